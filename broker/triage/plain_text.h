@@ -1,0 +1,50 @@
+// plain_text.h - a post's text, made plain for those who look into it.
+//
+// A post arrives as people (and people who want to get past a filter) write it.  Two readers want it
+// plain in different ways: the language detection wants only words of a language, the patterns want every
+// way of writing the same letters to be one.  Neither text is ever shown to anybody or kept.
+//
+// Nothing here fails: the input is cut at PLAIN_TEXT_INPUT_BYTES, bytes that are not UTF-8 become
+// U+FFFD, and time and memory grow with the length of the input and nothing else.
+
+#ifndef TRIAGE_PLAIN_TEXT_H
+#define TRIAGE_PLAIN_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The longest post (BEHALF_POST_BYTES); what comes after it is not looked at.
+#define PLAIN_TEXT_INPUT_BYTES 32768
+
+// The longest result.  One character grows elevenfold at most under NFKC (U+FDFA, 3 bytes to 33).
+#define PLAIN_TEXT_OUTPUT_BYTES (12 * PLAIN_TEXT_INPUT_BYTES)
+
+// A text and the memory it lives in, which is used again from post to post.  All zero is an empty one.
+struct plain_text {
+    char *text;      // valid UTF-8, ends with NUL and has none inside; NULL before the first use
+    size_t bytes;    // length of `text` without its NUL
+    size_t capacity; // bytes allocated for `text`
+};
+
+// Gives the memory back; afterwards `self` is an empty one.
+void plain_text_fini(struct plain_text *self);
+
+// Fills `self` with what is left of `text` for telling its language: no links, e-mail addresses, mentions,
+// hashtags, retweet markers, markup entities, emoticons, emoji, digits or control characters.  Letters keep
+// their case, punctuation between words stays, runs of white space are one blank.
+void plain_text_for_language(struct plain_text *self, const char *text, size_t text_bytes);
+
+// Fills `self` with `text` folded for matching: entities decoded, NFKC (full-width letters, ligatures and
+// mathematical letters become plain ones), full case folding, default-ignorable and control characters
+// gone, letters struck through or stacked with more than two marks laid bare, runs of white space one
+// blank, none at the ends.  Letters keep their diacritics.  Folding a folded text changes nothing (but for
+// entities that only folding brought to light), so literal words to be searched for go through the same
+// function.
+void plain_text_for_patterns(struct plain_text *self, const char *text, size_t text_bytes);
+
+// Reads one character at `text` (`bytes` left, at least 1) into `code`, U+FFFD if it is not valid UTF-8.
+// Returns how many bytes it took, at least 1.
+size_t plain_text_character(const char *text, size_t bytes, uint32_t *code);
+
+#endif
