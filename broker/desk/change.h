@@ -1,0 +1,83 @@
+// change.h - what one decision changes on disk, and whom to tell after: an ordered list in one arena.
+//
+// The desk appends; the store reads the changes in order and commits them in one transaction; after that
+// the sessions speak the effects in order.  A list copies all texts it is given.
+
+#ifndef DESK_CHANGE_H
+#define DESK_CHANGE_H
+
+#include "broker/desk/record.h"
+
+#include <behalf/message.h>
+
+enum change_kind {
+    CHANGE_POST,
+    CHANGE_POST_CHANGE,
+    CHANGE_ITEM,
+    CHANGE_DRAFT,
+    CHANGE_NOTE,
+    CHANGE_REPLY,
+    CHANGE_EVENT,
+    CHANGE_OUTCOME,
+    CHANGE_RULES,
+    CHANGE_FREEZE,
+    CHANGE_SEAL // all posts, drafts, notes and replies of the item so far become sealed
+};
+
+struct change {
+    struct change *next;
+    enum change_kind kind;
+    union {
+        struct post_record post;
+        struct post_change_record post_change;
+        struct item_record item;
+        struct draft_record draft;
+        struct note_record note;
+        struct reply_record reply;
+        struct event_record event;
+        struct outcome_record outcome;
+        struct rules_record rules;
+        struct freeze_record freeze;
+        uint64_t seal; // the item
+    };
+};
+
+enum effect_kind {
+    EFFECT_SEND,      // `message` as it is
+    EFFECT_SHOW_ITEM, // an ITEM for `item` under `lease`, filled from the store, if the desk still says so then
+    EFFECT_HAND_REPLY // a REPLY for `reply`, filled from the store, if it is still handed to this session
+};
+
+struct effect {
+    struct effect *next;
+    enum effect_kind kind;
+    uint64_t session;              // to whom: a session's number
+    struct behalf_message message; // SEND: its texts are in the list's arena; memory is NULL
+    uint64_t item;
+    uint64_t lease;
+    uint64_t reply;
+};
+
+struct change_list;
+
+struct change_list *change_list_new(void);
+void change_list_destroy(struct change_list **list_p);
+
+// Copies a change with its texts and appends it.
+void change_list_add(struct change_list *list, const struct change *change);
+
+// Copies an effect, with the message it may hold, and appends it.
+void change_list_tell(struct change_list *list, const struct effect *effect);
+
+// The heads of the two lists; NULL when empty.
+const struct change *change_list_changes(const struct change_list *list);
+const struct effect *change_list_effects(const struct change_list *list);
+size_t change_list_change_count(const struct change_list *list);
+size_t change_list_effect_count(const struct change_list *list);
+size_t change_list_bytes(const struct change_list *list); // memory it holds, for bounds
+
+// Memory that lives as long as the list: a copy of a text ("" for NULL), or formatted.
+const char *change_list_text(struct change_list *list, const char *text);
+const char *change_list_format(struct change_list *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,194 @@
+// record.h - what is kept on disk of a desk, as structs.
+//
+// The desk writes them as changes (change.h), every store engine keeps them and gives the same ones back
+// (broker/store/engine.h).  They name things by text, as indexes hold only within one process; texts are
+// borrowed, never NULL unless the field says so.  Times are UTC milliseconds, 0 for "not".
+
+#ifndef DESK_RECORD_H
+#define DESK_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Of an item.  Names: item_state_name in desk.h.
+enum item_state {
+    ITEM_WAITING,
+    ITEM_OFFERED,
+    ITEM_HELD,
+    ITEM_PARKED,
+    ITEM_SENDING,
+    ITEM_CLOSED,
+    ITEM_STATE_COUNT
+};
+
+// Of a reply in the outbox.
+enum reply_state {
+    REPLY_QUEUED,    // not handed out yet
+    REPLY_HANDED,    // a connector instance has it
+    REPLY_CONFIRMED, // published
+    REPLY_FAILED,    // surely not published; the item went back
+    REPLY_UNKNOWN,   // may be published; a person decides
+    REPLY_WITHDRAWN, // never handed out: its post was deleted, or the item taken back
+    REPLY_STATE_COUNT
+};
+
+// One post, written once; kept with its item.
+struct post_record {
+    uint64_t item;
+    uint32_t number; // within the item, from 1
+    const char *channel;
+    const char *post; // the platform's id
+    const char *brand;
+    const char *author;
+    const char *author_name;
+    int64_t reach;
+    const char *text;
+    const char *platform_language;
+    const char *language; // found
+    const char *thread;
+    const char *parent;
+    const char *link;
+    int64_t posted_ms; // as the platform says; 0 when it does not
+    int64_t taken_ms;
+    bool sensitive;      // a rule or a person sealed it: agents never see it
+    uint64_t intake_key; // hash of channel and post, see intake_key_hash in broker/intake.h
+    uint64_t author_key; // hash of channel and author: finds the author's earlier posts
+};
+
+// A further message about a post taken before.
+struct post_change_record {
+    const char *channel;
+    const char *post;
+    int64_t posted_ms; // as in the post: finds its day
+    bool deleted;      // else edited
+    const char *text;  // edited: the text now
+    bool sensitive;    // edited: the new text is sensitive
+    int64_t at_ms;
+};
+
+// An item's current state; written whole whenever it changes, so the last one in a batch holds.
+struct item_record {
+    uint64_t item;
+    const char *brand;
+    const char *channel;
+    const char *audience;
+    const char *language;
+    const char *skills; // sorted names joined by commas
+    enum item_state state;
+    uint8_t band;
+    bool sealed;        // has been PR's for a sensitive reason: agents never see its posts, drafts and notes
+    bool returned;      // waits at the head of its queue
+    bool approval;      // an agent's answer goes to an approver
+    bool fate_unknown;
+    int64_t created_ms;
+    int64_t due_ms;     // end of the service level or reply window; 0: none
+    int64_t since_ms;   // when it came into this state
+    int64_t until_ms;   // offered: take it before; parked: due; else 0
+    uint64_t lease;     // counts offers
+    const char *person;    // to whom it is offered, who holds it or whose reply is sending; ""
+    const char *preferred; // who shall have it first; ""
+    int64_t preferred_until_ms;
+    uint64_t thread_key;   // hash of channel, thread and author
+    uint64_t author_key;   // hash of channel and author
+    uint32_t posts;
+    uint32_t moves;        // times put back into a queue
+    const char *reason;    // why it is in its queue: rule or a person's words
+    const char *escalated; // why it was first escalated; "" if never
+    uint64_t reply;        // the last reply made; 0: none
+    const char *draft_by;  // author of the draft; "" when there is none
+    // The request that last moved the item, for repeats (DESIGN.md, once).
+    const char *request_person;
+    int64_t request_id;
+    enum item_state request_state; // the state it led to
+    uint64_t request_lease;
+    uint64_t request_reply;
+    const char *outcome; // closed: the outcome; else ""
+};
+
+struct draft_record {
+    uint64_t item;
+    const char *person;
+    const char *text; // "" removes it
+    int64_t at_ms;
+};
+
+struct note_record {
+    uint64_t item;
+    const char *kind; // "note", or "guidance" when PR returned the item: agents see that one
+    const char *person;
+    const char *text;
+    bool sealed; // agents never see it
+    int64_t at_ms;
+};
+
+struct reply_record {
+    uint64_t reply;
+    uint64_t item;
+    const char *brand;
+    const char *channel;
+    const char *person;
+    const char *text; // as published, disclosure included; NULL: keep what was written before
+    const char *key;  // idempotency key
+    enum reply_state state;
+    bool sealed;          // made while the item was sealed: agents never see it
+    const char *instance; // connector instance that has it; ""
+    uint32_t attempt;
+    int64_t created_ms;
+    int64_t handed_ms;
+    int64_t settled_ms;
+    const char *reference; // the platform's id of what was published
+    const char *reason;
+};
+
+// Append-only: what became true, and why.
+struct event_record {
+    uint64_t sequence;
+    int64_t at_ms;
+    uint64_t item; // 0: of the desk
+    const char *kind;
+    const char *person;
+    const char *queue; // audience/brand/language/skills; ""
+    const char *rule;
+    uint64_t rules_version;
+    const char *detail;
+};
+
+// One row an item that ended.
+struct outcome_record {
+    uint64_t item;
+    const char *outcome;
+    const char *brand;
+    const char *language;
+    const char *audience;
+    const char *person;
+    const char *agency;
+    const char *reason;
+    const char *escalated;
+    uint64_t reply; // the reply published; 0: none
+    int64_t created_ms;
+    int64_t closed_ms;
+    int64_t due_ms;
+    int64_t first_offered_ms; // 0: never
+    uint32_t posts;
+    uint32_t moves;
+    bool sealed;
+    uint64_t thread_key; // so that a restarted broker knows follow-ups and known authors
+    uint64_t author_key;
+};
+
+struct rules_record {
+    uint64_t version;
+    const char *name; // of the file it came from
+    const char *text;
+    int64_t at_ms;
+};
+
+struct freeze_record {
+    const char *brand;
+    bool frozen;
+    const char *person;
+    const char *reason;
+    int64_t at_ms;
+};
+
+#endif

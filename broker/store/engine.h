@@ -1,0 +1,179 @@
+// engine.h - the one interface of every store engine.
+//
+// An engine keeps one desk: it commits a batch's changes in one transaction, answers the questions that
+// ride behind them, reads the desk back, and answers reports.  Its calls block and are made from one
+// thread (broker/store/store.h puts a writer thread around it; the simulator and the conformance suite
+// call it as it is).  Reports are answered by a second handle of the same store, so that a long report
+// never holds a commit up.
+//
+// Fencing: every commit names the (epoch, sequence) the caller believes the desk is at and moves it to
+// `sequence_to` in the same transaction; if the desk's row says otherwise nothing is written.
+
+#ifndef STORE_ENGINE_H
+#define STORE_ENGINE_H
+
+#include "broker/desk/change.h"
+#include "broker/desk/policy.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum store_result {
+    STORE_OK,
+    STORE_IN_DOUBT,     // COMMIT failed or its answer was lost: reopen, read the position, confirm
+    STORE_UNAVAILABLE,  // nothing was written; try again later (disk full, locked, away)
+    STORE_CONTRADICTED, // the desk's row is not what we believe, or data is damaged: stop
+};
+
+struct store_position {
+    uint64_t epoch;
+    uint64_t sequence; // of the last change committed
+    uint64_t next_id;  // next id of an item or reply
+    int64_t clock_ms;  // the last value of the broker's clock
+};
+
+// A question that is answered after the changes of its batch are committed, by what is then on disk.
+enum question_kind {
+    QUESTION_INTAKE, // has this post been taken?
+    QUESTION_ITEM,   // everything shown to a person who has the item
+    QUESTION_REPLY   // everything a connector needs to publish a reply
+};
+
+struct question {
+    struct question *next;
+    enum question_kind kind;
+    uint64_t tag; // the asker's own
+
+    // INTAKE: asked
+    const char *channel;
+    const char *post;
+    uint64_t intake_key;
+    int64_t posted_ms;
+
+    // ITEM: asked.  `for_agent` leaves out everything sealed.
+    uint64_t item;
+    bool for_agent;
+
+    // REPLY: asked
+    uint64_t reply;
+
+    // Answered.  Texts are in the batch's memory.
+    bool found;
+    uint64_t found_item; // INTAKE
+    bool found_deleted;  // INTAKE: the post has been deleted by its author
+    bool found_sensitive;
+    struct behalf_item view;      // ITEM: author, author_name, reach, channel, draft, draft_by, story
+    struct behalf_reply handing;  // REPLY: key, item, brand, channel, post, author, thread, text, attempt
+};
+
+struct batch;
+
+struct batch *batch_new(void);
+void batch_destroy(struct batch **batch_p);
+
+// The list the desk appends to.  Belongs to the batch.
+struct change_list *batch_list(struct batch *batch);
+
+// Appends a question with copies of its texts and returns it; belongs to the batch.
+struct question *batch_ask(struct batch *batch, const struct question *question);
+struct question *batch_questions(const struct batch *batch);
+
+// What the desk will be at once the batch is on disk, and what it must be at before.
+void batch_set_position(struct batch *batch, const struct store_position *from, const struct store_position *to);
+const struct store_position *batch_from(const struct batch *batch);
+const struct store_position *batch_to(const struct batch *batch);
+
+// Receives a desk read back, in this order: rules (the version in force), freezes, open items, replies of
+// open items that are QUEUED or HANDED, outcomes since `outcomes_since_ms`, intake keys of days from
+// `keys_since_ms` on.  Records are borrowed for the call.  Returning false stops the reading.
+struct store_reader {
+    void *self;
+    int64_t outcomes_since_ms;
+    int64_t keys_since_ms;
+    bool (*rules)(void *self, const struct rules_record *rules);
+    bool (*freeze)(void *self, const struct freeze_record *freeze);
+    bool (*item)(void *self, const struct item_record *item);
+    bool (*reply)(void *self, const struct reply_record *reply);
+    bool (*outcome)(void *self, const struct outcome_record *outcome);
+    bool (*intake_key)(void *self, uint64_t intake_key, int64_t day);
+};
+
+// A report's question and answer; the answer's texts are in its own memory.
+enum report_kind {
+    REPORT_HISTORY, // events of an item
+    REPORT_OUTCOMES,
+    REPORT_TEXTS // beginnings of the first posts of the items given
+};
+
+struct report {
+    enum report_kind kind;
+    uint64_t tag; // the asker's own
+    struct behalf_why why;           // HISTORY: asked
+    struct behalf_outcomes outcomes; // OUTCOMES: asked
+    uint64_t *items;                 // TEXTS: asked
+    size_t item_count;
+
+    bool found; // answered
+    struct behalf_history history;
+    struct behalf_ended ended;
+    const char **texts; // TEXTS: one an item, "" when not known
+    void *memory;       // freed by report_destroy
+};
+
+struct report *report_new(enum report_kind kind);
+void report_destroy(struct report **report_p);
+// Memory that lives as long as the report.
+const char *report_text(struct report *report, const char *text);
+void *report_allocate(struct report *report, size_t bytes);
+
+struct engine;
+
+struct engine_operations {
+    const char *name; // "sqlite", "memory"
+
+    // In words, what it is and how it is: for status and the log.
+    const char *(*describe)(const struct engine *engine);
+
+    // Commits all changes of the batch and moves the desk to its `to`, or nothing; then answers its
+    // questions.  A batch without changes is not a transaction; its questions are answered all the same.
+    // On STORE_UNAVAILABLE after a commit (questions could not be answered) the call is repeated; it then
+    // finds the position at `to` and only answers.
+    enum store_result (*commit)(struct engine *engine, struct batch *batch);
+
+    // Reads where the desk is.  After STORE_IN_DOUBT this reopens the store first.
+    enum store_result (*position)(struct engine *engine, struct store_position *position);
+
+    // Takes the desk over: epoch + 1, committed.  Makes the desk if it does not exist.
+    enum store_result (*take_over)(struct engine *engine, struct store_position *position);
+
+    // A commit of ours that changes nothing but proves that commits work again.
+    enum store_result (*confirm)(struct engine *engine);
+
+    enum store_result (*read)(struct engine *engine, const struct store_reader *reader);
+
+    // Answers a report.  Called from the report thread, on a handle opened with `reports` only.
+    enum store_result (*report)(struct engine *engine, struct report *report);
+
+    void (*destroy)(struct engine **engine_p);
+};
+
+// Every engine's struct begins with this.
+struct engine {
+    const struct engine_operations *operations;
+    char reason[512]; // of the last result that was not STORE_OK, for the log: what happened, what to do
+};
+
+// Opens (and makes) the store in a folder; applies migrations.  Returns NULL with the reason, in words that
+// say what to do, in `reason`: another broker has it, a newer schema, no rights, ...
+struct engine *engine_sqlite_open(const char *folder, const char *desk, char *reason, size_t reason_bytes);
+
+// A second handle of the same store for reports only; it takes no lock that a writer waits for.
+struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes);
+
+// A store in memory, for tests: `disk` keeps what survives a crash and may be opened again after the engine
+// is destroyed.  What fails is planned through memory.h.
+struct memory_disk;
+struct engine *engine_memory_open(struct memory_disk *disk, const char *desk);
+
+#endif
