@@ -58,6 +58,9 @@ struct effect {
     uint64_t reply;
 };
 
+// A copy of one change with its texts behind it in the same piece of memory, freed with free().
+struct change *change_copy(const struct change *change);
+
 struct change_list;
 
 struct change_list *change_list_new(void);

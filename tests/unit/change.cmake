@@ -1,0 +1,1 @@
+behalf_test(change_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/change_test.c LIBRARIES behalf_change LABEL unit)
