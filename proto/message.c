@@ -1,0 +1,838 @@
+// message.c - one encoder, one decoder and one copier for all messages, led by tables.
+//
+// The tables of fields are made here from messages.def and records.def; no message is spelt out in code.
+// Decoding goes in three steps: frame_walk.c looks the bytes over, msgpack-c makes a tree of them whose
+// texts stay in the frame, and the tree is then checked against the table, measured, and copied into one
+// block that holds the message and all it points to.
+
+#include <behalf/message.h>
+
+#include "proto/frame_walk.h"
+#include "proto/must.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <msgpack.h>
+#include <stdarg.h>
+#include <string.h>
+#include <threads.h>
+#include <unistr.h>
+
+// ---- the tables ----
+
+#define OPTIONAL false
+#define REQUIRED true
+
+// Each of these makes a function that returns the table of one record or message.  The struct is named
+// only where its table opens, hence the typedef; and a list points to the table of its record, which is
+// known to a function but not to a constant, hence the copy.
+#define OPEN_TABLE(function, structure)                                                                                \
+    static const struct behalf_field *function(void)                                                                   \
+    {                                                                                                                  \
+        typedef struct structure made;                                                                                 \
+        const struct behalf_field rows[] = {
+#define CLOSE_TABLE                                                                                                    \
+    {                                                                                                                  \
+        .name = NULL, .record_bytes = sizeof(made)                                                                     \
+    }                                                                                                                  \
+    }                                                                                                                  \
+    ;                                                                                                                  \
+    static struct behalf_field kept[sizeof(rows) / sizeof(rows[0])];                                                   \
+    static_assert(sizeof(rows) / sizeof(rows[0]) <= 64, "fields seen are kept in 64 bits");                            \
+    memcpy(kept, rows, sizeof(rows));                                                                                  \
+    return kept;                                                                                                       \
+    }
+#define TEXT_ROW(row, most, presence, doc)                                                                             \
+    { .name = #row,                                                                                                    \
+      .kind = 't',                                                                                                     \
+      .required = (presence),                                                                                          \
+      .offset = offsetof(made, row),                                                                                   \
+      .maximum = (most),                                                                                               \
+      .field_doc = doc },
+#define NUMBER_ROW(row, least, most, presence, doc)                                                                    \
+    { .name = #row,                                                                                                    \
+      .kind = 'n',                                                                                                     \
+      .required = (presence),                                                                                          \
+      .offset = offsetof(made, row),                                                                                   \
+      .minimum = (least),                                                                                              \
+      .maximum = (most),                                                                                               \
+      .field_doc = doc },
+#define FLAG_ROW(row, presence, doc)                                                                                   \
+    { .name = #row,                                                                                                    \
+      .kind = 'f',                                                                                                     \
+      .required = (presence),                                                                                          \
+      .offset = offsetof(made, row),                                                                                   \
+      .maximum = 1,                                                                                                    \
+      .field_doc = doc },
+#define TEXTS_ROW(row, count_most, bytes_most, presence, doc)                                                          \
+    { .name = #row,                                                                                                    \
+      .kind = 's',                                                                                                     \
+      .required = (presence),                                                                                          \
+      .offset = offsetof(made, row),                                                                                   \
+      .count_offset = offsetof(made, row##_count),                                                                     \
+      .maximum = (count_most),                                                                                         \
+      .element_bytes_max = (bytes_most),                                                                               \
+      .field_doc = doc },
+#define LIST_ROW(row, row_record, count_most, presence, doc)                                                           \
+    { .name = #row,                                                                                                    \
+      .kind = 'l',                                                                                                     \
+      .required = (presence),                                                                                          \
+      .offset = offsetof(made, row),                                                                                   \
+      .count_offset = offsetof(made, row##_count),                                                                     \
+      .maximum = (count_most),                                                                                         \
+      .record_bytes = sizeof(struct behalf_##row_record),                                                              \
+      .record = record_fields_##row_record(),                                                                          \
+      .field_doc = doc },
+
+#define RECORD(name, doc) OPEN_TABLE(record_fields_##name, behalf_##name)
+#define END_RECORD(name) CLOSE_TABLE
+#define TEXT TEXT_ROW
+#define NUMBER NUMBER_ROW
+#define FLAG FLAG_ROW
+#define TEXTS TEXTS_ROW
+#define LIST LIST_ROW
+#include <behalf/records.def>
+
+#define MESSAGE(name, NAME, senders, doc) OPEN_TABLE(message_fields_##name, behalf_##name)
+#define END_MESSAGE(name) CLOSE_TABLE
+#define TEXT TEXT_ROW
+#define NUMBER NUMBER_ROW
+#define FLAG FLAG_ROW
+#define TEXTS TEXTS_ROW
+#define LIST LIST_ROW
+#include <behalf/messages.def>
+
+static const struct {
+    const char *name;
+    unsigned senders;
+    const char *doc;
+} types[BEHALF_TYPE_COUNT] = {
+    [BEHALF_NONE] = { "NONE", 0, "no message" },
+#define MESSAGE(message_name, NAME, may_send, text) [BEHALF_##NAME] = { #NAME, may_send, text },
+#include <behalf/messages.def>
+};
+
+static const char *const code_names[BEHALF_CODE_COUNT] = {
+    [BEHALF_CODE_NONE] = "NONE",
+#define CODE(NAME, doc) [BEHALF_CODE_##NAME] = #NAME,
+#include <behalf/codes.def>
+#undef CODE
+};
+
+static const struct behalf_field *tables[BEHALF_TYPE_COUNT];
+static once_flag tables_made = ONCE_FLAG_INIT;
+
+static void make_tables(void)
+{
+    static const struct behalf_field nothing[1];
+    tables[BEHALF_NONE] = nothing;
+#define MESSAGE(name, NAME, senders, doc) tables[BEHALF_##NAME] = message_fields_##name();
+#include <behalf/messages.def>
+}
+
+static bool type_exists(enum behalf_type type)
+{
+    return (unsigned) type < BEHALF_TYPE_COUNT;
+}
+
+// ---- values in structs ----
+//
+// Read and written through memcpy, as the pointers in the structs have many types.
+
+// The bodies are members of one union, so that any of them tells where it begins.
+#define BODY_OFFSET offsetof(struct behalf_message, hello)
+
+static const char *body_of(const struct behalf_message *message)
+{
+    return (const char *) message + BODY_OFFSET;
+}
+
+static int64_t number_in(const struct behalf_field *field, const char *body)
+{
+    int64_t number;
+    memcpy(&number, body + field->offset, sizeof(number));
+    return number;
+}
+
+static bool flag_in(const struct behalf_field *field, const char *body)
+{
+    bool flag;
+    memcpy(&flag, body + field->offset, sizeof(flag));
+    return flag;
+}
+
+static const void *pointer_in(const struct behalf_field *field, const char *body)
+{
+    const void *pointer;
+    memcpy(&pointer, body + field->offset, sizeof(pointer));
+    return pointer;
+}
+
+static const char *text_in(const struct behalf_field *field, const char *body)
+{
+    const char *text = pointer_in(field, body);
+    return text != NULL ? text : "";
+}
+
+static size_t count_in(const struct behalf_field *field, const char *body)
+{
+    size_t count;
+    memcpy(&count, body + field->count_offset, sizeof(count));
+    return count;
+}
+
+static void set_pointer(const struct behalf_field *field, char *body, const void *pointer)
+{
+    memcpy(body + field->offset, &pointer, sizeof(pointer));
+}
+
+static void set_list(const struct behalf_field *field, char *body, const void *pointer, size_t count)
+{
+    set_pointer(field, body, pointer);
+    memcpy(body + field->count_offset, &count, sizeof(count));
+}
+
+// ---- what is wrong, and where ----
+
+// Where a table's fields are: in the body (above is NULL), or in one record of a list.
+struct place {
+    const struct behalf_field *list;
+    size_t index;
+};
+
+__attribute__((format(printf, 5, 6))) static bool fail(struct behalf_fault *fault, enum behalf_code code,
+                                                       const struct place *place, const struct behalf_field *field,
+                                                       const char *format, ...)
+{
+    fault->code = code;
+    if (field == NULL)
+        fault->field[0] = '\0';
+    else if (place != NULL)
+        snprintf(fault->field, sizeof(fault->field), "%s[%zu].%s", place->list->name, place->index, field->name);
+    else
+        snprintf(fault->field, sizeof(fault->field), "%s", field->name);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(fault->reason, sizeof(fault->reason), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool check_text(const char *text, size_t bytes, size_t bytes_max, const struct behalf_field *field,
+                       const struct place *place, struct behalf_fault *fault)
+{
+    if (bytes > bytes_max)
+        return fail(fault, BEHALF_CODE_INVALID, place, field, "%zu bytes long; %zu at most are allowed", bytes,
+                    bytes_max);
+    if (memchr(text, '\0', bytes) != NULL)
+        return fail(fault, BEHALF_CODE_INVALID, place, field, "contains a NUL character");
+    const uint8_t *wrong = u8_check((const uint8_t *) text, bytes);
+    if (wrong != NULL)
+        return fail(fault, BEHALF_CODE_INVALID, place, field, "is not UTF-8: see byte %zu",
+                    (size_t) (wrong - (const uint8_t *) text));
+    return true;
+}
+
+static bool check_filled(size_t bytes, const struct behalf_field *field, const struct place *place,
+                         struct behalf_fault *fault)
+{
+    if (bytes > 0)
+        return true;
+    return fail(fault, BEHALF_CODE_INVALID, place, field, "is empty; from 1 to %" PRId64 " bytes are required",
+                field->maximum);
+}
+
+static bool check_number(int64_t number, const struct behalf_field *field, const struct place *place,
+                         struct behalf_fault *fault)
+{
+    if (number >= field->minimum && number <= field->maximum)
+        return true;
+    return fail(fault, BEHALF_CODE_INVALID, place, field, "is %" PRId64 "; from %" PRId64 " to %" PRId64 " are allowed",
+                number, field->minimum, field->maximum);
+}
+
+static bool check_count(size_t count, const struct behalf_field *field, const struct place *place,
+                        struct behalf_fault *fault)
+{
+    if (count <= (size_t) field->maximum)
+        return true;
+    return fail(fault, BEHALF_CODE_INVALID, place, field, "has %zu elements; %" PRId64 " at most are allowed", count,
+                field->maximum);
+}
+
+// ---- one block for a message and all it points to ----
+
+struct arena {
+    char *memory; // NULL while only measuring
+    size_t used;
+};
+
+static size_t rounded(size_t bytes)
+{
+    const size_t unit = _Alignof(max_align_t);
+    return (bytes + unit - 1) / unit * unit;
+}
+
+static void *arena_take(struct arena *arena, size_t bytes)
+{
+    char *taken = arena->memory + arena->used;
+    arena->used += rounded(bytes);
+    return taken;
+}
+
+static const char *arena_text(struct arena *arena, const char *text, size_t bytes)
+{
+    if (bytes == 0)
+        return "";
+    char *kept = arena_take(arena, bytes + 1);
+    memcpy(kept, text, bytes);
+    kept[bytes] = '\0';
+    return kept;
+}
+
+static size_t text_cost(size_t bytes)
+{
+    return bytes == 0 ? 0 : rounded(bytes + 1);
+}
+
+// A message, all zero, in a block with `more` bytes behind it for the arena.
+static struct behalf_message *message_new(struct arena *arena, size_t more)
+{
+    struct behalf_message *message = calloc(1, rounded(sizeof(*message)) + more);
+    must(message != NULL);
+    message->memory = message;
+    *arena = (struct arena){ .memory = (char *) message, .used = rounded(sizeof(*message)) };
+    return message;
+}
+
+// ---- decoding: first check and measure, then fill ----
+
+struct check {
+    struct behalf_fault *fault;
+    size_t bytes; // the arena will need
+};
+
+static bool is_text(const msgpack_object *object)
+{
+    return object->type == MSGPACK_OBJECT_STR;
+}
+
+// Finds the field a key names, or NULL.  Keys mostly come in the table's order: `next` is tried first.
+static const struct behalf_field *find_field(const struct behalf_field *table, const msgpack_object *key,
+                                             const struct behalf_field **next)
+{
+    if (!is_text(key))
+        return NULL;
+    const struct behalf_field *first = *next;
+    for (const struct behalf_field *field = first; field->name != NULL; field++)
+        if (strlen(field->name) == key->via.str.size && memcmp(field->name, key->via.str.ptr, key->via.str.size) == 0) {
+            *next = field + 1;
+            return field;
+        }
+    for (const struct behalf_field *field = table; field != first; field++)
+        if (strlen(field->name) == key->via.str.size && memcmp(field->name, key->via.str.ptr, key->via.str.size) == 0) {
+            *next = field + 1;
+            return field;
+        }
+    return NULL;
+}
+
+static bool check_fields(struct check *check, const struct behalf_field *table, const msgpack_object_map *map,
+                         const struct place *place);
+
+static bool check_text_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
+                             const struct place *place)
+{
+    if (!is_text(value))
+        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not a text (msgpack str)");
+    size_t bytes = value->via.str.size;
+    if (!check_text(value->via.str.ptr, bytes, (size_t) field->maximum, field, place, check->fault))
+        return false;
+    if (field->required && !check_filled(bytes, field, place, check->fault))
+        return false;
+    check->bytes += text_cost(bytes);
+    return true;
+}
+
+static bool check_number_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
+                               const struct place *place)
+{
+    if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+        return check_number(value->via.i64, field, place, check->fault);
+    if (value->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
+        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an integer");
+    if (value->via.u64 > INT64_MAX)
+        return fail(check->fault, BEHALF_CODE_INVALID, place, field,
+                    "is %" PRIu64 "; from %" PRId64 " to %" PRId64 " are allowed", value->via.u64, field->minimum,
+                    field->maximum);
+    return check_number((int64_t) value->via.u64, field, place, check->fault);
+}
+
+static bool check_texts_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
+                              const struct place *place)
+{
+    if (value->type != MSGPACK_OBJECT_ARRAY)
+        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an array of texts");
+    if (!check_count(value->via.array.size, field, place, check->fault))
+        return false;
+    check->bytes += rounded(value->via.array.size * sizeof(const char *));
+    for (uint32_t i = 0; i < value->via.array.size; i++) {
+        const msgpack_object *element = &value->via.array.ptr[i];
+        if (!is_text(element))
+            return fail(check->fault, BEHALF_CODE_INVALID, place, field, "element %" PRIu32 " is not a text", i);
+        size_t bytes = element->via.str.size;
+        if (!check_text(element->via.str.ptr, bytes, field->element_bytes_max, field, place, check->fault))
+            return false;
+        check->bytes += text_cost(bytes);
+    }
+    return true;
+}
+
+static bool check_list_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
+                             const struct place *place)
+{
+    if (value->type != MSGPACK_OBJECT_ARRAY)
+        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an array of maps");
+    if (!check_count(value->via.array.size, field, place, check->fault))
+        return false;
+    check->bytes += rounded(value->via.array.size * field->record_bytes);
+    for (uint32_t i = 0; i < value->via.array.size; i++) {
+        const msgpack_object *element = &value->via.array.ptr[i];
+        if (element->type != MSGPACK_OBJECT_MAP)
+            return fail(check->fault, BEHALF_CODE_INVALID, place, field, "element %" PRIu32 " is not a map", i);
+        struct place inside = { .list = field, .index = i };
+        if (!check_fields(check, field->record, &element->via.map, &inside))
+            return false;
+    }
+    return true;
+}
+
+static bool check_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
+                        const struct place *place)
+{
+    switch (field->kind) {
+    case 't':
+        return check_text_value(check, field, value, place);
+    case 'n':
+        return check_number_value(check, field, value, place);
+    case 'f':
+        if (value->type == MSGPACK_OBJECT_BOOLEAN)
+            return true;
+        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not true or false");
+    case 's':
+        return check_texts_value(check, field, value, place);
+    default:
+        return check_list_value(check, field, value, place);
+    }
+}
+
+static bool check_fields(struct check *check, const struct behalf_field *table, const msgpack_object_map *map,
+                         const struct place *place)
+{
+    uint64_t seen = 0;
+    const struct behalf_field *next = table;
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
+        if (field == NULL)
+            continue;
+        uint64_t bit = UINT64_C(1) << (field - table);
+        if ((seen & bit) != 0)
+            return fail(check->fault, BEHALF_CODE_INVALID, place, field, "occurs twice");
+        seen |= bit;
+        if (!check_value(check, field, &map->ptr[i].val, place))
+            return false;
+    }
+    for (const struct behalf_field *field = table; field->name != NULL; field++)
+        if (field->required && (seen & UINT64_C(1) << (field - table)) == 0)
+            return fail(check->fault, BEHALF_CODE_MISSING, place, field, "is required and absent");
+    return true;
+}
+
+static void fill_fields(struct arena *arena, const struct behalf_field *table, const msgpack_object_map *map,
+                        char *body);
+
+static void fill_texts(struct arena *arena, const struct behalf_field *field, const msgpack_object_array *array,
+                       char *body)
+{
+    const char **texts = arena_take(arena, array->size * sizeof(*texts));
+    for (uint32_t i = 0; i < array->size; i++)
+        texts[i] = arena_text(arena, array->ptr[i].via.str.ptr, array->ptr[i].via.str.size);
+    set_list(field, body, array->size > 0 ? texts : NULL, array->size);
+}
+
+static void fill_list(struct arena *arena, const struct behalf_field *field, const msgpack_object_array *array,
+                      char *body)
+{
+    char *records = arena_take(arena, array->size * field->record_bytes);
+    for (uint32_t i = 0; i < array->size; i++)
+        fill_fields(arena, field->record, &array->ptr[i].via.map, records + i * field->record_bytes);
+    set_list(field, body, array->size > 0 ? records : NULL, array->size);
+}
+
+static void fill_value(struct arena *arena, const struct behalf_field *field, const msgpack_object *value, char *body)
+{
+    if (field->kind == 't') {
+        set_pointer(field, body, arena_text(arena, value->via.str.ptr, value->via.str.size));
+    } else if (field->kind == 'n') {
+        memcpy(body + field->offset, &value->via.i64, sizeof(int64_t)); // u64 was checked to fit
+    } else if (field->kind == 'f') {
+        memcpy(body + field->offset, &value->via.boolean, sizeof(bool));
+    } else if (field->kind == 's') {
+        fill_texts(arena, field, &value->via.array, body);
+    } else {
+        fill_list(arena, field, &value->via.array, body);
+    }
+}
+
+// `body` is all zero: the arena's memory comes from calloc.
+static void fill_fields(struct arena *arena, const struct behalf_field *table, const msgpack_object_map *map,
+                        char *body)
+{
+    for (const struct behalf_field *field = table; field->name != NULL; field++)
+        if (field->kind == 't')
+            set_pointer(field, body, "");
+    const struct behalf_field *next = table;
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
+        if (field != NULL)
+            fill_value(arena, field, &map->ptr[i].val, body);
+    }
+}
+
+static enum behalf_type type_of(const msgpack_object_str *name)
+{
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
+        if (strlen(types[type].name) == name->size && memcmp(types[type].name, name->ptr, name->size) == 0)
+            return type;
+    return BEHALF_NONE;
+}
+
+// `tree` is [text, integer, map], as frame_walk makes sure.
+static struct behalf_message *decode_tree(const msgpack_object *tree, struct behalf_fault *fault)
+{
+    const msgpack_object *parts = tree->via.array.ptr;
+    enum behalf_type type = type_of(&parts[0].via.str);
+    if (type == BEHALF_NONE) {
+        fail(fault, BEHALF_CODE_UNKNOWN_TYPE, NULL, NULL, "version %d of the protocol has no message of this type",
+             BEHALF_PROTOCOL_VERSION);
+        return NULL;
+    }
+    const struct behalf_field *table = behalf_type_fields(type);
+    struct check check = { .fault = fault };
+    if (!check_fields(&check, table, &parts[2].via.map, NULL))
+        return NULL;
+    struct arena arena;
+    struct behalf_message *message = message_new(&arena, check.bytes);
+    size_t start = arena.used;
+    message->type = type;
+    message->id = (int64_t) parts[1].via.u64;
+    fill_fields(&arena, table, &parts[2].via.map, (char *) message + BODY_OFFSET);
+    must(arena.used - start == check.bytes);
+    return message;
+}
+
+struct behalf_message *behalf_message_decode(const void *frame, size_t frame_bytes, struct behalf_fault *fault)
+{
+    *fault = (struct behalf_fault){ 0 };
+    struct frame_walk walk;
+    bool walked = frame_walk(frame, frame_bytes, &walk);
+    fault->id = walk.id;
+    if (!walked) {
+        fail(fault, BEHALF_CODE_MALFORMED, NULL, NULL, "%s", walk.fault);
+        return NULL;
+    }
+    msgpack_zone zone;
+    must(msgpack_zone_init(&zone, 2048));
+    msgpack_object tree;
+    size_t read = 0;
+    struct behalf_message *message = NULL;
+    if (msgpack_unpack(frame, frame_bytes, &read, &zone, &tree) == MSGPACK_UNPACK_SUCCESS)
+        message = decode_tree(&tree, fault);
+    else
+        fail(fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the frame is not msgpack");
+    msgpack_zone_destroy(&zone);
+    return message;
+}
+
+void behalf_message_destroy(struct behalf_message **message_p)
+{
+    must(message_p != NULL);
+    if (*message_p == NULL)
+        return;
+    must((*message_p)->memory == *message_p);
+    free(*message_p);
+    *message_p = NULL;
+}
+
+// ---- encoding ----
+
+struct encoding {
+    msgpack_packer packer;
+    struct behalf_fault *fault;
+};
+
+// Packing only fails for want of memory, and what is packed is bounded.
+static void packed(int result)
+{
+    must(result == 0);
+}
+
+static void pack_text(struct encoding *encoding, const char *text, size_t bytes)
+{
+    packed(msgpack_pack_str(&encoding->packer, bytes));
+    packed(msgpack_pack_str_body(&encoding->packer, text, bytes));
+}
+
+// Whether a field travels: required ones always do, others when they say something.
+static bool travels(const struct behalf_field *field, const char *body)
+{
+    if (field->required)
+        return true;
+    if (field->kind == 't')
+        return text_in(field, body)[0] != '\0';
+    if (field->kind == 'n')
+        return number_in(field, body) != 0;
+    if (field->kind == 'f')
+        return flag_in(field, body);
+    return count_in(field, body) > 0;
+}
+
+static bool encode_fields(struct encoding *encoding, const struct behalf_field *table, const char *body,
+                          const struct place *place);
+
+static bool encode_text(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                        const struct place *place)
+{
+    const char *text = text_in(field, body);
+    size_t bytes = strlen(text);
+    if (bytes == 0)
+        return fail(encoding->fault, BEHALF_CODE_MISSING, place, field, "is required and empty");
+    if (!check_text(text, bytes, (size_t) field->maximum, field, place, encoding->fault))
+        return false;
+    pack_text(encoding, text, bytes);
+    return true;
+}
+
+static bool encode_number(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                          const struct place *place)
+{
+    int64_t number = number_in(field, body);
+    if (!check_number(number, field, place, encoding->fault))
+        return false;
+    packed(msgpack_pack_int64(&encoding->packer, number));
+    return true;
+}
+
+static bool encode_texts(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                         const struct place *place)
+{
+    size_t count = count_in(field, body);
+    const char *const *texts = pointer_in(field, body);
+    if (!check_count(count, field, place, encoding->fault))
+        return false;
+    packed(msgpack_pack_array(&encoding->packer, count));
+    for (size_t i = 0; i < count; i++) {
+        const char *text = texts[i] != NULL ? texts[i] : "";
+        size_t bytes = strlen(text);
+        if (!check_text(text, bytes, field->element_bytes_max, field, place, encoding->fault))
+            return false;
+        pack_text(encoding, text, bytes);
+    }
+    return true;
+}
+
+static bool encode_list(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                        const struct place *place)
+{
+    size_t count = count_in(field, body);
+    const char *records = pointer_in(field, body);
+    if (!check_count(count, field, place, encoding->fault))
+        return false;
+    packed(msgpack_pack_array(&encoding->packer, count));
+    for (size_t i = 0; i < count; i++) {
+        struct place inside = { .list = field, .index = i };
+        if (!encode_fields(encoding, field->record, records + i * field->record_bytes, &inside))
+            return false;
+    }
+    return true;
+}
+
+static bool encode_value(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                         const struct place *place)
+{
+    switch (field->kind) {
+    case 't':
+        return encode_text(encoding, field, body, place);
+    case 'n':
+        return encode_number(encoding, field, body, place);
+    case 'f':
+        packed(flag_in(field, body) ? msgpack_pack_true(&encoding->packer) : msgpack_pack_false(&encoding->packer));
+        return true;
+    case 's':
+        return encode_texts(encoding, field, body, place);
+    default:
+        return encode_list(encoding, field, body, place);
+    }
+}
+
+static bool encode_fields(struct encoding *encoding, const struct behalf_field *table, const char *body,
+                          const struct place *place)
+{
+    size_t count = 0;
+    for (const struct behalf_field *field = table; field->name != NULL; field++)
+        count += travels(field, body) ? 1 : 0;
+    packed(msgpack_pack_map(&encoding->packer, count));
+    for (const struct behalf_field *field = table; field->name != NULL; field++) {
+        if (!travels(field, body))
+            continue;
+        pack_text(encoding, field->name, strlen(field->name));
+        if (!encode_value(encoding, field, body, place))
+            return false;
+    }
+    return true;
+}
+
+static bool encode_message(struct encoding *encoding, const struct behalf_message *message)
+{
+    if (!type_exists(message->type) || message->type == BEHALF_NONE)
+        return fail(encoding->fault, BEHALF_CODE_UNKNOWN_TYPE, NULL, NULL, "there is no type %d", (int) message->type);
+    if (message->id < 0)
+        return fail(encoding->fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the id is negative");
+    const char *name = types[message->type].name;
+    packed(msgpack_pack_array(&encoding->packer, 3));
+    pack_text(encoding, name, strlen(name));
+    packed(msgpack_pack_int64(&encoding->packer, message->id));
+    return encode_fields(encoding, behalf_type_fields(message->type), body_of(message), NULL);
+}
+
+void *behalf_message_encode(const struct behalf_message *message, size_t *frame_bytes, struct behalf_fault *fault)
+{
+    *fault = (struct behalf_fault){ .id = message->id };
+    *frame_bytes = 0;
+    msgpack_sbuffer buffer;
+    msgpack_sbuffer_init(&buffer);
+    struct encoding encoding = { .fault = fault };
+    msgpack_packer_init(&encoding.packer, &buffer, msgpack_sbuffer_write);
+    bool good = encode_message(&encoding, message);
+    if (good && buffer.size > BEHALF_FRAME_BYTES)
+        good = fail(fault, BEHALF_CODE_INVALID, NULL, NULL, "the frame would have %zu bytes; %d at most are allowed",
+                    buffer.size, BEHALF_FRAME_BYTES);
+    if (good) {
+        *frame_bytes = buffer.size;
+        return msgpack_sbuffer_release(&buffer);
+    }
+    msgpack_sbuffer_destroy(&buffer);
+    return NULL;
+}
+
+// ---- copying ----
+
+static size_t measure_fields(const struct behalf_field *table, const char *body)
+{
+    size_t bytes = 0;
+    for (const struct behalf_field *field = table; field->name != NULL; field++) {
+        if (field->kind == 't') {
+            bytes += text_cost(strlen(text_in(field, body)));
+        } else if (field->kind == 's') {
+            const char *const *texts = pointer_in(field, body);
+            bytes += rounded(count_in(field, body) * sizeof(*texts));
+            for (size_t i = 0; i < count_in(field, body); i++)
+                bytes += texts[i] != NULL ? text_cost(strlen(texts[i])) : 0;
+        } else if (field->kind == 'l') {
+            const char *records = pointer_in(field, body);
+            bytes += rounded(count_in(field, body) * field->record_bytes);
+            for (size_t i = 0; i < count_in(field, body); i++)
+                bytes += measure_fields(field->record, records + i * field->record_bytes);
+        }
+    }
+    return bytes;
+}
+
+static void copy_texts(struct arena *arena, const struct behalf_field *field, const char *from, char *to)
+{
+    size_t count = count_in(field, from);
+    const char *const *texts = pointer_in(field, from);
+    const char **kept = arena_take(arena, count * sizeof(*kept));
+    for (size_t i = 0; i < count; i++)
+        kept[i] = texts[i] != NULL ? arena_text(arena, texts[i], strlen(texts[i])) : "";
+    set_list(field, to, count > 0 ? kept : NULL, count);
+}
+
+static void copy_fields(struct arena *arena, const struct behalf_field *table, const char *from, char *to)
+{
+    for (const struct behalf_field *field = table; field->name != NULL; field++) {
+        if (field->kind == 't') {
+            const char *text = text_in(field, from);
+            set_pointer(field, to, arena_text(arena, text, strlen(text)));
+        } else if (field->kind == 'n') {
+            memcpy(to + field->offset, from + field->offset, sizeof(int64_t));
+        } else if (field->kind == 'f') {
+            memcpy(to + field->offset, from + field->offset, sizeof(bool));
+        } else if (field->kind == 's') {
+            copy_texts(arena, field, from, to);
+        } else {
+            size_t count = count_in(field, from);
+            const char *records = pointer_in(field, from);
+            char *kept = arena_take(arena, count * field->record_bytes);
+            for (size_t i = 0; i < count; i++)
+                copy_fields(arena, field->record, records + i * field->record_bytes, kept + i * field->record_bytes);
+            set_list(field, to, count > 0 ? kept : NULL, count);
+        }
+    }
+}
+
+struct behalf_message *behalf_message_copy(const struct behalf_message *message)
+{
+    must(type_exists(message->type));
+    const struct behalf_field *table = behalf_type_fields(message->type);
+    struct arena arena;
+    struct behalf_message *copy = message_new(&arena, measure_fields(table, body_of(message)));
+    copy->type = message->type;
+    copy->id = message->id;
+    copy_fields(&arena, table, body_of(message), (char *) copy + BODY_OFFSET);
+    return copy;
+}
+
+// ---- names ----
+
+const char *behalf_type_name(enum behalf_type type)
+{
+    return type_exists(type) ? types[type].name : "NONE";
+}
+
+unsigned behalf_type_senders(enum behalf_type type)
+{
+    return type_exists(type) ? types[type].senders : 0;
+}
+
+const char *behalf_code_name(enum behalf_code code)
+{
+    return (unsigned) code < BEHALF_CODE_COUNT ? code_names[code] : "NONE";
+}
+
+enum behalf_code behalf_code_from_name(const char *name)
+{
+    for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++)
+        if (strcmp(code_names[code], name) == 0)
+            return code;
+    return BEHALF_CODE_NONE;
+}
+
+const struct behalf_field *behalf_type_fields(enum behalf_type type)
+{
+    call_once(&tables_made, make_tables);
+    return tables[type_exists(type) ? type : BEHALF_NONE];
+}
+
+const char *behalf_type_doc(enum behalf_type type)
+{
+    return type_exists(type) ? types[type].doc : "";
+}
+
+enum behalf_type behalf_type_from_name(const char *name)
+{
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
+        if (strcmp(types[type].name, name) == 0)
+            return type;
+    return BEHALF_NONE;
+}
