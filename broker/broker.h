@@ -1,0 +1,91 @@
+// broker.h - a broker without I/O: sessions, intake, the desk, and the rule "decide, make durable, speak".
+//
+// Frames of peers, time, finished batches, reports and compiled rules come in; frames to peers, batches for
+// the store, reports to answer and rules to compile go out.  The loop (loop.h) does the I/O around it under
+// ZeroMQ and a store's threads; the simulator does it in virtual time with a memory engine.  It runs the
+// same code in both.
+//
+// A peer is whatever the transport can address, by a number of the shell's making that it never reuses.
+
+#ifndef BROKER_BROKER_H
+#define BROKER_BROKER_H
+
+#include "broker/desk/desk.h"
+#include "broker/store/engine.h"
+#include "broker/triage/rules.h"
+
+struct broker;
+
+struct broker_options {
+    int64_t heartbeat_ms;  // 0: 5000
+    int64_t timeout_ms;    // 0: 3 * heartbeat
+    size_t window;         // requests in flight a session; 0: 1024
+    size_t sessions_max;   // 0: 4096
+    size_t batch_changes_max; // changes that wait before intake is answered BUSY; 0: 65536
+    size_t batch_bytes_max;   // the same in bytes; 0: 64 MiB
+    // Fills `bytes` with unpredictable bytes, for tokens.
+    void (*random)(void *self, void *bytes, size_t count);
+    // Receives a line for the log: level "info", "warning", "error"; `who` as "session=7 person=asha".
+    void (*log)(void *self, const char *level, const char *line);
+    void *self;
+};
+
+// Makes a broker from what the store gave back.  Takes the rules.  `position` is what take_over answered.
+// The engine is only read, during this call.  NULL with `reason` when the store contradicts the rules.
+struct broker *broker_new(struct rules **rules_p, struct engine *engine, const struct store_position *position,
+                          const struct broker_options *options, int64_t now_ms, char *reason, size_t reason_bytes);
+void broker_destroy(struct broker **broker_p);
+
+// ---- in ----
+
+// A frame from a peer.  Never fails: a bad frame is answered or its peer dropped.
+void broker_receive(struct broker *broker, uint64_t peer, const void *frame, size_t frame_bytes, int64_t now_ms);
+
+// The transport says that a peer cannot be reached or is full: its session is lost, for this reason.
+void broker_peer_lost(struct broker *broker, uint64_t peer, const char *reason, int64_t now_ms);
+
+// Time passes.  Returns milliseconds until it must be called again, -1: whenever.
+int64_t broker_tick(struct broker *broker, int64_t now_ms);
+
+// A batch is on disk, its questions answered.  Takes it.  Batches come back in the order they went out.
+void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_ms);
+
+// The store went away or came back; while away intake is answered BUSY and lease times stand still.
+void broker_store_state(struct broker *broker, bool away, const char *description, int64_t now_ms);
+
+void broker_reported(struct broker *broker, struct report **report_p, int64_t now_ms);
+
+// Rules asked for by broker_next_rules are compiled (`rules_p` taken) or have problems (rules NULL).
+void broker_rules_ready(struct broker *broker, struct rules **rules_p, const struct rules_problems *problems, int64_t now_ms);
+
+// Begins a clean stop: no more requests are taken, everyone is told BYE "restarting" once all that was
+// decided is spoken.
+void broker_stop(struct broker *broker, int64_t now_ms);
+bool broker_stopped(const struct broker *broker);
+
+// ---- out ----
+
+// The next frame to send, or NULL.  The frame is owned by the caller (free).  `peer` is to whom.
+void *broker_next_frame(struct broker *broker, uint64_t *peer, size_t *frame_bytes);
+
+// A peer that the shell should forget (its session ended), or 0.
+uint64_t broker_next_drop(struct broker *broker);
+
+// All that has been decided since the last batch, when there is something and no batch is out; else NULL.
+struct batch *broker_next_batch(struct broker *broker, int64_t now_ms);
+
+struct report *broker_next_report(struct broker *broker);
+
+// A text of rules to compile off the loop, or NULL.  Valid until broker_rules_ready.  The new rules get
+// `version`; `previous` stays valid until then.
+const char *broker_next_rules(struct broker *broker, uint64_t *version, const struct rules **previous);
+
+// ---- looking ----
+
+const struct desk *broker_desk(const struct broker *broker);
+size_t broker_session_count(const struct broker *broker);
+
+// Walks the desk's and the sessions' invariants.
+void broker_check(const struct broker *broker);
+
+#endif

@@ -1,0 +1,148 @@
+// desk.h - one response operation as a pure state machine: items, queues, people, replies.
+//
+// A desk has no clock, no sockets, no files, no randomness: inputs and `now_ms` come in; changes (what
+// became true, for the store) and effects (whom to tell) go out to a change list.  Two desks given the same
+// inputs do the same.  It holds no text of posts, drafts or notes: those go straight to the store, and what
+// a person is shown is read from there once it is durable.
+//
+// Sessions are known to it by number: a person's session may send requests, a connector's takes replies.
+// Inputs need not be durable before the next one comes; effects wait for that outside.
+
+#ifndef DESK_DESK_H
+#define DESK_DESK_H
+
+#include "broker/desk/change.h"
+#include "broker/desk/policy.h"
+
+struct desk;
+
+// A desk without items.  The policy is borrowed and must outlive its use: until desk_apply has replaced it
+// and everything that came out before has been spoken.
+struct desk *desk_new(const struct policy *policy, int64_t now_ms);
+void desk_destroy(struct desk **desk_p);
+
+// Where changes and effects go from now on.  Borrowed; set it before any input.
+void desk_set_list(struct desk *desk, struct change_list *list);
+
+// ---- coming back from the store, before any other input ----
+
+// Counters as the store has them.
+void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_id);
+
+// These return false when the record names what the policy does not know or contradicts the desk; `reason`
+// then says what, and the broker must not start.
+bool desk_restore_item(struct desk *desk, const struct item_record *item, char *reason, size_t reason_bytes);
+bool desk_restore_reply(struct desk *desk, const struct reply_record *reply, char *reason, size_t reason_bytes);
+void desk_restore_freeze(struct desk *desk, const struct freeze_record *freeze);
+void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcome);
+
+// Ends the restoring: offers are withdrawn, holds get a fresh grace, replies handed out wait for their
+// connector, overdue parked items wake.  Its changes go to the list.
+void desk_restored(struct desk *desk, int64_t now_ms);
+
+// ---- position ----
+
+uint64_t desk_sequence(const struct desk *desk);
+uint64_t desk_next_id(const struct desk *desk);
+
+// ---- rules ----
+
+// True if the desk can go on under the new policy; else `reason` says what still needs what it drops.
+bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *reason, size_t reason_bytes);
+
+// Makes a policy live; `rules` is kept in the store.  Asserts desk_may_apply.  People it drops lose their
+// holds to the queues; the caller ends their sessions.
+void desk_apply(struct desk *desk, const struct policy *policy, const struct rules_record *rules, int64_t now_ms);
+
+// ---- posts ----
+
+// Takes in a post that is known to be new.  Returns its item.  Tells nobody: the caller answers TAKEN.
+uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs, uint64_t intake_key,
+                   int64_t now_ms);
+
+// A post of `item` was edited or deleted by its author.  `needs` is the new text's triage.  Works for closed
+// items too (kept, changes no state).
+void desk_post_edited(struct desk *desk, uint64_t item, const struct behalf_edit *edit, const struct needs *needs,
+                      int64_t now_ms);
+void desk_post_deleted(struct desk *desk, uint64_t item, const struct behalf_delete_post *deletion, int64_t now_ms);
+
+// ---- sessions ----
+
+// A person's session begins or goes on; a lost one of the same person is replaced.  `person` is an index of
+// the policy.  Shows every hold and offer.  Returns how many it shows.
+size_t desk_sign_in(struct desk *desk, uint32_t person, uint64_t session, int64_t now_ms);
+
+// A connector's session begins.  Replies handed to the same instance stay its own.
+void desk_connector_in(struct desk *desk, uint64_t session, const char *instance, const char *const *channels,
+                       size_t channel_count, bool idempotent, int64_t now_ms);
+
+// The connection is gone without BYE: offers are withdrawn, holds keep for the grace, a connector's handed
+// replies wait for it.
+void desk_session_lost(struct desk *desk, uint64_t session, int64_t now_ms);
+
+// BYE: a person's holds and offers return at once; a connector's handed replies are of unknown fate at once.
+void desk_session_left(struct desk *desk, uint64_t session, int64_t now_ms);
+
+// ---- requests ----
+
+// A request of a signed-in person about an item, presence or a freeze: PRESENCE TAKE DECLINE DRAFT NOTE
+// ANSWER APPROVE REJECT CLOSE ESCALATE RETURN TRANSFER PARK FREEZE; or of a connector: SETTLE; or of control:
+// FREEZE.  Appends exactly one effect that answers it (DONE or ERROR with the request's id) before any
+// other effect to the same session.
+void desk_request(struct desk *desk, uint64_t session, const struct behalf_message *request, int64_t now_ms);
+
+// Fills in the answer to PREVIEW; `code` is BEHALF_CODE_NONE or why it is refused.  The texts belong to the
+// list given.
+enum behalf_code desk_preview(const struct desk *desk, uint64_t session, const struct behalf_preview *preview,
+                              struct change_list *memory, struct behalf_previewed *previewed);
+
+// Time passes.  Returns milliseconds until something is due, -1 if nothing is.
+int64_t desk_tick(struct desk *desk, int64_t now_ms);
+
+// The clock jumped forward: holds get a fresh grace, offers are withdrawn.
+void desk_clock_jumped(struct desk *desk, int64_t now_ms);
+
+// ---- speaking: what the store does not know of an item or a reply ----
+
+// True if the item is at this moment offered to or held by the person of `session` under `lease`.
+// Fills in of `view`: item, lease, state, audience, brand, language, skills, reason, brand_guidance, disclosure,
+// lengths, times, approval, frozen, fate_unknown.  Texts belong to `memory`.
+bool desk_show_item(const struct desk *desk, uint64_t session, uint64_t item, uint64_t lease,
+                    struct change_list *memory, struct behalf_item *view);
+
+// True if the reply is at this moment handed to the connector of `session`.
+bool desk_reply_is_with(const struct desk *desk, uint64_t session, uint64_t reply);
+
+// True if an ITEM shown to this session must leave out what is sealed.
+bool desk_shows_sealed(const struct desk *desk, uint64_t session, uint64_t item);
+
+// ---- looking ----
+
+// Language of the author's last post known to the desk, "" if none.
+const char *desk_author_language(const struct desk *desk, uint64_t author_key);
+
+// An open item's state; ITEM_CLOSED when the desk does not have it.
+enum item_state desk_item_state(const struct desk *desk, uint64_t item);
+
+// Fills in counts; texts and lists belong to `memory`.
+void desk_count(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts, int64_t now_ms);
+
+// Lists open items that the session may see (control: session 0, all).  The rows' `text` is left empty, for
+// the caller to fill from the store with those in `text_allowed` (true: may be shown to the asker).
+void desk_look(const struct desk *desk, uint64_t session, const struct behalf_look *look, struct change_list *memory,
+               struct behalf_listing *listing, bool **text_allowed, int64_t now_ms);
+
+// Items offered to or held by the person now.
+size_t desk_items_of(const struct desk *desk, uint32_t person);
+
+const char *item_state_name(enum item_state state);
+
+// Keys, as kept in records: 64-bit SipHash with a fixed key of length-prefixed parts.
+uint64_t desk_author_key(const char *channel, const char *author);
+uint64_t desk_thread_key(const char *channel, const char *thread, const char *author);
+uint64_t desk_intake_key(const char *channel, const char *post);
+
+// Walks every invariant and stops the program with a message if one is broken.  Costs a walk over all items.
+void desk_check(const struct desk *desk);
+
+#endif
