@@ -74,6 +74,7 @@ static const struct {
     [CHANGE_RULES] = { rules_texts, COUNT(rules_texts) },
     [CHANGE_FREEZE] = { freeze_texts, COUNT(freeze_texts) },
     [CHANGE_SEAL] = { NULL, 0 },
+    [CHANGE_UNSEAL] = { NULL, 0 },
 };
 
 static const char **text_at(struct change *change, size_t offset)

@@ -21,7 +21,8 @@ enum change_kind {
     CHANGE_OUTCOME,
     CHANGE_RULES,
     CHANGE_FREEZE,
-    CHANGE_SEAL // all posts, drafts, notes and replies of the item so far become sealed
+    CHANGE_SEAL,  // all posts, drafts, notes and replies of the item so far become sealed
+    CHANGE_UNSEAL // the item's posts are no longer sealed or sensitive: PR returned it; the rest stays sealed
 };
 
 struct change {
@@ -38,7 +39,7 @@ struct change {
         struct outcome_record outcome;
         struct rules_record rules;
         struct freeze_record freeze;
-        uint64_t seal; // the item
+        uint64_t seal; // SEAL, UNSEAL: the item
     };
 };
 

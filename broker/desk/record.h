@@ -90,8 +90,10 @@ struct item_record {
     int64_t preferred_until_ms;
     uint64_t thread_key;   // hash of channel, thread and author
     uint64_t author_key;   // hash of channel and author
-    uint32_t posts;
+    uint32_t posts;        // not deleted by their author
+    uint32_t numbered;     // posts ever taken into it: the number of the newest
     uint32_t moves;        // times put back into a queue
+    int64_t first_offered_ms;
     const char *reason;    // why it is in its queue: rule or a person's words
     const char *escalated; // why it was first escalated; "" if never
     uint64_t reply;        // the last reply made; 0: none
@@ -132,6 +134,7 @@ struct reply_record {
     enum reply_state state;
     bool sealed;          // made while the item was sealed: agents never see it
     const char *instance; // connector instance that has it; ""
+    bool idempotent;      // that instance publishes a reply handed to it twice only once
     uint32_t attempt;
     int64_t created_ms;
     int64_t handed_ms;
