@@ -35,9 +35,10 @@ struct store_position {
 
 // A question that is answered after the changes of its batch are committed, by what is then on disk.
 enum question_kind {
-    QUESTION_INTAKE, // has this post been taken?
-    QUESTION_ITEM,   // everything shown to a person who has the item
-    QUESTION_REPLY   // everything a connector needs to publish a reply
+    QUESTION_INTAKE,     // has this post been taken?
+    QUESTION_ITEM,       // everything shown to a person who has the item
+    QUESTION_REPLY,      // everything a connector needs to publish a reply
+    QUESTION_CLOSED_ITEM // an item as last written, closed or not: for repeats and late requests
 };
 
 struct question {
@@ -51,7 +52,7 @@ struct question {
     uint64_t intake_key;
     int64_t posted_ms;
 
-    // ITEM: asked.  `for_agent` leaves out everything sealed.
+    // ITEM and CLOSED_ITEM: asked.  `for_agent` leaves out everything sealed or sensitive, but guidance.
     uint64_t item;
     bool for_agent;
 
@@ -63,9 +64,17 @@ struct question {
     uint64_t found_item; // INTAKE
     bool found_deleted;  // INTAKE: the post has been deleted by its author
     bool found_sensitive;
-    struct behalf_item view;      // ITEM: author, author_name, reach, channel, draft, draft_by, story
-    struct behalf_reply handing;  // REPLY: key, item, brand, channel, post, author, thread, text, attempt
+    struct behalf_post found_post; // INTAKE: channel, post, brand, author, reach, language (the platform's) and thread
+                                   // as first taken, for the triage of an edit
+    struct behalf_item view;     // ITEM: author, author_name, reach, channel, draft, draft_by, story
+    struct behalf_reply handing; // REPLY: key, item, brand, channel, post, author, thread, text, attempt
+    struct item_record record;   // CLOSED_ITEM: the whole row
 };
+
+// What is shown in a story (ITEM), newest first until one of these is reached.
+#define STORY_ENTRIES_MAX 64
+#define STORY_EARLIER_MAX 10
+#define STORY_BYTES_MAX ((size_t) BEHALF_FRAME_BYTES / 2)
 
 struct batch;
 
@@ -79,10 +88,24 @@ struct change_list *batch_list(struct batch *batch);
 struct question *batch_ask(struct batch *batch, const struct question *question);
 struct question *batch_questions(const struct batch *batch);
 
-// What the desk will be at once the batch is on disk, and what it must be at before.
+// Memory that lives as long as the batch: zeroed, or a copy of a text ("" for NULL).
+void *batch_allocate(struct batch *batch, size_t bytes);
+const char *batch_text(struct batch *batch, const char *text);
+
+// What the desk will be at once the batch is on disk, and what it must be at before.  A batch with changes
+// moves the sequence, else a commit in doubt could not be settled.
 void batch_set_position(struct batch *batch, const struct store_position *from, const struct store_position *to);
 const struct store_position *batch_from(const struct batch *batch);
 const struct store_position *batch_to(const struct batch *batch);
+
+// Batches that follow each other (the `from` of each is the `to` of the one before) may be linked into a
+// group, which is committed in one transaction, all or nothing.  Each stays a batch of its own; linking NULL
+// ends the group.
+void batch_link(struct batch *batch, struct batch *next);
+struct batch *batch_next(const struct batch *batch);
+const struct store_position *batch_group_to(const struct batch *batch);
+size_t batch_group_change_count(const struct batch *batch);
+size_t batch_bytes(const struct batch *batch); // memory it holds, for bounds
 
 // Receives a desk read back, in this order: rules (the version in force), freezes, open items, replies of
 // open items that are QUEUED or HANDED, outcomes since `outcomes_since_ms`, intake keys of days from
@@ -108,18 +131,27 @@ enum report_kind {
 
 struct report {
     enum report_kind kind;
-    uint64_t tag; // the asker's own
+    uint64_t tag;                    // the asker's own
     struct behalf_why why;           // HISTORY: asked
     struct behalf_outcomes outcomes; // OUTCOMES: asked
-    uint64_t *items;                 // TEXTS: asked
+    uint64_t *items;                 // TEXTS: asked, in memory of report_allocate
     size_t item_count;
+    bool sealed_too; // TEXTS: asked: also those that agents must not see; else they read ""
 
-    bool found; // answered
+    bool found;  // answered
+    bool failed; // the store could not answer; `found` is false
     struct behalf_history history;
     struct behalf_ended ended;
     const char **texts; // TEXTS: one an item, "" when not known
     void *memory;       // freed by report_destroy
 };
+
+// Pages of HISTORY and OUTCOMES end at so many bytes of text, though not before the first row.
+#define REPORT_BYTES_MAX ((size_t) BEHALF_FRAME_BYTES / 4)
+#define REPORT_EVENTS_MAX 200
+#define REPORT_OUTCOMES_MAX 500
+#define REPORT_OUTCOMES_USUAL 200
+#define REPORT_TEXT_BYTES 280
 
 struct report *report_new(enum report_kind kind);
 void report_destroy(struct report **report_p);
@@ -135,10 +167,10 @@ struct engine_operations {
     // In words, what it is and how it is: for status and the log.
     const char *(*describe)(const struct engine *engine);
 
-    // Commits all changes of the batch and moves the desk to its `to`, or nothing; then answers its
-    // questions.  A batch without changes is not a transaction; its questions are answered all the same.
-    // On STORE_UNAVAILABLE after a commit (questions could not be answered) the call is repeated; it then
-    // finds the position at `to` and only answers.
+    // Commits all changes of the batch, and of those linked behind it, and moves the desk to the last
+    // one's `to`, or nothing; then answers their questions.  A batch without changes is not a transaction; its
+    // questions are answered all the same. On STORE_UNAVAILABLE after a commit (questions could not be answered) the
+    // call is repeated; it then finds the position at `to` and only answers.
     enum store_result (*commit)(struct engine *engine, struct batch *batch);
 
     // Reads where the desk is.  After STORE_IN_DOUBT this reopens the store first.
@@ -163,6 +195,12 @@ struct engine {
     const struct engine_operations *operations;
     char reason[512]; // of the last result that was not STORE_OK, for the log: what happened, what to do
 };
+
+// One attempt at making a batch (and those linked behind it) durable.  `doubt` is the caller's, false at
+// first: it tells the next attempt that this one's fate is not known.  That one reads the position, trusts it
+// only after a confirming commit, and repeats the commit or only answers.  STORE_OK: on disk, questions
+// answered.  UNAVAILABLE or IN_DOUBT: try again later with the same batch.  CONTRADICTED: stop.
+enum store_result engine_attempt(struct engine *engine, struct batch *batch, bool *doubt);
 
 // Opens (and makes) the store in a folder; applies migrations.  Returns NULL with the reason, in words that
 // say what to do, in `reason`: another broker has it, a newer schema, no rights, ...

@@ -7,17 +7,20 @@
 
 enum memory_fault {
     MEMORY_FAULT_NONE,
-    MEMORY_FAULT_UNAVAILABLE,     // nothing written, STORE_UNAVAILABLE
-    MEMORY_FAULT_DOUBT_WRITTEN,   // written, STORE_IN_DOUBT
-    MEMORY_FAULT_DOUBT_LOST,      // not written, STORE_IN_DOUBT
-    MEMORY_FAULT_CRASH_UNSYNCED,  // says STORE_OK never: the next open finds the disk without it (process dies)
-    MEMORY_FAULT_CRASH_SYNCED     // written, but the process dies before it is told
+    MEMORY_FAULT_UNAVAILABLE,    // nothing written, STORE_UNAVAILABLE
+    MEMORY_FAULT_DOUBT_WRITTEN,  // written, STORE_IN_DOUBT
+    MEMORY_FAULT_DOUBT_LOST,     // not written, STORE_IN_DOUBT
+    MEMORY_FAULT_CRASH_UNSYNCED, // says STORE_OK never: the next open finds the disk without it (process dies)
+    MEMORY_FAULT_CRASH_SYNCED    // written, but the process dies before it is told
 };
 
 struct memory_disk *memory_disk_new(void);
 void memory_disk_destroy(struct memory_disk **disk_p);
 
-// The next calls of commit meet these faults, one a call, in order; after the plan's end all is well.
+// The next commits that have changes meet these faults, one a call, in order; after the plan's end all is
+// well.  A plan made while another is not at its end is appended to it.  After a fault that left a commit in
+// doubt the engine commits nothing more until position() was read; after a CRASH it answers STORE_UNAVAILABLE
+// to everything until the disk is opened again.
 void memory_disk_plan(struct memory_disk *disk, const enum memory_fault *plan, size_t count);
 
 // True when the last commit met one of the CRASH faults: the harness then destroys the broker.
@@ -27,7 +30,7 @@ bool memory_disk_crashed(const struct memory_disk *disk);
 struct memory_visit {
     void *self;
     void (*post)(void *self, const struct post_record *post);
-    void (*item)(void *self, const struct item_record *item); // current
+    void (*item)(void *self, const struct item_record *item);    // current
     void (*reply)(void *self, const struct reply_record *reply); // current
     void (*event)(void *self, const struct event_record *event);
     void (*outcome)(void *self, const struct outcome_record *outcome);

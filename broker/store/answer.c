@@ -1,0 +1,67 @@
+// answer.c - names of states as they stand on disk, and limits of pages.
+
+#include "broker/store/answer.h"
+
+#include "proto/must.h"
+
+#include <string.h>
+
+static const char *const item_names[ITEM_STATE_COUNT] = {
+    [ITEM_WAITING] = "waiting", [ITEM_OFFERED] = "offered", [ITEM_HELD] = "held",
+    [ITEM_PARKED] = "parked",   [ITEM_SENDING] = "sending", [ITEM_CLOSED] = "closed",
+};
+
+static const char *const reply_names[REPLY_STATE_COUNT] = {
+    [REPLY_QUEUED] = "queued", [REPLY_HANDED] = "handed",   [REPLY_CONFIRMED] = "confirmed",
+    [REPLY_FAILED] = "failed", [REPLY_UNKNOWN] = "unknown", [REPLY_WITHDRAWN] = "withdrawn",
+};
+
+static unsigned find_name(const char *const *names, unsigned count, const char *name)
+{
+    unsigned at = 0;
+
+    while (at < count && strcmp(names[at], name) != 0) {
+        at++;
+    }
+    return at;
+}
+
+const char *store_item_state_name(enum item_state state)
+{
+    must(state < ITEM_STATE_COUNT);
+    return item_names[state];
+}
+
+enum item_state store_item_state_from_name(const char *name)
+{
+    return (enum item_state) find_name(item_names, ITEM_STATE_COUNT, name);
+}
+
+const char *store_reply_state_name(enum reply_state state)
+{
+    must(state < REPLY_STATE_COUNT);
+    return reply_names[state];
+}
+
+enum reply_state store_reply_state_from_name(const char *name)
+{
+    return (enum reply_state) find_name(reply_names, REPLY_STATE_COUNT, name);
+}
+
+size_t report_outcomes_limit(const struct report *report)
+{
+    int64_t limit = report->outcomes.limit;
+
+    if (limit <= 0) {
+        return REPORT_OUTCOMES_USUAL;
+    }
+    return limit > REPORT_OUTCOMES_MAX ? REPORT_OUTCOMES_MAX : (size_t) limit;
+}
+
+const char *report_text_part(struct report *report, const char *text, size_t bytes)
+{
+    char *copy = report_allocate(report, bytes + 1);
+
+    memcpy(copy, text, bytes);
+    return copy;
+}

@@ -1,0 +1,22 @@
+// answer.h - what every engine does alike when it answers: names of states, limits of pages.
+
+#ifndef STORE_ANSWER_H
+#define STORE_ANSWER_H
+
+#include "broker/store/engine.h"
+
+// "waiting", "offered", ...; and back, ITEM_STATE_COUNT for no such name.
+const char *store_item_state_name(enum item_state state);
+enum item_state store_item_state_from_name(const char *name);
+
+// "queued", "handed", ...; and back, REPLY_STATE_COUNT for no such name.
+const char *store_reply_state_name(enum reply_state state);
+enum reply_state store_reply_state_from_name(const char *name);
+
+// Rows of a page of outcomes at most, as asked or usual.
+size_t report_outcomes_limit(const struct report *report);
+
+// A copy of the first `bytes` of a text in the report's memory.
+const char *report_text_part(struct report *report, const char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,47 @@
+// settle.c - what to do about a commit whose fate is not known: the same for every engine and harness.
+
+#include "broker/store/engine.h"
+
+#include "proto/must.h"
+
+#include <inttypes.h>
+
+// Settles the doubt about a batch: STORE_OK when it is known whether it is on disk, and what is, is proven to stay.
+static enum store_result settle(struct engine *engine, const struct batch *batch)
+{
+    const struct store_position *from = batch_from(batch);
+    const struct store_position *to = batch_group_to(batch);
+    struct store_position found;
+    enum store_result result = engine->operations->position(engine, &found);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (found.epoch == from->epoch && found.sequence == from->sequence) {
+        return STORE_OK;
+    }
+    if (found.epoch == from->epoch && found.sequence == to->sequence) {
+        return engine->operations->confirm(engine);
+    }
+    snprintf(engine->reason, sizeof engine->reason,
+             "after a commit in doubt the store is at epoch %" PRIu64 ", sequence %" PRIu64 ", where %" PRIu64
+             ", %" PRIu64 " or %" PRIu64 " was expected: another broker has taken the desk over",
+             found.epoch, found.sequence, from->epoch, from->sequence, to->sequence);
+    return STORE_CONTRADICTED;
+}
+
+enum store_result engine_attempt(struct engine *engine, struct batch *batch, bool *doubt)
+{
+    if (*doubt) {
+        enum store_result settled = settle(engine, batch);
+        if (settled != STORE_OK) {
+            return settled;
+        }
+        *doubt = false;
+    }
+    enum store_result result = engine->operations->commit(engine, batch);
+    if (result == STORE_IN_DOUBT) {
+        *doubt = true;
+    }
+    return result;
+}

@@ -1,0 +1,81 @@
+// story.c - sorting and cutting the story of an item.
+
+#include "broker/store/story.h"
+
+#include "proto/must.h"
+
+#include <string.h>
+
+void story_init(struct story *story, struct batch *batch)
+{
+    *story = (struct story){ .batch = batch };
+    story->entries = batch_allocate(batch, STORY_CANDIDATES_MAX * sizeof *story->entries);
+}
+
+void story_add(struct story *story, const struct behalf_entry *entry)
+{
+    must(story->count < STORY_CANDIDATES_MAX);
+    struct behalf_entry *added = &story->entries[story->count++];
+    *added = *entry;
+    added->kind = batch_text(story->batch, entry->kind);
+    added->author = batch_text(story->batch, entry->author);
+    added->text = batch_text(story->batch, entry->text);
+    added->before = batch_text(story->batch, entry->before);
+    added->post = batch_text(story->batch, entry->post);
+    added->language = batch_text(story->batch, entry->language);
+}
+
+// By time; what was added first comes first among equals, so a stable sort.  There are few.
+static void sort(struct story *story)
+{
+    for (size_t i = 1; i < story->count; i++) {
+        struct behalf_entry entry = story->entries[i];
+        size_t at = i;
+        while (at > 0 && story->entries[at - 1].at_ms > entry.at_ms) {
+            story->entries[at] = story->entries[at - 1];
+            at--;
+        }
+        story->entries[at] = entry;
+    }
+}
+
+static size_t entry_bytes(const struct behalf_entry *entry)
+{
+    return strlen(entry->text) + strlen(entry->before) + strlen(entry->author) + strlen(entry->post);
+}
+
+void story_finish(struct story *story, struct behalf_item *view)
+{
+    size_t bytes = 0;
+    size_t first = story->count;
+
+    sort(story);
+    while (first > 0 && story->count - first < STORY_ENTRIES_MAX) {
+        bytes += entry_bytes(&story->entries[first - 1]);
+        if (bytes > STORY_BYTES_MAX) {
+            break;
+        }
+        first--;
+    }
+    view->story = story->entries + first;
+    view->story_count = story->count - first;
+}
+
+bool story_shows_reply(enum reply_state state)
+{
+    return state == REPLY_HANDED || state == REPLY_CONFIRMED || state == REPLY_UNKNOWN;
+}
+
+size_t story_text_bytes(const char *text, size_t bytes_max)
+{
+    size_t bytes = strnlen(text, bytes_max + 1);
+
+    if (bytes <= bytes_max) {
+        return bytes;
+    }
+    bytes = bytes_max;
+    while (bytes > 0 && ((unsigned char) text[bytes] & 0xC0) == 0x80) {
+        bytes--;
+    }
+    return bytes;
+}
