@@ -1,0 +1,563 @@
+// function_words.c - see function_words.h.
+//
+// One hash table holds words and pieces of words; a key's first byte tells which kind it is.  An entry has
+// a list of (language, weight).  The table is built once from function_words.def and never changed.
+
+#include "broker/triage/function_words.h"
+
+#include "broker/triage/plain_text.h"
+#include "proto/must.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unicase.h>
+#include <unictype.h>
+#include <uninorm.h>
+#include <unistr.h>
+
+#define KEY_BYTES 48          // the longest word or piece that is looked up, with its kind and NUL
+#define TABLE_SLOTS 32768     // power of two, about three times the entries
+#define WORD_CHARACTERS 24    // longer words are no words of a language
+#define PIECE_CHARACTERS 6    // longest ending or beginning in SPELLING
+#define SEQUENCE_CHARACTERS 4 // longest sequence in the middle
+
+// Kinds of keys.
+#define WORD '='
+#define ENDING '$'
+#define BEGINNING '^'
+#define SEQUENCE '*'
+
+// The weights.  Set by reasoning, the scale then checked on whole sets of posts (see language.c).  That a
+// word of another language looks like one of ours is less likely the longer it is: about one in two for one
+// letter, one in seventeen for four and more.
+static const double word_weight[] = { 0.0, 0.7, 1.5, 2.2, 2.8 };
+static const double everyday_share = 0.8;  // a word of daily life, against one of grammar
+static const double stripped_share = 0.7;  // written without its diacritics
+static const double name_share = 0.4;      // with a capital inside a sentence: perhaps a name
+static const double piece_weight = 0.22;   // for each letter of an ending, beginning or sequence
+static const double foreign_letter = -2.0; // a word with a letter that the language does not have
+static const double rare_letter = -0.5;    // a word with a letter that only borrowed words have
+
+enum script {
+    ANY,
+    LATIN,
+    CYRILLIC,
+    GREEK,
+    ARABIC,
+    HEBREW,
+    DEVANAGARI,
+    BENGALI,
+    GURMUKHI,
+    GUJARATI,
+    TAMIL,
+    TELUGU,
+    KANNADA,
+    MALAYALAM,
+    SINHALA,
+    THAI,
+    LAO,
+    MYANMAR,
+    KHMER,
+    GEORGIAN,
+    ARMENIAN,
+    ETHIOPIC,
+    KANA,
+    HAN,
+    HANGUL,
+    SCRIPT_COUNT
+};
+
+struct language {
+    const char *code;
+    enum script script;
+};
+
+static const struct language languages[LANGUAGE_COUNT] = {
+#define LANGUAGE(code, script) { #code, script },
+#include "broker/triage/languages.def"
+#undef LANGUAGE
+};
+
+struct listing {
+    uint16_t next;    // index of the next one of the same key, 0 at the end
+    uint8_t language; // enum language_index
+    float weight;
+};
+
+struct slot {
+    char key[KEY_BYTES]; // "" where the slot is free
+    uint16_t first;      // index into `listings`
+};
+
+struct row {
+    char kind; // 'g' grammar, 'e' everyday, 's' spelling
+    const char *code;
+    const char *words;
+};
+
+struct alphabet_row {
+    const char *code;
+    const char *letters;
+    const char *rare;
+};
+
+static const struct row rows[] = {
+#define GRAMMAR(code, words) { 'g', code, words },
+#define EVERYDAY(code, words) { 'e', code, words },
+#define SPELLING(code, pieces) { 's', code, pieces },
+#define ALPHABET(code, letters, rare)
+#include "broker/triage/function_words.def"
+#undef GRAMMAR
+#undef EVERYDAY
+#undef SPELLING
+#undef ALPHABET
+};
+
+static const struct alphabet_row alphabet_rows[] = {
+#define GRAMMAR(code, words)
+#define EVERYDAY(code, words)
+#define SPELLING(code, pieces)
+#define ALPHABET(code, letters, rare) { code, letters, rare },
+#include "broker/triage/function_words.def"
+#undef GRAMMAR
+#undef EVERYDAY
+#undef SPELLING
+#undef ALPHABET
+};
+
+#define LISTING_COUNT 40000
+#define LETTER_CODES 0x2000 // letters below this have a place in the alphabets
+
+static struct slot slots[TABLE_SLOTS];
+static struct listing listings[LISTING_COUNT];
+static size_t listing_count;
+static uint64_t letter_known[LETTER_CODES]; // bit: index into alphabet_rows
+static uint64_t letter_rare[LETTER_CODES];
+static int alphabet_language[sizeof alphabet_rows / sizeof *alphabet_rows];
+static pthread_once_t built = PTHREAD_ONCE_INIT;
+
+int function_words_language(const char *code)
+{
+    for (int i = 0; i < LANGUAGE_COUNT; i++)
+        if (strcmp(languages[i].code, code) == 0)
+            return i;
+    return -1;
+}
+
+const char *function_words_code(int index)
+{
+    must(index >= 0);
+    must(index < LANGUAGE_COUNT);
+    return languages[index].code;
+}
+
+static uint32_t hash(const char *key)
+{
+    uint32_t value = 2166136261u;
+    for (; *key != '\0'; key++)
+        value = (value ^ (unsigned char) *key) * 16777619u;
+    return value ^ (value >> 15);
+}
+
+static struct slot *find_slot(const char *key)
+{
+    uint32_t i = hash(key) & (TABLE_SLOTS - 1);
+    while (slots[i].key[0] != '\0' && strcmp(slots[i].key, key) != 0)
+        i = (i + 1) & (TABLE_SLOTS - 1);
+    return &slots[i];
+}
+
+// --- building the table -----------------------------------------------------------------------------
+
+static void add_listing(const char *key, int language, double weight)
+{
+    struct slot *slot = find_slot(key);
+    for (uint16_t i = slot->first; i != 0; i = listings[i].next)
+        if (listings[i].language == language) {
+            if (listings[i].weight < (float) weight)
+                listings[i].weight = (float) weight;
+            return;
+        }
+    must(listing_count < LISTING_COUNT);
+    if (slot->key[0] == '\0')
+        strcpy(slot->key, key);
+    listings[listing_count] =
+        (struct listing){ .next = slot->first, .language = (uint8_t) language, .weight = (float) weight };
+    slot->first = (uint16_t) listing_count++;
+}
+
+static size_t count_letters(const char *word)
+{
+    return u8_mbsnlen((const uint8_t *) word, strlen(word));
+}
+
+// `word` without the marks of its letters; false if it has none.
+static bool strip_marks(const char *word, char *out, size_t out_bytes)
+{
+    size_t bytes = 0;
+    size_t written = 0;
+    uint8_t *apart = u8_normalize(UNINORM_NFD, (const uint8_t *) word, strlen(word), NULL, &bytes);
+    must(apart != NULL);
+    for (size_t i = 0; i < bytes;) {
+        uint32_t code;
+        size_t used = plain_text_character((const char *) apart + i, bytes - i, &code);
+        if (!(code >= 0x300 && code <= 0x36F) && written + used < out_bytes) {
+            memcpy(out + written, apart + i, used);
+            written += used;
+        }
+        i += used;
+    }
+    out[written] = '\0';
+    free(apart);
+    return strcmp(out, word) != 0;
+}
+
+static void add_word(const char *word, int language, double share)
+{
+    char key[KEY_BYTES] = { WORD };
+    char stripped[KEY_BYTES];
+    size_t letters = count_letters(word);
+    double weight = share * word_weight[letters > 4 ? 4 : letters];
+    must(strlen(word) + 2 <= KEY_BYTES);
+    strcpy(key + 1, word);
+    add_listing(key, language, weight);
+    if (languages[language].script == LATIN && strip_marks(word, stripped, sizeof stripped)) {
+        strcpy(key + 1, stripped);
+        add_listing(key, language, weight * stripped_share);
+    }
+}
+
+static void add_piece(const char *piece, int language)
+{
+    char key[KEY_BYTES] = { SEQUENCE };
+    size_t bytes = strlen(piece);
+    must(bytes + 2 <= KEY_BYTES);
+    strcpy(key + 1, piece);
+    if (piece[0] == '-') {
+        key[0] = ENDING;
+        strcpy(key + 1, piece + 1);
+    }
+    if (piece[bytes - 1] == '-' && bytes > 1) {
+        key[0] = key[0] == ENDING ? SEQUENCE : BEGINNING;
+        key[strlen(key) - 1] = '\0';
+    }
+    double beyond_ascii = key[1] & 0x80 ? 1.5 : 1.0;
+    add_listing(key, language, piece_weight * beyond_ascii * (double) count_letters(key + 1));
+}
+
+static void add_row(const struct row *row)
+{
+    int language = function_words_language(row->code);
+    must(language >= 0);
+    const char *word = row->words;
+    while (*word != '\0') {
+        char one[KEY_BYTES];
+        size_t bytes = strcspn(word, " ");
+        must(bytes + 2 < sizeof one);
+        memcpy(one, word, bytes);
+        one[bytes] = '\0';
+        if (row->kind == 's')
+            add_piece(one, language);
+        else
+            add_word(one, language, row->kind == 'g' ? 1.0 : everyday_share);
+        word += bytes;
+        word += strspn(word, " ");
+    }
+}
+
+static void mark_letters(const char *letters, uint64_t *marks, uint64_t bit)
+{
+    size_t bytes = strlen(letters);
+    for (size_t i = 0; i < bytes;) {
+        uint32_t code;
+        i += plain_text_character(letters + i, bytes - i, &code);
+        must(code < LETTER_CODES);
+        marks[code] |= bit;
+    }
+}
+
+static void build(void)
+{
+    listing_count = 1; // 0 ends a list
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        add_row(&rows[i]);
+    for (size_t i = 0; i < sizeof alphabet_rows / sizeof *alphabet_rows; i++) {
+        alphabet_language[i] = function_words_language(alphabet_rows[i].code);
+        must(alphabet_language[i] >= 0);
+        mark_letters("abcdefghijklmnopqrstuvwxyz", letter_known, UINT64_C(1) << i);
+        mark_letters(alphabet_rows[i].letters, letter_known, UINT64_C(1) << i);
+        mark_letters(alphabet_rows[i].rare, letter_rare, UINT64_C(1) << i);
+        mark_letters(alphabet_rows[i].rare, letter_known, UINT64_C(1) << i);
+    }
+}
+
+// --- weighing a text ----------------------------------------------------------------------------------
+
+// One word of the text, case-folded, and where its characters begin.
+struct word {
+    char text[WORD_CHARACTERS * 4 + 1];
+    size_t offset[WORD_CHARACTERS + 1]; // offset[characters] is its length
+    uint32_t code[WORD_CHARACTERS];
+    size_t characters;
+    int repeats;  // how often the last letter has come in a row
+    bool capital; // begins with a capital
+};
+
+static enum script script_of(uint32_t code)
+{
+    static const struct {
+        uint32_t first, last;
+        enum script script;
+    } ranges[] = {
+        { 0x41, 0x24F, LATIN },       { 0x370, 0x3FF, GREEK },      { 0x400, 0x52F, CYRILLIC },
+        { 0x531, 0x58F, ARMENIAN },   { 0x590, 0x5FF, HEBREW },     { 0x600, 0x6FF, ARABIC },
+        { 0x750, 0x77F, ARABIC },     { 0x900, 0x97F, DEVANAGARI }, { 0x980, 0x9FF, BENGALI },
+        { 0xA00, 0xA7F, GURMUKHI },   { 0xA80, 0xAFF, GUJARATI },   { 0xB80, 0xBFF, TAMIL },
+        { 0xC00, 0xC7F, TELUGU },     { 0xC80, 0xCFF, KANNADA },    { 0xD00, 0xD7F, MALAYALAM },
+        { 0xD80, 0xDFF, SINHALA },    { 0xE00, 0xE7F, THAI },       { 0xE80, 0xEFF, LAO },
+        { 0x1000, 0x109F, MYANMAR },  { 0x10A0, 0x10FF, GEORGIAN }, { 0x1100, 0x11FF, HANGUL },
+        { 0x1200, 0x137F, ETHIOPIC }, { 0x1780, 0x17FF, KHMER },    { 0x1E00, 0x1EFF, LATIN },
+        { 0x1F00, 0x1FFF, GREEK },    { 0x3040, 0x30FF, KANA },     { 0x3130, 0x318F, HANGUL },
+        { 0x3400, 0x4DBF, HAN },      { 0x4E00, 0x9FFF, HAN },      { 0xAC00, 0xD7AF, HANGUL },
+        { 0xF900, 0xFAFF, HAN },      { 0xFB1D, 0xFB4F, HEBREW },   { 0xFB50, 0xFEFF, ARABIC },
+        { 0x20000, 0x323AF, HAN },
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (code <= ranges[i].last)
+            return code >= ranges[i].first ? ranges[i].script : ANY;
+    return ANY;
+}
+
+static bool letter(uint32_t code)
+{
+    if (code < 0x80)
+        return (code | 0x20) >= 'a' && (code | 0x20) <= 'z';
+    return uc_is_general_category_withtable((ucs4_t) code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M) || code == 0xB7;
+}
+
+static uint32_t apostrophe_or(uint32_t code)
+{
+    return code == 0x2019 || code == 0x2018 || code == 0xB4 || code == 0x60 ? '\'' : code;
+}
+
+static void drop_last(struct word *word)
+{
+    word->characters--;
+    word->text[word->offset[word->characters]] = '\0';
+}
+
+static void add_character(struct word *word, uint32_t code)
+{
+    uint32_t lower = uc_tolower((ucs4_t) code);
+    size_t n = word->characters;
+    // People stretch words: three and more of a letter stand for one.
+    word->repeats = n > 0 && word->code[n - 1] == lower ? word->repeats + 1 : 1;
+    if (word->repeats == 3)
+        drop_last(word);
+    if (word->repeats >= 3 || n == WORD_CHARACTERS)
+        return;
+    if (n == 0)
+        word->capital = lower != code;
+    int bytes = u8_uctomb((uint8_t *) word->text + word->offset[n], lower,
+                          (ptrdiff_t) (sizeof word->text - 1 - word->offset[n]));
+    must(bytes > 0);
+    word->code[n] = lower;
+    word->offset[n + 1] = word->offset[n] + (size_t) bytes;
+    word->characters = n + 1;
+    word->text[word->offset[n + 1]] = '\0';
+}
+
+// Reads the next word from `text` on.  Words keep their apostrophes and hyphens inside.  Returns the bytes
+// taken, 0 at the end of the text.
+static size_t next_word(const char *text, size_t bytes, struct word *word)
+{
+    size_t i = 0;
+    word->characters = 0;
+    word->repeats = 0;
+    word->offset[0] = 0;
+    word->text[0] = '\0';
+    while (i < bytes) {
+        uint32_t code;
+        size_t used = plain_text_character(text + i, bytes - i, &code);
+        code = apostrophe_or(code);
+        bool joins = (code == '\'' || code == '-') && word->characters > 0;
+        if (letter(code) || joins) {
+            add_character(word, code);
+        } else if (word->characters > 0) {
+            break;
+        }
+        i += used;
+    }
+    // What stands at the end does not join anything, but for French "j'" and the like.
+    while (word->characters > 0 && word->code[word->characters - 1] == '-')
+        drop_last(word);
+    return word->characters > 0 ? i : 0;
+}
+
+// Adds what the table says for the key.  False if it has no entry.
+static bool weigh_key(const char *key, double share, struct word_evidence *out)
+{
+    const struct slot *slot = find_slot(key);
+    for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
+        out->words[listings[i].language] += share * (double) listings[i].weight;
+        out->known[listings[i].language]++;
+        out->knowing[out->word_count].bits[listings[i].language / 64] |= UINT64_C(1) << listings[i].language % 64;
+    }
+    return slot->first != 0;
+}
+
+static bool weigh_word_text(const char *text, size_t bytes, double share, struct word_evidence *out)
+{
+    char key[KEY_BYTES] = { WORD };
+    if (bytes == 0 || bytes + 2 > sizeof key)
+        return false;
+    memcpy(key + 1, text, bytes);
+    key[1 + bytes] = '\0';
+    return weigh_key(key, share, out);
+}
+
+// The whole word, else its parts at the apostrophe or hyphens: "qu'" and "il", "don" and "'t".
+static void weigh_word(const struct word *word, double share, struct word_evidence *out)
+{
+    size_t bytes = word->offset[word->characters];
+    if (weigh_word_text(word->text, bytes, share, out))
+        return;
+
+    const char *joint = strpbrk(word->text, "'-");
+    if (joint == NULL)
+        return;
+    size_t head = (size_t) (joint - word->text);
+    if (!(*joint == '\'' && weigh_word_text(word->text, head + 1, share, out)))
+        weigh_word_text(word->text, head, share, out);
+    if (!weigh_word_text(joint, bytes - head, share, out))
+        weigh_word_text(joint + 1, bytes - head - 1, share, out);
+}
+
+// Keeps the best piece of a kind for each language, lest one long ending count for all the shorter in it.
+static void keep_best(char kind, const struct word *word, size_t from, size_t to, double *best)
+{
+    char key[KEY_BYTES] = { kind };
+    size_t bytes = word->offset[to] - word->offset[from];
+    if (bytes + 2 > sizeof key)
+        return;
+    memcpy(key + 1, word->text + word->offset[from], bytes);
+    key[1 + bytes] = '\0';
+    for (uint16_t i = find_slot(key)->first; i != 0; i = listings[i].next)
+        if (best[listings[i].language] < (double) listings[i].weight)
+            best[listings[i].language] = (double) listings[i].weight;
+}
+
+static void weigh_spelling(const struct word *word, double share, struct word_evidence *out)
+{
+    double endings[LANGUAGE_COUNT] = { 0 };
+    double sequences[LANGUAGE_COUNT] = { 0 };
+    size_t n = word->characters;
+    for (size_t length = 1; length <= PIECE_CHARACTERS && length < n; length++) {
+        keep_best(ENDING, word, n - length, n, endings);
+        keep_best(BEGINNING, word, 0, length, sequences);
+    }
+    for (size_t from = 0; from < n; from++)
+        for (size_t length = 1; length <= SEQUENCE_CHARACTERS && from + length <= n; length++)
+            keep_best(SEQUENCE, word, from, from + length, sequences);
+    for (int i = 0; i < LANGUAGE_COUNT; i++)
+        out->spelling[i] += share * (endings[i] + sequences[i]);
+}
+
+static void weigh_letters(const struct word *word, double share, struct word_evidence *out)
+{
+    uint64_t known = UINT64_MAX;
+    uint64_t rare = 0;
+    for (size_t i = 0; i < word->characters; i++) {
+        uint32_t code = word->code[i];
+        if (code == '\'' || code == '-' || code >= LETTER_CODES)
+            continue;
+        known &= letter_known[code];
+        rare |= letter_rare[code];
+    }
+    for (size_t i = 0; i < sizeof alphabet_rows / sizeof *alphabet_rows; i++) {
+        if (!(known >> i & 1))
+            out->spelling[alphabet_language[i]] += share * foreign_letter;
+        else if (rare >> i & 1)
+            out->spelling[alphabet_language[i]] += share * rare_letter;
+    }
+}
+
+// Which share of the letters each language could have written.
+static void weigh_scripts(const int *letters, int total, struct word_evidence *out)
+{
+    if (total == 0)
+        return;
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
+        int own = letters[languages[i].script];
+        if (languages[i].script == ANY)
+            own = letters[LATIN] + letters[CYRILLIC] + letters[ARABIC];
+        if (languages[i].script == KANA && letters[KANA] > 0)
+            own += letters[HAN];
+        if (languages[i].script == HANGUL && letters[HANGUL] > 0)
+            own += letters[HAN];
+        if (languages[i].script == HAN && letters[KANA] * 8 > letters[HAN])
+            own = 0;
+        out->script[i] = (double) own / (double) total;
+    }
+}
+
+static int knows(const struct language_set *set, int language)
+{
+    return (int) (set->bits[language / 64] >> language % 64 & 1);
+}
+
+void function_words_apart(const struct word_evidence *evidence, int one, int other, int *only_one, int *only_other)
+{
+    *only_one = 0;
+    *only_other = 0;
+    for (int i = 0; i < evidence->word_count; i++) {
+        int by_one = knows(&evidence->knowing[i], one);
+        int by_other = knows(&evidence->knowing[i], other);
+        *only_one += by_one & !by_other;
+        *only_other += by_other & !by_one;
+    }
+}
+
+static bool all_capitals(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (text[i] >= 'a' && text[i] <= 'z')
+            return false;
+    return true;
+}
+
+void function_words_weigh(const char *text, size_t bytes, struct word_evidence *out)
+{
+    pthread_once(&built, build);
+    memset(out, 0, offsetof(struct word_evidence, knowing));
+
+    int letters[SCRIPT_COUNT] = { 0 };
+    bool shouted = all_capitals(text, bytes);
+    bool sentence_start = true;
+    struct word word;
+    size_t at = 0;
+    size_t used;
+    while (out->word_count < FUNCTION_WORDS_COUNT_MAX && (used = next_word(text + at, bytes - at, &word)) > 0) {
+        double share = word.capital && !sentence_start && !shouted ? name_share : 1.0;
+        for (size_t i = 0; i < word.characters; i++)
+            letters[script_of(word.code[i])] += script_of(word.code[i]) >= KANA ? 3 : 1;
+        out->knowing[out->word_count] = (struct language_set){ 0 };
+        weigh_word(&word, share, out);
+        if (word.characters < 2)
+            out->knowing[out->word_count] = (struct language_set){ 0 };
+        if (script_of(word.code[0]) != HAN && script_of(word.code[0]) != KANA)
+            weigh_spelling(&word, share, out);
+        weigh_letters(&word, share, out);
+        out->word_count++;
+        out->letter_count += (int) word.characters;
+        at += used;
+        sentence_start = at < bytes && strchr(".!?:\"", text[at]) != NULL;
+    }
+    int total = 0;
+    for (int i = LATIN; i < SCRIPT_COUNT; i++)
+        total += letters[i];
+    weigh_scripts(letters, total, out);
+}
