@@ -1,0 +1,433 @@
+// client.c - the shell around session.c: a libzmq socket, the clock, and a seed.
+//
+// Every connection is a fresh DEALER socket, so that nothing of an earlier one can reach the session.  The
+// caller's descriptor stays the same over all of them: an epoll descriptor that holds the present socket's.
+// That one is edge-triggered in libzmq's own way: it tells that something changed, not that something is
+// there.  So behalf_client_timeout_ms asks the socket what is there, and is 0 as long as there is work.
+
+#include <behalf/client.h>
+
+#include "proto/must.h"
+#include "proto/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define BROKERS_MAX 16
+
+// Frames that libzmq holds for us in either direction; the window bounds what is under way.
+#define SOCKET_FRAMES_MAX 4096
+
+// A message kept while behalf_client_wait_answer waited for another.
+struct kept {
+    struct behalf_message *message;
+    struct kept *next;
+};
+
+struct behalf_client {
+    struct behalf_session *session;
+    char *broker_list; // cut at its commas
+    const char *brokers[BROKERS_MAX];
+    size_t broker_count;
+    void *context; // libzmq's; NULL once closed
+    void *socket;  // of the present connection, or NULL
+    int socket_fd; // its descriptor, registered with epoll_fd; -1 if none
+    int epoll_fd;
+    struct kept *first_kept;
+    struct kept *last_kept;
+};
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    must(clock_gettime(clock, &now) == 0);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t now_ms(void)
+{
+    return clock_ms(CLOCK_BOOTTIME);
+}
+
+static uint64_t draw_seed(void)
+{
+    uint64_t seed;
+    must(getrandom(&seed, sizeof(seed), 0) == (ssize_t) sizeof(seed));
+    return seed;
+}
+
+// Milliseconds since 1970 above 20 random bits: a later process begins above all ids of an earlier one,
+// and two that begin in the same millisecond are told apart.
+static int64_t draw_first_id(void)
+{
+    return clock_ms(CLOCK_REALTIME) << 20 | (int64_t) (draw_seed() & 0xfffff);
+}
+
+// ---- endpoints ----
+
+static bool tcp_endpoint_good(const char *address)
+{
+    const char *port = strrchr(address, ':');
+    if (port == NULL || port == address)
+        return false;
+    char *end;
+    errno = 0;
+    long number = strtol(port + 1, &end, 10);
+    return port[1] >= '0' && port[1] <= '9' && *end == '\0' && errno == 0 && number >= 1 && number <= 65535;
+}
+
+static bool endpoint_good(const char *endpoint)
+{
+    if (strncmp(endpoint, "tcp://", 6) == 0)
+        return tcp_endpoint_good(endpoint + 6);
+    return strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '\0';
+}
+
+// Cuts the list at its commas.  False if there are too many, or one cannot be an endpoint.
+static bool parse_brokers(struct behalf_client *client, const char *brokers)
+{
+    client->broker_list = strdup(brokers != NULL && brokers[0] != '\0' ? brokers : BEHALF_DEFAULT_ENDPOINT);
+    must(client->broker_list != NULL);
+    char *rest = client->broker_list;
+    for (char *endpoint; (endpoint = strsep(&rest, ",")) != NULL;) {
+        endpoint += strspn(endpoint, " ");
+        endpoint[strcspn(endpoint, " ")] = '\0';
+        if (client->broker_count == BROKERS_MAX || !endpoint_good(endpoint))
+            return false;
+        client->brokers[client->broker_count++] = endpoint;
+    }
+    return true;
+}
+
+// ---- the connection ----
+
+static void disconnect(struct behalf_client *client)
+{
+    if (client->socket == NULL)
+        return;
+    epoll_ctl(client->epoll_fd, EPOLL_CTL_DEL, client->socket_fd, NULL);
+    client->socket_fd = -1;
+    zmq_close(client->socket);
+    client->socket = NULL;
+}
+
+static void set_option(void *socket, int option, int value)
+{
+    must(zmq_setsockopt(socket, option, &value, sizeof(value)) == 0);
+}
+
+static bool open_socket(struct behalf_client *client)
+{
+    client->socket = zmq_socket(client->context, ZMQ_DEALER);
+    if (client->socket == NULL)
+        return false;
+    set_option(client->socket, ZMQ_LINGER, 0);
+    set_option(client->socket, ZMQ_IMMEDIATE, 1);
+    set_option(client->socket, ZMQ_SNDHWM, SOCKET_FRAMES_MAX);
+    set_option(client->socket, ZMQ_RCVHWM, SOCKET_FRAMES_MAX);
+    set_option(client->socket, ZMQ_RECONNECT_IVL, 100);
+    set_option(client->socket, ZMQ_RECONNECT_IVL_MAX, 1000);
+    int64_t frame_bytes_max = BEHALF_FRAME_BYTES;
+    must(zmq_setsockopt(client->socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof(frame_bytes_max)) == 0);
+    size_t size = sizeof(client->socket_fd);
+    must(zmq_getsockopt(client->socket, ZMQ_FD, &client->socket_fd, &size) == 0);
+    struct epoll_event event = { .events = EPOLLIN };
+    must(epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, client->socket_fd, &event) == 0);
+    return true;
+}
+
+static void connect_to(struct behalf_client *client, size_t broker)
+{
+    disconnect(client);
+    if (!open_socket(client) || zmq_connect(client->socket, client->brokers[broker]) != 0) {
+        char reason[128];
+        snprintf(reason, sizeof(reason), "cannot connect: %s", zmq_strerror(zmq_errno()));
+        disconnect(client);
+        behalf_session_lost(client->session, reason, now_ms());
+    }
+}
+
+static void send_frames(struct behalf_client *client)
+{
+    size_t frame_bytes;
+    const void *frame;
+    while (client->socket != NULL && (frame = behalf_session_output(client->session, &frame_bytes, now_ms())) != NULL) {
+        if (zmq_send(client->socket, frame, frame_bytes, ZMQ_DONTWAIT) < 0)
+            return; // not connected yet, or full: offered again
+        behalf_session_sent(client->session, now_ms());
+    }
+}
+
+// Reads one message of the socket.  False when there is none.  More than one part is not of this protocol:
+// what is not a whole message is given to the session as an empty frame, which it takes for what it is.
+static bool receive_frame(struct behalf_client *client)
+{
+    zmq_msg_t part;
+    must(zmq_msg_init(&part) == 0);
+    bool received = zmq_msg_recv(&part, client->socket, ZMQ_DONTWAIT) >= 0;
+    if (received && zmq_msg_more(&part)) {
+        while (zmq_msg_more(&part) && zmq_msg_recv(&part, client->socket, ZMQ_DONTWAIT) >= 0)
+            continue;
+        behalf_session_receive(client->session, "", 0, now_ms());
+    } else if (received) {
+        behalf_session_receive(client->session, zmq_msg_data(&part), zmq_msg_size(&part), now_ms());
+    }
+    zmq_msg_close(&part);
+    return received;
+}
+
+// Does all there is to do, but stops reading once there is a message for the caller.
+static void work(struct behalf_client *client)
+{
+    behalf_session_tick(client->session, now_ms());
+    size_t broker;
+    if (behalf_session_connect_order(client->session, &broker))
+        connect_to(client, broker);
+    send_frames(client);
+    while (client->socket != NULL && !behalf_session_has_next(client->session) && receive_frame(client))
+        continue;
+    send_frames(client); // answers make room in the window
+    enum behalf_client_state state = behalf_session_state(client->session);
+    if (state == BEHALF_CLIENT_REFUSED || state == BEHALF_CLIENT_ENDED)
+        disconnect(client);
+}
+
+// Frees libzmq's context; waits for what lingers, also when signals come meanwhile.
+static void end_context(struct behalf_client *client)
+{
+    while (client->context != NULL && zmq_ctx_term(client->context) != 0 && zmq_errno() == EINTR)
+        continue;
+    client->context = NULL;
+}
+
+// ---- public ----
+
+struct behalf_client *behalf_client_new(const char *brokers, const struct behalf_hello *hello)
+{
+    struct behalf_client *client = calloc(1, sizeof(*client));
+    must(client != NULL);
+    client->socket_fd = -1;
+    client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (client->epoll_fd >= 0 && parse_brokers(client, brokers)) {
+        struct behalf_fault fault;
+        struct behalf_session_options options = { .brokers = client->brokers,
+                                                  .broker_count = client->broker_count,
+                                                  .hello = hello,
+                                                  .first_id = draw_first_id(),
+                                                  .seed = draw_seed() };
+        client->session = behalf_session_new(&options, now_ms(), &fault);
+    }
+    if (client->session != NULL)
+        client->context = zmq_ctx_new();
+    if (client->context == NULL) {
+        behalf_client_destroy(&client);
+        return NULL;
+    }
+    work(client);
+    return client;
+}
+
+static struct behalf_message *take_kept(struct behalf_client *client)
+{
+    struct kept *kept = client->first_kept;
+    if (kept == NULL)
+        return NULL;
+    struct behalf_message *message = kept->message;
+    client->first_kept = kept->next;
+    if (client->first_kept == NULL)
+        client->last_kept = NULL;
+    free(kept);
+    return message;
+}
+
+static void keep(struct behalf_client *client, struct behalf_message **message_p)
+{
+    struct kept *kept = calloc(1, sizeof(*kept));
+    must(kept != NULL);
+    kept->message = *message_p;
+    *message_p = NULL;
+    if (client->last_kept != NULL)
+        client->last_kept->next = kept;
+    else
+        client->first_kept = kept;
+    client->last_kept = kept;
+}
+
+void behalf_client_destroy(struct behalf_client **client_p)
+{
+    struct behalf_client *client = *client_p;
+    if (client == NULL)
+        return;
+    disconnect(client);
+    end_context(client);
+    for (struct behalf_message *left; (left = take_kept(client)) != NULL;)
+        behalf_message_destroy(&left);
+    behalf_session_destroy(&client->session);
+    if (client->epoll_fd >= 0)
+        close(client->epoll_fd);
+    free(client->broker_list);
+    free(client);
+    *client_p = NULL;
+}
+
+enum behalf_client_state behalf_client_state(const struct behalf_client *client)
+{
+    return behalf_session_state(client->session);
+}
+
+const char *behalf_client_reason(const struct behalf_client *client)
+{
+    return behalf_session_reason(client->session);
+}
+
+int64_t behalf_client_send(struct behalf_client *client, const struct behalf_message *message,
+                           struct behalf_fault *fault)
+{
+    int64_t id = behalf_session_send(client->session, message, fault);
+    if (id > 0)
+        send_frames(client);
+    return id;
+}
+
+// The next message off the session, after doing its work.
+static struct behalf_message *next_of_session(struct behalf_client *client)
+{
+    if (!behalf_session_has_next(client->session))
+        work(client);
+    return behalf_session_next(client->session);
+}
+
+struct behalf_message *behalf_client_next(struct behalf_client *client)
+{
+    struct behalf_message *message = take_kept(client);
+    return message != NULL ? message : next_of_session(client);
+}
+
+int behalf_client_fd(const struct behalf_client *client)
+{
+    return client->epoll_fd;
+}
+
+// Whether the socket can be read, or written when there is something to write.
+static bool socket_ready(struct behalf_client *client)
+{
+    if (client->socket == NULL)
+        return false;
+    int events = 0;
+    size_t size = sizeof(events);
+    if (zmq_getsockopt(client->socket, ZMQ_EVENTS, &events, &size) != 0)
+        return true; // behalf_client_next will find out
+    size_t frame_bytes;
+    bool to_send = behalf_session_output(client->session, &frame_bytes, now_ms()) != NULL;
+    return (events & ZMQ_POLLIN) != 0 || (to_send && (events & ZMQ_POLLOUT) != 0);
+}
+
+static int session_timeout_ms(struct behalf_client *client)
+{
+    if (behalf_session_has_next(client->session) || socket_ready(client))
+        return 0;
+    int64_t due_ms = behalf_session_due_ms(client->session, now_ms());
+    return due_ms > 3600000 ? 3600000 : (int) due_ms;
+}
+
+int behalf_client_timeout_ms(struct behalf_client *client)
+{
+    return client->first_kept != NULL ? 0 : session_timeout_ms(client);
+}
+
+// Waits until the session has work, at most until `deadline_ms` (-1: for ever).  False when that has
+// passed, a signal came, or nothing can come any more.
+static bool wait_for_work(struct behalf_client *client, int64_t deadline_ms)
+{
+    int timeout_ms = session_timeout_ms(client);
+    if (timeout_ms < 0 && client->socket == NULL)
+        return false;
+    if (deadline_ms >= 0) {
+        int64_t left_ms = deadline_ms - now_ms();
+        if (left_ms <= 0)
+            return false;
+        if (timeout_ms < 0 || timeout_ms > left_ms)
+            timeout_ms = left_ms > 3600000 ? 3600000 : (int) left_ms;
+    }
+    struct pollfd readable = { .fd = client->epoll_fd, .events = POLLIN };
+    return poll(&readable, 1, timeout_ms) >= 0 || errno != EINTR;
+}
+
+static int64_t deadline_after(int timeout_ms)
+{
+    return timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+}
+
+struct behalf_message *behalf_client_wait(struct behalf_client *client, int timeout_ms)
+{
+    int64_t deadline_ms = deadline_after(timeout_ms);
+    for (;;) {
+        struct behalf_message *message = behalf_client_next(client);
+        if (message != NULL || !wait_for_work(client, deadline_ms))
+            return message;
+    }
+}
+
+// Whether a message kept earlier is the answer; takes it out if so.
+static struct behalf_message *take_kept_answer(struct behalf_client *client, int64_t id)
+{
+    struct kept *before = NULL;
+    for (struct kept *kept = client->first_kept; kept != NULL; before = kept, kept = kept->next) {
+        if (kept->message->id != id)
+            continue;
+        struct behalf_message *message = kept->message;
+        if (before != NULL)
+            before->next = kept->next;
+        else
+            client->first_kept = kept->next;
+        if (client->last_kept == kept)
+            client->last_kept = before;
+        free(kept);
+        return message;
+    }
+    return NULL;
+}
+
+struct behalf_message *behalf_client_wait_answer(struct behalf_client *client, int64_t id, int timeout_ms)
+{
+    int64_t deadline_ms = deadline_after(timeout_ms);
+    struct behalf_message *answer = take_kept_answer(client, id);
+    while (answer == NULL) {
+        struct behalf_message *message = next_of_session(client);
+        if (message != NULL && message->id == id)
+            answer = message;
+        else if (message != NULL)
+            keep(client, &message);
+        else if (!wait_for_work(client, deadline_ms))
+            break;
+    }
+    return answer;
+}
+
+size_t behalf_client_pending(const struct behalf_client *client)
+{
+    return behalf_session_pending(client->session);
+}
+
+size_t behalf_client_window(const struct behalf_client *client)
+{
+    return behalf_session_window(client->session);
+}
+
+void behalf_client_close(struct behalf_client *client, const char *reason, int timeout_ms)
+{
+    behalf_session_close(client->session, reason);
+    send_frames(client);
+    if (client->socket != NULL)
+        set_option(client->socket, ZMQ_LINGER, timeout_ms);
+    disconnect(client);
+    end_context(client);
+}
