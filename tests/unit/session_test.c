@@ -1,0 +1,745 @@
+// session_test.c - the client's session in virtual time, against a broker of a few lines.
+
+#include "proto/session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FIRST_ID (INT64_C(1) << 40)
+
+static const char *const brokers[] = { "tcp://one:1", "tcp://two:2", "tcp://three:3" };
+
+struct world {
+    struct behalf_session *session;
+    int64_t now_ms;
+};
+
+static struct world world_of(size_t broker_count, uint64_t seed)
+{
+    struct behalf_hello hello = { .role = "person", .name = "asha", .program = "test" };
+    struct behalf_session_options options = {
+        .brokers = brokers, .broker_count = broker_count, .hello = &hello, .first_id = FIRST_ID, .seed = seed
+    };
+    struct behalf_fault fault;
+    struct world world = { .now_ms = 1000000 };
+    world.session = behalf_session_new(&options, world.now_ms, &fault);
+    assert_non_null(world.session);
+    return world;
+}
+
+static void end(struct world *world)
+{
+    behalf_session_destroy(&world->session);
+    assert_null(world->session);
+}
+
+// ---- verbs ----
+
+static void pass(struct world *world, int64_t ms)
+{
+    world->now_ms += ms;
+    behalf_session_tick(world->session, world->now_ms);
+}
+
+// Lets exactly the time pass after which the session wants a tick.
+static int64_t pass_until_due(struct world *world)
+{
+    int64_t due_ms = behalf_session_due_ms(world->session, world->now_ms);
+    assert_true(due_ms >= 0);
+    pass(world, due_ms);
+    return due_ms;
+}
+
+static void expect_order(struct world *world, size_t want)
+{
+    size_t broker = 99;
+    assert_true(behalf_session_connect_order(world->session, &broker));
+    assert_int_equal(broker, want);
+    assert_false(behalf_session_connect_order(world->session, &broker));
+}
+
+// The next frame on the wire, decoded, taken by the transport.
+static struct behalf_message *expect_sent(struct world *world, enum behalf_type type)
+{
+    size_t bytes;
+    const void *frame = behalf_session_output(world->session, &bytes, world->now_ms);
+    assert_non_null(frame);
+    struct behalf_fault fault;
+    struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
+    assert_non_null(message);
+    assert_string_equal(behalf_type_name(message->type), behalf_type_name(type));
+    behalf_session_sent(world->session, world->now_ms);
+    return message;
+}
+
+static int64_t expect_sent_id(struct world *world, enum behalf_type type)
+{
+    struct behalf_message *message = expect_sent(world, type);
+    int64_t id = message->id;
+    behalf_message_destroy(&message);
+    return id;
+}
+
+static void expect_nothing_sent(struct world *world)
+{
+    size_t bytes;
+    assert_null(behalf_session_output(world->session, &bytes, world->now_ms));
+}
+
+static void from_broker(struct world *world, const struct behalf_message *message)
+{
+    size_t bytes;
+    struct behalf_fault fault;
+    void *frame = behalf_message_encode(message, &bytes, &fault);
+    if (frame == NULL)
+        fail_msg("%s: %s", fault.field, fault.reason);
+    behalf_session_receive(world->session, frame, bytes, world->now_ms);
+    free(frame);
+}
+
+static void welcome(struct world *world, int64_t id, const char *token)
+{
+    struct behalf_message message = { .type = BEHALF_WELCOME,
+                                      .id = id,
+                                      .welcome = { .version = 1,
+                                                   .token = token,
+                                                   .desk = "desk",
+                                                   .now_ms = 1,
+                                                   .heartbeat_ms = 1000,
+                                                   .timeout_ms = 4000,
+                                                   .window = 3 } };
+    from_broker(world, &message);
+}
+
+static void refuse(struct world *world, int64_t id, const char *code, int64_t retry_ms)
+{
+    struct behalf_message message = { .type = BEHALF_ERROR,
+                                      .id = id,
+                                      .error = { .code = code, .reason = "because", .retry_ms = retry_ms } };
+    from_broker(world, &message);
+}
+
+static void done(struct world *world, int64_t id)
+{
+    struct behalf_message message = { .type = BEHALF_DONE, .id = id, .done = { .item = 4711 } };
+    from_broker(world, &message);
+}
+
+static void bye(struct world *world, const char *reason)
+{
+    struct behalf_message message = { .type = BEHALF_BYE, .bye = { .reason = reason } };
+    from_broker(world, &message);
+}
+
+static int64_t take(struct world *world)
+{
+    struct behalf_message message = { .type = BEHALF_TAKE, .take = { .item = 4711, .lease = 3 } };
+    struct behalf_fault fault;
+    int64_t id = behalf_session_send(world->session, &message, &fault);
+    assert_true(id > 0);
+    return id;
+}
+
+static void expect_next(struct world *world, enum behalf_type type, int64_t id)
+{
+    struct behalf_message *message = behalf_session_next(world->session);
+    assert_non_null(message);
+    assert_string_equal(behalf_type_name(message->type), behalf_type_name(type));
+    assert_int_equal(message->id, id);
+    behalf_message_destroy(&message);
+}
+
+static void expect_no_next(struct world *world)
+{
+    assert_false(behalf_session_has_next(world->session));
+    assert_null(behalf_session_next(world->session));
+}
+
+static void expect_state(struct world *world, enum behalf_client_state state)
+{
+    assert_int_equal(behalf_session_state(world->session), state);
+}
+
+static void sign_in(struct world *world, size_t broker)
+{
+    pass_until_due(world);
+    expect_order(world, broker);
+    int64_t hello = expect_sent_id(world, BEHALF_HELLO);
+    welcome(world, hello, "token-1");
+    expect_state(world, BEHALF_CLIENT_READY);
+    expect_next(world, BEHALF_WELCOME, hello);
+}
+
+// ---- signing in ----
+
+static void session_says_hello_and_stands_when_welcomed(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    expect_state(&world, BEHALF_CLIENT_CONNECTING);
+    expect_nothing_sent(&world);
+    assert_int_equal(behalf_session_due_ms(world.session, world.now_ms), 0);
+    pass(&world, 0);
+    expect_order(&world, 0);
+    struct behalf_message *hello = expect_sent(&world, BEHALF_HELLO);
+    assert_int_equal(hello->hello.version, 1);
+    assert_string_equal(hello->hello.name, "asha");
+    assert_string_equal(hello->hello.token, "");
+    expect_nothing_sent(&world);
+    welcome(&world, hello->id, "token-1");
+    expect_next(&world, BEHALF_WELCOME, hello->id);
+    behalf_message_destroy(&hello);
+    expect_state(&world, BEHALF_CLIENT_READY);
+    assert_int_equal(behalf_session_window(world.session), 3);
+    end(&world);
+}
+
+static void hello_that_breaks_its_limits_makes_no_session(void **state)
+{
+    (void) state;
+    struct behalf_hello hello = { .role = "person" };
+    struct behalf_session_options options = {
+        .brokers = brokers, .broker_count = 1, .hello = &hello, .first_id = FIRST_ID
+    };
+    struct behalf_fault fault;
+    assert_null(behalf_session_new(&options, 0, &fault));
+    assert_string_equal(fault.field, "name");
+}
+
+static void welcome_that_answers_another_hello_is_not_believed(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    pass(&world, 0);
+    expect_order(&world, 0);
+    int64_t hello = expect_sent_id(&world, BEHALF_HELLO);
+    welcome(&world, hello + 1, "forged");
+    expect_state(&world, BEHALF_CLIENT_CONNECTING);
+    expect_no_next(&world);
+    end(&world);
+}
+
+static void refused_for_good_is_not_tried_again(void **state)
+{
+    (void) state;
+    static const char *const codes[] = { "VERSION", "FORBIDDEN", "NOT_FOUND", "INVALID", "MISSING" };
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        struct world world = world_of(2, 1);
+        pass(&world, 0);
+        expect_order(&world, 0);
+        refuse(&world, expect_sent_id(&world, BEHALF_HELLO), codes[i], 0);
+        expect_state(&world, BEHALF_CLIENT_REFUSED);
+        assert_non_null(strstr(behalf_session_reason(world.session), codes[i]));
+        assert_non_null(strstr(behalf_session_reason(world.session), "because"));
+        assert_int_equal(behalf_session_due_ms(world.session, world.now_ms), -1);
+        pass(&world, 3600000);
+        size_t broker;
+        assert_false(behalf_session_connect_order(world.session, &broker));
+        struct behalf_message request = { .type = BEHALF_TAKE, .take = { .item = 1, .lease = 1 } };
+        struct behalf_fault fault;
+        assert_int_equal(behalf_session_send(world.session, &request, &fault), 0);
+        end(&world);
+    }
+}
+
+static void busy_broker_is_greeted_again_when_it_said(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    pass(&world, 0);
+    expect_order(&world, 0);
+    refuse(&world, expect_sent_id(&world, BEHALF_HELLO), "BUSY", 7000);
+    expect_state(&world, BEHALF_CLIENT_CONNECTING);
+    assert_int_equal(pass_until_due(&world), 7000);
+    expect_order(&world, 0);
+    assert_true(expect_sent_id(&world, BEHALF_HELLO) > 0);
+    end(&world);
+}
+
+static void broker_of_another_version_is_refused(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    pass(&world, 0);
+    expect_order(&world, 0);
+    struct behalf_message message = { .type = BEHALF_WELCOME,
+                                      .id = expect_sent_id(&world, BEHALF_HELLO),
+                                      .welcome = { .version = 2,
+                                                   .token = "t",
+                                                   .desk = "d",
+                                                   .now_ms = 1,
+                                                   .heartbeat_ms = 1000,
+                                                   .timeout_ms = 4000,
+                                                   .window = 1 } };
+    from_broker(&world, &message);
+    expect_state(&world, BEHALF_CLIENT_REFUSED);
+    end(&world);
+}
+
+// ---- losing and coming back ----
+
+static void silent_broker_is_left_for_the_next_with_growing_delays(void **state)
+{
+    (void) state;
+    struct world world = world_of(3, 42);
+    int64_t delay_max_ms = SESSION_BACKOFF_FIRST_MS;
+    pass(&world, 0);
+    for (size_t attempt = 0; attempt < 12; attempt++) {
+        expect_order(&world, attempt % 3);
+        assert_true(expect_sent_id(&world, BEHALF_HELLO) > 0);
+        assert_int_equal(pass_until_due(&world), SESSION_GREETING_MS);
+        int64_t delay_ms = behalf_session_due_ms(world.session, world.now_ms);
+        assert_in_range(delay_ms, delay_max_ms / 2, delay_max_ms);
+        assert_non_null(strstr(behalf_session_reason(world.session), brokers[attempt % 3]));
+        pass(&world, delay_ms);
+        delay_max_ms = delay_max_ms * 2 > SESSION_BACKOFF_LAST_MS ? SESSION_BACKOFF_LAST_MS : delay_max_ms * 2;
+    }
+    end(&world);
+}
+
+static void delays_are_spread_by_the_seed_and_the_same_for_the_same(void **state)
+{
+    (void) state;
+    int64_t total_ms[3] = { 0 };
+    for (size_t i = 0; i < 3; i++) {
+        struct world world = world_of(1, i == 2 ? 7777 : 5);
+        for (size_t attempt = 0; attempt < 8; attempt++) {
+            pass_until_due(&world);
+            behalf_session_lost(world.session, "refused", world.now_ms);
+            total_ms[i] = total_ms[i] * 7 + behalf_session_due_ms(world.session, world.now_ms);
+        }
+        end(&world);
+    }
+    assert_int_equal(total_ms[0], total_ms[1]);
+    assert_int_not_equal(total_ms[0], total_ms[2]);
+}
+
+static void lost_session_is_resumed_by_its_token(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    sign_in(&world, 0);
+    behalf_session_lost(world.session, "connection reset", world.now_ms);
+    expect_state(&world, BEHALF_CLIENT_CONNECTING);
+    assert_non_null(strstr(behalf_session_reason(world.session), "connection reset"));
+    pass_until_due(&world);
+    expect_order(&world, 1);
+    struct behalf_message *hello = expect_sent(&world, BEHALF_HELLO);
+    assert_string_equal(hello->hello.token, "token-1");
+    welcome(&world, hello->id, "token-2");
+    expect_next(&world, BEHALF_WELCOME, hello->id);
+    behalf_message_destroy(&hello);
+    expect_state(&world, BEHALF_CLIENT_READY);
+    end(&world);
+}
+
+static void broker_that_falls_silent_is_lost_after_its_timeout(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    int64_t quiet_ms = 0;
+    size_t heartbeats = 0;
+    while (behalf_session_state(world.session) == BEHALF_CLIENT_READY) {
+        quiet_ms += pass_until_due(&world);
+        size_t bytes;
+        if (behalf_session_output(world.session, &bytes, world.now_ms) != NULL) {
+            assert_int_equal(expect_sent_id(&world, BEHALF_HEARTBEAT), 0);
+            heartbeats++;
+        }
+    }
+    assert_int_equal(quiet_ms, 4000);
+    assert_int_equal(heartbeats, 3);
+    end(&world);
+}
+
+static void answered_heartbeats_keep_the_session(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    for (size_t i = 0; i < 100; i++) {
+        assert_int_equal(pass_until_due(&world), 1000);
+        assert_int_equal(expect_sent_id(&world, BEHALF_HEARTBEAT), 0);
+        struct behalf_message heartbeat = { .type = BEHALF_HEARTBEAT };
+        from_broker(&world, &heartbeat);
+        expect_no_next(&world);
+    }
+    expect_state(&world, BEHALF_CLIENT_READY);
+    end(&world);
+}
+
+// A store that is away leaves requests unanswered; a client that goes on sending must still ask for a sign
+// of life.
+static void client_that_talks_but_hears_nothing_still_sends_heartbeats(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    for (size_t i = 0; i < 3; i++) {
+        pass(&world, 333);
+        take(&world);
+        assert_true(expect_sent_id(&world, BEHALF_TAKE) > 0);
+    }
+    pass(&world, 1);
+    assert_int_equal(expect_sent_id(&world, BEHALF_HEARTBEAT), 0);
+    end(&world);
+}
+
+static void broker_that_forgot_the_session_is_told_hello_again_on_the_same_connection(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    sign_in(&world, 0);
+    int64_t first = take(&world), second = take(&world);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), first);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), second);
+    refuse(&world, first, "NOT_SIGNED_IN", 0);
+    expect_state(&world, BEHALF_CLIENT_CONNECTING);
+    struct behalf_message *hello = expect_sent(&world, BEHALF_HELLO);
+    assert_string_equal(hello->hello.token, "token-1");
+    refuse(&world, second, "NOT_SIGNED_IN", 0); // sent before HELLO: no second greeting
+    expect_nothing_sent(&world);
+    welcome(&world, hello->id, "token-2");
+    expect_next(&world, BEHALF_WELCOME, hello->id);
+    behalf_message_destroy(&hello);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), first);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), second);
+    size_t broker;
+    assert_false(behalf_session_connect_order(world.session, &broker));
+    end(&world);
+}
+
+static void heartbeat_answered_not_signed_in_leads_to_hello(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    refuse(&world, 0, "NOT_SIGNED_IN", 0);
+    assert_true(expect_sent_id(&world, BEHALF_HELLO) > 0);
+    end(&world);
+}
+
+static void person_signed_in_elsewhere_ends_the_session(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    bye(&world, "signed in elsewhere");
+    expect_state(&world, BEHALF_CLIENT_ENDED);
+    assert_non_null(strstr(behalf_session_reason(world.session), "signed in elsewhere"));
+    expect_next(&world, BEHALF_BYE, 0);
+    assert_int_equal(behalf_session_due_ms(world.session, world.now_ms), -1);
+    expect_nothing_sent(&world);
+    end(&world);
+}
+
+static void broker_that_restarts_is_waited_for(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    bye(&world, "restarting");
+    expect_state(&world, BEHALF_CLIENT_CONNECTING);
+    expect_no_next(&world);
+    assert_true(pass_until_due(&world) <= SESSION_BACKOFF_FIRST_MS);
+    expect_order(&world, 0);
+    struct behalf_message *hello = expect_sent(&world, BEHALF_HELLO);
+    assert_string_equal(hello->hello.token, "token-1");
+    behalf_message_destroy(&hello);
+    end(&world);
+}
+
+static void bad_frame_from_the_broker_loses_the_connection(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    sign_in(&world, 0);
+    behalf_session_receive(world.session, "\xc1", 1, world.now_ms);
+    expect_state(&world, BEHALF_CLIENT_CONNECTING);
+    pass_until_due(&world);
+    expect_order(&world, 1);
+    end(&world);
+}
+
+static void message_of_a_later_version_is_passed_over(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    behalf_session_receive(world.session, "\x93\xa5MOVED\x00\x80", 9, world.now_ms);
+    expect_state(&world, BEHALF_CLIENT_READY);
+    expect_no_next(&world);
+    end(&world);
+}
+
+// ---- requests ----
+
+static void request_waits_for_the_session(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    int64_t id = take(&world);
+    assert_int_equal(id, FIRST_ID);
+    expect_nothing_sent(&world);
+    sign_in(&world, 0);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), id);
+    end(&world);
+}
+
+static void frame_that_the_transport_did_not_take_is_offered_again(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    int64_t id = take(&world);
+    size_t bytes;
+    assert_non_null(behalf_session_output(world.session, &bytes, world.now_ms));
+    assert_non_null(behalf_session_output(world.session, &bytes, world.now_ms));
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), id);
+    expect_nothing_sent(&world);
+    end(&world);
+}
+
+static void window_bounds_requests_in_flight(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    int64_t ids[5];
+    for (size_t i = 0; i < 5; i++)
+        ids[i] = take(&world);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), ids[i]);
+    expect_nothing_sent(&world);
+    assert_int_equal(behalf_session_pending(world.session), 5);
+    done(&world, ids[1]);
+    assert_int_equal(behalf_session_pending(world.session), 4);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), ids[3]);
+    expect_nothing_sent(&world);
+    expect_next(&world, BEHALF_DONE, ids[1]);
+    end(&world);
+}
+
+static void unanswered_requests_are_repeated_after_a_loss_and_answered_ones_are_not(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    int64_t first = take(&world), second = take(&world), third = take(&world);
+    for (size_t i = 0; i < 3; i++)
+        expect_sent_id(&world, BEHALF_TAKE);
+    done(&world, second);
+    expect_next(&world, BEHALF_DONE, second);
+    behalf_session_lost(world.session, "reset", world.now_ms);
+    sign_in(&world, 0);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), first);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), third);
+    expect_nothing_sent(&world);
+    done(&world, third);
+    done(&world, first);
+    expect_next(&world, BEHALF_DONE, third);
+    expect_next(&world, BEHALF_DONE, first);
+    assert_int_equal(behalf_session_pending(world.session), 0);
+    end(&world);
+}
+
+static void answer_that_comes_twice_is_given_once(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    int64_t id = take(&world);
+    expect_sent_id(&world, BEHALF_TAKE);
+    done(&world, id);
+    done(&world, id);
+    done(&world, id + 1000);
+    refuse(&world, id, "STALE", 0);
+    expect_next(&world, BEHALF_DONE, id);
+    expect_no_next(&world);
+    assert_true(behalf_session_answered(world.session, id));
+    end(&world);
+}
+
+static void refusal_is_an_answer(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    int64_t id = take(&world);
+    expect_sent_id(&world, BEHALF_TAKE);
+    refuse(&world, id, "STALE", 0);
+    expect_next(&world, BEHALF_ERROR, id);
+    assert_int_equal(behalf_session_pending(world.session), 0);
+    end(&world);
+}
+
+static void busy_holds_requests_back_as_long_as_it_says_and_then_repeats_in_order(void **state)
+{
+    (void) state;
+    static const char *const codes[] = { "BUSY", "TOO_MANY" };
+    for (size_t i = 0; i < 2; i++) {
+        struct world world = world_of(1, 1);
+        sign_in(&world, 0);
+        int64_t first = take(&world), second = take(&world);
+        expect_sent_id(&world, BEHALF_TAKE);
+        expect_sent_id(&world, BEHALF_TAKE);
+        refuse(&world, second, codes[i], 300);
+        refuse(&world, first, codes[i], 250);
+        int64_t third = take(&world);
+        expect_no_next(&world);
+        expect_nothing_sent(&world);
+        assert_int_equal(pass_until_due(&world), 300);
+        assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), first);
+        assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), second);
+        assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), third);
+        expect_nothing_sent(&world);
+        end(&world);
+    }
+}
+
+static void busy_for_a_request_answered_meanwhile_changes_nothing(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    int64_t id = take(&world);
+    expect_sent_id(&world, BEHALF_TAKE);
+    done(&world, id);
+    refuse(&world, id, "BUSY", 60000);
+    expect_next(&world, BEHALF_DONE, id);
+    int64_t next = take(&world);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), next);
+    end(&world);
+}
+
+static void many_requests_keep_their_order_over_losses(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    for (size_t i = 0; i < 1000; i++)
+        take(&world);
+    int64_t next = FIRST_ID;
+    for (size_t round = 0; next < FIRST_ID + 1000; round++) {
+        for (int64_t i = 0; i < 3 && next + i < FIRST_ID + 1000; i++)
+            assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), next + i);
+        if (round % 10 == 9) {
+            behalf_session_lost(world.session, "reset", world.now_ms);
+            sign_in(&world, 0);
+            assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), next);
+        }
+        done(&world, next);
+        expect_next(&world, BEHALF_DONE, next);
+        next++;
+        behalf_session_lost(world.session, "reset", world.now_ms);
+        sign_in(&world, 0);
+    }
+    assert_int_equal(behalf_session_pending(world.session), 0);
+    end(&world);
+}
+
+static void news_comes_only_while_the_session_stands(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    struct behalf_message gone = { .type = BEHALF_GONE, .gone = { .item = 4711, .lease = 3, .reason = "deleted" } };
+    from_broker(&world, &gone);
+    expect_next(&world, BEHALF_GONE, 0);
+    behalf_session_lost(world.session, "reset", world.now_ms);
+    from_broker(&world, &gone);
+    expect_no_next(&world);
+    end(&world);
+}
+
+static void messages_that_are_not_requests_are_not_sent(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    static const enum behalf_type not_ours[] = { BEHALF_HELLO, BEHALF_HEARTBEAT, BEHALF_BYE, BEHALF_DONE, BEHALF_NONE };
+    for (size_t i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++) {
+        struct behalf_message message = { .type = not_ours[i] };
+        struct behalf_fault fault;
+        assert_int_equal(behalf_session_send(world.session, &message, &fault), 0);
+        assert_int_equal(fault.code, BEHALF_CODE_UNKNOWN_TYPE);
+    }
+    struct behalf_message take_nothing = { .type = BEHALF_TAKE, .take = { .lease = 1 } };
+    struct behalf_fault fault;
+    assert_int_equal(behalf_session_send(world.session, &take_nothing, &fault), 0);
+    assert_string_equal(fault.field, "item");
+    assert_int_equal(behalf_session_pending(world.session), 0);
+    end(&world);
+}
+
+static void closing_says_bye_and_nothing_after(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    take(&world);
+    behalf_session_close(world.session, "shift over");
+    expect_state(&world, BEHALF_CLIENT_ENDED);
+    struct behalf_message *message = expect_sent(&world, BEHALF_BYE);
+    assert_string_equal(message->bye.reason, "shift over");
+    behalf_message_destroy(&message);
+    expect_nothing_sent(&world);
+    end(&world);
+}
+
+static void closing_before_the_session_stands_says_nothing(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    behalf_session_close(world.session, NULL);
+    expect_state(&world, BEHALF_CLIENT_ENDED);
+    expect_nothing_sent(&world);
+    pass(&world, 100000);
+    size_t broker;
+    assert_false(behalf_session_connect_order(world.session, &broker));
+    end(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(session_says_hello_and_stands_when_welcomed),
+        cmocka_unit_test(hello_that_breaks_its_limits_makes_no_session),
+        cmocka_unit_test(welcome_that_answers_another_hello_is_not_believed),
+        cmocka_unit_test(refused_for_good_is_not_tried_again),
+        cmocka_unit_test(busy_broker_is_greeted_again_when_it_said),
+        cmocka_unit_test(broker_of_another_version_is_refused),
+        cmocka_unit_test(silent_broker_is_left_for_the_next_with_growing_delays),
+        cmocka_unit_test(delays_are_spread_by_the_seed_and_the_same_for_the_same),
+        cmocka_unit_test(lost_session_is_resumed_by_its_token),
+        cmocka_unit_test(broker_that_falls_silent_is_lost_after_its_timeout),
+        cmocka_unit_test(answered_heartbeats_keep_the_session),
+        cmocka_unit_test(client_that_talks_but_hears_nothing_still_sends_heartbeats),
+        cmocka_unit_test(broker_that_forgot_the_session_is_told_hello_again_on_the_same_connection),
+        cmocka_unit_test(heartbeat_answered_not_signed_in_leads_to_hello),
+        cmocka_unit_test(person_signed_in_elsewhere_ends_the_session),
+        cmocka_unit_test(broker_that_restarts_is_waited_for),
+        cmocka_unit_test(bad_frame_from_the_broker_loses_the_connection),
+        cmocka_unit_test(message_of_a_later_version_is_passed_over),
+        cmocka_unit_test(request_waits_for_the_session),
+        cmocka_unit_test(frame_that_the_transport_did_not_take_is_offered_again),
+        cmocka_unit_test(window_bounds_requests_in_flight),
+        cmocka_unit_test(unanswered_requests_are_repeated_after_a_loss_and_answered_ones_are_not),
+        cmocka_unit_test(answer_that_comes_twice_is_given_once),
+        cmocka_unit_test(refusal_is_an_answer),
+        cmocka_unit_test(busy_holds_requests_back_as_long_as_it_says_and_then_repeats_in_order),
+        cmocka_unit_test(busy_for_a_request_answered_meanwhile_changes_nothing),
+        cmocka_unit_test(many_requests_keep_their_order_over_losses),
+        cmocka_unit_test(news_comes_only_while_the_session_stands),
+        cmocka_unit_test(messages_that_are_not_requests_are_not_sent),
+        cmocka_unit_test(closing_says_bye_and_nothing_after),
+        cmocka_unit_test(closing_before_the_session_stands_says_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
