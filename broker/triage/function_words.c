@@ -9,7 +9,6 @@
 #include "proto/must.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,10 +72,11 @@ enum script {
 struct language {
     const char *code;
     enum script script;
+    double speakers; // millions
 };
 
 static const struct language languages[LANGUAGE_COUNT] = {
-#define LANGUAGE(code, script) { #code, script },
+#define LANGUAGE(code, script, speakers) { #code, script, speakers },
 #include "broker/triage/languages.def"
 #undef LANGUAGE
 };
@@ -152,6 +152,21 @@ const char *function_words_code(int index)
     must(index >= 0);
     must(index < LANGUAGE_COUNT);
     return languages[index].code;
+}
+
+double function_words_speakers(int index)
+{
+    must(index >= 0);
+    must(index < LANGUAGE_COUNT);
+    return languages[index].speakers;
+}
+
+bool function_words_has_own_script(int index)
+{
+    must(index >= 0);
+    must(index < LANGUAGE_COUNT);
+    enum script script = languages[index].script;
+    return script != ANY && script != LATIN && script != CYRILLIC && script != ARABIC;
 }
 
 static uint32_t hash(const char *key)

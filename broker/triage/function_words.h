@@ -7,12 +7,13 @@
 #ifndef TRIAGE_FUNCTION_WORDS_H
 #define TRIAGE_FUNCTION_WORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 // LANGUAGE_INDEX_en, ...; LANGUAGE_COUNT of them.
 enum language_index {
-#define LANGUAGE(code, script) LANGUAGE_INDEX_##code,
+#define LANGUAGE(code, script, speakers) LANGUAGE_INDEX_##code,
 #include "broker/triage/languages.def"
 #undef LANGUAGE
     LANGUAGE_COUNT
@@ -45,6 +46,12 @@ const char *function_words_code(int index);
 
 // How many words of two letters and more only the one or only the other of two languages knows.
 void function_words_apart(const struct word_evidence *evidence, int one, int other, int *only_one, int *only_other);
+
+// Millions who speak it.
+double function_words_speakers(int index);
+
+// True if the letters alone nearly tell the language: its script is neither Latin, Cyrillic nor Arabic.
+bool function_words_has_own_script(int index);
 
 // Looks through `text`, made by plain_text_for_language.  Thread-safe; the first call builds the table.
 void function_words_weigh(const char *text, size_t bytes, struct word_evidence *out);

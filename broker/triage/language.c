@@ -27,6 +27,8 @@ static const double cld2_score_max = 60.0; // beyond this CLD2 is sure and more 
 static const double platform_weight = 1.5; // hints: together less than two words of grammar
 static const double author_weight = 1.0;
 
+static const double size_weight = 0.15; // for each e-fold of speakers: decides what is even otherwise
+
 // CLD2 answers English to next to nothing, and guesses wildly below a few letters.
 #define CLD2_LETTERS_MIN 5
 
@@ -37,7 +39,7 @@ static const double author_weight = 1.0;
 static const double sure_lead = 9.0;
 
 // A lead smaller than this is none: the text does not tell.
-static const double lead_min = 0.2;
+static const double lead_min = 0.05;
 
 // A language that is not served must lead by this to be the clear one; by the smaller figure if the text
 // has no word at all that the best of those served knows.
@@ -52,9 +54,11 @@ static const double mixed_share = 0.3;
 // The sum of evidence overstates, since neighbouring words are not independent; confidence divides by this.
 static const double confidence_scale = 2.0;
 
-enum kind { WORDS, SPELLING, SCRIPT, CLD2, HINTS, KIND_COUNT };
+enum kind { WORDS, SPELLING, SCRIPT, CLD2, HINTS, SIZE, KIND_COUNT };
 
-static const char *const kind_names[KIND_COUNT] = { "function words", "spelling", "script", "cld2", "hint" };
+static const char *const kind_names[KIND_COUNT] = {
+    "function words", "spelling", "script", "cld2", "hint", "close call"
+};
 
 struct weights {
     double kind[KIND_COUNT][LANGUAGE_COUNT];
@@ -118,6 +122,7 @@ static void weigh_words(struct weights *weights, const struct plain_text *plain)
         add(weights, WORDS, i, words_weight * weights->evidence.words[i]);
         add(weights, SPELLING, i, spelling_weight * weights->evidence.spelling[i]);
         add(weights, SCRIPT, i, script_weight * weights->evidence.script[i]);
+        add(weights, SIZE, i, size_weight * log(function_words_speakers(i)));
     }
 }
 
@@ -239,6 +244,14 @@ static bool mixed(const struct weights *weights, int one, int other)
     return fewer >= MIXED_WORDS_MIN && 2 * more <= 3 * fewer;
 }
 
+// True if anything but its size speaks for the language.
+static bool spoken_for(const struct weights *weights, int language)
+{
+    return weights->evidence.known[language] > 0 || weights->kind[SPELLING][language] > 0 ||
+           weights->kind[CLD2][language] > 0 || weights->kind[HINTS][language] > 0 ||
+           function_words_has_own_script(language);
+}
+
 // How likely the first is among those served and the best of the rest, 0 to 99.
 static int confidence(const struct weights *weights, const struct ranking *ranking)
 {
@@ -291,7 +304,7 @@ static void decide(const struct weights *weights, struct language_verdict *out)
                  function_words_code(ranking.second));
         return;
     }
-    if (rival >= 0 && weights->total[first] - weights->total[rival] < lead_min) {
+    if (!spoken_for(weights, first) || (rival >= 0 && weights->total[first] - weights->total[rival] < lead_min)) {
         strcpy(out->reason, weights->evidence.word_count < 3 ? "too short" : "undecided");
         return;
     }
