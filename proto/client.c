@@ -1,9 +1,11 @@
 // client.c - the shell around session.c: a libzmq socket, the clock, and a seed.
 //
-// Every connection is a fresh DEALER socket, so that nothing of an earlier one can reach the session.  The
-// caller's descriptor stays the same over all of them: an epoll descriptor that holds the present socket's.
-// That one is edge-triggered in libzmq's own way: it tells that something changed, not that something is
-// there.  So behalf_client_timeout_ms asks the socket what is there, and is 0 as long as there is work.
+// Every connection is a fresh DEALER socket, so that nothing of an earlier one can reach the session; beside
+// it a monitor of libzmq's tells when the connection broke or could not be made, long before a heartbeat is
+// missed.  The caller's descriptor stays the same over all of them: an epoll descriptor that holds those of
+// the present two.  They are edge-triggered in libzmq's own way: they tell that something changed, not that
+// something is there.  So behalf_client_timeout_ms asks the sockets what is there, and is 0 as long as there
+// is work.
 
 #include <behalf/client.h>
 
@@ -37,10 +39,11 @@ struct behalf_client {
     char *broker_list; // cut at its commas
     const char *brokers[BROKERS_MAX];
     size_t broker_count;
-    void *context; // libzmq's; NULL once closed
-    void *socket;  // of the present connection, or NULL
-    int socket_fd; // its descriptor, registered with epoll_fd; -1 if none
-    int epoll_fd;
+    void *context;        // libzmq's; NULL once closed
+    void *socket;         // of the present connection, or NULL
+    void *monitor;        // of that socket, or NULL
+    int epoll_fd;         // holds the descriptors of both
+    unsigned connections; // made so far
     struct kept *first_kept;
     struct kept *last_kept;
 };
@@ -109,19 +112,40 @@ static bool parse_brokers(struct behalf_client *client, const char *brokers)
 
 // ---- the connection ----
 
-static void disconnect(struct behalf_client *client)
-{
-    if (client->socket == NULL)
-        return;
-    epoll_ctl(client->epoll_fd, EPOLL_CTL_DEL, client->socket_fd, NULL);
-    client->socket_fd = -1;
-    zmq_close(client->socket);
-    client->socket = NULL;
-}
-
 static void set_option(void *socket, int option, int value)
 {
     must(zmq_setsockopt(socket, option, &value, sizeof(value)) == 0);
+}
+
+static int descriptor_of(void *socket)
+{
+    int descriptor;
+    size_t size = sizeof(descriptor);
+    must(zmq_getsockopt(socket, ZMQ_FD, &descriptor, &size) == 0);
+    return descriptor;
+}
+
+static void watch(struct behalf_client *client, void *socket)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    must(epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, descriptor_of(socket), &event) == 0);
+}
+
+static void close_socket(struct behalf_client *client, void **socket_p)
+{
+    if (*socket_p == NULL)
+        return;
+    epoll_ctl(client->epoll_fd, EPOLL_CTL_DEL, descriptor_of(*socket_p), NULL);
+    zmq_close(*socket_p);
+    *socket_p = NULL;
+}
+
+static void disconnect(struct behalf_client *client)
+{
+    if (client->monitor != NULL)
+        zmq_socket_monitor(client->socket, NULL, 0);
+    close_socket(client, &client->monitor);
+    close_socket(client, &client->socket);
 }
 
 static bool open_socket(struct behalf_client *client)
@@ -133,21 +157,30 @@ static bool open_socket(struct behalf_client *client)
     set_option(client->socket, ZMQ_IMMEDIATE, 1);
     set_option(client->socket, ZMQ_SNDHWM, SOCKET_FRAMES_MAX);
     set_option(client->socket, ZMQ_RCVHWM, SOCKET_FRAMES_MAX);
-    set_option(client->socket, ZMQ_RECONNECT_IVL, 100);
-    set_option(client->socket, ZMQ_RECONNECT_IVL_MAX, 1000);
     int64_t frame_bytes_max = BEHALF_FRAME_BYTES;
     must(zmq_setsockopt(client->socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof(frame_bytes_max)) == 0);
-    size_t size = sizeof(client->socket_fd);
-    must(zmq_getsockopt(client->socket, ZMQ_FD, &client->socket_fd, &size) == 0);
-    struct epoll_event event = { .events = EPOLLIN };
-    must(epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, client->socket_fd, &event) == 0);
+    watch(client, client->socket);
+    return true;
+}
+
+static bool open_monitor(struct behalf_client *client)
+{
+    char endpoint[64];
+    snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%u", ++client->connections);
+    if (zmq_socket_monitor(client->socket, endpoint, ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED) != 0)
+        return false;
+    client->monitor = zmq_socket(client->context, ZMQ_PAIR);
+    if (client->monitor == NULL || zmq_connect(client->monitor, endpoint) != 0)
+        return false;
+    set_option(client->monitor, ZMQ_LINGER, 0);
+    watch(client, client->monitor);
     return true;
 }
 
 static void connect_to(struct behalf_client *client, size_t broker)
 {
     disconnect(client);
-    if (!open_socket(client) || zmq_connect(client->socket, client->brokers[broker]) != 0) {
+    if (!open_socket(client) || !open_monitor(client) || zmq_connect(client->socket, client->brokers[broker]) != 0) {
         char reason[128];
         snprintf(reason, sizeof(reason), "cannot connect: %s", zmq_strerror(zmq_errno()));
         disconnect(client);
@@ -184,6 +217,29 @@ static bool receive_frame(struct behalf_client *client)
     return received;
 }
 
+// Hears from the monitor whether the connection is gone, after all that came over it has been read.
+static void notice_loss(struct behalf_client *client)
+{
+    if (client->monitor == NULL)
+        return;
+    zmq_msg_t part;
+    must(zmq_msg_init(&part) == 0);
+    const char *reason = NULL;
+    // The first part begins with the event's number, the second is the endpoint.
+    while (zmq_msg_recv(&part, client->monitor, ZMQ_DONTWAIT) >= 0) {
+        uint16_t event;
+        if (!zmq_msg_more(&part) || zmq_msg_size(&part) < sizeof(event))
+            continue;
+        memcpy(&event, zmq_msg_data(&part), sizeof(event));
+        reason = event == ZMQ_EVENT_DISCONNECTED ? "the connection broke" : "nobody listens there";
+    }
+    zmq_msg_close(&part);
+    if (reason != NULL) {
+        disconnect(client);
+        behalf_session_lost(client->session, reason, now_ms());
+    }
+}
+
 // Does all there is to do, but stops reading once there is a message for the caller.
 static void work(struct behalf_client *client)
 {
@@ -194,6 +250,8 @@ static void work(struct behalf_client *client)
     send_frames(client);
     while (client->socket != NULL && !behalf_session_has_next(client->session) && receive_frame(client))
         continue;
+    if (!behalf_session_has_next(client->session))
+        notice_loss(client);
     send_frames(client); // answers make room in the window
     enum behalf_client_state state = behalf_session_state(client->session);
     if (state == BEHALF_CLIENT_REFUSED || state == BEHALF_CLIENT_ENDED)
@@ -214,7 +272,6 @@ struct behalf_client *behalf_client_new(const char *brokers, const struct behalf
 {
     struct behalf_client *client = calloc(1, sizeof(*client));
     must(client != NULL);
-    client->socket_fd = -1;
     client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (client->epoll_fd >= 0 && parse_brokers(client, brokers)) {
         struct behalf_fault fault;
@@ -316,23 +373,29 @@ int behalf_client_fd(const struct behalf_client *client)
     return client->epoll_fd;
 }
 
-// Whether the socket can be read, or written when there is something to write.
-static bool socket_ready(struct behalf_client *client)
+// What the socket is ready for: ZMQ_POLLIN and ZMQ_POLLOUT.
+static int ready_for(void *socket)
 {
-    if (client->socket == NULL)
-        return false;
     int events = 0;
     size_t size = sizeof(events);
-    if (zmq_getsockopt(client->socket, ZMQ_EVENTS, &events, &size) != 0)
-        return true; // behalf_client_next will find out
+    if (socket == NULL || zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0)
+        return 0;
+    return events;
+}
+
+// Whether the sockets can be read, or written when there is something to write.
+static bool sockets_ready(struct behalf_client *client)
+{
+    int events = ready_for(client->socket);
     size_t frame_bytes;
     bool to_send = behalf_session_output(client->session, &frame_bytes, now_ms()) != NULL;
-    return (events & ZMQ_POLLIN) != 0 || (to_send && (events & ZMQ_POLLOUT) != 0);
+    return (events & ZMQ_POLLIN) != 0 || (to_send && (events & ZMQ_POLLOUT) != 0) ||
+           (ready_for(client->monitor) & ZMQ_POLLIN) != 0;
 }
 
 static int session_timeout_ms(struct behalf_client *client)
 {
-    if (behalf_session_has_next(client->session) || socket_ready(client))
+    if (behalf_session_has_next(client->session) || sockets_ready(client))
         return 0;
     int64_t due_ms = behalf_session_due_ms(client->session, now_ms());
     return due_ms > 3600000 ? 3600000 : (int) due_ms;

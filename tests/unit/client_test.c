@@ -260,7 +260,19 @@ static void descriptor_and_timeout_tell_of_every_message(void **state)
     router_stop(&router);
 }
 
-static void broker_that_comes_back_without_the_session_gets_hello_and_the_request_again(void **state)
+static void router_restart(struct router *router)
+{
+    zmq_close(router->socket);
+    router->socket = zmq_socket(router->context, ZMQ_ROUTER);
+    int zero = 0, bound = -1;
+    zmq_setsockopt(router->socket, ZMQ_LINGER, &zero, sizeof(zero));
+    // The old one is gone only once libzmq's thread has let go of it.
+    for (int64_t deadline = now_ms() + PATIENCE_MS; bound != 0 && now_ms() < deadline;)
+        bound = zmq_bind(router->socket, router->endpoint);
+    assert_int_equal(bound, 0);
+}
+
+static void broken_connection_is_noticed_at_once_and_the_request_repeated(void **state)
 {
     (void) state;
     struct router router;
@@ -268,44 +280,53 @@ static void broker_that_comes_back_without_the_session_gets_hello_and_the_reques
     struct behalf_client *client = signed_in(&router);
     int64_t id = take(client);
     assert_int_equal(router_expect(&router, client, BEHALF_TAKE), id);
-    zmq_close(router.socket);
-    // The old one is gone only once libzmq's thread has let go of it.
-    int bound = -1;
-    router.socket = zmq_socket(router.context, ZMQ_ROUTER);
-    for (int64_t deadline = now_ms() + PATIENCE_MS; bound != 0 && now_ms() < deadline;)
-        bound = zmq_bind(router.socket, router.endpoint);
-    assert_int_equal(bound, 0);
-    int zero = 0;
-    zmq_setsockopt(router.socket, ZMQ_LINGER, &zero, sizeof(zero));
-
-    // It hears a heartbeat, or what was repeated, from a connection it does not know.
-    struct behalf_message *message = NULL;
-    for (int64_t deadline = now_ms() + PATIENCE_MS; message == NULL && now_ms() < deadline;) {
-        work(client);
-        zmq_pollitem_t readable = { .socket = router.socket, .events = ZMQ_POLLIN };
-        if (zmq_poll(&readable, 1, 10) <= 0)
-            continue;
-        router.peer_bytes = (size_t) zmq_recv(router.socket, router.peer, sizeof(router.peer), 0);
-        static uint8_t frame[4096];
-        int bytes = zmq_recv(router.socket, frame, sizeof(frame), 0);
-        struct behalf_fault fault;
-        message = behalf_message_decode(frame, (size_t) bytes, &fault);
-        assert_non_null(message);
-        if (message->type == BEHALF_HEARTBEAT) {
-            behalf_message_destroy(&message);
-            struct behalf_message unknown = { .type = BEHALF_ERROR, .error = { .code = "NOT_SIGNED_IN" } };
-            router_send(&router, &unknown);
-        }
-    }
-    assert_non_null(message);
-    assert_int_equal(message->type, BEHALF_HELLO);
-    assert_string_equal(message->hello.token, "t-1");
-    router_welcome(&router, message->id);
-    expect(client, BEHALF_WELCOME, message->id);
-    behalf_message_destroy(&message);
+    router_restart(&router);
+    struct behalf_message *hello = router_receive(&router, client);
+    assert_int_equal(hello->type, BEHALF_HELLO);
+    assert_string_equal(hello->hello.token, "t-1");
+    router_welcome(&router, hello->id);
+    expect(client, BEHALF_WELCOME, hello->id);
+    behalf_message_destroy(&hello);
     assert_int_equal(router_expect(&router, client, BEHALF_TAKE), id);
     done(&router, id);
     expect(client, BEHALF_DONE, id);
+    behalf_client_destroy(&client);
+    router_stop(&router);
+}
+
+static void broker_that_forgot_the_session_gets_hello_and_the_request_again(void **state)
+{
+    (void) state;
+    struct router router;
+    router_start(&router);
+    struct behalf_client *client = signed_in(&router);
+    int64_t id = take(client);
+    assert_int_equal(router_expect(&router, client, BEHALF_TAKE), id);
+    struct behalf_message unknown = { .type = BEHALF_ERROR, .id = id, .error = { .code = "NOT_SIGNED_IN" } };
+    router_send(&router, &unknown);
+    int64_t hello = router_expect(&router, client, BEHALF_HELLO);
+    router_welcome(&router, hello);
+    expect(client, BEHALF_WELCOME, hello);
+    assert_int_equal(router_expect(&router, client, BEHALF_TAKE), id);
+    behalf_client_destroy(&client);
+    router_stop(&router);
+}
+
+static void broker_that_is_not_there_is_left_for_the_next_in_the_list(void **state)
+{
+    (void) state;
+    struct router router;
+    router_start(&router);
+    char both[300];
+    snprintf(both, sizeof(both), "ipc://%s/nobody,%s", router.folder, router.endpoint);
+    struct behalf_hello hello = { .role = "person", .name = "asha" };
+    struct behalf_client *client = behalf_client_new(both, &hello);
+    assert_non_null(client);
+    int64_t begun = now_ms();
+    int64_t id = router_expect(&router, client, BEHALF_HELLO);
+    assert_true(now_ms() - begun < 4000); // well before HELLO would have been given up
+    router_welcome(&router, id);
+    expect(client, BEHALF_WELCOME, id);
     behalf_client_destroy(&client);
     router_stop(&router);
 }
@@ -411,7 +432,9 @@ int main(void)
         cmocka_unit_test(ids_of_two_clients_differ),
         cmocka_unit_test(answer_is_waited_for_and_other_messages_are_kept_in_order),
         cmocka_unit_test(descriptor_and_timeout_tell_of_every_message),
-        cmocka_unit_test(broker_that_comes_back_without_the_session_gets_hello_and_the_request_again),
+        cmocka_unit_test(broken_connection_is_noticed_at_once_and_the_request_repeated),
+        cmocka_unit_test(broker_that_forgot_the_session_gets_hello_and_the_request_again),
+        cmocka_unit_test(broker_that_is_not_there_is_left_for_the_next_in_the_list),
         cmocka_unit_test(broker_that_restarts_is_left_for_the_next_in_the_list),
         cmocka_unit_test(frame_of_two_parts_is_not_taken_for_a_message),
         cmocka_unit_test(refused_client_waits_for_nothing),
