@@ -11,6 +11,8 @@
 
 #include <behalf/message.h>
 
+#include <stdio.h>
+
 struct rules;
 
 // What is wrong with a text of rules.  Begins as { 0 }.
@@ -34,5 +36,12 @@ const struct policy *rules_policy(const struct rules *rules);
 
 // The text they were read from.
 const char *rules_text(const struct rules *rules);
+
+// What is allowed but probably not meant, such as a language that is served and nobody speaks.  Belongs to
+// the rules.
+const struct rules_problems *rules_warnings(const struct rules *rules);
+
+// Prints every key there is: what it takes, its default, and a sentence.
+void rules_manual(FILE *file);
 
 #endif

@@ -1,0 +1,60 @@
+// policy.c - finding names in the rules of engagement as the desk sees them.
+
+#include "broker/desk/policy.h"
+
+#include "proto/must.h"
+
+#include <string.h>
+
+static const char *const audience_names[AUDIENCE_COUNT] = {
+    [AUDIENCE_AGENT] = "agent",
+    [AUDIENCE_PR] = "pr",
+    [AUDIENCE_APPROVER] = "approver",
+    [AUDIENCE_SUPERVISOR] = "supervisor",
+};
+
+// The kinds of name differ in their structs, not in how they are found.
+#define FIND(array, array_count, name)                                                                                 \
+    for (size_t i = 0; i < (array_count); i++)                                                                         \
+        if (!(array)[i].retired && strcmp((array)[i].name, (name)) == 0)                                               \
+            return (uint32_t) i;                                                                                       \
+    return POLICY_NONE
+
+uint32_t policy_find_brand(const struct policy *policy, const char *name)
+{
+    FIND(policy->brands, policy->brand_count, name);
+}
+
+uint32_t policy_find_language(const struct policy *policy, const char *name)
+{
+    FIND(policy->languages, policy->language_count, name);
+}
+
+uint32_t policy_find_skill(const struct policy *policy, const char *name)
+{
+    FIND(policy->skills, policy->skill_count, name);
+}
+
+uint32_t policy_find_channel(const struct policy *policy, const char *name)
+{
+    FIND(policy->channels, policy->channel_count, name);
+}
+
+uint32_t policy_find_person(const struct policy *policy, const char *name)
+{
+    FIND(policy->people, policy->person_count, name);
+}
+
+const char *audience_name(enum audience audience)
+{
+    must(audience < AUDIENCE_COUNT);
+    return audience_names[audience];
+}
+
+enum audience audience_from_name(const char *name)
+{
+    for (unsigned i = 0; i < AUDIENCE_COUNT; i++)
+        if (strcmp(audience_names[i], name) == 0)
+            return (enum audience) i;
+    return AUDIENCE_COUNT;
+}

@@ -1,0 +1,357 @@
+// triage.c - what a post needs, found out before it is work: language, sensitivity, skills, noise.
+//
+// The patterns are looked for once, for all rules; each rule then holds or not.  Sensitive rules come
+// first, topics next, noise last, as rule_set.h orders them.
+
+#include "broker/triage/triage.h"
+
+#include "broker/triage/language.h"
+#include "broker/triage/patterns.h"
+#include "broker/triage/plain_text.h"
+#include "broker/triage/rule_set.h"
+#include "proto/must.h"
+
+#include <unictype.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RULE_BYTES 512    // names of the rules that decided
+#define DETAIL_BYTES 1024 // what matched, in words
+#define NO_PATTERN UINT32_MAX
+
+struct triage {
+    struct plain_text folded;
+    struct patterns_memory *memory;
+    uint32_t *first_pattern; // by rule: the first of its patterns that was found, or NO_PATTERN
+    size_t rule_capacity;    // rules there is room for in it
+    char rule[RULE_BYTES];
+    char detail[DETAIL_BYTES];
+};
+
+// A post with what was found out about it so far.
+struct finding {
+    struct triage *triage;
+    const struct rules *rules;
+    const struct rule_set *set;
+    const struct behalf_post *post;
+    struct needs *needs;
+    struct language_verdict verdict;
+    uint32_t language; // of the text; 0 where it could not be told
+};
+
+struct triage *triage_new(void)
+{
+    struct triage *triage = calloc(1, sizeof *triage);
+    must(triage != NULL);
+    triage->memory = patterns_memory_new();
+    return triage;
+}
+
+void triage_destroy(struct triage **triage_p)
+{
+    struct triage *triage = *triage_p;
+    if (triage == NULL)
+        return;
+    plain_text_fini(&triage->folded);
+    patterns_memory_destroy(&triage->memory);
+    free(triage->first_pattern);
+    free(triage);
+    *triage_p = NULL;
+}
+
+// Adds words to a text as far as they fit whole.
+static void add_words(char *text, size_t text_bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void add_words(char *text, size_t text_bytes, const char *format, ...)
+{
+    size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    int needed = vsnprintf(text + used, text_bytes - used, format, arguments);
+    va_end(arguments);
+    if (needed < 0 || (size_t) needed >= text_bytes - used)
+        text[used] = '\0';
+}
+
+// ---- language ----
+
+static void find_language(struct finding *finding, const char *author_language)
+{
+    const struct policy *policy = rules_policy(finding->rules);
+    const struct policy_brand *brand = &policy->brands[finding->needs->brand];
+    const char *served[LANGUAGE_SERVED_COUNT];
+    size_t served_count = 0;
+    for (uint32_t i = 1; i < policy->language_count; i++)
+        if (brand->languages & UINT64_C(1) << i)
+            served[served_count++] = policy->languages[i].name;
+    struct language_request request = {
+        .served = served,
+        .served_count = served_count,
+        .platform_tag = finding->post->language,
+        .author_earlier = author_language,
+    };
+    const char *text = finding->post->text != NULL ? finding->post->text : "";
+    language_detect(text, &request, &finding->verdict);
+    finding->language = policy_find_language(policy, finding->verdict.language);
+    if (finding->language == POLICY_NONE)
+        finding->language = 0;
+    finding->needs->language = finding->language > 0 ? finding->language : brand->und_language;
+}
+
+static void tell_language(struct finding *finding)
+{
+    const struct policy *policy = rules_policy(finding->rules);
+    char *detail = finding->triage->detail;
+    const char *before = detail[0] != '\0' ? "; " : "";
+    const char *queue = policy->languages[finding->needs->language].name;
+    if (finding->language > 0)
+        add_words(detail, DETAIL_BYTES, "%slanguage %s by %s, %d", before, queue, finding->verdict.reason,
+                  finding->verdict.confidence);
+    else if (finding->needs->language > 0)
+        add_words(detail, DETAIL_BYTES, "%slanguage not told: %s; waits with %s", before, finding->verdict.reason, queue);
+    else
+        add_words(detail, DETAIL_BYTES, "%slanguage not told: %s", before, finding->verdict.reason);
+}
+
+// ---- patterns ----
+
+static void find_patterns(struct finding *finding)
+{
+    struct triage *triage = finding->triage;
+    const struct rule_set *set = finding->set;
+    if (triage->rule_capacity < set->rule_count) {
+        free(triage->first_pattern);
+        triage->first_pattern = calloc(set->rule_count, sizeof *triage->first_pattern);
+        must(triage->first_pattern != NULL);
+        triage->rule_capacity = set->rule_count;
+    }
+    for (size_t i = 0; i < set->rule_count; i++)
+        triage->first_pattern[i] = NO_PATTERN;
+    size_t count = 0;
+    const uint32_t *found =
+        patterns_find(set->patterns, triage->memory, triage->folded.text, triage->folded.bytes, &count);
+    for (size_t i = count; i-- > 0;)
+        triage->first_pattern[set->rule_patterns[found[i]].rule] = found[i];
+}
+
+static void tell_pattern(struct finding *finding, uint32_t pattern)
+{
+    const struct rule_pattern *which = &finding->set->rule_patterns[pattern];
+    add_words(finding->triage->detail, DETAIL_BYTES, " pattern %s%s%u", which->label, which->label[0] != '\0' ? " " : "",
+              which->number);
+}
+
+// ---- what a text is made of ----
+
+#define WORDS (1u << 31) // something that is none of RULE_ONLY_...
+
+static bool is_handle(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '_' || byte == '.';
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool is_letter_or_digit(uint32_t code)
+{
+    return uc_is_general_category_withtable(code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_N);
+}
+
+static bool is_emoji(uint32_t code)
+{
+    return code > 0xFF && (uc_is_property_emoji(code) || uc_is_property_emoji_component(code));
+}
+
+static size_t skip_hashtag(const char *text)
+{
+    size_t at = 1;
+    for (size_t bytes = strlen(text); at < bytes;) {
+        uint32_t code = 0;
+        size_t length = plain_text_character(text + at, bytes - at, &code);
+        if (code != '_' && !is_letter_or_digit(code))
+            break;
+        at += length;
+    }
+    return at;
+}
+
+// Reads one thing at the beginning of a folded text and adds its kind to `kinds`; returns its length.
+static size_t read_thing(const char *text, size_t bytes, unsigned *kinds)
+{
+    size_t length = 1;
+    if (begins(text, "http://") || begins(text, "https://") || begins(text, "www.")) {
+        while (text[length] > ' ' && text[length] < 0x7F)
+            length++;
+        *kinds |= RULE_ONLY_LINKS;
+        return length;
+    }
+    if (text[0] == '@' && is_handle(text[1])) {
+        while (is_handle(text[length]))
+            length++;
+        *kinds |= RULE_ONLY_MENTIONS;
+        return length;
+    }
+    if (text[0] == '#' && (length = skip_hashtag(text)) > 1) {
+        *kinds |= RULE_ONLY_HASHTAGS;
+        return length;
+    }
+    uint32_t code = 0;
+    length = plain_text_character(text, bytes, &code);
+    if (is_emoji(code))
+        *kinds |= RULE_ONLY_EMOJI;
+    else if (uc_is_general_category_withtable(code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_N | UC_CATEGORY_MASK_Sc))
+        *kinds |= WORDS;
+    return length;
+}
+
+// Which kinds of things a folded text has in it; punctuation does not count.
+static unsigned kinds_in(const struct plain_text *folded)
+{
+    unsigned kinds = 0;
+    for (size_t at = 0; at < folded->bytes && (kinds & WORDS) == 0;)
+        at += read_thing(folded->text + at, folded->bytes - at, &kinds);
+    return kinds;
+}
+
+// ---- rules ----
+
+static bool concerns(const struct finding *finding, const struct rule *rule)
+{
+    return (rule->brands & UINT64_C(1) << finding->needs->brand) != 0 &&
+           (rule->channels & UINT64_C(1) << finding->needs->channel) != 0 &&
+           (rule->languages & UINT64_C(1) << finding->language) != 0;
+}
+
+// True if all that a sensitive rule or a topic states is so.
+static bool holds(const struct finding *finding, size_t index)
+{
+    const struct rule *rule = &finding->set->rules[index];
+    return concerns(finding, rule) && finding->post->reach >= rule->reach &&
+           (!rule->has_patterns || finding->triage->first_pattern[index] != NO_PATTERN);
+}
+
+static void tell_sensitive(struct finding *finding, size_t index)
+{
+    const struct policy *policy = rules_policy(finding->rules);
+    const struct rule *rule = &finding->set->rules[index];
+    char *detail = finding->triage->detail;
+    add_words(detail, DETAIL_BYTES, "%ssensitive %s:", detail[0] != '\0' ? "; " : "", rule->name);
+    if (rule->has_patterns)
+        tell_pattern(finding, finding->triage->first_pattern[index]);
+    if (rule->reach > 0)
+        add_words(detail, DETAIL_BYTES, " reach %lld is at least %lld", (long long) finding->post->reach,
+                  (long long) rule->reach);
+    if (rule->languages != UINT64_MAX)
+        add_words(detail, DETAIL_BYTES, " in %s", policy->languages[finding->language].name);
+    if (rule->channels != UINT64_MAX)
+        add_words(detail, DETAIL_BYTES, " on %s", policy->channels[finding->needs->channel].name);
+}
+
+// The most urgent of the sensitive rules that hold decides, the first written among equals.
+static bool apply_sensitive(struct finding *finding)
+{
+    struct needs *needs = finding->needs;
+    size_t decided = SIZE_MAX;
+    for (size_t i = 0; i < finding->set->rule_count; i++) {
+        const struct rule *rule = &finding->set->rules[i];
+        if (rule->kind == RULE_SENSITIVE && holds(finding, i))
+            if (decided == SIZE_MAX || rule->band < finding->set->rules[decided].band)
+                decided = i;
+    }
+    if (decided == SIZE_MAX)
+        return false;
+    needs->audience = AUDIENCE_PR;
+    needs->band = finding->set->rules[decided].band;
+    add_words(finding->triage->rule, RULE_BYTES, "sensitive %s", finding->set->rules[decided].name);
+    tell_sensitive(finding, decided);
+    for (size_t i = 0; i < finding->set->rule_count; i++)
+        if (i != decided && finding->set->rules[i].kind == RULE_SENSITIVE && holds(finding, i))
+            tell_sensitive(finding, i);
+    return true;
+}
+
+static void apply_topic(struct finding *finding, size_t index, bool first)
+{
+    const struct rule *rule = &finding->set->rules[index];
+    struct needs *needs = finding->needs;
+    char *detail = finding->triage->detail;
+    if (rule->skill != POLICY_NONE)
+        needs->skills |= UINT64_C(1) << rule->skill;
+    needs->approval |= (rule->approve_brands & UINT64_C(1) << needs->brand) != 0;
+    if (first || rule->band < needs->band)
+        needs->band = rule->band;
+    add_words(finding->triage->rule, RULE_BYTES, "%s%s", first ? "topic " : ", ", rule->name);
+    add_words(detail, DETAIL_BYTES, "%stopic %s:", first ? "" : "; ", rule->name);
+    tell_pattern(finding, finding->triage->first_pattern[index]);
+}
+
+static bool apply_topics(struct finding *finding)
+{
+    bool any = false;
+    for (size_t i = 0; i < finding->set->rule_count; i++) {
+        if (finding->set->rules[i].kind != RULE_TOPIC || !holds(finding, i))
+            continue;
+        apply_topic(finding, i, !any);
+        any = true;
+    }
+    return any;
+}
+
+static void apply_noise(struct finding *finding)
+{
+    struct triage *triage = finding->triage;
+    unsigned kinds = kinds_in(&triage->folded);
+    for (size_t i = 0; i < finding->set->rule_count && !finding->needs->noise; i++) {
+        const struct rule *rule = &finding->set->rules[i];
+        if (rule->kind != RULE_NOISE || !concerns(finding, rule))
+            continue;
+        bool empty = rule->empty && triage->folded.bytes == 0;
+        bool only = kinds != 0 && (kinds & ~rule->only) == 0;
+        bool pattern = triage->first_pattern[i] != NO_PATTERN;
+        if (!empty && !only && !pattern)
+            continue;
+        finding->needs->noise = true;
+        add_words(triage->rule, RULE_BYTES, "noise %s", rule->name);
+        add_words(triage->detail, DETAIL_BYTES, "noise %s:%s", rule->name,
+                  empty ? " no text" : only ? " no words" : "");
+        if (!empty && !only)
+            tell_pattern(finding, triage->first_pattern[i]);
+    }
+}
+
+bool triage_post(struct triage *triage, const struct rules *rules, const struct behalf_post *post,
+                 const char *author_language, struct needs *needs, const char **field)
+{
+    const struct policy *policy = rules_policy(rules);
+    *needs = (struct needs){
+        .brand = policy_find_brand(policy, post->brand),
+        .channel = policy_find_channel(policy, post->channel),
+        .audience = AUDIENCE_AGENT,
+        .band = POLICY_BAND_NORMAL,
+        .rule = triage->rule,
+        .detail = triage->detail,
+    };
+    triage->rule[0] = '\0';
+    triage->detail[0] = '\0';
+    if (needs->brand == POLICY_NONE || needs->channel == POLICY_NONE) {
+        *field = needs->brand == POLICY_NONE ? "brand" : "channel";
+        return false;
+    }
+    struct finding finding = {
+        .triage = triage, .rules = rules, .set = rules_set(rules), .post = post, .needs = needs
+    };
+    const char *text = post->text != NULL ? post->text : "";
+    plain_text_for_patterns(&triage->folded, text, strlen(text));
+    find_language(&finding, author_language);
+    find_patterns(&finding);
+    if (!apply_sensitive(&finding) && !apply_topics(&finding))
+        apply_noise(&finding);
+    tell_language(&finding);
+    return true;
+}
