@@ -23,6 +23,8 @@ struct broker_options {
     size_t sessions_max;   // 0: 4096
     size_t batch_changes_max; // changes that wait before intake is answered BUSY; 0: 65536
     size_t batch_bytes_max;   // the same in bytes; 0: 64 MiB
+    size_t intake_keys_max;   // keys of recent posts kept in memory; 0: 8 Mi
+    const char *rules_name;   // the file the rules came from, recorded with the first rules of an empty desk; NULL: ""
     // Fills `bytes` with unpredictable bytes, for tokens.
     void (*random)(void *self, void *bytes, size_t count);
     // Receives a line for the log: level "info", "warning", "error"; `who` as "session=7 person=asha".
@@ -30,8 +32,13 @@ struct broker_options {
     void *self;
 };
 
+// The text of the rules in force as the store has them, owned by the caller (free), with their version; NULL
+// with version 0 when the desk has none yet, NULL with another when they could not be read (`engine->reason`).
+char *broker_stored_rules(struct engine *engine, uint64_t *version);
+
 // Makes a broker from what the store gave back.  Takes the rules.  `position` is what take_over answered.
-// The engine is only read, during this call.  NULL with `reason` when the store contradicts the rules.
+// The engine is only read, during this call.  NULL with `reason` when the store contradicts the rules, which
+// must be the store's own where it has some.
 struct broker *broker_new(struct rules **rules_p, struct engine *engine, const struct store_position *position,
                           const struct broker_options *options, int64_t now_ms, char *reason, size_t reason_bytes);
 void broker_destroy(struct broker **broker_p);

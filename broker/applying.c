@@ -1,0 +1,147 @@
+// applying.c - rules made live: compiled off the loop, then taken over by the desk in one step or not at all.
+
+#include "broker/core.h"
+
+static char *copy_text(const char *text)
+{
+    char *copy = strdup(text);
+
+    must(copy != NULL);
+    return copy;
+}
+
+static void tell_applied(struct broker *broker, uint64_t session, int64_t id, bool repeated)
+{
+    uint64_t version = rules_policy(broker->rules)->version;
+
+    speak_later(broker, session,
+                &(struct behalf_message){
+                    .type = BEHALF_APPLIED,
+                    .id = id,
+                    .applied = { .rules_version = (int64_t) version, .repeated = repeated },
+                });
+}
+
+void apply_rules(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    const struct behalf_message *message = *message_p;
+
+    if (broker->applying.active) {
+        speak_error(broker, session->number, message->id, BEHALF_CODE_BUSY,
+                    &(struct behalf_error){ .reason = "other rules are being applied", .retry_ms = RETRY_AWAY_MS });
+    } else if (strcmp(message->apply.rules, rules_text(broker->rules)) == 0) {
+        tell_applied(broker, session->number, message->id, true);
+    } else {
+        broker->applying = (struct applying){
+            .active = true,
+            .session = session->number,
+            .id = message->id,
+            .text = copy_text(message->apply.rules),
+            .name = copy_text(message->apply.name),
+        };
+    }
+}
+
+const char *broker_next_rules(struct broker *broker, uint64_t *version, const struct rules **previous)
+{
+    if (!broker->applying.active || broker->applying.handed) {
+        return NULL;
+    }
+    broker->applying.handed = true;
+    *version = rules_policy(broker->rules)->version + 1;
+    *previous = broker->rules;
+    return broker->applying.text;
+}
+
+// ---- the new rules are compiled ----
+
+static void refuse_rules(struct broker *broker, const struct behalf_problem *problems, size_t count, const char *reason)
+{
+    const struct applying *applying = &broker->applying;
+
+    broker_log(broker, "warning", "rules", "not applied: %zu problems", count);
+    speak_error(broker, applying->session, applying->id, BEHALF_CODE_RULES,
+                &(struct behalf_error){
+                    .reason = reason,
+                    .problems = (struct behalf_problem *) problems,
+                    .problems_count = count,
+                });
+}
+
+// People that the new rules drop sign out before they apply.
+static void end_dropped_people(struct broker *broker, const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->person_count; i++) {
+        struct session *session = broker->sessions.people[i];
+        if (session != NULL && policy->people[i].retired) {
+            session_end(broker, &session, true, "the desk's rules no longer name this person");
+        }
+    }
+}
+
+static void keep_former_rules(struct broker *broker)
+{
+    struct former_rules *former = calloc(1, sizeof *former);
+
+    must(former != NULL);
+    *former = (struct former_rules){ .next = broker->former, .rules = broker->rules, .batch = broker->current_number };
+    broker->former = former;
+}
+
+static void go_live(struct broker *broker, struct rules **rules_p)
+{
+    const struct policy *policy = rules_policy(*rules_p);
+    struct rules_record record = {
+        .version = policy->version,
+        .name = broker->applying.name,
+        .text = broker->applying.text,
+        .at_ms = broker->now_ms,
+    };
+
+    end_dropped_people(broker, policy);
+    desk_apply(broker->desk, policy, &record, broker->now_ms);
+    keep_former_rules(broker);
+    broker->rules = *rules_p;
+    *rules_p = NULL;
+    broker_log(broker, "info", "rules", "version %" PRIu64 " is in force, from %s", policy->version,
+               broker->applying.name[0] == '\0' ? "a client" : broker->applying.name);
+    tell_applied(broker, broker->applying.session, broker->applying.id, false);
+}
+
+void broker_rules_ready(struct broker *broker, struct rules **rules_p, const struct rules_problems *problems,
+                        int64_t now_ms)
+{
+    char reason[512] = "";
+
+    broker_advance(broker, now_ms);
+    must(broker->applying.active);
+    must(broker->applying.handed);
+    if (*rules_p == NULL) {
+        refuse_rules(broker, problems->problems, problems->count, "the rules have errors; nothing has changed");
+    } else if (!desk_may_apply(broker->desk, rules_policy(*rules_p), reason, sizeof reason)) {
+        struct behalf_problem problem = { .key = "", .message = reason };
+        refuse_rules(broker, &problem, 1, "the rules do not fit the open work; nothing has changed");
+    } else {
+        go_live(broker, rules_p);
+    }
+    rules_destroy(rules_p);
+    free(broker->applying.text);
+    free(broker->applying.name);
+    broker->applying = (struct applying){ 0 };
+}
+
+void former_rules_free(struct broker *broker, uint64_t batch)
+{
+    struct former_rules **former_p = &broker->former;
+
+    while (*former_p != NULL) {
+        struct former_rules *former = *former_p;
+        if (former->batch > batch) {
+            former_p = &former->next;
+            continue;
+        }
+        *former_p = former->next;
+        rules_destroy(&former->rules);
+        free(former);
+    }
+}

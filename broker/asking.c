@@ -1,0 +1,261 @@
+// asking.c - questions that change nothing: counts, listings, histories, outcomes, previews.
+//
+// What only the store knows is a report, read beside the writer.  Its answer speaks of what is on disk; it goes
+// out with the next batch all the same, so that nobody reads of something before who did it is told.
+
+#include "broker/core.h"
+
+// Rows of lists stop where a frame is half full: the other half is for names of fields and a margin.
+#define LIST_BYTES_MAX ((size_t) BEHALF_FRAME_BYTES / 2)
+
+static size_t length(const char *text)
+{
+    return text == NULL ? 0 : strlen(text);
+}
+
+// ---- status ----
+
+static bool is_supervisor(const struct broker *broker, const struct session *session)
+{
+    const struct policy *policy = rules_policy(broker->rules);
+
+    return session->role == SESSION_PERSON &&
+           (policy->people[session->person].audiences & 1u << AUDIENCE_SUPERVISOR) != 0;
+}
+
+// Shortens the lists to what a frame holds.
+static void limit_counts(struct behalf_counts *counts)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < counts->queues_count; i++) {
+        const struct behalf_queue_count *row = &counts->queues[i];
+        bytes += 160 + length(row->brand) + length(row->skills);
+        if (i >= 4096 || bytes > LIST_BYTES_MAX / 2) {
+            counts->queues_count = i;
+            counts->truncated = true;
+        }
+    }
+    bytes = 0;
+    for (size_t i = 0; i < counts->people_count; i++) {
+        const struct behalf_person_count *row = &counts->people[i];
+        bytes += 160 + length(row->name) + length(row->roles) + length(row->agency) + length(row->reason);
+        if (i >= 4096 || bytes > LIST_BYTES_MAX / 2) {
+            counts->people_count = i;
+            counts->truncated = true;
+        }
+    }
+}
+
+void ask_status(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    struct behalf_message message = { .type = BEHALF_COUNTS, .id = (*message_p)->id };
+    struct change_list *memory = change_list_new();
+
+    if (session->role != SESSION_CONTROL && !is_supervisor(broker, session)) {
+        speak_error(broker, session->number, (*message_p)->id, BEHALF_CODE_FORBIDDEN,
+                    &(struct behalf_error){ .reason = "only control and supervisors see the counts" });
+    } else {
+        desk_count(broker->desk, memory, &message.counts, broker->now_ms);
+        message.counts.store = broker->store_text;
+        message.counts.now_ms = broker->now_ms;
+        message.counts.started_ms = broker->started_ms;
+        message.counts.taken = broker->taken;
+        message.counts.repeated = broker->repeated;
+        message.counts.closed = broker->closed;
+        message.counts.refused = broker->refused;
+        message.counts.connectors = (int64_t) broker->sessions.count[SESSION_CONNECTOR];
+        limit_counts(&message.counts);
+        speak_later(broker, session->number, &message);
+    }
+    change_list_destroy(&memory);
+}
+
+// ---- reports ----
+
+// Hands a report out for a request that waits for it; false when too many are in flight: the asker was told.
+static bool begin_report(struct broker *broker, struct session *session, struct behalf_message **message_p,
+                         struct report **report_p)
+{
+    if (broker->reports >= REPORTS_MAX) {
+        speak_error(broker, session->number, (*message_p)->id, BEHALF_CODE_BUSY,
+                    &(struct behalf_error){ .reason = "too many reports are being read", .retry_ms = RETRY_FULL_MS });
+        report_destroy(report_p);
+        return false;
+    }
+    (*report_p)->tag = broker_tag(broker_wait(broker, session, message_p));
+    broker->reports++;
+    broker_queue_report(broker, report_p);
+    return true;
+}
+
+void ask_history(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    const struct behalf_why *why = &(*message_p)->why;
+    struct report *report = report_new(REPORT_HISTORY);
+
+    if (why->item == 0 && (why->channel[0] == '\0' || why->post[0] == '\0')) {
+        report_destroy(&report);
+        speak_error(broker, session->number, (*message_p)->id, BEHALF_CODE_MISSING,
+                    &(struct behalf_error){ .field = "item", .reason = "give item, or channel and post" });
+        return;
+    }
+    report->why = *why;
+    report->why.channel = report_text(report, why->channel);
+    report->why.post = report_text(report, why->post);
+    begin_report(broker, session, message_p, &report);
+}
+
+void ask_outcomes(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    struct report *report = report_new(REPORT_OUTCOMES);
+
+    report->outcomes = (*message_p)->outcomes;
+    report->outcomes.brand = report_text(report, report->outcomes.brand);
+    begin_report(broker, session, message_p, &report);
+}
+
+// ---- listings ----
+
+// Where the desk's listing and what it says about texts live while it is made.
+struct look {
+    struct change_list *memory;
+    struct behalf_listing listing;
+    bool *text_allowed;
+};
+
+static struct look look_now(struct broker *broker, const struct session *session, const struct behalf_look *asked)
+{
+    struct look look = { .memory = change_list_new() };
+    uint64_t asker = session->role == SESSION_CONTROL ? 0 : session->number;
+
+    desk_look(broker->desk, asker, asked, look.memory, &look.listing, &look.text_allowed, broker->now_ms);
+    return look;
+}
+
+static void limit_listing(struct behalf_listing *listing)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < listing->items_count; i++) {
+        const struct behalf_listed *row = &listing->items[i];
+        bytes += 480 + length(row->brand) + length(row->skills) + length(row->reason) + length(row->person);
+        if (i > 0 && bytes > LIST_BYTES_MAX) {
+            listing->items_count = i;
+            listing->more = true;
+        }
+    }
+}
+
+static bool sees_only_agents(const struct broker *broker, const struct session *session)
+{
+    return session->role == SESSION_PERSON &&
+           rules_policy(broker->rules)->people[session->person].audiences == 1u << AUDIENCE_AGENT;
+}
+
+void ask_listing(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    struct look look = look_now(broker, session, &(*message_p)->look);
+    struct report *report = report_new(REPORT_TEXTS);
+
+    report->sealed_too = !sees_only_agents(broker, session);
+    report->items = report_allocate(report, (look.listing.items_count + 1) * sizeof *report->items);
+    for (size_t i = 0; i < look.listing.items_count; i++) {
+        if (look.text_allowed[i]) {
+            report->items[report->item_count++] = (uint64_t) look.listing.items[i].item;
+        }
+    }
+    begin_report(broker, session, message_p, &report);
+    change_list_destroy(&look.memory);
+}
+
+// The text of a listed item, as the report found it.
+static const char *text_of(const struct report *report, int64_t item)
+{
+    for (size_t i = 0; report->found && i < report->item_count; i++) {
+        if (report->items[i] == (uint64_t) item) {
+            return report->texts[i];
+        }
+    }
+    return "";
+}
+
+// The desk has gone on while the texts were read: it is asked again, so that what has been sealed meanwhile
+// is not shown.
+static void tell_listing(struct broker *broker, const struct session *session, const struct waiting *waiting,
+                         const struct report *report)
+{
+    struct look look = look_now(broker, session, &waiting->message->look);
+
+    for (size_t i = 0; i < look.listing.items_count; i++) {
+        struct behalf_listed *row = &look.listing.items[i];
+        if (look.text_allowed[i]) {
+            row->text = text_of(report, row->item);
+        }
+    }
+    limit_listing(&look.listing);
+    speak_later(broker, session->number,
+                &(struct behalf_message){ .type = BEHALF_LISTING, .id = waiting->id, .listing = look.listing });
+    change_list_destroy(&look.memory);
+}
+
+static void tell_report(struct broker *broker, const struct session *session, const struct waiting *waiting,
+                        const struct report *report)
+{
+    struct behalf_message message = { .id = waiting->id };
+
+    if (report->failed && report->kind != REPORT_TEXTS) {
+        speak_error(broker, session->number, waiting->id, BEHALF_CODE_STORE,
+                    &(struct behalf_error){ .reason = "the store could not answer; ask again later" });
+    } else if (report->kind == REPORT_TEXTS) {
+        tell_listing(broker, session, waiting, report);
+    } else if (report->kind == REPORT_OUTCOMES) {
+        message.type = BEHALF_ENDED;
+        message.ended = report->ended;
+        speak_later(broker, session->number, &message);
+    } else if (!report->found) {
+        speak_error(broker, session->number, waiting->id, BEHALF_CODE_NOT_FOUND,
+                    &(struct behalf_error){ .field = waiting->message->why.item != 0 ? "item" : "post",
+                                            .reason = "this desk has taken no such item or post" });
+    } else {
+        message.type = BEHALF_HISTORY;
+        message.history = report->history;
+        speak_later(broker, session->number, &message);
+    }
+}
+
+void asking_reported(struct broker *broker, const struct report *report)
+{
+    struct waiting *waiting = broker_waiting(report->tag);
+    const struct session *session = session_table_find(&broker->sessions, waiting->session);
+
+    broker->reports--;
+    if (session != NULL) {
+        tell_report(broker, session, waiting, report);
+    }
+    broker_end_wait(broker, &waiting);
+}
+
+// ---- previews ----
+
+void ask_preview(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    struct behalf_message message = { .type = BEHALF_PREVIEWED, .id = (*message_p)->id };
+    const struct behalf_preview *preview = &(*message_p)->preview;
+    enum item_state state = desk_item_state(broker->desk, (uint64_t) preview->item);
+
+    if (state == ITEM_CLOSED) {
+        ask_closed_item(broker, session, preview->item, message_p);
+        return;
+    }
+    enum behalf_code code =
+        desk_preview(broker->desk, session->number, preview, broker_list(broker), &message.previewed);
+    if (code == BEHALF_CODE_NONE) {
+        speak_later(broker, session->number, &message);
+    } else {
+        speak_error(broker, session->number, message.id, code,
+                    &(struct behalf_error){ .item = preview->item,
+                                            .state = item_state_name(state),
+                                            .reason = "a text is previewed by who holds the item, under its lease" });
+    }
+}

@@ -1,0 +1,206 @@
+// core.h - the broker's own struct and the functions that cross its files.  Nobody outside broker/ includes it.
+//
+// How the files divide the work:
+//   receive.c  a frame comes in: who may say what, repeats, limits; then one handler a type
+//   sign_in.c  sessions begin, go on, are lost, and end
+//   taking.c   posts, edits and deletions: is it new, what does it need, then the desk
+//   asking.c   status, listings, histories, outcomes, previews: nothing of this changes the desk
+//   applying.c rules made live
+//   speak.c    a batch is durable: its effects become frames
+//   restore.c  a broker is made from the store
+//   broker.c   time, batches, the store's state, stopping, and what the shell takes out
+
+#ifndef BROKER_CORE_H
+#define BROKER_CORE_H
+
+#include "broker/broker.h"
+#include "broker/intake.h"
+#include "broker/session_table.h"
+#include "broker/triage/triage.h"
+#include "proto/must.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+// Malformed frames in a row after which a peer is dropped: a client that errs once goes on, one that only
+// makes noise is not worth decoding.
+#define FAULTS_MAX 16
+
+// A banned peer is not listened to for so many timeouts.
+#define BANNED_TIMEOUTS 20
+
+// Reports in flight: they are read one by one, and a console asks one at a time.
+#define REPORTS_MAX 64
+
+// What BUSY and TOO_MANY suggest: an outage lasts longer than a full batch.
+#define RETRY_AWAY_MS 1000
+#define RETRY_FULL_MS 200
+
+// Why a session that may come back ended, as its client reads it.
+#define BYE_RESTARTING "restarting"
+
+// A request whose answer needs the store first.  Owned by the broker's list.
+struct waiting {
+    struct waiting *next, *previous;
+    uint64_t session;
+    int64_t id;
+    struct behalf_message *message;
+    size_t bytes; // memory it stands for, for bounds
+};
+
+// Something that goes out to the shell, in order.
+struct outgoing_frame {
+    struct outgoing_frame *next;
+    uint64_t peer;
+    void *frame;
+    size_t bytes;
+};
+
+struct outgoing_drop {
+    struct outgoing_drop *next;
+    uint64_t peer;
+};
+
+struct outgoing_report {
+    struct outgoing_report *next;
+    struct report *report;
+};
+
+// Rules that are no longer in force, kept until what was decided under them is spoken.
+struct former_rules {
+    struct former_rules *next;
+    struct rules *rules;
+    uint64_t batch;
+};
+
+// APPLY: one at a time.
+struct applying {
+    bool active;
+    bool handed; // to the shell, to be compiled
+    uint64_t session;
+    int64_t id;
+    char *text;
+    char *name;
+};
+
+struct broker {
+    struct broker_options options; // with the defaults filled in
+    struct rules *rules;
+    struct former_rules *former;
+    struct triage *triage;
+    struct desk *desk;
+    struct session_table sessions;
+    struct intake intake;
+    struct key_set decided; // intake keys decided into the current batch: no answer from the store knows them yet
+
+    struct batch *current;        // what is being decided
+    uint64_t current_number;      // of `current`; counts batches handed out
+    bool out;                     // a batch is with the store
+    struct store_position handed; // where the last batch handed out leads to
+
+    struct waiting *waiting;
+    size_t waiting_bytes;
+    size_t reports; // in flight
+    struct applying applying;
+
+    struct outgoing_frame *frames, **frames_end;
+    struct outgoing_drop *drops, **drops_end;
+    struct outgoing_report *report_queue, **report_queue_end;
+
+    bool away;
+    bool stopping;
+    bool stopped;
+    char store_text[256];
+    int64_t now_ms;
+    int64_t due_ms;   // when the next tick is expected; -1: whenever
+    int64_t watch_ms; // when the sessions are looked at next
+    int64_t started_ms;
+    size_t frame_bytes; // of the frame being received
+    int64_t taken, repeated, closed, refused;
+};
+
+// ---- broker.c ----
+
+struct change_list *broker_list(struct broker *broker);
+void broker_log(struct broker *broker, const char *level, const char *who, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void broker_drop(struct broker *broker, uint64_t peer);
+void broker_queue_report(struct broker *broker, struct report **report_p);
+
+// Time as given, never backwards; notices that the process slept.
+void broker_advance(struct broker *broker, int64_t now_ms);
+
+// True when no more may be decided before the store has caught up.
+bool broker_is_full(const struct broker *broker);
+
+// Keeps a request until the store has answered for it.  Takes the message.
+struct waiting *broker_wait(struct broker *broker, const struct session *session, struct behalf_message **message_p);
+void broker_end_wait(struct broker *broker, struct waiting **waiting_p);
+struct waiting *broker_waiting(uint64_t tag);
+uint64_t broker_tag(const struct waiting *waiting);
+
+// ---- speak.c ----
+
+// Sends a message at once.  Only for what claims nothing about the desk.
+void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message);
+void speak_error_now(struct broker *broker, uint64_t peer, int64_t id, const struct behalf_error *error);
+
+// Sends a message once all that has been decided is durable.
+void speak_later(struct broker *broker, uint64_t session, const struct behalf_message *message);
+void speak_error(struct broker *broker, uint64_t session, int64_t id, enum behalf_code code,
+                 const struct behalf_error *error);
+
+void speak_batch(struct broker *broker, struct batch *batch);
+
+// Asks what the effects of the current batch need from the store.
+void speak_ask(struct broker *broker);
+
+// ---- sign_in.c ----
+
+void sign_in(struct broker *broker, struct peer *peer, const struct behalf_message *message);
+
+// The connection of a session is gone; the session may be resumed.
+void session_lost(struct broker *broker, struct session *session, const char *reason);
+
+// A session ends for good, told why; its peer is forgotten.  `left`: its holds return at once.
+void session_end(struct broker *broker, struct session **session_p, bool left, const char *reason);
+
+// BYE from the client.
+void session_bye(struct broker *broker, struct session **session_p, const char *reason);
+
+// Looks for silent sessions and peers.  Returns milliseconds until it must look again, -1: whenever.
+int64_t sessions_watch(struct broker *broker);
+
+// Gives everyone the full timeout again: it was we who did not listen.
+void sessions_forgive(struct broker *broker);
+
+// ---- taking.c ----
+
+// These take the message when they keep it.
+void take_post(struct broker *broker, struct session *session, struct behalf_message **message_p);
+void take_change(struct broker *broker, struct session *session, struct behalf_message **message_p);
+void taking_answered(struct broker *broker, const struct question *question);
+
+// ---- asking.c ----
+
+void ask_status(struct broker *broker, struct session *session, struct behalf_message **message_p);
+void ask_listing(struct broker *broker, struct session *session, struct behalf_message **message_p);
+void ask_history(struct broker *broker, struct session *session, struct behalf_message **message_p);
+void ask_outcomes(struct broker *broker, struct session *session, struct behalf_message **message_p);
+void ask_preview(struct broker *broker, struct session *session, struct behalf_message **message_p);
+void asking_reported(struct broker *broker, const struct report *report);
+
+// ---- receive.c ----
+
+// The store's answer about an item that is no longer open.
+void closed_item_answered(struct broker *broker, const struct question *question);
+
+// Asks the store about an item that the desk does not have.  Takes the message.
+void ask_closed_item(struct broker *broker, struct session *session, int64_t item, struct behalf_message **message_p);
+
+// ---- applying.c ----
+
+void apply_rules(struct broker *broker, struct session *session, struct behalf_message **message_p);
+void former_rules_free(struct broker *broker, uint64_t batch);
+
+#endif

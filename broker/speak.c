@@ -1,0 +1,244 @@
+// speak.c - from effects to frames: the only file that sends anything, and what it waits for before.
+//
+// What an item or a reply looks like is read from the store behind the batch that showed it.  The desk has
+// gone on meanwhile, so it is asked once more before anything is sent: what is no longer so is not spoken,
+// because its successor is on the way.
+
+#include "broker/core.h"
+
+static void queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_t count)
+{
+    struct outgoing_frame *frame = calloc(1, sizeof *frame);
+
+    must(frame != NULL);
+    *frame = (struct outgoing_frame){ .peer = peer, .frame = bytes, .bytes = count };
+    *broker->frames_end = frame;
+    broker->frames_end = &frame->next;
+}
+
+void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message)
+{
+    struct behalf_fault fault;
+    size_t count = 0;
+    void *bytes = behalf_message_encode(message, &count, &fault);
+
+    if (bytes == NULL) {
+        // What we say about outside data may break a limit; the asker is told rather than left waiting.
+        struct behalf_message error = {
+            .type = BEHALF_ERROR,
+            .id = message->id,
+            .error = { .code = behalf_code_name(BEHALF_CODE_STORE), .field = fault.field, .reason = fault.reason },
+        };
+        broker_log(broker, "error", "broker", "%s not sent: field %s: %s", behalf_type_name(message->type), fault.field,
+                   fault.reason);
+        if (message->id > 0 && message->type != BEHALF_ERROR) {
+            bytes = behalf_message_encode(&error, &count, &fault);
+        }
+    }
+    if (bytes != NULL) {
+        queue_frame(broker, peer, bytes, count);
+    }
+}
+
+void speak_error_now(struct broker *broker, uint64_t peer, int64_t id, const struct behalf_error *error)
+{
+    broker->refused++;
+    speak_now(broker, peer, &(struct behalf_message){ .type = BEHALF_ERROR, .id = id, .error = *error });
+}
+
+void speak_later(struct broker *broker, uint64_t session, const struct behalf_message *message)
+{
+    change_list_tell(broker_list(broker),
+                     &(struct effect){ .kind = EFFECT_SEND, .session = session, .message = *message });
+}
+
+void speak_error(struct broker *broker, uint64_t session, int64_t id, enum behalf_code code,
+                 const struct behalf_error *error)
+{
+    struct behalf_message message = { .type = BEHALF_ERROR, .id = id, .error = *error };
+
+    message.error.code = behalf_code_name(code);
+    speak_later(broker, session, &message);
+}
+
+// ---- asking the store what the effects need ----
+
+static bool is_for_agent(const struct broker *broker, const struct effect *effect)
+{
+    return !desk_shows_sealed(broker->desk, effect->session, effect->item);
+}
+
+static bool still_shows(struct broker *broker, const struct effect *effect, struct change_list *memory,
+                        struct behalf_item *view)
+{
+    return session_table_find(&broker->sessions, effect->session) != NULL &&
+           desk_show_item(broker->desk, effect->session, effect->item, effect->lease, memory, view);
+}
+
+void speak_ask(struct broker *broker)
+{
+    struct change_list *list = broker_list(broker);
+    struct behalf_item view = { 0 };
+
+    for (const struct effect *effect = change_list_effects(list); effect != NULL; effect = effect->next) {
+        uint64_t tag = (uint64_t) (uintptr_t) effect;
+        if (effect->kind == EFFECT_SHOW_ITEM && still_shows(broker, effect, list, &view)) {
+            batch_ask(broker->current, &(struct question){ .kind = QUESTION_ITEM,
+                                                           .tag = tag,
+                                                           .item = effect->item,
+                                                           .for_agent = is_for_agent(broker, effect) });
+        } else if (effect->kind == EFFECT_HAND_REPLY &&
+                   desk_reply_is_with(broker->desk, effect->session, effect->reply)) {
+            batch_ask(broker->current,
+                      &(struct question){ .kind = QUESTION_REPLY, .tag = tag, .reply = effect->reply });
+        }
+    }
+}
+
+// The question asked for an effect; questions were asked in the order of the effects.
+static const struct question *question_of(const struct effect *effect, const struct question **next)
+{
+    const struct question *question = *next;
+
+    while (question != NULL && question->kind != QUESTION_ITEM && question->kind != QUESTION_REPLY) {
+        question = question->next;
+    }
+    *next = question;
+    if (question == NULL || question->tag != (uint64_t) (uintptr_t) effect) {
+        return NULL;
+    }
+    *next = question->next;
+    return question;
+}
+
+// ---- speaking ----
+
+static void send_to(struct broker *broker, struct session *session, const struct behalf_message *message)
+{
+    session->spoken_ms = broker->now_ms;
+    speak_now(broker, session->peer->number, message);
+}
+
+// True if this effect will be spoken as an ITEM.  Leaves the question where it is.
+static bool will_show(struct broker *broker, const struct effect *effect, const struct question *question,
+                      struct change_list *memory, struct behalf_item *view)
+{
+    return question != NULL && question->found && still_shows(broker, effect, memory, view) &&
+           is_for_agent(broker, effect) == question->for_agent;
+}
+
+// How many of the ITEMs announced behind this WELCOME will really follow it.
+static int64_t count_shown(struct broker *broker, const struct effect *welcome, const struct question *next,
+                           struct change_list *memory)
+{
+    int64_t announced = welcome->message.welcome.items;
+    int64_t shown = 0;
+    struct behalf_item view = { 0 };
+
+    for (const struct effect *effect = welcome->next; effect != NULL && announced > 0; effect = effect->next) {
+        const struct question *question = effect->kind == EFFECT_SEND ? NULL : question_of(effect, &next);
+        if (effect->kind == EFFECT_SHOW_ITEM && effect->session == welcome->session) {
+            announced--;
+            shown += will_show(broker, effect, question, memory, &view) ? 1 : 0;
+        }
+    }
+    return shown;
+}
+
+static void speak_send(struct broker *broker, const struct effect *effect, const struct question *next,
+                       struct change_list *memory)
+{
+    struct session *session = session_table_find(&broker->sessions, effect->session);
+    struct behalf_message message = effect->message;
+
+    if (message.type == BEHALF_ERROR) {
+        broker->refused++;
+    }
+    if (session == NULL) {
+        return;
+    }
+    if (message.id > 0) {
+        key_set_remove(&session->in_flight, (uint64_t) message.id);
+        if (message.type == BEHALF_DONE && !message.done.repeated) {
+            session_remember(session, message.id, &message.done);
+        }
+    }
+    if (session->peer == NULL) {
+        return;
+    }
+    if (message.type == BEHALF_WELCOME) {
+        session->welcomed = true;
+        message.welcome.items = count_shown(broker, effect, next, memory);
+    }
+    if (session->welcomed) {
+        send_to(broker, session, &message);
+    }
+}
+
+// Both halves of an ITEM: the desk's and the store's.
+static void complete_view(struct behalf_item *view, const struct behalf_item *stored)
+{
+    view->author = stored->author;
+    view->author_name = stored->author_name;
+    view->reach = stored->reach;
+    view->channel = stored->channel;
+    view->draft = stored->draft;
+    view->draft_by = stored->draft_by;
+    view->story = stored->story;
+    view->story_count = stored->story_count;
+}
+
+static void speak_item(struct broker *broker, const struct effect *effect, const struct question *question,
+                       struct change_list *memory)
+{
+    struct session *session = session_table_find(&broker->sessions, effect->session);
+    struct behalf_message message = { .type = BEHALF_ITEM };
+
+    if (session == NULL || session->peer == NULL || !session->welcomed) {
+        return;
+    }
+    if (question != NULL && !question->found) {
+        broker_log(broker, "error", "broker", "item=%" PRIu64 " is not in the store", effect->item);
+    }
+    if (will_show(broker, effect, question, memory, &message.item)) {
+        complete_view(&message.item, &question->view);
+        send_to(broker, session, &message);
+    }
+}
+
+static void speak_reply(struct broker *broker, const struct effect *effect, const struct question *question)
+{
+    struct session *session = session_table_find(&broker->sessions, effect->session);
+    struct behalf_message message = { .type = BEHALF_REPLY };
+
+    if (session == NULL || session->peer == NULL || !session->welcomed || question == NULL ||
+        !desk_reply_is_with(broker->desk, effect->session, effect->reply)) {
+        return;
+    }
+    if (!question->found) {
+        broker_log(broker, "error", "broker", "reply=%" PRIu64 " is not in the store", effect->reply);
+        return;
+    }
+    message.reply = question->handing;
+    message.reply.reply = (int64_t) effect->reply;
+    send_to(broker, session, &message);
+}
+
+void speak_batch(struct broker *broker, struct batch *batch)
+{
+    struct change_list *list = batch_list(batch);
+    const struct question *next = batch_questions(batch);
+
+    for (const struct effect *effect = change_list_effects(list); effect != NULL; effect = effect->next) {
+        if (effect->kind == EFFECT_SEND) {
+            speak_send(broker, effect, next, list);
+            continue;
+        }
+        const struct question *question = question_of(effect, &next);
+        if (effect->kind == EFFECT_SHOW_ITEM) {
+            speak_item(broker, effect, question, list);
+        } else {
+            speak_reply(broker, effect, question);
+        }
+    }
+}
