@@ -131,6 +131,8 @@ static const struct alphabet_row alphabet_rows[] = {
 #define LISTING_COUNT 40000
 #define LETTER_CODES 0x2000 // letters below this have a place in the alphabets
 
+_Static_assert(sizeof alphabet_rows / sizeof *alphabet_rows <= 64, "an alphabet is a bit of a letter");
+
 static struct slot slots[TABLE_SLOTS];
 static struct listing listings[LISTING_COUNT];
 static size_t listing_count;
@@ -508,7 +510,7 @@ static void weigh_scripts(const int *letters, int total, struct word_evidence *o
     for (int i = 0; i < LANGUAGE_COUNT; i++) {
         int own = letters[languages[i].script];
         if (languages[i].script == ANY)
-            own = letters[LATIN] + letters[CYRILLIC] + letters[ARABIC];
+            own = letters[LATIN] + letters[CYRILLIC];
         if (languages[i].script == KANA && letters[KANA] > 0)
             own += letters[HAN];
         if (languages[i].script == HANGUL && letters[HANGUL] > 0)

@@ -20,14 +20,17 @@
 
 // Weights of the kinds of evidence.
 static const double words_weight = 1.0;
-static const double spelling_weight = 0.7;
-static const double script_weight = 12.0;  // all letters of its script against none
+static const double spelling_weight = 1.0;
+static const double script_weight = 6.0;   // all letters of its script against none, and
+static const double script_word = 3.0;     // this for each word more
 static const double cld2_weight = 0.06;    // a unit of CLD2's score for the whole text
 static const double cld2_score_max = 60.0; // beyond this CLD2 is sure and more text adds nothing
 static const double platform_weight = 1.5; // hints: together less than two words of grammar
 static const double author_weight = 1.0;
 
 static const double size_weight = 0.15; // for each e-fold of speakers: decides what is even otherwise
+
+static const double size_millions_max = 500.0; // beyond this languages are equally large
 
 // CLD2 answers English to next to nothing, and guesses wildly below a few letters.
 #define CLD2_LETTERS_MIN 5
@@ -46,10 +49,15 @@ static const double lead_min = 0.05;
 static const double unserved_lead = 4.0;
 static const double unserved_lead_no_words = 2.0;
 
+// Of a language that has no words here CLD2 alone can tell: it must be sure, of most of the text, by this
+// score, and the best of those served must know less than one word in four.
+static const double cld2_alone_score = 40.0;
+#define CLD2_ALONE_PERCENT 70
+
 // A post is mixed if each of two languages alone knows this many of its words, and neither knows 3/2 of the
 // other's; or if this share of its letters is not of the script of the best language.
 #define MIXED_WORDS_MIN 4
-static const double mixed_share = 0.3;
+static const double mixed_share = 0.4;
 
 // The sum of evidence overstates, since neighbouring words are not independent; confidence divides by this.
 static const double confidence_scale = 2.0;
@@ -60,10 +68,20 @@ static const char *const kind_names[KIND_COUNT] = {
     "function words", "spelling", "script", "cld2", "hint", "close call"
 };
 
+// Standards of what is one language to its speakers: a post in the one goes to those who serve the other.
+static const int relatives[][2] = {
+    { LANGUAGE_INDEX_hr, LANGUAGE_INDEX_bs },
+    { LANGUAGE_INDEX_hr, LANGUAGE_INDEX_sr },
+    { LANGUAGE_INDEX_bs, LANGUAGE_INDEX_sr },
+    { LANGUAGE_INDEX_id, LANGUAGE_INDEX_ms },
+};
+
 struct weights {
     double kind[KIND_COUNT][LANGUAGE_COUNT];
     double total[LANGUAGE_COUNT];
     bool served[LANGUAGE_COUNT];
+    bool overlooked[LANGUAGE_COUNT]; // not served, but whoever serves its relative understands it
+    struct cld2_answer open_answer;  // without a hint; all zero if CLD2 was not asked
     struct word_evidence evidence;
 };
 
@@ -113,16 +131,23 @@ static void mark_served(struct weights *weights, const struct language_request *
         if (language >= 0)
             weights->served[language] = true;
     }
+    for (size_t i = 0; i < sizeof relatives / sizeof *relatives; i++) {
+        int one = relatives[i][0];
+        int other = relatives[i][1];
+        weights->overlooked[one] = weights->overlooked[one] || (weights->served[other] && !weights->served[one]);
+        weights->overlooked[other] = weights->overlooked[other] || (weights->served[one] && !weights->served[other]);
+    }
 }
 
 static void weigh_words(struct weights *weights, const struct plain_text *plain)
 {
     function_words_weigh(plain->text, plain->bytes, &weights->evidence);
+    double script = script_weight + script_word * weights->evidence.word_count;
     for (int i = 0; i < LANGUAGE_COUNT; i++) {
         add(weights, WORDS, i, words_weight * weights->evidence.words[i]);
         add(weights, SPELLING, i, spelling_weight * weights->evidence.spelling[i]);
-        add(weights, SCRIPT, i, script_weight * weights->evidence.script[i]);
-        add(weights, SIZE, i, size_weight * log(function_words_speakers(i)));
+        add(weights, SCRIPT, i, script * weights->evidence.script[i]);
+        add(weights, SIZE, i, size_weight * log(fmin(function_words_speakers(i), size_millions_max)));
     }
 }
 
@@ -130,6 +155,8 @@ static struct ranking rank(const struct weights *weights)
 {
     struct ranking ranking = { -1, -1, -1 };
     for (int i = 0; i < LANGUAGE_COUNT; i++) {
+        if (weights->overlooked[i])
+            continue;
         if (!weights->served[i]) {
             if (ranking.unserved < 0 || weights->total[i] > weights->total[ranking.unserved])
                 ranking.unserved = i;
@@ -155,8 +182,9 @@ static double cld2_score(const struct cld2_answer *answer, const char *code)
 }
 
 // Without a hint: what CLD2 thinks of languages that are not served, or too many to be asked about.
-static void ask_openly(struct weights *weights, const struct plain_text *plain, struct cld2_answer *answer)
+static void ask_openly(struct weights *weights, const struct plain_text *plain)
 {
+    struct cld2_answer *answer = &weights->open_answer;
     cld2_ask(plain->text, plain->bytes, NULL, answer);
     for (int i = 0; i < CLD2_ANSWERS; i++) {
         int language = language_of_tag(answer->language[i]);
@@ -192,14 +220,18 @@ static void ask_with_hints(struct weights *weights, const struct plain_text *pla
     }
 }
 
+static bool cld2_agrees(const struct weights *weights, int language)
+{
+    return language_of_tag(weights->open_answer.language[0]) == language;
+}
+
 static void weigh_cld2(struct weights *weights, const struct plain_text *plain)
 {
-    struct cld2_answer answer;
     if (weights->evidence.letter_count < CLD2_LETTERS_MIN)
         return;
-    ask_openly(weights, plain, &answer);
+    ask_openly(weights, plain);
     struct ranking ranking = rank(weights);
-    bool sure = ranking.first >= 0 && strcmp(answer.language[0], function_words_code(ranking.first)) == 0 &&
+    bool sure = ranking.first >= 0 && cld2_agrees(weights, ranking.first) &&
                 (ranking.second < 0 || weights->total[ranking.first] - weights->total[ranking.second] > sure_lead);
     if (!sure)
         ask_with_hints(weights, plain);
@@ -229,12 +261,23 @@ static bool clearly_unserved(const struct weights *weights, const struct ranking
     return lead > unserved_lead || (lead > unserved_lead_no_words && weights->evidence.known[ranking->first] == 0);
 }
 
+// True if CLD2, and nothing else, tells that the text is in a language that the brand does not serve.
+static bool unserved_by_cld2(const struct weights *weights, int first)
+{
+    const struct cld2_answer *answer = &weights->open_answer;
+    int language = language_of_tag(answer->language[0]);
+    return answer->reliable && answer->percent[0] >= CLD2_ALONE_PERCENT &&
+           (language < 0 || (!weights->served[language] && !weights->overlooked[language])) &&
+           cld2_score(answer, answer->language[0]) >= cld2_alone_score &&
+           4 * weights->evidence.known[first] < weights->evidence.word_count;
+}
+
 // True if two languages share the text so evenly that neither can be called its language.
 static bool mixed(const struct weights *weights, int one, int other)
 {
     double one_script = weights->evidence.script[one];
     double other_script = weights->evidence.script[other];
-    if (one_script < 1 - mixed_share && other_script > mixed_share && one_script + other_script < 1.01)
+    if (one_script > mixed_share && other_script > mixed_share && one_script + other_script < 1.01)
         return true;
 
     int only_one, only_other;
@@ -297,6 +340,10 @@ static void decide(const struct weights *weights, struct language_verdict *out)
     if (clearly_unserved(weights, &ranking)) {
         snprintf(out->reason, sizeof out->reason, "clearly %s, which is not served",
                  function_words_code(ranking.unserved));
+        return;
+    }
+    if (unserved_by_cld2(weights, first)) {
+        snprintf(out->reason, sizeof out->reason, "clearly %s, which is not served", weights->open_answer.language[0]);
         return;
     }
     if (ranking.second >= 0 && mixed(weights, first, ranking.second)) {

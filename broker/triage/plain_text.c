@@ -382,16 +382,24 @@ static size_t emoticon_begins(const char *token, size_t bytes)
     return bytes;
 }
 
-// Copies letters and punctuation of a piece of a token; what else there is parts words.
+static bool letter_or_punctuation(uint32_t code)
+{
+    if (code < 0x80)
+        return ascii_letter(code) || strchr("'\"!?.,;:()-/", (int) code) != NULL;
+    return uc_is_general_category_withtable((ucs4_t) code,
+                                            UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_P);
+}
+
+// Copies letters and punctuation of a piece of a token; what else there is parts words.  Letters that hang
+// on a figure ("20h", "2nd") go with it.
 static void copy_words(struct plain_text *self, const char *piece, size_t bytes)
 {
+    bool after_digit = false;
     for (size_t i = 0; i < bytes;) {
         uint32_t code;
         size_t used = plain_text_character(piece + i, bytes - i, &code);
-        bool keep = code < 0x80 ? ascii_letter(code) || strchr("'\"!?.,;:()-/", (int) code) != NULL
-                                : uc_is_general_category_withtable(
-                                      (ucs4_t) code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_P);
-        if (keep)
+        after_digit = ascii_digit(code) || (after_digit && ascii_letter(code));
+        if (!after_digit && letter_or_punctuation(code))
             append_bytes(self, piece + i, used);
         else
             append_blank(self);
@@ -419,7 +427,7 @@ static void copy_token(struct plain_text *self, const char *token, size_t bytes)
 {
     bytes = link_begins(token, bytes);
     bytes = emoticon_begins(token, bytes);
-    if (bytes == 0 || name_of_machine(token, bytes) || ascii_digit((unsigned char) token[0]))
+    if (bytes == 0 || name_of_machine(token, bytes))
         return;
     for (size_t i = 0; i < bytes;) {
         bool tagged = (token[i] == '@' || token[i] == '#') && i + 1 < bytes && word_byte(token[i + 1]) &&
