@@ -255,6 +255,11 @@ size_t change_list_bytes(const struct change_list *list)
     return sizeof *list + list->arena.bytes;
 }
 
+void *change_list_allocate(struct change_list *list, size_t bytes)
+{
+    return arena_allocate(&list->arena, bytes);
+}
+
 const char *change_list_text(struct change_list *list, const char *text)
 {
     return arena_text(&list->arena, text);

@@ -81,6 +81,7 @@ size_t change_list_effect_count(const struct change_list *list);
 size_t change_list_bytes(const struct change_list *list); // memory it holds, for bounds
 
 // Memory that lives as long as the list: a copy of a text ("" for NULL), or formatted.
+void *change_list_allocate(struct change_list *list, size_t bytes); // zeroed
 const char *change_list_text(struct change_list *list, const char *text);
 const char *change_list_format(struct change_list *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

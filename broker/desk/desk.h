@@ -135,6 +135,9 @@ void desk_look(const struct desk *desk, uint64_t session, const struct behalf_lo
 // Items offered to or held by the person now.
 size_t desk_items_of(const struct desk *desk, uint32_t person);
 
+// "available" or "away": what the person is or, once signed in, would be.
+const char *desk_presence_of(const struct desk *desk, uint32_t person);
+
 const char *item_state_name(enum item_state state);
 
 // Keys, as kept in records: 64-bit SipHash with a fixed key of length-prefixed parts.

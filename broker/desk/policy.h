@@ -18,13 +18,7 @@
 #define POLICY_CHANNELS_MAX 32
 #define POLICY_NONE UINT32_MAX // "no person", "no brand", ...
 
-enum audience {
-    AUDIENCE_AGENT,
-    AUDIENCE_PR,
-    AUDIENCE_APPROVER,
-    AUDIENCE_SUPERVISOR,
-    AUDIENCE_COUNT
-};
+enum audience { AUDIENCE_AGENT, AUDIENCE_PR, AUDIENCE_APPROVER, AUDIENCE_SUPERVISOR, AUDIENCE_COUNT };
 
 // Lower is sooner.  An item rises one band each `band_raise_ms` that it waits.
 #define POLICY_BANDS 4
@@ -44,17 +38,17 @@ struct policy_name {
 };
 
 struct policy_brand {
-    char *name;             // as connectors say it
-    char *display_name;     // as people and disclosure lines say it
-    uint64_t languages;     // served; bit of und when undetermined posts are served as such
-    uint32_t und_language;  // in whose queue a post of undetermined language waits: a language's index (0: und itself)
-    char *guidance;         // shown to whoever answers; ""
-    char *disclosure;       // with {first_name}, {name}, {agency}, {brand}; never empty for agents
-    char *disclosure_pr;    // the same for PR people; may be ""
-    bool take_automatic;    // an offer is held as soon as it is delivered
-    bool approve_all;       // every agent's reply goes to an approver first
+    char *name;            // as connectors say it
+    char *display_name;    // as people and disclosure lines say it
+    uint64_t languages;    // served; bit of und when undetermined posts are served as such
+    uint32_t und_language; // in whose queue a post of undetermined language waits: a language's index (0: und itself)
+    char *guidance;        // shown to whoever answers; ""
+    char *disclosure;      // with {first_name}, {name}, {agency}, {brand}; never empty for agents
+    char *disclosure_pr;   // the same for PR people; may be ""
+    bool take_automatic;   // an offer is held as soon as it is delivered
+    bool approve_all;      // every agent's reply goes to an approver first
     int64_t service_level_ms[AUDIENCE_COUNT]; // from taking in to the end, by audience; 0: none
-    bool escalate_late;     // a missed service level moves an agents' item to PR
+    bool escalate_late;                       // a missed service level moves an agents' item to PR
     bool retired;
 };
 
@@ -75,24 +69,24 @@ struct policy_person {
     uint64_t skills;
     uint8_t language_level[POLICY_SET_MAX]; // 0 where not had
     uint8_t skill_level[POLICY_SET_MAX];
-    uint32_t capacity;  // items offered and held at most, 1 to 100
-    bool approve_all;   // what this person answers goes to an approver first
+    uint32_t capacity; // items offered and held at most, 1 to 100
+    bool approve_all;  // what this person answers goes to an approver first
     bool retired;
 };
 
 // Times that hold for the whole desk; all have defaults (POLICY_TIMES_DEFAULT).
 struct policy_times {
-    int64_t offer_ms;       // an offer is to be taken within this
-    int64_t grace_ms;       // a lost person's holds wait so long for them
-    int64_t decline_ms;     // an item is not offered again so long to who declined it or let it run out
-    int64_t prefer_ms;      // an item meant for one person first waits so long for them
+    int64_t offer_ms;        // an offer is to be taken within this
+    int64_t grace_ms;        // a lost person's holds wait so long for them
+    int64_t decline_ms;      // an item is not offered again so long to who declined it or let it run out
+    int64_t prefer_ms;       // an item meant for one person first waits so long for them
     int64_t known_author_ms; // so long after an answer its author's next post prefers the same person
-    int64_t follow_up_ms;   // so long after the end a further post in the thread is a follow-up
-    int64_t band_raise_ms;  // waiting so long raises an item by one band
-    int64_t park_max_ms;    // an item is parked at most so long
-    int64_t fate_ms;        // a lost connector's replies wait so long for it before their fate is unknown
-    int64_t expire_ms;      // an item that waits so long without anybody is closed as expired; 0: never
-    uint32_t missed_offers; // so many offers missed in a row make a person away
+    int64_t follow_up_ms;    // so long after the end a further post in the thread is a follow-up
+    int64_t band_raise_ms;   // waiting so long raises an item by one band
+    int64_t park_max_ms;     // an item is parked at most so long
+    int64_t fate_ms;         // a lost connector's replies wait so long for it before their fate is unknown
+    int64_t expire_ms;       // an item that waits so long without anybody is closed as expired; 0: never
+    uint32_t missed_offers;  // so many offers missed in a row make a person away
 };
 
 #define POLICY_TIMES_DEFAULT                                                                                           \
@@ -128,10 +122,10 @@ struct needs {
     uint64_t skills;
     enum audience audience; // AGENT, or PR when sensitive
     uint8_t band;
-    bool noise;             // closes at once with the outcome noise
-    bool approval;          // what an agent answers goes to an approver first
-    const char *rule;       // the rule that decided the audience, skill or noise; "" when none did
-    const char *detail;     // in words: what matched, how the language was found; never the post's text
+    bool noise;         // closes at once with the outcome noise
+    bool approval;      // what an agent answers goes to an approver first
+    const char *rule;   // the rule that decided the audience, skill or noise; "" when none did
+    const char *detail; // in words: what matched, how the language was found; never the post's text
 };
 
 // Finds a name that is not retired; POLICY_NONE when there is none.

@@ -11,15 +11,7 @@
 #include <stdint.h>
 
 // Of an item.  Names: item_state_name in desk.h.
-enum item_state {
-    ITEM_WAITING,
-    ITEM_OFFERED,
-    ITEM_HELD,
-    ITEM_PARKED,
-    ITEM_SENDING,
-    ITEM_CLOSED,
-    ITEM_STATE_COUNT
-};
+enum item_state { ITEM_WAITING, ITEM_OFFERED, ITEM_HELD, ITEM_PARKED, ITEM_SENDING, ITEM_CLOSED, ITEM_STATE_COUNT };
 
 // Of a reply in the outbox.
 enum reply_state {
@@ -76,23 +68,23 @@ struct item_record {
     const char *skills; // sorted names joined by commas
     enum item_state state;
     uint8_t band;
-    bool sealed;        // has been PR's for a sensitive reason: agents never see its posts, drafts and notes
-    bool returned;      // waits at the head of its queue
-    bool approval;      // an agent's answer goes to an approver
+    bool sealed;   // has been PR's for a sensitive reason: agents never see its posts, drafts and notes
+    bool returned; // waits at the head of its queue
+    bool approval; // an agent's answer goes to an approver
     bool fate_unknown;
     int64_t created_ms;
-    int64_t due_ms;     // end of the service level or reply window; 0: none
-    int64_t since_ms;   // when it came into this state
-    int64_t until_ms;   // offered: take it before; parked: due; else 0
-    uint64_t lease;     // counts offers
+    int64_t due_ms;        // end of the service level or reply window; 0: none
+    int64_t since_ms;      // when it came into this state
+    int64_t until_ms;      // offered: take it before; parked: due; else 0
+    uint64_t lease;        // counts offers
     const char *person;    // to whom it is offered, who holds it or whose reply is sending; ""
     const char *preferred; // who shall have it first; ""
     int64_t preferred_until_ms;
-    uint64_t thread_key;   // hash of channel, thread and author
-    uint64_t author_key;   // hash of channel and author
-    uint32_t posts;        // not deleted by their author
-    uint32_t numbered;     // posts ever taken into it: the number of the newest
-    uint32_t moves;        // times put back into a queue
+    uint64_t thread_key; // hash of channel, thread and author
+    uint64_t author_key; // hash of channel and author
+    uint32_t posts;      // not deleted by their author
+    uint32_t numbered;   // posts ever taken into it: the number of the newest
+    uint32_t moves;      // times put back into a queue
     int64_t first_offered_ms;
     const char *reason;    // why it is in its queue: rule or a person's words
     const char *escalated; // why it was first escalated; "" if never

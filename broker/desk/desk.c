@@ -1,0 +1,397 @@
+#include "broker/desk/parts.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+// ---- making ----
+
+static bool timer_before(const struct heap *heap, const void *one, const void *other)
+{
+    (void) heap;
+    const struct item *a = one;
+    const struct item *b = other;
+    return a->timer_ms != b->timer_ms ? a->timer_ms < b->timer_ms : a->id < b->id;
+}
+
+static uint32_t *timer_slot(void *element)
+{
+    return &((struct item *) element)->timer_slot;
+}
+
+static void add_people(struct desk *desk)
+{
+    size_t count = desk->policy->person_count;
+    desk->people = realloc(desk->people, (count + 1) * sizeof(struct person *));
+    must(desk->people);
+    while (desk->person_count < count) {
+        desk->people[desk->person_count] = person_new(desk, (uint32_t) desk->person_count);
+        desk->person_count++;
+    }
+}
+
+struct desk *desk_new(const struct policy *policy, int64_t now_ms)
+{
+    must(policy->brand_count <= POLICY_SET_MAX && policy->channel_count <= POLICY_CHANNELS_MAX);
+    struct desk *desk = calloc(1, sizeof *desk);
+    must(desk);
+    desk->policy = policy;
+    desk->now_ms = now_ms;
+    desk->next_id = 1;
+    desk->timers = (struct heap){ .before = timer_before, .slot = timer_slot };
+    add_people(desk);
+    return desk;
+}
+
+static void free_tables(struct desk *desk)
+{
+    size_t place = 0;
+    for (struct item *item; (item = table_next(&desk->items, &place));)
+        item_free(item);
+    place = 0;
+    for (struct queue *queue; (queue = table_next(&desk->queues, &place));)
+        queue_free(queue);
+    place = 0;
+    for (struct session *session; (session = table_next(&desk->sessions, &place));)
+        free(session);
+    place = 0;
+    for (struct reply *reply; (reply = table_next(&desk->replies, &place));) {
+        free(reply->instance);
+        free(reply);
+    }
+    table_fini(&desk->items);
+    table_fini(&desk->threads);
+    table_fini(&desk->queues);
+    table_fini(&desk->sessions);
+    table_fini(&desk->replies);
+}
+
+void desk_destroy(struct desk **desk_p)
+{
+    struct desk *desk = *desk_p;
+    if (!desk)
+        return;
+    free_tables(desk);
+    for (size_t i = 0; i < desk->person_count; i++)
+        person_free(desk->people[i]);
+    for (size_t i = 0; i < desk->connector_count; i++)
+        connector_free(desk->connectors[i]);
+    heap_fini(&desk->timers);
+    recent_fini(&desk->thread_memory);
+    recent_fini(&desk->author_memory);
+    free(desk->people);
+    free(desk->connectors);
+    free(desk->changed);
+    free(desk->unmatched);
+    free(desk->unmatched_people);
+    free(desk);
+    *desk_p = NULL;
+}
+
+void desk_set_list(struct desk *desk, struct change_list *list)
+{
+    desk->list = list;
+}
+
+uint64_t desk_sequence(const struct desk *desk)
+{
+    return desk->sequence;
+}
+
+uint64_t desk_next_id(const struct desk *desk)
+{
+    return desk->next_id;
+}
+
+// ---- what every file uses ----
+
+void desk_grow(void *array_p, size_t count, size_t *capacity)
+{
+    if (count < *capacity)
+        return;
+    void **array;
+    memcpy(&array, array_p, sizeof array);
+    *capacity = *capacity ? *capacity * 2 : 8;
+    array = realloc(array, *capacity * sizeof *array);
+    must(array);
+    memcpy(array_p, &array, sizeof array);
+}
+
+char *desk_copy(const char *text)
+{
+    if (!text || !*text)
+        return NULL;
+    char *copy = strdup(text);
+    must(copy);
+    return copy;
+}
+
+void desk_change(struct desk *desk, const struct change *change)
+{
+    must(desk->list);
+    desk->sequence++;
+    change_list_add(desk->list, change);
+}
+
+static void send(struct desk *desk, uint64_t session, const struct behalf_message *message)
+{
+    change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_SEND, .session = session, .message = *message });
+}
+
+void desk_tell_done(struct desk *desk, uint64_t session, int64_t id, const struct behalf_done *done)
+{
+    send(desk, session, &(struct behalf_message){ .type = BEHALF_DONE, .id = id, .done = *done });
+}
+
+void desk_tell_error(struct desk *desk, uint64_t session, int64_t id, enum behalf_code code,
+                     const struct behalf_error *error)
+{
+    struct behalf_message message = { .type = BEHALF_ERROR, .id = id, .error = *error };
+    message.error.code = behalf_code_name(code);
+    send(desk, session, &message);
+}
+
+void desk_settle(struct desk *desk)
+{
+    while (desk->unmatched_count || desk->unmatched_person_count) {
+        if (desk->unmatched_count) {
+            struct item *item = desk->unmatched[--desk->unmatched_count];
+            item->unmatched = false;
+            if (item->state == ITEM_WAITING && item->waiting_slot)
+                match_item(desk, item);
+        } else {
+            struct person *person = desk->unmatched_people[--desk->unmatched_person_count];
+            person->unmatched = false;
+            match_person(desk, person);
+        }
+    }
+    outbox_run(desk);
+    item_write_changed(desk);
+}
+
+// ---- time ----
+
+int64_t desk_tick(struct desk *desk, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    struct item *item;
+    while ((item = heap_first(&desk->timers)) && item->timer_ms <= now_ms) {
+        item_set_timer(desk, item, 0);
+        item_due(desk, item);
+        desk_settle(desk);
+    }
+    int64_t next_ms = outbox_tick(desk);
+    desk_settle(desk);
+    item = heap_first(&desk->timers);
+    if (item && (next_ms < 0 || item->timer_ms - now_ms < next_ms))
+        next_ms = item->timer_ms > now_ms ? item->timer_ms - now_ms : 0;
+    return next_ms;
+}
+
+void desk_clock_jumped(struct desk *desk, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    for (size_t i = 0; i < desk->person_count; i++) {
+        struct person *person = desk->people[i];
+        for (size_t k = person->item_count; k > 0; k--) {
+            if (k > person->item_count)
+                continue;
+            struct item *item = person->items[k - 1];
+            if (item->state == ITEM_OFFERED)
+                item_take_back(desk, item, "withdrawn offer", "the clock jumped", true);
+            else if (item->timer_slot)
+                item_set_timer(desk, item, now_ms + desk->policy->times.grace_ms);
+        }
+    }
+    for (size_t i = 0; i < desk->connector_count; i++) {
+        if (!desk->connectors[i]->session)
+            desk->connectors[i]->lost_until_ms = now_ms + desk->policy->times.fate_ms;
+    }
+    item_event(desk, NULL, "clock jumped", POLICY_NONE, NULL, NULL);
+    desk_settle(desk);
+}
+
+// ---- rules ----
+
+bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *reason, size_t reason_bytes)
+{
+    if (strcmp(policy->desk, desk->policy->desk)) {
+        snprintf(reason, reason_bytes, "these are rules of the desk %s, this is the desk %s", policy->desk,
+                 desk->policy->desk);
+        return false;
+    }
+    size_t place = 0;
+    for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
+        size_t open = 0;
+        for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
+            open += queue->count[i];
+        bool skill_retired = false;
+        for (size_t i = 0; i < policy->skill_count; i++)
+            skill_retired = skill_retired || ((queue->skills >> i & 1) && policy->skills[i].retired);
+        if (open &&
+            (policy->brands[queue->brand].retired || policy->languages[queue->language].retired || skill_retired)) {
+            snprintf(reason, reason_bytes,
+                     "%zu open items still wait in %s: end them before dropping its brand, language or skill", open,
+                     queue->text);
+            return false;
+        }
+    }
+    place = 0;
+    for (const struct item *item; (item = table_next(&desk->items, &place));) {
+        if (policy->channels[item->channel].retired) {
+            snprintf(reason, reason_bytes, "items of the channel %s are still open: end them before dropping it",
+                     policy->channels[item->channel].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void drop_person(struct desk *desk, struct person *person)
+{
+    while (person->item_count)
+        item_take_back(desk, person->items[person->item_count - 1], "returned", "no longer in the rules", true);
+    person->presence = PRESENCE_OUT;
+    person->was_away = false;
+    if (person->session) {
+        struct session *session = session_find(desk, person->session);
+        table_remove(&desk->sessions, person->session, session);
+        free(session);
+        person->session = 0;
+    }
+}
+
+// Items that a changed person may no longer have go back; what is kept for them is let go.
+static void take_what_may_not_be_had(struct desk *desk, struct person *person)
+{
+    for (size_t i = person->item_count; i > 0; i--) {
+        if (i <= person->item_count && !person_may_serve(desk, person, person->items[i - 1]->queue))
+            item_take_back(desk, person->items[i - 1], "returned", "the rules changed", true);
+    }
+    struct item *item;
+    while ((item = heap_first(&person->reserved))) {
+        match_leave(desk, item);
+        item->preferred = POLICY_NONE;
+        match_enter(desk, item);
+    }
+}
+
+void desk_apply(struct desk *desk, const struct policy *policy, const struct rules_record *rules, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    must(policy->person_count >= desk->person_count && policy->brand_count >= desk->policy->brand_count);
+    desk->policy = policy;
+    add_people(desk);
+    desk_change(desk, &(struct change){ .kind = CHANGE_RULES, .rules = *rules });
+    match_rebuild(desk);
+    for (size_t i = 0; i < desk->person_count; i++) {
+        struct person *person = desk->people[i];
+        if (policy->people[i].retired)
+            drop_person(desk, person);
+        take_what_may_not_be_had(desk, person);
+        person_refresh(desk, person);
+    }
+    size_t place = 0;
+    for (struct item *item; (item = table_next(&desk->items, &place));) {
+        int64_t due_ms = item_due_ms(desk, item, item->queue->audience);
+        bool waits = item->waiting_slot != 0;
+        if (waits)
+            match_leave(desk, item);
+        if (due_ms != item->due_ms) {
+            item->due_ms = due_ms;
+            item->late = due_ms && due_ms <= now_ms;
+            item_changed(desk, item);
+        }
+        if (waits)
+            match_enter(desk, item);
+    }
+    item_event(desk, NULL, "rules applied", POLICY_NONE, NULL, rules->name);
+    desk_settle(desk);
+}
+
+// ---- checking ----
+
+static void check_item(const struct desk *desk, const struct item *item)
+{
+    must(table_find(&desk->items, item->id) == item && item->state < ITEM_CLOSED && item->queue);
+    must(!item->changed && !item->unmatched);
+    bool with_person = item->state == ITEM_OFFERED || item->state == ITEM_HELD;
+    must((item->person != POLICY_NONE) == (with_person || item->state == ITEM_SENDING));
+    must((item->waiting_slot != 0) == (item->state == ITEM_WAITING));
+    must(item->state != ITEM_OFFERED || item->timer_slot);
+    must(item->state != ITEM_PARKED || item->timer_slot);
+    must(item->state != ITEM_SENDING || !item->timer_slot);
+    must(item->queue->audience != AUDIENCE_PR || item->sealed);
+    must(item->queue->audience == AUDIENCE_PR || !item->sealed || item->state == ITEM_SENDING);
+    if (with_person) {
+        const struct person *person = desk->people[item->person];
+        size_t found = 0;
+        for (size_t i = 0; i < person->item_count; i++)
+            found += person->items[i] == item;
+        must(found == 1);
+        must(person_may_serve(desk, person, item->queue));
+        must(item->lease > 0);
+    }
+    if (item->state == ITEM_SENDING) {
+        const struct reply *reply = table_find(&desk->replies, item->detail->reply);
+        must(reply && (reply->state == REPLY_QUEUED || reply->state == REPLY_HANDED) && reply->item_id == item->id);
+    }
+}
+
+static void check_people(const struct desk *desk)
+{
+    size_t held = 0;
+    for (size_t i = 0; i < desk->person_count; i++) {
+        const struct person *person = desk->people[i];
+        const struct policy_person *rules = &desk->policy->people[i];
+        must(person->index == i && !person->unmatched);
+        must(person->item_count <= rules->capacity || rules->retired || person->presence != PRESENCE_AVAILABLE ||
+             !person->ready);
+        must(!person->ready || (person->session && person->presence == PRESENCE_AVAILABLE));
+        must(!person->ready || !person->reserved.count); // else they would have been offered it
+        held += person->item_count;
+        heap_check(&person->reserved);
+        for (size_t k = 0; k < person->seat_count; k++)
+            must((person->seats[k]->ready_slot != 0) == person->ready);
+    }
+    must(held == desk->count[ITEM_OFFERED] + desk->count[ITEM_HELD]);
+}
+
+// Nobody is idle beside work they could do.
+static void check_matched(const struct desk *desk, const struct queue *queue)
+{
+    if (!queue->waiting.count || !queue->ready.count)
+        return;
+    struct heap_walk items;
+    heap_walk_init(&items, &queue->waiting);
+    for (const struct item *item; (item = heap_walk_next(&items));) {
+        struct heap_walk seats;
+        heap_walk_init(&seats, &queue->ready);
+        for (const struct seat *seat; (seat = heap_walk_next(&seats));)
+            must(item_declined_by(desk, item, seat->person->index));
+    }
+}
+
+void desk_check(const struct desk *desk)
+{
+    size_t count[ITEM_STATE_COUNT] = { 0 };
+    size_t place = 0;
+    for (const struct item *item; (item = table_next(&desk->items, &place));) {
+        check_item(desk, item);
+        count[item->state]++;
+    }
+    must(!memcmp(count, desk->count, sizeof count));
+    size_t by_queue[ITEM_STATE_COUNT] = { 0 };
+    place = 0;
+    for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
+        heap_check(&queue->waiting);
+        heap_check(&queue->ready);
+        check_matched(desk, queue);
+        for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
+            by_queue[i] += queue->count[i];
+    }
+    must(!memcmp(count, by_queue, sizeof count));
+    heap_check(&desk->timers);
+    check_people(desk);
+    for (size_t i = 0; i < desk->connector_count; i++)
+        must(desk->connectors[i]->handed <= OUTBOX_HANDED_MAX);
+}

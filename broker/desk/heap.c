@@ -1,0 +1,117 @@
+#include "broker/desk/heap.h"
+
+#include "proto/must.h"
+
+void heap_fini(struct heap *heap)
+{
+    free(heap->elements);
+    heap->elements = NULL;
+    heap->count = heap->capacity = 0;
+}
+
+static void place(struct heap *heap, uint32_t index, void *element)
+{
+    heap->elements[index] = element;
+    *heap->slot(element) = index + 1;
+}
+
+static void rise(struct heap *heap, uint32_t index)
+{
+    void *element = heap->elements[index];
+    while (index > 0) {
+        uint32_t parent = (index - 1) / 2;
+        if (!heap->before(heap, element, heap->elements[parent]))
+            break;
+        place(heap, index, heap->elements[parent]);
+        index = parent;
+    }
+    place(heap, index, element);
+}
+
+static void sink(struct heap *heap, uint32_t index)
+{
+    void *element = heap->elements[index];
+    for (;;) {
+        uint32_t child = 2 * index + 1;
+        if (child >= heap->count)
+            break;
+        if (child + 1 < heap->count && heap->before(heap, heap->elements[child + 1], heap->elements[child]))
+            child++;
+        if (!heap->before(heap, heap->elements[child], element))
+            break;
+        place(heap, index, heap->elements[child]);
+        index = child;
+    }
+    place(heap, index, element);
+}
+
+void heap_push(struct heap *heap, void *element)
+{
+    must(*heap->slot(element) == 0);
+    if (heap->count == heap->capacity) {
+        uint32_t capacity = heap->capacity ? heap->capacity + heap->capacity / 2 + 1 : 4;
+        heap->elements = realloc(heap->elements, capacity * sizeof *heap->elements);
+        must(heap->elements);
+        heap->capacity = capacity;
+    }
+    place(heap, heap->count++, element);
+    rise(heap, heap->count - 1);
+}
+
+void heap_remove(struct heap *heap, void *element)
+{
+    uint32_t slot = *heap->slot(element);
+    must(slot > 0 && slot <= heap->count && heap->elements[slot - 1] == element);
+    *heap->slot(element) = 0;
+    void *last = heap->elements[--heap->count];
+    if (last == element)
+        return;
+    place(heap, slot - 1, last);
+    rise(heap, slot - 1);
+    sink(heap, *heap->slot(last) - 1);
+}
+
+void *heap_first(const struct heap *heap)
+{
+    return heap->count ? heap->elements[0] : NULL;
+}
+
+void heap_rebuild(struct heap *heap)
+{
+    for (uint32_t i = heap->count / 2; i > 0; i--)
+        sink(heap, i - 1);
+}
+
+void heap_walk_init(struct heap_walk *walk, const struct heap *heap)
+{
+    walk->heap = heap;
+    walk->visited = 0;
+    walk->frontier_count = heap->count ? 1 : 0;
+    walk->frontier[0] = 0;
+}
+
+void *heap_walk_next(struct heap_walk *walk)
+{
+    const struct heap *heap = walk->heap;
+    if (!walk->frontier_count || walk->visited == HEAP_WALK_MAX)
+        return NULL;
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < walk->frontier_count; i++) {
+        if (heap->before(heap, heap->elements[walk->frontier[i]], heap->elements[walk->frontier[best]]))
+            best = i;
+    }
+    uint32_t index = walk->frontier[best];
+    walk->frontier[best] = walk->frontier[--walk->frontier_count];
+    for (uint32_t child = 2 * index + 1; child <= 2 * index + 2 && child < heap->count; child++)
+        walk->frontier[walk->frontier_count++] = child;
+    walk->visited++;
+    return heap->elements[index];
+}
+
+void heap_check(const struct heap *heap)
+{
+    for (uint32_t i = 0; i < heap->count; i++) {
+        must(*heap->slot(heap->elements[i]) == i + 1);
+        must(i == 0 || !heap->before(heap, heap->elements[i], heap->elements[(i - 1) / 2]));
+    }
+}

@@ -1,0 +1,459 @@
+#include "broker/desk/parts.h"
+
+#include <string.h>
+
+static const char *const state_names[ITEM_STATE_COUNT] = {
+    [ITEM_WAITING] = "waiting", [ITEM_OFFERED] = "offered", [ITEM_HELD] = "held",
+    [ITEM_PARKED] = "parked",   [ITEM_SENDING] = "sending", [ITEM_CLOSED] = "closed",
+};
+
+// The drawing of DESIGN.md section 4.  A new item comes from CLOSED, as does one read back from the store.
+static const bool step_allowed[ITEM_STATE_COUNT][ITEM_STATE_COUNT] = {
+    [ITEM_WAITING] = { [ITEM_WAITING] = true, [ITEM_OFFERED] = true, [ITEM_HELD] = true, [ITEM_CLOSED] = true },
+    [ITEM_OFFERED] = { [ITEM_WAITING] = true, [ITEM_HELD] = true, [ITEM_CLOSED] = true },
+    [ITEM_HELD] = { [ITEM_WAITING] = true, [ITEM_PARKED] = true, [ITEM_SENDING] = true, [ITEM_CLOSED] = true },
+    [ITEM_PARKED] = { [ITEM_WAITING] = true, [ITEM_CLOSED] = true },
+    [ITEM_SENDING] = { [ITEM_WAITING] = true, [ITEM_CLOSED] = true },
+    [ITEM_CLOSED] = { true, true, true, true, true, false },
+};
+
+const char *item_state_name(enum item_state state)
+{
+    must(state < ITEM_STATE_COUNT);
+    return state_names[state];
+}
+
+struct item *item_new(struct desk *desk, uint64_t id)
+{
+    struct item *item = calloc(1, sizeof *item);
+    must(item);
+    item->id = id;
+    item->state = ITEM_CLOSED;
+    item->person = POLICY_NONE;
+    item->preferred = POLICY_NONE;
+    table_put(&desk->items, id, item);
+    return item;
+}
+
+void item_free(struct item *item)
+{
+    if (item->detail) {
+        free(item->detail->reason);
+        free(item->detail->escalated);
+        free(item->detail);
+    }
+    free(item);
+}
+
+struct item_detail *item_require_detail(struct item *item)
+{
+    if (!item->detail) {
+        item->detail = calloc(1, sizeof *item->detail);
+        must(item->detail);
+        item->detail->draft_by = POLICY_NONE;
+        item->detail->request_person = POLICY_NONE;
+    }
+    return item->detail;
+}
+
+void item_set_reason(struct item *item, const char *reason)
+{
+    if (!item->detail && (!reason || !*reason))
+        return;
+    struct item_detail *detail = item_require_detail(item);
+    free(detail->reason);
+    detail->reason = desk_copy(reason);
+}
+
+void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms)
+{
+    if (item->timer_slot)
+        heap_remove(&desk->timers, item);
+    item->timer_ms = at_ms;
+    if (at_ms)
+        heap_push(&desk->timers, item);
+}
+
+int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audience audience)
+{
+    int64_t level_ms = desk->policy->brands[item->queue->brand].service_level_ms[audience];
+    int64_t due_ms = level_ms ? item->created_ms + level_ms : 0;
+    // A reply window cannot be told apart here once it is in due_ms; it is never extended.
+    if (desk->policy->channels[item->channel].reply_window_ms && item->due_ms && (!due_ms || item->due_ms < due_ms))
+        due_ms = item->due_ms;
+    return due_ms;
+}
+
+void item_set_queue(struct desk *desk, struct item *item, struct queue *queue)
+{
+    must(!item->waiting_slot);
+    if (item->queue && item->state != ITEM_CLOSED) {
+        item->queue->count[item->state]--;
+        queue->count[item->state]++;
+    }
+    item->queue = queue;
+    int64_t due_ms = item_due_ms(desk, item, queue->audience);
+    if (due_ms != item->due_ms)
+        item->late = due_ms && due_ms <= desk->now_ms;
+    item->due_ms = due_ms;
+}
+
+void item_move(struct desk *desk, struct item *item, enum item_state state, uint32_t person)
+{
+    enum item_state from = (enum item_state) item->state;
+    must(step_allowed[from][state]);
+    must((person != POLICY_NONE) == (state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING));
+    must(item->queue);
+    if (item->waiting_slot)
+        match_leave(desk, item);
+    if (from == ITEM_OFFERED || from == ITEM_HELD)
+        person_remove_item(desk, desk->people[item->person], item);
+    if (from != ITEM_CLOSED) {
+        item->queue->count[from]--;
+        desk->count[from]--;
+    }
+    item->state = (uint8_t) state;
+    item->person = person;
+    item->since_ms = desk->now_ms;
+    item_set_timer(desk, item, 0);
+    if (state != ITEM_CLOSED) {
+        item->queue->count[state]++;
+        desk->count[state]++;
+    }
+    if (state == ITEM_OFFERED || state == ITEM_HELD)
+        person_add_item(desk, desk->people[person], item);
+    item_changed(desk, item);
+}
+
+void item_changed(struct desk *desk, struct item *item)
+{
+    if (item->changed)
+        return;
+    desk_grow(&desk->changed, desk->changed_count, &desk->changed_capacity);
+    desk->changed[desk->changed_count++] = item;
+    item->changed = true;
+}
+
+void item_wait(struct desk *desk, struct item *item)
+{
+    item_move(desk, item, ITEM_WAITING, POLICY_NONE);
+    match_enter(desk, item);
+    item_thread_in(desk, item);
+}
+
+void item_event(struct desk *desk, const struct item *item, const char *kind, uint32_t person, const char *rule,
+                const char *detail)
+{
+    desk_change(desk, &(struct change){
+        .kind = CHANGE_EVENT,
+        .event = {
+            .sequence = desk->sequence + 1,
+            .at_ms = desk->now_ms,
+            .item = item ? item->id : 0,
+            .kind = kind,
+            .person = person_name(desk, person),
+            .queue = item ? item->queue->text : "",
+            .rule = rule ? rule : "",
+            .rules_version = desk->policy->version,
+            .detail = detail ? detail : "",
+        },
+    });
+}
+
+void item_remember_request(struct item *item, uint32_t person, int64_t request_id, uint64_t reply)
+{
+    struct item_detail *detail = item_require_detail(item);
+    detail->request_person = person;
+    detail->request_id = request_id;
+    detail->request_state = (enum item_state) item->state;
+    detail->request_lease = item->lease;
+    detail->request_reply = reply;
+}
+
+void item_tell_gone(struct desk *desk, const struct item *item, const struct person *person, const char *reason)
+{
+    if (!person->session)
+        return;
+    change_list_tell(desk->list,
+                     &(struct effect){
+                         .kind = EFFECT_SEND,
+                         .session = person->session,
+                         .message = { .type = BEHALF_GONE,
+                                      .gone = { .item = (int64_t) item->id, .lease = item->lease, .reason = reason } },
+                     });
+}
+
+void item_show(struct desk *desk, const struct item *item)
+{
+    must(item->state == ITEM_OFFERED || item->state == ITEM_HELD);
+    uint64_t session = desk->people[item->person]->session;
+    if (session)
+        change_list_tell(
+            desk->list,
+            &(struct effect){ .kind = EFFECT_SHOW_ITEM, .session = session, .item = item->id, .lease = item->lease });
+}
+
+void item_take_back(struct desk *desk, struct item *item, const char *kind, const char *reason, bool head)
+{
+    must(item->state == ITEM_OFFERED || item->state == ITEM_HELD);
+    uint32_t person = item->person;
+    item_tell_gone(desk, item, desk->people[person], reason);
+    item_event(desk, item, kind, person, NULL, reason);
+    item->returned = item->returned || head;
+    item->moves++;
+    item_wait(desk, item);
+}
+
+void item_prefer(struct desk *desk, struct item *item, uint32_t person)
+{
+    must(!item->waiting_slot);
+    item->preferred = person;
+    if (person != POLICY_NONE)
+        item_require_detail(item)->preferred_until_ms = desk->now_ms + desk->policy->times.prefer_ms;
+}
+
+void item_change_queue(struct desk *desk, struct item *item, struct queue *queue, uint32_t preferred)
+{
+    if (item->waiting_slot)
+        match_leave(desk, item);
+    item_set_queue(desk, item, queue);
+    item_prefer(desk, item, preferred);
+    item->returned = false;
+    item->moves++;
+    item_wait(desk, item);
+}
+
+void item_escalate(struct desk *desk, struct item *item, uint32_t by, const char *rule, const char *reason)
+{
+    must(item->state != ITEM_CLOSED);
+    struct item_detail *detail = item_require_detail(item);
+    item_set_reason(item, reason);
+    if (!detail->escalated)
+        detail->escalated = desk_copy(reason);
+    if (!item->sealed) {
+        item->sealed = true;
+        desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
+    }
+    if ((item->state == ITEM_OFFERED || item->state == ITEM_HELD) && item->person != by)
+        item_tell_gone(desk, item, desk->people[item->person], "escalated to the brand's PR team");
+    const struct queue *queue = item->queue;
+    item_change_queue(desk, item, queue_require(desk, AUDIENCE_PR, queue->brand, queue->language, queue->skills),
+                      POLICY_NONE);
+    item_event(desk, item, "escalated", by, rule, reason);
+}
+
+void item_thread_in(struct desk *desk, struct item *item)
+{
+    if (item->threaded || table_find(&desk->threads, item->thread_key))
+        return;
+    table_put(&desk->threads, item->thread_key, item);
+    item->threaded = true;
+}
+
+void item_thread_out(struct desk *desk, struct item *item)
+{
+    if (item->threaded)
+        table_remove(&desk->threads, item->thread_key, item);
+    item->threaded = false;
+}
+
+void item_remember(struct desk *desk, const struct item *item, uint32_t person)
+{
+    struct recent_row *thread = recent_require(&desk->thread_memory, item->thread_key);
+    thread->at_ms = desk->now_ms;
+    thread->person = person;
+    thread->audience = item->queue->audience;
+    thread->sealed = item->sealed;
+    if (person == POLICY_NONE)
+        return;
+    struct recent_row *author = recent_require(&desk->author_memory, item->author_key);
+    author->at_ms = desk->now_ms;
+    author->person = person;
+    author->language = item->queue->language;
+    author->audience = item->queue->audience;
+}
+
+static void write_outcome(struct desk *desk, const struct item *item, const char *outcome, uint32_t person,
+                          const char *reason, uint64_t reply)
+{
+    const struct policy *policy = desk->policy;
+    uint32_t agency = person == POLICY_NONE ? POLICY_NONE : policy->people[person].agency;
+    const struct item_detail *detail = item->detail;
+    desk_change(desk, &(struct change){
+        .kind = CHANGE_OUTCOME,
+        .outcome = {
+            .item = item->id,
+            .outcome = outcome,
+            .brand = policy->brands[item->queue->brand].name,
+            .language = policy->languages[item->queue->language].name,
+            .audience = audience_name(item->queue->audience),
+            .person = person_name(desk, person),
+            .agency = agency == POLICY_NONE ? "" : policy->agencies[agency].name,
+            .reason = reason ? reason : "",
+            .escalated = detail && detail->escalated ? detail->escalated : "",
+            .reply = reply,
+            .created_ms = item->created_ms,
+            .closed_ms = desk->now_ms,
+            .due_ms = item->due_ms,
+            .first_offered_ms = detail ? detail->first_offered_ms : 0,
+            .posts = item->numbered,
+            .moves = item->moves,
+            .sealed = item->sealed,
+            .thread_key = item->thread_key,
+            .author_key = item->author_key,
+        },
+    });
+}
+
+static void forget_changed(struct desk *desk, struct item *item)
+{
+    for (size_t i = 0; item->changed && i < desk->changed_count; i++) {
+        if (desk->changed[i] == item) {
+            desk->changed[i] = desk->changed[--desk->changed_count];
+            item->changed = false;
+        }
+    }
+    for (size_t i = 0; item->unmatched && i < desk->unmatched_count; i++) {
+        if (desk->unmatched[i] == item) {
+            desk->unmatched[i] = desk->unmatched[--desk->unmatched_count];
+            item->unmatched = false;
+        }
+    }
+}
+
+static void write_item(struct desk *desk, const struct item *item, const char *outcome)
+{
+    const struct policy *policy = desk->policy;
+    const struct queue *queue = item->queue;
+    struct item_record record = {
+        .item = item->id,
+        .brand = policy->brands[queue->brand].name,
+        .channel = policy->channels[item->channel].name,
+        .audience = audience_name(queue->audience),
+        .language = policy->languages[queue->language].name,
+        .skills = queue->skills_text,
+        .state = (enum item_state) item->state,
+        .band = item->band,
+        .sealed = item->sealed,
+        .returned = item->returned,
+        .approval = item->approval,
+        .fate_unknown = item->fate_unknown,
+        .created_ms = item->created_ms,
+        .due_ms = item->due_ms,
+        .since_ms = item->since_ms,
+        .until_ms = item->state == ITEM_OFFERED || item->state == ITEM_PARKED ? item->timer_ms : 0,
+        .lease = item->lease,
+        .person = person_name(desk, item->person),
+        .preferred = person_name(desk, item->preferred),
+        .thread_key = item->thread_key,
+        .author_key = item->author_key,
+        .posts = item->posts,
+        .numbered = item->numbered,
+        .moves = item->moves,
+        .reason = "",
+        .escalated = "",
+        .draft_by = "",
+        .request_person = "",
+        .outcome = outcome,
+    };
+    const struct item_detail *detail = item->detail;
+    if (detail) {
+        record.first_offered_ms = detail->first_offered_ms;
+        record.preferred_until_ms = item->preferred == POLICY_NONE ? 0 : detail->preferred_until_ms;
+        record.reason = detail->reason ? detail->reason : "";
+        record.escalated = detail->escalated ? detail->escalated : "";
+        record.draft_by = person_name(desk, detail->draft_by);
+        record.reply = detail->reply;
+        record.request_person = person_name(desk, detail->request_person);
+        record.request_id = detail->request_id;
+        record.request_state = detail->request_state;
+        record.request_lease = detail->request_lease;
+        record.request_reply = detail->request_reply;
+    }
+    desk_change(desk, &(struct change){ .kind = CHANGE_ITEM, .item = record });
+}
+
+void item_close(struct desk *desk, struct item *item, const char *outcome, uint32_t person, const char *reason,
+                uint64_t reply)
+{
+    if (person != POLICY_NONE)
+        desk->people[person]->ended++;
+    item_move(desk, item, ITEM_CLOSED, POLICY_NONE);
+    item_event(desk, item, "closed", person, NULL,
+               change_list_format(desk->list, "%s%s%s", outcome, reason && *reason ? ": " : "", reason ? reason : ""));
+    write_outcome(desk, item, outcome, person, reason, reply);
+    write_item(desk, item, outcome);
+    item_remember(desk, item, person);
+    item_thread_out(desk, item);
+    forget_changed(desk, item);
+    outbox_forget_item(desk, item);
+    table_remove(&desk->items, item->id, item);
+    desk->closed++;
+    item_free(item);
+}
+
+void item_write_changed(struct desk *desk)
+{
+    for (size_t i = 0; i < desk->changed_count; i++) {
+        desk->changed[i]->changed = false;
+        write_item(desk, desk->changed[i], "");
+    }
+    desk->changed_count = 0;
+}
+
+// A missed service level is noted once, and moves an agents' item to PR where the brand says so.
+static void pass_service_level(struct desk *desk, struct item *item)
+{
+    item->late = true;
+    item_event(desk, item, "late", POLICY_NONE, NULL, "its service level or reply window has passed");
+    if (desk->policy->brands[item->queue->brand].escalate_late && item->queue->audience == AUDIENCE_AGENT)
+        item_escalate(desk, item, POLICY_NONE, "service level", "missed its service level");
+    item_changed(desk, item);
+}
+
+static void due_while_waiting(struct desk *desk, struct item *item)
+{
+    int64_t expire_ms = desk->policy->times.expire_ms;
+    if (expire_ms && item->created_ms + expire_ms <= desk->now_ms) {
+        item_close(desk, item, "expired", POLICY_NONE, "waited too long without anybody to answer", 0);
+        return;
+    }
+    if (item->due_ms && !item->late && item->due_ms <= desk->now_ms)
+        pass_service_level(desk, item);
+    // Enters again: a reservation or somebody's decline may have run out.
+    match_leave(desk, item);
+    match_enter(desk, item);
+}
+
+static void due_while_offered(struct desk *desk, struct item *item)
+{
+    struct person *person = desk->people[item->person];
+    item_decline(desk, item, item->person);
+    person->missed++;
+    item_take_back(desk, item, "no answer", "not taken in time", false);
+    if (person->missed >= desk->policy->times.missed_offers)
+        person_set_away(desk, person, "offers were not taken in time", true);
+}
+
+void item_due(struct desk *desk, struct item *item)
+{
+    switch ((enum item_state) item->state) {
+    case ITEM_WAITING:
+        due_while_waiting(desk, item);
+        break;
+    case ITEM_OFFERED:
+        due_while_offered(desk, item);
+        break;
+    case ITEM_HELD: // the grace of a lost person is over
+        item_take_back(desk, item, "lost", "the connection did not come back in time", true);
+        break;
+    case ITEM_PARKED:
+        item_event(desk, item, "woken", POLICY_NONE, NULL, "due");
+        item_wait(desk, item);
+        break;
+    case ITEM_SENDING:
+    case ITEM_CLOSED:
+    case ITEM_STATE_COUNT:
+        must(!"a timer of an item that has none");
+    }
+}

@@ -1,0 +1,304 @@
+#include "broker/desk/parts.h"
+
+#include "broker/desk/outgoing.h"
+
+#include <string.h>
+
+// ---- what is shown with an item ----
+
+bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint64_t lease, struct change_list *memory,
+                    struct behalf_item *view)
+{
+    const struct session *session = session_find(desk, number);
+    const struct item *item = table_find(&desk->items, id);
+    if (!session || !session->person || !item || item->lease != lease || item->person != session->person->index ||
+        (item->state != ITEM_OFFERED && item->state != ITEM_HELD))
+        return false;
+    const struct policy *policy = desk->policy;
+    const struct queue *queue = item->queue;
+    const struct policy_brand *brand = &policy->brands[queue->brand];
+    const struct policy_person *person = &policy->people[item->person];
+    bool approving = queue->audience == AUDIENCE_APPROVER;
+    uint32_t author = approving && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
+    const char *disclosure =
+        outgoing_disclosure(policy, queue->brand, author, approving ? AUDIENCE_AGENT : queue->audience, memory);
+    int64_t length_max = policy->channels[item->channel].length_max;
+    view->item = (int64_t) item->id;
+    view->lease = item->lease;
+    view->state = item_state_name((enum item_state) item->state);
+    view->audience = audience_name(queue->audience);
+    view->brand = brand->name;
+    view->channel = policy->channels[item->channel].name;
+    view->language = policy->languages[queue->language].name;
+    view->skills = queue->skills_text;
+    view->reason = item->detail && item->detail->reason ? item->detail->reason : "";
+    view->brand_guidance = brand->guidance ? brand->guidance : "";
+    view->disclosure = disclosure;
+    view->length_max = length_max;
+    view->length_left = length_max ? length_max - (*disclosure ? outgoing_length(disclosure) + 1 : 0) : 0;
+    view->created_ms = item->created_ms;
+    view->due_ms = item->due_ms;
+    view->answer_by_ms = item->state == ITEM_OFFERED ? item->timer_ms : 0;
+    view->approval = queue->audience == AUDIENCE_AGENT && (item->approval || brand->approve_all || person->approve_all);
+    view->frozen = desk->frozen >> queue->brand & 1;
+    view->fate_unknown = item->fate_unknown;
+    return true;
+}
+
+bool desk_reply_is_with(const struct desk *desk, uint64_t number, uint64_t id)
+{
+    const struct session *session = session_find(desk, number);
+    const struct reply *reply = table_find(&desk->replies, id);
+    return session && session->connector && reply && reply->state == REPLY_HANDED &&
+           reply->connector == session->connector;
+}
+
+// PR's own items are shown whole to PR; everyone else sees what is not sealed.
+bool desk_shows_sealed(const struct desk *desk, uint64_t number, uint64_t id)
+{
+    const struct session *session = session_find(desk, number);
+    const struct item *item = table_find(&desk->items, id);
+    return session && session->person && item && item->queue->audience == AUDIENCE_PR &&
+           (desk->policy->people[session->person->index].audiences & 1u << AUDIENCE_PR);
+}
+
+enum item_state desk_item_state(const struct desk *desk, uint64_t id)
+{
+    const struct item *item = table_find(&desk->items, id);
+    return item ? (enum item_state) item->state : ITEM_CLOSED;
+}
+
+// ---- counts ----
+
+static bool queue_is_empty(const struct queue *queue)
+{
+    for (size_t i = 0; i < ITEM_STATE_COUNT; i++) {
+        if (queue->count[i])
+            return false;
+    }
+    return true;
+}
+
+// Fullest first, then by name, so that two looks at the same desk are alike.
+static int compare_queues(const void *one, const void *other)
+{
+    const struct queue *a = *(const struct queue *const *) one;
+    const struct queue *b = *(const struct queue *const *) other;
+    if (a->count[ITEM_WAITING] != b->count[ITEM_WAITING])
+        return a->count[ITEM_WAITING] > b->count[ITEM_WAITING] ? -1 : 1;
+    return strcmp(a->text, b->text);
+}
+
+static void count_queue(const struct desk *desk, const struct queue *queue, struct behalf_queue_count *count)
+{
+    *count = (struct behalf_queue_count){
+        .audience = audience_name(queue->audience),
+        .brand = desk->policy->brands[queue->brand].name,
+        .language = desk->policy->languages[queue->language].name,
+        .skills = queue->skills_text,
+        .waiting = (int64_t) queue->count[ITEM_WAITING],
+        .offered = (int64_t) queue->count[ITEM_OFFERED],
+        .held = (int64_t) queue->count[ITEM_HELD],
+        .parked = (int64_t) queue->count[ITEM_PARKED],
+        .sending = (int64_t) queue->count[ITEM_SENDING],
+    };
+    for (size_t i = 0; i < queue->seat_count; i++)
+        count->people += queue->seats[i]->person->session && queue->seats[i]->person->presence == PRESENCE_AVAILABLE;
+}
+
+// One walk over the items for what queues do not keep: the oldest and the late ones.
+static void count_ages(const struct desk *desk, struct queue *const *queues, size_t count,
+                       struct behalf_queue_count *counts, int64_t now_ms)
+{
+    struct table places = { 0 };
+    for (size_t i = 0; i < count; i++)
+        table_put(&places, (uint64_t) (uintptr_t) queues[i], &counts[i]);
+    size_t place = 0;
+    for (const struct item *item; (item = table_next(&desk->items, &place));) {
+        struct behalf_queue_count *of = table_find(&places, (uint64_t) (uintptr_t) item->queue);
+        if (!of)
+            continue;
+        int64_t age_ms = now_ms - item->created_ms;
+        if (item->state == ITEM_WAITING && age_ms > of->oldest_ms)
+            of->oldest_ms = age_ms;
+        of->late += item->due_ms && item->due_ms <= now_ms;
+    }
+    table_fini(&places);
+}
+
+static void count_queues(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts,
+                         int64_t now_ms)
+{
+    struct queue **queues = calloc(desk->queues.count + 1, sizeof *queues);
+    must(queues);
+    size_t count = 0, place = 0;
+    for (struct queue *queue; (queue = table_next(&desk->queues, &place));) {
+        if (!queue_is_empty(queue))
+            queues[count++] = queue;
+    }
+    qsort(queues, count, sizeof(struct queue *), compare_queues);
+    if (count > 4096) {
+        count = 4096;
+        counts->truncated = true;
+    }
+    counts->queues = change_list_allocate(memory, count * sizeof *counts->queues);
+    counts->queues_count = count;
+    for (size_t i = 0; i < count; i++)
+        count_queue(desk, queues[i], &counts->queues[i]);
+    count_ages(desk, queues, count, counts->queues, now_ms);
+    free(queues);
+}
+
+static const char *roles_text(unsigned audiences, struct change_list *memory)
+{
+    const char *text = "";
+    for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
+        if (audiences >> i & 1)
+            text = change_list_format(memory, "%s%s%s", text, *text ? "," : "", audience_name((enum audience) i));
+    }
+    return text;
+}
+
+static void count_person(const struct desk *desk, const struct person *person, struct change_list *memory,
+                         struct behalf_person_count *count)
+{
+    static const char *const presences[] = {
+        [PRESENCE_OUT] = "out", [PRESENCE_LOST] = "lost", [PRESENCE_AWAY] = "away", [PRESENCE_AVAILABLE] = "available"
+    };
+    const struct policy_person *rules = &desk->policy->people[person->index];
+    *count = (struct behalf_person_count){
+        .name = rules->name,
+        .roles = roles_text(rules->audiences, memory),
+        .agency = rules->agency == POLICY_NONE ? "" : desk->policy->agencies[rules->agency].name,
+        .presence = presences[person->presence],
+        .reason = person->reason ? change_list_text(memory, person->reason) : "",
+        .capacity = rules->capacity,
+        .ended = (int64_t) person->ended,
+    };
+    for (size_t i = 0; i < person->item_count; i++) {
+        count->offered += person->items[i]->state == ITEM_OFFERED;
+        count->held += person->items[i]->state == ITEM_HELD;
+    }
+}
+
+static void count_people(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts)
+{
+    counts->people = change_list_allocate(memory, desk->person_count * sizeof *counts->people);
+    for (size_t i = 0; i < desk->person_count; i++) {
+        const struct person *person = desk->people[i];
+        if (person->presence == PRESENCE_OUT && !person->item_count && !person->ended)
+            continue;
+        if (counts->people_count == 4096) {
+            counts->truncated = true;
+            break;
+        }
+        count_person(desk, person, memory, &counts->people[counts->people_count++]);
+    }
+}
+
+void desk_count(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts, int64_t now_ms)
+{
+    counts->desk = desk->policy->desk;
+    counts->frozen = "";
+    for (size_t i = 0; i < desk->policy->brand_count; i++) {
+        if (desk->frozen >> i & 1)
+            counts->frozen = change_list_format(memory, "%s%s%s", counts->frozen, *counts->frozen ? "," : "",
+                                                desk->policy->brands[i].name);
+    }
+    counts->now_ms = now_ms;
+    counts->sequence = (int64_t) desk->sequence;
+    counts->rules_version = (int64_t) desk->policy->version;
+    counts->closed = (int64_t) desk->closed;
+    count_queues(desk, memory, counts, now_ms);
+    count_people(desk, memory, counts);
+}
+
+// ---- listings ----
+
+struct asker {
+    bool control;
+    const struct person *person;
+    unsigned audiences;
+};
+
+static bool may_see(const struct desk *desk, const struct asker *asker, const struct item *item)
+{
+    if (asker->control)
+        return true;
+    const struct policy_person *rules = &desk->policy->people[asker->person->index];
+    return (asker->audiences & (1u << AUDIENCE_SUPERVISOR) && rules->brands >> item->queue->brand & 1) ||
+           person_may_serve(desk, asker->person, item->queue);
+}
+
+static bool may_see_text(const struct desk *desk, const struct asker *asker, const struct item *item)
+{
+    if (asker->control || !item->sealed)
+        return true;
+    const struct policy_person *rules = &desk->policy->people[asker->person->index];
+    return (asker->audiences & 1u << AUDIENCE_PR) && (rules->brands >> item->queue->brand & 1);
+}
+
+static int compare_items(const void *one, const void *other)
+{
+    const struct item *a = *(const struct item *const *) one;
+    const struct item *b = *(const struct item *const *) other;
+    return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static size_t gather(const struct desk *desk, const struct asker *asker, const struct behalf_look *look,
+                     const struct item ***found)
+{
+    const struct item **items = calloc(desk->items.count + 1, sizeof *items);
+    must(items);
+    size_t count = 0, place = 0;
+    for (const struct item *item; (item = table_next(&desk->items, &place));) {
+        if (item->id > (uint64_t) look->after && may_see(desk, asker, item) &&
+            (!*look->audience || !strcmp(look->audience, audience_name(item->queue->audience))) &&
+            (!*look->brand || !strcmp(look->brand, desk->policy->brands[item->queue->brand].name)))
+            items[count++] = item;
+    }
+    qsort(items, count, sizeof(const struct item *), compare_items);
+    *found = items;
+    return count;
+}
+
+void desk_look(const struct desk *desk, uint64_t number, const struct behalf_look *look, struct change_list *memory,
+               struct behalf_listing *listing, bool **text_allowed, int64_t now_ms)
+{
+    (void) now_ms;
+    const struct session *session = session_find(desk, number);
+    struct asker asker = { .control = !number };
+    if (session && session->person) {
+        asker.person = session->person;
+        asker.audiences = desk->policy->people[session->person->index].audiences;
+    }
+    must(asker.control || asker.person);
+    const struct item **items;
+    size_t count = gather(desk, &asker, look, &items);
+    size_t limit = look->limit ? (size_t) look->limit : 50;
+    listing->more = count > limit;
+    count = count < limit ? count : limit;
+    listing->items = change_list_allocate(memory, count * sizeof *listing->items);
+    listing->items_count = count;
+    *text_allowed = change_list_allocate(memory, count * sizeof **text_allowed);
+    for (size_t i = 0; i < count; i++) {
+        const struct item *item = items[i];
+        bool whole = may_see_text(desk, &asker, item);
+        (*text_allowed)[i] = whole;
+        listing->items[i] = (struct behalf_listed){
+            .item = (int64_t) item->id,
+            .audience = audience_name(item->queue->audience),
+            .brand = desk->policy->brands[item->queue->brand].name,
+            .language = desk->policy->languages[item->queue->language].name,
+            .skills = item->queue->skills_text,
+            .state = item_state_name((enum item_state) item->state),
+            .person = person_name(desk, item->person),
+            .reason =
+                whole && item->detail && item->detail->reason ? change_list_text(memory, item->detail->reason) : "",
+            .text = "",
+            .created_ms = item->created_ms,
+            .due_ms = item->due_ms,
+        };
+    }
+    free(items);
+}

@@ -1,0 +1,386 @@
+#include "broker/desk/parts.h"
+
+#include <string.h>
+
+// ---- lists ----
+
+static void list_remove(struct reply *reply)
+{
+    struct reply_list *list = reply->list;
+    must(list);
+    *(reply->previous ? &reply->previous->next : &list->first) = reply->next;
+    *(reply->next ? &reply->next->previous : &list->last) = reply->previous;
+    reply->list = NULL;
+    reply->next = reply->previous = NULL;
+}
+
+static void list_append(struct reply_list *list, struct reply *reply)
+{
+    must(!reply->list);
+    reply->list = list;
+    reply->previous = list->last;
+    *(list->last ? &list->last->next : &list->first) = reply;
+    list->last = reply;
+}
+
+static void wait_in_outbox(struct desk *desk, struct reply *reply)
+{
+    bool frozen = desk->frozen >> reply->brand & 1;
+    list_append(frozen ? &desk->held_back : &desk->outbox[reply->channel], reply);
+}
+
+void reply_restore(struct desk *desk, struct reply *reply)
+{
+    table_put(&desk->replies, reply->id, reply);
+    if (reply->state == REPLY_QUEUED)
+        wait_in_outbox(desk, reply);
+}
+
+void reply_forget(struct desk *desk, struct reply *reply)
+{
+    if (reply->list)
+        list_remove(reply);
+    if (reply->connector)
+        reply->connector->handed--;
+    table_remove(&desk->replies, reply->id, reply);
+    free(reply->instance);
+    free(reply);
+}
+
+// Writes where the reply is now.  `text` NULL keeps what is on disk.
+static void write_reply(struct desk *desk, const struct reply *reply, const char *text, const char *reference,
+                        const char *reason)
+{
+    const struct policy *policy = desk->policy;
+    bool settled = reply->state != REPLY_QUEUED && reply->state != REPLY_HANDED;
+    desk_change(desk, &(struct change){
+        .kind = CHANGE_REPLY,
+        .reply = {
+            .reply = reply->id,
+            .item = reply->item_id,
+            .brand = policy->brands[reply->brand].name,
+            .channel = policy->channels[reply->channel].name,
+            .person = person_name(desk, reply->person),
+            .text = text,
+            .key = change_list_format(desk->list, "%s-%llu", policy->desk, (unsigned long long) reply->id),
+            .state = reply->state,
+            .sealed = reply->sealed,
+            .instance = reply->instance ? reply->instance : "",
+            .idempotent = reply->idempotent,
+            .attempt = reply->attempt,
+            .created_ms = reply->created_ms,
+            .handed_ms = reply->handed_ms,
+            .settled_ms = settled ? desk->now_ms : 0,
+            .reference = reference ? reference : "",
+            .reason = reason ? reason : "",
+        },
+    });
+}
+
+// ---- connectors ----
+
+struct connector *connector_require(struct desk *desk, const char *instance)
+{
+    for (size_t i = 0; i < desk->connector_count; i++) {
+        if (!strcmp(desk->connectors[i]->instance, instance))
+            return desk->connectors[i];
+    }
+    struct connector *connector = calloc(1, sizeof *connector);
+    must(connector);
+    connector->instance = strdup(instance);
+    must(connector->instance);
+    desk->connectors = realloc(desk->connectors, (desk->connector_count + 1) * sizeof *desk->connectors);
+    must(desk->connectors);
+    desk->connectors[desk->connector_count++] = connector;
+    return connector;
+}
+
+void connector_free(struct connector *connector)
+{
+    free(connector->instance);
+    free(connector);
+}
+
+void connector_lost(struct desk *desk, struct connector *connector, int64_t until_ms)
+{
+    (void) desk;
+    connector->session = 0;
+    connector->lost_until_ms = until_ms;
+}
+
+// ---- into the outbox and out of it ----
+
+struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, enum audience audience,
+                         const char *text)
+{
+    struct reply *reply = calloc(1, sizeof *reply);
+    must(reply);
+    *reply = (struct reply){
+        .id = desk->next_id++,
+        .item_id = item->id,
+        .earlier = item_require_detail(item)->reply,
+        .brand = item->queue->brand,
+        .channel = item->channel,
+        .person = person,
+        .audience = audience,
+        .state = REPLY_QUEUED,
+        .sealed = item->sealed,
+        .created_ms = desk->now_ms,
+    };
+    item_require_detail(item)->reply = reply->id;
+    item_move(desk, item, ITEM_SENDING, person);
+    item->fate_unknown = false;
+    item_thread_out(desk, item);
+    item_remember(desk, item, person);
+    reply_restore(desk, reply);
+    write_reply(desk, reply, text, NULL, NULL);
+    item_event(desk, item, "answered", person, NULL, "its reply is in the outbox");
+    return reply;
+}
+
+static struct connector *connector_for(const struct desk *desk, uint32_t channel)
+{
+    struct connector *best = NULL;
+    for (size_t i = 0; i < desk->connector_count; i++) {
+        struct connector *connector = desk->connectors[i];
+        if (connector->session && (connector->channels >> channel & 1) && connector->handed < OUTBOX_HANDED_MAX &&
+            (!best || connector->handed < best->handed))
+            best = connector;
+    }
+    return best;
+}
+
+static void hand_out(struct desk *desk, struct reply *reply, struct connector *connector)
+{
+    list_remove(reply);
+    reply->state = REPLY_HANDED;
+    reply->attempt++;
+    reply->handed_ms = desk->now_ms;
+    reply->connector = connector;
+    reply->idempotent = connector->idempotent;
+    connector->handed++;
+    if (!reply->instance || strcmp(reply->instance, connector->instance)) {
+        free(reply->instance);
+        reply->instance = strdup(connector->instance);
+        must(reply->instance);
+    }
+    write_reply(desk, reply, NULL, NULL, NULL);
+    change_list_tell(desk->list,
+                     &(struct effect){ .kind = EFFECT_HAND_REPLY, .session = connector->session, .reply = reply->id });
+}
+
+void outbox_run(struct desk *desk)
+{
+    for (size_t i = 0; i < POLICY_CHANNELS_MAX; i++) {
+        struct reply *reply;
+        while ((reply = desk->outbox[i].first)) {
+            if (desk->frozen >> reply->brand & 1) {
+                list_remove(reply);
+                list_append(&desk->held_back, reply);
+                continue;
+            }
+            struct connector *connector = connector_for(desk, reply->channel);
+            if (!connector)
+                break;
+            hand_out(desk, reply, connector);
+        }
+    }
+}
+
+void outbox_lift(struct desk *desk, uint32_t brand)
+{
+    for (struct reply *reply = desk->held_back.first, *next; reply; reply = next) {
+        next = reply->next;
+        if (reply->brand == brand) {
+            list_remove(reply);
+            list_append(&desk->outbox[reply->channel], reply);
+        }
+    }
+}
+
+bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
+{
+    must(item->state == ITEM_SENDING && item->detail);
+    struct reply *reply = table_find(&desk->replies, item->detail->reply);
+    must(reply);
+    if (reply->state != REPLY_QUEUED)
+        return false;
+    reply->state = REPLY_WITHDRAWN;
+    write_reply(desk, reply, NULL, NULL, reason);
+    item_event(desk, item, "reply withdrawn", reply->person, NULL, reason);
+    reply_forget(desk, reply);
+    return true;
+}
+
+void outbox_forget_item(struct desk *desk, const struct item *item)
+{
+    uint64_t id = item->detail ? item->detail->reply : 0;
+    struct reply *reply;
+    while (id && (reply = table_find(&desk->replies, id))) {
+        must(reply->state == REPLY_UNKNOWN && reply->item_id == item->id);
+        id = reply->earlier;
+        reply_forget(desk, reply);
+    }
+}
+
+// ---- fates ----
+
+static void stop_having(struct reply *reply)
+{
+    if (reply->connector) {
+        reply->connector->handed--;
+        reply->connector = NULL;
+    }
+}
+
+// The item of a reply that did not go out, or may have: back, for the reply's author first.
+static void send_back(struct desk *desk, struct item *item, const struct reply *reply, const char *kind,
+                      const char *reason)
+{
+    item_event(desk, item, kind, reply->person, NULL, reason);
+    item->returned = true;
+    item->moves++;
+    bool for_agents = item->queue->audience != AUDIENCE_PR;
+    if (item->sealed && for_agents) {
+        item_escalate(desk, item, POLICY_NONE, NULL, "became sensitive while its reply was in the outbox");
+        return;
+    }
+    if (item->queue->audience != reply->audience) { // an approved draft goes back to who wrote it
+        const struct queue *queue = item->queue;
+        item_change_queue(desk, item,
+                          queue_require(desk, reply->audience, queue->brand, queue->language, queue->skills),
+                          reply->person);
+        return;
+    }
+    item_prefer(desk, item, reply->person);
+    item_wait(desk, item);
+}
+
+static void confirm(struct desk *desk, struct reply *reply, const char *reference)
+{
+    struct item *item = table_find(&desk->items, reply->item_id);
+    bool unknown = reply->state == REPLY_UNKNOWN;
+    stop_having(reply);
+    reply->state = REPLY_CONFIRMED;
+    write_reply(desk, reply, NULL, reference, NULL);
+    uint32_t person = reply->person;
+    uint64_t id = reply->id;
+    reply_forget(desk, reply);
+    if (!item)
+        return;
+    if (unknown) { // it was published after all; whoever has the item now need not answer again
+        if (item->state == ITEM_SENDING && !outbox_withdraw(desk, item, "an earlier reply turned out to be published"))
+            return;
+        if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+            item_tell_gone(desk, item, desk->people[item->person], "its reply turned out to be published");
+    }
+    item_close(desk, item, "answered", person, NULL, id);
+}
+
+static void fail(struct desk *desk, struct reply *reply, const char *reason)
+{
+    struct item *item = table_find(&desk->items, reply->item_id);
+    bool unknown = reply->state == REPLY_UNKNOWN;
+    stop_having(reply);
+    reply->state = REPLY_FAILED;
+    write_reply(desk, reply, NULL, NULL, reason);
+    if (item && !unknown && item->state == ITEM_SENDING) {
+        if (!item->posts)
+            item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author; its reply was not published", 0);
+        else
+            send_back(desk, item, reply, "reply failed", reason);
+    } else if (item) {
+        item->fate_unknown = false;
+        item_event(desk, item, "reply failed", reply->person, NULL, reason);
+        item_changed(desk, item);
+    }
+    reply_forget(desk, reply);
+}
+
+static void lose(struct desk *desk, struct reply *reply, const char *reason)
+{
+    must(reply->state == REPLY_HANDED);
+    struct item *item = table_find(&desk->items, reply->item_id);
+    must(item); // only its reply's fate ends an item that is sending
+    stop_having(reply);
+    if (reply->idempotent) {
+        reply->state = REPLY_QUEUED;
+        write_reply(desk, reply, NULL, NULL, reason);
+        item_event(desk, item, "reply repeated", reply->person, NULL, reason);
+        wait_in_outbox(desk, reply);
+        return;
+    }
+    reply->state = REPLY_UNKNOWN;
+    write_reply(desk, reply, NULL, NULL, reason);
+    item->fate_unknown = true;
+    send_back(desk, item, reply, "fate unknown", reason);
+}
+
+static const struct {
+    const char *name;
+    void (*settle)(struct desk *desk, struct reply *reply, const char *text);
+} fates[] = { { "confirmed", confirm }, { "failed", fail }, { "unknown", lose } };
+
+void outbox_settle(struct desk *desk, struct connector *connector, uint64_t session,
+                   const struct behalf_message *request)
+{
+    const struct behalf_settle *settle = &request->settle;
+    size_t fate = 0;
+    while (fate < sizeof fates / sizeof *fates && strcmp(fates[fate].name, settle->fate))
+        fate++;
+    struct behalf_error error = { .field = "fate", .reason = "a fate is confirmed, failed or unknown" };
+    if (fate == sizeof fates / sizeof *fates) {
+        desk_tell_error(desk, session, request->id, BEHALF_CODE_INVALID, &error);
+        return;
+    }
+    struct reply *reply = table_find(&desk->replies, (uint64_t) settle->reply);
+    struct behalf_done done = { .reply = settle->reply };
+    error = (struct behalf_error){ .field = "reply", .reason = "no such reply was handed to this connector" };
+    if (!reply && (uint64_t) settle->reply < desk->next_id) {
+        done.repeated = true; // settled before
+        desk_tell_done(desk, session, request->id, &done);
+    } else if (!connector || !reply || !reply->instance || strcmp(reply->instance, connector->instance) ||
+               (reply->state != REPLY_HANDED && reply->state != REPLY_UNKNOWN)) {
+        desk_tell_error(desk, session, request->id, BEHALF_CODE_NOT_FOUND, &error);
+    } else {
+        done.item = (int64_t) reply->item_id;
+        desk_tell_done(desk, session, request->id, &done);
+        if (fates[fate].settle != lose || reply->state == REPLY_HANDED)
+            fates[fate].settle(desk, reply, fate == 0 ? settle->reference : settle->reason);
+    }
+}
+
+// ---- time ----
+
+static void lose_all(struct desk *desk, struct connector *connector)
+{
+    struct reply *reply;
+    // A settled reply leaves the table, which must not change during a walk: one at a time.
+    do {
+        size_t place = 0;
+        while ((reply = table_next(&desk->replies, &place)) && reply->connector != connector)
+            ;
+        if (reply)
+            lose(desk, reply, "its connector vanished with it");
+    } while (reply && connector->handed);
+}
+
+int64_t outbox_tick(struct desk *desk)
+{
+    int64_t next_ms = -1;
+    for (size_t i = desk->connector_count; i > 0; i--) {
+        struct connector *connector = desk->connectors[i - 1];
+        if (connector->session)
+            continue;
+        int64_t left_ms = connector->lost_until_ms - desk->now_ms;
+        if (left_ms <= 0) {
+            if (connector->handed)
+                lose_all(desk, connector);
+            connector_free(connector);
+            desk->connectors[i - 1] = desk->connectors[--desk->connector_count];
+        } else if (next_ms < 0 || left_ms < next_ms) {
+            next_ms = left_ms;
+        }
+    }
+    return next_ms;
+}

@@ -1,0 +1,367 @@
+// parts.h - the desk's own structs and the functions that cross its files.  Nobody outside broker/desk/ includes it.
+//
+// How the files divide the work:
+//   item.c     an item's state: item_move and what follows from it; records and events
+//   match.c    queues, seats, reservations: who gets what next, and why
+//   people.c   presence, sessions, what a person has
+//   posts.c    posts in: new items, merges, follow-ups, edits, deletions
+//   requests.c what people ask for
+//   outbox.c   replies and connectors
+//   restore.c  coming back from the store
+//   look.c     counts, listings, what is shown
+//   desk.c     making, ticking, rules, checking
+
+#ifndef DESK_PARTS_H
+#define DESK_PARTS_H
+
+#include "broker/desk/desk.h"
+#include "broker/desk/heap.h"
+#include "broker/desk/recent.h"
+#include "broker/desk/table.h"
+#include "proto/must.h"
+
+// People who have declined an item or let it run out, and until when it is not offered to them again.
+#define ITEM_DECLINED_MAX 8
+
+// Replies handed to one connector instance and not settled at most; the others wait in the outbox.
+#define OUTBOX_HANDED_MAX 256
+
+// Deletions of one item's posts that are remembered, so that a repeat does not count twice.
+#define ITEM_DELETED_MAX 16
+
+struct declined {
+    uint32_t person;
+    int64_t until_ms;
+};
+
+// What only few items need.  Owned by its item; texts too.
+struct item_detail {
+    char *reason;      // why it is in its queue; NULL: none
+    char *escalated;   // why it was first escalated; NULL: never
+    uint32_t draft_by; // POLICY_NONE: no draft
+    uint64_t reply;    // the last one made
+    int64_t first_offered_ms;
+    int64_t preferred_until_ms;
+    struct declined declined[ITEM_DECLINED_MAX];
+    uint32_t declined_next;
+    uint64_t deleted[ITEM_DELETED_MAX]; // intake keys
+    uint32_t deleted_count;
+    // The request that last moved it, and what it led to.
+    uint32_t request_person;
+    int64_t request_id; // 0: none
+    enum item_state request_state;
+    uint64_t request_lease;
+    uint64_t request_reply;
+};
+
+struct item {
+    uint64_t id;
+    uint64_t thread_key;
+    uint64_t author_key;
+    int64_t created_ms;
+    int64_t due_ms;   // end of the service level or reply window; 0: none
+    int64_t since_ms; // when it came into its state
+    int64_t timer_ms; // when item_due must be called; meaningful while timer_slot is not 0
+    struct queue *queue;
+    struct item_detail *detail; // NULL until needed
+    uint32_t waiting_slot;      // in its queue's heap, or in its preferred person's when `reserved`
+    uint32_t timer_slot;
+    uint32_t person;    // offered to, held by, or author of the reply that is sending; else POLICY_NONE
+    uint32_t preferred; // shall have it first; POLICY_NONE
+    uint32_t lease;
+    uint32_t posts;    // not deleted
+    uint32_t numbered; // ever taken into it
+    uint16_t moves;
+    uint8_t state; // enum item_state; written by item_move alone
+    uint8_t band;
+    uint8_t channel;
+    bool sealed : 1;
+    bool returned : 1; // waits at the head of its queue
+    bool approval : 1;
+    bool fate_unknown : 1;
+    bool reserved : 1; // waits for its preferred person, outside the queue's order
+    bool late : 1;     // its due time has passed and was noted
+    bool threaded : 1; // is in desk.threads
+    bool has_draft : 1;
+    bool changed : 1;   // is in desk.changed
+    bool unmatched : 1; // is in desk.unmatched
+};
+
+// A person's place at a queue they may serve.  Owned by the person.
+struct seat {
+    struct person *person;
+    struct queue *queue;
+    uint32_t ready_slot;
+    uint32_t rank; // of skill, higher is better
+};
+
+// Items that wait for the same audience with the same needs, and the people who may serve it.
+struct queue {
+    enum audience audience;
+    uint32_t brand;
+    uint32_t language;
+    uint64_t skills;
+    struct heap waiting; // of items, in their order; without the reserved ones
+    struct heap ready;   // of seats whose person can take an item now, best first
+    struct seat **seats; // of all who may serve it
+    size_t seat_count, seat_capacity;
+    size_t count[ITEM_STATE_COUNT];
+    char *skills_text; // sorted names joined by commas
+    char *text;        // audience/brand/language/skills
+};
+
+enum presence {
+    PRESENCE_OUT,  // not signed in, nothing kept for them
+    PRESENCE_LOST, // the connection is gone, their holds wait
+    PRESENCE_AWAY,
+    PRESENCE_AVAILABLE
+};
+
+struct person {
+    uint32_t index; // into policy.people
+    enum presence presence;
+    bool was_away;       // before the connection was lost
+    char *reason;        // why away; NULL
+    uint64_t session;    // 0 when not signed in
+    struct item **items; // offered and held
+    size_t item_count, item_capacity;
+    struct heap reserved; // items that wait for this person first
+    struct seat **seats;
+    size_t seat_count, seat_capacity;
+    bool ready;     // its seats are in the queues' heaps
+    bool unmatched; // is in desk.unmatched_people
+    int64_t idle_since_ms;
+    uint32_t missed; // offers missed in a row
+    uint64_t ended;  // items answered or closed
+};
+
+struct connector {
+    uint64_t session; // 0 while lost
+    char *instance;
+    uint64_t channels; // bits
+    bool idempotent;
+    int64_t lost_until_ms; // while lost: then its replies are of unknown fate
+    size_t handed;
+};
+
+// A reply that is not settled, or of unknown fate and may still be.
+struct reply {
+    uint64_t id;
+    uint64_t item_id; // its item may have been closed without it
+    uint64_t earlier; // the item's reply before, when that was of unknown fate
+    uint32_t brand;
+    uint32_t channel;
+    uint32_t person;
+    enum audience audience; // in which role it was written
+    enum reply_state state;
+    bool sealed;
+    bool idempotent; // of the instance that has it
+    uint32_t attempt;
+    int64_t created_ms;
+    int64_t handed_ms;
+    struct connector *connector; // HANDED: who has it
+    char *instance;              // the last to have it; NULL
+    struct reply_list *list;     // QUEUED: where it waits; else NULL
+    struct reply *next, *previous;
+};
+
+struct reply_list {
+    struct reply *first, *last;
+};
+
+struct session {
+    uint64_t number;
+    struct person *person; // or
+    struct connector *connector;
+};
+
+struct desk {
+    const struct policy *policy;
+    struct change_list *list;
+    uint64_t sequence;
+    uint64_t next_id;
+    int64_t now_ms;         // of the input being worked on
+    struct table items;     // by id
+    struct table threads;   // open items a further post merges into, by thread key
+    struct table queues;    // by hash of their needs
+    struct table sessions;  // by number
+    struct table replies;   // by id
+    struct heap timers;     // of items
+    struct person **people; // by index of the policy
+    size_t person_count;
+    struct connector **connectors;
+    size_t connector_count;
+    struct reply_list outbox[POLICY_CHANNELS_MAX]; // QUEUED, by channel, oldest first
+    struct reply_list held_back;                   // QUEUED, of frozen brands
+    struct recent thread_memory;
+    struct recent author_memory;
+    uint64_t frozen; // brands
+    size_t count[ITEM_STATE_COUNT];
+    uint64_t closed; // items ended since the start
+    // Work that every input leaves for desk_settle, so that nothing recurses and a request is answered before
+    // what follows from it.
+    struct item **changed; // to be written to the list
+    size_t changed_count, changed_capacity;
+    struct item **unmatched; // waiting, and somebody may be there for them
+    size_t unmatched_count, unmatched_capacity;
+    struct person **unmatched_people; // may take more than they could before
+    size_t unmatched_person_count, unmatched_person_capacity;
+};
+
+// ---- item.c ----
+
+struct item *item_new(struct desk *desk, uint64_t id);
+void item_free(struct item *item); // not in any list any more
+struct item_detail *item_require_detail(struct item *item);
+
+// The one function that changes an item's state: leaves the old state's lists and counts, enters the new ones.
+// `person` is whom OFFERED, HELD and SENDING concern, else POLICY_NONE.  Sets since_ms and the timer.
+// Asserts that the step is one of DESIGN.md's drawing.
+void item_move(struct desk *desk, struct item *item, enum item_state state, uint32_t person);
+
+// Puts an item into the queue of its needs (before it waits there).
+void item_set_queue(struct desk *desk, struct item *item, struct queue *queue);
+
+// Moves an item that is not sending into another queue, where it waits, for `preferred` first.
+void item_change_queue(struct desk *desk, struct item *item, struct queue *queue, uint32_t preferred);
+
+// Who shall have it first when it comes to wait, for as long as the rules say.
+void item_prefer(struct desk *desk, struct item *item, uint32_t person);
+
+void item_set_reason(struct item *item, const char *reason);
+void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms); // 0: none
+
+// Notes what became true.  `rule` and `detail` may be NULL.
+void item_event(struct desk *desk, const struct item *item, const char *kind, uint32_t person, const char *rule,
+                const char *detail);
+
+// Has its current state written to the list at the end of this input.
+void item_changed(struct desk *desk, struct item *item);
+
+// Writes all that changed.  Only for desk_settle.
+void item_write_changed(struct desk *desk);
+
+// Puts it back into its queue and has it matched at the end of this input.
+void item_wait(struct desk *desk, struct item *item);
+
+// Remembers the request that moved it, so that a repeat gets the same answer.
+void item_remember_request(struct item *item, uint32_t person, int64_t request_id, uint64_t reply);
+
+// Takes a HELD or OFFERED item out of its person's hands because of `reason`, tells them, and lets it wait.
+// `head`: at the head of its queue.
+void item_take_back(struct desk *desk, struct item *item, const char *kind, const char *reason, bool head);
+
+// Moves an item to the PR audience, sealed, and lets it wait.  Of a SENDING item the reply must be settled.
+void item_escalate(struct desk *desk, struct item *item, uint32_t by, const char *rule, const char *reason);
+
+// Ends an item: outcome row, memory of thread and author; frees it.
+void item_close(struct desk *desk, struct item *item, const char *outcome, uint32_t person, const char *reason,
+                uint64_t reply);
+
+// Its timer has come.
+void item_due(struct desk *desk, struct item *item);
+
+// Remembers who had the item, for follow-ups in its thread and its author's next posts.
+void item_remember(struct desk *desk, const struct item *item, uint32_t person);
+
+int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audience audience);
+void item_tell_gone(struct desk *desk, const struct item *item, const struct person *person, const char *reason);
+void item_show(struct desk *desk, const struct item *item);
+void item_thread_in(struct desk *desk, struct item *item);
+void item_thread_out(struct desk *desk, struct item *item);
+
+// ---- match.c ----
+
+struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t brand, uint32_t language,
+                            uint64_t skills);
+void queue_free(struct queue *queue);
+bool person_may_serve(const struct desk *desk, const struct person *person, const struct queue *queue);
+struct seat *person_seat(const struct person *person, const struct queue *queue); // NULL: may not serve it
+
+// Puts a waiting item into its queue's order or, where it shall go to one person first, into theirs.
+void match_enter(struct desk *desk, struct item *item);
+void match_leave(struct desk *desk, struct item *item);
+
+// Offers a waiting item to the best person who can take it now; returns whether somebody could.
+bool match_item(struct desk *desk, struct item *item);
+
+// Offers the person what waits for them until they are full or nothing is left.
+void match_person(struct desk *desk, struct person *person);
+
+bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t person);
+void item_decline(struct desk *desk, struct item *item, uint32_t person);
+
+// An empty heap of items in the order of queues.
+void match_init_reserved(const struct desk *desk, struct heap *heap);
+
+// Makes the seats anew after people or queues changed.
+void match_rebuild(struct desk *desk);
+
+// ---- people.c ----
+
+struct person *person_new(struct desk *desk, uint32_t index);
+void person_free(struct person *person);
+// Puts the person's seats into the queues' heaps, or takes them out, as they can take an item now or not.
+void person_refresh(struct desk *desk, struct person *person);
+void person_add_item(struct desk *desk, struct person *person, struct item *item);
+void person_remove_item(struct desk *desk, struct person *person, struct item *item);
+// The connection is gone: offers are withdrawn, holds wait until then.
+void person_lose(struct desk *desk, struct person *person, int64_t grace_until_ms);
+void person_set_available(struct desk *desk, struct person *person);
+void person_set_away(struct desk *desk, struct person *person, const char *reason, bool tell);
+const char *person_name(const struct desk *desk, uint32_t index); // "" for POLICY_NONE
+struct session *session_find(const struct desk *desk, uint64_t number);
+
+// ---- outbox.c ----
+
+// Makes a reply of a held item and puts it into the outbox: the item is then SENDING.  `person` wrote it in the
+// role of `audience`; `text` is what will be published.
+struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, enum audience audience,
+                         const char *text);
+
+// Hands out what can go.
+void outbox_run(struct desk *desk);
+
+// Lets a brand's replies that a freeze held back wait for their connectors again.
+void outbox_lift(struct desk *desk, uint32_t brand);
+
+// Takes a SENDING item's reply out of the outbox if it has not been handed out; true if it had not.
+bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason);
+
+// An item ends: its replies of unknown fate are of no consequence any more.
+void outbox_forget_item(struct desk *desk, const struct item *item);
+
+// SETTLE.
+void outbox_settle(struct desk *desk, struct connector *connector, uint64_t session,
+                   const struct behalf_message *request);
+
+// Lost connectors whose time is over.  Milliseconds until the next one is, or -1.
+int64_t outbox_tick(struct desk *desk);
+
+struct connector *connector_require(struct desk *desk, const char *instance);
+void connector_free(struct connector *connector);
+// The connector's session is gone; from `until_ms` on what it has is of unknown fate.
+void connector_lost(struct desk *desk, struct connector *connector, int64_t until_ms);
+
+// Forgets a reply; what is on disk stays.
+void reply_forget(struct desk *desk, struct reply *reply);
+void reply_restore(struct desk *desk, struct reply *reply);
+
+// ---- speaking ----
+
+void desk_tell_done(struct desk *desk, uint64_t session, int64_t id, const struct behalf_done *done);
+void desk_tell_error(struct desk *desk, uint64_t session, int64_t id, enum behalf_code code,
+                     const struct behalf_error *error); // its `code` is filled in here
+
+// Adds a change and counts it.
+void desk_change(struct desk *desk, const struct change *change);
+
+// Ends every input: matches what can be matched, hands out replies, writes what changed.
+void desk_settle(struct desk *desk);
+
+// Makes room for one more element of an array of pointers.
+void desk_grow(void *array_p, size_t count, size_t *capacity);
+
+char *desk_copy(const char *text); // NULL for NULL or ""
+
+#endif

@@ -1,0 +1,267 @@
+#include "broker/desk/parts.h"
+
+#include <string.h>
+
+struct person *person_new(struct desk *desk, uint32_t index)
+{
+    struct person *person = calloc(1, sizeof *person);
+    must(person);
+    person->index = index;
+    person->idle_since_ms = desk->now_ms;
+    match_init_reserved(desk, &person->reserved);
+    return person;
+}
+
+void person_free(struct person *person)
+{
+    for (size_t i = 0; i < person->seat_count; i++)
+        free(person->seats[i]);
+    heap_fini(&person->reserved);
+    free(person->seats);
+    free(person->items);
+    free(person->reason);
+    free(person);
+}
+
+const char *person_name(const struct desk *desk, uint32_t index)
+{
+    return index == POLICY_NONE ? "" : desk->policy->people[index].name;
+}
+
+struct session *session_find(const struct desk *desk, uint64_t number)
+{
+    return table_find(&desk->sessions, number);
+}
+
+static void set_ready(struct desk *desk, struct person *person, bool ready)
+{
+    person->ready = ready;
+    for (size_t i = 0; i < person->seat_count; i++) {
+        if (ready)
+            heap_push(&person->seats[i]->queue->ready, person->seats[i]);
+        else
+            heap_remove(&person->seats[i]->queue->ready, person->seats[i]);
+    }
+    if (ready && !person->unmatched) {
+        desk_grow(&desk->unmatched_people, desk->unmatched_person_count, &desk->unmatched_person_capacity);
+        desk->unmatched_people[desk->unmatched_person_count++] = person;
+        person->unmatched = true;
+    }
+}
+
+void person_refresh(struct desk *desk, struct person *person)
+{
+    const struct policy_person *rules = &desk->policy->people[person->index];
+    bool ready = person->presence == PRESENCE_AVAILABLE && person->session && !rules->retired &&
+                 person->item_count < rules->capacity;
+    if (ready != person->ready)
+        set_ready(desk, person, ready);
+}
+
+void person_add_item(struct desk *desk, struct person *person, struct item *item)
+{
+    desk_grow(&person->items, person->item_count, &person->item_capacity);
+    person->items[person->item_count++] = item;
+    person_refresh(desk, person);
+}
+
+void person_remove_item(struct desk *desk, struct person *person, struct item *item)
+{
+    size_t i = 0;
+    while (i < person->item_count && person->items[i] != item)
+        i++;
+    must(i < person->item_count);
+    person->items[i] = person->items[--person->item_count];
+    // Its place among the ready goes by how long it has been idle, so it leaves while that changes.
+    if (person->ready)
+        set_ready(desk, person, false);
+    person->idle_since_ms = desk->now_ms;
+    if (person->presence == PRESENCE_LOST && !person->item_count && !person->was_away)
+        person->presence = PRESENCE_OUT;
+    person_refresh(desk, person);
+}
+
+// Items kept for somebody who cannot have them soon wait for everyone again.
+static void release_reserved(struct desk *desk, struct person *person)
+{
+    struct item *item;
+    while ((item = heap_first(&person->reserved))) {
+        match_leave(desk, item);
+        match_enter(desk, item);
+        must(!item->reserved || desk->people[item->preferred] != person);
+    }
+}
+
+static void set_presence(struct desk *desk, struct person *person, enum presence presence)
+{
+    person->presence = presence;
+    person_refresh(desk, person);
+    if (presence != PRESENCE_AVAILABLE)
+        release_reserved(desk, person);
+}
+
+static void withdraw_offers(struct desk *desk, struct person *person, const char *reason)
+{
+    for (size_t i = person->item_count; i > 0; i--) {
+        if (i <= person->item_count && person->items[i - 1]->state == ITEM_OFFERED)
+            item_take_back(desk, person->items[i - 1], "withdrawn offer", reason, true);
+    }
+}
+
+void person_set_away(struct desk *desk, struct person *person, const char *reason, bool tell)
+{
+    free(person->reason);
+    person->reason = desk_copy(reason);
+    person->missed = 0;
+    set_presence(desk, person, PRESENCE_AWAY);
+    withdraw_offers(desk, person, "away");
+    item_event(desk, NULL, "away", person->index, NULL, reason);
+    if (tell && person->session)
+        change_list_tell(desk->list,
+                         &(struct effect){ .kind = EFFECT_SEND,
+                                           .session = person->session,
+                                           .message = { .type = BEHALF_PRESENCE,
+                                                        .presence = { .state = "away", .reason = reason } } });
+}
+
+void person_set_available(struct desk *desk, struct person *person)
+{
+    free(person->reason);
+    person->reason = NULL;
+    person->missed = 0;
+    if (person->presence != PRESENCE_AVAILABLE)
+        item_event(desk, NULL, "available", person->index, NULL, NULL);
+    set_presence(desk, person, PRESENCE_AVAILABLE);
+}
+
+static void session_put(struct desk *desk, uint64_t number, struct person *person, struct connector *connector)
+{
+    struct session *session = calloc(1, sizeof *session);
+    must(session);
+    *session = (struct session){ .number = number, .person = person, .connector = connector };
+    table_put(&desk->sessions, number, session);
+}
+
+static void session_remove(struct desk *desk, uint64_t number)
+{
+    struct session *session = session_find(desk, number);
+    table_remove(&desk->sessions, number, session);
+    free(session);
+}
+
+size_t desk_sign_in(struct desk *desk, uint32_t index, uint64_t number, int64_t now_ms)
+{
+    must(index < desk->person_count && number && !session_find(desk, number));
+    desk->now_ms = now_ms;
+    struct person *person = desk->people[index];
+    if (person->session)
+        session_remove(desk, person->session);
+    person->session = number;
+    session_put(desk, number, person, NULL);
+    for (size_t i = 0; i < person->item_count; i++) {
+        struct item *item = person->items[i];
+        if (item->state == ITEM_HELD)
+            item_set_timer(desk, item, 0);
+        item_show(desk, item);
+    }
+    size_t shown = person->item_count;
+    if (person->presence == PRESENCE_OUT || (person->presence == PRESENCE_LOST && !person->was_away))
+        person_set_available(desk, person);
+    else if (person->presence == PRESENCE_LOST)
+        set_presence(desk, person, PRESENCE_AWAY);
+    else
+        person_refresh(desk, person);
+    item_event(desk, NULL, "signed in", index, NULL, NULL);
+    desk_settle(desk);
+    return shown;
+}
+
+void person_lose(struct desk *desk, struct person *person, int64_t grace_until_ms)
+{
+    person->was_away = person->presence == PRESENCE_AWAY;
+    person->session = 0;
+    set_presence(desk, person, PRESENCE_LOST);
+    withdraw_offers(desk, person, "connection lost");
+    for (size_t i = 0; i < person->item_count; i++)
+        item_set_timer(desk, person->items[i], grace_until_ms);
+    if (!person->item_count && !person->was_away)
+        set_presence(desk, person, PRESENCE_OUT);
+}
+
+static void leave(struct desk *desk, struct person *person)
+{
+    person->session = 0;
+    person->was_away = false;
+    set_presence(desk, person, PRESENCE_OUT);
+    while (person->item_count)
+        item_take_back(desk, person->items[person->item_count - 1], "returned", "signed out", true);
+    item_event(desk, NULL, "signed out", person->index, NULL, NULL);
+}
+
+void desk_connector_in(struct desk *desk, uint64_t number, const char *instance, const char *const *channels,
+                       size_t channel_count, bool idempotent, int64_t now_ms)
+{
+    must(number && !session_find(desk, number));
+    desk->now_ms = now_ms;
+    if (!channel_count) { // brings posts only
+        session_put(desk, number, NULL, NULL);
+        return;
+    }
+    struct connector *connector = connector_require(desk, instance);
+    if (connector->session)
+        session_remove(desk, connector->session);
+    connector->session = number;
+    connector->lost_until_ms = 0;
+    connector->idempotent = idempotent;
+    connector->channels = 0;
+    for (size_t i = 0; i < channel_count; i++) {
+        uint32_t channel = policy_find_channel(desk->policy, channels[i]);
+        must(channel != POLICY_NONE);
+        connector->channels |= UINT64_C(1) << channel;
+    }
+    session_put(desk, number, NULL, connector);
+    desk_settle(desk);
+}
+
+void desk_session_lost(struct desk *desk, uint64_t number, int64_t now_ms)
+{
+    struct session *session = session_find(desk, number);
+    if (!session)
+        return;
+    desk->now_ms = now_ms;
+    if (session->person) {
+        item_event(desk, NULL, "connection lost", session->person->index, NULL, NULL);
+        person_lose(desk, session->person, now_ms + desk->policy->times.grace_ms);
+    } else if (session->connector) {
+        connector_lost(desk, session->connector, now_ms + desk->policy->times.fate_ms);
+    }
+    session_remove(desk, number);
+    desk_settle(desk);
+}
+
+void desk_session_left(struct desk *desk, uint64_t number, int64_t now_ms)
+{
+    struct session *session = session_find(desk, number);
+    if (!session)
+        return;
+    desk->now_ms = now_ms;
+    if (session->person)
+        leave(desk, session->person);
+    else if (session->connector)
+        connector_lost(desk, session->connector, now_ms);
+    outbox_tick(desk);
+    session_remove(desk, number);
+    desk_settle(desk);
+}
+
+const char *desk_presence_of(const struct desk *desk, uint32_t person)
+{
+    const struct person *who = desk->people[person];
+    bool away = who->presence == PRESENCE_AWAY || (who->presence == PRESENCE_LOST && who->was_away);
+    return away ? "away" : "available";
+}
+
+size_t desk_items_of(const struct desk *desk, uint32_t person)
+{
+    return person < desk->person_count ? desk->people[person]->item_count : 0;
+}

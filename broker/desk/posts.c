@@ -1,0 +1,296 @@
+#include "broker/desk/parts.h"
+
+#include <sodium.h>
+#include <string.h>
+
+// SipHash-2-4 (libsodium's crypto_shorthash) of the parts, each led by its length, under a key that never
+// changes: the values are kept on disk.
+static uint64_t key_of(const char *kind, const char *const *parts, size_t count)
+{
+    unsigned char key[crypto_shorthash_KEYBYTES] = { 0 };
+    memcpy(key, kind, strlen(kind));
+    uint64_t hash = 0;
+    for (size_t i = 0; i < count; i++) {
+        crypto_shorthash((unsigned char *) &hash, (const unsigned char *) parts[i], strlen(parts[i]), key);
+        memcpy(key + 8, &hash, sizeof hash); // the next part is hashed under what came before
+    }
+    return hash;
+}
+
+uint64_t desk_author_key(const char *channel, const char *author)
+{
+    return key_of("author", (const char *[]){ channel, author }, 2);
+}
+
+uint64_t desk_thread_key(const char *channel, const char *thread, const char *author)
+{
+    return key_of("thread", (const char *[]){ channel, thread, author }, 3);
+}
+
+uint64_t desk_intake_key(const char *channel, const char *post)
+{
+    return key_of("intake", (const char *[]){ channel, post }, 2);
+}
+
+const char *desk_author_language(const struct desk *desk, uint64_t author_key)
+{
+    const struct recent_row *row = recent_find(&desk->author_memory, author_key);
+    return row ? desk->policy->languages[row->language].name : "";
+}
+
+static void write_post(struct desk *desk, struct item *item, const struct behalf_post *post, const struct needs *needs,
+                       uint64_t intake_key, bool sensitive)
+{
+    const struct policy *policy = desk->policy;
+    item->posts++;
+    item->numbered++;
+    desk_change(desk, &(struct change){
+        .kind = CHANGE_POST,
+        .post = {
+            .item = item->id,
+            .number = item->numbered,
+            .channel = post->channel,
+            .post = post->post,
+            .brand = policy->brands[needs->brand].name,
+            .author = post->author,
+            .author_name = post->author_name,
+            .reach = post->reach,
+            .text = post->text,
+            .platform_language = post->language,
+            .language = policy->languages[needs->language].name,
+            .thread = *post->thread ? post->thread : post->post,
+            .parent = post->parent,
+            .link = post->link,
+            .posted_ms = post->posted_ms,
+            .taken_ms = desk->now_ms,
+            .sensitive = sensitive,
+            .intake_key = intake_key,
+            .author_key = item->author_key,
+        },
+    });
+}
+
+static int64_t window_end(const struct desk *desk, const struct behalf_post *post, uint32_t channel)
+{
+    int64_t window_ms = desk->policy->channels[channel].reply_window_ms;
+    return window_ms ? (post->posted_ms ? post->posted_ms : desk->now_ms) + window_ms : 0;
+}
+
+// ---- a new item ----
+
+// Where a new item goes: what triage says, what a frozen brand needs, and what its thread's last item was.
+struct place {
+    enum audience audience;
+    uint32_t preferred;
+    bool sealed;
+    const char *reason;
+    const char *kind; // of the event
+};
+
+static struct place find_place(const struct desk *desk, const struct item *item, const struct needs *needs)
+{
+    struct place place = { .audience = needs->audience,
+                           .preferred = POLICY_NONE,
+                           .kind = "taken",
+                           .reason = needs->audience == AUDIENCE_PR ? needs->rule : "" };
+    const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
+    if (thread && thread->at_ms && desk->now_ms - thread->at_ms < desk->policy->times.follow_up_ms) {
+        place.kind = "follow-up";
+        place.preferred = thread->person;
+        if (thread->audience == AUDIENCE_PR && place.audience == AUDIENCE_AGENT) {
+            place.audience = AUDIENCE_PR;
+            place.reason = "follow-up of an item of PR's";
+        }
+    } else {
+        const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
+        if (author && author->at_ms && desk->now_ms - author->at_ms < desk->policy->times.known_author_ms)
+            place.preferred = author->person;
+    }
+    if ((desk->frozen >> needs->brand & 1) && place.audience == AUDIENCE_AGENT) {
+        place.audience = AUDIENCE_PR;
+        place.reason = "the brand is frozen";
+    }
+    place.sealed = place.audience == AUDIENCE_PR;
+    return place;
+}
+
+static uint64_t new_item(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
+                         uint64_t intake_key, uint64_t author_key, uint64_t thread_key)
+{
+    struct item *item = item_new(desk, desk->next_id++);
+    uint64_t id = item->id;
+    item->author_key = author_key;
+    item->thread_key = thread_key;
+    item->created_ms = desk->now_ms;
+    item->band = needs->band;
+    item->channel = (uint8_t) needs->channel;
+    item->approval = needs->approval;
+    struct place place = find_place(desk, item, needs);
+    item->sealed = place.sealed;
+    item->due_ms = window_end(desk, post, needs->channel);
+    item_set_queue(desk, item, queue_require(desk, place.audience, needs->brand, needs->language, needs->skills));
+    write_post(desk, item, post, needs, intake_key, place.sealed);
+    item_set_reason(item, place.reason);
+    if (place.audience == AUDIENCE_PR)
+        item_require_detail(item)->escalated = desk_copy(place.reason);
+    item_prefer(desk, item, place.preferred);
+    recent_require(&desk->author_memory, author_key)->language = needs->language;
+    bool noise = needs->noise && place.audience != AUDIENCE_PR;
+    item_wait(desk, item);
+    item_event(desk, item, place.kind, POLICY_NONE, *place.reason ? place.reason : needs->rule, needs->detail);
+    if (noise)
+        item_close(desk, item, "noise", POLICY_NONE, needs->rule, 0);
+    return id;
+}
+
+// ---- a further post of an open item ----
+
+static void show_if_with_somebody(struct desk *desk, const struct item *item)
+{
+    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+        item_show(desk, item);
+}
+
+// PR has a sensitive item in hand and something sensitive came to it: what they do next must be about all of
+// it, so the lease they have seen it under ends.
+static void renew_lease(struct desk *desk, struct item *item)
+{
+    item->lease++;
+    item_changed(desk, item);
+}
+
+static void merge(struct desk *desk, struct item *item, const struct behalf_post *post, const struct needs *needs,
+                  uint64_t intake_key)
+{
+    bool sensitive = needs->audience == AUDIENCE_PR;
+    write_post(desk, item, post, needs, intake_key, sensitive || item->sealed);
+    if (needs->band < item->band && !item->waiting_slot)
+        item->band = needs->band;
+    item->approval = item->approval || needs->approval;
+    item_event(desk, item, "merged", POLICY_NONE, needs->rule, needs->detail);
+    item_changed(desk, item);
+    if (sensitive && item->queue->audience != AUDIENCE_PR) {
+        item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
+        return;
+    }
+    if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD))
+        renew_lease(desk, item);
+    if (item->state == ITEM_PARKED) {
+        item_event(desk, item, "woken", POLICY_NONE, NULL, "its author wrote again");
+        item_wait(desk, item);
+    }
+    show_if_with_somebody(desk, item);
+}
+
+uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs, uint64_t intake_key,
+                   int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    must(needs->brand < desk->policy->brand_count && needs->channel < desk->policy->channel_count);
+    must(needs->audience == AUDIENCE_AGENT || needs->audience == AUDIENCE_PR);
+    uint64_t author_key = desk_author_key(post->channel, post->author);
+    uint64_t thread_key = desk_thread_key(post->channel, *post->thread ? post->thread : post->post, post->author);
+    struct item *item = table_find(&desk->threads, thread_key);
+    uint64_t id;
+    if (item && item->author_key == author_key && item->queue->brand == needs->brand) {
+        id = item->id;
+        merge(desk, item, post, needs, intake_key);
+    } else {
+        id = new_item(desk, post, needs, intake_key, author_key, thread_key);
+    }
+    desk_settle(desk);
+    return id;
+}
+
+// ---- further messages about a post ----
+
+void desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_edit *edit, const struct needs *needs,
+                      int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    bool sensitive = needs->audience == AUDIENCE_PR;
+    struct item *item = table_find(&desk->items, id);
+    desk_change(desk, &(struct change){
+                          .kind = CHANGE_POST_CHANGE,
+                          .post_change = { .channel = edit->channel,
+                                           .post = edit->post,
+                                           .posted_ms = edit->posted_ms,
+                                           .text = edit->text,
+                                           .sensitive = sensitive || (item && item->sealed),
+                                           .at_ms = edit->edited_ms ? edit->edited_ms : now_ms },
+                      });
+    if (item) {
+        item_event(desk, item, "edited", POLICY_NONE, needs->rule, needs->detail);
+        item_changed(desk, item);
+        if (sensitive && item->state != ITEM_SENDING && item->queue->audience != AUDIENCE_PR) {
+            item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
+        } else {
+            if (sensitive && !item->sealed) { // its reply is on the way; should that fail, PR has it
+                item->sealed = true;
+                desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
+            }
+            if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD))
+                renew_lease(desk, item);
+            show_if_with_somebody(desk, item);
+        }
+    }
+    desk_settle(desk);
+}
+
+static bool deleted_before(struct item *item, uint64_t intake_key)
+{
+    struct item_detail *detail = item_require_detail(item);
+    uint32_t kept = detail->deleted_count < ITEM_DELETED_MAX ? detail->deleted_count : ITEM_DELETED_MAX;
+    for (uint32_t i = 0; i < kept; i++) {
+        if (detail->deleted[i] == intake_key)
+            return true;
+    }
+    detail->deleted[detail->deleted_count++ % ITEM_DELETED_MAX] = intake_key;
+    return false;
+}
+
+static void withdraw(struct desk *desk, struct item *item)
+{
+    if (item->state == ITEM_SENDING && !outbox_withdraw(desk, item, "deleted by its author"))
+        return; // already with the connector: its fate ends the item
+    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+        item_tell_gone(desk, item, desk->people[item->person], "deleted by its author");
+    item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author", 0);
+}
+
+static void post_deleted(struct desk *desk, struct item *item)
+{
+    if (item->posts > 0)
+        item->posts--;
+    item_event(desk, item, "deleted", POLICY_NONE, NULL, "a post was deleted by its author");
+    item_changed(desk, item);
+    if (!item->posts) {
+        withdraw(desk, item);
+        return;
+    }
+    if (item->state == ITEM_PARKED) {
+        item_event(desk, item, "woken", POLICY_NONE, NULL, "its author deleted a post");
+        item_wait(desk, item);
+    }
+    show_if_with_somebody(desk, item);
+}
+
+void desk_post_deleted(struct desk *desk, uint64_t id, const struct behalf_delete_post *deletion, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    struct item *item = table_find(&desk->items, id);
+    if (item && deleted_before(item, desk_intake_key(deletion->channel, deletion->post)))
+        return;
+    desk_change(desk, &(struct change){
+                          .kind = CHANGE_POST_CHANGE,
+                          .post_change = { .channel = deletion->channel,
+                                           .post = deletion->post,
+                                           .posted_ms = deletion->posted_ms,
+                                           .deleted = true,
+                                           .text = "",
+                                           .at_ms = deletion->deleted_ms ? deletion->deleted_ms : now_ms },
+                      });
+    if (item)
+        post_deleted(desk, item);
+    desk_settle(desk);
+}

@@ -1,0 +1,517 @@
+#include "broker/desk/parts.h"
+
+#include "broker/desk/outgoing.h"
+
+#include <assert.h>
+#include <string.h>
+
+// One request about an item that has passed all checks that requests share.
+struct order {
+    struct desk *desk;
+    struct item *item;
+    struct person *person;
+    uint64_t session;
+    const struct behalf_message *request;
+    uint32_t author; // whose reply it becomes: the person, or who wrote the draft approved
+};
+
+static void refuse(const struct order *order, enum behalf_code code, const char *field, const char *reason)
+{
+    struct behalf_error error = { .field = field,
+                                  .reason = reason,
+                                  .item = (int64_t) order->item->id,
+                                  .state = item_state_name((enum item_state) order->item->state) };
+    desk_tell_error(order->desk, order->session, order->request->id, code, &error);
+}
+
+// Answers a request that led to `state`, and keeps what it led to for repeats.  Called before the item moves on,
+// as what follows is told after the answer.
+static void answer(const struct order *order, enum item_state state, uint64_t reply)
+{
+    struct item *item = order->item;
+    item_remember_request(item, order->person->index, order->request->id, reply);
+    item->detail->request_state = state;
+    struct behalf_done done = {
+        .item = (int64_t) item->id, .lease = item->lease, .state = item_state_name(state), .reply = (int64_t) reply
+    };
+    desk_tell_done(order->desk, order->session, order->request->id, &done);
+    order->person->missed = 0;
+}
+
+// ---- offers ----
+
+static void take(const struct order *order)
+{
+    if (order->item->state == ITEM_HELD) { // taken already, or automatically
+        answer(order, ITEM_HELD, 0);
+        return;
+    }
+    answer(order, ITEM_HELD, 0);
+    item_move(order->desk, order->item, ITEM_HELD, order->person->index);
+    item_event(order->desk, order->item, "held", order->person->index, NULL, "taken");
+    item_show(order->desk, order->item);
+}
+
+static void decline(const struct order *order)
+{
+    struct desk *desk = order->desk;
+    struct item *item = order->item;
+    answer(order, ITEM_WAITING, 0);
+    item_decline(desk, item, order->person->index);
+    item_event(desk, item, "declined", order->person->index, NULL, order->request->decline.reason);
+    item->moves++;
+    item_wait(desk, item);
+}
+
+// ---- writing ----
+
+static void write_draft(const struct order *order, const char *text)
+{
+    struct item *item = order->item;
+    item_require_detail(item)->draft_by = *text ? order->author : POLICY_NONE;
+    desk_change(order->desk, &(struct change){
+                                 .kind = CHANGE_DRAFT,
+                                 .draft = { .item = item->id,
+                                            .person = person_name(order->desk, order->author),
+                                            .text = text,
+                                            .at_ms = order->desk->now_ms },
+                             });
+    item_changed(order->desk, item);
+}
+
+static void tell_unmoved(const struct order *order)
+{
+    struct behalf_done done = { .item = (int64_t) order->item->id,
+                                .lease = order->item->lease,
+                                .state = item_state_name((enum item_state) order->item->state) };
+    desk_tell_done(order->desk, order->session, order->request->id, &done);
+}
+
+static void draft(const struct order *order)
+{
+    tell_unmoved(order);
+    write_draft(order, order->request->draft.text);
+}
+
+static void write_note(const struct order *order, const char *kind, const char *text)
+{
+    desk_change(order->desk, &(struct change){
+                                 .kind = CHANGE_NOTE,
+                                 .note = { .item = order->item->id,
+                                           .kind = kind,
+                                           .person = person_name(order->desk, order->person->index),
+                                           .text = text,
+                                           .sealed = order->item->sealed,
+                                           .at_ms = order->desk->now_ms },
+                             });
+}
+
+static void note(const struct order *order)
+{
+    tell_unmoved(order);
+    write_note(order, "note", order->request->note.text);
+    item_event(order->desk, order->item, "note", order->person->index, NULL, NULL);
+}
+
+// ---- answering ----
+
+static bool needs_approval(const struct desk *desk, const struct item *item, const struct person *person)
+{
+    const struct policy *policy = desk->policy;
+    return item->queue->audience == AUDIENCE_AGENT &&
+           (item->approval || policy->brands[item->queue->brand].approve_all ||
+            policy->people[person->index].approve_all);
+}
+
+static struct outgoing compose(const struct order *order, enum audience audience, const char *text)
+{
+    const struct item *item = order->item;
+    return outgoing_compose(order->desk->policy, item->queue->brand, item->channel, order->author, audience, text,
+                            order->desk->list);
+}
+
+static void send_reply(const struct order *order, enum audience audience, const char *text)
+{
+    struct outgoing out = compose(order, audience, text);
+    if (out.refused) {
+        refuse(order, BEHALF_CODE_POLICY, "text", out.refused);
+        return;
+    }
+    answer(order, ITEM_SENDING, order->desk->next_id);
+    write_draft(order, text); // what comes back if publishing fails
+    outbox_put(order->desk, order->item, order->author, audience, out.text);
+}
+
+static void submit(const struct order *order, const char *text)
+{
+    struct desk *desk = order->desk;
+    struct item *item = order->item;
+    struct outgoing out = compose(order, AUDIENCE_AGENT, text);
+    if (out.refused) {
+        refuse(order, BEHALF_CODE_POLICY, "text", out.refused);
+        return;
+    }
+    answer(order, ITEM_WAITING, 0);
+    write_draft(order, text);
+    const struct queue *queue = item->queue;
+    item_set_reason(item, "a reply to approve");
+    item_change_queue(desk, item, queue_require(desk, AUDIENCE_APPROVER, queue->brand, queue->language, queue->skills),
+                      POLICY_NONE);
+    item_event(desk, item, "submitted", order->person->index, NULL, "its reply needs approval");
+}
+
+static void answer_item(const struct order *order)
+{
+    const char *text = order->request->answer.text;
+    if (order->item->queue->audience == AUDIENCE_APPROVER)
+        refuse(order, BEHALF_CODE_FORBIDDEN, NULL, "an approver approves or rejects the draft");
+    else if (needs_approval(order->desk, order->item, order->person))
+        submit(order, text);
+    else
+        send_reply(order, order->item->queue->audience, text);
+}
+
+static void approve(const struct order *order)
+{
+    struct order of_author = *order;
+    of_author.author = order->item->detail->draft_by;
+    if (of_author.author == POLICY_NONE)
+        refuse(order, BEHALF_CODE_STATE, NULL, "there is no draft to approve: reject it");
+    else
+        send_reply(&of_author, AUDIENCE_AGENT, order->request->approve.text);
+}
+
+static void reject(const struct order *order)
+{
+    struct desk *desk = order->desk;
+    struct item *item = order->item;
+    const char *reason = order->request->reject.reason;
+    answer(order, ITEM_WAITING, 0);
+    write_note(order, "note", reason);
+    item_set_reason(item, reason);
+    const struct queue *queue = item->queue;
+    item_change_queue(desk, item, queue_require(desk, AUDIENCE_AGENT, queue->brand, queue->language, queue->skills),
+                      item->detail->draft_by);
+    item_event(desk, item, "rejected", order->person->index, NULL, reason);
+}
+
+// ---- other ends and ways ----
+
+static bool outcome_allowed(const struct item *item, const char *outcome)
+{
+    static const char *const outcomes[] = { "no-answer-needed", "noise", "duplicate", "handed-off" };
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+        if (!strcmp(outcome, outcomes[i]))
+            return true;
+    }
+    return item->fate_unknown && !strcmp(outcome, "answered");
+}
+
+static void close_item(const struct order *order)
+{
+    const struct behalf_close *close = &order->request->close;
+    if (!outcome_allowed(order->item, close->outcome)) {
+        refuse(order, BEHALF_CODE_INVALID, "outcome",
+               "an outcome is no-answer-needed, noise, duplicate or handed-off (answered only when an earlier reply is "
+               "of unknown fate)");
+        return;
+    }
+    answer(order, ITEM_CLOSED, 0);
+    uint64_t reply = order->item->fate_unknown && !strcmp(close->outcome, "answered") ? order->item->detail->reply : 0;
+    item_close(order->desk, order->item, change_list_text(order->desk->list, close->outcome), order->person->index,
+               close->note, reply);
+}
+
+static void escalate(const struct order *order)
+{
+    if (order->item->queue->audience == AUDIENCE_PR) {
+        refuse(order, BEHALF_CODE_STATE, NULL, "the item is with the brand's PR team already");
+        return;
+    }
+    answer(order, ITEM_WAITING, 0);
+    item_escalate(order->desk, order->item, order->person->index, NULL, order->request->escalate.reason);
+}
+
+static void return_item(const struct order *order)
+{
+    struct desk *desk = order->desk;
+    struct item *item = order->item;
+    if (item->queue->audience != AUDIENCE_PR) {
+        refuse(order, BEHALF_CODE_FORBIDDEN, NULL, "only the brand's PR team returns items");
+        return;
+    }
+    if (desk->frozen >> item->queue->brand & 1) {
+        refuse(order, BEHALF_CODE_STATE, NULL,
+               "the brand is frozen: its items stay with PR until the freeze is lifted");
+        return;
+    }
+    answer(order, ITEM_WAITING, 0);
+    write_note(order, "guidance", order->request->return_item.guidance);
+    item->sealed = false;
+    desk_change(desk, &(struct change){ .kind = CHANGE_UNSEAL, .seal = item->id });
+    item_set_reason(item, order->request->return_item.guidance);
+    const struct queue *queue = item->queue;
+    item_change_queue(desk, item, queue_require(desk, AUDIENCE_AGENT, queue->brand, queue->language, queue->skills),
+                      POLICY_NONE);
+    item_event(desk, item, "returned", order->person->index, NULL,
+               "returned by PR with guidance; its posts are released to agents");
+}
+
+static bool find_needs(const struct order *order, uint32_t *language, uint64_t *skills)
+{
+    const struct behalf_transfer *transfer = &order->request->transfer;
+    const struct policy *policy = order->desk->policy;
+    *language = order->item->queue->language;
+    *skills = order->item->queue->skills;
+    if (*transfer->language && (*language = policy_find_language(policy, transfer->language)) == POLICY_NONE) {
+        refuse(order, BEHALF_CODE_NOT_FOUND, "language", "the rules know no such language");
+        return false;
+    }
+    if (transfer->skills_count)
+        *skills = 0;
+    for (size_t i = 0; i < transfer->skills_count; i++) {
+        uint32_t skill = policy_find_skill(policy, transfer->skills[i]);
+        if (skill == POLICY_NONE) {
+            refuse(order, BEHALF_CODE_NOT_FOUND, "skills", "the rules know no such skill");
+            return false;
+        }
+        *skills |= UINT64_C(1) << skill;
+    }
+    return true;
+}
+
+static void transfer(const struct order *order)
+{
+    struct desk *desk = order->desk;
+    struct item *item = order->item;
+    const struct behalf_transfer *transfer = &order->request->transfer;
+    uint32_t language, person = POLICY_NONE;
+    uint64_t skills;
+    if (!*transfer->language && !transfer->skills_count && !*transfer->person) {
+        refuse(order, BEHALF_CODE_MISSING, "person", "say to which language, skills or person");
+        return;
+    }
+    if (!find_needs(order, &language, &skills))
+        return;
+    struct queue *queue = queue_require(desk, item->queue->audience, item->queue->brand, language, skills);
+    if (*transfer->person) {
+        person = policy_find_person(desk->policy, transfer->person);
+        if (person == POLICY_NONE || !person_may_serve(desk, desk->people[person], queue)) {
+            refuse(order, BEHALF_CODE_NOT_FOUND, "person", "nobody of that name may take this item");
+            return;
+        }
+    }
+    answer(order, ITEM_WAITING, 0);
+    item_decline(desk, item, order->person->index); // who gives it away is not offered it at once again
+    item_set_reason(item, transfer->reason);
+    item_change_queue(desk, item, queue, person);
+    item_event(desk, item, "transferred", order->person->index, NULL, transfer->reason);
+}
+
+static void park(const struct order *order)
+{
+    struct desk *desk = order->desk;
+    struct item *item = order->item;
+    int64_t until_ms = order->request->park.until_ms;
+    int64_t latest_ms = desk->now_ms + desk->policy->times.park_max_ms;
+    if (until_ms <= desk->now_ms || until_ms > latest_ms) {
+        refuse(order, BEHALF_CODE_INVALID, "until_ms",
+               change_list_format(desk->list, "the time must be after now and within %lld h",
+                                  (long long) desk->policy->times.park_max_ms / 3600000));
+        return;
+    }
+    answer(order, ITEM_PARKED, 0);
+    item_move(desk, item, ITEM_PARKED, POLICY_NONE);
+    item_set_timer(desk, item, until_ms);
+    // Whoever parked it has it first when it wakes.
+    item->preferred = order->person->index;
+    item->detail->preferred_until_ms = until_ms + desk->policy->times.prefer_ms;
+    item_event(desk, item, "parked", order->person->index, NULL, order->request->park.reason);
+}
+
+// ---- the table ----
+
+#define OFFERED (1u << ITEM_OFFERED)
+#define HELD (1u << ITEM_HELD)
+
+// Every request about an item begins with `item` and `lease`.
+static const struct {
+    enum behalf_type type;
+    unsigned states; // in which the item must be
+    void (*handle)(const struct order *order);
+} orders[] = {
+    { BEHALF_TAKE, OFFERED | HELD, take }, { BEHALF_DECLINE, OFFERED, decline }, { BEHALF_DRAFT, HELD, draft },
+    { BEHALF_NOTE, HELD, note },           { BEHALF_ANSWER, HELD, answer_item }, { BEHALF_APPROVE, HELD, approve },
+    { BEHALF_REJECT, HELD, reject },       { BEHALF_CLOSE, HELD, close_item },   { BEHALF_ESCALATE, HELD, escalate },
+    { BEHALF_RETURN, HELD, return_item },  { BEHALF_TRANSFER, HELD, transfer },  { BEHALF_PARK, HELD, park },
+};
+
+static_assert(offsetof(struct behalf_take, item) == 0 && offsetof(struct behalf_answer, item) == 0 &&
+                  offsetof(struct behalf_park, item) == 0 && offsetof(struct behalf_take, lease) == sizeof(int64_t) &&
+                  offsetof(struct behalf_answer, lease) == sizeof(int64_t) &&
+                  offsetof(struct behalf_park, lease) == sizeof(int64_t),
+              "requests about items begin alike");
+
+static bool was_answered(const struct order *order)
+{
+    const struct item_detail *detail = order->item->detail;
+    if (!detail || detail->request_id != order->request->id || detail->request_person != order->person->index)
+        return false;
+    struct behalf_done done = { .item = (int64_t) order->item->id,
+                                .lease = (int64_t) detail->request_lease,
+                                .state = item_state_name(detail->request_state),
+                                .reply = (int64_t) detail->request_reply,
+                                .repeated = true };
+    desk_tell_done(order->desk, order->session, order->request->id, &done);
+    return true;
+}
+
+static bool has_lease(const struct order *order, unsigned states)
+{
+    const struct item *item = order->item;
+    if (item->person != order->person->index || item->state == ITEM_SENDING ||
+        order->request->take.lease != item->lease) {
+        refuse(order, BEHALF_CODE_STALE, "lease", "the item is no longer yours under this lease");
+        return false;
+    }
+    if (!(states & 1u << item->state)) {
+        refuse(order, BEHALF_CODE_STATE, NULL, item->state == ITEM_OFFERED ? "take it first" : "it is held already");
+        return false;
+    }
+    return true;
+}
+
+static void item_request(struct desk *desk, struct person *person, uint64_t session,
+                         const struct behalf_message *request)
+{
+    struct item *item = table_find(&desk->items, (uint64_t) request->take.item);
+    if (!item) {
+        struct behalf_error error = { .field = "item",
+                                      .reason = "the item is not open",
+                                      .item = request->take.item,
+                                      .state = item_state_name(ITEM_CLOSED) };
+        desk_tell_error(desk, session, request->id, BEHALF_CODE_NOT_FOUND, &error);
+        return;
+    }
+    struct order order = {
+        .desk = desk, .item = item, .person = person, .session = session, .request = request, .author = person->index
+    };
+    if (was_answered(&order))
+        return;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        if (orders[i].type == request->type) {
+            if (has_lease(&order, orders[i].states))
+                orders[i].handle(&order);
+            return;
+        }
+    }
+    must(!"a request that the broker should not have passed on");
+}
+
+// ---- requests about no item ----
+
+static void presence(struct desk *desk, struct person *person, const struct behalf_message *request)
+{
+    const struct behalf_presence *wanted = &request->presence;
+    bool available = !strcmp(wanted->state, "available");
+    struct behalf_error error = { .field = "state", .reason = "a presence is available or away" };
+    if (!available && strcmp(wanted->state, "away")) {
+        desk_tell_error(desk, person->session, request->id, BEHALF_CODE_INVALID, &error);
+        return;
+    }
+    error = (struct behalf_error){ .field = "reason", .reason = "say why you are away" };
+    if (!available && !*wanted->reason) {
+        desk_tell_error(desk, person->session, request->id, BEHALF_CODE_MISSING, &error);
+        return;
+    }
+    struct behalf_done done = { .state = available ? "available" : "away" };
+    desk_tell_done(desk, person->session, request->id, &done);
+    if (available)
+        person_set_available(desk, person);
+    else
+        person_set_away(desk, person, wanted->reason, false);
+}
+
+static bool may_freeze(const struct desk *desk, const struct person *person, uint32_t brand)
+{
+    const struct policy_person *rules = &desk->policy->people[person->index];
+    return (rules->audiences & (1u << AUDIENCE_PR | 1u << AUDIENCE_SUPERVISOR)) && (rules->brands >> brand & 1);
+}
+
+static void freeze(struct desk *desk, struct person *person, uint64_t session, const struct behalf_message *request)
+{
+    const struct behalf_freeze *wanted = &request->freeze;
+    uint32_t brand = policy_find_brand(desk->policy, wanted->brand);
+    struct behalf_error error = { .field = "brand", .reason = "the rules know no such brand" };
+    if (brand == POLICY_NONE) {
+        desk_tell_error(desk, session, request->id, BEHALF_CODE_NOT_FOUND, &error);
+        return;
+    }
+    error = (struct behalf_error){ .reason = "only the brand's PR team and supervisors press the red button" };
+    if (person && !may_freeze(desk, person, brand)) {
+        desk_tell_error(desk, session, request->id, BEHALF_CODE_FORBIDDEN, &error);
+        return;
+    }
+    struct behalf_done done = { .state = wanted->frozen ? "frozen" : "lifted" };
+    desk_tell_done(desk, session, request->id, &done);
+    uint64_t bit = UINT64_C(1) << brand;
+    if (((desk->frozen & bit) != 0) == wanted->frozen)
+        return;
+    desk->frozen ^= bit;
+    const char *name = person ? person_name(desk, person->index) : "control";
+    desk_change(desk, &(struct change){
+                          .kind = CHANGE_FREEZE,
+                          .freeze = { .brand = wanted->brand,
+                                      .frozen = wanted->frozen,
+                                      .person = name,
+                                      .reason = wanted->reason,
+                                      .at_ms = desk->now_ms },
+                      });
+    item_event(desk, NULL, wanted->frozen ? "frozen" : "lifted", person ? person->index : POLICY_NONE, wanted->brand,
+               wanted->reason);
+    if (!wanted->frozen)
+        outbox_lift(desk, brand);
+}
+
+void desk_request(struct desk *desk, uint64_t number, const struct behalf_message *request, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    struct session *session = session_find(desk, number);
+    struct person *person = session ? session->person : NULL;
+    if (request->type == BEHALF_FREEZE)
+        freeze(desk, person, number, request);
+    else if (request->type == BEHALF_SETTLE)
+        outbox_settle(desk, session ? session->connector : NULL, number, request);
+    else if (request->type == BEHALF_PRESENCE && person)
+        presence(desk, person, request);
+    else if (person)
+        item_request(desk, person, number, request);
+    else
+        must(!"a request of nobody");
+    desk_settle(desk);
+}
+
+enum behalf_code desk_preview(const struct desk *desk, uint64_t number, const struct behalf_preview *preview,
+                              struct change_list *memory, struct behalf_previewed *previewed)
+{
+    const struct session *session = session_find(desk, number);
+    const struct item *item = table_find(&desk->items, (uint64_t) preview->item);
+    if (!item)
+        return BEHALF_CODE_NOT_FOUND;
+    if (!session || !session->person || item->person != session->person->index || item->lease != preview->lease ||
+        item->state != ITEM_HELD)
+        return BEHALF_CODE_STALE;
+    bool approving = item->queue->audience == AUDIENCE_APPROVER;
+    uint32_t author = approving && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
+    struct outgoing out = outgoing_compose(desk->policy, item->queue->brand, item->channel, author,
+                                           approving ? AUDIENCE_AGENT : item->queue->audience, preview->text, memory);
+    *previewed = (struct behalf_previewed){
+        .item = preview->item,
+        .text = out.text,
+        .length = out.length,
+        .refused = out.refused ? out.refused : "",
+        .length_max = desk->policy->channels[item->channel].length_max,
+        .approval = needs_approval(desk, item, session->person),
+    };
+    return BEHALF_CODE_NONE;
+}

@@ -1,0 +1,223 @@
+#include "broker/desk/parts.h"
+
+#include <string.h>
+
+void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_id)
+{
+    desk->sequence = sequence;
+    desk->next_id = next_id ? next_id : 1;
+}
+
+static bool find_skills(const struct policy *policy, const char *names, uint64_t *skills)
+{
+    char name[BEHALF_NAME_BYTES + 1];
+    *skills = 0;
+    while (*names) {
+        size_t length = strcspn(names, ",");
+        if (length > BEHALF_NAME_BYTES)
+            return false;
+        memcpy(name, names, length);
+        name[length] = '\0';
+        uint32_t skill = policy_find_skill(policy, name);
+        if (skill == POLICY_NONE)
+            return false;
+        *skills |= UINT64_C(1) << skill;
+        names += length + (names[length] == ',');
+    }
+    return true;
+}
+
+static struct queue *find_queue(struct desk *desk, const struct item_record *record)
+{
+    uint32_t brand = policy_find_brand(desk->policy, record->brand);
+    uint32_t language = policy_find_language(desk->policy, record->language);
+    enum audience audience = audience_from_name(record->audience);
+    uint64_t skills;
+    if (brand == POLICY_NONE || language == POLICY_NONE || audience == AUDIENCE_COUNT ||
+        !find_skills(desk->policy, record->skills, &skills))
+        return NULL;
+    return queue_require(desk, audience, brand, language, skills);
+}
+
+static void restore_detail(struct desk *desk, struct item *item, const struct item_record *record)
+{
+    if (!*record->reason && !*record->escalated && !*record->draft_by && !record->reply && !record->request_id &&
+        !record->first_offered_ms && !*record->preferred)
+        return;
+    struct item_detail *detail = item_require_detail(item);
+    detail->reason = desk_copy(record->reason);
+    detail->escalated = desk_copy(record->escalated);
+    detail->draft_by = policy_find_person(desk->policy, record->draft_by);
+    detail->reply = record->reply;
+    detail->first_offered_ms = record->first_offered_ms;
+    detail->preferred_until_ms = record->preferred_until_ms;
+    detail->request_person = policy_find_person(desk->policy, record->request_person);
+    detail->request_id = detail->request_person == POLICY_NONE ? 0 : record->request_id;
+    detail->request_state = record->request_state;
+    detail->request_lease = record->request_lease;
+    detail->request_reply = record->request_reply;
+}
+
+bool desk_restore_item(struct desk *desk, const struct item_record *record, char *reason, size_t reason_bytes)
+{
+    struct queue *queue = find_queue(desk, record);
+    uint32_t channel = policy_find_channel(desk->policy, record->channel);
+    if (!queue || channel == POLICY_NONE) {
+        snprintf(reason, reason_bytes, "item %llu is in %s/%s/%s/%s on %s, which the rules do not know",
+                 (unsigned long long) record->item, record->audience, record->brand, record->language, record->skills,
+                 record->channel);
+        return false;
+    }
+    if (table_find(&desk->items, record->item) || record->item >= desk->next_id || record->state >= ITEM_CLOSED ||
+        record->lease > UINT32_MAX || record->band >= POLICY_BANDS) {
+        snprintf(reason, reason_bytes, "the row of item %llu cannot be: the store is damaged",
+                 (unsigned long long) record->item);
+        return false;
+    }
+    struct item *item = item_new(desk, record->item);
+    item->thread_key = record->thread_key;
+    item->author_key = record->author_key;
+    item->created_ms = record->created_ms;
+    item->due_ms = record->due_ms;
+    item->lease = (uint32_t) record->lease;
+    item->posts = record->posts;
+    item->numbered = record->numbered;
+    item->moves = (uint16_t) record->moves;
+    item->band = record->band;
+    item->channel = (uint8_t) channel;
+    item->sealed = record->sealed;
+    item->returned = record->returned;
+    item->approval = record->approval;
+    item->fate_unknown = record->fate_unknown;
+    item->preferred = policy_find_person(desk->policy, record->preferred);
+    restore_detail(desk, item, record);
+    if (item->preferred != POLICY_NONE)
+        item_require_detail(item);
+    item->queue = queue;
+    // Everything comes back as it was; desk_restored then lets time and absence have their effect.
+    uint32_t person = policy_find_person(desk->policy, record->person);
+    enum item_state state = record->state;
+    bool needs_person = state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING;
+    if (needs_person && person == POLICY_NONE)
+        state = ITEM_WAITING; // a person whom the rules no longer know
+    item_move(desk, item, state, needs_person && person != POLICY_NONE ? person : POLICY_NONE);
+    item->since_ms = record->since_ms;
+    if (state == ITEM_WAITING)
+        match_enter(desk, item);
+    if (state == ITEM_PARKED)
+        item_set_timer(desk, item, record->until_ms ? record->until_ms : desk->now_ms);
+    if (state != ITEM_SENDING)
+        item_thread_in(desk, item);
+    return true;
+}
+
+bool desk_restore_reply(struct desk *desk, const struct reply_record *record, char *reason, size_t reason_bytes)
+{
+    struct item *item = table_find(&desk->items, record->item);
+    uint32_t brand = policy_find_brand(desk->policy, record->brand);
+    uint32_t channel = policy_find_channel(desk->policy, record->channel);
+    uint32_t person = policy_find_person(desk->policy, record->person);
+    if (!item || brand == POLICY_NONE || channel == POLICY_NONE || table_find(&desk->replies, record->reply) ||
+        record->reply >= desk->next_id || (record->state != REPLY_QUEUED && record->state != REPLY_HANDED)) {
+        snprintf(reason, reason_bytes, "the row of reply %llu cannot be: the store is damaged",
+                 (unsigned long long) record->reply);
+        return false;
+    }
+    if (item->state != ITEM_SENDING || item->detail->reply != record->reply)
+        return true; // its author is no longer in the rules, or it was superseded: a person has the item
+    struct reply *reply = calloc(1, sizeof *reply);
+    must(reply);
+    *reply = (struct reply){
+        .id = record->reply,
+        .item_id = record->item,
+        .brand = brand,
+        .channel = channel,
+        .person = person,
+        .audience = item->queue->audience == AUDIENCE_PR ? AUDIENCE_PR : AUDIENCE_AGENT,
+        .state = record->state,
+        .sealed = record->sealed,
+        .idempotent = record->idempotent,
+        .attempt = record->attempt,
+        .created_ms = record->created_ms,
+        .handed_ms = record->handed_ms,
+        .instance = desk_copy(record->instance),
+    };
+    if (reply->state == REPLY_HANDED) {
+        reply->connector = connector_require(desk, record->instance);
+        reply->connector->handed++;
+    }
+    reply_restore(desk, reply);
+    return true;
+}
+
+void desk_restore_freeze(struct desk *desk, const struct freeze_record *freeze)
+{
+    uint32_t brand = policy_find_brand(desk->policy, freeze->brand);
+    if (brand == POLICY_NONE)
+        return;
+    uint64_t bit = UINT64_C(1) << brand;
+    desk->frozen = freeze->frozen ? desk->frozen | bit : desk->frozen & ~bit;
+}
+
+void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcome)
+{
+    uint32_t person = policy_find_person(desk->policy, outcome->person);
+    uint32_t language = policy_find_language(desk->policy, outcome->language);
+    enum audience audience = audience_from_name(outcome->audience);
+    if (audience == AUDIENCE_COUNT)
+        return;
+    struct recent_row *thread = recent_require(&desk->thread_memory, outcome->thread_key);
+    if (thread->at_ms > outcome->closed_ms)
+        return;
+    thread->at_ms = outcome->closed_ms;
+    thread->person = person;
+    thread->audience = audience;
+    thread->sealed = outcome->sealed;
+    struct recent_row *author = recent_require(&desk->author_memory, outcome->author_key);
+    if (language != POLICY_NONE)
+        author->language = language;
+    if (person != POLICY_NONE) {
+        author->at_ms = outcome->closed_ms;
+        author->person = person;
+        author->audience = audience;
+    }
+}
+
+// An item whose reply did not come back with it can only be one of a person the rules no longer know.
+static void restore_sending(struct desk *desk)
+{
+    size_t place = 0;
+    struct item *item;
+    do {
+        place = 0;
+        while ((item = table_next(&desk->items, &place)) &&
+               (item->state != ITEM_SENDING || table_find(&desk->replies, item->detail->reply)))
+            ;
+        if (item) {
+            item_event(desk, item, "reply lost", POLICY_NONE, NULL, "its reply cannot be continued: a person decides");
+            item->fate_unknown = true;
+            item_wait(desk, item);
+        }
+    } while (item);
+}
+
+void desk_restored(struct desk *desk, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    for (size_t i = 0; i < desk->person_count; i++) {
+        if (desk->people[i]->item_count)
+            person_lose(desk, desk->people[i], now_ms + desk->policy->times.grace_ms);
+    }
+    for (size_t i = 0; i < desk->connector_count; i++)
+        connector_lost(desk, desk->connectors[i], now_ms + desk->policy->times.fate_ms);
+    restore_sending(desk);
+    for (size_t i = 0; i < desk->person_count; i++) {
+        struct person *person = desk->people[i];
+        for (size_t k = person->item_count; k > 0; k--) {
+            if (k <= person->item_count && !person_may_serve(desk, person, person->items[k - 1]->queue))
+                item_take_back(desk, person->items[k - 1], "returned", "the rules changed", true);
+        }
+    }
+    item_event(desk, NULL, "started", POLICY_NONE, NULL, NULL);
+    desk_settle(desk);
+}
