@@ -54,14 +54,17 @@ static bool luhn(const uint8_t *digits, size_t count)
     return sum % 10 == 0;
 }
 
-// True if any 13 to 19 digits in a row of the run pass: a card's number may stand behind other digits.
+// True if the run is such a number, or holds one of the usual kinds behind or before other digits: 16 digits that
+// begin with 2, 4, 5 or 6, or 15 with 34 or 37.  Every window of every length would refuse most order numbers.
 static bool run_has_card(const uint8_t *digits, size_t count)
 {
-    for (size_t length = 13; length <= 19; length++) {
-        for (size_t start = 0; start + length <= count; start++) {
-            if (luhn(digits + start, length) && digits[start] != 0)
-                return true;
-        }
+    if (count >= 13 && count <= 19 && digits[0] != 0 && luhn(digits, count))
+        return true;
+    for (size_t i = 0; i + 15 <= count; i++) {
+        bool sixteen = i + 16 <= count && digits[i] >= 2 && digits[i] <= 6 && digits[i] != 3;
+        bool fifteen = digits[i] == 3 && (digits[i + 1] == 4 || digits[i + 1] == 7);
+        if ((sixteen && luhn(digits + i, 16)) || (fifteen && luhn(digits + i, 15)))
+            return true;
     }
     return false;
 }

@@ -1,0 +1,993 @@
+// desk_test.c - the rules of the desk, each as a sentence.
+
+#include "tests/unit/desk_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int set_up(void **state)
+{
+    static struct world world;
+    world_init(&world);
+    world_start(&world);
+    *state = &world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world_fini(*state);
+    return 0;
+}
+
+static void expect_error(const struct behalf_message *answer, const char *code)
+{
+    assert_int_equal(answer->type, BEHALF_ERROR);
+    assert_string_equal(answer->error.code, code);
+}
+
+static void expect_done(const struct behalf_message *answer, const char *state)
+{
+    if (answer->type == BEHALF_ERROR)
+        print_error("refused: %s %s\n", answer->error.code, answer->error.reason);
+    assert_int_equal(answer->type, BEHALF_DONE);
+    assert_string_equal(answer->done.state, state);
+}
+
+#define ABOUT(kind, field, ...) ((struct behalf_message){ .type = BEHALF_##kind, .field = { __VA_ARGS__ } })
+
+static void take(struct world *world, uint64_t session, uint64_t item)
+{
+    expect_done(world_ask(world, session,
+                          ABOUT(TAKE, take, .item = (int64_t) item, .lease = world_lease(world, session, item))),
+                "held");
+}
+
+static const struct behalf_message *answer(struct world *world, uint64_t session, uint64_t item, const char *text)
+{
+    return world_ask(
+        world, session,
+        ABOUT(ANSWER, answer, .item = (int64_t) item, .lease = world_lease(world, session, item), .text = text));
+}
+
+static const struct behalf_message *settle(struct world *world, uint64_t session, uint64_t reply, const char *fate)
+{
+    return world_ask(world, session,
+                     ABOUT(SETTLE, settle, .reply = (int64_t) reply, .fate = fate, .reason = "by the test"));
+}
+
+static uint64_t handed(const struct world *world, uint64_t session)
+{
+    const struct effect *effect = world_effect(world, session, EFFECT_HAND_REPLY);
+    return effect ? effect->reply : 0;
+}
+
+// ---- matching ----
+
+static void a_post_is_offered_to_one_person(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    assert_int_equal((world_lease(world, asha, item) != 0) + (world_lease(world, ben, item) != 0), 1);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_OFFERED);
+}
+
+static void an_item_waits_for_who_has_the_language(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .language = DE });
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_WAITING);
+    assert_int_equal(world_lease(world, asha, item), 0);
+    uint64_t ben = world_sign_in(world, BEN);
+    assert_int_not_equal(world_lease(world, ben, item), 0);
+}
+
+static void an_item_waits_for_who_has_the_skill(void **state)
+{
+    struct world *world = *state;
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .skills = 1 });
+    assert_int_equal(world_lease(world, ben, item), 0);
+    assert_int_not_equal(world_lease(world, world_sign_in(world, ASHA), item), 0);
+}
+
+static void the_higher_level_comes_first(void **state)
+{
+    struct world *world = *state;
+    world->people[BEN].language_level[EN] = 9;
+    world_sign_in(world, ASHA);
+    world_pass(world, 1000);
+    uint64_t ben = world_sign_in(world, BEN);
+    desk_destroy(&world->desk);
+    change_list_destroy(&world->list);
+    world_start(world);
+    uint64_t asha = world_sign_in(world, ASHA);
+    ben = world_sign_in(world, BEN);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    assert_int_not_equal(world_lease(world, ben, item), 0);
+    assert_int_equal(world_lease(world, asha, item), 0);
+}
+
+static void who_has_been_idle_longest_comes_first(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t first = world_post(world, (struct world_post){ .id = "1" });
+    uint64_t first_session = world_lease(world, asha, first) ? asha : ben;
+    take(world, first_session, first);
+    world_pass(world, 1000);
+    expect_done(world_ask(world, first_session,
+                          ABOUT(CLOSE, close, .item = (int64_t) first,
+                                .lease = world_lease(world, first_session, first), .outcome = "noise")),
+                "closed");
+    uint64_t second = world_post(world, (struct world_post){ .id = "2" });
+    assert_int_not_equal(world_lease(world, first_session == asha ? ben : asha, second), 0);
+}
+
+static void capacity_is_a_hard_limit(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    world_post(world, (struct world_post){ .id = "1" });
+    uint64_t second = world_post(world, (struct world_post){ .id = "2" });
+    assert_int_equal(world_lease(world, asha, second), 0);
+    assert_int_equal(desk_items_of(world->desk, ASHA), 1);
+}
+
+static void urgent_items_come_before_older_ones(void **state)
+{
+    struct world *world = *state;
+    uint64_t normal = world_post(world, (struct world_post){ .id = "1", .band = 2 });
+    world_pass(world, 60000);
+    uint64_t urgent = world_post(world, (struct world_post){ .id = "2", .band = 0 });
+    uint64_t asha = world_sign_in(world, ASHA);
+    assert_int_equal(world_lease(world, asha, normal), 0);
+    assert_int_not_equal(world_lease(world, asha, urgent), 0);
+}
+
+static void waiting_raises_an_item_so_that_none_starves(void **state)
+{
+    struct world *world = *state;
+    uint64_t normal = world_post(world, (struct world_post){ .id = "1", .band = 2 });
+    world_pass(world, 3 * world->policy.times.band_raise_ms);
+    uint64_t urgent = world_post(world, (struct world_post){ .id = "2", .band = 0 });
+    uint64_t asha = world_sign_in(world, ASHA);
+    assert_int_not_equal(world_lease(world, asha, normal), 0);
+    assert_int_equal(world_lease(world, asha, urgent), 0);
+}
+
+static void less_time_left_comes_first(void **state)
+{
+    struct world *world = *state;
+    world->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 4 * 3600000;
+    uint64_t relaxed = world_post(world, (struct world_post){ .id = "1" });
+    uint64_t closing = world_post(world, (struct world_post){ .id = "2", .channel = REVIEWS });
+    uint64_t asha = world_sign_in(world, ASHA);
+    assert_int_equal(world_lease(world, asha, relaxed), 0);
+    assert_int_not_equal(world_lease(world, asha, closing), 0);
+}
+
+// ---- offers and holds ----
+
+static void an_automatic_brand_needs_no_taking(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .brand = FIZZ });
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_HELD);
+    expect_done(answer(world, asha, item, "On its way."), "sending");
+}
+
+static void an_offer_must_be_taken_before_it_is_answered(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    expect_error(answer(world, asha, item, "Hello."), "STATE");
+    take(world, asha, item);
+    expect_done(answer(world, asha, item, "Hello."), "sending");
+}
+
+static void an_offer_not_taken_goes_to_somebody_else(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    uint64_t ben = world_sign_in(world, BEN);
+    assert_int_equal(world_lease(world, ben, item), 0);
+    int64_t old_lease = world_lease(world, asha, item);
+    world_pass(world, world->policy.times.offer_ms);
+    assert_int_not_equal(world_lease(world, ben, item), 0);
+    assert_non_null(world_message(world, asha, BEHALF_GONE));
+    expect_error(world_ask(world, asha, ABOUT(TAKE, take, .item = (int64_t) item, .lease = old_lease)), "STALE");
+}
+
+static void missing_offers_makes_a_person_away(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    char id[2] = "a";
+    for (uint32_t i = 0; i < world->policy.times.missed_offers; i++, id[0]++) {
+        world_post(world, (struct world_post){ .id = id });
+        world_pass(world, world->policy.times.offer_ms);
+    }
+    const struct behalf_message *told = world_message(world, asha, BEHALF_PRESENCE);
+    assert_non_null(told);
+    assert_string_equal(told->presence.state, "away");
+    uint64_t item = world_post(world, (struct world_post){ .id = "z" });
+    assert_int_equal(world_lease(world, asha, item), 0);
+}
+
+static void who_declines_is_not_offered_it_again_soon(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    int64_t lease = world_lease(world, asha, item);
+    expect_done(
+        world_ask(world, asha, ABOUT(DECLINE, decline, .item = (int64_t) item, .lease = lease, .reason = "not mine")),
+        "waiting");
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_WAITING);
+    world_pass(world, world->policy.times.decline_ms - 1);
+    assert_int_equal(world_lease(world, asha, item), lease);
+    world_pass(world, 1);
+    assert_int_equal(world_lease(world, asha, item), lease + 1);
+}
+
+static void a_lost_person_keeps_a_hold_for_the_grace(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    uint64_t ben = world_sign_in(world, BEN);
+    desk_session_lost(world->desk, asha, world->now_ms);
+    world_pass(world, world->policy.times.grace_ms - 1);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_HELD);
+    asha = world_sign_in(world, ASHA);
+    assert_int_not_equal(world_lease(world, asha, item), 0);
+    world_pass(world, world->policy.times.grace_ms);
+    expect_done(answer(world, asha, item, "Back again."), "sending");
+    assert_int_equal(world_lease(world, ben, item), 0);
+}
+
+static void a_hold_returns_after_the_grace(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    uint64_t ben = world_sign_in(world, BEN);
+    desk_session_lost(world->desk, asha, world->now_ms);
+    world_pass(world, world->policy.times.grace_ms);
+    assert_int_not_equal(world_lease(world, ben, item), 0);
+}
+
+static void signing_out_returns_holds_at_once(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    desk_session_left(world->desk, asha, world->now_ms);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_WAITING);
+}
+
+static void a_repeated_request_gets_its_first_answer(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    struct behalf_message request =
+        ABOUT(ANSWER, answer, .item = (int64_t) item, .lease = world_lease(world, asha, item), .text = "Hello.");
+    request.id = 900;
+    int64_t reply = world_ask(world, asha, request)->done.reply;
+    world_restart(world);
+    asha = world_sign_in(world, ASHA);
+    const struct behalf_message *again = world_ask(world, asha, request);
+    expect_done(again, "sending");
+    assert_true(again->done.repeated);
+    assert_int_equal(again->done.reply, reply);
+    assert_null(world_change(world, CHANGE_REPLY));
+}
+
+static void nobody_answers_what_another_holds(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    uint64_t ben = world_sign_in(world, BEN);
+    expect_error(world_ask(world, ben,
+                           ABOUT(ANSWER, answer, .item = (int64_t) item, .lease = world_lease(world, asha, item),
+                                 .text = "Mine!")),
+                 "STALE");
+}
+
+static void away_people_get_no_offers(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    expect_error(world_ask(world, asha, ABOUT(PRESENCE, presence, .state = "away")), "MISSING");
+    expect_done(world_ask(world, asha, ABOUT(PRESENCE, presence, .state = "away", .reason = "lunch")), "away");
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    assert_int_equal(world_lease(world, asha, item), 0);
+    expect_done(world_ask(world, asha, ABOUT(PRESENCE, presence, .state = "available")), "available");
+    assert_int_not_equal(world_lease(world, asha, item), 0);
+}
+
+static void who_was_away_is_away_after_reconnecting(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    world_ask(world, asha, ABOUT(PRESENCE, presence, .state = "away", .reason = "lunch"));
+    desk_session_lost(world->desk, asha, world->now_ms);
+    asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    assert_int_equal(world_lease(world, asha, item), 0);
+}
+
+// ---- PR ----
+
+static void a_sensitive_post_goes_to_pr_alone(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t pia = world_sign_in(world, PIA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .sensitive = true });
+    assert_int_equal(world_lease(world, asha, item), 0);
+    assert_int_not_equal(world_lease(world, pia, item), 0);
+    assert_true(world_change(world, CHANGE_POST)->post.sensitive);
+    assert_string_equal(world_change(world, CHANGE_ITEM)->item.escalated, "legal threat");
+}
+
+static void escalating_seals_an_item(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    expect_done(world_ask(world, asha,
+                          ABOUT(ESCALATE, escalate, .item = (int64_t) item, .lease = world_lease(world, asha, item),
+                                .reason = "smells of press")),
+                "waiting");
+    assert_int_equal(world_change(world, CHANGE_SEAL)->seal, item);
+    uint64_t ben = world_sign_in(world, BEN);
+    assert_int_equal(world_lease(world, ben, item), 0);
+    uint64_t pia = world_sign_in(world, PIA);
+    assert_int_not_equal(world_lease(world, pia, item), 0);
+    assert_true(desk_shows_sealed(world->desk, pia, item));
+    assert_false(desk_shows_sealed(world->desk, ben, item));
+}
+
+static void a_sensitive_post_takes_a_held_item_from_its_agent(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "zoe" });
+    take(world, asha, item);
+    int64_t lease = world_lease(world, asha, item);
+    uint64_t same =
+        world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "zoe", .sensitive = true });
+    assert_int_equal(same, item);
+    assert_non_null(world_message(world, asha, BEHALF_GONE));
+    struct behalf_item view;
+    assert_false(desk_show_item(world->desk, asha, item, (uint64_t) lease, world->list, &view));
+    expect_error(answer(world, asha, item, "Too late."), "STALE");
+    assert_int_equal(world_change(world, CHANGE_SEAL)->seal, item);
+}
+
+static void pr_returns_with_guidance(void **state)
+{
+    struct world *world = *state;
+    uint64_t pia = world_sign_in(world, PIA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .sensitive = true });
+    take(world, pia, item);
+    expect_done(world_ask(world, pia,
+                          ABOUT(RETURN, return_item, .item = (int64_t) item, .lease = world_lease(world, pia, item),
+                                .guidance = "say sorry")),
+                "waiting");
+    uint64_t asha = world_sign_in(world, ASHA);
+    assert_int_not_equal(world_lease(world, asha, item), 0);
+    assert_string_equal(world_change(world, CHANGE_NOTE)->note.kind, "guidance");
+    assert_int_equal(world_change(world, CHANGE_UNSEAL)->seal, item);
+}
+
+static void pr_cannot_return_what_it_has_not_seen(void **state)
+{
+    struct world *world = *state;
+    uint64_t pia = world_sign_in(world, PIA);
+    uint64_t item =
+        world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "z", .sensitive = true });
+    take(world, pia, item);
+    int64_t lease = world_lease(world, pia, item);
+    world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "z", .sensitive = true });
+    expect_error(
+        world_ask(world, pia, ABOUT(RETURN, return_item, .item = (int64_t) item, .lease = lease, .guidance = "fine")),
+        "STALE");
+}
+
+static void agents_cannot_return(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    expect_error(world_ask(world, asha,
+                           ABOUT(RETURN, return_item, .item = (int64_t) item, .lease = world_lease(world, asha, item),
+                                 .guidance = "x")),
+                 "FORBIDDEN");
+}
+
+static void a_missed_service_level_escalates_where_the_brand_says_so(void **state)
+{
+    struct world *world = *state;
+    world->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 60000;
+    world->brands[ACME].escalate_late = true;
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    uint64_t pia = world_sign_in(world, PIA);
+    world_pass(world, 59999);
+    assert_int_equal(world_lease(world, pia, item), 0);
+    world_pass(world, 1);
+    assert_int_not_equal(world_lease(world, pia, item), 0);
+    assert_int_equal(world_events(world, item, "late"), 1);
+}
+
+static void a_frozen_brands_new_items_go_to_pr_and_its_replies_wait(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    uint64_t pia = world_sign_in(world, PIA);
+    expect_error(world_ask(world, asha, ABOUT(FREEZE, freeze, .brand = "acme", .frozen = true, .reason = "x")),
+                 "FORBIDDEN");
+    expect_done(world_ask(world, pia, ABOUT(FREEZE, freeze, .brand = "acme", .frozen = true, .reason = "storm")),
+                "frozen");
+    uint64_t connector = world_connect(world, "c1", false);
+    expect_done(answer(world, asha, item, "Hello."), "sending");
+    assert_int_equal(handed(world, connector), 0);
+    uint64_t second = world_post(world, (struct world_post){ .id = "2" });
+    assert_int_equal(world_lease(world, asha, second), 0);
+    assert_int_not_equal(world_lease(world, pia, second), 0);
+    expect_done(world_ask(world, pia, ABOUT(FREEZE, freeze, .brand = "acme", .frozen = false, .reason = "over")),
+                "lifted");
+    assert_int_not_equal(handed(world, connector), 0);
+}
+
+// ---- threads ----
+
+static void a_further_post_joins_the_open_item(void **state)
+{
+    struct world *world = *state;
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "zoe" });
+    assert_int_equal(world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "zoe" }), item);
+    assert_int_not_equal(world_post(world, (struct world_post){ .id = "3", .thread = "t", .author = "yan" }), item);
+    assert_int_equal(world_events(world, item, "merged"), 1);
+}
+
+static void a_post_while_the_reply_is_out_makes_a_follow_up_for_the_same_person(void **state)
+{
+    struct world *world = *state;
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "zoe" });
+    uint64_t who = world_lease(world, asha, item) ? asha : ben;
+    take(world, who, item);
+    expect_done(answer(world, who, item, "Hello."), "sending");
+    world_pass(world, 1000);
+    uint64_t second = world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "zoe" });
+    assert_int_not_equal(second, item);
+    assert_int_not_equal(world_lease(world, who, second), 0);
+    assert_int_equal(world_events(world, second, "follow-up"), 1);
+}
+
+static void a_known_author_goes_to_who_answered_last(void **state)
+{
+    struct world *world = *state;
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .author = "zoe" });
+    take(world, ben, item);
+    answer(world, ben, item, "Hello.");
+    expect_done(settle(world, connector, handed(world, connector), "confirmed"), "");
+    world_pass(world, 2 * world->policy.times.follow_up_ms);
+    uint64_t asha = world_sign_in(world, ASHA);
+    world_pass(world, 1);
+    world_restart(world);
+    asha = world_sign_in(world, ASHA);
+    ben = world_sign_in(world, BEN);
+    uint64_t second = world_post(world, (struct world_post){ .id = "2", .author = "zoe" });
+    assert_int_equal(world_lease(world, asha, second), 0);
+    assert_int_not_equal(world_lease(world, ben, second), 0);
+}
+
+static void a_busy_preferred_person_is_waited_for_only_so_long(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t first = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "zoe" });
+    take(world, asha, first);
+    answer(world, asha, first, "Hello.");
+    uint64_t other = world_post(world, (struct world_post){ .id = "2" });
+    take(world, asha, other);
+    uint64_t second = world_post(world, (struct world_post){ .id = "3", .thread = "t", .author = "zoe" });
+    uint64_t ben = world_sign_in(world, BEN);
+    assert_int_equal(world_lease(world, ben, second), 0);
+    world_pass(world, world->policy.times.prefer_ms);
+    assert_int_not_equal(world_lease(world, ben, second), 0);
+}
+
+static void noise_closes_at_once(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .noise = true });
+    assert_string_equal(world_outcome(world, item), "noise");
+    assert_int_equal(world_lease(world, asha, item), 0);
+}
+
+static void deleting_the_only_post_withdraws_the_item(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    desk_post_deleted(world->desk, item, &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
+                      world->now_ms);
+    assert_string_equal(world_outcome(world, item), "withdrawn");
+    assert_non_null(world_message(world, asha, BEHALF_GONE));
+}
+
+static void deleting_one_of_two_posts_twice_does_not_withdraw(void **state)
+{
+    struct world *world = *state;
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "z" });
+    world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "z" });
+    for (int i = 0; i < 2; i++)
+        desk_post_deleted(world->desk, item, &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
+                          world->now_ms);
+    assert_string_equal(world_outcome(world, item), "");
+}
+
+static void deleting_stops_a_reply_not_handed_out(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    answer(world, asha, item, "Hello.");
+    desk_post_deleted(world->desk, item, &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
+                      world->now_ms);
+    assert_string_equal(world_outcome(world, item), "withdrawn");
+    assert_int_equal(handed(world, world_connect(world, "c1", false)), 0);
+}
+
+static void an_edit_is_shown_to_who_has_the_item(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    change_list_destroy(&world->list);
+    world->list = change_list_new();
+    desk_set_list(world->desk, world->list);
+    struct needs needs = {
+        .brand = ACME, .channel = CHIRP, .language = EN, .audience = AUDIENCE_AGENT, .rule = "", .detail = ""
+    };
+    struct behalf_edit edit = { .channel = "chirp", .post = "1", .text = "never mind" };
+    desk_post_edited(world->desk, item, &edit, &needs, world->now_ms);
+    assert_int_not_equal(world_lease(world, asha, item), 0);
+    needs.audience = AUDIENCE_PR;
+    needs.rule = "legal threat";
+    desk_post_edited(world->desk, item, &edit, &needs, world->now_ms);
+    assert_non_null(world_message(world, asha, BEHALF_GONE));
+    assert_true(world_change(world, CHANGE_POST_CHANGE)->post_change.sensitive);
+}
+
+static void a_parked_item_wakes_for_who_parked_it(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "z" });
+    take(world, asha, item);
+    int64_t lease = world_lease(world, asha, item);
+    expect_error(world_ask(world, asha, ABOUT(PARK, park, .item = (int64_t) item, .lease = lease, .until_ms = 1)),
+                 "INVALID");
+    expect_done(
+        world_ask(world, asha,
+                  ABOUT(PARK, park, .item = (int64_t) item, .lease = lease, .until_ms = world->now_ms + 3600000)),
+        "parked");
+    assert_int_equal(desk_items_of(world->desk, ASHA), 0);
+    world_sign_in(world, BEN);
+    world_pass(world, 3600000);
+    assert_int_equal(world_lease(world, asha, item), lease + 1);
+}
+
+static void a_parked_item_wakes_when_its_author_writes(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "z" });
+    take(world, asha, item);
+    world_ask(world, asha,
+              ABOUT(PARK, park, .item = (int64_t) item, .lease = world_lease(world, asha, item),
+                    .until_ms = world->now_ms + 3600000));
+    world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "z" });
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_OFFERED);
+}
+
+static void a_transfer_changes_the_queue(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    int64_t lease = world_lease(world, asha, item);
+    expect_error(
+        world_ask(world, asha, ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = lease, .reason = "x")),
+        "MISSING");
+    expect_error(
+        world_ask(world, asha,
+                  ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = lease, .language = "xx", .reason = "x")),
+        "NOT_FOUND");
+    expect_done(world_ask(world, asha,
+                          ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = lease, .language = "de",
+                                .reason = "is German")),
+                "waiting");
+    assert_int_not_equal(world_lease(world, world_sign_in(world, BEN), item), 0);
+}
+
+// ---- approval ----
+
+static void a_draft_needs_its_approval(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .approval = true });
+    take(world, asha, item);
+    expect_done(answer(world, asha, item, "We will pay."), "waiting");
+    assert_null(world_change(world, CHANGE_REPLY));
+    uint64_t ann = world_sign_in(world, ANN);
+    take(world, ann, item);
+    expect_error(answer(world, ann, item, "Hm."), "FORBIDDEN");
+    expect_done(world_ask(world, ann,
+                          ABOUT(APPROVE, approve, .item = (int64_t) item, .lease = world_lease(world, ann, item),
+                                .text = "We will pay.")),
+                "sending");
+    assert_non_null(strstr(world_change(world, CHANGE_DRAFT)->draft.person, "asha"));
+    assert_int_not_equal(handed(world, connector), 0);
+    for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
+        if (change->kind == CHANGE_REPLY && change->reply.text)
+            assert_string_equal(change->reply.person, "asha");
+    }
+}
+
+static void a_rejected_draft_goes_back_to_its_author(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .approval = true });
+    take(world, asha, item);
+    answer(world, asha, item, "We will pay.");
+    world_sign_in(world, BEN);
+    uint64_t ann = world_sign_in(world, ANN);
+    take(world, ann, item);
+    int64_t before = world_lease(world, asha, item);
+    expect_done(world_ask(world, ann,
+                          ABOUT(REJECT, reject, .item = (int64_t) item, .lease = world_lease(world, ann, item),
+                                .reason = "promise nothing")),
+                "waiting");
+    assert_true(world_lease(world, asha, item) > before);
+}
+
+// ---- what may go out ----
+
+static void every_reply_carries_the_disclosure_line(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    answer(world, asha, item, "Hello.");
+    assert_string_equal(world_change(world, CHANGE_REPLY)->reply.text,
+                        "Hello. I'm asha from Northline, answering for acme");
+}
+
+static void a_reply_too_long_with_its_disclosure_is_refused(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    struct behalf_item view = { 0 };
+    assert_true(desk_show_item(world->desk, asha, item, (uint64_t) world_lease(world, asha, item), world->list, &view));
+    char text[200] = { 0 };
+    memset(text, 'x', (size_t) view.length_left + 1);
+    expect_error(answer(world, asha, item, text), "POLICY");
+    text[view.length_left] = '\0';
+    expect_done(answer(world, asha, item, text), "sending");
+}
+
+static void card_numbers_never_go_out(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    expect_error(answer(world, asha, item, "Your card 4111 1111 1111 1111 is fine"), "POLICY");
+    expect_error(answer(world, asha, item, "4111-1111-1111-1111"), "POLICY");
+    expect_error(answer(world, asha, item, "４１１１１１１１１１１１１１１１"), "POLICY");
+    expect_error(answer(world, asha, item,
+                        "4111\xe2\x80\x8b"
+                        "1111\xe2\x80\x8b"
+                        "1111\xe2\x80\x8b"
+                        "1111"),
+                 "POLICY");
+    expect_error(answer(world, asha, item, "booking 7 4111 1111 1111 1111"), "POLICY");
+    expect_error(answer(world, asha, item, "  \n "), "POLICY");
+    expect_done(answer(world, asha, item, "Order 4111 1111 1111 1112 is on its way"), "sending");
+}
+
+// ---- the outbox ----
+
+static uint64_t answered(struct world *world, uint64_t session, const char *id)
+{
+    uint64_t item = world_post(world, (struct world_post){ .id = id });
+    take(world, session, item);
+    expect_done(answer(world, session, item, "Hello."), "sending");
+    return item;
+}
+
+static void a_confirmed_reply_closes_the_item(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t reply = handed(world, connector);
+    assert_int_not_equal(reply, 0);
+    expect_done(settle(world, connector, reply, "confirmed"), "");
+    assert_string_equal(world_outcome(world, item), "answered");
+    const struct behalf_message *again = settle(world, connector, reply, "confirmed");
+    assert_true(again->done.repeated);
+}
+
+static void sending_does_not_count_against_capacity(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    answered(world, asha, "1");
+    answered(world, asha, "2");
+}
+
+static void a_failed_reply_goes_back_to_its_author_first(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    int64_t lease = world_lease(world, asha, item);
+    world_sign_in(world, BEN);
+    uint64_t connector = world_connect(world, "c1", false);
+    expect_done(settle(world, connector, handed(world, connector), "failed"), "");
+    assert_int_equal(world_lease(world, asha, item), lease + 1);
+    assert_string_equal(world_change(world, CHANGE_DRAFT)->draft.text, "Hello.");
+}
+
+static void a_vanished_connectors_reply_is_not_repeated(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t reply = handed(world, connector);
+    desk_session_lost(world->desk, connector, world->now_ms);
+    uint64_t other = world_connect(world, "c2", false);
+    world_pass(world, world->policy.times.fate_ms);
+    assert_int_equal(handed(world, other), 0);
+    struct behalf_item view = { 0 };
+    assert_true(desk_show_item(world->desk, asha, item, (uint64_t) world_lease(world, asha, item), world->list, &view));
+    assert_true(view.fate_unknown);
+    // It comes back after all, and had published it.
+    uint64_t back = world_connect(world, "c1", false);
+    expect_done(settle(world, back, reply, "confirmed"), "");
+    assert_string_equal(world_outcome(world, item), "answered");
+    assert_non_null(world_message(world, asha, BEHALF_GONE));
+}
+
+static void a_connector_that_comes_back_in_time_keeps_its_replies(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t reply = handed(world, connector);
+    world_restart(world);
+    world_pass(world, world->policy.times.fate_ms - 1);
+    connector = world_connect(world, "c1", false);
+    world_pass(world, world->policy.times.fate_ms);
+    assert_int_equal(handed(world, connector), 0);
+    expect_done(settle(world, connector, reply, "confirmed"), "");
+    assert_string_equal(world_outcome(world, item), "answered");
+}
+
+static void an_idempotent_connectors_reply_is_repeated(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", true);
+    uint64_t reply = handed(world, connector);
+    world_restart(world);
+    uint64_t other = world_connect(world, "c2", true);
+    assert_int_equal(handed(world, other), 0);
+    world_pass(world, world->policy.times.fate_ms);
+    assert_int_equal(handed(world, other), reply);
+    assert_int_equal(world_change(world, CHANGE_REPLY)->reply.attempt, 2);
+}
+
+static void only_who_has_a_reply_settles_it(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t reply = handed(world, connector);
+    uint64_t other = world_connect(world, "c2", false);
+    expect_error(settle(world, other, reply, "confirmed"), "NOT_FOUND");
+    expect_error(settle(world, connector, 999999, "confirmed"), "NOT_FOUND");
+    expect_error(settle(world, connector, reply, "perhaps"), "INVALID");
+}
+
+static void an_unknown_fate_is_decided_by_a_person(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    expect_done(settle(world, connector, handed(world, connector), "unknown"), "");
+    take(world, asha, item);
+    expect_done(world_ask(world, asha,
+                          ABOUT(CLOSE, close, .item = (int64_t) item, .lease = world_lease(world, asha, item),
+                                .outcome = "answered")),
+                "closed");
+    assert_string_equal(world_outcome(world, item), "answered");
+}
+
+// ---- coming back ----
+
+static void a_restart_loses_nothing(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t held = world_post(world, (struct world_post){ .id = "1", .skills = 1 });
+    take(world, asha, held);
+    uint64_t waiting = world_post(world, (struct world_post){ .id = "2", .language = DE });
+    uint64_t sealed = world_post(world, (struct world_post){ .id = "3", .sensitive = true });
+    world_restart(world);
+    assert_int_equal(desk_item_state(world->desk, held), ITEM_HELD);
+    assert_int_equal(desk_item_state(world->desk, waiting), ITEM_WAITING);
+    uint64_t ben = world_sign_in(world, BEN);
+    assert_int_equal(world_lease(world, ben, sealed), 0);
+    assert_int_not_equal(world_lease(world, ben, waiting), 0);
+    world_pass(world, world->policy.times.grace_ms);
+    assert_int_equal(desk_item_state(world->desk, held), ITEM_WAITING);
+}
+
+static void a_jump_of_the_clock_gives_a_fresh_grace(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    desk_session_lost(world->desk, asha, world->now_ms);
+    world->now_ms += 3600000;
+    desk_clock_jumped(world->desk, world->now_ms);
+    world_pass(world, world->policy.times.grace_ms - 1);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_HELD);
+}
+
+static void new_rules_take_hold_without_losing_items(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    struct policy next = world->policy;
+    struct policy_brand brands[3];
+    memcpy(brands, world->brands, sizeof brands);
+    struct policy_person people[PEOPLE];
+    memcpy(people, world->people, sizeof people);
+    next.brands = brands;
+    next.people = people;
+    next.version = 2;
+    char reason[256];
+    brands[ACME].retired = true;
+    assert_false(desk_may_apply(world->desk, &next, reason, sizeof reason));
+    assert_non_null(strstr(reason, "acme"));
+    brands[ACME].retired = false;
+    people[ASHA].retired = true;
+    assert_true(desk_may_apply(world->desk, &next, reason, sizeof reason));
+    desk_apply(world->desk, &next, &(struct rules_record){ .version = 2, .name = "n", .text = "t" }, world->now_ms);
+    desk_check(world->desk);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_WAITING);
+    assert_int_not_equal(world_lease(world, world_sign_in(world, BEN), item), 0);
+    world->policy = next;
+    desk_destroy(&world->desk);
+}
+
+#define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(a_post_is_offered_to_one_person),
+        CLAIM(an_item_waits_for_who_has_the_language),
+        CLAIM(an_item_waits_for_who_has_the_skill),
+        CLAIM(the_higher_level_comes_first),
+        CLAIM(who_has_been_idle_longest_comes_first),
+        CLAIM(capacity_is_a_hard_limit),
+        CLAIM(urgent_items_come_before_older_ones),
+        CLAIM(waiting_raises_an_item_so_that_none_starves),
+        CLAIM(less_time_left_comes_first),
+        CLAIM(an_automatic_brand_needs_no_taking),
+        CLAIM(an_offer_must_be_taken_before_it_is_answered),
+        CLAIM(an_offer_not_taken_goes_to_somebody_else),
+        CLAIM(missing_offers_makes_a_person_away),
+        CLAIM(who_declines_is_not_offered_it_again_soon),
+        CLAIM(a_lost_person_keeps_a_hold_for_the_grace),
+        CLAIM(a_hold_returns_after_the_grace),
+        CLAIM(signing_out_returns_holds_at_once),
+        CLAIM(a_repeated_request_gets_its_first_answer),
+        CLAIM(nobody_answers_what_another_holds),
+        CLAIM(away_people_get_no_offers),
+        CLAIM(who_was_away_is_away_after_reconnecting),
+        CLAIM(a_sensitive_post_goes_to_pr_alone),
+        CLAIM(escalating_seals_an_item),
+        CLAIM(a_sensitive_post_takes_a_held_item_from_its_agent),
+        CLAIM(pr_returns_with_guidance),
+        CLAIM(pr_cannot_return_what_it_has_not_seen),
+        CLAIM(agents_cannot_return),
+        CLAIM(a_missed_service_level_escalates_where_the_brand_says_so),
+        CLAIM(a_frozen_brands_new_items_go_to_pr_and_its_replies_wait),
+        CLAIM(a_further_post_joins_the_open_item),
+        CLAIM(a_post_while_the_reply_is_out_makes_a_follow_up_for_the_same_person),
+        CLAIM(a_known_author_goes_to_who_answered_last),
+        CLAIM(a_busy_preferred_person_is_waited_for_only_so_long),
+        CLAIM(noise_closes_at_once),
+        CLAIM(deleting_the_only_post_withdraws_the_item),
+        CLAIM(deleting_one_of_two_posts_twice_does_not_withdraw),
+        CLAIM(deleting_stops_a_reply_not_handed_out),
+        CLAIM(an_edit_is_shown_to_who_has_the_item),
+        CLAIM(a_parked_item_wakes_for_who_parked_it),
+        CLAIM(a_parked_item_wakes_when_its_author_writes),
+        CLAIM(a_transfer_changes_the_queue),
+        CLAIM(a_draft_needs_its_approval),
+        CLAIM(a_rejected_draft_goes_back_to_its_author),
+        CLAIM(every_reply_carries_the_disclosure_line),
+        CLAIM(a_reply_too_long_with_its_disclosure_is_refused),
+        CLAIM(card_numbers_never_go_out),
+        CLAIM(a_confirmed_reply_closes_the_item),
+        CLAIM(sending_does_not_count_against_capacity),
+        CLAIM(a_failed_reply_goes_back_to_its_author_first),
+        CLAIM(a_vanished_connectors_reply_is_not_repeated),
+        CLAIM(a_connector_that_comes_back_in_time_keeps_its_replies),
+        CLAIM(an_idempotent_connectors_reply_is_repeated),
+        CLAIM(only_who_has_a_reply_settles_it),
+        CLAIM(an_unknown_fate_is_decided_by_a_person),
+        CLAIM(a_restart_loses_nothing),
+        CLAIM(a_jump_of_the_clock_gives_a_fresh_grace),
+        CLAIM(new_rules_take_hold_without_losing_items),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
