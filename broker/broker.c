@@ -380,6 +380,11 @@ const struct desk *broker_desk(const struct broker *broker)
     return broker->desk;
 }
 
+const struct rules *broker_rules(const struct broker *broker)
+{
+    return broker->rules;
+}
+
 size_t broker_session_count(const struct broker *broker)
 {
     return broker->sessions.sessions.count;

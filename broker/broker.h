@@ -90,6 +90,7 @@ const char *broker_next_rules(struct broker *broker, uint64_t *version, const st
 // ---- looking ----
 
 const struct desk *broker_desk(const struct broker *broker);
+const struct rules *broker_rules(const struct broker *broker); // in force
 size_t broker_session_count(const struct broker *broker);
 
 // Walks the desk's and the sessions' invariants.

@@ -1,0 +1,26 @@
+#include "broker/clock.h"
+
+#include <time.h>
+
+static int64_t read_ms(clockid_t id)
+{
+    struct timespec now;
+
+    clock_gettime(id, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t clock_init(struct clock *clock, int64_t last_ms)
+{
+    int64_t utc_ms = read_ms(CLOCK_REALTIME);
+    int64_t ahead_ms = last_ms > utc_ms ? last_ms - utc_ms : 0;
+
+    clock->pinned_ms = utc_ms + ahead_ms;
+    clock->boot_ms = read_ms(CLOCK_BOOTTIME);
+    return ahead_ms;
+}
+
+int64_t clock_now_ms(const struct clock *clock)
+{
+    return clock->pinned_ms + read_ms(CLOCK_BOOTTIME) - clock->boot_ms;
+}

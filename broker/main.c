@@ -1,0 +1,372 @@
+// main.c - behalf-broker: options, the store, the rules, and then the loop.
+
+#include "broker/broker.h"
+#include "broker/clock.h"
+#include "broker/log.h"
+#include "broker/loop.h"
+#include "broker/store/store.h"
+#include "proto/must.h"
+
+#include <behalf/client.h>
+
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LISTEN_MAX 8
+
+// Exit codes, as --help and the manual tell them.
+enum {
+    EXIT_STOPPED = 0,
+    EXIT_NOT_ON_DISK = 1, // stopped while the store was away: what was not on disk was told to nobody
+    EXIT_OPTIONS = 2,
+    EXIT_RULES = 3,
+    EXIT_STORE = 4,
+    EXIT_LISTEN = 5,
+    EXIT_CONTRADICTED = 6
+};
+
+struct configuration {
+    const char *desk_file;
+    const char *folder;
+    const char *endpoints[LISTEN_MAX];
+    size_t endpoint_count;
+    int64_t heartbeat_ms;
+};
+
+// ---- options ----
+
+const char *argp_program_version = "behalf-broker " BEHALF_VERSION;
+
+static const char manual[] =
+    "Runs one desk: takes posts in, offers each to one person who may answer it, hands replies out, and keeps "
+    "everything in DIR.\v"
+    "FILE fills an empty desk only.  Once DIR has rules, those are in force, and `behalf-ctl apply FILE` makes others "
+    "live.\n\n"
+    "SIGTERM or SIGINT stops it cleanly, within seconds; a second one at once.\n\n"
+    "Exit codes: 0 stopped; 1 stopped while the store was away (nothing was lost that anybody was told); 2 wrong "
+    "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store contradicts the desk: "
+    "start again.";
+
+static const struct argp_option option_table[] = {
+    { "desk", 'd', "FILE", 0, "rules of engagement of the desk, YAML (required)", 0 },
+    { "data", 'D', "DIR", 0, "folder of the store, made if it is not there (required)", 0 },
+    { "listen", 'l', "ENDPOINT", 0,
+      "where clients connect, may be given again: tcp://127.0.0.1:PORT (* lets the system choose) or ipc://PATH "
+      "(default " BEHALF_DEFAULT_ENDPOINT ")",
+      0 },
+    { "heartbeat", 'b', "MS", 0,
+      "clients send at least this often; after three times as long they are lost (default 5000)", 0 },
+    { 0 },
+};
+
+static void add_endpoint(struct configuration *configuration, const char *endpoint, struct argp_state *state)
+{
+    char reason[512];
+
+    if (configuration->endpoint_count == LISTEN_MAX) {
+        argp_error(state, "at most %d endpoints", LISTEN_MAX);
+    } else if (!loop_may_listen(endpoint, reason, sizeof reason)) {
+        argp_error(state, "%s", reason);
+    } else {
+        configuration->endpoints[configuration->endpoint_count++] = endpoint;
+    }
+}
+
+static int64_t parse_heartbeat(const char *text, struct argp_state *state)
+{
+    char *end;
+
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || value < 100 || value > 600000) {
+        argp_error(state, "a heartbeat is 100 to 600000 milliseconds, not %s", text);
+    }
+    return value;
+}
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    struct configuration *configuration = state->input;
+
+    switch (key) {
+    case 'd':
+        configuration->desk_file = value;
+        return 0;
+    case 'D':
+        configuration->folder = value;
+        return 0;
+    case 'l':
+        add_endpoint(configuration, value, state);
+        return 0;
+    case 'b':
+        configuration->heartbeat_ms = parse_heartbeat(value, state);
+        return 0;
+    case ARGP_KEY_END:
+        if (configuration->desk_file == NULL || configuration->folder == NULL) {
+            argp_error(state, "--desk FILE and --data DIR are required");
+        }
+        if (configuration->endpoint_count == 0) {
+            configuration->endpoints[configuration->endpoint_count++] = BEHALF_DEFAULT_ENDPOINT;
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+// ---- rules ----
+
+// The text of a file of rules, owned by the caller, or NULL; says why.
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char *text = calloc(1, BEHALF_RULES_BYTES + 2);
+
+    must(text != NULL);
+    if (file == NULL) {
+        log_format("error", "broker cannot read %s: %s", path, strerror(errno));
+        free(text);
+        return NULL;
+    }
+    size_t bytes = fread(text, 1, BEHALF_RULES_BYTES + 1, file);
+    bool failed = ferror(file) != 0;
+    fclose(file);
+    if (failed || bytes > BEHALF_RULES_BYTES || strlen(text) != bytes) {
+        log_format("error", "broker cannot use %s: %s", path,
+                   failed                       ? "it cannot be read"
+                   : bytes > BEHALF_RULES_BYTES ? "it is longer than rules may be"
+                                                : "it is not text");
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static struct rules *compile(const char *text, uint64_t version, const char *name)
+{
+    struct rules_problems problems = { 0 };
+    struct rules *rules = rules_new(text, strlen(text), NULL, version, &problems);
+
+    for (size_t i = 0; rules == NULL && i < problems.count; i++) {
+        const struct behalf_problem *problem = &problems.problems[i];
+        log_format("error", "rules %s:%" PRId64 ":%" PRId64 ": %s: %s", name, problem->line, problem->column,
+                   problem->key == NULL ? "" : problem->key, problem->message);
+    }
+    rules_problems_fini(&problems);
+    return rules;
+}
+
+static struct rules *rules_of_file(const char *path)
+{
+    char *text = read_file(path);
+    struct rules *rules = text == NULL ? NULL : compile(text, 1, path);
+
+    free(text);
+    return rules;
+}
+
+// Puts the store's rules in the place of the file's, where it has some.  False if they cannot be used.
+static bool prefer_stored_rules(struct engine *engine, struct rules **rules_p, const char *path)
+{
+    uint64_t version = 0;
+    char *text = broker_stored_rules(engine, &version);
+
+    if (text == NULL) {
+        if (version != 0) {
+            log_format("error", "store the rules in force could not be read: %s", engine->reason);
+        }
+        return version == 0;
+    }
+    bool same = strcmp(text, rules_text(*rules_p)) == 0;
+    if (!same) {
+        log_format("warning",
+                   "rules %s differs from version %" PRIu64
+                   " in force, which stays; `behalf-ctl apply %s` makes it live",
+                   path, version, path);
+    }
+    if (!same || version != rules_policy(*rules_p)->version) {
+        rules_destroy(rules_p);
+        *rules_p = compile(text, version, "the store's rules");
+    }
+    free(text);
+    return *rules_p != NULL;
+}
+
+// ---- the store ----
+
+static bool make_folder(const char *folder)
+{
+    struct stat about;
+
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+        log_format("error", "store cannot make %s: %s", folder, strerror(errno));
+        return false;
+    }
+    if (stat(folder, &about) != 0 || !S_ISDIR(about.st_mode)) {
+        log_format("error", "store %s is not a folder", folder);
+        return false;
+    }
+    if (access(folder, R_OK | W_OK | X_OK) != 0) {
+        log_format("error", "store %s cannot be written: %s", folder, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+// Opens the store and takes the desk over; NULL when it cannot be used.
+static struct engine *open_store(const char *folder, const char *desk, struct store_position *position)
+{
+    char reason[1024] = "";
+    struct engine *engine = make_folder(folder) ? engine_sqlite_open(folder, desk, reason, sizeof reason) : NULL;
+
+    if (engine == NULL) {
+        if (reason[0] != '\0') {
+            log_format("error", "store %s", reason);
+        }
+        return NULL;
+    }
+    if (engine->operations->take_over(engine, position) != STORE_OK) {
+        log_format("error", "store the desk cannot be taken over: %s", engine->reason);
+        engine->operations->destroy(&engine);
+        return NULL;
+    }
+    return engine;
+}
+
+// ---- together ----
+
+static void fill_random(void *self, void *bytes, size_t count)
+{
+    (void) self;
+    must(getrandom(bytes, count, 0) == (ssize_t) count);
+}
+
+static int exit_code_of(enum loop_end end)
+{
+    switch (end) {
+    case LOOP_STOPPED:
+        return EXIT_STOPPED;
+    case LOOP_STORE_CONTRADICTED:
+        return EXIT_CONTRADICTED;
+    default:
+        return EXIT_NOT_ON_DISK;
+    }
+}
+
+static int serve(const struct configuration *configuration, struct broker *broker, struct engine **engine_p,
+                 const struct clock *clock)
+{
+    char reason[1024] = "";
+    struct loop *loop = loop_new(configuration->endpoints, configuration->endpoint_count, reason, sizeof reason);
+    const char *desk = rules_policy(broker_rules(broker))->desk;
+
+    if (loop == NULL) {
+        log_format("error", "broker %s", reason);
+        return EXIT_LISTEN;
+    }
+    struct engine *reports = engine_sqlite_open_reports(configuration->folder, desk, reason, sizeof reason);
+    if (reports == NULL) {
+        log_format("error", "store no reports: %s", reason);
+    }
+    struct store *store = store_new(engine_p, &reports);
+    log_format("info", "broker ready desk=%s listen=%s", desk, loop_listening(loop));
+    enum loop_end end = loop_run(loop, broker, store, clock);
+    if (end == LOOP_KILLED) {
+        _exit(EXIT_NOT_ON_DISK); // asked twice: at once, also when a thread is busy
+    }
+    if (end == LOOP_STORE_CONTRADICTED) {
+        store_describe(store, reason, sizeof reason);
+        log_format("error", "store contradicts the desk, stopping: %s", reason);
+    }
+    loop_destroy(&loop);
+    store_destroy(&store);
+    log_format("info", "broker stopped%s", end == LOOP_STOPPED_WAITING ? " without the store" : "");
+    return exit_code_of(end);
+}
+
+static int run(const struct configuration *configuration, struct rules **rules_p)
+{
+    struct store_position position;
+    struct clock clock;
+    char reason[1024] = "";
+    int code = EXIT_RULES;
+    struct broker *broker = NULL;
+    struct broker_options options = {
+        .heartbeat_ms = configuration->heartbeat_ms,
+        .rules_name = configuration->desk_file,
+        .random = fill_random,
+        .log = log_write,
+    };
+    struct engine *engine = open_store(configuration->folder, rules_policy(*rules_p)->desk, &position);
+
+    if (engine == NULL) {
+        return EXIT_STORE;
+    }
+    int64_t ahead_ms = clock_init(&clock, position.clock_ms);
+    if (ahead_ms > 60 * 1000) {
+        log_format("warning",
+                   "broker the machine's clock is %" PRId64 " s behind the desk's, which goes on from its own",
+                   ahead_ms / 1000);
+    }
+    if (prefer_stored_rules(engine, rules_p, configuration->desk_file)) {
+        broker = broker_new(rules_p, engine, &position, &options, clock_now_ms(&clock), reason, sizeof reason);
+        if (broker == NULL) {
+            log_format("error", "store %s", reason);
+        }
+        code = broker == NULL ? EXIT_STORE : serve(configuration, broker, &engine, &clock);
+        broker_destroy(&broker);
+    }
+    if (engine != NULL) {
+        engine->operations->destroy(&engine);
+    }
+    return code;
+}
+
+// Every connection is a descriptor.
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+// Blocked here, before any thread is made, and taken by the loop through a descriptor.
+static void block_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    must(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp argp = { .options = option_table, .parser = parse_option, .doc = manual };
+    struct configuration configuration = { 0 };
+
+    argp_err_exit_status = EXIT_OPTIONS;
+    argp_parse(&argp, argc, argv, 0, NULL, &configuration);
+    block_signals();
+    raise_descriptors();
+    struct rules *rules = rules_of_file(configuration.desk_file);
+    if (rules == NULL) {
+        return EXIT_RULES;
+    }
+    int code = run(&configuration, &rules);
+    rules_destroy(&rules);
+    return code;
+}
