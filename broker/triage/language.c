@@ -35,6 +35,9 @@ static const double size_millions_max = 500.0; // beyond this languages are equa
 // CLD2 answers English to next to nothing, and guesses wildly below a few letters.
 #define CLD2_LETTERS_MIN 5
 
+// So much text tells CLD2 all it can tell; a longer post does not cost more.
+#define CLD2_BYTES_MAX 2048
+
 // CLD2 is asked with a hint for at most so many of the languages served, the likeliest; each costs 10 us.
 #define CLD2_HINTS_MAX 6
 
@@ -58,6 +61,9 @@ static const double cld2_alone_score = 40.0;
 // other's; or if this share of its letters is not of the script of the best language.
 #define MIXED_WORDS_MIN 4
 static const double mixed_share = 0.4;
+
+// With fewer words a post that cannot be told is called too short, else undecided.
+#define SHORT_WORDS 3
 
 // The sum of evidence overstates, since neighbouring words are not independent; confidence divides by this.
 static const double confidence_scale = 2.0;
@@ -181,11 +187,20 @@ static double cld2_score(const struct cld2_answer *answer, const char *code)
     return 0;
 }
 
+static void ask(const struct plain_text *plain, const char *hint, struct cld2_answer *answer)
+{
+    size_t bytes = plain->bytes;
+    if (bytes > CLD2_BYTES_MAX)
+        for (bytes = CLD2_BYTES_MAX; ((unsigned char) plain->text[bytes] & 0xC0) == 0x80; bytes--)
+            ;
+    cld2_ask(plain->text, bytes, hint, answer);
+}
+
 // Without a hint: what CLD2 thinks of languages that are not served, or too many to be asked about.
 static void ask_openly(struct weights *weights, const struct plain_text *plain)
 {
     struct cld2_answer *answer = &weights->open_answer;
-    cld2_ask(plain->text, plain->bytes, NULL, answer);
+    ask(plain, NULL, answer);
     for (int i = 0; i < CLD2_ANSWERS; i++) {
         int language = language_of_tag(answer->language[i]);
         if (language >= 0 && weights->kind[CLD2][language] == 0)
@@ -214,7 +229,7 @@ static void ask_with_hints(struct weights *weights, const struct plain_text *pla
         asked[language] = true;
         struct cld2_answer answer;
         const char *code = function_words_code(language);
-        cld2_ask(plain->text, plain->bytes, code, &answer);
+        ask(plain, code, &answer);
         double weight = cld2_weight * cld2_score(&answer, code);
         add(weights, CLD2, language, weight - weights->kind[CLD2][language]);
     }
@@ -306,58 +321,69 @@ static int confidence(const struct weights *weights, const struct ranking *ranki
     return percent < 1 ? 1 : percent > 99 ? 99 : percent;
 }
 
-// Names the kinds of evidence that made at least a third of the lead over the runner-up.
+// Names the kind of evidence that did most for the lead over the runner-up, and those that did half as much.
 static void name_kinds(const struct weights *weights, int first, int second, char *reason)
 {
-    double lead = 0;
-    size_t written = 0;
     double leads[KIND_COUNT];
+    double largest = 0;
+    size_t written = 0;
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         leads[kind] = weights->kind[kind][first] - (second < 0 ? 0 : weights->kind[kind][second]);
-        lead += leads[kind] > 0 ? leads[kind] : 0;
+        largest = leads[kind] > largest ? leads[kind] : largest;
     }
-    reason[0] = '\0';
+    strcpy(reason, "close call");
     for (int kind = 0; kind < KIND_COUNT; kind++)
-        if (leads[kind] > 0 && leads[kind] * 3 >= lead)
+        if (leads[kind] > 0 && leads[kind] * 2 >= largest)
             written += (size_t) snprintf(reason + written, LANGUAGE_REASON_BYTES - written, "%s%s",
                                          written > 0 ? ", " : "", kind_names[kind]);
+}
+
+static void say_unserved(struct language_verdict *out, const char *code)
+{
+    snprintf(out->reason, sizeof out->reason, "clearly %s, which is not served", code);
+}
+
+static void say_mixed(struct language_verdict *out, int one, int other)
+{
+    snprintf(out->reason, sizeof out->reason, "mixed %s, %s", function_words_code(one), function_words_code(other));
+}
+
+// The reason why none of those served is the answer, if there is one.
+static bool refuse(const struct weights *weights, const struct ranking *ranking, struct language_verdict *out)
+{
+    int first = ranking->first;
+    int unserved = ranking->unserved;
+    int rival = ranking->second >= 0 ? ranking->second : unserved;
+    if (first < 0) {
+        strcpy(out->reason, "no language served that can be told");
+    } else if (unserved >= 0 && mixed(weights, first, unserved)) {
+        say_mixed(out, first, unserved);
+    } else if (clearly_unserved(weights, ranking) &&
+               2 * weights->evidence.known[unserved] > weights->evidence.word_count) {
+        say_unserved(out, function_words_code(unserved));
+    } else if (unserved_by_cld2(weights, first)) {
+        say_unserved(out, weights->open_answer.language[0]);
+    } else if (clearly_unserved(weights, ranking)) {
+        say_unserved(out, function_words_code(unserved));
+    } else if (ranking->second >= 0 && mixed(weights, first, ranking->second)) {
+        say_mixed(out, first, ranking->second);
+    } else if (!spoken_for(weights, first) ||
+               (rival >= 0 && weights->total[first] - weights->total[rival] < lead_min)) {
+        strcpy(out->reason, weights->evidence.word_count < SHORT_WORDS ? "too short" : "undecided");
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void decide(const struct weights *weights, struct language_verdict *out)
 {
     struct ranking ranking = rank(weights);
-    int first = ranking.first;
-    int rival = ranking.second >= 0 ? ranking.second : ranking.unserved;
-    if (first < 0) {
-        strcpy(out->reason, "no language served that can be told");
+    if (refuse(weights, &ranking, out))
         return;
-    }
-    if (ranking.unserved >= 0 && mixed(weights, first, ranking.unserved)) {
-        snprintf(out->reason, sizeof out->reason, "mixed %s, %s", function_words_code(first),
-                 function_words_code(ranking.unserved));
-        return;
-    }
-    if (clearly_unserved(weights, &ranking)) {
-        snprintf(out->reason, sizeof out->reason, "clearly %s, which is not served",
-                 function_words_code(ranking.unserved));
-        return;
-    }
-    if (unserved_by_cld2(weights, first)) {
-        snprintf(out->reason, sizeof out->reason, "clearly %s, which is not served", weights->open_answer.language[0]);
-        return;
-    }
-    if (ranking.second >= 0 && mixed(weights, first, ranking.second)) {
-        snprintf(out->reason, sizeof out->reason, "mixed %s, %s", function_words_code(first),
-                 function_words_code(ranking.second));
-        return;
-    }
-    if (!spoken_for(weights, first) || (rival >= 0 && weights->total[first] - weights->total[rival] < lead_min)) {
-        strcpy(out->reason, weights->evidence.word_count < 3 ? "too short" : "undecided");
-        return;
-    }
-    strcpy(out->language, function_words_code(first));
+    strcpy(out->language, function_words_code(ranking.first));
     out->confidence = confidence(weights, &ranking);
-    name_kinds(weights, first, rival, out->reason);
+    name_kinds(weights, ranking.first, ranking.second >= 0 ? ranking.second : ranking.unserved, out->reason);
 }
 
 void language_detect(const char *text, const struct language_request *request, struct language_verdict *out)

@@ -260,7 +260,7 @@ static void bare_letters(struct plain_text *self)
     for (size_t i = 0; i < self->bytes;) {
         uint32_t code;
         i += plain_text_character(self->text + i, self->bytes - i, &code);
-        bool mark = code >= 0x300 && uc_combining_class((ucs4_t) code) > 0;
+        bool mark = overlay(code) || (code >= 0x300 && uc_combining_class((ucs4_t) code) > 0);
         if (mark) {
             // Turkish capital dotted i folds to i with a dot; it is an i.
             if (overlay(code) || (code == 0x307 && base == 'i') || ++marks > MARKS_PER_LETTER)
@@ -315,13 +315,16 @@ static bool host_end(const char *text, size_t bytes, bool before_slash)
     return false;
 }
 
+#define HOST_BYTES 253 // no host name is longer
+
 // True if a bare host name, with a path or without, begins at `text`: "bit.ly/x", "example.com".
 static bool host_begins(const char *text, size_t bytes)
 {
     size_t dot = 0;
     size_t i = 0;
-    while (i < bytes && (ascii_letter((unsigned char) text[i]) || ascii_digit((unsigned char) text[i]) ||
-                         text[i] == '-' || text[i] == '.')) {
+    while (i < bytes && i < HOST_BYTES &&
+           (ascii_letter((unsigned char) text[i]) || ascii_digit((unsigned char) text[i]) || text[i] == '-' ||
+            text[i] == '.')) {
         if (text[i] == '.' && i + 1 < bytes && ascii_letter((unsigned char) text[i + 1]))
             dot = i;
         i++;
@@ -374,7 +377,7 @@ static size_t emoticon_begins(const char *token, size_t bytes)
         if (mouth < bytes && strchr("-o'", token[mouth]) != NULL && mouth + 1 < bytes)
             mouth++;
         size_t end = mouth;
-        while (end < bytes && strchr("DPpSsOoXxLc3", token[end]) != NULL && token[end] == token[mouth])
+        while (end < bytes && strchr(")(][/|*DPpSsOoXxLc3", token[end]) != NULL && token[end] == token[mouth])
             end++;
         if (end > mouth && end == bytes)
             return i;
@@ -407,13 +410,16 @@ static void copy_words(struct plain_text *self, const char *piece, size_t bytes)
     }
 }
 
-// True if a word must go whole: an e-mail address, or the name of an account or place holder ("__phone__").
-static bool name_of_machine(const char *word, size_t bytes)
+static bool mail_address(const char *token, size_t bytes)
 {
-    const char *at = memchr(word, '@', bytes);
-    if (at != NULL && at > word && memchr(at, '.', bytes - (size_t) (at - word)) != NULL)
-        return true;
-    return memchr(word, '_', bytes) != NULL && word[0] != '@' && word[0] != '#';
+    const char *at = memchr(token, '@', bytes);
+    return at != NULL && at > token && word_byte(at[-1]) && memchr(at, '.', bytes - (size_t) (at - token)) != NULL;
+}
+
+// The name of an account, or what stands for something taken out ("__phone__").
+static bool name_of_machine(const char *token, size_t bytes)
+{
+    return memchr(token, '_', bytes) != NULL && memchr(token, '@', bytes) == NULL && memchr(token, '#', bytes) == NULL;
 }
 
 static bool retweet_marker(const char *token, size_t bytes, bool first)
@@ -425,6 +431,8 @@ static bool retweet_marker(const char *token, size_t bytes, bool first)
 // One token (what white space parts) without what is not language.
 static void copy_token(struct plain_text *self, const char *token, size_t bytes)
 {
+    if (mail_address(token, bytes))
+        return;
     bytes = link_begins(token, bytes);
     bytes = emoticon_begins(token, bytes);
     if (bytes == 0 || name_of_machine(token, bytes))
