@@ -1,0 +1,9 @@
+if(NOT TARGET behalf_test_programs)
+    add_library(behalf_test_programs STATIC ${CMAKE_CURRENT_LIST_DIR}/fake_broker.c ${CMAKE_CURRENT_LIST_DIR}/child.c)
+    target_link_libraries(behalf_test_programs PRIVATE behalf_options PUBLIC behalf ${CMOCKA_LIBRARY})
+endif()
+
+behalf_test(connect_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/connect_test.c
+    LIBRARIES behalf_test_programs LABEL system
+    ARGUMENTS $<TARGET_FILE:behalf-connect> ${PROJECT_SOURCE_DIR}/deploy/sample_adapter.py)
+add_dependencies(connect_test behalf-connect)

@@ -1,0 +1,43 @@
+// log.c - see log.h.
+
+#include "worker/connect/log.h"
+
+#include "worker/visible_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *name = "";
+
+static void write_line(const char *level, const char *format, va_list arguments)
+{
+    char *text = NULL;
+    if (vasprintf(&text, format, arguments) < 0)
+        return;
+    char *visible = visible_string(text, 0);
+    fprintf(stderr, "%s connector=%s %s\n", level, name, visible);
+    free(visible);
+    free(text);
+}
+
+void log_name(const char *connector)
+{
+    name = connector;
+}
+
+void log_info(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line("info", format, arguments);
+    va_end(arguments);
+}
+
+void log_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line("error", format, arguments);
+    va_end(arguments);
+}
