@@ -2,6 +2,8 @@
 
 #include "proto/frame_walk.h"
 
+#include "proto/must.h"
+
 #include <behalf/message.h>
 
 enum kind { KIND_OTHER, KIND_INTEGER, KIND_TEXT, KIND_ARRAY, KIND_MAP };
@@ -76,6 +78,7 @@ static const struct shape {
 static void apply_number(struct head *head, const struct shape *shape, uint64_t number)
 {
     if (shape->kind == SHAPE_UNSIGNED || shape->kind == SHAPE_SIGNED) {
+        must(shape->number_bytes > 0);
         unsigned bits = 8u * shape->number_bytes;
         bool negative = shape->kind == SHAPE_SIGNED && (number >> (bits - 1) & 1) != 0;
         head->kind = KIND_INTEGER;

@@ -324,7 +324,12 @@ static void frame_cut_at_any_byte_is_malformed(void **state)
 static void frame_with_bytes_behind_it_is_malformed(void **state)
 {
     (void) state;
-    assert_refused((const uint8_t *) "\x93\xa9HEARTBEAT\x01\x80\xc0", 14, BEHALF_CODE_MALFORMED, "");
+    static const char frame[] = "\x93\xa9HEARTBEAT\x01\x80\xc0";
+    struct frame_walk walk;
+    assert_false(frame_walk(frame, 14, &walk));
+    assert_string_equal(walk.fault, "bytes follow the end of the message");
+    assert_true(frame_walk(frame, 13, &walk));
+    assert_refused((const uint8_t *) frame, 14, BEHALF_CODE_MALFORMED, "");
 }
 
 static void frame_longer_than_allowed_is_malformed(void **state)
@@ -354,6 +359,8 @@ static void header_that_claims_more_than_there_is_allocates_nothing(void **state
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         size_t header_bytes = i == 4 ? 6 : 5;
         uint8_t frame[64];
+        struct frame_walk walk;
+        assert_false(frame_walk(headers[i], header_bytes, &walk));
         assert_refused((const uint8_t *) headers[i], header_bytes, BEHALF_CODE_MALFORMED, "");
         memcpy(frame, "\x93\xa9HEARTBEAT\x01\x81\xa1x", 15);
         memcpy(frame + 15, headers[i], header_bytes);

@@ -319,6 +319,21 @@ static void delays_are_spread_by_the_seed_and_the_same_for_the_same(void **state
     assert_int_not_equal(total_ms[0], total_ms[2]);
 }
 
+static void delays_are_short_again_after_a_welcome(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    for (size_t attempt = 0; attempt < 10; attempt++) {
+        pass_until_due(&world);
+        behalf_session_lost(world.session, "refused", world.now_ms);
+    }
+    assert_true(behalf_session_due_ms(world.session, world.now_ms) > SESSION_BACKOFF_FIRST_MS);
+    sign_in(&world, 0);
+    behalf_session_lost(world.session, "reset", world.now_ms);
+    assert_in_range(behalf_session_due_ms(world.session, world.now_ms), 0, SESSION_BACKOFF_FIRST_MS);
+    end(&world);
+}
+
 static void lost_session_is_resumed_by_its_token(void **state)
 {
     (void) state;
@@ -717,6 +732,7 @@ int main(void)
         cmocka_unit_test(broker_of_another_version_is_refused),
         cmocka_unit_test(silent_broker_is_left_for_the_next_with_growing_delays),
         cmocka_unit_test(delays_are_spread_by_the_seed_and_the_same_for_the_same),
+        cmocka_unit_test(delays_are_short_again_after_a_welcome),
         cmocka_unit_test(lost_session_is_resumed_by_its_token),
         cmocka_unit_test(broker_that_falls_silent_is_lost_after_its_timeout),
         cmocka_unit_test(answered_heartbeats_keep_the_session),
