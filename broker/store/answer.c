@@ -48,6 +48,17 @@ enum reply_state store_reply_state_from_name(const char *name)
     return (enum reply_state) find_name(reply_names, REPLY_STATE_COUNT, name);
 }
 
+void item_record_keep(struct item_record *record, struct batch *batch)
+{
+    const char **texts[] = { &record->brand,     &record->channel,  &record->audience,  &record->language,
+                             &record->skills,    &record->person,   &record->preferred, &record->reason,
+                             &record->escalated, &record->draft_by, &record->outcome,   &record->request_person };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i] = batch_text(batch, *texts[i]);
+    }
+}
+
 size_t report_outcomes_limit(const struct report *report)
 {
     int64_t limit = report->outcomes.limit;

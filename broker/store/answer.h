@@ -13,6 +13,9 @@ enum item_state store_item_state_from_name(const char *name);
 const char *store_reply_state_name(enum reply_state state);
 enum reply_state store_reply_state_from_name(const char *name);
 
+// Makes the texts of an item's record copies in the batch's memory.
+void item_record_keep(struct item_record *record, struct batch *batch);
+
 // Rows of a page of outcomes at most, as asked or usual.
 size_t report_outcomes_limit(const struct report *report);
 

@@ -66,9 +66,9 @@ struct question {
     bool found_sensitive;
     struct behalf_post found_post; // INTAKE: channel, post, brand, author, reach, language (the platform's) and thread
                                    // as first taken, for the triage of an edit
-    struct behalf_item view;     // ITEM: author, author_name, reach, channel, draft, draft_by, story
-    struct behalf_reply handing; // REPLY: key, item, brand, channel, post, author, thread, text, attempt
-    struct item_record record;   // CLOSED_ITEM: the whole row
+    struct behalf_item view;       // ITEM: author, author_name, reach, channel, draft, draft_by, story
+    struct behalf_reply handing;   // REPLY: key, item, brand, channel, post, author, thread, text, attempt
+    struct item_record record;     // CLOSED_ITEM: the whole row
 };
 
 // What is shown in a story (ITEM), newest first until one of these is reached.

@@ -683,14 +683,8 @@ static void answer_closed_item(const struct memory_disk *disk, struct batch *bat
     if (item == NULL || item->change == NULL) {
         return;
     }
-    struct item_record *record = &question->record;
-    *record = item->change->item;
-    const char **texts[] = { &record->brand,     &record->channel,  &record->audience,  &record->language,
-                             &record->skills,    &record->person,   &record->preferred, &record->reason,
-                             &record->escalated, &record->draft_by, &record->outcome,   &record->request_person };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        *texts[i] = batch_text(batch, *texts[i]);
-    }
+    question->record = item->change->item;
+    item_record_keep(&question->record, batch);
     question->found = true;
 }
 

@@ -1,0 +1,105 @@
+// checkpoint.c - passive checkpoints: they wait for nobody and nobody waits for them.
+//
+// They keep the log short while there are pauses.  Under load they cannot, as the writer appends faster than
+// they catch up; the bound is the writer's (sqlite.c).
+
+#include "broker/store/sqlite/checkpoint.h"
+
+#include "proto/must.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct checkpointer {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool wanted;
+    bool stopping;
+    char *path;
+};
+
+// Waits until a checkpoint is wanted; false when the thread shall end.
+static bool wait_for_work(struct checkpointer *checkpointer)
+{
+    pthread_mutex_lock(&checkpointer->mutex);
+    while (!checkpointer->wanted && !checkpointer->stopping) {
+        pthread_cond_wait(&checkpointer->changed, &checkpointer->mutex);
+    }
+    bool go_on = !checkpointer->stopping;
+    checkpointer->wanted = false;
+    pthread_mutex_unlock(&checkpointer->mutex);
+    return go_on;
+}
+
+static void *run(void *self)
+{
+    struct checkpointer *checkpointer = self;
+    sqlite3 *connection = NULL;
+
+    while (wait_for_work(checkpointer)) {
+        int result = SQLITE_OK;
+        if (connection == NULL) {
+            result =
+                sqlite3_open_v2(checkpointer->path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+        }
+        if (result == SQLITE_OK) {
+            (void) sqlite3_wal_autocheckpoint(connection, 0);
+            result = sqlite3_wal_checkpoint_v2(connection, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        }
+        if (result != SQLITE_OK && result != SQLITE_BUSY) {
+            (void) sqlite3_close(connection);
+            connection = NULL;
+        }
+    }
+    (void) sqlite3_close(connection);
+    return NULL;
+}
+
+struct checkpointer *checkpointer_new(const char *path)
+{
+    struct checkpointer *checkpointer = calloc(1, sizeof *checkpointer);
+    sigset_t all, before;
+
+    must(checkpointer != NULL);
+    checkpointer->path = strdup(path);
+    must(checkpointer->path != NULL);
+    must(pthread_mutex_init(&checkpointer->mutex, NULL) == 0);
+    must(pthread_cond_init(&checkpointer->changed, NULL) == 0);
+    // Signals are for the thread that made us.
+    sigfillset(&all);
+    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    must(pthread_create(&checkpointer->thread, NULL, run, checkpointer) == 0);
+    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    return checkpointer;
+}
+
+void checkpointer_destroy(struct checkpointer **checkpointer_p)
+{
+    struct checkpointer *checkpointer = *checkpointer_p;
+
+    if (checkpointer == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&checkpointer->mutex);
+    checkpointer->stopping = true;
+    pthread_cond_signal(&checkpointer->changed);
+    pthread_mutex_unlock(&checkpointer->mutex);
+    must(pthread_join(checkpointer->thread, NULL) == 0);
+    pthread_cond_destroy(&checkpointer->changed);
+    pthread_mutex_destroy(&checkpointer->mutex);
+    free(checkpointer->path);
+    free(checkpointer);
+    *checkpointer_p = NULL;
+}
+
+void checkpointer_wake(struct checkpointer *checkpointer)
+{
+    pthread_mutex_lock(&checkpointer->mutex);
+    checkpointer->wanted = true;
+    pthread_cond_signal(&checkpointer->changed);
+    pthread_mutex_unlock(&checkpointer->mutex);
+}

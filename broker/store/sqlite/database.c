@@ -1,0 +1,376 @@
+// database.c - the connection, its settings, its migrations, and what its errors mean.
+
+#include "broker/store/sqlite/database.h"
+
+#include "broker/store/sqlite/migrations.h"
+#include "proto/must.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_NAME "behalf.db"
+#define BUSY_MS 1000
+
+static const char *const texts[STATEMENT_COUNT] = {
+#define STATEMENT(NAME, sql) [STATEMENT_##NAME] = sql,
+#include "broker/store/sqlite/statements.def"
+};
+
+static char *format_path(const char *folder, const char *name)
+{
+    char *path = NULL;
+
+    must(asprintf(&path, "%s/%s", folder, name) >= 0);
+    return path;
+}
+
+static void note_error(struct database *database, int error)
+{
+    if (database->error != SQLITE_OK) {
+        return;
+    }
+    database->error = error;
+    snprintf(database->message, sizeof database->message, "%s", sqlite3_errmsg(database->connection));
+}
+
+void database_clear(struct database *database)
+{
+    database->error = SQLITE_OK;
+    database->message[0] = 0;
+}
+
+bool database_run(struct database *database, const char *sql)
+{
+    int result = sqlite3_exec(database->connection, sql, NULL, NULL, NULL);
+
+    if (result != SQLITE_OK) {
+        note_error(database, result);
+    }
+    return result == SQLITE_OK;
+}
+
+enum store_result database_result(const struct database *database, char *reason, size_t reason_bytes)
+{
+    const char *path = database->path;
+    const char *message = database->message;
+
+    switch (database->error & 0xFF) {
+    case SQLITE_OK:
+        return STORE_OK;
+    case SQLITE_FULL:
+        snprintf(reason, reason_bytes, "the disk of %s is full: free space; nothing acknowledged is lost", path);
+        return STORE_UNAVAILABLE;
+    case SQLITE_IOERR:
+        snprintf(reason, reason_bytes,
+                 "the disk of %s fails (%s): see the system's log and mend or replace it; nothing acknowledged is lost",
+                 path, sqlite3_errstr(database->error));
+        return STORE_UNAVAILABLE;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        snprintf(reason, reason_bytes, "another program has %s locked for writing: end its transaction", path);
+        return STORE_UNAVAILABLE;
+    case SQLITE_NOMEM:
+        snprintf(reason, reason_bytes, "no memory left for %s: free some", path);
+        return STORE_UNAVAILABLE;
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        snprintf(reason, reason_bytes, "%s cannot be written (%s): check its rights and that its disk is writable",
+                 path, message);
+        return database->error == SQLITE_READONLY_DBMOVED ? STORE_CONTRADICTED : STORE_UNAVAILABLE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        snprintf(reason, reason_bytes, "%s is damaged (%s): restore it from a backup", path, message);
+        return STORE_CONTRADICTED;
+    default:
+        snprintf(reason, reason_bytes, "%s contradicts the desk (%s): the broker must start again from it", path,
+                 message);
+        return STORE_CONTRADICTED;
+    }
+}
+
+static int64_t read_schema(struct database *database)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t schema = -1;
+    int result = sqlite3_prepare_v2(database->connection, "PRAGMA user_version", -1, &statement, NULL);
+
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(statement);
+        if (result == SQLITE_ROW) {
+            schema = sqlite3_column_int64(statement, 0);
+        }
+    }
+    if (schema < 0) {
+        note_error(database, result);
+    }
+    sqlite3_finalize(statement);
+    return schema;
+}
+
+static bool apply_migration(struct database *database, int number)
+{
+    char version[64];
+
+    snprintf(version, sizeof version, "PRAGMA user_version = %d", number);
+    if (database_run(database, "BEGIN IMMEDIATE") && database_run(database, migrations[number - 1]) &&
+        database_run(database, version) && database_run(database, "COMMIT")) {
+        return true;
+    }
+    (void) sqlite3_exec(database->connection, "ROLLBACK", NULL, NULL, NULL);
+    return false;
+}
+
+static bool migrate(struct database *database, int64_t schema)
+{
+    for (int number = (int) schema + 1; number <= MIGRATION_COUNT; number++) {
+        if (!apply_migration(database, number)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Checks the schema and, where we may write, brings it up to date.  Returns what an engine would.
+static enum store_result prepare_schema(struct database *database, bool read_only, char *reason, size_t reason_bytes)
+{
+    int64_t schema = read_schema(database);
+
+    if (schema > MIGRATION_COUNT) {
+        snprintf(reason, reason_bytes,
+                 "%s has schema %d, this program knows schemas up to %d: start the newer behalf-broker that made it",
+                 database->path, (int) schema, MIGRATION_COUNT);
+        return STORE_CONTRADICTED;
+    }
+    if (schema >= 0 && schema < MIGRATION_COUNT && read_only) {
+        snprintf(reason, reason_bytes, "%s has schema %d, not %d: start the broker on it first", database->path,
+                 (int) schema, MIGRATION_COUNT);
+        return STORE_UNAVAILABLE;
+    }
+    if (schema >= 0) {
+        (void) migrate(database, schema);
+    }
+    return database_result(database, reason, reason_bytes);
+}
+
+static int keep_log_pages(void *self, sqlite3 *connection, const char *name, int pages)
+{
+    (void) connection;
+    (void) name;
+    ((struct database *) self)->log_pages = pages;
+    return SQLITE_OK;
+}
+
+static bool set_up(struct database *database, bool read_only)
+{
+    sqlite3_busy_timeout(database->connection, BUSY_MS);
+    if (read_only) {
+        return database_run(database, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF");
+    }
+    // Checkpoints are made by checkpoint.c and, at the bound, by the writer: never within a commit.
+    sqlite3_wal_hook(database->connection, keep_log_pages, database);
+    return database_run(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;"
+                                  "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
+}
+
+static bool connect(struct database *database, bool read_only)
+{
+    int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    int result = sqlite3_open_v2(database->path, &database->connection, flags, NULL);
+
+    must(database->connection != NULL);
+    sqlite3_extended_result_codes(database->connection, 1);
+    if (result != SQLITE_OK) {
+        note_error(database, sqlite3_extended_errcode(database->connection));
+        return false;
+    }
+    return set_up(database, read_only);
+}
+
+struct database *database_open(const char *folder, const char *desk, bool read_only, enum store_result *result,
+                               char *reason, size_t reason_bytes)
+{
+    struct database *database = calloc(1, sizeof *database);
+
+    must(database != NULL);
+    database->folder = strdup(folder);
+    database->path = format_path(folder, FILE_NAME);
+    database->desk = strdup(desk);
+    must(database->folder != NULL);
+    must(database->desk != NULL);
+    *result = connect(database, read_only) ? prepare_schema(database, read_only, reason, reason_bytes)
+                                           : database_result(database, reason, reason_bytes);
+    if (*result != STORE_OK) {
+        database_close(&database, true);
+    }
+    return database;
+}
+
+void database_close(struct database **database_p, bool in_doubt)
+{
+    struct database *database = *database_p;
+
+    if (database == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        sqlite3_finalize(database->statements[i]);
+    }
+    if (in_doubt) {
+        (void) sqlite3_db_config(database->connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+    must(sqlite3_close(database->connection) == SQLITE_OK);
+    free(database->folder);
+    free(database->path);
+    free(database->desk);
+    free(database);
+    *database_p = NULL;
+}
+
+static bool rewrite(int file)
+{
+    char buffer[16 * 1024];
+    off_t at = 0;
+
+    for (;;) {
+        ssize_t count = pread(file, buffer, sizeof buffer, at);
+        if (count == 0) {
+            return fsync(file) == 0;
+        }
+        if (count < 0 || pwrite(file, buffer, (size_t) count, at) != count) {
+            return false;
+        }
+        at += count;
+    }
+}
+
+bool database_rewrite_log(const char *folder, char *reason, size_t reason_bytes)
+{
+    char *path = format_path(folder, FILE_NAME "-wal");
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    bool missing = file < 0 && errno == ENOENT;
+    bool written = missing || (file >= 0 && rewrite(file));
+
+    if (!written) {
+        snprintf(reason, reason_bytes, "the disk of %s fails (%s): mend it; nothing acknowledged is lost", path,
+                 strerror(errno));
+    }
+    if (file >= 0) {
+        (void) close(file);
+    }
+    free(path);
+    return written;
+}
+
+struct binding database_bind(struct database *database, enum statement statement)
+{
+    sqlite3_stmt **prepared = &database->statements[statement];
+
+    if (*prepared == NULL) {
+        int result =
+            sqlite3_prepare_v3(database->connection, texts[statement], -1, SQLITE_PREPARE_PERSISTENT, prepared, NULL);
+        if (result != SQLITE_OK) {
+            note_error(database, result);
+        }
+    }
+    struct binding binding = { .database = database, .statement = *prepared };
+    bind_text(&binding, database->desk);
+    return binding;
+}
+
+static void check(struct binding *binding, int result)
+{
+    if (result != SQLITE_OK) {
+        note_error(binding->database, result);
+        binding_end(binding);
+    }
+}
+
+void bind_text(struct binding *binding, const char *text)
+{
+    if (binding->statement != NULL) {
+        check(binding, sqlite3_bind_text(binding->statement, ++binding->at, text, -1, SQLITE_STATIC));
+    }
+}
+
+void bind_number(struct binding *binding, int64_t number)
+{
+    if (binding->statement != NULL) {
+        check(binding, sqlite3_bind_int64(binding->statement, ++binding->at, number));
+    }
+}
+
+void bind_id(struct binding *binding, uint64_t id)
+{
+    bind_number(binding, (int64_t) id);
+}
+
+void bind_flag(struct binding *binding, bool flag)
+{
+    bind_number(binding, flag);
+}
+
+void binding_end(struct binding *binding)
+{
+    if (binding->statement != NULL) {
+        (void) sqlite3_reset(binding->statement);
+        (void) sqlite3_clear_bindings(binding->statement);
+        binding->statement = NULL;
+    }
+}
+
+bool binding_row(struct binding *binding)
+{
+    if (binding->statement == NULL) {
+        return false;
+    }
+    int result = sqlite3_step(binding->statement);
+    if (result == SQLITE_ROW) {
+        binding->column = 0;
+        return true;
+    }
+    if (result != SQLITE_DONE) {
+        note_error(binding->database, result);
+    }
+    binding_end(binding);
+    return false;
+}
+
+bool binding_run(struct binding *binding)
+{
+    bool row = binding_row(binding);
+
+    must(!row);
+    return binding->database->error == SQLITE_OK;
+}
+
+const char *row_text(struct binding *binding)
+{
+    const unsigned char *text = sqlite3_column_text(binding->statement, binding->column++);
+
+    return text == NULL ? "" : (const char *) text;
+}
+
+int64_t row_number(struct binding *binding)
+{
+    return sqlite3_column_int64(binding->statement, binding->column++);
+}
+
+uint64_t row_id(struct binding *binding)
+{
+    return (uint64_t) row_number(binding);
+}
+
+bool row_flag(struct binding *binding)
+{
+    return row_number(binding) != 0;
+}
+
+bool row_is_null(const struct binding *binding)
+{
+    return sqlite3_column_type(binding->statement, binding->column) == SQLITE_NULL;
+}

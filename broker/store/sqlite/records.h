@@ -1,0 +1,32 @@
+// records.h - records into statements and out of rows, and the questions, reports and reading made of them.
+//
+// All of these work on one open database and leave its error standing when something fails.
+
+#ifndef STORE_SQLITE_RECORDS_H
+#define STORE_SQLITE_RECORDS_H
+
+#include "broker/store/sqlite/database.h"
+
+// Writes one change within the transaction that is open; false on error.
+bool write_change(struct database *database, const struct change *change);
+
+// Answers all questions of a batch; false on error.
+bool answer_questions(struct database *database, struct batch *batch);
+
+// Reads the desk back; false on error.
+bool read_desk(struct database *database, const struct store_reader *reader);
+
+// Answers a report; false on error.
+bool answer_report(struct database *database, struct report *report);
+
+// The item's columns in the order of the statements; texts are borrowed from the row.
+void row_item(struct binding *binding, struct item_record *item);
+
+// Finds a post of any day: true with its item and number, false when there is none or on error.
+bool find_post_of_any_day(struct database *database, const char *channel, const char *post, uint64_t *item,
+                          uint64_t *number);
+
+// The day of the platform under which a post is kept.
+int64_t day_of(int64_t posted_ms);
+
+#endif

@@ -1,0 +1,1108 @@
+// store_conformance_test.c - claims that hold for every engine, run once over each.
+
+#include "broker/store/memory.h"
+#include "tests/unit/store_desk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+// An engine that can be closed and opened again on what it left.
+struct fixture {
+    struct desk_under_test desk;
+    bool sqlite;
+    struct memory_disk *disk;
+    char folder[64];
+};
+
+static bool with_sqlite;
+
+static void open_engine(struct fixture *fixture)
+{
+    char reason[512] = "";
+
+    if (fixture->sqlite) {
+        fixture->desk.engine = engine_sqlite_open(fixture->folder, "support", reason, sizeof reason);
+    } else {
+        fixture->desk.engine = engine_memory_open(fixture->disk, "support");
+    }
+    if (fixture->desk.engine == NULL) {
+        print_message("%s\n", reason);
+    }
+    assert_non_null(fixture->desk.engine);
+}
+
+static void close_engine(struct fixture *fixture)
+{
+    fixture->desk.engine->operations->destroy(&fixture->desk.engine);
+    assert_null(fixture->desk.engine);
+}
+
+static void reopen(struct fixture *fixture)
+{
+    close_engine(fixture);
+    open_engine(fixture);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    fixture->sqlite = with_sqlite;
+    fixture->disk = memory_disk_new();
+    snprintf(fixture->folder, sizeof fixture->folder, "/tmp/behalf-store-XXXXXX");
+    if (mkdtemp(fixture->folder) == NULL) {
+        return -1;
+    }
+    open_engine(fixture);
+    desk_take_over(&fixture->desk);
+    *state = fixture;
+    return 0;
+}
+
+static void remove_file(const char *folder, const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    (void) unlink(path);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    close_engine(fixture);
+    memory_disk_destroy(&fixture->disk);
+    remove_file(fixture->folder, "behalf.db");
+    remove_file(fixture->folder, "behalf.db-wal");
+    remove_file(fixture->folder, "behalf.db-shm");
+    remove_file(fixture->folder, "lock");
+    (void) rmdir(fixture->folder);
+    free(fixture);
+    return 0;
+}
+
+// Everything read back, copied.
+struct seen {
+    struct change_list *list;
+    uint64_t keys;
+    uint64_t last_key;
+    int64_t last_day;
+    char order[64]; // first letters of what came, once per run of the same
+};
+
+static bool saw(struct seen *seen, char letter, struct change change)
+{
+    size_t length = strlen(seen->order);
+
+    if (length == 0 || seen->order[length - 1] != letter) {
+        seen->order[length] = letter;
+    }
+    change_list_add(seen->list, &change);
+    return true;
+}
+
+static bool see_rules(void *self, const struct rules_record *rules)
+{
+    return saw(self, 'r', (struct change){ .kind = CHANGE_RULES, .rules = *rules });
+}
+
+static bool see_freeze(void *self, const struct freeze_record *freeze)
+{
+    return saw(self, 'f', (struct change){ .kind = CHANGE_FREEZE, .freeze = *freeze });
+}
+
+static bool see_item(void *self, const struct item_record *item)
+{
+    return saw(self, 'i', (struct change){ .kind = CHANGE_ITEM, .item = *item });
+}
+
+static bool see_reply(void *self, const struct reply_record *reply)
+{
+    return saw(self, 'p', (struct change){ .kind = CHANGE_REPLY, .reply = *reply });
+}
+
+static bool see_outcome(void *self, const struct outcome_record *outcome)
+{
+    return saw(self, 'o', (struct change){ .kind = CHANGE_OUTCOME, .outcome = *outcome });
+}
+
+static bool see_key(void *self, uint64_t intake_key, int64_t day)
+{
+    struct seen *seen = self;
+    size_t length = strlen(seen->order);
+
+    if (length == 0 || seen->order[length - 1] != 'k') {
+        seen->order[length] = 'k';
+    }
+    seen->keys++;
+    seen->last_key = intake_key;
+    seen->last_day = day;
+    return true;
+}
+
+static struct seen read_back(struct fixture *fixture, int64_t outcomes_since_ms, int64_t keys_since_ms)
+{
+    struct seen seen = { .list = change_list_new() };
+    struct store_reader reader = { .self = &seen,
+                                   .outcomes_since_ms = outcomes_since_ms,
+                                   .keys_since_ms = keys_since_ms,
+                                   .rules = see_rules,
+                                   .freeze = see_freeze,
+                                   .item = see_item,
+                                   .reply = see_reply,
+                                   .outcome = see_outcome,
+                                   .intake_key = see_key };
+
+    assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_OK);
+    return seen;
+}
+
+// Answers one question against what is on disk.  The batch stays, as the answer's texts are in it.
+static struct question *ask(struct fixture *fixture, struct question question, struct batch **batch_p)
+{
+    struct batch *batch = batch_new();
+    struct question *asked = batch_ask(batch, &question);
+
+    assert_int_equal(fixture->desk.engine->operations->commit(fixture->desk.engine, batch), STORE_OK);
+    *batch_p = batch;
+    return asked;
+}
+
+static void assert_same_item(const struct item_record *a, const struct item_record *b)
+{
+    assert_int_equal(a->item, b->item);
+    assert_string_equal(a->brand, b->brand);
+    assert_string_equal(a->channel, b->channel);
+    assert_string_equal(a->audience, b->audience);
+    assert_string_equal(a->language, b->language);
+    assert_string_equal(a->skills, b->skills);
+    assert_int_equal(a->state, b->state);
+    assert_int_equal(a->band, b->band);
+    assert_int_equal(a->sealed, b->sealed);
+    assert_int_equal(a->returned, b->returned);
+    assert_int_equal(a->approval, b->approval);
+    assert_int_equal(a->fate_unknown, b->fate_unknown);
+    assert_int_equal(a->created_ms, b->created_ms);
+    assert_int_equal(a->due_ms, b->due_ms);
+    assert_int_equal(a->since_ms, b->since_ms);
+    assert_int_equal(a->until_ms, b->until_ms);
+    assert_int_equal(a->lease, b->lease);
+    assert_string_equal(a->person, b->person);
+    assert_string_equal(a->preferred, b->preferred);
+    assert_int_equal(a->preferred_until_ms, b->preferred_until_ms);
+    assert_true(a->thread_key == b->thread_key);
+    assert_true(a->author_key == b->author_key);
+    assert_int_equal(a->posts, b->posts);
+    assert_int_equal(a->numbered, b->numbered);
+    assert_int_equal(a->moves, b->moves);
+    assert_int_equal(a->first_offered_ms, b->first_offered_ms);
+    assert_string_equal(a->reason, b->reason);
+    assert_string_equal(a->escalated, b->escalated);
+    assert_int_equal(a->reply, b->reply);
+    assert_string_equal(a->draft_by, b->draft_by);
+    assert_string_equal(a->request_person, b->request_person);
+    assert_int_equal(a->request_id, b->request_id);
+    assert_int_equal(a->request_state, b->request_state);
+    assert_int_equal(a->request_lease, b->request_lease);
+    assert_int_equal(a->request_reply, b->request_reply);
+    assert_string_equal(a->outcome, b->outcome);
+}
+
+static void assert_same_reply(const struct reply_record *a, const struct reply_record *b)
+{
+    assert_int_equal(a->reply, b->reply);
+    assert_int_equal(a->item, b->item);
+    assert_string_equal(a->brand, b->brand);
+    assert_string_equal(a->channel, b->channel);
+    assert_string_equal(a->person, b->person);
+    assert_string_equal(a->text, b->text);
+    assert_string_equal(a->key, b->key);
+    assert_int_equal(a->state, b->state);
+    assert_int_equal(a->sealed, b->sealed);
+    assert_string_equal(a->instance, b->instance);
+    assert_int_equal(a->idempotent, b->idempotent);
+    assert_int_equal(a->attempt, b->attempt);
+    assert_int_equal(a->created_ms, b->created_ms);
+    assert_int_equal(a->handed_ms, b->handed_ms);
+    assert_int_equal(a->settled_ms, b->settled_ms);
+    assert_string_equal(a->reference, b->reference);
+    assert_string_equal(a->reason, b->reason);
+}
+
+static void assert_same_outcome(const struct outcome_record *a, const struct outcome_record *b)
+{
+    assert_int_equal(a->item, b->item);
+    assert_string_equal(a->outcome, b->outcome);
+    assert_string_equal(a->brand, b->brand);
+    assert_string_equal(a->language, b->language);
+    assert_string_equal(a->audience, b->audience);
+    assert_string_equal(a->person, b->person);
+    assert_string_equal(a->agency, b->agency);
+    assert_string_equal(a->reason, b->reason);
+    assert_string_equal(a->escalated, b->escalated);
+    assert_int_equal(a->reply, b->reply);
+    assert_int_equal(a->created_ms, b->created_ms);
+    assert_int_equal(a->closed_ms, b->closed_ms);
+    assert_int_equal(a->due_ms, b->due_ms);
+    assert_int_equal(a->first_offered_ms, b->first_offered_ms);
+    assert_int_equal(a->posts, b->posts);
+    assert_int_equal(a->moves, b->moves);
+    assert_int_equal(a->sealed, b->sealed);
+    assert_true(a->thread_key == b->thread_key);
+    assert_true(a->author_key == b->author_key);
+}
+
+static void a_takeover_raises_the_epoch_and_nothing_else(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_position before = fixture->desk.position;
+
+    assert_int_equal(before.epoch, 1);
+    assert_int_equal(before.next_id, 1);
+    reopen(fixture);
+    desk_take_over(&fixture->desk);
+    assert_int_equal(fixture->desk.position.epoch, before.epoch + 1);
+    assert_int_equal(fixture->desk.position.sequence, before.sequence);
+    assert_int_equal(fixture->desk.position.next_id, before.next_id);
+}
+
+static void a_desk_is_read_back_as_it_was_written_and_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 9);
+
+    put(batch, (struct change){ .kind = CHANGE_RULES, .rules = { 1, "old.yaml", "brands: {}", 11 } });
+    put(batch, (struct change){ .kind = CHANGE_RULES, .rules = { 2, "new.yaml", "brands: {acme: 1}", 12 } });
+    put(batch, (struct change){ .kind = CHANGE_FREEZE, .freeze = { "acme", true, "eve", "storm", 13 } });
+    put(batch, (struct change){ .kind = CHANGE_FREEZE, .freeze = { "zeta", true, "eve", "storm", 13 } });
+    put(batch, (struct change){ .kind = CHANGE_FREEZE, .freeze = { "zeta", false, "eve", "over", 14 } });
+    put(batch, a_post(1, 1, "p-1", "hola"));
+    put(batch, an_item(1, ITEM_HELD));
+    put(batch, a_post(2, 1, "p-2", "hola"));
+    put(batch, an_item(2, ITEM_SENDING));
+    put(batch, a_reply(3, 2, REPLY_HANDED, "buenos días"));
+    put(batch, a_reply(4, 2, REPLY_FAILED, "never"));
+    put(batch, a_post(5, 1, "p-5", "adiós"));
+    put(batch, an_item(5, ITEM_CLOSED));
+    put(batch, an_outcome(5, 4, 70000));
+    put(batch, a_post(6, 1, "p-6", "viejo"));
+    put(batch, an_item(6, ITEM_CLOSED));
+    put(batch, an_outcome(6, 0, 500));
+    desk_commit(&fixture->desk, &batch);
+    reopen(fixture);
+    struct seen seen = read_back(fixture, 1000, 0);
+    assert_string_equal(seen.order, "rfipok");
+    assert_int_equal(change_list_change_count(seen.list), 6);
+    const struct change *change = change_list_changes(seen.list);
+    assert_int_equal(change->rules.version, 2);
+    assert_string_equal(change->rules.name, "new.yaml");
+    assert_string_equal(change->rules.text, "brands: {acme: 1}");
+    assert_int_equal(change->rules.at_ms, 12);
+    change = change->next;
+    assert_string_equal(change->freeze.brand, "acme");
+    assert_true(change->freeze.frozen);
+    assert_string_equal(change->freeze.person, "eve");
+    assert_string_equal(change->freeze.reason, "storm");
+    assert_int_equal(change->freeze.at_ms, 13);
+    change = change->next;
+    struct change wanted = an_item(1, ITEM_HELD);
+    assert_same_item(&change->item, &wanted.item);
+    change = change->next;
+    wanted = an_item(2, ITEM_SENDING);
+    assert_same_item(&change->item, &wanted.item);
+    change = change->next;
+    wanted = a_reply(3, 2, REPLY_HANDED, "buenos días");
+    assert_same_reply(&change->reply, &wanted.reply);
+    change = change->next;
+    wanted = an_outcome(5, 4, 70000);
+    assert_same_outcome(&change->outcome, &wanted.outcome);
+    assert_int_equal(seen.keys, 4);
+    change_list_destroy(&seen.list);
+}
+
+static void keys_are_read_back_from_the_day_asked_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 2);
+    struct change old = a_post(1, 1, "p-1", "old");
+    struct change young = a_post(2, 1, "p-2", "young");
+
+    old.post.posted_ms = INT64_C(86400000) * 10 + 5;
+    young.post.posted_ms = INT64_C(86400000) * 20 + 5;
+    put(batch, young);
+    put(batch, old);
+    desk_commit(&fixture->desk, &batch);
+    struct seen seen = read_back(fixture, 0, INT64_C(86400000) * 20 + 70);
+    assert_int_equal(seen.keys, 1);
+    assert_int_equal(seen.last_day, 20);
+    assert_true(seen.last_key == young.post.intake_key);
+    change_list_destroy(&seen.list);
+    seen = read_back(fixture, 0, 0);
+    assert_int_equal(seen.keys, 2);
+    change_list_destroy(&seen.list);
+}
+
+static void the_last_state_of_an_item_holds(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 2);
+
+    put(batch, an_item(1, ITEM_WAITING));
+    put(batch, an_item(1, ITEM_OFFERED));
+    desk_commit(&fixture->desk, &batch);
+    batch = desk_batch(&fixture->desk, 1);
+    put(batch, an_item(1, ITEM_PARKED));
+    desk_commit(&fixture->desk, &batch);
+    reopen(fixture);
+    struct seen seen = read_back(fixture, 0, 0);
+    assert_int_equal(change_list_change_count(seen.list), 1);
+    assert_int_equal(change_list_changes(seen.list)->item.state, ITEM_PARKED);
+    change_list_destroy(&seen.list);
+}
+
+static void a_desk_that_is_elsewhere_takes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct engine *engine = fixture->desk.engine;
+    struct desk_under_test stale = fixture->desk;
+    struct store_position position;
+
+    desk_take_over(&fixture->desk);
+    struct batch *batch = desk_batch(&stale, 1);
+    put(batch, an_item(1, ITEM_WAITING));
+    assert_int_equal(engine->operations->commit(engine, batch), STORE_CONTRADICTED);
+    assert_true(strlen(engine->reason) > 0);
+    batch_destroy(&batch);
+    stale = fixture->desk;
+    stale.position.sequence += 3;
+    batch = desk_batch(&stale, 1);
+    put(batch, an_item(1, ITEM_WAITING));
+    assert_int_equal(engine->operations->commit(engine, batch), STORE_CONTRADICTED);
+    batch_destroy(&batch);
+    assert_int_equal(engine->operations->position(engine, &position), STORE_OK);
+    assert_int_equal(position.epoch, fixture->desk.position.epoch);
+    assert_int_equal(position.sequence, fixture->desk.position.sequence);
+    struct seen seen = read_back(fixture, 0, 0);
+    assert_int_equal(change_list_change_count(seen.list), 0);
+    change_list_destroy(&seen.list);
+}
+
+static void a_batch_committed_before_is_only_answered(void **state)
+{
+    struct fixture *fixture = *state;
+    struct engine *engine = fixture->desk.engine;
+    struct batch *batch = desk_batch(&fixture->desk, 2);
+    struct question *question = batch_ask(batch, &(struct question){ .kind = QUESTION_ITEM, .item = 1 });
+
+    put(batch, a_post(1, 1, "p-1", "once"));
+    put(batch, an_item(1, ITEM_WAITING));
+    put(batch, a_note(1, "note", "only once", false));
+    assert_int_equal(engine->operations->commit(engine, batch), STORE_OK);
+    assert_int_equal(engine->operations->commit(engine, batch), STORE_OK);
+    assert_true(question->found);
+    assert_int_equal(question->view.story_count, 2);
+    batch_destroy(&batch);
+}
+
+static void a_contradiction_leaves_nothing_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    struct engine *engine = fixture->desk.engine;
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    struct desk_under_test before;
+    struct batch *asked = NULL;
+
+    put(batch, a_post(1, 1, "p-1", "first"));
+    desk_commit(&fixture->desk, &batch);
+    before = fixture->desk;
+    batch = desk_batch(&fixture->desk, 1);
+    put(batch, an_item(7, ITEM_WAITING));
+    put(batch, a_post(1, 1, "p-1", "first"));
+    assert_int_equal(engine->operations->commit(engine, batch), STORE_CONTRADICTED);
+    batch_destroy(&batch);
+    batch = desk_batch(&before, 1);
+    put(batch, an_item(8, ITEM_WAITING));
+    put(batch, (struct change){ .kind = CHANGE_POST_CHANGE,
+                                .post_change = { .channel = "chirp", .post = "none", .text = "" } });
+    assert_int_equal(engine->operations->commit(engine, batch), STORE_CONTRADICTED);
+    batch_destroy(&batch);
+    struct question *question = ask(fixture, (struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 7 }, &asked);
+    assert_false(question->found);
+    batch_destroy(&asked);
+    question = ask(fixture, (struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 8 }, &asked);
+    assert_false(question->found);
+    batch_destroy(&asked);
+}
+
+static void a_group_is_one_commit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct engine *engine = fixture->desk.engine;
+    struct batch *first = desk_batch(&fixture->desk, 1);
+    struct batch *second = desk_batch(&fixture->desk, 1);
+    struct batch *third = desk_batch(&fixture->desk, 1);
+    struct store_position position;
+
+    put(first, an_item(1, ITEM_WAITING));
+    put(second, an_item(2, ITEM_WAITING));
+    put(third, an_item(3, ITEM_WAITING));
+    struct question *question = batch_ask(third, &(struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 3 });
+    batch_link(first, second);
+    batch_link(second, third);
+    assert_int_equal(engine->operations->commit(engine, first), STORE_OK);
+    assert_true(question->found);
+    assert_int_equal(engine->operations->position(engine, &position), STORE_OK);
+    assert_int_equal(position.sequence, 3);
+    assert_int_equal(position.next_id, fixture->desk.position.next_id);
+    assert_int_equal(position.clock_ms, fixture->desk.position.clock_ms);
+    batch_destroy(&first);
+    batch_destroy(&second);
+    batch_destroy(&third);
+}
+
+static void a_post_taken_is_found_by_its_day_and_exact_name(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    struct batch *asked = NULL;
+    struct change post = a_post(4, 1, "p-4", "text");
+    struct change twin = a_post(5, 1, "p-5", "another post with the same hash");
+    struct question question = { .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-4" };
+
+    post.post.sensitive = true;
+    twin.post.intake_key = post.post.intake_key;
+    question.intake_key = post.post.intake_key;
+    question.posted_ms = post.post.posted_ms;
+    put(batch, post);
+    put(batch, twin);
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, question, &asked);
+    assert_true(answer->found);
+    assert_int_equal(answer->found_item, 4);
+    assert_false(answer->found_deleted);
+    assert_true(answer->found_sensitive);
+    batch_destroy(&asked);
+    question.post = "p-5";
+    assert_int_equal(ask(fixture, question, &asked)->found_item, 5);
+    batch_destroy(&asked);
+    question.post = "P-5";
+    assert_false(ask(fixture, question, &asked)->found);
+    batch_destroy(&asked);
+    question.post = "p-5";
+    question.posted_ms += 86400000;
+    assert_false(ask(fixture, question, &asked)->found);
+    batch_destroy(&asked);
+}
+
+static const struct behalf_entry *find_entry(const struct question *answer, const char *kind, const char *text)
+{
+    for (size_t i = 0; i < answer->view.story_count; i++) {
+        const struct behalf_entry *entry = &answer->view.story[i];
+        if (strcmp(entry->kind, kind) == 0 && strcmp(entry->text, text) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+static void the_view_tells_the_whole_story_oldest_first(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 5);
+    struct batch *asked = NULL;
+    struct change stranger = a_post(1, 1, "p-9", "of another brand");
+
+    stranger.post.brand = "zeta";
+    put(batch, stranger);
+    put(batch, a_post(2, 1, "p-2", "earlier question"));
+    put(batch, a_reply(3, 2, REPLY_CONFIRMED, "earlier answer"));
+    put(batch, a_post(4, 1, "p-4", "first"));
+    struct change second = a_post(4, 2, "p-5", "second");
+    second.post.author_name = "María B.";
+    second.post.posted_ms = 0; // then the time of taking counts
+    put(batch, second);
+    put(batch, a_reply(5, 4, REPLY_UNKNOWN, "may be out"));
+    put(batch, a_reply(6, 4, REPLY_QUEUED, "not out yet"));
+    put(batch, a_note(4, "note", "regular customer", false));
+    put(batch, (struct change){ .kind = CHANGE_DRAFT, .draft = { 4, "asha", "first try", 20 } });
+    put(batch, (struct change){ .kind = CHANGE_DRAFT, .draft = { 4, "bo", "Dear María", 21 } });
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 4 }, &asked);
+    assert_true(answer->found);
+    assert_string_equal(answer->view.author, "@maria");
+    assert_string_equal(answer->view.author_name, "María B.");
+    assert_string_equal(answer->view.channel, "chirp");
+    assert_int_equal(answer->view.reach, 1234);
+    assert_string_equal(answer->view.draft, "Dear María");
+    assert_string_equal(answer->view.draft_by, "bo");
+    assert_int_equal(answer->view.story_count, 6);
+    const char *order[] = { "earlier answer", "may be out", "earlier question", "first", "second", "regular customer" };
+    for (size_t i = 0; i < 6; i++) {
+        assert_string_equal(answer->view.story[i].text, order[i]);
+        assert_true(i == 0 || answer->view.story[i - 1].at_ms <= answer->view.story[i].at_ms);
+    }
+    assert_string_equal(find_entry(answer, "earlier", "earlier question")->post, "p-2");
+    assert_string_equal(find_entry(answer, "reply", "may be out")->author, "asha");
+    assert_string_equal(find_entry(answer, "post", "first")->language, "es");
+    assert_int_equal(find_entry(answer, "post", "second")->at_ms, 5004);
+    assert_string_equal(find_entry(answer, "note", "regular customer")->author, "eve");
+    batch_destroy(&asked);
+}
+
+static void an_edited_post_is_shown_with_what_it_was_and_a_deleted_one_without_text(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 5);
+    struct batch *asked = NULL;
+    struct change first = a_post(1, 1, "p-1", "as written");
+    struct post_change_record edit = { .channel = "chirp", .post = "p-1", .text = "edited", .at_ms = 30 };
+
+    put(batch, first);
+    put(batch, a_post(1, 2, "p-2", "to be deleted"));
+    edit.posted_ms = first.post.posted_ms;
+    put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = edit });
+    edit.text = "edited again";
+    edit.posted_ms = INT64_C(86400000) * 5; // not what the post said: it is found all the same
+    put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = edit });
+    edit = (struct post_change_record){ .channel = "chirp", .post = "p-2", .deleted = true, .text = "", .at_ms = 31 };
+    put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = edit });
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 1 }, &asked);
+    const struct behalf_entry *entry = find_entry(answer, "post", "edited again");
+    assert_non_null(entry);
+    assert_true(entry->edited);
+    assert_string_equal(entry->before, "as written");
+    entry = find_entry(answer, "post", "");
+    assert_non_null(entry);
+    assert_true(entry->deleted);
+    assert_string_equal(entry->post, "p-2");
+    assert_string_equal(entry->before, "");
+    batch_destroy(&asked);
+    answer = ask(fixture, (struct question){ .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-2" }, &asked);
+    assert_true(answer->found_deleted);
+    batch_destroy(&asked);
+}
+
+static void nothing_sealed_or_sensitive_reaches_an_agents_view(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 9);
+    struct batch *asked = NULL;
+    struct change sensitive = a_post(1, 1, "p-1", "SECRET sensitive post");
+    struct change with_pr = an_item(2, ITEM_WAITING);
+
+    sensitive.post.sensitive = true;
+    put(batch, sensitive);
+    put(batch, a_post(2, 1, "p-2", "SECRET sealed post"));
+    put(batch, a_note(2, "note", "SECRET sealed note", false));
+    put(batch, a_reply(3, 2, REPLY_CONFIRMED, "SECRET sealed reply"));
+    put(batch, (struct change){ .kind = CHANGE_DRAFT, .draft = { 2, "asha", "SECRET draft", 20 } });
+    put(batch, (struct change){ .kind = CHANGE_SEAL, .seal = 2 });
+    with_pr.item.sealed = true;
+    with_pr.item.audience = "pr";
+    put(batch, with_pr);
+    put(batch, a_post(2, 2, "p-3", "SECRET post that joined at PR"));
+    put(batch, (struct change){ .kind = CHANGE_DRAFT, .draft = { 2, "pru", "SECRET draft of PR", 21 } });
+    put(batch, a_note(2, "note", "SECRET note of PR", true));
+    put(batch, a_note(2, "guidance", "say sorry", true));
+    put(batch, a_post(4, 1, "p-4", "a third item"));
+    desk_commit(&fixture->desk, &batch);
+    for (uint64_t item = 1; item <= 4; item++) {
+        struct question question = { .kind = QUESTION_ITEM, .item = item, .for_agent = true };
+        struct question *answer = ask(fixture, question, &asked);
+        for (size_t i = 0; i < answer->view.story_count; i++) {
+            assert_null(strstr(answer->view.story[i].text, "SECRET"));
+            assert_null(strstr(answer->view.story[i].before, "SECRET"));
+        }
+        assert_true(answer->view.draft == NULL || strstr(answer->view.draft, "SECRET") == NULL);
+        assert_true(item != 2 || find_entry(answer, "guidance", "say sorry") != NULL);
+        batch_destroy(&asked);
+    }
+    struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 2 }, &asked);
+    assert_int_equal(answer->view.story_count, 8);
+    assert_string_equal(answer->view.draft, "SECRET draft of PR");
+    batch_destroy(&asked);
+}
+
+static void a_returned_item_shows_its_posts_again_and_only_those(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 9);
+    struct batch *asked = NULL;
+    struct change sensitive = a_post(1, 1, "p-1", "question");
+
+    sensitive.post.sensitive = true;
+    put(batch, sensitive);
+    put(batch, a_note(1, "note", "SECRET", false));
+    put(batch, (struct change){ .kind = CHANGE_SEAL, .seal = 1 });
+    put(batch, a_note(1, "guidance", "say sorry", true));
+    put(batch, (struct change){ .kind = CHANGE_UNSEAL, .seal = 1 });
+    desk_commit(&fixture->desk, &batch);
+    struct question question = { .kind = QUESTION_ITEM, .item = 1, .for_agent = true };
+    struct question *answer = ask(fixture, question, &asked);
+    assert_int_equal(answer->view.story_count, 2);
+    assert_non_null(find_entry(answer, "post", "question"));
+    assert_non_null(find_entry(answer, "guidance", "say sorry"));
+    batch_destroy(&asked);
+}
+
+static void an_edit_that_is_sensitive_hides_the_post(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 2);
+    struct batch *asked = NULL;
+    struct change post = a_post(1, 1, "p-1", "harmless");
+    struct post_change_record edit = { .channel = "chirp", .post = "p-1", .text = "not harmless", .sensitive = true };
+
+    put(batch, post);
+    put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = edit });
+    desk_commit(&fixture->desk, &batch);
+    struct question question = { .kind = QUESTION_ITEM, .item = 1, .for_agent = true };
+    assert_int_equal(ask(fixture, question, &asked)->view.story_count, 0);
+    batch_destroy(&asked);
+}
+
+static void a_story_keeps_the_newest_within_its_limits(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 9);
+    struct batch *asked = NULL;
+    char name[32];
+    char *longest = calloc(1, BEHALF_POST_BYTES + 1);
+
+    memset(longest, 'x', BEHALF_POST_BYTES);
+    for (uint32_t i = 1; i <= 100; i++) {
+        snprintf(name, sizeof name, "p-%u", i);
+        put(batch, a_post(1, i, name, "short"));
+        snprintf(name, sizeof name, "q-%u", i);
+        put(batch, a_post(200, i, name, longest));
+        snprintf(name, sizeof name, "e-%u", i);
+        put(batch, a_post(1000 + i, 1, name, "earlier"));
+    }
+    struct change lonely = a_post(3000, 1, "lonely", "by another author");
+    lonely.post.author_key = 5;
+    put(batch, lonely);
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 1 }, &asked);
+    assert_int_equal(answer->view.story_count, STORY_ENTRIES_MAX);
+    size_t earlier = 0;
+    for (size_t i = 0; i < answer->view.story_count; i++) {
+        earlier += strcmp(answer->view.story[i].kind, "earlier") == 0;
+    }
+    assert_int_equal(earlier, STORY_EARLIER_MAX);
+    assert_string_equal(answer->view.story[answer->view.story_count - 1].post, "e-100");
+    batch_destroy(&asked);
+    answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 200 }, &asked);
+    size_t bytes = 0;
+    for (size_t i = 0; i < answer->view.story_count; i++) {
+        bytes += strlen(answer->view.story[i].text);
+    }
+    assert_true(bytes <= STORY_BYTES_MAX);
+    assert_true(bytes > STORY_BYTES_MAX / 2);
+    batch_destroy(&asked);
+    answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 3000 }, &asked);
+    assert_int_equal(answer->view.story_count, 1);
+    batch_destroy(&asked);
+    free(longest);
+}
+
+static void a_reply_is_handed_with_the_newest_post_that_stands(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 4);
+    struct batch *asked = NULL;
+    struct post_change_record gone = { .channel = "chirp", .post = "p-3", .deleted = true, .text = "" };
+
+    put(batch, a_post(1, 1, "p-1", "one"));
+    put(batch, a_post(1, 2, "p-2", "two"));
+    put(batch, a_post(1, 3, "p-3", "three"));
+    put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = gone });
+    put(batch, a_reply(2, 1, REPLY_QUEUED, "our answer"));
+    desk_commit(&fixture->desk, &batch);
+    batch = desk_batch(&fixture->desk, 1);
+    struct change again = a_reply(2, 1, REPLY_HANDED, NULL);
+    again.reply.attempt = 3;
+    put(batch, again);
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_REPLY, .reply = 2 }, &asked);
+    assert_true(answer->found);
+    assert_int_equal(answer->handing.reply, 2);
+    assert_int_equal(answer->handing.item, 1);
+    assert_string_equal(answer->handing.text, "our answer");
+    assert_string_equal(answer->handing.key, "key-1");
+    assert_string_equal(answer->handing.brand, "acme");
+    assert_string_equal(answer->handing.channel, "chirp");
+    assert_string_equal(answer->handing.post, "p-2");
+    assert_string_equal(answer->handing.author, "@maria");
+    assert_string_equal(answer->handing.thread, "t-9");
+    assert_int_equal(answer->handing.attempt, 3);
+    batch_destroy(&asked);
+    assert_false(ask(fixture, (struct question){ .kind = QUESTION_REPLY, .reply = 77 }, &asked)->found);
+    batch_destroy(&asked);
+}
+
+static void a_closed_item_is_still_known_to_repeats(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    struct batch *asked = NULL;
+    struct change closed = an_item(9, ITEM_CLOSED);
+
+    put(batch, closed);
+    desk_commit(&fixture->desk, &batch);
+    reopen(fixture);
+    struct seen seen = read_back(fixture, 0, 0);
+    assert_int_equal(change_list_change_count(seen.list), 0);
+    change_list_destroy(&seen.list);
+    struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 9 }, &asked);
+    assert_true(answer->found);
+    assert_same_item(&answer->record, &closed.item);
+    batch_destroy(&asked);
+    assert_false(ask(fixture, (struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 10 }, &asked)->found);
+    batch_destroy(&asked);
+}
+
+static struct report *answer_report(struct fixture *fixture, struct report *report)
+{
+    assert_int_equal(fixture->desk.engine->operations->report(fixture->desk.engine, report), STORE_OK);
+    return report;
+}
+
+static void a_history_comes_in_pages_by_item_or_by_post(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 500);
+
+    put(batch, a_post(1, 1, "p-1", "text"));
+    put(batch, an_item(1, ITEM_CLOSED));
+    for (uint64_t sequence = 1; sequence <= 500; sequence++) {
+        put(batch, an_event(sequence, sequence % 2 == 0 ? 1 : 2, sequence == 2 ? "taken" : "offered"));
+    }
+    desk_commit(&fixture->desk, &batch);
+    struct report *report = report_new(REPORT_HISTORY);
+    report->why = (struct behalf_why){ .channel = "chirp", .post = "p-1" };
+    answer_report(fixture, report);
+    assert_true(report->found);
+    assert_int_equal(report->history.item, 1);
+    assert_string_equal(report->history.state, "closed");
+    assert_string_equal(report->history.outcome, "answered");
+    assert_int_equal(report->history.events_count, 200);
+    assert_true(report->history.more);
+    const struct behalf_event *event = &report->history.events[0];
+    assert_int_equal(event->sequence, 2);
+    assert_int_equal(event->at_ms, 301);
+    assert_string_equal(event->kind, "taken");
+    assert_string_equal(event->person, "asha");
+    assert_string_equal(event->queue, "agent/acme/es/billing");
+    assert_string_equal(event->rule, "topic: billing");
+    assert_int_equal(event->rules_version, 4);
+    assert_string_equal(event->detail, "3 eligible");
+    int64_t after = report->history.events[199].sequence;
+    report_destroy(&report);
+    report = report_new(REPORT_HISTORY);
+    report->why = (struct behalf_why){ .item = 1, .after = after };
+    answer_report(fixture, report);
+    assert_int_equal(report->history.events_count, 50);
+    assert_false(report->history.more);
+    assert_int_equal(report->history.events[0].sequence, 402);
+    report_destroy(&report);
+    report = report_new(REPORT_HISTORY);
+    report->why = (struct behalf_why){ .channel = "chirp", .post = "unheard of" };
+    assert_false(answer_report(fixture, report)->found);
+    report_destroy(&report);
+}
+
+static void outcomes_come_in_pages_in_the_order_of_their_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 20);
+    char name[16];
+
+    for (uint64_t i = 1; i <= 10; i++) {
+        uint64_t item = 11 - i; // ends in another order than it came
+        snprintf(name, sizeof name, "p-%d", (int) item);
+        put(batch, a_post(item, 1, name, "text"));
+        struct change outcome = an_outcome(item, i == 1 ? 99 : 0, 1000 * (int64_t) i);
+        outcome.outcome.brand = i % 2 == 0 ? "acme" : "zeta";
+        put(batch, outcome);
+    }
+    put(batch, a_reply(99, 10, REPLY_CONFIRMED, "as published"));
+    desk_commit(&fixture->desk, &batch);
+    struct report *report = report_new(REPORT_OUTCOMES);
+    report->outcomes = (struct behalf_outcomes){ .limit = 4 };
+    answer_report(fixture, report);
+    assert_int_equal(report->ended.rows_count, 4);
+    assert_true(report->ended.more);
+    const struct behalf_outcome *row = &report->ended.rows[0];
+    assert_int_equal(row->item, 10);
+    assert_string_equal(row->channel, "chirp");
+    assert_string_equal(row->post, "p-10");
+    assert_string_equal(row->author, "@maria");
+    assert_string_equal(row->reply, "as published");
+    assert_string_equal(row->agency, "helpers");
+    assert_string_equal(row->escalated, "by hand");
+    assert_int_equal(row->closed_ms, 1000);
+    assert_int_equal(row->moves, 5);
+    assert_true(row->late);
+    assert_string_equal(report->ended.rows[1].reply, "");
+    int64_t next = report->ended.next;
+    report_destroy(&report);
+    report = report_new(REPORT_OUTCOMES);
+    report->outcomes = (struct behalf_outcomes){ .after = next, .limit = 100 };
+    answer_report(fixture, report);
+    assert_int_equal(report->ended.rows_count, 6);
+    assert_false(report->ended.more);
+    assert_int_equal(report->ended.rows[5].item, 1);
+    report_destroy(&report);
+    report = report_new(REPORT_OUTCOMES);
+    report->outcomes = (struct behalf_outcomes){ .since_ms = 3500, .brand = "acme" };
+    answer_report(fixture, report);
+    assert_int_equal(report->ended.rows_count, 4);
+    assert_int_equal(report->ended.rows[0].closed_ms, 4000);
+    report_destroy(&report);
+}
+
+static void a_page_of_outcomes_is_bounded_in_bytes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 40);
+    char *longest = calloc(1, BEHALF_POST_BYTES + 1);
+    size_t rows = 0;
+    int64_t after = 0;
+    bool more = true;
+
+    memset(longest, 'y', BEHALF_POST_BYTES);
+    for (uint64_t i = 1; i <= 20; i++) {
+        put(batch, a_reply(100 + i, i, REPLY_CONFIRMED, longest));
+        put(batch, an_outcome(i, 100 + i, (int64_t) i));
+    }
+    desk_commit(&fixture->desk, &batch);
+    while (more) {
+        struct report *report = report_new(REPORT_OUTCOMES);
+        report->outcomes = (struct behalf_outcomes){ .after = after };
+        answer_report(fixture, report);
+        assert_true(report->ended.rows_count > 0);
+        assert_true(report->ended.rows_count <= REPORT_BYTES_MAX / BEHALF_POST_BYTES);
+        rows += report->ended.rows_count;
+        after = report->ended.next;
+        more = report->ended.more;
+        report_destroy(&report);
+    }
+    assert_int_equal(rows, 20);
+    free(longest);
+}
+
+static void texts_begin_at_the_first_post_and_end_at_a_character(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 3);
+    char text[400] = "a";
+    struct change sensitive = a_post(3, 1, "p-3", "SECRET");
+
+    while (strlen(text) < 390) {
+        strcat(text, "ü"); // two bytes each, at odd places
+    }
+    sensitive.post.sensitive = true;
+    put(batch, a_post(1, 1, "p-1", text));
+    put(batch, a_post(1, 2, "p-2", "second"));
+    put(batch, sensitive);
+    desk_commit(&fixture->desk, &batch);
+    for (int sealed_too = 0; sealed_too < 2; sealed_too++) {
+        struct report *report = report_new(REPORT_TEXTS);
+        uint64_t items[] = { 3, 2, 1 };
+        report->items = report_allocate(report, sizeof items);
+        memcpy(report->items, items, sizeof items);
+        report->item_count = 3;
+        report->sealed_too = sealed_too == 1;
+        answer_report(fixture, report);
+        assert_string_equal(report->texts[0], sealed_too == 1 ? "SECRET" : "");
+        assert_string_equal(report->texts[1], "");
+        assert_int_equal(strlen(report->texts[2]), 279);
+        assert_memory_equal(report->texts[2], text, 279);
+        report_destroy(&report);
+    }
+}
+
+static bool stop_at_once(void *self, const struct item_record *item)
+{
+    (void) item;
+    ++*(int *) self;
+    return false;
+}
+
+static void reading_stops_when_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 2);
+    int calls = 0;
+    struct store_reader reader = { .self = &calls, .item = stop_at_once };
+
+    put(batch, an_item(1, ITEM_WAITING));
+    put(batch, an_item(2, ITEM_WAITING));
+    desk_commit(&fixture->desk, &batch);
+    assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_OK);
+    assert_int_equal(calls, 1);
+}
+
+static void ten_thousand_items_are_read_back(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[32];
+
+    for (uint64_t item = 1; item <= 10000;) {
+        struct batch *batch = desk_batch(&fixture->desk, 250);
+        for (int i = 0; i < 250; i++, item++) {
+            snprintf(name, sizeof name, "p-%08llu", (unsigned long long) item);
+            put(batch, a_post(item, 1, name, "one of many"));
+            put(batch, an_item(item, item % 10 == 0 ? ITEM_CLOSED : ITEM_WAITING));
+        }
+        desk_commit(&fixture->desk, &batch);
+    }
+    reopen(fixture);
+    struct seen seen = read_back(fixture, 0, 0);
+    assert_int_equal(change_list_change_count(seen.list), 9000);
+    assert_int_equal(seen.keys, 10000);
+    uint64_t last = 0;
+    for (const struct change *change = change_list_changes(seen.list); change != NULL; change = change->next) {
+        assert_true(change->item.item > last);
+        last = change->item.item;
+    }
+    change_list_destroy(&seen.list);
+}
+
+static void a_confirming_commit_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_position position;
+
+    assert_int_equal(fixture->desk.engine->operations->confirm(fixture->desk.engine), STORE_OK);
+    assert_int_equal(fixture->desk.engine->operations->position(fixture->desk.engine, &position), STORE_OK);
+    assert_int_equal(position.sequence, fixture->desk.position.sequence);
+    assert_int_equal(position.epoch, fixture->desk.position.epoch);
+    assert_true(strlen(fixture->desk.engine->operations->describe(fixture->desk.engine)) > 0);
+}
+
+// What only the memory engine can be told to do.
+
+static enum store_result attempt_until_settled(struct engine *engine, struct batch *batch, int *attempts)
+{
+    bool doubt = false;
+    enum store_result result = STORE_IN_DOUBT;
+
+    for (*attempts = 0; *attempts < 10 && (result == STORE_IN_DOUBT || result == STORE_UNAVAILABLE); ++*attempts) {
+        result = engine_attempt(engine, batch, &doubt);
+    }
+    return result;
+}
+
+static void settle_once(struct fixture *fixture, enum memory_fault fault, int attempts_wanted)
+{
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    struct question *question = batch_ask(batch, &(struct question){ .kind = QUESTION_ITEM, .item = 1 });
+    int attempts = 0;
+
+    memory_disk_plan(fixture->disk, &fault, 1);
+    put(batch, a_post(1, 1, "p-1", "in doubt"));
+    put(batch, a_note(1, "note", "once", false));
+    assert_int_equal(attempt_until_settled(fixture->desk.engine, batch, &attempts), STORE_OK);
+    assert_int_equal(attempts, attempts_wanted);
+    assert_true(question->found);
+    assert_int_equal(question->view.story_count, 2);
+    batch_destroy(&batch);
+}
+
+static void a_doubtful_commit_that_was_written_is_not_repeated(void **state)
+{
+    settle_once(*state, MEMORY_FAULT_DOUBT_WRITTEN, 2);
+}
+
+static void a_doubtful_commit_that_was_lost_is_repeated(void **state)
+{
+    settle_once(*state, MEMORY_FAULT_DOUBT_LOST, 2);
+}
+
+static void a_commit_while_the_store_is_away_writes_nothing(void **state)
+{
+    settle_once(*state, MEMORY_FAULT_UNAVAILABLE, 2);
+}
+
+static void a_doubt_that_another_broker_answers_is_a_contradiction(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    enum memory_fault fault = MEMORY_FAULT_DOUBT_LOST;
+    bool doubt = false;
+    struct store_position position;
+
+    put(batch, an_item(1, ITEM_WAITING));
+    memory_disk_plan(fixture->disk, &fault, 1);
+    assert_int_equal(engine_attempt(fixture->desk.engine, batch, &doubt), STORE_IN_DOUBT);
+    struct engine *other = engine_memory_open(fixture->disk, "support");
+    assert_int_equal(other->operations->take_over(other, &position), STORE_OK);
+    other->operations->destroy(&other);
+    assert_int_equal(engine_attempt(fixture->desk.engine, batch, &doubt), STORE_CONTRADICTED);
+    batch_destroy(&batch);
+}
+
+static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
+{
+    struct fixture *fixture = *state;
+    enum memory_fault plan[] = { MEMORY_FAULT_CRASH_UNSYNCED, MEMORY_FAULT_CRASH_SYNCED };
+    struct store_position before = fixture->desk.position;
+
+    memory_disk_plan(fixture->disk, plan, 2);
+    for (uint64_t crash = 0; crash < 2; crash++) {
+        struct batch *batch = desk_batch(&fixture->desk, 1);
+        put(batch, an_item(1, ITEM_WAITING));
+        assert_int_not_equal(fixture->desk.engine->operations->commit(fixture->desk.engine, batch), STORE_OK);
+        assert_true(memory_disk_crashed(fixture->disk));
+        assert_int_not_equal(fixture->desk.engine->operations->confirm(fixture->desk.engine), STORE_OK);
+        batch_destroy(&batch);
+        reopen(fixture);
+        assert_false(memory_disk_crashed(fixture->disk));
+        desk_take_over(&fixture->desk);
+        assert_int_equal(fixture->desk.position.sequence, before.sequence + crash);
+        struct seen seen = read_back(fixture, 0, 0);
+        assert_int_equal(change_list_change_count(seen.list), crash);
+        change_list_destroy(&seen.list);
+    }
+}
+
+#define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
+#define CLAIMS_OF_EVERY_ENGINE                                                                                         \
+    CLAIM(a_takeover_raises_the_epoch_and_nothing_else), CLAIM(a_desk_is_read_back_as_it_was_written_and_in_order),    \
+        CLAIM(keys_are_read_back_from_the_day_asked_on), CLAIM(the_last_state_of_an_item_holds),                       \
+        CLAIM(a_desk_that_is_elsewhere_takes_nothing), CLAIM(a_batch_committed_before_is_only_answered),               \
+        CLAIM(a_contradiction_leaves_nothing_behind), CLAIM(a_group_is_one_commit),                                    \
+        CLAIM(a_post_taken_is_found_by_its_day_and_exact_name), CLAIM(the_view_tells_the_whole_story_oldest_first),    \
+        CLAIM(an_edited_post_is_shown_with_what_it_was_and_a_deleted_one_without_text),                                \
+        CLAIM(nothing_sealed_or_sensitive_reaches_an_agents_view),                                                     \
+        CLAIM(a_returned_item_shows_its_posts_again_and_only_those), CLAIM(an_edit_that_is_sensitive_hides_the_post),  \
+        CLAIM(a_story_keeps_the_newest_within_its_limits), CLAIM(a_reply_is_handed_with_the_newest_post_that_stands),  \
+        CLAIM(a_closed_item_is_still_known_to_repeats), CLAIM(a_history_comes_in_pages_by_item_or_by_post),            \
+        CLAIM(outcomes_come_in_pages_in_the_order_of_their_end), CLAIM(a_page_of_outcomes_is_bounded_in_bytes),        \
+        CLAIM(texts_begin_at_the_first_post_and_end_at_a_character), CLAIM(reading_stops_when_told),                   \
+        CLAIM(ten_thousand_items_are_read_back), CLAIM(a_confirming_commit_changes_nothing)
+
+int main(void)
+{
+    const struct CMUnitTest memory[] = {
+        CLAIMS_OF_EVERY_ENGINE,
+        CLAIM(a_doubtful_commit_that_was_written_is_not_repeated),
+        CLAIM(a_doubtful_commit_that_was_lost_is_repeated),
+        CLAIM(a_commit_while_the_store_is_away_writes_nothing),
+        CLAIM(a_doubt_that_another_broker_answers_is_a_contradiction),
+        CLAIM(a_crash_keeps_what_was_synced_and_nothing_else),
+    };
+    const struct CMUnitTest sqlite[] = { CLAIMS_OF_EVERY_ENGINE };
+
+    int failed = cmocka_run_group_tests_name("memory", memory, NULL, NULL);
+    with_sqlite = true;
+    return failed + cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);
+}

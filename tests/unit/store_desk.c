@@ -1,0 +1,171 @@
+// store_desk.c - plausible records; no two fields of one have the same value, so that a mix-up shows.
+
+#include "tests/unit/store_desk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+void desk_take_over(struct desk_under_test *desk)
+{
+    assert_int_equal(desk->engine->operations->take_over(desk->engine, &desk->position), STORE_OK);
+}
+
+struct batch *desk_batch(struct desk_under_test *desk, uint64_t steps)
+{
+    struct batch *batch = batch_new();
+    struct store_position to = desk->position;
+
+    to.sequence += steps;
+    to.clock_ms += 10;
+    to.next_id += 1;
+    batch_set_position(batch, &desk->position, &to);
+    desk->position = to;
+    return batch;
+}
+
+void desk_commit(struct desk_under_test *desk, struct batch **batch_p)
+{
+    enum store_result result = desk->engine->operations->commit(desk->engine, *batch_p);
+
+    if (result != STORE_OK) {
+        print_message("%s\n", desk->engine->reason);
+    }
+    assert_int_equal(result, STORE_OK);
+    batch_destroy(batch_p);
+}
+
+struct change a_post(uint64_t item, uint32_t number, const char *post, const char *text)
+{
+    return (struct change){ .kind = CHANGE_POST,
+                            .post = { .item = item,
+                                      .number = number,
+                                      .channel = "chirp",
+                                      .post = post,
+                                      .brand = "acme",
+                                      .author = "@maria",
+                                      .author_name = "María",
+                                      .reach = 1234,
+                                      .text = text,
+                                      .platform_language = "es-419",
+                                      .language = "es",
+                                      .thread = "t-9",
+                                      .parent = "p-0",
+                                      .link = "https://chirp.example/1",
+                                      .posted_ms = 1000 + (int64_t) item * 10 + number,
+                                      .taken_ms = 5000 + (int64_t) item,
+                                      .intake_key = UINT64_C(0xF000000000000000) + item * 100 + number,
+                                      .author_key = UINT64_C(0xE000000000000007) } };
+}
+
+struct change an_item(uint64_t item, enum item_state state)
+{
+    return (struct change){ .kind = CHANGE_ITEM,
+                            .item = { .item = item,
+                                      .brand = "acme",
+                                      .channel = "chirp",
+                                      .audience = "agent",
+                                      .language = "es",
+                                      .skills = "billing,refunds",
+                                      .state = state,
+                                      .band = 3,
+                                      .returned = true,
+                                      .approval = true,
+                                      .created_ms = 101,
+                                      .due_ms = 102,
+                                      .since_ms = 103,
+                                      .until_ms = 104,
+                                      .lease = 105,
+                                      .person = "asha",
+                                      .preferred = "bo",
+                                      .preferred_until_ms = 106,
+                                      .thread_key = UINT64_C(0xD000000000000001),
+                                      .author_key = UINT64_C(0xE000000000000007),
+                                      .posts = 107,
+                                      .numbered = 108,
+                                      .moves = 109,
+                                      .first_offered_ms = 110,
+                                      .reason = "topic: billing",
+                                      .escalated = "missed service level",
+                                      .reply = 111,
+                                      .draft_by = "cleo",
+                                      .request_person = "dan",
+                                      .request_id = 112,
+                                      .request_state = ITEM_SENDING,
+                                      .request_lease = 113,
+                                      .request_reply = 114,
+                                      .outcome = state == ITEM_CLOSED ? "answered" : "" } };
+}
+
+struct change a_reply(uint64_t reply, uint64_t item, enum reply_state state, const char *text)
+{
+    return (struct change){ .kind = CHANGE_REPLY,
+                            .reply = { .reply = reply,
+                                       .item = item,
+                                       .brand = "acme",
+                                       .channel = "chirp",
+                                       .person = "asha",
+                                       .text = text,
+                                       .key = "key-1",
+                                       .state = state,
+                                       .instance = "i-1",
+                                       .idempotent = true,
+                                       .attempt = 2,
+                                       .created_ms = 201 + (int64_t) reply,
+                                       .handed_ms = 202,
+                                       .settled_ms = 203,
+                                       .reference = "pub-1",
+                                       .reason = "because" } };
+}
+
+struct change a_note(uint64_t item, const char *kind, const char *text, bool sealed)
+{
+    return (struct change){
+        .kind = CHANGE_NOTE,
+        .note = { .item = item, .kind = kind, .person = "eve", .text = text, .sealed = sealed, .at_ms = 900000 }
+    };
+}
+
+struct change an_event(uint64_t sequence, uint64_t item, const char *kind)
+{
+    return (struct change){ .kind = CHANGE_EVENT,
+                            .event = { .sequence = sequence,
+                                       .at_ms = 301,
+                                       .item = item,
+                                       .kind = kind,
+                                       .person = "asha",
+                                       .queue = "agent/acme/es/billing",
+                                       .rule = "topic: billing",
+                                       .rules_version = 4,
+                                       .detail = "3 eligible" } };
+}
+
+struct change an_outcome(uint64_t item, uint64_t reply, int64_t closed_ms)
+{
+    return (struct change){ .kind = CHANGE_OUTCOME,
+                            .outcome = { .item = item,
+                                         .outcome = "answered",
+                                         .brand = "acme",
+                                         .language = "es",
+                                         .audience = "agent",
+                                         .person = "asha",
+                                         .agency = "helpers",
+                                         .reason = "topic: billing",
+                                         .escalated = "by hand",
+                                         .reply = reply,
+                                         .created_ms = 401,
+                                         .closed_ms = closed_ms,
+                                         .due_ms = 402,
+                                         .first_offered_ms = 403,
+                                         .posts = 2,
+                                         .moves = 5,
+                                         .sealed = true,
+                                         .thread_key = UINT64_C(0xD000000000000001),
+                                         .author_key = UINT64_C(0xE000000000000007) } };
+}
+
+void put(struct batch *batch, struct change change)
+{
+    change_list_add(batch_list(batch), &change);
+}
