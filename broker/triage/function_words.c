@@ -18,7 +18,7 @@
 #include <unistr.h>
 
 #define KEY_BYTES 48          // the longest word or piece that is looked up, with its kind and NUL
-#define TABLE_SLOTS 32768     // power of two, about three times the entries
+#define TABLE_SLOTS 32768     // power of two, at least twice the entries
 #define WORD_CHARACTERS 24    // longer words are no words of a language
 #define PIECE_CHARACTERS 6    // longest ending or beginning in SPELLING
 #define SEQUENCE_CHARACTERS 4 // longest sequence in the middle
@@ -29,7 +29,7 @@
 #define BEGINNING '^'
 #define SEQUENCE '*'
 
-// The weights.  Set by reasoning, the scale then checked on whole sets of posts (see language.c).  That a
+// The weights.  Set by reasoning; language.c tells how they were checked.  That a
 // word of another language looks like one of ours is less likely the longer it is: about one in two for one
 // letter, one in seventeen for four and more.
 static const double word_weight[] = { 0.0, 0.7, 1.5, 2.2, 2.8 };
@@ -135,6 +135,7 @@ _Static_assert(sizeof alphabet_rows / sizeof *alphabet_rows <= 64, "an alphabet 
 
 static struct slot slots[TABLE_SLOTS];
 static struct listing listings[LISTING_COUNT];
+static size_t slot_count;
 static size_t listing_count;
 static uint64_t letter_known[LETTER_CODES]; // bit: index into alphabet_rows
 static uint64_t letter_rare[LETTER_CODES];
@@ -187,7 +188,7 @@ static struct slot *find_slot(const char *key)
     return &slots[i];
 }
 
-// --- building the table -----------------------------------------------------------------------------
+// Building the table.
 
 static void add_listing(const char *key, int language, double weight)
 {
@@ -199,8 +200,10 @@ static void add_listing(const char *key, int language, double weight)
             return;
         }
     must(listing_count < LISTING_COUNT);
-    if (slot->key[0] == '\0')
+    if (slot->key[0] == '\0') {
+        must(++slot_count <= TABLE_SLOTS / 2); // a full table has no end to a search
         strcpy(slot->key, key);
+    }
     listings[listing_count] =
         (struct listing){ .next = slot->first, .language = (uint8_t) language, .weight = (float) weight };
     slot->first = (uint16_t) listing_count++;
@@ -311,7 +314,7 @@ static void build(void)
     }
 }
 
-// --- weighing a text ----------------------------------------------------------------------------------
+// Weighing a text.
 
 // One word of the text, case-folded, and where its characters begin.
 struct word {

@@ -1,9 +1,9 @@
 // language.h - which of a brand's languages a post is written in.
 //
 // Several kinds of evidence are weighed as log-odds between the languages that the brand serves: CLD2, the
-// small words and endings that carry a language's grammar, letters that only some languages write, and
-// profiles of letter sequences.  The platform's own tag and the language of the author's earlier posts may
-// tip a close call; they never beat what the text says.
+// small words and endings that carry a language's grammar, letters that only some languages write, and the
+// script.  What fits two languages equally well is taken for the larger one.  The platform's own tag and
+// the language of the author's earlier posts may tip a close call; they never beat what the text says.
 //
 // The answer is `und` where the text does not tell: nothing left after links and emoji, evenly mixed, or
 // clearly in a language that the brand does not serve.  What then happens is the caller's rule.
@@ -20,7 +20,7 @@
 #define LANGUAGE_UNKNOWN "und"
 
 struct language_request {
-    const char *const *served;  // ISO 639-1 codes, borrowed for the call; unknown codes can still win by hint
+    const char *const *served;  // ISO 639-1 codes, borrowed for the call; an unknown one is never the answer
     size_t served_count;        // at most LANGUAGE_SERVED_COUNT; 0 stands for every language we know
     const char *platform_tag;   // the platform's own guess, "pt" or "pt-BR"; NULL or "" if it gave none
     const char *author_earlier; // language of the author's earlier posts; NULL or "" if not known

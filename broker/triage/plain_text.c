@@ -249,10 +249,12 @@ static bool overlay(uint32_t code)
     return (code >= 0x334 && code <= 0x338) || (code >= 0x20D0 && code <= 0x20F0);
 }
 
-// Drops marks that hide letters, and folds white space that normalising brought back.
-static void bare_letters(struct plain_text *self)
+// Drops marks that hide letters, and folds white space that normalising brought back.  Returns true if it
+// dropped any mark, as the next one may then join its letter.
+static bool bare_letters(struct plain_text *self)
 {
     struct plain_text bare = { 0 };
+    bool dropped = false;
     int marks = 0;
     uint32_t base = 0;
     clear(&bare);
@@ -263,8 +265,10 @@ static void bare_letters(struct plain_text *self)
         bool mark = overlay(code) || (code >= 0x300 && uc_combining_class((ucs4_t) code) > 0);
         if (mark) {
             // Turkish capital dotted i folds to i with a dot; it is an i.
-            if (overlay(code) || (code == 0x307 && base == 'i') || ++marks > MARKS_PER_LETTER)
+            if (overlay(code) || (code == 0x307 && base == 'i') || ++marks > MARKS_PER_LETTER) {
+                dropped = true;
                 continue;
+            }
         } else {
             marks = 0;
             base = code;
@@ -277,15 +281,15 @@ static void bare_letters(struct plain_text *self)
     trim_end(&bare);
     plain_text_fini(self);
     *self = bare;
+    return dropped;
 }
 
 void plain_text_for_patterns(struct plain_text *self, const char *text, size_t text_bytes)
 {
     if (decode(self, text, text_bytes)) {
         normalise(self, true);
-        bare_letters(self);
-        // Laying a letter bare can let the next mark join it.
-        normalise(self, true);
+        if (bare_letters(self))
+            normalise(self, true);
         return;
     }
     for (size_t i = 0; i < self->bytes; i++)
@@ -293,7 +297,7 @@ void plain_text_for_patterns(struct plain_text *self, const char *text, size_t t
             self->text[i] = (char) (self->text[i] | 0x20);
 }
 
-// --- for the language -------------------------------------------------------------------------------
+// For the language.
 
 static bool word_byte(char c)
 {
