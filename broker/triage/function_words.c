@@ -29,9 +29,9 @@
 #define BEGINNING '^'
 #define SEQUENCE '*'
 
-// The weights.  Set by reasoning; language.c tells how they were checked.  That a
-// word of another language looks like one of ours is less likely the longer it is: about one in two for one
-// letter, one in seventeen for four and more.
+// The weights.  Set by reasoning; language.c tells how they were checked.  That a word of another language
+// looks like one of ours is less likely the longer it is: about one in two for one letter, one in seventeen
+// for four and more.
 static const double word_weight[] = { 0.0, 0.7, 1.5, 2.2, 2.8 };
 static const double everyday_share = 0.8;  // a word of daily life, against one of grammar
 static const double stripped_share = 0.7;  // written without its diacritics

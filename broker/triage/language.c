@@ -43,7 +43,7 @@ static const double size_millions_max = 500.0; // beyond this languages are equa
 #define CLD2_HINTS_MAX 6
 
 // A lead in words, endings and script of this much is not asked further.
-static const double sure_lead = 9.0;
+static const double sure_lead = 6.0;
 
 // A lead smaller than this is none: the text does not tell.
 static const double lead_min = 0.05;
