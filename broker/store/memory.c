@@ -636,7 +636,7 @@ static void answer_item(const struct memory_disk *disk, struct batch *batch, str
     story_finish(&story, view);
 }
 
-static void answer_intake(const struct memory_disk *disk, struct question *question)
+static void answer_intake(const struct memory_disk *disk, struct batch *batch, struct question *question)
 {
     const struct kept *kept = find_post(disk, question->channel, question->post, question->posted_ms, false);
 
@@ -645,6 +645,20 @@ static void answer_intake(const struct memory_disk *disk, struct question *quest
         question->found_item = kept->item->id;
         question->found_deleted = kept->deleted;
         question->found_sensitive = kept->change->post.sensitive;
+        const struct post_record *post = &kept->change->post;
+        question->found_post = (struct behalf_post){
+            .channel = question->channel,
+            .post = question->post,
+            .brand = batch_text(batch, post->brand),
+            .author = batch_text(batch, post->author),
+            .author_name = batch_text(batch, post->author_name),
+            .reach = post->reach,
+            .text = "",
+            .language = batch_text(batch, post->platform_language),
+            .thread = batch_text(batch, post->thread),
+            .parent = "",
+            .link = "",
+        };
     }
 }
 
@@ -694,7 +708,7 @@ static void answer(const struct memory_disk *disk, struct batch *batch)
         question->found = false;
         switch (question->kind) {
         case QUESTION_INTAKE:
-            answer_intake(disk, question);
+            answer_intake(disk, batch, question);
             break;
         case QUESTION_ITEM:
             answer_item(disk, batch, question);
@@ -711,7 +725,11 @@ static void answer(const struct memory_disk *disk, struct batch *batch)
 
 static void write_group(struct memory_disk *disk, const struct batch *batch)
 {
+    struct store_position before = disk->position;
+
     disk->position = *batch_group_to(batch);
+    disk->position.next_id = disk->position.next_id > before.next_id ? disk->position.next_id : before.next_id;
+    disk->position.clock_ms = disk->position.clock_ms > before.clock_ms ? disk->position.clock_ms : before.clock_ms;
     for (; batch != NULL; batch = batch_next(batch)) {
         const struct change *change = change_list_changes(batch_list((struct batch *) batch));
         for (; change != NULL; change = change->next) {

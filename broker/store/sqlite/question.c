@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static void answer_intake(struct database *database, struct question *question)
+static void answer_intake(struct database *database, struct batch *batch, struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_INTAKE);
 
@@ -18,6 +18,14 @@ static void answer_intake(struct database *database, struct question *question)
         question->found_item = row_id(&binding);
         question->found_deleted = row_flag(&binding);
         question->found_sensitive = row_flag(&binding);
+        question->found_post = (struct behalf_post){ .channel = question->channel, .post = question->post };
+        question->found_post.brand = batch_text(batch, row_text(&binding));
+        question->found_post.author = batch_text(batch, row_text(&binding));
+        question->found_post.author_name = batch_text(batch, row_text(&binding));
+        question->found_post.reach = row_number(&binding);
+        question->found_post.language = batch_text(batch, row_text(&binding));
+        question->found_post.thread = batch_text(batch, row_text(&binding));
+        question->found_post.text = question->found_post.parent = question->found_post.link = "";
         binding_end(&binding);
     }
 }
@@ -204,7 +212,7 @@ bool answer_questions(struct database *database, struct batch *batch)
         question->found = false;
         switch (question->kind) {
         case QUESTION_INTAKE:
-            answer_intake(database, question);
+            answer_intake(database, batch, question);
             break;
         case QUESTION_ITEM:
             answer_item(database, batch, question);

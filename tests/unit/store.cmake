@@ -1,0 +1,1 @@
+behalf_test(store_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_test.c LIBRARIES behalf_store_desk LABEL unit TIMEOUT 60)
