@@ -17,10 +17,10 @@
 struct broker;
 
 struct broker_options {
-    int64_t heartbeat_ms;  // 0: 5000
-    int64_t timeout_ms;    // 0: 3 * heartbeat
-    size_t window;         // requests in flight a session; 0: 1024
-    size_t sessions_max;   // 0: 4096
+    int64_t heartbeat_ms;     // 0: 5000
+    int64_t timeout_ms;       // 0: 3 * heartbeat
+    size_t window;            // requests in flight a session; 0: 1024
+    size_t sessions_max;      // 0: 4096
     size_t batch_changes_max; // changes that wait before intake is answered BUSY; 0: 65536
     size_t batch_bytes_max;   // the same in bytes; 0: 64 MiB
     size_t intake_keys_max;   // keys of recent posts kept in memory; 0: 8 Mi
@@ -63,7 +63,8 @@ void broker_store_state(struct broker *broker, bool away, const char *descriptio
 void broker_reported(struct broker *broker, struct report **report_p, int64_t now_ms);
 
 // Rules asked for by broker_next_rules are compiled (`rules_p` taken) or have problems (rules NULL).
-void broker_rules_ready(struct broker *broker, struct rules **rules_p, const struct rules_problems *problems, int64_t now_ms);
+void broker_rules_ready(struct broker *broker, struct rules **rules_p, const struct rules_problems *problems,
+                        int64_t now_ms);
 
 // Begins a clean stop: no more requests are taken, everyone is told BYE "restarting" once all that was
 // decided is spoken.

@@ -1,0 +1,998 @@
+// broker_test.c - sessions, intake, and "decide, make durable, speak", around the real desk and a memory store.
+
+#include "tests/unit/broker_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// Peers of the tests; the numbers mean nothing.
+enum { FEED = 1, ASHA = 2, BEN = 3, PETRA = 4, CONTROL = 5, OTHER = 6, SAM = 7 };
+
+#define ABOUT(kind, field, ...) ((struct behalf_message){ .type = BEHALF_##kind, .field = { __VA_ARGS__ } })
+
+static struct world the_world;
+
+static int set_up(void **state)
+{
+    world_init(&the_world);
+    *state = &the_world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world_fini(*state);
+    return 0;
+}
+
+static void sign_in_all(struct world *world)
+{
+    expect_type(world_hello(world, FEED, "connector", "feed"), BEHALF_WELCOME);
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_WELCOME);
+    expect_type(world_hello(world, PETRA, "person", "petra"), BEHALF_WELCOME);
+    expect_type(world_hello(world, CONTROL, "control", "ctl"), BEHALF_WELCOME);
+}
+
+static int64_t post(struct world *world, const char *id, const char *text)
+{
+    const struct behalf_message *taken = world_ask(world, FEED, world_post(id, world->now_ms, text));
+
+    expect_type(taken, BEHALF_TAKEN);
+    return taken->taken.item;
+}
+
+// Takes the offer that the peer was told of; returns its lease.
+static int64_t take(struct world *world, uint64_t peer, int64_t item)
+{
+    const struct behalf_message *shown = world_told(world, peer, BEHALF_ITEM);
+
+    expect_type(shown, BEHALF_ITEM);
+    assert_int_equal(shown->item.item, item);
+    int64_t lease = shown->item.lease;
+    if (strcmp(shown->item.state, "offered") == 0) {
+        expect_type(world_ask(world, peer, ABOUT(TAKE, take, .item = item, .lease = lease)), BEHALF_DONE);
+    }
+    return lease;
+}
+
+static struct behalf_message answering(int64_t item, int64_t lease)
+{
+    return ABOUT(ANSWER, answer, .item = item, .lease = lease, .text = "We are on it.");
+}
+
+// ---- HELLO ----
+
+static void a_request_before_hello_is_refused(void **state)
+{
+    struct world *world = *state;
+
+    expect_code(world_ask(world, FEED, world_post("1", 0, "hi")), "NOT_SIGNED_IN");
+    expect_code(world_ask(world, FEED, ABOUT(STATUS, status, .behalf_end = 0)), "NOT_SIGNED_IN");
+}
+
+static void a_version_not_spoken_is_refused_with_the_one_that_is(void **state)
+{
+    struct world *world = *state;
+    const struct behalf_message *answer =
+        world_ask(world, FEED, ABOUT(HELLO, hello, .version = 2, .role = "control", .name = "x"));
+
+    expect_code(answer, "VERSION");
+    assert_non_null(strstr(answer->error.reason, "1"));
+}
+
+static void a_person_the_rules_do_not_name_is_refused(void **state)
+{
+    struct world *world = *state;
+    const struct behalf_message *answer = world_hello(world, ASHA, "person", "nobody");
+
+    expect_code(answer, "NOT_FOUND");
+    assert_string_equal(answer->error.field, "name");
+    expect_code(world_hello(world, ASHA, "boss", "asha"), "INVALID");
+}
+
+static void a_connector_of_an_unknown_channel_is_refused(void **state)
+{
+    struct world *world = *state;
+    const char *channels[] = { "telegraph" };
+    const struct behalf_message *answer = world_ask(world, FEED,
+                                                    ABOUT(HELLO, hello, .version = 1, .role = "connector", .name = "x",
+                                                          .instance = "i", .channels = channels, .channels_count = 1));
+
+    expect_code(answer, "NOT_FOUND");
+    assert_string_equal(answer->error.field, "channels");
+    channels[0] = "chirp";
+    answer = world_ask(
+        world, FEED,
+        ABOUT(HELLO, hello, .version = 1, .role = "connector", .name = "x", .channels = channels, .channels_count = 1));
+    expect_code(answer, "MISSING");
+    assert_string_equal(answer->error.field, "instance");
+}
+
+static void welcome_describes_the_session(void **state)
+{
+    struct world *world = *state;
+    const struct behalf_message *welcome = world_hello(world, ASHA, "person", "asha");
+
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_int_equal(strlen(welcome->welcome.token), 32);
+    assert_false(welcome->welcome.resumed);
+    assert_string_equal(welcome->welcome.desk, "test");
+    assert_string_equal(welcome->welcome.roles, "agent");
+    assert_string_equal(welcome->welcome.agency, "Northline");
+    assert_string_equal(welcome->welcome.display_name, "Asha Rao");
+    assert_int_equal(welcome->welcome.capacity, 2);
+    assert_int_equal(welcome->welcome.heartbeat_ms, 5000);
+    assert_int_equal(welcome->welcome.timeout_ms, 15000);
+    assert_string_equal(welcome->welcome.presence, "available");
+}
+
+static void a_second_sign_in_of_a_person_ends_the_first(void **state)
+{
+    struct world *world = *state;
+
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_WELCOME);
+    expect_type(world_hello(world, OTHER, "person", "asha"), BEHALF_WELCOME);
+    const struct behalf_message *bye = world_told(world, ASHA, BEHALF_BYE);
+    expect_type(bye, BEHALF_BYE);
+    assert_string_equal(bye->bye.reason, "signed in elsewhere");
+    assert_true(world->told[ASHA].dropped);
+    assert_int_equal(broker_session_count(world->broker), 1);
+}
+
+static void what_a_person_holds_moves_to_their_next_session(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    const struct behalf_message *welcome = world_hello(world, OTHER, "person", "asha");
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_int_equal(welcome->welcome.items, 1);
+    const struct behalf_message *shown = world_told(world, OTHER, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_string_equal(shown->item.state, "held");
+    assert_int_equal(shown->item.item, item);
+    assert_int_equal(world_count_told(world, OTHER, BEHALF_ITEM), 1);
+}
+
+static void a_token_resumes_its_session_on_another_connection(void **state)
+{
+    struct world *world = *state;
+    char token[65];
+
+    sign_in_all(world);
+    snprintf(token, sizeof token, "%s", world_told(world, ASHA, BEHALF_WELCOME)->welcome.token);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    broker_peer_lost(world->broker, ASHA, "its connection is gone", world->now_ms);
+    const struct behalf_message *welcome = world_resume(world, OTHER, "person", "asha", token);
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_true(welcome->welcome.resumed);
+    assert_string_equal(welcome->welcome.token, token);
+    assert_int_equal(welcome->welcome.items, 1);
+    assert_int_equal(broker_session_count(world->broker), 4);
+}
+
+static void a_token_of_somebody_else_resumes_nothing(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    const char *token = world_told(world, ASHA, BEHALF_WELCOME)->welcome.token;
+    const struct behalf_message *welcome = world_resume(world, BEN, "person", "ben", token);
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_false(welcome->welcome.resumed);
+    assert_null(world_told(world, ASHA, BEHALF_BYE));
+}
+
+static void hello_again_on_the_same_connection_goes_on_with_the_session(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    const struct behalf_message *welcome = world_hello(world, ASHA, "person", "asha");
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_true(welcome->welcome.resumed);
+    assert_int_equal(welcome->welcome.items, 1);
+    welcome = world_hello(world, ASHA, "person", "ben");
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_false(welcome->welcome.resumed);
+}
+
+// ---- silence and noise ----
+
+static void a_heartbeat_is_answered(void **state)
+{
+    struct world *world = *state;
+
+    expect_code(world_ask(world, ASHA, (struct behalf_message){ .type = BEHALF_HEARTBEAT }), "NOT_SIGNED_IN");
+    sign_in_all(world);
+    world_say(world, ASHA, (struct behalf_message){ .type = BEHALF_HEARTBEAT });
+    world_settle(world);
+    assert_int_equal(world_count_told(world, ASHA, BEHALF_HEARTBEAT), 1);
+}
+
+static void a_silent_session_is_lost_and_its_hold_kept_for_the_grace(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    for (int i = 0; i < 4; i++) {
+        world_pass(world, 4000);
+        world_say(world, FEED, (struct behalf_message){ .type = BEHALF_HEARTBEAT });
+    }
+    assert_true(world->told[ASHA].dropped);
+    assert_false(world->told[FEED].dropped);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_HELD);
+    world_pass(world, 65000);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_WAITING);
+}
+
+static void a_peer_without_a_session_is_dropped(void **state)
+{
+    struct world *world = *state;
+
+    world_say_bytes(world, OTHER, "\x93", 1);
+    world_settle(world);
+    expect_code(world_told(world, OTHER, BEHALF_ERROR), "MALFORMED");
+    world_pass(world, 20000);
+    assert_true(world->told[OTHER].dropped);
+}
+
+static void bye_returns_what_a_person_holds_at_once(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    world_say(world, ASHA, (struct behalf_message){ .type = BEHALF_BYE });
+    world_settle(world);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_WAITING);
+    assert_int_equal(broker_session_count(world->broker), 3);
+}
+
+static void nothing_but_noise_is_cut_off(void **state)
+{
+    struct world *world = *state;
+
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_WELCOME);
+    for (int i = 0; i < 40; i++) {
+        world_say_bytes(world, ASHA, "nonsense", 8);
+    }
+    world_settle(world);
+    assert_int_equal(world_count_told(world, ASHA, BEHALF_ERROR), 16);
+    assert_int_equal(world_count_told(world, ASHA, BEHALF_BYE), 1);
+    assert_true(world->told[ASHA].dropped);
+}
+
+static void one_good_frame_forgives_bad_ones(void **state)
+{
+    struct world *world = *state;
+
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_WELCOME);
+    for (int i = 0; i < 40; i++) {
+        world_say_bytes(world, ASHA, "nonsense", 8);
+        if (i % 10 == 0) {
+            world_say(world, ASHA, (struct behalf_message){ .type = BEHALF_HEARTBEAT });
+        }
+    }
+    world_settle(world);
+    assert_int_equal(world_count_told(world, ASHA, BEHALF_BYE), 0);
+}
+
+static void time_that_passed_while_the_process_slept_loses_nobody(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    world->now_ms += INT64_C(8) * 3600 * 1000;
+    world_settle(world);
+    assert_false(world->told[ASHA].dropped);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_HELD);
+}
+
+// ---- who may say what ----
+
+static void a_message_of_another_role_is_forbidden(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    expect_code(world_ask(world, ASHA, world_post("1", 0, "hi")), "FORBIDDEN");
+    expect_code(world_ask(world, FEED, ABOUT(TAKE, take, .item = 1, .lease = 1)), "FORBIDDEN");
+    expect_code(world_ask(world, ASHA, ABOUT(WHY, why, .item = 1)), "FORBIDDEN");
+    expect_code(world_ask(world, ASHA, ABOUT(STATUS, status, .behalf_end = 0)), "FORBIDDEN");
+    expect_type(world_hello(world, SAM, "person", "sam"), BEHALF_WELCOME);
+    expect_type(world_ask(world, SAM, ABOUT(STATUS, status, .behalf_end = 0)), BEHALF_COUNTS);
+}
+
+static void a_message_that_only_a_broker_sends_is_unknown(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    expect_code(world_ask(world, FEED, ABOUT(TAKEN, taken, .item = 1)), "UNKNOWN_TYPE");
+    expect_code(world_ask(world, ASHA, ABOUT(DONE, done, .item = 1)), "UNKNOWN_TYPE");
+}
+
+// [ "STATUS", 0, {} ]
+static void a_request_without_an_id_is_refused(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    world_say_bytes(world, CONTROL, "\x93\xa6STATUS\x00\x80", 10);
+    world_settle(world);
+    const struct behalf_message *error = world_told(world, CONTROL, BEHALF_ERROR);
+    expect_code(error, "INVALID");
+    assert_string_equal(error->error.field, "id");
+}
+
+static void more_requests_than_the_window_are_refused(void **state)
+{
+    struct world *world = *state;
+    char id[16];
+
+    sign_in_all(world);
+    world->hold_batches = true;
+    for (int i = 0; i < 1030; i++) {
+        snprintf(id, sizeof id, "p%d", i);
+        world_say(world, FEED, world_post(id, world->now_ms, "hello"));
+    }
+    world_settle(world);
+    assert_int_equal(world_count_told(world, FEED, BEHALF_ERROR), 6);
+    expect_code(world_told(world, FEED, BEHALF_ERROR), "TOO_MANY");
+    assert_int_equal(world_count_told(world, FEED, BEHALF_TAKEN), 0);
+    world->hold_batches = false;
+    world_settle(world);
+    assert_int_equal(world_count_told(world, FEED, BEHALF_TAKEN), 1024);
+}
+
+// ---- intake ----
+
+static void taken_is_spoken_once_it_is_on_disk(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    world->hold_batches = true;
+    world_say(world, FEED, world_post("1", world->now_ms, "Where is my bag?"));
+    world_settle(world);
+    assert_null(world_told(world, FEED, BEHALF_TAKEN));
+    assert_null(world_told(world, ASHA, BEHALF_ITEM));
+    world->hold_batches = false;
+    world_settle(world);
+    expect_type(world_told(world, FEED, BEHALF_TAKEN), BEHALF_TAKEN);
+    expect_type(world_told(world, ASHA, BEHALF_ITEM), BEHALF_ITEM);
+}
+
+static void a_commit_in_doubt_speaks_only_when_it_is_settled(void **state)
+{
+    struct world *world = *state;
+    const enum memory_fault plan[] = { MEMORY_FAULT_DOUBT_LOST, MEMORY_FAULT_UNAVAILABLE, MEMORY_FAULT_DOUBT_WRITTEN };
+
+    sign_in_all(world);
+    memory_disk_plan(world->disk, plan, 3);
+    int64_t item = post(world, "1", "Where is my bag?");
+    const struct behalf_message *again = world_ask(world, FEED, world_post("1", world->now_ms, "Where is my bag?"));
+    expect_type(again, BEHALF_TAKEN);
+    assert_true(again->taken.repeated);
+    assert_int_equal(again->taken.item, item);
+}
+
+static void a_post_brought_again_is_one_item(void **state)
+{
+    struct world *world = *state;
+    const int64_t times[] = { world->now_ms, 0, INT64_C(1400000000000), world->now_ms + 1000 };
+    char id[16];
+
+    sign_in_all(world);
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(id, sizeof id, "p%zu", i);
+        const struct behalf_message *first = world_ask(world, FEED, world_post(id, times[i], "Where is my bag?"));
+        expect_type(first, BEHALF_TAKEN);
+        assert_false(first->taken.repeated);
+        int64_t item = first->taken.item;
+        const struct behalf_message *second = world_ask(world, FEED, world_post(id, times[i], "Where is my bag?"));
+        expect_type(second, BEHALF_TAKEN);
+        assert_true(second->taken.repeated);
+        assert_int_equal(second->taken.item, item);
+    }
+}
+
+// Old posts, whose newness only the store can tell: asked together, answered together.
+static void twins_that_are_asked_for_together_are_one_item(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t first = world_say(world, FEED, world_post("1", 0, "Where is my bag?"));
+    int64_t second = world_say(world, FEED, world_post("1", 0, "Where is my bag?"));
+    world_settle(world);
+    const struct behalf_message *one = world_answer(world, FEED, first);
+    const struct behalf_message *other = world_answer(world, FEED, second);
+    expect_type(one, BEHALF_TAKEN);
+    expect_type(other, BEHALF_TAKEN);
+    assert_false(one->taken.repeated);
+    assert_true(other->taken.repeated);
+    assert_int_equal(one->taken.item, other->taken.item);
+}
+
+// The first is decided while the second's question is with the store, whose answer cannot know of it.
+static void a_twin_decided_while_the_other_is_asked_for_is_found(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    world->hold_batches = true;
+    int64_t first = world_say(world, FEED, world_post("1", 0, "Where is my bag?"));
+    world_settle(world); // the first's question is out
+    int64_t second = world_say(world, FEED, world_post("1", 0, "Where is my bag?"));
+    world->hold_batches = false;
+    world_settle(world);
+    expect_type(world_answer(world, FEED, second), BEHALF_TAKEN);
+    assert_false(world_answer(world, FEED, first)->taken.repeated);
+    assert_true(world_answer(world, FEED, second)->taken.repeated);
+}
+
+static void a_repeat_while_the_first_is_in_flight_gets_one_answer(void **state)
+{
+    struct world *world = *state;
+    struct behalf_message message = world_post("1", 0, "Where is my bag?");
+
+    sign_in_all(world);
+    message.id = 77;
+    world_say(world, FEED, message);
+    world_say(world, FEED, message);
+    world_settle(world);
+    assert_int_equal(world_count_told(world, FEED, BEHALF_TAKEN), 1);
+}
+
+static void a_post_to_an_unknown_brand_is_refused_by_name(void **state)
+{
+    struct world *world = *state;
+    struct behalf_message message = world_post("1", world->now_ms, "hi");
+
+    sign_in_all(world);
+    message.post.brand = "nobody";
+    const struct behalf_message *answer = world_ask(world, FEED, message);
+    expect_code(answer, "NOT_FOUND");
+    assert_string_equal(answer->error.field, "brand");
+    message = world_post("2", world->now_ms, "hi");
+    message.post.channel = "telegraph";
+    answer = world_ask(world, FEED, message);
+    expect_code(answer, "NOT_FOUND");
+    assert_string_equal(answer->error.field, "channel");
+}
+
+static void an_edit_is_shown_with_the_text_before(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    const struct behalf_message *taken =
+        world_ask(world, FEED,
+                  ABOUT(EDIT, edit, .channel = "chirp", .post = "1", .posted_ms = world->now_ms, .text = "Found it."));
+    expect_type(taken, BEHALF_TAKEN);
+    assert_int_equal(taken->taken.item, item);
+    const struct behalf_message *shown = world_told(world, ASHA, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_int_equal(shown->item.story_count, 1);
+    assert_true(shown->item.story[0].edited);
+    assert_string_equal(shown->item.story[0].text, "Found it.");
+    assert_string_equal(shown->item.story[0].before, "Where is my bag?");
+}
+
+static void an_edit_that_turns_sensitive_takes_the_item_from_the_agent(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    world->told[ASHA].next = world->told[ASHA].count;
+    expect_type(world_ask(world, FEED,
+                          ABOUT(EDIT, edit, .channel = "chirp", .post = "1", .posted_ms = world->now_ms,
+                                .text = "You hear from my lawyer")),
+                BEHALF_TAKEN);
+    expect_type(world_told(world, ASHA, BEHALF_GONE), BEHALF_GONE);
+    assert_null(world_told(world, ASHA, BEHALF_ITEM));
+    const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_int_equal(shown->item.item, item);
+}
+
+static void what_was_never_taken_cannot_be_edited_or_deleted(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    expect_code(world_ask(world, FEED, ABOUT(EDIT, edit, .channel = "chirp", .post = "9", .text = "x")), "NOT_FOUND");
+    expect_code(world_ask(world, FEED, ABOUT(DELETE, delete_post, .channel = "chirp", .post = "9")), "NOT_FOUND");
+}
+
+// All three ride on one turn: the later ones must not overtake the post.
+static void a_post_its_edit_and_its_deletion_may_come_in_one_go(void **state)
+{
+    struct world *world = *state;
+    const int64_t times[] = { world->now_ms, 0 };
+    const char *ids[] = { "recent", "old" };
+
+    sign_in_all(world);
+    for (size_t i = 0; i < 2; i++) {
+        int64_t posted = world_say(world, FEED, world_post(ids[i], times[i], "Where is my bag?"));
+        int64_t edited = world_say(
+            world, FEED,
+            ABOUT(EDIT, edit, .channel = "chirp", .post = ids[i], .posted_ms = times[i], .text = "Where is it?"));
+        int64_t deleted = world_say(
+            world, FEED, ABOUT(DELETE, delete_post, .channel = "chirp", .post = ids[i], .posted_ms = times[i]));
+        world_settle(world);
+        expect_type(world_answer(world, FEED, posted), BEHALF_TAKEN);
+        expect_type(world_answer(world, FEED, edited), BEHALF_TAKEN);
+        expect_type(world_answer(world, FEED, deleted), BEHALF_TAKEN);
+        uint64_t item = (uint64_t) world_answer(world, FEED, posted)->taken.item;
+        assert_int_equal(world_answer(world, FEED, deleted)->taken.item, (int64_t) item);
+        assert_int_equal(desk_item_state(broker_desk(world->broker), item), ITEM_CLOSED);
+    }
+}
+
+static void recent_posts_are_known_after_a_crash(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    world_crash(world);
+    world_start(world);
+    expect_type(world_hello(world, FEED, "connector", "feed"), BEHALF_WELCOME);
+    const struct behalf_message *again = world_ask(world, FEED, world_post("1", world->now_ms, "Where is my bag?"));
+    expect_type(again, BEHALF_TAKEN);
+    assert_true(again->taken.repeated);
+    assert_int_equal(again->taken.item, item);
+}
+
+// ---- sensitive ----
+
+static void a_sensitive_post_reaches_pr_and_no_agent(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    expect_type(world_hello(world, BEN, "person", "ben"), BEHALF_WELCOME);
+    post(world, "1", "My lawyer will call you");
+    assert_null(world_told(world, ASHA, BEHALF_ITEM));
+    assert_null(world_told(world, BEN, BEHALF_ITEM));
+    const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_string_equal(shown->item.audience, "pr");
+    assert_string_equal(shown->item.story[0].text, "My lawyer will call you");
+}
+
+// Held back behind a slow store, the offer is already overtaken by what made the item sensitive.
+static void an_offer_overtaken_by_an_escalation_is_never_spoken(void **state)
+{
+    struct world *world = *state;
+    struct behalf_message second = world_post("2", world->now_ms, "My lawyer will call you");
+
+    sign_in_all(world);
+    second.post.thread = "1";
+    world->hold_batches = true;
+    world_say(world, FEED, world_post("1", world->now_ms, "Where is my bag?"));
+    world_settle(world); // offered to asha, not on disk
+    world_say(world, FEED, second);
+    world_settle(world);
+    world->hold_batches = false;
+    world_settle(world);
+    assert_null(world_told(world, ASHA, BEHALF_ITEM));
+    const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_int_equal(shown->item.story_count, 2);
+}
+
+static void a_listing_shows_agents_no_text_of_sealed_items(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    post(world, "1", "My lawyer will call you");
+    post(world, "2", "Where is my bag?");
+    const struct behalf_message *listing = world_ask(world, ASHA, ABOUT(LOOK, look, .limit = 50));
+    expect_type(listing, BEHALF_LISTING);
+    for (size_t i = 0; i < listing->listing.items_count; i++) {
+        assert_null(strstr(listing->listing.items[i].text, "lawyer"));
+        assert_string_equal(listing->listing.items[i].audience, "agent");
+    }
+    listing = world_ask(world, CONTROL, ABOUT(LOOK, look, .limit = 50));
+    expect_type(listing, BEHALF_LISTING);
+    assert_int_equal(listing->listing.items_count, 2);
+    assert_string_equal(listing->listing.items[0].text, "My lawyer will call you");
+    assert_string_equal(listing->listing.items[1].text, "Where is my bag?");
+}
+
+// ---- from post to outcome ----
+
+// Takes and answers the item and returns the reply handed to the feed.
+static int64_t answer_item(struct world *world, int64_t item, int64_t *request, int64_t *lease)
+{
+    *lease = take(world, ASHA, item);
+    const struct behalf_message *done = world_ask(world, ASHA, answering(item, *lease));
+    expect_type(done, BEHALF_DONE);
+    *request = done->id;
+    const struct behalf_message *reply = world_told(world, FEED, BEHALF_REPLY);
+    expect_type(reply, BEHALF_REPLY);
+    assert_int_equal(reply->reply.reply, done->done.reply);
+    return reply->reply.reply;
+}
+
+static void a_post_is_answered_published_and_kept(void **state)
+{
+    struct world *world = *state;
+    int64_t request, lease;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t reply = answer_item(world, item, &request, &lease);
+    const struct behalf_message *handed = world_told(world, FEED, BEHALF_REPLY);
+    assert_string_equal(handed->reply.text, "We are on it. I'm Asha from Northline, answering for Acme.");
+    assert_string_equal(handed->reply.post, "1");
+    assert_string_equal(handed->reply.author, "@customer");
+    assert_int_equal(handed->reply.attempt, 1);
+    expect_type(world_ask(world, FEED, ABOUT(SETTLE, settle, .reply = reply, .fate = "confirmed", .reference = "r1")),
+                BEHALF_DONE);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_CLOSED);
+    const struct behalf_message *ended = world_ask(world, CONTROL, ABOUT(OUTCOMES, outcomes, .limit = 10));
+    expect_type(ended, BEHALF_ENDED);
+    assert_int_equal(ended->ended.rows_count, 1);
+    assert_string_equal(ended->ended.rows[0].outcome, "answered");
+    assert_string_equal(ended->ended.rows[0].person, "asha");
+    const struct behalf_message *history = world_ask(world, CONTROL, ABOUT(WHY, why, .channel = "chirp", .post = "1"));
+    expect_type(history, BEHALF_HISTORY);
+    assert_int_equal(history->history.item, item);
+    assert_true(history->history.events_count >= 4);
+    expect_code(world_ask(world, CONTROL, ABOUT(WHY, why, .item = 999)), "NOT_FOUND");
+    expect_code(world_ask(world, CONTROL, ABOUT(WHY, why, .channel = "chirp")), "MISSING");
+    const struct behalf_message *counts = world_ask(world, CONTROL, ABOUT(STATUS, status, .behalf_end = 0));
+    expect_type(counts, BEHALF_COUNTS);
+    assert_int_equal(counts->counts.taken, 1);
+    assert_int_equal(counts->counts.closed, 1);
+}
+
+static void a_preview_is_what_would_go_out(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    const struct behalf_message *shown =
+        world_ask(world, ASHA, ABOUT(PREVIEW, preview, .item = item, .lease = lease, .text = "We are on it."));
+    expect_type(shown, BEHALF_PREVIEWED);
+    assert_string_equal(shown->previewed.text, "We are on it. I'm Asha from Northline, answering for Acme.");
+    expect_code(world_ask(world, ASHA, ABOUT(PREVIEW, preview, .item = item, .lease = lease + 1, .text = "x")),
+                "STALE");
+    expect_code(world_ask(world, ASHA, ABOUT(PREVIEW, preview, .item = 999, .lease = 1, .text = "x")), "NOT_FOUND");
+}
+
+// ---- once ----
+
+static void a_repeated_answer_gets_its_first_answer_even_after_the_end_and_a_crash(void **state)
+{
+    struct world *world = *state;
+    int64_t request, lease;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t reply = answer_item(world, item, &request, &lease);
+    expect_type(world_ask(world, FEED, ABOUT(SETTLE, settle, .reply = reply, .fate = "confirmed")), BEHALF_DONE);
+    world_crash(world);
+    world_start(world);
+    world_forget(world, ASHA);
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_WELCOME);
+    struct behalf_message again = answering(item, lease);
+    again.id = request;
+    const struct behalf_message *done = world_ask(world, ASHA, again);
+    expect_type(done, BEHALF_DONE);
+    assert_true(done->done.repeated);
+    assert_int_equal(done->done.reply, reply);
+    const struct behalf_message *late = world_ask(world, ASHA, answering(item, lease));
+    expect_code(late, "STALE");
+    assert_string_equal(late->error.state, "closed");
+    expect_code(world_ask(world, ASHA, answering(4711, 1)), "NOT_FOUND");
+}
+
+static void a_note_repeated_after_a_resume_is_added_once(void **state)
+{
+    struct world *world = *state;
+    char token[65];
+
+    sign_in_all(world);
+    snprintf(token, sizeof token, "%s", world_told(world, ASHA, BEHALF_WELCOME)->welcome.token);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    struct behalf_message note = ABOUT(NOTE, note, .item = item, .lease = lease, .text = "called them");
+    note.id = 5555;
+    expect_type(world_ask(world, ASHA, note), BEHALF_DONE);
+    broker_peer_lost(world->broker, ASHA, "its connection is gone", world->now_ms);
+    expect_type(world_resume(world, OTHER, "person", "asha", token), BEHALF_WELCOME);
+    const struct behalf_message *again = world_ask(world, OTHER, note);
+    expect_type(again, BEHALF_DONE);
+    assert_true(again->done.repeated);
+    size_t notes = 0;
+    const struct behalf_message *shown = world_told(world, OTHER, BEHALF_ITEM);
+    for (size_t i = 0; i < shown->item.story_count; i++) {
+        notes += strcmp(shown->item.story[i].kind, "note") == 0;
+    }
+    assert_int_equal(notes, 1);
+}
+
+// The answer was decided, but the connection broke before it was spoken.
+static void a_request_cut_off_before_its_answer_can_be_repeated_after_a_resume(void **state)
+{
+    struct world *world = *state;
+    char token[65];
+
+    sign_in_all(world);
+    snprintf(token, sizeof token, "%s", world_told(world, ASHA, BEHALF_WELCOME)->welcome.token);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    struct behalf_message note = ABOUT(NOTE, note, .item = item, .lease = lease, .text = "called them");
+    note.id = 5555;
+    world->hold_batches = true;
+    world_say(world, ASHA, note);
+    world_settle(world);
+    broker_peer_lost(world->broker, ASHA, "its connection is gone", world->now_ms);
+    int64_t hello =
+        world_say(world, OTHER, ABOUT(HELLO, hello, .version = 1, .role = "person", .name = "asha", .token = token));
+    world_say(world, OTHER, note); // in flight still: not decided twice
+    world->hold_batches = false;
+    world_settle(world);
+    expect_type(world_answer(world, OTHER, hello), BEHALF_WELCOME);
+    const struct behalf_message *again = world_ask(world, OTHER, note);
+    expect_type(again, BEHALF_DONE);
+    assert_true(again->done.repeated);
+}
+
+// ---- the store away ----
+
+static void intake_is_refused_while_the_store_is_away_and_people_wait(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    world->hold_batches = true;
+    broker_store_state(world->broker, true, "disk full", world->now_ms);
+    const struct behalf_message *busy = world_ask(world, FEED, world_post("2", world->now_ms, "hi"));
+    expect_code(busy, "BUSY");
+    assert_true(busy->error.retry_ms > 0);
+    int64_t asked = world_say(world, ASHA, answering(item, lease));
+    world_settle(world);
+    assert_null(world_answer(world, ASHA, asked));
+    for (int i = 0; i < 60; i++) { // an outage far longer than the grace
+        world_pass(world, 4000);
+        world_say(world, ASHA, (struct behalf_message){ .type = BEHALF_HEARTBEAT });
+        world_say(world, FEED, (struct behalf_message){ .type = BEHALF_HEARTBEAT });
+    }
+    assert_false(world->told[ASHA].dropped);
+    world->hold_batches = false;
+    broker_store_state(world->broker, false, "sqlite", world->now_ms);
+    world_settle(world);
+    expect_type(world_answer(world, ASHA, asked), BEHALF_DONE);
+    expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), BEHALF_TAKEN);
+}
+
+static void a_hold_does_not_run_out_while_the_store_is_away(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    broker_peer_lost(world->broker, ASHA, "its connection is gone", world->now_ms);
+    world->hold_batches = true;
+    broker_store_state(world->broker, true, "disk full", world->now_ms);
+    world_pass(world, 600000);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_HELD);
+    world->hold_batches = false;
+    broker_store_state(world->broker, false, "sqlite", world->now_ms);
+    world_settle(world);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_HELD);
+    world_pass(world, 70000);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_WAITING);
+}
+
+static void memory_is_bounded_while_the_store_does_not_come_back(void **state)
+{
+    struct world *world = *state;
+    static char text[4001];
+    char id[16];
+
+    memset(text, 'x', 4000);
+    world_crash(world);
+    world->options.batch_bytes_max = 200000;
+    world_start(world);
+    sign_in_all(world);
+    world->hold_batches = true;
+    world_say(world, FEED, world_post("first", world->now_ms, "hello"));
+    world_settle(world);
+    for (int i = 0; i < 200; i++) {
+        snprintf(id, sizeof id, "p%d", i);
+        world_say(world, FEED, world_post(id, i % 2 == 0 ? 0 : world->now_ms, text));
+    }
+    world_settle(world);
+    expect_code(world_told(world, FEED, BEHALF_ERROR), "BUSY");
+    assert_true(world_count_told(world, FEED, BEHALF_ERROR) > 100);
+    world->hold_batches = false;
+    world->options.batch_bytes_max = 0;
+    world_settle(world);
+    expect_type(world_ask(world, FEED, world_post("p199", world->now_ms, text)), BEHALF_TAKEN);
+}
+
+// ---- rules ----
+
+static const struct behalf_message *apply(struct world *world, const char *text)
+{
+    return world_ask(world, CONTROL, ABOUT(APPLY, apply, .rules = text, .name = "new.yaml"));
+}
+
+// The world's rules without one person.
+static char *rules_without(const char *person)
+{
+    char *text = strdup(world_rules);
+    char key[64];
+
+    snprintf(key, sizeof key, "  %s:\n", person);
+    char *begin = strstr(text, key);
+    char *end = begin + strlen(key);
+    while (strncmp(end, "    ", 4) == 0) {
+        end = strchr(end, '\n') + 1;
+    }
+    memmove(begin, end, strlen(end) + 1);
+    return text;
+}
+
+static void rules_with_errors_change_nothing(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    const struct behalf_message *answer = apply(world, "desk: test\nbrands: 7\n");
+    expect_code(answer, "RULES");
+    assert_true(answer->error.problems_count >= 1);
+    expect_type(apply(world, world_rules), BEHALF_APPLIED);
+    assert_true(world_told(world, CONTROL, BEHALF_APPLIED)->applied.repeated);
+    assert_int_equal(world_told(world, CONTROL, BEHALF_APPLIED)->applied.rules_version, 1);
+}
+
+static void new_rules_are_live_and_kept_and_who_they_drop_is_signed_out(void **state)
+{
+    struct world *world = *state;
+    char *text = rules_without("asha");
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    const struct behalf_message *applied = apply(world, text);
+    expect_type(applied, BEHALF_APPLIED);
+    assert_int_equal(applied->applied.rules_version, 2);
+    expect_type(world_told(world, ASHA, BEHALF_BYE), BEHALF_BYE);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_WAITING);
+    expect_code(world_hello(world, OTHER, "person", "asha"), "NOT_FOUND");
+    world_crash(world);
+    world_start(world);
+    expect_code(world_hello(world, OTHER, "person", "asha"), "NOT_FOUND");
+    expect_type(world_hello(world, BEN, "person", "ben"), BEHALF_WELCOME);
+    free(text);
+}
+
+// ---- stopping ----
+
+static void a_stop_speaks_all_that_was_decided_and_then_bye(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    world->hold_batches = true;
+    int64_t asked = world_say(world, FEED, world_post("1", world->now_ms, "Where is my bag?"));
+    world_settle(world);
+    broker_stop(world->broker, world->now_ms);
+    int64_t late = world_say(world, FEED, world_post("2", world->now_ms, "hi"));
+    world_settle(world);
+    assert_false(broker_stopped(world->broker));
+    world->hold_batches = false;
+    world_settle(world);
+    assert_true(broker_stopped(world->broker));
+    expect_type(world_answer(world, FEED, asked), BEHALF_TAKEN);
+    assert_null(world_answer(world, FEED, late));
+    expect_type(world_told(world, FEED, BEHALF_BYE), BEHALF_BYE);
+    assert_string_equal(world_told(world, ASHA, BEHALF_BYE)->bye.reason, "restarting");
+}
+
+static void a_crash_at_any_time_loses_nothing_that_was_spoken(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    take(world, ASHA, item);
+    world_crash(world);
+    world_start(world);
+    assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_HELD);
+    world_forget(world, ASHA);
+    const struct behalf_message *welcome = world_hello(world, ASHA, "person", "asha");
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_int_equal(welcome->welcome.items, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_request_before_hello_is_refused),
+        TEST(a_version_not_spoken_is_refused_with_the_one_that_is),
+        TEST(a_person_the_rules_do_not_name_is_refused),
+        TEST(a_connector_of_an_unknown_channel_is_refused),
+        TEST(welcome_describes_the_session),
+        TEST(a_second_sign_in_of_a_person_ends_the_first),
+        TEST(what_a_person_holds_moves_to_their_next_session),
+        TEST(a_token_resumes_its_session_on_another_connection),
+        TEST(a_token_of_somebody_else_resumes_nothing),
+        TEST(hello_again_on_the_same_connection_goes_on_with_the_session),
+        TEST(a_heartbeat_is_answered),
+        TEST(a_silent_session_is_lost_and_its_hold_kept_for_the_grace),
+        TEST(a_peer_without_a_session_is_dropped),
+        TEST(bye_returns_what_a_person_holds_at_once),
+        TEST(nothing_but_noise_is_cut_off),
+        TEST(one_good_frame_forgives_bad_ones),
+        TEST(time_that_passed_while_the_process_slept_loses_nobody),
+        TEST(a_message_of_another_role_is_forbidden),
+        TEST(a_message_that_only_a_broker_sends_is_unknown),
+        TEST(a_request_without_an_id_is_refused),
+        TEST(more_requests_than_the_window_are_refused),
+        TEST(taken_is_spoken_once_it_is_on_disk),
+        TEST(a_commit_in_doubt_speaks_only_when_it_is_settled),
+        TEST(a_post_brought_again_is_one_item),
+        TEST(twins_that_are_asked_for_together_are_one_item),
+        TEST(a_twin_decided_while_the_other_is_asked_for_is_found),
+        TEST(a_repeat_while_the_first_is_in_flight_gets_one_answer),
+        TEST(a_post_to_an_unknown_brand_is_refused_by_name),
+        TEST(an_edit_is_shown_with_the_text_before),
+        TEST(an_edit_that_turns_sensitive_takes_the_item_from_the_agent),
+        TEST(what_was_never_taken_cannot_be_edited_or_deleted),
+        TEST(a_post_its_edit_and_its_deletion_may_come_in_one_go),
+        TEST(recent_posts_are_known_after_a_crash),
+        TEST(a_sensitive_post_reaches_pr_and_no_agent),
+        TEST(an_offer_overtaken_by_an_escalation_is_never_spoken),
+        TEST(a_listing_shows_agents_no_text_of_sealed_items),
+        TEST(a_post_is_answered_published_and_kept),
+        TEST(a_preview_is_what_would_go_out),
+        TEST(a_repeated_answer_gets_its_first_answer_even_after_the_end_and_a_crash),
+        TEST(a_note_repeated_after_a_resume_is_added_once),
+        TEST(a_request_cut_off_before_its_answer_can_be_repeated_after_a_resume),
+        TEST(intake_is_refused_while_the_store_is_away_and_people_wait),
+        TEST(a_hold_does_not_run_out_while_the_store_is_away),
+        TEST(memory_is_bounded_while_the_store_does_not_come_back),
+        TEST(rules_with_errors_change_nothing),
+        TEST(new_rules_are_live_and_kept_and_who_they_drop_is_signed_out),
+        TEST(a_stop_speaks_all_that_was_decided_and_then_bye),
+        TEST(a_crash_at_any_time_loses_nothing_that_was_spoken),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

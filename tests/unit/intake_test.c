@@ -1,0 +1,161 @@
+// intake_test.c - the set of recent keys: exact, bounded, and moving with time.
+
+#include "broker/intake.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NOW_MS INT64_C(1795312800000) // 2026-11-22
+#define DAY INTAKE_DAY_MS
+
+static void a_key_taken_is_found_and_another_is_not(void **state)
+{
+    struct intake intake;
+
+    (void) state;
+    intake_init(&intake, 1000, NOW_MS);
+    intake_add(&intake, 42, NOW_MS, NOW_MS);
+    assert_true(intake_has(&intake, 42));
+    assert_false(intake_has(&intake, 43));
+    intake_add(&intake, 0, NOW_MS, NOW_MS);
+    assert_true(intake_has(&intake, 0));
+    assert_int_equal(intake_count(&intake), 2);
+    intake_fini(&intake);
+}
+
+static void only_posts_of_the_window_are_settled_by_the_set(void **state)
+{
+    struct intake intake;
+
+    (void) state;
+    intake_init(&intake, 1000, NOW_MS);
+    assert_true(intake_settles(&intake, NOW_MS, NOW_MS));
+    assert_true(intake_settles(&intake, NOW_MS - INTAKE_BACK_MS, NOW_MS));
+    assert_true(intake_settles(&intake, NOW_MS + INTAKE_AHEAD_MS, NOW_MS));
+    assert_false(intake_settles(&intake, 0, NOW_MS));
+    assert_false(intake_settles(&intake, NOW_MS - INTAKE_BACK_MS - DAY, NOW_MS));
+    assert_false(intake_settles(&intake, NOW_MS + INTAKE_AHEAD_MS + 1, NOW_MS));
+    intake_fini(&intake);
+}
+
+static void an_old_post_is_not_kept(void **state)
+{
+    struct intake intake;
+
+    (void) state;
+    intake_init(&intake, 1000, NOW_MS);
+    intake_add(&intake, 42, NOW_MS - 10 * DAY, NOW_MS);
+    intake_add(&intake, 43, 0, NOW_MS);
+    assert_int_equal(intake_count(&intake), 0);
+    intake_fini(&intake);
+}
+
+static void days_leave_with_the_window(void **state)
+{
+    struct intake intake;
+
+    (void) state;
+    intake_init(&intake, 1000, NOW_MS);
+    for (int64_t day = -3; day <= 1; day++) {
+        intake_add(&intake, (uint64_t) (100 + day), NOW_MS + day * DAY, NOW_MS);
+    }
+    assert_int_equal(intake_count(&intake), 5);
+    intake_advance(&intake, NOW_MS + 2 * DAY);
+    assert_int_equal(intake_count(&intake), 3);
+    assert_false(intake_has(&intake, 97));
+    assert_true(intake_has(&intake, 99));
+    assert_false(intake_settles(&intake, NOW_MS - 2 * DAY, NOW_MS + 2 * DAY));
+    intake_add(&intake, 7, NOW_MS + 3 * DAY, NOW_MS + 2 * DAY);
+    assert_true(intake_has(&intake, 7));
+    assert_true(intake_has(&intake, 101));
+    intake_fini(&intake);
+}
+
+// What is dropped for want of room must not be taken for new: the window ends where the set does.
+static void a_full_set_drops_its_oldest_day_and_the_window_with_it(void **state)
+{
+    struct intake intake;
+
+    (void) state;
+    intake_init(&intake, 10, NOW_MS);
+    for (uint64_t key = 1; key <= 9; key++) {
+        intake_add(&intake, key, NOW_MS - 2 * DAY, NOW_MS);
+    }
+    for (uint64_t key = 11; key <= 14; key++) {
+        intake_add(&intake, key, NOW_MS, NOW_MS);
+    }
+    assert_int_equal(intake_count(&intake), 4);
+    assert_false(intake_settles(&intake, NOW_MS - 2 * DAY, NOW_MS));
+    assert_true(intake_settles(&intake, NOW_MS, NOW_MS));
+    intake_fini(&intake);
+}
+
+static void a_set_too_small_for_one_day_settles_nothing_wrongly(void **state)
+{
+    struct intake intake;
+
+    (void) state;
+    intake_init(&intake, 3, NOW_MS);
+    for (uint64_t key = 1; key <= 20; key++) {
+        intake_add(&intake, key, NOW_MS, NOW_MS);
+    }
+    assert_true(intake_count(&intake) <= 3);
+    assert_false(intake_settles(&intake, NOW_MS, NOW_MS));
+    intake_fini(&intake);
+}
+
+// Against a plain array as the reference, keys that collide included.
+static void a_set_under_random_changes_equals_its_reference(void **state)
+{
+    enum { KEYS = 300, STEPS = 200000 };
+    static bool reference[KEYS];
+    struct key_set set = { 0 };
+    uint64_t random = 88172645463325252u;
+
+    (void) state;
+    for (int step = 0; step < STEPS; step++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        size_t key = (size_t) (random % KEYS);
+        if (random >> 32 & 1) {
+            key_set_add(&set, key);
+            reference[key] = true;
+        } else {
+            assert_int_equal(key_set_remove(&set, key), reference[key]);
+            reference[key] = false;
+        }
+        size_t probe = (size_t) ((random >> 33) % KEYS);
+        assert_int_equal(key_set_has(&set, probe), reference[probe]);
+    }
+    size_t count = 0;
+    for (size_t key = 0; key < KEYS; key++) {
+        assert_int_equal(key_set_has(&set, key), reference[key]);
+        count += reference[key];
+    }
+    assert_int_equal(key_set_count(&set), count);
+    key_set_clear(&set);
+    assert_int_equal(key_set_count(&set), 0);
+    assert_false(key_set_has(&set, 5));
+    key_set_fini(&set);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_taken_is_found_and_another_is_not),
+        cmocka_unit_test(only_posts_of_the_window_are_settled_by_the_set),
+        cmocka_unit_test(an_old_post_is_not_kept),
+        cmocka_unit_test(days_leave_with_the_window),
+        cmocka_unit_test(a_full_set_drops_its_oldest_day_and_the_window_with_it),
+        cmocka_unit_test(a_set_too_small_for_one_day_settles_nothing_wrongly),
+        cmocka_unit_test(a_set_under_random_changes_equals_its_reference),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
