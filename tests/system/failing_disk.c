@@ -1,0 +1,175 @@
+// failing_disk.c - every call goes through to the real file, but fsync of a log while the disk fails.
+
+#include "tests/system/failing_disk.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct failing_file {
+    sqlite3_file base;
+    bool log;
+    sqlite3_int64 synced_bytes;
+    sqlite3_int64 real[]; // the usual VFS's file; SQLite aligns to eight bytes
+};
+
+static atomic_int disk;
+static atomic_int failures;
+static sqlite3_vfs *usual;
+
+static struct failing_file *own(sqlite3_file *file)
+{
+    return (struct failing_file *) (void *) file;
+}
+
+static sqlite3_file *real(sqlite3_file *file)
+{
+    return (sqlite3_file *) (void *) own(file)->real;
+}
+
+static int close_file(sqlite3_file *file)
+{
+    return real(file)->pMethods->xClose(real(file));
+}
+
+static int read_file(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
+{
+    return real(file)->pMethods->xRead(real(file), to, bytes, at);
+}
+
+static int write_file(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
+{
+    return real(file)->pMethods->xWrite(real(file), from, bytes, at);
+}
+
+static int truncate_file(sqlite3_file *file, sqlite3_int64 bytes)
+{
+    return real(file)->pMethods->xTruncate(real(file), bytes);
+}
+
+static int sync_file(sqlite3_file *file, int flags)
+{
+    int state = atomic_load(&disk);
+
+    if (!own(file)->log || state == DISK_WELL) {
+        int result = real(file)->pMethods->xSync(real(file), flags);
+        (void) real(file)->pMethods->xFileSize(real(file), &own(file)->synced_bytes);
+        return result;
+    }
+    if (state == DISK_LOSES) {
+        (void) real(file)->pMethods->xTruncate(real(file), own(file)->synced_bytes);
+    }
+    atomic_fetch_add(&failures, 1);
+    return SQLITE_IOERR_FSYNC;
+}
+
+static int size_of_file(sqlite3_file *file, sqlite3_int64 *bytes)
+{
+    return real(file)->pMethods->xFileSize(real(file), bytes);
+}
+
+static int lock_file(sqlite3_file *file, int kind)
+{
+    return real(file)->pMethods->xLock(real(file), kind);
+}
+
+static int unlock_file(sqlite3_file *file, int kind)
+{
+    return real(file)->pMethods->xUnlock(real(file), kind);
+}
+
+static int check_lock(sqlite3_file *file, int *locked)
+{
+    return real(file)->pMethods->xCheckReservedLock(real(file), locked);
+}
+
+static int control_file(sqlite3_file *file, int operation, void *argument)
+{
+    return real(file)->pMethods->xFileControl(real(file), operation, argument);
+}
+
+static int sector_size(sqlite3_file *file)
+{
+    return real(file)->pMethods->xSectorSize(real(file));
+}
+
+static int characteristics(sqlite3_file *file)
+{
+    return real(file)->pMethods->xDeviceCharacteristics(real(file));
+}
+
+static int map_shared(sqlite3_file *file, int page, int bytes, int extend, void volatile **memory)
+{
+    return real(file)->pMethods->xShmMap(real(file), page, bytes, extend, memory);
+}
+
+static int lock_shared(sqlite3_file *file, int offset, int count, int flags)
+{
+    return real(file)->pMethods->xShmLock(real(file), offset, count, flags);
+}
+
+static void fence_shared(sqlite3_file *file)
+{
+    real(file)->pMethods->xShmBarrier(real(file));
+}
+
+static int unmap_shared(sqlite3_file *file, int remove)
+{
+    return real(file)->pMethods->xShmUnmap(real(file), remove);
+}
+
+static const sqlite3_io_methods methods = {
+    .iVersion = 2,
+    .xClose = close_file,
+    .xRead = read_file,
+    .xWrite = write_file,
+    .xTruncate = truncate_file,
+    .xSync = sync_file,
+    .xFileSize = size_of_file,
+    .xLock = lock_file,
+    .xUnlock = unlock_file,
+    .xCheckReservedLock = check_lock,
+    .xFileControl = control_file,
+    .xSectorSize = sector_size,
+    .xDeviceCharacteristics = characteristics,
+    .xShmMap = map_shared,
+    .xShmLock = lock_shared,
+    .xShmBarrier = fence_shared,
+    .xShmUnmap = unmap_shared,
+};
+
+static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
+{
+    (void) vfs;
+    file->pMethods = NULL;
+    int result = usual->xOpen(usual, name, real(file), flags, flags_out);
+    if (result == SQLITE_OK) {
+        file->pMethods = &methods;
+        own(file)->log = (flags & SQLITE_OPEN_WAL) != 0;
+        own(file)->synced_bytes = 0;
+        (void) real(file)->pMethods->xFileSize(real(file), &own(file)->synced_bytes);
+    }
+    return result;
+}
+
+void failing_disk_install(void)
+{
+    static sqlite3_vfs vfs;
+
+    usual = sqlite3_vfs_find(NULL);
+    vfs = *usual;
+    vfs.zName = "failing";
+    vfs.szOsFile = (int) sizeof(struct failing_file) + usual->szOsFile;
+    vfs.xOpen = open_file;
+    (void) sqlite3_vfs_register(&vfs, 1);
+}
+
+void failing_disk_set(enum failing_disk state)
+{
+    atomic_store(&disk, (int) state);
+}
+
+int failing_disk_count(void)
+{
+    return atomic_load(&failures);
+}

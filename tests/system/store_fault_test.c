@@ -1,0 +1,481 @@
+// store_fault_test.c - real trouble for the SQLite store: a full disk, a failing fsync, kill -9, a second
+// broker, readers in the way, files that are not ours.
+
+#include "broker/store/store.h"
+#include "tests/system/failing_disk.h"
+#include "tests/unit/store_desk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define WAIT_MS 30000
+
+struct fixture {
+    char folder[128];
+    struct desk_under_test desk; // its engine belongs to the store
+    struct store *store;
+    uint64_t back; // batches that came back durable
+};
+
+static void path_of(const struct fixture *fixture, const char *name, char *path, size_t path_bytes)
+{
+    snprintf(path, path_bytes, "%s/%s", fixture->folder, name);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    failing_disk_set(DISK_WELL);
+    snprintf(fixture->folder, sizeof fixture->folder, "/tmp/behalf-fault-XXXXXX");
+    *state = fixture;
+    return mkdtemp(fixture->folder) == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *names[] = { "behalf.db", "behalf.db-wal", "behalf.db-shm", "lock" };
+    char path[256];
+
+    failing_disk_set(DISK_WELL);
+    store_destroy(&fixture->store);
+    (void) umount2(fixture->folder, MNT_DETACH); // where a test of a small disk failed
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        path_of(fixture, names[i], path, sizeof path);
+        (void) unlink(path);
+    }
+    int result = rmdir(fixture->folder);
+    free(fixture);
+    return result;
+}
+
+static struct engine *open_engine(const struct fixture *fixture)
+{
+    char reason[512] = "";
+    struct engine *engine = engine_sqlite_open(fixture->folder, "support", reason, sizeof reason);
+
+    if (engine == NULL) {
+        print_message("%s\n", reason);
+    }
+    assert_non_null(engine);
+    return engine;
+}
+
+static void start(struct fixture *fixture)
+{
+    struct engine *engine = open_engine(fixture);
+
+    fixture->desk.engine = engine;
+    desk_take_over(&fixture->desk);
+    fixture->store = store_new(&engine, NULL);
+}
+
+// Item and post number `sequence` with a text of that length.
+static void submit(struct fixture *fixture, size_t text_bytes)
+{
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    uint64_t item = fixture->desk.position.sequence;
+    char *text = calloc(1, text_bytes + 1);
+    char name[32];
+
+    memset(text, 'z', text_bytes);
+    snprintf(name, sizeof name, "p-%llu", (unsigned long long) item);
+    put(batch, a_post(item, 1, name, text));
+    put(batch, an_item(item, ITEM_WAITING));
+    put(batch, a_note(item, "note", "once", false));
+    store_submit(fixture->store, &batch);
+    free(text);
+}
+
+static void collect(struct fixture *fixture)
+{
+    struct batch *batch = NULL;
+
+    while ((batch = store_take_batch(fixture->store)) != NULL) {
+        assert_int_equal(batch_to(batch)->sequence, ++fixture->back);
+        batch_destroy(&batch);
+    }
+}
+
+static void await_back(struct fixture *fixture, uint64_t wanted)
+{
+    struct pollfd wait = { .fd = store_fd(fixture->store), .events = POLLIN };
+
+    collect(fixture);
+    while (fixture->back < wanted) {
+        assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+        assert_int_not_equal(store_state(fixture->store), STORE_STATE_CONTRADICTED);
+        collect(fixture);
+    }
+}
+
+static void await_away(struct fixture *fixture)
+{
+    struct pollfd wait = { .fd = store_fd(fixture->store), .events = POLLIN };
+
+    while (store_state(fixture->store) != STORE_STATE_AWAY) {
+        assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+        collect(fixture);
+    }
+}
+
+static void describe(struct fixture *fixture, char *text, size_t text_bytes)
+{
+    store_describe(fixture->store, text, text_bytes);
+}
+
+static bool check_item(void *self, const struct item_record *item)
+{
+    uint64_t *last = self;
+
+    assert_int_equal(item->item, *last + 1);
+    *last = item->item;
+    return true;
+}
+
+// Opens the store anew and claims that it holds exactly the items 1 to n, each once; returns n.
+static uint64_t count_what_is_there(struct fixture *fixture, uint64_t at_least)
+{
+    struct engine *engine = open_engine(fixture);
+    struct store_position position;
+    uint64_t last = 0;
+    struct store_reader reader = { .self = &last, .item = check_item };
+
+    assert_int_equal(engine->operations->read(engine, &reader), STORE_OK);
+    assert_int_equal(engine->operations->position(engine, &position), STORE_OK);
+    assert_int_equal(position.sequence, last);
+    assert_true(last >= at_least);
+    for (uint64_t item = 1; item <= last; item += 1 + last / 50) {
+        struct batch *batch = batch_new();
+        struct question *question = batch_ask(batch, &(struct question){ .kind = QUESTION_ITEM, .item = item });
+        assert_int_equal(engine->operations->commit(engine, batch), STORE_OK);
+        size_t notes = 0;
+        for (size_t i = 0; i < question->view.story_count; i++) {
+            notes += strcmp(question->view.story[i].kind, "note") == 0;
+        }
+        assert_int_equal(notes, 1);
+        batch_destroy(&batch);
+    }
+    engine->operations->destroy(&engine);
+    return last;
+}
+
+static void a_full_disk_stops_the_store_and_loses_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[512];
+
+    if (mount("none", fixture->folder, "tmpfs", 0, "size=8m") != 0) {
+        print_message("skipped: mounting a small disk needs the rights of root\n");
+        skip();
+    }
+    start(fixture);
+    for (int i = 0; i < 600; i++) {
+        submit(fixture, 30000);
+    }
+    await_away(fixture);
+    describe(fixture, text, sizeof text);
+    assert_non_null(strstr(text, "full"));
+    assert_non_null(strstr(text, "free space"));
+    uint64_t before = fixture->back;
+    assert_true(before < 600);
+    assert_int_equal(mount("none", fixture->folder, "tmpfs", MS_REMOUNT, "size=64m"), 0);
+    await_back(fixture, 600);
+    assert_int_equal(store_state(fixture->store), STORE_STATE_WORKING);
+    store_destroy(&fixture->store);
+    assert_int_equal(count_what_is_there(fixture, 600), 600);
+    assert_int_equal(umount(fixture->folder), 0);
+}
+
+static void a_crash_on_a_full_disk_keeps_what_came_back(void **state)
+{
+    struct fixture *fixture = *state;
+
+    if (mount("none", fixture->folder, "tmpfs", 0, "size=8m") != 0) {
+        print_message("skipped: mounting a small disk needs the rights of root\n");
+        skip();
+    }
+    start(fixture);
+    for (int i = 0; i < 600; i++) {
+        submit(fixture, 30000);
+    }
+    await_away(fixture);
+    collect(fixture);
+    uint64_t durable = fixture->back;
+    store_destroy(&fixture->store);
+    assert_int_equal(mount("none", fixture->folder, "tmpfs", MS_REMOUNT, "size=64m"), 0);
+    count_what_is_there(fixture, durable);
+    assert_int_equal(umount(fixture->folder), 0);
+}
+
+static void a_failing_fsync_stops_the_store(struct fixture *fixture, enum failing_disk disk)
+{
+    char text[512];
+
+    start(fixture);
+    for (int i = 0; i < 10; i++) {
+        submit(fixture, 100);
+    }
+    await_back(fixture, 10);
+    int failures = failing_disk_count();
+    failing_disk_set(disk);
+    submit(fixture, 100);
+    await_away(fixture);
+    submit(fixture, 100);
+    describe(fixture, text, sizeof text);
+    assert_non_null(strstr(text, "fails"));
+    // Two further attempts, and still nothing may be spoken.
+    for (int waited = 0; failing_disk_count() < failures + 3; waited++) {
+        assert_true(waited < WAIT_MS / 10);
+        (void) poll(NULL, 0, 10);
+    }
+    collect(fixture);
+    assert_int_equal(fixture->back, 10);
+    failing_disk_set(DISK_WELL);
+    await_back(fixture, 12);
+    for (int i = 0; i < 10; i++) {
+        submit(fixture, 100);
+    }
+    await_back(fixture, 22);
+    store_destroy(&fixture->store);
+    assert_int_equal(count_what_is_there(fixture, 22), 22);
+}
+
+static void an_fsync_that_fails_but_keeps_is_settled(void **state)
+{
+    a_failing_fsync_stops_the_store(*state, DISK_KEEPS);
+}
+
+static void an_fsync_that_fails_and_loses_is_settled(void **state)
+{
+    a_failing_fsync_stops_the_store(*state, DISK_LOSES);
+}
+
+// The process that is killed: commits until then, telling through the pipe what came back durable.
+static void write_until_killed(struct fixture *fixture, int out)
+{
+    start(fixture);
+    fixture->back = fixture->desk.position.sequence;
+    for (;;) {
+        for (int i = 0; i < 3; i++) {
+            submit(fixture, 2000 + 100 * (size_t) i);
+        }
+        await_back(fixture, fixture->desk.position.sequence);
+        if (write(out, &fixture->back, sizeof fixture->back) != (ssize_t) sizeof fixture->back) {
+            _exit(0);
+        }
+    }
+}
+
+// Lets a writer work until it has told `reports` times, kills it, and returns the last it had told.
+static uint64_t kill_a_writer(struct fixture *fixture, int reports)
+{
+    int ends[2];
+    uint64_t durable = 0;
+    uint64_t told = 0;
+
+    assert_int_equal(pipe(ends), 0);
+    pid_t writer = fork();
+    assert_true(writer >= 0);
+    if (writer == 0) {
+        (void) close(ends[0]);
+        write_until_killed(fixture, ends[1]);
+    }
+    (void) close(ends[1]);
+    for (int i = 0; i < reports && read(ends[0], &told, sizeof told) == (ssize_t) sizeof told; i++) {
+        durable = told;
+    }
+    assert_int_equal(kill(writer, SIGKILL), 0);
+    assert_int_equal(waitpid(writer, NULL, 0), writer);
+    while (read(ends[0], &told, sizeof told) == (ssize_t) sizeof told) {
+        durable = told;
+    }
+    (void) close(ends[0]);
+    return durable;
+}
+
+static void whatever_was_told_durable_survives_kill_9(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t there = 0;
+
+    for (int round = 0; round < 20; round++) {
+        uint64_t durable = kill_a_writer(fixture, 1 + round * 7 % 23);
+        assert_true(durable > there);
+        there = count_what_is_there(fixture, durable);
+    }
+}
+
+static void a_second_broker_is_refused_with_a_clear_word(void **state)
+{
+    struct fixture *fixture = *state;
+    char reason[512] = "";
+    char process[32];
+
+    start(fixture);
+    assert_null(engine_sqlite_open(fixture->folder, "support", reason, sizeof reason));
+    assert_non_null(strstr(reason, "another broker"));
+    snprintf(process, sizeof process, "process %ld", (long) getpid());
+    assert_non_null(strstr(reason, process));
+    assert_non_null(strstr(reason, fixture->folder));
+    store_destroy(&fixture->store);
+    start(fixture);
+}
+
+static void a_folder_that_is_missing_is_made_for_its_owner_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    struct stat status;
+
+    assert_int_equal(rmdir(fixture->folder), 0);
+    start(fixture);
+    assert_int_equal(stat(fixture->folder, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0700);
+}
+
+static void run_sql(const struct fixture *fixture, const char *sql)
+{
+    sqlite3 *connection = NULL;
+    char path[256];
+
+    path_of(fixture, "behalf.db", path, sizeof path);
+    assert_int_equal(sqlite3_open(path, &connection), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(connection, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(connection), SQLITE_OK);
+}
+
+static void a_newer_schema_is_refused_and_left_as_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    char reason[512] = "";
+
+    start(fixture);
+    store_destroy(&fixture->store);
+    run_sql(fixture, "PRAGMA user_version = 99");
+    assert_null(engine_sqlite_open(fixture->folder, "support", reason, sizeof reason));
+    assert_non_null(strstr(reason, "schema 99"));
+    assert_non_null(strstr(reason, "newer behalf-broker"));
+    assert_null(engine_sqlite_open_reports(fixture->folder, "support", reason, sizeof reason));
+    run_sql(fixture, "PRAGMA user_version = 1");
+    start(fixture);
+}
+
+static void a_file_that_is_no_database_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    char reason[512] = "";
+    char path[256];
+
+    path_of(fixture, "behalf.db", path, sizeof path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 1000; i++) {
+        fprintf(file, "this is no database. ");
+    }
+    (void) fclose(file);
+    assert_null(engine_sqlite_open(fixture->folder, "support", reason, sizeof reason));
+    assert_non_null(strstr(reason, "damaged"));
+}
+
+static void a_lock_of_another_program_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *connection = NULL;
+    char path[256];
+    char text[512];
+
+    start(fixture);
+    path_of(fixture, "behalf.db", path, sizeof path);
+    assert_int_equal(sqlite3_open(path, &connection), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(connection, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    submit(fixture, 10);
+    await_away(fixture);
+    describe(fixture, text, sizeof text);
+    assert_non_null(strstr(text, "locked"));
+    assert_int_equal(fixture->back, 0);
+    assert_int_equal(sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    await_back(fixture, 1);
+    assert_int_equal(sqlite3_close(connection), SQLITE_OK);
+}
+
+static off_t log_bytes(const struct fixture *fixture)
+{
+    struct stat status;
+    char path[256];
+
+    path_of(fixture, "behalf.db-wal", path, sizeof path);
+    return stat(path, &status) == 0 ? status.st_size : 0;
+}
+
+static void the_log_is_bounded_and_shrinks_once_a_reader_lets_go(void **state)
+{
+    struct fixture *fixture = *state;
+    const off_t megabyte = 1024 * 1024;
+    sqlite3 *connection = NULL;
+    char path[256];
+    char text[512];
+
+    start(fixture);
+    submit(fixture, 10);
+    await_back(fixture, 1);
+    path_of(fixture, "behalf.db", path, sizeof path);
+    assert_int_equal(sqlite3_open(path, &connection), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(connection, "BEGIN; SELECT count(*) FROM item", NULL, NULL, NULL), SQLITE_OK);
+    for (uint64_t i = 2; log_bytes(fixture) < 70 * megabyte; i += 50) {
+        for (int j = 0; j < 50; j++) {
+            submit(fixture, 32000);
+        }
+        await_back(fixture, i + 49);
+    }
+    describe(fixture, text, sizeof text);
+    assert_non_null(strstr(text, "reader"));
+    assert_int_equal(sqlite3_exec(connection, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(connection), SQLITE_OK);
+    off_t largest = 0;
+    for (int round = 0; round < 40; round++) {
+        uint64_t before = fixture->back;
+        for (int j = 0; j < 50; j++) {
+            submit(fixture, 32000);
+        }
+        await_back(fixture, before + 50);
+        largest = round > 20 && log_bytes(fixture) > largest ? log_bytes(fixture) : largest;
+    }
+    assert_true(largest < 80 * megabyte);
+    describe(fixture, text, sizeof text);
+    assert_null(strstr(text, "reader"));
+}
+
+#define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(whatever_was_told_durable_survives_kill_9),
+        CLAIM(a_full_disk_stops_the_store_and_loses_nothing),
+        CLAIM(a_crash_on_a_full_disk_keeps_what_came_back),
+        CLAIM(an_fsync_that_fails_but_keeps_is_settled),
+        CLAIM(an_fsync_that_fails_and_loses_is_settled),
+        CLAIM(a_second_broker_is_refused_with_a_clear_word),
+        CLAIM(a_folder_that_is_missing_is_made_for_its_owner_alone),
+        CLAIM(a_newer_schema_is_refused_and_left_as_it_is),
+        CLAIM(a_file_that_is_no_database_is_refused),
+        CLAIM(a_lock_of_another_program_is_waited_for),
+        CLAIM(the_log_is_bounded_and_shrinks_once_a_reader_lets_go),
+    };
+
+    failing_disk_install();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
