@@ -1,0 +1,401 @@
+// feed_map.c - see feed_map.h.
+
+#include "worker/ctl/feed_map.h"
+
+#include "proto/must.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <unistr.h>
+
+#define TIME_FIELD "posted_ms"
+#define ANY_OTHER "*" // in a table of values: what stands for those not listed
+
+enum source {
+    FROM_NOTHING,
+    FROM_COLUMN,
+    FROM_SAME_NAME, // a column that has the field's name, without being asked for
+    FROM_CONSTANT
+};
+
+// Where one field of POST comes from.
+struct mapping {
+    const struct behalf_field *field;
+    enum source source;
+    bool told;      // an option named this field
+    char *text;     // the column's name, or the constant
+    int column;     // of the reader, once bound
+    json_t *values; // file's value to ours; NULL: values are taken as they are
+};
+
+struct feed_map {
+    struct mapping *mappings; // one a field, in the table's order
+    size_t count;
+    struct feed_time time;
+    char *formats[FEED_TIME_FORMATS_MAX];
+};
+
+struct feed_map *feed_map_new(void)
+{
+    struct feed_map *self = calloc(1, sizeof *self);
+    must(self);
+    const struct behalf_field *fields = behalf_type_fields(BEHALF_POST);
+    while (fields[self->count].name)
+        self->count++;
+    self->mappings = calloc(self->count, sizeof *self->mappings);
+    must(self->mappings);
+    for (size_t i = 0; i < self->count; i++)
+        self->mappings[i] = (struct mapping){ .field = &fields[i], .column = -1 };
+    return self;
+}
+
+void feed_map_destroy(struct feed_map **map_p)
+{
+    struct feed_map *self = *map_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++) {
+        free(self->mappings[i].text);
+        json_decref(self->mappings[i].values);
+    }
+    for (size_t i = 0; i < self->time.format_count; i++)
+        free(self->formats[i]);
+    free(self->mappings);
+    free(self);
+    *map_p = NULL;
+}
+
+static bool refuse_field(const struct feed_map *self, const char *name, size_t length, char *fault)
+{
+    int written = snprintf(fault, FEED_FAULT_BYTES, "a post has no field %.*s; its fields are", (int) length, name);
+    for (size_t i = 0; i < self->count && written < FEED_FAULT_BYTES; i++)
+        written += snprintf(fault + written, FEED_FAULT_BYTES - (size_t) written, "%s %s", i ? "," : "",
+                            self->mappings[i].field->name);
+    return false;
+}
+
+static struct mapping *find_mapping(struct feed_map *self, const char *name, size_t length, char *fault)
+{
+    if (length == strlen("posted") && memcmp(name, "posted", length) == 0) {
+        name = TIME_FIELD;
+        length = strlen(name);
+    }
+    for (size_t i = 0; i < self->count; i++) {
+        const char *field = self->mappings[i].field->name;
+        if (strlen(field) == length && memcmp(field, name, length) == 0)
+            return &self->mappings[i];
+    }
+    refuse_field(self, name, length, fault);
+    return NULL;
+}
+
+static bool tell(struct mapping *mapping, enum source source, const char *text, char *fault)
+{
+    if (mapping->told) {
+        snprintf(fault, FEED_FAULT_BYTES, "%s is given twice", mapping->field->name);
+        return false;
+    }
+    mapping->told = true;
+    mapping->source = source;
+    mapping->text = strdup(text);
+    must(mapping->text);
+    return true;
+}
+
+bool feed_map_constant(struct feed_map *self, const char *field, const char *text, char *fault)
+{
+    struct mapping *mapping = find_mapping(self, field, strlen(field), fault);
+    return mapping && tell(mapping, FROM_CONSTANT, text, fault);
+}
+
+bool feed_map_add(struct feed_map *self, const char *option, char *fault)
+{
+    const char *equals = strchr(option, '=');
+    if (!equals) {
+        snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD=COLUMN or FIELD==TEXT", option);
+        return false;
+    }
+    struct mapping *mapping = find_mapping(self, option, (size_t) (equals - option), fault);
+    if (!mapping)
+        return false;
+    if (equals[1] == '=')
+        return tell(mapping, FROM_CONSTANT, equals + 2, fault);
+    return tell(mapping, equals[1] ? FROM_COLUMN : FROM_NOTHING, equals + 1, fault);
+}
+
+static bool set_value(struct mapping *mapping, const char *from, size_t from_length, const char *to, char *fault)
+{
+    if (!mapping->values)
+        must(mapping->values = json_object());
+    if (json_object_getn(mapping->values, from, from_length)) {
+        snprintf(fault, FEED_FAULT_BYTES, "%s: a value is given twice: %.*s", mapping->field->name, (int) from_length,
+                 from);
+        return false;
+    }
+    if (json_object_setn_new(mapping->values, from, from_length, json_string(to)) == 0)
+        return true;
+    snprintf(fault, FEED_FAULT_BYTES, "%s: a value is not UTF-8", mapping->field->name);
+    return false;
+}
+
+bool feed_map_add_value(struct feed_map *self, const char *option, char *fault)
+{
+    const char *colon = strchr(option, ':');
+    const char *equals = strrchr(option, '=');
+    if (!colon || !equals || equals < colon) {
+        snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD:FROM=TO, as in 'brand:Virgin America=virgin'", option);
+        return false;
+    }
+    struct mapping *mapping = find_mapping(self, option, (size_t) (colon - option), fault);
+    return mapping && set_value(mapping, colon + 1, (size_t) (equals - colon - 1), equals + 1, fault);
+}
+
+static bool read_values(struct mapping *mapping, struct row_reader *reader, const char *path, char *fault)
+{
+    const struct row *row;
+    char reason[FEED_FAULT_BYTES];
+    for (;;) {
+        switch (row_reader_next(reader, &row)) {
+        case ROW_END:
+            return true;
+        case ROW_MORE:
+            if (row_reader_fill(reader, fault))
+                break;
+            return false;
+        case ROW_READY:
+            snprintf(reason, sizeof reason, "%s", row->fault);
+            if (reason[0] || !set_value(mapping, row->cells[0].text, row->cells[0].bytes, row->cells[1].text, reason)) {
+                snprintf(fault, FEED_FAULT_BYTES, "%.500s:%" PRIu64 ": %.1400s", path, row->line, reason);
+                return false;
+            }
+            break;
+        }
+    }
+}
+
+bool feed_map_add_values(struct feed_map *self, const char *option, char *fault)
+{
+    const char *equals = strchr(option, '=');
+    if (!equals || !equals[1]) {
+        snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD=FILE", option);
+        return false;
+    }
+    struct mapping *mapping = find_mapping(self, option, (size_t) (equals - option), fault);
+    if (!mapping)
+        return false;
+    const char *path = equals + 1;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+        snprintf(fault, FEED_FAULT_BYTES, "%s: %s", path, strerror(errno));
+        return false;
+    }
+    struct row_reader *reader = row_reader_new(descriptor, path, ROW_FORMAT_CSV, 0);
+    char reason[ROW_FAULT_BYTES] = "";
+    bool opened = row_reader_open(reader, reason);
+    char columns[64] = "";
+    if (opened)
+        row_reader_describe(reader, columns, sizeof columns);
+    bool sound = opened && strcmp(columns, "from, to") == 0;
+    if (!opened)
+        snprintf(fault, FEED_FAULT_BYTES, "%.500s: %s", path, reason);
+    else if (!sound)
+        snprintf(fault, FEED_FAULT_BYTES, "%s: should be a CSV file whose first line is from,to", path);
+    sound = sound && read_values(mapping, reader, path, fault);
+    row_reader_destroy(&reader);
+    close(descriptor);
+    return sound;
+}
+
+bool feed_map_add_time_format(struct feed_map *self, const char *format, char *fault)
+{
+    size_t i = self->time.format_count;
+    if (i == FEED_TIME_FORMATS_MAX) {
+        snprintf(fault, FEED_FAULT_BYTES, "more than %d time formats", FEED_TIME_FORMATS_MAX);
+        return false;
+    }
+    if (!strchr(format, '%') && strcmp(format, "epoch") != 0 && strcmp(format, "epoch-ms") != 0) {
+        snprintf(fault, FEED_FAULT_BYTES,
+                 "%s: should be as for strptime, like '%%d.%%m.%%Y %%H:%%M', or epoch or epoch-ms", format);
+        return false;
+    }
+    self->formats[i] = strdup(format);
+    must(self->formats[i]);
+    self->time.formats[i] = self->formats[i];
+    self->time.format_count++;
+    return true;
+}
+
+bool feed_map_set_zone(struct feed_map *self, const char *zone, char *fault)
+{
+    if (feed_time_zone(zone, &self->time.zone_ms))
+        return true;
+    snprintf(fault, FEED_FAULT_BYTES, "%s: should be like +02:00, -0800 or Z", zone);
+    return false;
+}
+
+// Returns the number of problems, 0 or 1.
+static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE *problems)
+{
+    const char *name = mapping->field->name;
+    if (mapping->source == FROM_NOTHING && !mapping->told && row_reader_saw(reader, name)) {
+        mapping->source = FROM_SAME_NAME;
+        must(mapping->text = strdup(name));
+    }
+    if (mapping->source == FROM_COLUMN || mapping->source == FROM_SAME_NAME) {
+        bool csv = row_reader_format(reader) == ROW_FORMAT_CSV;
+        bool saw = row_reader_saw(reader, mapping->text);
+        mapping->column = row_reader_column(reader, mapping->text);
+        if (mapping->column < 0 || (!saw && mapping->field->required)) {
+            fprintf(problems, "--map %s=%s: there is no column %s\n", name, mapping->text, mapping->text);
+            return 1;
+        }
+        if (!saw && !csv)
+            fprintf(problems, "warning: --map %s=%s: the first rows have no %s\n", name, mapping->text, mapping->text);
+    }
+    bool wanted = mapping->field->required || strcmp(name, "text") == 0;
+    if (mapping->source == FROM_NOTHING && wanted && !(mapping->told && !mapping->field->required)) {
+        fprintf(problems, "%s: which column is it? --map %s=COLUMN, or for all rows --map %s==TEXT (%s)\n", name, name,
+                name, mapping->field->field_doc);
+        return 1;
+    }
+    return 0;
+}
+
+size_t feed_map_bind(struct feed_map *self, struct row_reader *reader, FILE *problems)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < self->count; i++)
+        found += bind_one(&self->mappings[i], reader, problems);
+    if (found) {
+        char columns[4096];
+        row_reader_describe(reader, columns, sizeof columns);
+        fprintf(problems, "the columns are: %s\n", columns);
+    }
+    return found;
+}
+
+void feed_map_describe(const struct feed_map *self, FILE *out)
+{
+    const char *separator = "";
+    for (size_t i = 0; i < self->count; i++) {
+        const struct mapping *mapping = &self->mappings[i];
+        if (mapping->source == FROM_NOTHING)
+            continue;
+        bool constant = mapping->source == FROM_CONSTANT;
+        fprintf(out, "%s%s %s %s", separator, mapping->field->name, constant ? "is" : "from", mapping->text);
+        separator = ", ";
+    }
+}
+
+// ---- one row ----
+
+// A whole number; "12.0" is one too, as some programs write every number so.
+static bool parse_number(const char *text, int64_t *number)
+{
+    char *end;
+    errno = 0;
+    if (!isdigit((unsigned char) *text) && *text != '-')
+        return false;
+    long long value = strtoll(text, &end, 10);
+    if (errno || end == text)
+        return false;
+    if (*end == '.')
+        end += 1 + strspn(end + 1, "0");
+    *number = value;
+    return !*end;
+}
+
+static bool fill_number(const struct feed_map *self, const struct mapping *mapping, const char *text, int64_t *number,
+                        char *fault)
+{
+    const struct behalf_field *field = mapping->field;
+    if (strcmp(field->name, TIME_FIELD) == 0) {
+        if (feed_time_parse(&self->time, text, number))
+            return true;
+        snprintf(fault, FEED_FAULT_BYTES, "%s: %.100s is no time that %s; see --time-format", field->name, text,
+                 self->time.format_count ? "the formats given describe" : "is understood");
+        return false;
+    }
+    if (parse_number(text, number) && *number >= field->minimum && *number <= field->maximum)
+        return true;
+    snprintf(fault, FEED_FAULT_BYTES, "%s: %.100s is not a whole number from %" PRId64 " to %" PRId64, field->name,
+             text, field->minimum, field->maximum);
+    return false;
+}
+
+static bool check_text(const struct behalf_field *field, const char *text, size_t bytes, char *fault)
+{
+    const uint8_t *wrong = u8_check((const uint8_t *) text, bytes);
+    const char *nul = memchr(text, '\0', bytes);
+    if (wrong)
+        snprintf(fault, FEED_FAULT_BYTES, "%s: is not UTF-8, at byte %zu (0x%02x)", field->name,
+                 (size_t) (wrong - (const uint8_t *) text) + 1, *wrong);
+    else if (nul)
+        snprintf(fault, FEED_FAULT_BYTES, "%s: has a NUL in it, at byte %zu", field->name, (size_t) (nul - text) + 1);
+    else if (field->kind == 't' && (int64_t) bytes > field->maximum)
+        snprintf(fault, FEED_FAULT_BYTES, "%s: is %zu bytes long, %" PRId64 " at most", field->name, bytes,
+                 field->maximum);
+    else
+        return true;
+    return false;
+}
+
+static const char *map_value(const struct mapping *mapping, const char *text, char *fault)
+{
+    const json_t *to = json_object_get(mapping->values, text);
+    if (!to)
+        to = json_object_get(mapping->values, ANY_OTHER);
+    if (!to)
+        snprintf(fault, FEED_FAULT_BYTES, "%s: nothing was said about the value %.100s; see --value",
+                 mapping->field->name, text);
+    return json_string_value(to);
+}
+
+static bool fill_field(const struct feed_map *self, const struct mapping *mapping, const struct row *row, void *body,
+                       char *fault)
+{
+    const struct behalf_field *field = mapping->field;
+    const char *text = mapping->source == FROM_CONSTANT ? mapping->text : NULL;
+    size_t bytes = text ? strlen(text) : 0;
+    if (mapping->column >= 0) {
+        must((size_t) mapping->column < row->cell_count);
+        text = row->cells[mapping->column].text;
+        bytes = row->cells[mapping->column].bytes;
+    }
+    if (!text || !bytes) {
+        if (field->required)
+            snprintf(fault, FEED_FAULT_BYTES, "%s: is missing", field->name);
+        return !field->required;
+    }
+    if (!check_text(field, text, bytes, fault))
+        return false;
+    if (mapping->values && !(text = map_value(mapping, text, fault)))
+        return false;
+    if (mapping->values && !check_text(field, text, strlen(text), fault))
+        return false;
+    if (field->kind == 'n')
+        return fill_number(self, mapping, text, (int64_t *) ((char *) body + field->offset), fault);
+    *(const char **) ((char *) body + field->offset) = text;
+    return true;
+}
+
+bool feed_map_apply(const struct feed_map *self, const struct row *row, struct behalf_message *post, char *fault)
+{
+    *post = (struct behalf_message){ .type = BEHALF_POST };
+    for (size_t i = 0; i < self->count; i++)
+        if (!fill_field(self, &self->mappings[i], row, &post->post, fault))
+            return false;
+    return true;
+}
+
+void feed_map_manual(FILE *out)
+{
+    for (const struct behalf_field *field = behalf_type_fields(BEHALF_POST); field->name; field++)
+        fprintf(out, "  %-12s %s%s\n", field->name, field->field_doc, field->required ? " (required)" : "");
+}

@@ -1,0 +1,45 @@
+// feed_map.h - which column of a file is which field of a post, and what becomes of its values.
+//
+// The fields are those of POST in the table of messages; nothing here knows one by name but posted_ms,
+// which is read as a time.  A column with a field's own name is that field unless told otherwise.
+
+#ifndef CTL_FEED_MAP_H
+#define CTL_FEED_MAP_H
+
+#include "worker/ctl/feed_time.h"
+#include "worker/ctl/row_reader.h"
+
+#include <behalf/message.h>
+
+#include <stdio.h>
+
+#define FEED_FAULT_BYTES 2048
+
+struct feed_map;
+
+struct feed_map *feed_map_new(void);
+void feed_map_destroy(struct feed_map **map_p);
+
+// Each adds what one option says; false with `fault` (FEED_FAULT_BYTES) filled in if it cannot be.
+bool feed_map_add(struct feed_map *map, const char *option, char *fault); // FIELD=COLUMN, FIELD==TEXT, FIELD=
+bool feed_map_constant(struct feed_map *map, const char *field, const char *text, char *fault);
+bool feed_map_add_value(struct feed_map *map, const char *option, char *fault);  // FIELD:FROM=TO
+bool feed_map_add_values(struct feed_map *map, const char *option, char *fault); // FIELD=FILE, a CSV of from,to
+bool feed_map_add_time_format(struct feed_map *map, const char *format, char *fault);
+bool feed_map_set_zone(struct feed_map *map, const char *zone, char *fault);
+
+// Finds the columns in an opened reader.  Writes a line to `problems` for each that is not there and each
+// required field that nothing gives, and a line for each warning; returns the number of problems.
+size_t feed_map_bind(struct feed_map *map, struct row_reader *reader, FILE *problems);
+
+// "post from tweet_id, brand from airline, channel is twitter": for whoever runs it to see.
+void feed_map_describe(const struct feed_map *map, FILE *out);
+
+// Makes a POST of a row.  Its texts are borrowed from row and map.  False with `fault` filled in, beginning
+// with the field's name, if a value is missing, is not UTF-8, or breaks the field's limits.
+bool feed_map_apply(const struct feed_map *map, const struct row *row, struct behalf_message *post, char *fault);
+
+// The manual of the fields, from the table.
+void feed_map_manual(FILE *out);
+
+#endif

@@ -1,0 +1,532 @@
+// feed_run.c - see feed_run.h.
+
+#include "worker/ctl/feed_run.h"
+
+#include "worker/ctl/feed_cursor.h"
+#include "worker/ctl/output.h"
+
+#include "proto/must.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define PROGRESS_MS 250
+#define CURSOR_MS 1000
+#define DRAIN_MS 10000 // patience with what is in flight once there is a reason to stop
+
+enum stop {
+    STOP_NOT,
+    STOP_END,      // all rows are read
+    STOP_SIGNAL,   // Ctrl-C
+    STOP_BAD_ROW,  // --strict
+    STOP_REFUSED,  // the broker refuses in a way that further rows would not mend
+    STOP_INPUT,    // the input cannot be read
+    STOP_NO_BROKER // no session for too long
+};
+
+// A row on its way, in the order of rows.
+struct flight {
+    int64_t id; // of its request; 0: it was never sent
+    uint64_t row;
+    uint64_t line;
+    bool settled;
+};
+
+struct feed_run {
+    const struct feed_plan *plan;
+    enum stop stop;
+
+    struct flight *ring; // a power of two
+    size_t ring_size, ring_first, ring_count;
+    size_t unanswered;
+
+    uint64_t rows, taken, repeated, skipped, refused;
+    uint64_t settled_row; // up to and with this row nothing need be sent again
+    uint64_t saved_row;   // what the cursor says
+    bool saved;           // there is a cursor that says so
+    uint64_t passed_row;  // rows before plan->from_row that were read
+    bool wants_input;     // the reader has no whole row
+
+    int signals; // a descriptor
+    int64_t begun_ms, ready_ms, drain_until_ms, progress_at_ms, cursor_at_ms;
+    uint64_t progress_rows; // when the progress was shown last
+    double rate;            // rows a second, smoothed
+    bool progress_shown;
+    bool on_terminal;
+};
+
+// ---- what is said ----
+
+static void hide_progress(struct feed_run *self)
+{
+    if (self->progress_shown)
+        fputs("\r\033[K", stderr);
+    self->progress_shown = false;
+}
+
+__attribute__((format(printf, 3, 4))) static void report(struct feed_run *self, uint64_t line, const char *format, ...)
+{
+    char text[FEED_FAULT_BYTES + 256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    hide_progress(self);
+    if (line)
+        ctl_complain(self->plan->options, "%s:%" PRIu64 ": %s", self->plan->name, line, text);
+    else
+        ctl_complain(self->plan->options, "%s: %s", self->plan->name, text);
+}
+
+static void print_time_left(struct feed_run *self)
+{
+    uint64_t done = row_reader_bytes(self->plan->reader), whole = self->plan->input_bytes;
+    if (!whole || !done || done > whole)
+        return;
+    fprintf(stderr, ", %d%%", (int) (100 * done / whole));
+    double rows_left = (double) self->rows * (double) (whole - done) / (double) done;
+    if (self->rate >= 0.1) {
+        char left[OUTPUT_TIME_BYTES];
+        fprintf(stderr, ", %s left", output_duration(left, (int64_t) (1000 * rows_left / self->rate)));
+    }
+}
+
+static void show_progress(struct feed_run *self, int64_t now_ms)
+{
+    if (!self->on_terminal || now_ms < self->progress_at_ms + PROGRESS_MS)
+        return;
+    uint64_t settled = self->taken + self->repeated + self->skipped + self->refused;
+    double seconds = (double) (now_ms - self->progress_at_ms) / 1000;
+    double rate = (double) (settled - self->progress_rows) / seconds;
+    self->rate = self->rate > 0 ? 0.8 * self->rate + 0.2 * rate : rate;
+    self->progress_rows = settled;
+    self->progress_at_ms = now_ms;
+    hide_progress(self);
+    fprintf(stderr, "%" PRIu64 " taken, %" PRIu64 " repeated, %" PRIu64 " bad, %.0f/s", self->taken, self->repeated,
+            self->skipped + self->refused, self->rate);
+    print_time_left(self);
+    struct behalf_client *client = self->plan->client;
+    if (client && behalf_client_state(client) == BEHALF_CLIENT_CONNECTING) {
+        fputs(", ", stderr);
+        output_visible(stderr, behalf_client_reason(client), self->plan->options->visible);
+    }
+    fflush(stderr);
+    self->progress_shown = true;
+}
+
+// ---- how far it has come ----
+
+static bool save_cursor(struct feed_run *self)
+{
+    if (!self->plan->cursor_path || (self->saved && self->saved_row == self->settled_row))
+        return true;
+    char fault[1024];
+    if (!feed_cursor_save(self->plan->cursor_path, self->plan->cursor_source, self->settled_row, fault, sizeof fault)) {
+        hide_progress(self);
+        ctl_complain(self->plan->options, "the cursor cannot be kept: %s", fault);
+        return false;
+    }
+    self->saved_row = self->settled_row;
+    self->saved = true;
+    return true;
+}
+
+static struct flight *flight_at(const struct feed_run *self, size_t i)
+{
+    return &self->ring[(self->ring_first + i) & (self->ring_size - 1)];
+}
+
+static void add_flight(struct feed_run *self, struct flight flight)
+{
+    if (self->ring_count == self->ring_size) {
+        size_t size = self->ring_size ? 2 * self->ring_size : 256;
+        struct flight *ring = calloc(size, sizeof *ring);
+        must(ring);
+        for (size_t i = 0; i < self->ring_count; i++)
+            ring[i] = *flight_at(self, i);
+        free(self->ring);
+        self->ring = ring;
+        self->ring_size = size;
+        self->ring_first = 0;
+    }
+    *flight_at(self, self->ring_count++) = flight;
+}
+
+// Lets go of the rows at the front that need no more attention.
+static void drop_settled(struct feed_run *self)
+{
+    while (self->ring_count && flight_at(self, 0)->settled) {
+        self->settled_row = flight_at(self, 0)->row;
+        self->ring_first = (self->ring_first + 1) & (self->ring_size - 1);
+        self->ring_count--;
+    }
+}
+
+// The row of an answer: most come in order, so it is near the front.
+static struct flight *find_flight(const struct feed_run *self, int64_t id)
+{
+    for (size_t i = 0; i < self->ring_count; i++)
+        if (flight_at(self, i)->id == id)
+            return flight_at(self, i);
+    return NULL;
+}
+
+static void stop_for(struct feed_run *self, enum stop reason)
+{
+    if (self->stop == STOP_NOT || self->stop == STOP_END)
+        self->stop = reason;
+    self->drain_until_ms = ctl_monotonic_ms() + DRAIN_MS;
+}
+
+// ---- rows out ----
+
+static void bad_row(struct feed_run *self, const struct row *row, const char *fault)
+{
+    self->skipped++;
+    report(self, row->line, "skipped: %s", fault);
+    add_flight(self, (struct flight){ .row = row->number, .line = row->line, .settled = !self->plan->strict });
+    if (self->plan->strict)
+        stop_for(self, STOP_BAD_ROW);
+}
+
+// Checks the limits of a post that is not sent.
+static bool check_post(const struct behalf_message *post, struct behalf_fault *fault)
+{
+    struct behalf_message numbered = *post;
+    numbered.id = 1;
+    size_t frame_bytes;
+    void *frame = behalf_message_encode(&numbered, &frame_bytes, fault);
+    free(frame);
+    return frame != NULL;
+}
+
+static void send_row(struct feed_run *self, const struct row *row)
+{
+    struct behalf_message post;
+    char words[FEED_FAULT_BYTES];
+    struct behalf_fault fault = { 0 };
+    int64_t id = 0;
+    self->rows++;
+    if (row->fault[0]) {
+        bad_row(self, row, row->fault);
+        return;
+    }
+    if (!feed_map_apply(self->plan->map, row, &post, words)) {
+        bad_row(self, row, words);
+        return;
+    }
+    bool sound = self->plan->client ? (id = behalf_client_send(self->plan->client, &post, &fault)) != 0
+                                    : check_post(&post, &fault);
+    if (!sound) {
+        snprintf(words, sizeof words, "%s: %s", fault.field, fault.reason);
+        bad_row(self, row, words);
+        return;
+    }
+    add_flight(self, (struct flight){ .id = id, .row = row->number, .line = row->line, .settled = id == 0 });
+    if (id)
+        self->unanswered++;
+    else
+        self->taken++;
+}
+
+static bool has_room(const struct feed_run *self)
+{
+    const struct behalf_client *client = self->plan->client;
+    if (self->stop != STOP_NOT)
+        return false;
+    return !client ||
+           (behalf_client_state(client) == BEHALF_CLIENT_READY && self->unanswered < behalf_client_window(client));
+}
+
+// Sends rows until there is no room or no whole row; at most so many that answers are not kept waiting.
+static void send_rows(struct feed_run *self)
+{
+    self->wants_input = false;
+    for (int i = 0; i < 256 && has_room(self); i++) {
+        const struct row *row;
+        enum row_result result = row_reader_next(self->plan->reader, &row);
+        if (result == ROW_MORE) {
+            self->wants_input = true;
+            return;
+        }
+        if (result == ROW_END) {
+            self->stop = STOP_END;
+            return;
+        }
+        if (row->number >= self->plan->from_row)
+            send_row(self, row);
+        else
+            self->passed_row = row->number;
+    }
+}
+
+static void read_input(struct feed_run *self)
+{
+    char fault[ROW_FAULT_BYTES];
+    if (!row_reader_fill(self->plan->reader, fault)) {
+        report(self, 0, "%s", fault);
+        stop_for(self, STOP_INPUT);
+    }
+}
+
+// ---- answers in ----
+
+// Whether the next row could fare better than this one.
+static bool hopeless(const char *code_name)
+{
+    switch (behalf_code_from_name(code_name)) {
+    case BEHALF_CODE_FORBIDDEN:
+    case BEHALF_CODE_UNKNOWN_TYPE:
+    case BEHALF_CODE_VERSION:
+    case BEHALF_CODE_NOT_SIGNED_IN:
+    case BEHALF_CODE_STORE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void refused_row(struct feed_run *self, struct flight *flight, const struct behalf_error *error)
+{
+    bool ends = hopeless(error->code);
+    self->refused++;
+    report(self, flight->line, "refused by the broker: %s%s%s%s%s", error->code, error->field[0] ? ": " : "",
+           error->field, error->reason[0] ? ": " : "", error->reason);
+    flight->settled = !ends && !self->plan->strict;
+    if (ends)
+        stop_for(self, STOP_REFUSED);
+    else if (self->plan->strict)
+        stop_for(self, STOP_BAD_ROW);
+}
+
+static void take_answer(struct feed_run *self, const struct behalf_message *message)
+{
+    struct flight *flight = message->id ? find_flight(self, message->id) : NULL;
+    if (!flight)
+        return;
+    flight->id = 0;
+    self->unanswered--;
+    if (message->type == BEHALF_ERROR) {
+        refused_row(self, flight, &message->error);
+        return;
+    }
+    if (message->taken.repeated)
+        self->repeated++;
+    else
+        self->taken++;
+    flight->settled = true;
+}
+
+static void take_answers(struct feed_run *self)
+{
+    struct behalf_message *message;
+    while (self->plan->client && (message = behalf_client_next(self->plan->client))) {
+        take_answer(self, message);
+        behalf_message_destroy(&message);
+    }
+    drop_settled(self);
+}
+
+static void watch_session(struct feed_run *self, int64_t now_ms)
+{
+    struct behalf_client *client = self->plan->client;
+    if (!client || self->stop == STOP_NO_BROKER || self->stop == STOP_REFUSED)
+        return;
+    enum behalf_client_state state = behalf_client_state(client);
+    if (state == BEHALF_CLIENT_READY)
+        self->ready_ms = now_ms;
+    bool gone = state == BEHALF_CLIENT_ENDED || now_ms - self->ready_ms > self->plan->options->wait_ms;
+    if (state != BEHALF_CLIENT_REFUSED && !gone)
+        return;
+    hide_progress(self);
+    ctl_complain(self->plan->options, "%s", behalf_client_reason(client));
+    self->stop = state == BEHALF_CLIENT_REFUSED ? STOP_REFUSED : STOP_NO_BROKER;
+    self->drain_until_ms = now_ms;
+}
+
+// ---- the loop ----
+
+static bool finished(const struct feed_run *self, int64_t now_ms)
+{
+    if (self->stop == STOP_NOT)
+        return false;
+    if (!self->unanswered)
+        return true;
+    return self->stop != STOP_END && now_ms >= self->drain_until_ms;
+}
+
+static void take_signal(struct feed_run *self)
+{
+    struct signalfd_siginfo info;
+    if (read(self->signals, &info, sizeof info) != (ssize_t) sizeof info)
+        return;
+    hide_progress(self);
+    if (self->stop == STOP_NOT || self->stop == STOP_END)
+        stop_for(self, STOP_SIGNAL);
+    else // stopping already, and not soon enough
+        self->drain_until_ms = ctl_monotonic_ms();
+}
+
+static void wait_for_something(struct feed_run *self)
+{
+    int timeout_ms = PROGRESS_MS;
+    struct pollfd polls[3] = { { .fd = self->signals, .events = POLLIN }, { .fd = -1 }, { .fd = -1 } };
+    if (self->plan->client) {
+        int client_ms = behalf_client_timeout_ms(self->plan->client);
+        if (client_ms >= 0 && client_ms < timeout_ms)
+            timeout_ms = client_ms;
+        polls[1] = (struct pollfd){ .fd = behalf_client_fd(self->plan->client), .events = POLLIN };
+    }
+    if (self->wants_input)
+        polls[2] = (struct pollfd){ .fd = self->plan->input, .events = POLLIN };
+    else if (has_room(self))
+        timeout_ms = 0;
+    if (poll(polls, 3, timeout_ms) <= 0)
+        return;
+    if (polls[0].revents)
+        take_signal(self);
+    if (polls[2].revents && self->stop == STOP_NOT)
+        read_input(self);
+}
+
+static void loop(struct feed_run *self)
+{
+    int64_t now_ms = ctl_monotonic_ms();
+    while (!finished(self, now_ms)) {
+        send_rows(self);
+        take_answers(self);
+        now_ms = ctl_monotonic_ms();
+        watch_session(self, now_ms);
+        show_progress(self, now_ms);
+        if (now_ms >= self->cursor_at_ms + CURSOR_MS) {
+            self->cursor_at_ms = now_ms;
+            save_cursor(self); // what it could not save it says; the last one decides
+        }
+        if (!finished(self, now_ms))
+            wait_for_something(self);
+    }
+    hide_progress(self);
+}
+
+// ---- the end ----
+
+static double seconds_since(int64_t begun_ms)
+{
+    double seconds = (double) (ctl_monotonic_ms() - begun_ms) / 1000;
+    return seconds > 0.001 ? seconds : 0.001;
+}
+
+static void print_summary(const struct feed_run *self)
+{
+    const struct feed_plan *plan = self->plan;
+    double seconds = seconds_since(self->begun_ms);
+    double rate = (double) self->rows / seconds;
+    if (plan->json) {
+        output_json(stdout, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b}", "rows", (json_int_t) self->rows,
+                                      "taken", (json_int_t) self->taken, "repeated", (json_int_t) self->repeated,
+                                      "skipped", (json_int_t) self->skipped, "refused", (json_int_t) self->refused,
+                                      "settled_row", (json_int_t) self->settled_row, "seconds", seconds,
+                                      "rows_a_second", rate, "whole", self->stop == STOP_END));
+        return;
+    }
+    output_visible(stdout, plan->name, plan->options->visible);
+    if (!plan->client)
+        printf(": %" PRIu64 " rows: %" PRIu64 " good, %" PRIu64 " bad; nothing was sent\n", self->rows, self->taken,
+               self->skipped);
+    else
+        printf(": %" PRIu64 " rows: %" PRIu64 " taken, %" PRIu64 " repeated, %" PRIu64 " skipped, %" PRIu64
+               " refused in %.1f s (%.0f a second)\n",
+               self->rows, self->taken, self->repeated, self->skipped, self->refused, seconds, rate);
+    if (self->unanswered)
+        printf("%zu rows were sent and not answered; sending them again is safe\n", self->unanswered);
+}
+
+static void print_how_to_go_on(const struct feed_run *self)
+{
+    if (self->stop == STOP_END || !self->plan->client)
+        return;
+    if (self->plan->cursor_path)
+        ctl_complain(self->plan->options,
+                     "stopped after row %" PRIu64 ", which %s records; the same command goes on there",
+                     self->settled_row, self->plan->cursor_path);
+    else
+        ctl_complain(self->plan->options,
+                     "stopped after row %" PRIu64 "; to go on there: the same command with --from %" PRIu64,
+                     self->settled_row, self->settled_row + 1);
+}
+
+static int exit_status(const struct feed_run *self)
+{
+    switch (self->stop) {
+    case STOP_SIGNAL:
+        return CTL_INTERRUPTED;
+    case STOP_BAD_ROW:
+    case STOP_REFUSED:
+        return CTL_REFUSED;
+    case STOP_INPUT:
+        return CTL_USAGE;
+    case STOP_NO_BROKER:
+        return CTL_NO_BROKER;
+    default:
+        return !self->plan->client && self->skipped ? CTL_REFUSED : CTL_DONE;
+    }
+}
+
+// A beginning past the end tells of another file than this one.
+static bool beyond_end(struct feed_run *self)
+{
+    if (self->stop != STOP_END || self->passed_row >= self->plan->from_row - 1)
+        return false;
+    report(self, 0, "has only %" PRIu64 " rows, but is to be fed from row %" PRIu64, self->passed_row,
+           self->plan->from_row);
+    return true;
+}
+
+static int open_signals(sigset_t *before)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    must(sigprocmask(SIG_BLOCK, &signals, before) == 0);
+    int descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    must(descriptor >= 0);
+    return descriptor;
+}
+
+int feed_run(const struct feed_plan *plan)
+{
+    struct feed_run *self = calloc(1, sizeof *self);
+    must(self);
+    sigset_t signals_before;
+    int64_t now_ms = ctl_monotonic_ms();
+    self->plan = plan;
+    self->begun_ms = self->ready_ms = self->progress_at_ms = self->cursor_at_ms = now_ms;
+    self->on_terminal = !plan->quiet && isatty(STDERR_FILENO);
+    self->signals = open_signals(&signals_before);
+    self->settled_row = plan->from_row - 1;
+    int status = CTL_USAGE;
+    if (save_cursor(self)) { // one that cannot be written is known before anything is sent
+        loop(self);
+        bool short_input = beyond_end(self);
+        bool saved = save_cursor(self);
+        print_summary(self);
+        print_how_to_go_on(self);
+        status = exit_status(self);
+        if (status == CTL_DONE && (!saved || short_input))
+            status = CTL_USAGE;
+    }
+    close(self->signals);
+    sigprocmask(SIG_SETMASK, &signals_before, NULL);
+    free(self->ring);
+    free(self);
+    return status;
+}

@@ -1,0 +1,235 @@
+// outcomes.c - behalf-ctl outcomes: how items ended, page by page, as a table, CSV or JSON.
+//
+// The columns of CSV are the fields of the record `outcome` in the table of messages; a field that is a
+// time loses its "_ms" and is written as ISO 8601 in UTC.
+
+#include "worker/ctl/ctl.h"
+#include "worker/ctl/feed_time.h"
+#include "worker/ctl/output.h"
+#include "worker/message_json.h"
+
+#include "proto/must.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_ROWS 500
+#define TABLE_ROWS 1000 // a table is held in memory and measured as a whole
+
+enum form { FORM_TABLE, FORM_CSV, FORM_JSON };
+
+struct outcomes_options {
+    struct ctl_options *common;
+    enum form form;
+    int64_t since_ms;
+    const char *brand;
+    int64_t limit; // -1: not given
+};
+
+static const struct argp_option argp_options[] = {
+    { "csv", 'c', NULL, 0, "CSV (RFC 4180) with a header line", 0 },
+    { "json", 'j', NULL, 0, "A JSON object a line", 0 },
+    { "since", 's', "TIME", 0,
+      "Only what ended since: 90m, 24h, 7d ago, or a time like 2026-11-22 or "
+      "2026-11-22T08:00+01:00 (UTC when it names no zone)",
+      0 },
+    { "brand", 'B', "BRAND", 0, "Only of this brand", 0 },
+    { "limit", 'l', "COUNT", 0, "At most so many (default: all; of a table 1000); 0: all", 0 },
+    { 0 }
+};
+
+// "90m", "24h", "7d": so long ago.
+static bool parse_ago(const char *text, int64_t *at_ms)
+{
+    char *end;
+    long long count = strtoll(text, &end, 10);
+    static const char units[] = "smhd";
+    static const int64_t unit_ms[] = { 1000, 60000, 3600000, 86400000 };
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (!isdigit((unsigned char) *text) || !unit || end[1] || count > 100000000)
+        return false;
+    *at_ms = ctl_now_ms() - count * unit_ms[unit - units];
+    if (*at_ms < 0)
+        *at_ms = 0;
+    return true;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct outcomes_options *options = state->input;
+    const struct feed_time usual = { 0 };
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = options->common;
+        return 0;
+    case 'c':
+        options->form = FORM_CSV;
+        return 0;
+    case 'j':
+        options->form = FORM_JSON;
+        return 0;
+    case 's':
+        if (!parse_ago(argument, &options->since_ms) && !feed_time_parse(&usual, argument, &options->since_ms))
+            argp_error(state, "--since: %s is no time; try 24h or 2026-11-22", argument);
+        return 0;
+    case 'B':
+        options->brand = argument;
+        return 0;
+    case 'l':
+        options->limit = ctl_number(state, "--limit", argument, 0, INT64_MAX);
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "%s: outcomes takes no argument", argument);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct output_column table_columns[] = {
+    { "ENDED", false, false },    { "ITEM", true, false },   { "OUTCOME", false, false },  { "BRAND", false, false },
+    { "CHANNEL", false, false },  { "AUTHOR", false, true }, { "LANGUAGE", false, false }, { "AUDIENCE", false, false },
+    { "PERSON", false, false },   { "AGENCY", false, true }, { "TOOK", true, false },      { "LATE", false, false },
+    { "ESCALATED", false, true }, { "REASON", false, true }, { "REPLY", false, true },
+};
+
+static void add_row(struct output_table *table, const struct behalf_outcome *row)
+{
+    char closed[OUTPUT_TIME_BYTES], item[OUTPUT_TIME_BYTES], took[OUTPUT_TIME_BYTES] = "";
+    if (row->closed_ms && row->created_ms)
+        output_duration(took, row->closed_ms - row->created_ms);
+    output_table_row(table,
+                     (const char *[]){ output_time(closed, row->closed_ms), output_number(item, row->item, false),
+                                       row->outcome, row->brand, row->channel, row->author, row->language,
+                                       row->audience, row->person, row->agency, took, row->late ? "late" : "",
+                                       row->escalated, row->reason, row->reply });
+}
+
+static const struct behalf_field *outcome_fields(void)
+{
+    const struct behalf_field *field = behalf_type_fields(BEHALF_ENDED);
+    while (field->name && field->kind != 'l')
+        field++;
+    must(field->name);
+    return field->record;
+}
+
+static bool is_time(const struct behalf_field *field)
+{
+    size_t length = strlen(field->name);
+    return field->kind == 'n' && length > 3 && strcmp(field->name + length - 3, "_ms") == 0;
+}
+
+static void print_csv_header(void)
+{
+    const struct behalf_field *fields = outcome_fields();
+    for (const struct behalf_field *field = fields; field->name; field++) {
+        int length = (int) strlen(field->name) - (is_time(field) ? 3 : 0);
+        printf("%s%.*s", field == fields ? "" : ",", length, field->name);
+    }
+    fputs("\r\n", stdout);
+}
+
+static void print_csv_row(const struct behalf_outcome *row)
+{
+    const struct behalf_field *fields = outcome_fields();
+    char number[OUTPUT_TIME_BYTES];
+    for (const struct behalf_field *field = fields; field->name; field++) {
+        const void *value = (const char *) row + field->offset;
+        const char *text = number;
+        if (field->kind == 't')
+            text = *(const char *const *) value;
+        else if (field->kind == 'f')
+            text = *(const bool *) value ? "1" : "0";
+        else if (is_time(field))
+            output_time_utc(number, *(const int64_t *) value);
+        else
+            output_number(number, *(const int64_t *) value, false);
+        output_csv_field(stdout, text ? text : "", field == fields);
+    }
+    fputs("\r\n", stdout);
+}
+
+static void show_page(const struct behalf_message *page, enum form form, struct output_table *table)
+{
+    const struct behalf_ended *ended = &page->ended;
+    if (form == FORM_JSON) {
+        json_t *object = message_to_json(page), *row;
+        size_t i;
+        json_array_foreach(json_object_get(object, "rows"), i, row)
+        {
+            output_json(stdout, json_incref(row));
+        }
+        json_decref(object);
+        return;
+    }
+    for (size_t i = 0; i < ended->rows_count; i++) {
+        if (form == FORM_CSV)
+            print_csv_row(&ended->rows[i]);
+        else
+            add_row(table, &ended->rows[i]);
+    }
+}
+
+// Returns the exit status.
+static int outcome_pages(struct behalf_client *client, const struct outcomes_options *options,
+                         struct output_table *table)
+{
+    int status = CTL_DONE;
+    int64_t limit = options->limit < 0 ? (options->form == FORM_TABLE ? TABLE_ROWS : 0) : options->limit;
+    int64_t left = limit ? limit : INT64_MAX, shown = 0, after = 0;
+    bool more = true;
+    while (more && left > 0) {
+        struct behalf_message request = { .type = BEHALF_OUTCOMES,
+                                          .outcomes = { .after = after,
+                                                        .limit = left < PAGE_ROWS ? left : PAGE_ROWS,
+                                                        .since_ms = options->since_ms,
+                                                        .brand = options->brand } };
+        struct behalf_message *page = ctl_ask(client, options->common, &request, &status);
+        if (!page)
+            return status;
+        show_page(page, options->form, table);
+        shown += (int64_t) page->ended.rows_count;
+        left -= (int64_t) page->ended.rows_count;
+        more = page->ended.more && page->ended.next > after;
+        after = page->ended.next;
+        behalf_message_destroy(&page);
+    }
+    if (options->form != FORM_TABLE)
+        return status;
+    if (shown)
+        output_table_print(table);
+    printf("%s%" PRId64 " outcome%s%s\n", shown ? "\n" : "", shown, shown == 1 ? "" : "s",
+           more ? ", and there are more: see --limit, --since, --csv" : "");
+    return status;
+}
+
+int outcomes_command(struct ctl_options *common, int argc, char **argv)
+{
+    struct outcomes_options options = { .common = common, .brand = "", .limit = -1 };
+    const struct argp argp = {
+        .options = argp_options,
+        .parser = parse,
+        .doc =
+            "Tells how items ended, in the order of their end.\v"
+            "CSV and JSON carry authors, reasons and replies exactly as they were written.  A spreadsheet may take a "
+            "text that begins with = + - or @ for a formula: import the columns as text.\n\n"
+            "Examples:\n  behalf-ctl outcomes --since 24h\n  behalf-ctl outcomes --brand skyline --csv > skyline.csv\n"
+            "  behalf-ctl outcomes --json | jq -r .outcome | sort | uniq -c\n",
+        .children = ctl_common_children,
+    };
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    struct behalf_client *client = ctl_client_new(common, "control", "");
+    if (!client)
+        return CTL_USAGE;
+    struct output_table *table =
+        output_table_new(table_columns, sizeof table_columns / sizeof *table_columns, common->visible);
+    if (options.form == FORM_CSV)
+        print_csv_header();
+    int status = outcome_pages(client, &options, table);
+    output_table_destroy(&table);
+    ctl_client_end(&client);
+    return status;
+}

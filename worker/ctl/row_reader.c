@@ -1,0 +1,648 @@
+// row_reader.c - see row_reader.h.
+//
+// The bytes of the row being read stay in the buffer until the row is complete.  libcsv is fed line by
+// line, so that at most one row ends with each call and lines can be counted, which libcsv does not do.
+// When it finds a quote where none may be, or a row grows past all bounds, only the first line of what was
+// taken for the row is given up and the rest of the buffer is read again.
+
+#include "worker/ctl/row_reader.h"
+
+#include "proto/must.h"
+
+#include <csv.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define READ_BYTES ((size_t) 256 * 1024)
+#define SEEN_ROWS 100 // rows of NDJSON that are looked through for keys
+#define SEEN_DEPTH 3  // of objects in objects
+
+// Texts of a row's cells, one after the other, each ended by a NUL.
+struct cell_texts {
+    char *text;
+    size_t bytes, capacity;
+    size_t begins[ROW_COLUMNS_MAX]; // offsets, as `text` may move
+    size_t lengths[ROW_COLUMNS_MAX];
+    bool absent[ROW_COLUMNS_MAX];
+    size_t count;
+    bool too_many;
+};
+
+struct row_reader {
+    int descriptor;
+    char *name;
+    enum row_format format;
+    char delimiter;
+
+    char *data;        // bytes read and not yet given out as rows
+    size_t begin, end; // of them, in `data`
+    size_t scan;       // up to here the current row's bytes were handed to libcsv
+    size_t capacity;
+    uint64_t consumed; // bytes given out before `begin`
+    bool at_eof;
+    bool discarding;   // the rest of a row that was given up, to its line's end
+    bool after_return; // the last row ended with CR; a LF may follow
+    uint64_t line;     // of data[begin], from 1
+    uint64_t rows;
+
+    struct csv_parser parser;
+    bool parser_ready;
+    bool row_ended; // libcsv says so
+    struct cell_texts texts;
+
+    char **columns; // of CSV the header; of NDJSON those asked for
+    size_t column_count;
+    json_t *seen; // NDJSON: keys of the first rows
+    struct row_cell cells[ROW_COLUMNS_MAX];
+    struct row row;
+};
+
+static void *grown(void *memory, size_t bytes)
+{
+    void *larger = realloc(memory, bytes);
+    must(larger);
+    return larger;
+}
+
+static void texts_clear(struct cell_texts *texts)
+{
+    texts->bytes = 0;
+    texts->count = 0;
+    texts->too_many = false;
+}
+
+static void texts_add(struct cell_texts *texts, const void *bytes, size_t length, bool absent)
+{
+    if (texts->count == ROW_COLUMNS_MAX) {
+        texts->too_many = true;
+        return;
+    }
+    if (texts->bytes + length + 1 > texts->capacity) {
+        texts->capacity = 2 * (texts->bytes + length + 1);
+        texts->text = grown(texts->text, texts->capacity);
+    }
+    if (length)
+        memcpy(texts->text + texts->bytes, bytes, length);
+    texts->text[texts->bytes + length] = '\0';
+    texts->begins[texts->count] = texts->bytes;
+    texts->lengths[texts->count] = length;
+    texts->absent[texts->count] = absent;
+    texts->count++;
+    texts->bytes += length + 1;
+}
+
+// libcsv takes blanks around fields away unless told that nothing is one.
+static int no_space(unsigned char character)
+{
+    (void) character;
+    return 0;
+}
+
+static void parser_reset(struct row_reader *self)
+{
+    if (self->parser_ready)
+        csv_free(&self->parser);
+    must(csv_init(&self->parser, CSV_STRICT | CSV_STRICT_FINI) == 0);
+    csv_set_space_func(&self->parser, no_space);
+    csv_set_delim(&self->parser, (unsigned char) self->delimiter);
+    self->parser_ready = true;
+    self->row_ended = false;
+    texts_clear(&self->texts);
+}
+
+static void on_field(void *bytes, size_t length, void *context)
+{
+    struct row_reader *self = context;
+    texts_add(&self->texts, bytes, length, false);
+}
+
+static void on_row(int ended_by, void *context)
+{
+    (void) ended_by;
+    struct row_reader *self = context;
+    self->row_ended = true;
+}
+
+struct row_reader *row_reader_new(int descriptor, const char *name, enum row_format format, char delimiter)
+{
+    struct row_reader *self = calloc(1, sizeof *self);
+    must(self);
+    self->descriptor = descriptor;
+    self->name = strdup(name);
+    must(self->name);
+    self->format = format;
+    self->delimiter = delimiter;
+    self->line = 1;
+    self->seen = json_object();
+    must(self->seen);
+    return self;
+}
+
+void row_reader_destroy(struct row_reader **reader_p)
+{
+    struct row_reader *self = *reader_p;
+    if (!self)
+        return;
+    if (self->parser_ready)
+        csv_free(&self->parser);
+    for (size_t i = 0; i < self->column_count; i++)
+        free(self->columns[i]);
+    free(self->columns);
+    free(self->texts.text);
+    free(self->data);
+    free(self->name);
+    json_decref(self->seen);
+    free(self);
+    *reader_p = NULL;
+}
+
+bool row_reader_fill(struct row_reader *self, char *fault)
+{
+    if (self->begin > 0) {
+        memmove(self->data, self->data + self->begin, self->end - self->begin);
+        self->end -= self->begin;
+        self->scan -= self->begin;
+        self->begin = 0;
+    }
+    if (self->capacity - self->end < READ_BYTES) {
+        self->capacity = self->end + READ_BYTES;
+        self->data = grown(self->data, self->capacity);
+    }
+    ssize_t got = read(self->descriptor, self->data + self->end, READ_BYTES);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return true;
+    if (got < 0) {
+        snprintf(fault, ROW_FAULT_BYTES, "cannot read: %s", strerror(errno));
+        return false;
+    }
+    self->at_eof = got == 0;
+    self->end += (size_t) got;
+    return true;
+}
+
+// Everything up to `new_begin` is done with.
+static void advance(struct row_reader *self, size_t new_begin)
+{
+    self->consumed += new_begin - self->begin;
+    self->begin = new_begin;
+    self->scan = new_begin;
+}
+
+static uint64_t count_lines(const char *bytes, size_t length)
+{
+    uint64_t lines = 0;
+    const char *end = bytes + length;
+    while (bytes < end && (bytes = memchr(bytes, '\n', (size_t) (end - bytes)))) {
+        lines++;
+        bytes++;
+    }
+    return lines;
+}
+
+static void row_begin(struct row_reader *self)
+{
+    self->row = (struct row){ .number = ++self->rows, .line = self->line, .cells = self->cells };
+}
+
+// The row that begins at `begin` cannot be read: gives up its first line.
+static enum row_result give_up_line(struct row_reader *self, const char *reason)
+{
+    row_begin(self);
+    snprintf(self->row.fault, sizeof self->row.fault, "%s", reason);
+    const char *line_end =
+        self->end > self->begin ? memchr(self->data + self->begin, '\n', self->end - self->begin) : NULL;
+    if (line_end) {
+        self->line++;
+        advance(self, (size_t) (line_end - self->data) + 1);
+    } else {
+        self->discarding = !self->at_eof;
+        advance(self, self->end);
+    }
+    if (self->format == ROW_FORMAT_CSV)
+        parser_reset(self);
+    return ROW_READY;
+}
+
+// Throws away the rest of a line that was given up.  True when its end was found.
+static bool discard(struct row_reader *self)
+{
+    const char *line_end =
+        self->end > self->begin ? memchr(self->data + self->begin, '\n', self->end - self->begin) : NULL;
+    if (line_end) {
+        self->line++;
+        self->discarding = false;
+        advance(self, (size_t) (line_end - self->data) + 1);
+        return true;
+    }
+    advance(self, self->end);
+    return false;
+}
+
+static void cells_from_texts(struct row_reader *self)
+{
+    for (size_t i = 0; i < self->texts.count; i++) {
+        self->cells[i].text = self->texts.absent[i] ? NULL : self->texts.text + self->texts.begins[i];
+        self->cells[i].bytes = self->texts.lengths[i];
+    }
+    self->row.cell_count = self->texts.count;
+}
+
+// libcsv has ended a row at `scan`.
+static enum row_result csv_row(struct row_reader *self)
+{
+    row_begin(self);
+    if (self->texts.too_many)
+        snprintf(self->row.fault, sizeof self->row.fault, "has more than %d columns", ROW_COLUMNS_MAX);
+    else if (self->columns && self->texts.count != self->column_count)
+        snprintf(self->row.fault, sizeof self->row.fault, "has %zu column%s, the header has %zu", self->texts.count,
+                 self->texts.count == 1 ? "" : "s", self->column_count);
+    else
+        cells_from_texts(self);
+    self->line += count_lines(self->data + self->begin, self->scan - self->begin);
+    self->after_return = self->scan > self->begin && self->data[self->scan - 1] == '\r';
+    advance(self, self->scan);
+    self->row_ended = false;
+    texts_clear(&self->texts); // cells point into its memory, which stays as it is until the next row
+    return ROW_READY;
+}
+
+// Blank lines between rows, and the LF of a CR LF.
+static void csv_skip_blank(struct row_reader *self)
+{
+    while (self->scan == self->begin && self->begin < self->end) {
+        char next = self->data[self->begin];
+        if (self->after_return && next != '\n')
+            self->line++;
+        self->after_return = next == '\r';
+        if (next == '\n')
+            self->line++;
+        else if (next != '\r')
+            return;
+        advance(self, self->begin + 1);
+    }
+}
+
+// Bytes from `scan` to the next line's end, or as many as there are.
+static size_t csv_chunk(const struct row_reader *self)
+{
+    const char *from = self->data + self->scan;
+    size_t length = self->end - self->scan;
+    const char *feed = memchr(from, '\n', length);
+    if (feed)
+        length = (size_t) (feed - from) + 1;
+    const char *carriage = memchr(from, '\r', length);
+    return carriage ? (size_t) (carriage - from) + 1 : length;
+}
+
+static enum row_result csv_finish(struct row_reader *self)
+{
+    if (self->scan == self->begin)
+        return ROW_END;
+    if (csv_fini(&self->parser, on_field, on_row, self) != 0)
+        return give_up_line(self, "a quote that is opened here is never closed");
+    if (!self->row_ended)
+        return ROW_END;
+    return csv_row(self);
+}
+
+static enum row_result csv_next(struct row_reader *self)
+{
+    for (;;) {
+        csv_skip_blank(self);
+        if (self->scan == self->end)
+            return self->at_eof ? csv_finish(self) : ROW_MORE;
+        size_t chunk = csv_chunk(self);
+        size_t taken = csv_parse(&self->parser, self->data + self->scan, chunk, on_field, on_row, self);
+        if (taken != chunk)
+            return give_up_line(self, "has a quote where none may be: a field with quotes in it is quoted, "
+                                      "and each quote in it doubled");
+        self->scan += chunk;
+        if (self->row_ended)
+            return csv_row(self);
+        if (self->scan - self->begin > ROW_BYTES_MAX)
+            return give_up_line(self, "begins a row of more than 1 MiB: is a quote left open?");
+    }
+}
+
+// ---- NDJSON ----
+
+static json_t *json_find(json_t *object, const char *path)
+{
+    json_t *found = json_object_get(object, path);
+    if (found)
+        return found;
+    for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
+        json_t *inner = json_object_getn(object, path, (size_t) (dot - path));
+        if (json_is_object(inner) && (found = json_find(inner, dot + 1)))
+            return found;
+    }
+    return NULL;
+}
+
+static bool json_cell(struct cell_texts *texts, const json_t *value)
+{
+    char number[64];
+    switch (value ? json_typeof(value) : JSON_NULL) {
+    case JSON_STRING:
+        texts_add(texts, json_string_value(value), json_string_length(value), false);
+        return true;
+    case JSON_INTEGER:
+        snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        snprintf(number, sizeof number, "%.17g", json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        snprintf(number, sizeof number, "%s", json_is_true(value) ? "true" : "false");
+        break;
+    case JSON_NULL:
+        texts_add(texts, "", 0, true);
+        return true;
+    default:
+        texts_add(texts, "", 0, true);
+        return false;
+    }
+    texts_add(texts, number, strlen(number), false);
+    return true;
+}
+
+static void json_row(struct row_reader *self, const char *line, size_t length)
+{
+    json_error_t error;
+    json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
+    if (!object) {
+        snprintf(self->row.fault, sizeof self->row.fault, "is no JSON: %s, at byte %d", error.text, error.position);
+        return;
+    }
+    texts_clear(&self->texts);
+    if (!json_is_object(object))
+        snprintf(self->row.fault, sizeof self->row.fault, "is no JSON object");
+    for (size_t i = 0; !self->row.fault[0] && i < self->column_count; i++)
+        if (!json_cell(&self->texts, json_find(object, self->columns[i])))
+            snprintf(self->row.fault, sizeof self->row.fault, "%.200s: is a list or an object, not a value",
+                     self->columns[i]);
+    json_decref(object);
+    if (!self->row.fault[0])
+        cells_from_texts(self);
+}
+
+static bool is_blank(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (!strchr(" \t\r\n", text[i]) || !text[i])
+            return false;
+    return true;
+}
+
+// The line at `begin` without its LF.  False when it is not complete.
+static bool json_line(const struct row_reader *self, size_t begin, size_t *length)
+{
+    const char *line_end = self->end > begin ? memchr(self->data + begin, '\n', self->end - begin) : NULL;
+    *length = line_end ? (size_t) (line_end - self->data) - begin : self->end - begin;
+    return line_end || (self->at_eof && *length);
+}
+
+static enum row_result json_next(struct row_reader *self)
+{
+    for (;;) {
+        size_t length;
+        bool complete = json_line(self, self->begin, &length);
+        if (length > ROW_BYTES_MAX)
+            return give_up_line(self, "is longer than 1 MiB");
+        if (!complete)
+            return self->at_eof ? ROW_END : ROW_MORE;
+        const char *line = self->data + self->begin;
+        bool blank = is_blank(line, length);
+        if (!blank) {
+            row_begin(self);
+            json_row(self, line, length);
+        }
+        size_t next = self->begin + length;
+        if (next < self->end)
+            next++;
+        self->line++;
+        advance(self, next);
+        if (!blank)
+            return ROW_READY;
+    }
+}
+
+static void json_collect(json_t *seen, json_t *object, const char *prefix, int depth)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(object, key, value)
+    {
+        char path[256];
+        if (snprintf(path, sizeof path, "%s%s", prefix, key) >= (int) sizeof path - 1)
+            continue;
+        if (json_is_object(value) && depth > 1) {
+            strcat(path, ".");
+            json_collect(seen, value, path, depth - 1);
+        } else if (json_object_size(seen) < ROW_COLUMNS_MAX) {
+            json_object_set_new(seen, path, json_true());
+        }
+    }
+}
+
+// Looks through the rows that are in the buffer, without taking them.
+static void json_look_ahead(struct row_reader *self)
+{
+    size_t begin = self->begin, length;
+    for (int i = 0; i < SEEN_ROWS && json_line(self, begin, &length); i++) {
+        json_t *object = json_loadb(self->data + begin, length, 0, NULL);
+        if (json_is_object(object))
+            json_collect(self->seen, object, "", SEEN_DEPTH);
+        json_decref(object);
+        begin += length + 1;
+    }
+}
+
+// ---- opening ----
+
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t length = strlen(text), ending_length = strlen(ending);
+    return length >= ending_length && strcasecmp(text + length - ending_length, ending) == 0;
+}
+
+static enum row_format guess_format(const struct row_reader *self)
+{
+    static const char *const json_endings[] = { ".ndjson", ".jsonl", ".json" };
+    for (size_t i = 0; i < sizeof json_endings / sizeof *json_endings; i++)
+        if (ends_with(self->name, json_endings[i]))
+            return ROW_FORMAT_NDJSON;
+    if (ends_with(self->name, ".csv") || ends_with(self->name, ".tsv"))
+        return ROW_FORMAT_CSV;
+    for (size_t i = self->begin; i < self->end; i++)
+        if (!strchr(" \t\r\n", self->data[i]))
+            return self->data[i] == '{' ? ROW_FORMAT_NDJSON : ROW_FORMAT_CSV;
+    return ROW_FORMAT_CSV;
+}
+
+static char guess_delimiter(const struct row_reader *self)
+{
+    static const char candidates[] = ",;\t";
+    size_t counts[3] = { 0 };
+    bool quoted = false;
+    for (size_t i = self->begin; i < self->end && (quoted || self->data[i] != '\n'); i++) {
+        if (self->data[i] == '"')
+            quoted = !quoted;
+        const char *found = self->data[i] ? strchr(candidates, self->data[i]) : NULL;
+        if (found && !quoted)
+            counts[found - candidates]++;
+    }
+    size_t best = 0;
+    for (size_t i = 1; i < 3; i++)
+        if (counts[i] > counts[best])
+            best = i;
+    return candidates[best];
+}
+
+static bool check_byte_order_mark(struct row_reader *self, char *fault)
+{
+    const unsigned char *bytes = (const unsigned char *) self->data + self->begin;
+    size_t length = self->end - self->begin;
+    if (length >= 3 && bytes[0] == 0xef && bytes[1] == 0xbb && bytes[2] == 0xbf)
+        advance(self, self->begin + 3);
+    else if (length >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff))) {
+        snprintf(fault, ROW_FAULT_BYTES, "is UTF-16; make it UTF-8 first (iconv -f UTF-16 -t UTF-8)");
+        return false;
+    }
+    return true;
+}
+
+static bool csv_open(struct row_reader *self, char *fault)
+{
+    if (!self->delimiter)
+        self->delimiter = guess_delimiter(self);
+    parser_reset(self);
+    const struct row *header;
+    enum row_result result;
+    while ((result = row_reader_next(self, &header)) == ROW_MORE)
+        if (!row_reader_fill(self, fault))
+            return false;
+    if (result == ROW_END) {
+        snprintf(fault, ROW_FAULT_BYTES, "is empty; a CSV file begins with a line that names its columns");
+        return false;
+    }
+    if (header->fault[0]) {
+        snprintf(fault, ROW_FAULT_BYTES, "line %llu, the header, %.900s", (unsigned long long) header->line,
+                 header->fault);
+        return false;
+    }
+    self->columns = calloc(header->cell_count, sizeof *self->columns);
+    must(self->columns);
+    for (size_t i = 0; i < header->cell_count; i++)
+        must(self->columns[self->column_count++] = strdup(header->cells[i].text));
+    self->rows = 0;
+    return true;
+}
+
+// A whole line that is not blank, so that delimiter, format and keys can be seen.
+static bool has_line(const struct row_reader *self)
+{
+    size_t begin = 0;
+    while (begin < self->end && strchr(" \t\r\n", self->data[begin]))
+        begin++;
+    return begin < self->end && memchr(self->data + begin, '\n', self->end - begin);
+}
+
+bool row_reader_open(struct row_reader *self, char *fault)
+{
+    while (!self->at_eof && self->end <= ROW_BYTES_MAX && !has_line(self))
+        if (!row_reader_fill(self, fault))
+            return false;
+    if (!check_byte_order_mark(self, fault))
+        return false;
+    if (self->format == ROW_FORMAT_GUESS)
+        self->format = guess_format(self);
+    if (self->format == ROW_FORMAT_CSV)
+        return csv_open(self, fault);
+    json_look_ahead(self);
+    if (json_object_size(self->seen))
+        return true;
+    bool empty = is_blank(self->data + self->begin, self->end - self->begin);
+    snprintf(fault, ROW_FAULT_BYTES, "%s",
+             empty ? "is empty" : "has no JSON object in its first rows, one a line; is it CSV? (--format csv)");
+    return false;
+}
+
+enum row_format row_reader_format(const struct row_reader *self)
+{
+    return self->format;
+}
+
+static int find_column(const struct row_reader *self, const char *name)
+{
+    for (size_t i = 0; i < self->column_count; i++)
+        if (strcmp(self->columns[i], name) == 0)
+            return (int) i;
+    return -1;
+}
+
+int row_reader_column(struct row_reader *self, const char *name)
+{
+    int found = find_column(self, name);
+    if (found >= 0 || self->format == ROW_FORMAT_CSV || self->column_count == ROW_COLUMNS_MAX)
+        return found;
+    self->columns = grown(self->columns, (self->column_count + 1) * sizeof *self->columns);
+    must(self->columns[self->column_count] = strdup(name));
+    return (int) self->column_count++;
+}
+
+bool row_reader_saw(const struct row_reader *self, const char *name)
+{
+    if (self->format == ROW_FORMAT_CSV)
+        return find_column(self, name) >= 0;
+    return json_object_get(self->seen, name) != NULL;
+}
+
+static bool describe_one(char *text, size_t text_bytes, const char *name)
+{
+    size_t length = strlen(text);
+    if (length + strlen(name) + 8 > text_bytes) {
+        snprintf(text + length, text_bytes - length, ", ...");
+        return false;
+    }
+    snprintf(text + length, text_bytes - length, "%s%s", length ? ", " : "", name);
+    return true;
+}
+
+void row_reader_describe(const struct row_reader *self, char *text, size_t text_bytes)
+{
+    must(text_bytes > 8);
+    text[0] = '\0';
+    if (self->format == ROW_FORMAT_CSV) {
+        for (size_t i = 0; i < self->column_count; i++)
+            if (!describe_one(text, text_bytes, self->columns[i]))
+                return;
+        return;
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach(self->seen, key, value)
+    {
+        if (!describe_one(text, text_bytes, key))
+            return;
+    }
+}
+
+enum row_result row_reader_next(struct row_reader *self, const struct row **row)
+{
+    *row = &self->row;
+    if (self->discarding && !discard(self))
+        return self->at_eof ? ROW_END : ROW_MORE;
+    return self->format == ROW_FORMAT_CSV ? csv_next(self) : json_next(self);
+}
+
+uint64_t row_reader_bytes(const struct row_reader *self)
+{
+    return self->consumed;
+}
