@@ -367,7 +367,9 @@ static void check_matched(const struct desk *desk, const struct queue *queue)
         struct heap_walk seats;
         heap_walk_init(&seats, &queue->ready);
         for (const struct seat *seat; (seat = heap_walk_next(&seats));)
-            must(item_declined_by(desk, item, seat->person->index));
+            // An overdue timer stands for a decline that has run out since the last tick.
+            must(item_declined_by(desk, item, seat->person->index) ||
+                 (item->timer_slot && item->timer_ms <= desk->now_ms));
     }
 }
 

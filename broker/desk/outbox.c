@@ -203,8 +203,8 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
     must(item->state == ITEM_SENDING && item->detail);
     struct reply *reply = table_find(&desk->replies, item->detail->reply);
     must(reply);
-    if (reply->state != REPLY_QUEUED)
-        return false;
+    if (reply->state != REPLY_QUEUED || reply->attempt > 0)
+        return false; // out already, perhaps: also one that waits to be repeated
     reply->state = REPLY_WITHDRAWN;
     write_reply(desk, reply, NULL, NULL, reason);
     item_event(desk, item, "reply withdrawn", reply->person, NULL, reason);
@@ -284,17 +284,17 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
     stop_having(reply);
     reply->state = REPLY_FAILED;
     write_reply(desk, reply, NULL, NULL, reason);
-    if (item && !unknown && item->state == ITEM_SENDING) {
-        if (!item->posts)
-            item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author; its reply was not published", 0);
-        else
-            send_back(desk, item, reply, "reply failed", reason);
-    } else if (item) {
+    bool withdrawn = item && !unknown && !item->posts;
+    if (item && unknown) {
         item->fate_unknown = false;
         item_event(desk, item, "reply failed", reply->person, NULL, reason);
         item_changed(desk, item);
+    } else if (item && !withdrawn) {
+        send_back(desk, item, reply, "reply failed", reason);
     }
     reply_forget(desk, reply);
+    if (withdrawn)
+        item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author; its reply was not published", 0);
 }
 
 static void lose(struct desk *desk, struct reply *reply, const char *reason)

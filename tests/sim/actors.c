@@ -1,0 +1,478 @@
+#include "tests/sim/simulation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- posts ----
+
+void feed_make_posts(struct simulation *simulation)
+{
+    static const char *const texts[] = {
+        "where is my parcel, it was due on monday",  "wo ist mein paket, es sollte am montag da sein",
+        "I want a refund for my broken lamp please", "the app is fine but your shop was closed today",
+        "free followers here for everyone today",    "I will bring a lawsuit against you for this"
+    };
+    simulation->post_count = (size_t) sim_between(simulation, 20, 120);
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        struct sim_post *post = &simulation->posts[i];
+        size_t kind = (size_t) sim_between(simulation, 0, 99);
+        kind = kind < 30 ? 0 : kind < 50 ? 1 : kind < 70 ? 2 : kind < 85 ? 3 : kind < 88 ? 4 : 5;
+        snprintf(post->id, sizeof post->id, "p%zu", i);
+        snprintf(post->author, sizeof post->author, "author%lld", (long long) sim_between(simulation, 0, 15));
+        snprintf(post->thread, sizeof post->thread, "t%lld", (long long) sim_between(simulation, 0, 20));
+        snprintf(post->text, sizeof post->text, "%s %zu", texts[kind], i);
+        post->sensitive = kind == 5;
+        post->brand = sim_chance(simulation, 500) ? "acme" : "fizz";
+        post->channel = sim_chance(simulation, 600) ? "chirp" : "pagebook";
+        // Some platforms say when a post was written, some do not, some posts are old.
+        post->posted_ms = sim_chance(simulation, 300)   ? 0
+                          : sim_chance(simulation, 200) ? INT64_C(1500000000000)
+                                                        : simulation->clock_ms;
+    }
+}
+
+static struct sim_post *find_post(struct simulation *simulation, int64_t request)
+{
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        if (simulation->posts[i].request == request)
+            return &simulation->posts[i];
+    }
+    return NULL;
+}
+
+bool feed_is_done(const struct simulation *simulation)
+{
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        if (!simulation->posts[i].taken)
+            return false;
+    }
+    return true;
+}
+
+static int64_t send(struct client *client, struct behalf_message message)
+{
+    struct behalf_fault fault;
+    int64_t id = behalf_session_send(client->session, &message, &fault);
+    if (!id)
+        sim_fail(client->simulation, "%s cannot send %s: %s %s", client->name, behalf_type_name(message.type),
+                 fault.field, fault.reason);
+    return id;
+}
+
+static void send_post(struct client *client, struct sim_post *post)
+{
+    post->sent = true;
+    post->request = send(client, (struct behalf_message){ .type = BEHALF_POST,
+                                                          .post = { .channel = post->channel,
+                                                                    .post = post->id,
+                                                                    .brand = post->brand,
+                                                                    .author = post->author,
+                                                                    .text = post->text,
+                                                                    .thread = post->thread,
+                                                                    .posted_ms = post->posted_ms } });
+}
+
+static void change_post(struct client *client, struct sim_post *post)
+{
+    struct simulation *simulation = client->simulation;
+    if (!post->deleted && sim_chance(simulation, 500)) {
+        post->edited = true;
+        bool sensitive = sim_chance(simulation, 300);
+        post->sensitive = post->sensitive || sensitive;
+        send(client, (struct behalf_message){ .type = BEHALF_EDIT,
+                                              .edit = { .channel = post->channel,
+                                                        .post = post->id,
+                                                        .posted_ms = post->posted_ms,
+                                                        .text = sensitive ? "edited: my lawsuit begins tomorrow"
+                                                                          : "edited: never mind the parcel" } });
+    } else if (!post->deleted) {
+        post->deleted = true;
+        send(client, (struct behalf_message){
+                         .type = BEHALF_DELETE,
+                         .delete_post = { .channel = post->channel, .post = post->id, .posted_ms = post->posted_ms } });
+    }
+}
+
+static void act_feed(struct client *client)
+{
+    struct simulation *simulation = client->simulation;
+    size_t in_flight = behalf_session_pending(client->session);
+    for (size_t i = 0; i < simulation->post_count && in_flight < 10; i++) {
+        struct sim_post *post = &simulation->posts[i];
+        if (!post->sent && (simulation->healed || sim_chance(simulation, 30))) {
+            send_post(client, post);
+            in_flight++;
+        } else if (post->taken && !simulation->healed && sim_chance(simulation, 1)) {
+            if (sim_chance(simulation, 500))
+                send_post(client, post); // once more
+            else
+                change_post(client, post);
+            in_flight++;
+        }
+    }
+}
+
+static void hear_feed(struct client *client, const struct behalf_message *message)
+{
+    struct simulation *simulation = client->simulation;
+    struct sim_post *post = find_post(simulation, message->id);
+    if (message->type == BEHALF_TAKEN && post) {
+        if (post->taken && post->item != message->taken.item)
+            sim_fail(simulation, "post %s was taken into item %lld and then into %lld", post->id,
+                     (long long) post->item, (long long) message->taken.item);
+        if (post->taken && !message->taken.repeated)
+            sim_fail(simulation, "post %s was taken twice", post->id);
+        post->taken = true;
+        post->item = message->taken.item;
+    } else if (message->type == BEHALF_ERROR && post) {
+        sim_fail(simulation, "post %s was refused: %s %s", post->id, message->error.code, message->error.reason);
+    }
+}
+
+// ---- people ----
+
+static struct belief *find_belief(struct client *client, int64_t item)
+{
+    for (size_t i = 0; i < client->belief_count; i++) {
+        if (client->beliefs[i].item == item)
+            return &client->beliefs[i];
+    }
+    return NULL;
+}
+
+static void forget(struct client *client, struct belief *belief)
+{
+    *belief = client->beliefs[--client->belief_count];
+}
+
+static void hear_item(struct client *client, const struct behalf_item *item)
+{
+    judge_shown(client->simulation, client, item);
+    struct belief *belief = find_belief(client, item->item);
+    if (!belief) {
+        if (client->belief_count == sizeof client->beliefs / sizeof *client->beliefs)
+            return; // frames that overtook others; a later resume puts it right
+        belief = &client->beliefs[client->belief_count++];
+        *belief = (struct belief){ 0 };
+    }
+    if (belief->lease > item->lease)
+        return;
+    belief->item = item->item;
+    belief->lease = item->lease;
+    belief->held = !strcmp(item->state, "held");
+    belief->fate_unknown = item->fate_unknown;
+    belief->approving = !strcmp(item->audience, "approver");
+    belief->pr = !strcmp(item->audience, "pr");
+    belief->asked = false;
+    snprintf(belief->draft, sizeof belief->draft, "%s", item->draft);
+}
+
+static void hear_answer(struct client *client, const struct behalf_message *message)
+{
+    struct simulation *simulation = client->simulation;
+    int64_t item = message->type == BEHALF_DONE ? message->done.item : message->error.item;
+    struct belief *belief = item ? find_belief(client, item) : NULL;
+    if (message->type == BEHALF_DONE && message->done.reply && message->done.item < SIM_ITEMS_MAX)
+        simulation->promised[message->done.item] = message->done.reply;
+    if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY"))
+        sim_fail(simulation, "%s was refused by policy: %s", client->name, message->error.reason);
+    if (!belief)
+        return;
+    belief->asked = false;
+    bool gone = message->type == BEHALF_DONE
+                    ? strcmp(message->done.state, "held") && strcmp(message->done.state, "offered")
+                    : !strcmp(message->error.code, "STALE") || !strcmp(message->error.code, "NOT_FOUND");
+    if (gone && (message->type == BEHALF_ERROR || message->done.lease == belief->lease))
+        forget(client, belief);
+}
+
+static void lift_freezes(struct client *client)
+{
+    static const char *const brands[] = { "acme", "fizz" };
+    for (size_t i = 0; i < 2; i++)
+        send(client,
+             (struct behalf_message){ .type = BEHALF_FREEZE, .freeze = { .brand = brands[i], .reason = "healed" } });
+}
+
+#define SAY(kind, field, ...)                                                                                          \
+    ((struct behalf_message){ .type = BEHALF_##kind,                                                                   \
+                              .field = { .item = belief->item, .lease = belief->lease, __VA_ARGS__ } })
+
+static struct behalf_message choose_for_held(struct client *client, const struct belief *belief)
+{
+    struct simulation *simulation = client->simulation;
+    int64_t choice = simulation->healed ? 0 : sim_between(simulation, 0, 99);
+    bool well_meant = choice < 60;
+    simulation->answers += well_meant;
+    if (belief->fate_unknown && well_meant)
+        return SAY(CLOSE, close, .outcome = "answered");
+    if (belief->approving && choice < 75)
+        return SAY(APPROVE, approve, .text = *belief->draft ? belief->draft : "We are sorry.");
+    if (belief->approving)
+        return SAY(REJECT, reject, .reason = "say it more kindly");
+    if (well_meant)
+        return SAY(ANSWER, answer, .text = "We are on it.");
+    if (choice < 70)
+        return SAY(CLOSE, close, .outcome = "no-answer-needed");
+    if (choice < 75)
+        return SAY(DRAFT, draft, .text = "We are");
+    if (choice < 80)
+        return SAY(NOTE, note, .text = "called twice");
+    if (choice < 85)
+        return SAY(PARK, park, .until_ms = simulation->clock_ms + sim_between(simulation, 1, 20000));
+    if (choice < 90)
+        return SAY(TRANSFER, transfer, .language = sim_chance(simulation, 500) ? "en" : "de",
+                   .reason = "wrong language");
+    simulation->escalations++;
+    if (belief->pr) {
+        simulation->released[belief->item] = true;
+        return SAY(RETURN, return_item, .guidance = "say sorry");
+    }
+    return SAY(ESCALATE, escalate, .reason = "smells of press");
+}
+
+static void act_on(struct client *client, struct belief *belief)
+{
+    struct simulation *simulation = client->simulation;
+    struct behalf_message request;
+    if (!belief->held && (simulation->healed || sim_chance(simulation, 850)))
+        request =
+            (struct behalf_message){ .type = BEHALF_TAKE, .take = { .item = belief->item, .lease = belief->lease } };
+    else if (!belief->held)
+        request = SAY(DECLINE, decline, .reason = "not mine");
+    else
+        request = choose_for_held(client, belief);
+    if (!simulation->healed && sim_chance(simulation, 10))
+        request.take.lease -= 1; // a client that is behind
+    if (request.take.lease < 1)
+        return;
+    belief->asked = true;
+    send(client, request);
+}
+
+static void act_person(struct client *client)
+{
+    struct simulation *simulation = client->simulation;
+    if (!simulation->healed && sim_chance(simulation, 2))
+        send(client,
+             sim_chance(simulation, 500)
+                 ? (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "away", .reason = "tea" } }
+                 : (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "available" } });
+    if (!simulation->healed && !strcmp(client->name, "pia") && sim_chance(simulation, 2))
+        send(client, (struct behalf_message){ .type = BEHALF_FREEZE,
+                                              .freeze = { .brand = sim_chance(simulation, 500) ? "acme" : "fizz",
+                                                          .frozen = sim_chance(simulation, 500),
+                                                          .reason = "storm" } });
+    for (size_t i = 0; i < client->belief_count; i++) {
+        if (!client->beliefs[i].asked && sim_chance(simulation, simulation->healed ? 300 : 60))
+            act_on(client, &client->beliefs[i]);
+    }
+}
+
+// ---- connectors ----
+
+static void hear_reply(struct client *client, const struct behalf_reply *reply)
+{
+    struct simulation *simulation = client->simulation;
+    for (size_t i = 0; i < client->reply_count; i++) {
+        if (client->replies[i].reply == reply->reply)
+            return; // a frame repeated
+    }
+    if (client->reply_count == sizeof client->replies / sizeof *client->replies)
+        sim_fail(simulation, "%s was handed more than it remembers", client->name);
+    int64_t luck = simulation->healed ? 0 : sim_between(simulation, 0, 99);
+    bool publishes = luck < 90 || (luck >= 97 && sim_chance(simulation, 500));
+    if (publishes)
+        judge_published(simulation, client, reply);
+    size_t i = client->reply_count++;
+    client->replies[i].reply = reply->reply;
+    client->replies[i].request = 0;
+    client->replies[i].at_ms = simulation->now_ms + sim_between(simulation, 0, 500);
+    client->replies[i].fate = luck < 90 ? "confirmed" : luck < 97 ? "failed" : "unknown";
+}
+
+static void act_connector(struct client *client)
+{
+    struct simulation *simulation = client->simulation;
+    for (size_t i = 0; i < client->reply_count; i++) {
+        if (client->replies[i].at_ms <= simulation->now_ms && !client->replies[i].request)
+            client->replies[i].request =
+                send(client, (struct behalf_message){ .type = BEHALF_SETTLE,
+                                                      .settle = { .reply = client->replies[i].reply,
+                                                                  .fate = client->replies[i].fate,
+                                                                  .reason = "by chance" } });
+    }
+}
+
+static void hear_connector(struct client *client, const struct behalf_message *message)
+{
+    struct simulation *simulation = client->simulation;
+    if (message->type == BEHALF_REPLY) {
+        hear_reply(client, &message->reply);
+        return;
+    }
+    for (size_t i = 0; i < client->reply_count; i++) {
+        if (!client->replies[i].request || client->replies[i].request != message->id)
+            continue;
+        // Settled, or of unknown fate by now: either way the broker has it in its books.
+        if (message->type == BEHALF_DONE && !strcmp(client->replies[i].fate, "confirmed") && !message->done.repeated)
+            simulation->settled_confirmed[client->replies[i].reply] = true;
+        if (message->type == BEHALF_ERROR && strcmp(message->error.code, "NOT_FOUND"))
+            sim_fail(simulation, "%s cannot settle: %s", client->name, message->error.reason);
+        client->replies[i] = client->replies[--client->reply_count];
+        return;
+    }
+}
+
+// ---- life of a client ----
+
+static void begin_session(struct client *client)
+{
+    static const char *const endpoints[] = { "sim" };
+    static const char *chirp[] = { "chirp" };
+    static const char *pagebook[] = { "pagebook" };
+    struct simulation *simulation = client->simulation;
+    struct behalf_hello hello = { .role = client->role == CLIENT_PERSON ? "person" : "connector",
+                                  .name = client->name };
+    if (client->role == CLIENT_CONNECTOR) {
+        hello.instance = client->instance;
+        hello.channels = client->idempotent ? pagebook : chirp;
+        hello.channels_count = 1;
+        hello.idempotent = client->idempotent;
+    }
+    client->next_id += SESSION_FIRST_ID_MIN;
+    struct behalf_session_options options = { .brokers = endpoints,
+                                              .broker_count = 1,
+                                              .hello = &hello,
+                                              .first_id = client->next_id,
+                                              .seed = sim_random(simulation) };
+    struct behalf_fault fault;
+    client->session = behalf_session_new(&options, simulation->now_ms, &fault);
+    if (!client->session)
+        sim_fail(simulation, "%s: hello: %s %s", client->name, fault.field, fault.reason);
+}
+
+// The client's process ends, with or without a word.
+static void end_session(struct client *client, bool bye)
+{
+    struct simulation *simulation = client->simulation;
+    sim_note(simulation, "%s %s", client->name, bye ? "signs out" : "is killed");
+    if (bye && client->peer && simulation->broker) {
+        size_t bytes;
+        const void *frame;
+        behalf_session_close(client->session, "bye");
+        while ((frame = behalf_session_output(client->session, &bytes, simulation->now_ms))) {
+            broker_receive(simulation->broker, client->peer, frame, bytes, simulation->clock_ms);
+            behalf_session_sent(client->session, simulation->now_ms);
+        }
+    }
+    behalf_session_destroy(&client->session);
+    network_clear(&client->to_client);
+    network_clear(&client->to_broker);
+    client->peer = 0;
+    client->belief_count = 0;
+    client->reply_count = 0; // what it knew of its replies is gone with it
+    if (client->role == CLIENT_CONNECTOR)
+        snprintf(client->instance, sizeof client->instance, "%s-%lld", client->name, (long long) simulation->now_ms);
+    for (size_t i = 0; client->role == CLIENT_FEED && i < simulation->post_count; i++) {
+        if (!simulation->posts[i].taken)
+            simulation->posts[i].sent = false; // it feeds its file again
+        simulation->posts[i].request = 0;
+    }
+    client->off_until_ms = simulation->now_ms + sim_between(simulation, 1, 20000);
+}
+
+void actor_hear(struct client *client, const struct behalf_message *message)
+{
+    struct simulation *simulation = client->simulation;
+    if (client->role == CLIENT_FEED) {
+        hear_feed(client, message);
+    } else if (client->role == CLIENT_CONNECTOR) {
+        hear_connector(client, message);
+    } else if (message->type == BEHALF_WELCOME) {
+        client->belief_count = 0;
+        if (simulation->healed) {
+            send(client, (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "available" } });
+            if (!strcmp(client->name, "pia"))
+                lift_freezes(client);
+        }
+    } else if (message->type == BEHALF_ITEM) {
+        hear_item(client, &message->item);
+    } else if (message->type == BEHALF_GONE) {
+        struct belief *belief = find_belief(client, message->gone.item);
+        if (belief && belief->lease == message->gone.lease)
+            forget(client, belief);
+    } else if (message->type == BEHALF_DONE || message->type == BEHALF_ERROR) {
+        hear_answer(client, message);
+    }
+}
+
+static void listen(struct client *client)
+{
+    struct behalf_message *message;
+    while ((message = behalf_session_next(client->session))) {
+        sim_note(client->simulation, "%s hears %s %lld", client->name, behalf_type_name(message->type),
+                 (long long) message->id);
+        actor_hear(client, message);
+        behalf_message_destroy(&message);
+    }
+}
+
+void actor_act(struct client *client)
+{
+    struct simulation *simulation = client->simulation;
+    if (!client->session) {
+        if (simulation->now_ms < client->off_until_ms)
+            return;
+        begin_session(client);
+    }
+    listen(client);
+    enum behalf_client_state state = behalf_session_state(client->session);
+    if (state == BEHALF_CLIENT_REFUSED)
+        sim_fail(simulation, "%s is refused: %s", client->name, behalf_session_reason(client->session));
+    // Everyone signs in anew once the world is healed.
+    bool end = simulation->healed ? client->off_until_ms >= 0 : sim_chance(simulation, 2);
+    if (state == BEHALF_CLIENT_ENDED || end) {
+        end_session(client, sim_chance(simulation, 500));
+        if (simulation->healed)
+            client->off_until_ms = -1;
+        return;
+    }
+    if (state != BEHALF_CLIENT_READY)
+        return;
+    if (client->role == CLIENT_FEED)
+        act_feed(client);
+    else if (client->role == CLIENT_CONNECTOR)
+        act_connector(client);
+    else
+        act_person(client);
+}
+
+void actors_init(struct simulation *simulation)
+{
+    static const char *const names[SIM_CLIENTS] = { "asha", "ben",       "cora",      "dov",          "pia", "pat",
+                                                    "ann",  "chirp-one", "chirp-two", "pagebook-one", "feed" };
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
+        struct client *client = &simulation->clients[i];
+        client->simulation = simulation;
+        client->index = i;
+        client->name = names[i];
+        client->role = i < SIM_PEOPLE                    ? CLIENT_PERSON
+                       : i < SIM_PEOPLE + SIM_CONNECTORS ? CLIENT_CONNECTOR
+                                                         : CLIENT_FEED;
+        client->agent = i < 4 || !strcmp(names[i], "ann");
+        client->idempotent = !strcmp(names[i], "pagebook-one");
+        client->off_until_ms = sim_between(simulation, 0, 2000);
+        snprintf(client->instance, sizeof client->instance, "%s-0", names[i]);
+    }
+}
+
+void actors_fini(struct simulation *simulation)
+{
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
+        behalf_session_destroy(&simulation->clients[i].session);
+        network_clear(&simulation->clients[i].to_client);
+        network_clear(&simulation->clients[i].to_broker);
+    }
+}

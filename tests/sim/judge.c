@@ -1,0 +1,190 @@
+#include "tests/sim/simulation.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply)
+{
+    if (!strstr(reply->text, "answering for"))
+        sim_fail(simulation, "an undisclosed reply was published: %s", reply->text);
+    if (reply->reply >= SIM_REPLIES_MAX)
+        sim_fail(simulation, "reply %lld is more than was planned for", (long long) reply->reply);
+    simulation->reply_idempotent[reply->reply] = client->idempotent;
+    if (client->idempotent) {
+        simulation->published[reply->reply] = 1; // its platform knows the key
+        return;
+    }
+    if (reply->attempt != 1)
+        sim_fail(simulation, "reply %lld was handed out again to a connector that is not idempotent",
+                 (long long) reply->reply);
+    if (++simulation->published[reply->reply] > 1)
+        sim_fail(simulation, "reply %lld was published twice", (long long) reply->reply);
+}
+
+// Whether the post's text may be seen by agents: it is not sensitive, or PR has released its item.
+static bool released(const struct simulation *simulation, const struct behalf_item *item, const char *post)
+{
+    if (simulation->released[item->item])
+        return true;
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        if (!strcmp(simulation->posts[i].id, post))
+            return simulation->posts[i].taken && simulation->released[simulation->posts[i].item];
+    }
+    return false;
+}
+
+void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item)
+{
+    for (size_t i = 0; client->agent && i < item->story_count; i++) {
+        const struct behalf_entry *entry = &item->story[i];
+        if ((strstr(entry->text, "lawsuit") || strstr(entry->before, "lawsuit")) &&
+            !released(simulation, item, entry->post))
+            sim_fail(simulation, "%s, no PR, was shown the sensitive post %s in item %lld", client->name, entry->post,
+                     (long long) item->item);
+    }
+    if (client->agent && !strcmp(item->audience, "pr"))
+        sim_fail(simulation, "%s, an agent, was shown PR's item %lld", client->name, (long long) item->item);
+}
+
+// ---- the disk ----
+
+struct looked {
+    struct simulation *simulation;
+    int64_t posts[SIM_POSTS_MAX]; // items, by post
+    size_t post_rows;
+    int64_t replies[SIM_REPLIES_MAX]; // items, by reply
+    enum reply_state states[SIM_REPLIES_MAX];
+    uint8_t outcomes[SIM_ITEMS_MAX];
+    char ends[SIM_ITEMS_MAX][20];
+    uint64_t outcome_replies[SIM_ITEMS_MAX];
+    uint8_t items[SIM_ITEMS_MAX]; // state + 1
+    uint8_t handed[SIM_ITEMS_MAX];
+};
+
+static void look_at_post(void *self, const struct post_record *post)
+{
+    struct looked *looked = self;
+    size_t index;
+    if (sscanf(post->post, "p%zu", &index) != 1 || index >= SIM_POSTS_MAX)
+        sim_fail(looked->simulation, "a post %s of nobody is on disk", post->post);
+    if (looked->posts[index])
+        sim_fail(looked->simulation, "post %s is on disk twice", post->post);
+    looked->posts[index] = (int64_t) post->item;
+    looked->post_rows++;
+}
+
+static void look_at_item(void *self, const struct item_record *item)
+{
+    struct looked *looked = self;
+    if (item->item >= SIM_ITEMS_MAX)
+        sim_fail(looked->simulation, "item %llu is more than was planned for", (unsigned long long) item->item);
+    looked->items[item->item] = (uint8_t) (item->state + 1);
+    if (item->sealed && item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr"))
+        sim_fail(looked->simulation, "sealed item %llu is in the queue of %s", (unsigned long long) item->item,
+                 item->audience);
+}
+
+static void look_at_reply(void *self, const struct reply_record *reply)
+{
+    struct looked *looked = self;
+    looked->replies[reply->reply] = (int64_t) reply->item;
+    looked->states[reply->reply] = reply->state;
+    if (!strstr(reply->text, "answering for"))
+        sim_fail(looked->simulation, "reply %llu is in the outbox undisclosed", (unsigned long long) reply->reply);
+    if (reply->state == REPLY_HANDED && ++looked->handed[reply->item] > 1)
+        sim_fail(looked->simulation, "two replies of item %llu are handed out", (unsigned long long) reply->item);
+}
+
+static void look_at_outcome(void *self, const struct outcome_record *outcome)
+{
+    struct looked *looked = self;
+    if (++looked->outcomes[outcome->item] > 1)
+        sim_fail(looked->simulation, "item %llu ended twice", (unsigned long long) outcome->item);
+    snprintf(looked->ends[outcome->item], sizeof *looked->ends, "%s", outcome->outcome);
+    looked->outcome_replies[outcome->item] = outcome->reply;
+}
+
+static void look(struct simulation *simulation, struct looked *looked)
+{
+    *looked = (struct looked){ .simulation = simulation };
+    memory_disk_visit(simulation->disk, &(struct memory_visit){ .self = looked,
+                                                                .post = look_at_post,
+                                                                .item = look_at_item,
+                                                                .reply = look_at_reply,
+                                                                .outcome = look_at_outcome });
+}
+
+static struct looked looked; // too large for a stack
+
+void judge_disk(struct simulation *simulation)
+{
+    look(simulation, &looked);
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        const struct sim_post *post = &simulation->posts[i];
+        if (post->taken && looked.posts[i] != post->item)
+            sim_fail(simulation, "post %s was answered TAKEN into item %lld, on disk it is in %lld", post->id,
+                     (long long) post->item, (long long) looked.posts[i]);
+    }
+    for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
+        if (looked.outcomes[i] && looked.items[i] && looked.items[i] != ITEM_CLOSED + 1)
+            sim_fail(simulation, "item %zu has an outcome and is open", i);
+        if (simulation->promised[i] && looked.replies[simulation->promised[i]] != (int64_t) i)
+            sim_fail(simulation, "the reply %lld that was answered DONE is not on disk",
+                     (long long) simulation->promised[i]);
+    }
+    for (size_t i = 0; i < SIM_REPLIES_MAX; i++) {
+        if (simulation->published[i] && !looked.replies[i])
+            sim_fail(simulation, "reply %zu was published and is not on disk", i);
+        if (simulation->settled_confirmed[i] && looked.states[i] != REPLY_CONFIRMED)
+            sim_fail(simulation, "reply %zu was confirmed, on disk its state is %d", i, (int) looked.states[i]);
+    }
+}
+
+const char *judge_pending(struct simulation *simulation)
+{
+    static char text[128];
+    if (!feed_is_done(simulation))
+        return "not all posts were taken";
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
+        const struct client *client = &simulation->clients[i];
+        if (!client->session || behalf_session_pending(client->session) || client->reply_count) {
+            snprintf(text, sizeof text, "%s has something under way", client->name);
+            return text;
+        }
+    }
+    if (simulation->batch || !simulation->broker)
+        return "the store is at work";
+    look(simulation, &looked);
+    for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
+        if (looked.items[i] && looked.items[i] != ITEM_CLOSED + 1) {
+            snprintf(text, sizeof text, "item %zu is %s", i, item_state_name((enum item_state)(looked.items[i] - 1)));
+            return text;
+        }
+    }
+    return NULL;
+}
+
+void judge_end(struct simulation *simulation)
+{
+    judge_disk(simulation);
+    if (looked.post_rows != simulation->post_count)
+        sim_fail(simulation, "%zu posts were fed, %zu are on disk", simulation->post_count, looked.post_rows);
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        if (looked.outcomes[looked.posts[i]] != 1)
+            sim_fail(simulation, "post p%zu reached no outcome", i);
+    }
+    for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
+        uint64_t reply = looked.outcome_replies[i];
+        if (!strcmp(looked.ends[i], "answered") && reply && looked.states[reply] != REPLY_CONFIRMED &&
+            looked.states[reply] != REPLY_UNKNOWN)
+            sim_fail(simulation, "item %zu is answered by a reply of state %d", i, (int) looked.states[reply]);
+        if (looked.outcomes[i] && !looked.items[i])
+            sim_fail(simulation, "item %zu ended and has no row", i);
+    }
+    for (size_t i = 0; i < SIM_REPLIES_MAX; i++) {
+        if (looked.states[i] == REPLY_CONFIRMED && !simulation->published[i])
+            sim_fail(simulation, "reply %zu is confirmed and was never published", i);
+        if (simulation->published[i] && looked.states[i] == REPLY_WITHDRAWN)
+            sim_fail(simulation, "reply %zu was published although it was withdrawn", i);
+    }
+}

@@ -1,0 +1,137 @@
+#include "tests/sim/simulation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void network_clear(struct line *line)
+{
+    while (line->first) {
+        struct packet *packet = line->first;
+        line->first = packet->next;
+        free(packet->frame);
+        free(packet);
+    }
+}
+
+// Frames keep their order, as the real transport keeps it, but now and then one is repeated or overtakes.
+static void put(struct simulation *simulation, struct line *line, void *frame, size_t bytes)
+{
+    struct packet *packet = calloc(1, sizeof *packet);
+    *packet =
+        (struct packet){ .at_ms = simulation->now_ms + sim_between(simulation, 0, 30), .frame = frame, .bytes = bytes };
+    bool overtakes = !simulation->healed && sim_chance(simulation, 5);
+    struct packet **place = &line->first;
+    while (*place && !(overtakes && !(*place)->next))
+        place = &(*place)->next;
+    if (line->first && !overtakes) {
+        struct packet *last = line->first;
+        while (last->next)
+            last = last->next;
+        if (packet->at_ms < last->at_ms)
+            packet->at_ms = last->at_ms;
+    }
+    packet->next = *place;
+    *place = packet;
+}
+
+static struct packet *due(struct simulation *simulation, struct line *line)
+{
+    struct packet *packet = line->first;
+    if (!packet || packet->at_ms > simulation->now_ms)
+        return NULL;
+    line->first = packet->next;
+    return packet;
+}
+
+void network_break(struct simulation *simulation, struct client *client, const char *reason)
+{
+    simulation->breaks++;
+    sim_note(simulation, "%s: connection breaks: %s", client->name, reason);
+    network_clear(&client->to_client);
+    network_clear(&client->to_broker);
+    if (client->session)
+        behalf_session_lost(client->session, reason, simulation->now_ms);
+    client->peer = 0;
+}
+
+void network_to_client(struct simulation *simulation, uint64_t peer, void *frame, size_t bytes)
+{
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
+        if (simulation->clients[i].peer == peer) {
+            put(simulation, &simulation->clients[i].to_client, frame, bytes);
+            return;
+        }
+    }
+    free(frame);
+    broker_peer_lost(simulation->broker, peer, "gone", simulation->clock_ms);
+}
+
+static void deliver_to_broker(struct simulation *simulation, struct client *client)
+{
+    struct packet *packet;
+    while (client->peer && simulation->broker && (packet = due(simulation, &client->to_broker))) {
+        size_t times = !simulation->healed && sim_chance(simulation, 10) ? 2 : 1;
+        for (size_t i = 0; i < times; i++)
+            broker_receive(simulation->broker, client->peer, packet->frame, packet->bytes, simulation->clock_ms);
+        free(packet->frame);
+        free(packet);
+    }
+}
+
+static void deliver_to_client(struct simulation *simulation, struct client *client)
+{
+    struct packet *packet;
+    while (client->session && client->peer && (packet = due(simulation, &client->to_client))) {
+        behalf_session_receive(client->session, packet->frame, packet->bytes, simulation->now_ms);
+        free(packet->frame);
+        free(packet);
+    }
+}
+
+static void connect_if_ordered(struct simulation *simulation, struct client *client)
+{
+    size_t broker;
+    if (!behalf_session_connect_order(client->session, &broker))
+        return;
+    network_clear(&client->to_client);
+    network_clear(&client->to_broker);
+    if (simulation->broker)
+        client->peer = ++simulation->next_peer;
+    else {
+        client->peer = 0;
+        behalf_session_lost(client->session, "refused", simulation->now_ms);
+    }
+}
+
+static void send_outputs(struct simulation *simulation, struct client *client)
+{
+    size_t bytes;
+    const void *frame;
+    while (client->peer && (frame = behalf_session_output(client->session, &bytes, simulation->now_ms))) {
+        void *copy = malloc(bytes);
+        memcpy(copy, frame, bytes);
+        put(simulation, &client->to_broker, copy, bytes);
+        behalf_session_sent(client->session, simulation->now_ms);
+    }
+}
+
+void network_step(struct simulation *simulation)
+{
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
+        struct client *client = &simulation->clients[i];
+        if (!client->session)
+            continue;
+        deliver_to_broker(simulation, client);
+        deliver_to_client(simulation, client);
+        behalf_session_tick(client->session, simulation->now_ms);
+        connect_if_ordered(simulation, client);
+        send_outputs(simulation, client);
+        if (!simulation->healed && client->peer && sim_chance(simulation, 3)) {
+            uint64_t peer = client->peer;
+            network_break(simulation, client, "by chance");
+            // The broker may notice at once, or only by silence.
+            if (simulation->broker && sim_chance(simulation, 500))
+                broker_peer_lost(simulation->broker, peer, "reset", simulation->clock_ms);
+        }
+    }
+}

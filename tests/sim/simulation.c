@@ -1,0 +1,298 @@
+#include "tests/sim/simulation.h"
+
+#include "broker/triage/rules.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char rules[] =
+    "desk: sim\n"
+    "times: { offer: 5 s, grace: 10 s, decline: 8 s, prefer: 5 s, follow_up: 60 s, fate: 10 s, missed_offers: 4 }\n"
+    "channels:\n  chirp: { length: 280 }\n  pagebook: {}\n"
+    "skills: [refunds]\n"
+    "agencies: [Northline]\n"
+    "brands:\n"
+    "  acme:\n    display_name: Acme\n    languages: [en, de]\n    undetermined: en\n"
+    "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}\"\n"
+    "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"
+    "    service_level: { agent: 60 s, pr: 5 min }\n    escalate_late: yes\n"
+    "  fizz:\n    display_name: Fizz\n    languages: [en, de]\n    undetermined: en\n"
+    "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}\"\n"
+    "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"
+    "    take: automatic\n    approve: [refunds]\n"
+    "topics:\n  refunds: { skill: refunds, patterns: [refund*] }\n"
+    "sensitive:\n  legal: { band: high, patterns: [lawsuit*] }\n"
+    "noise:\n  spam: { patterns: [free followers] }\n"
+    "people:\n"
+    "  asha: { display_name: asha, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en], skills: "
+    "[refunds], capacity: 2 }\n"
+    "  ben: { display_name: ben, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en, de], skills: "
+    "[refunds], capacity: 1 }\n"
+    "  cora: { display_name: cora, roles: [agent], agency: Northline, brands: [fizz], languages: [en, de], skills: [], "
+    "capacity: 3 }\n"
+    "  dov: { display_name: dov, roles: [agent], agency: Northline, brands: [acme], languages: [de], skills: "
+    "[refunds], capacity: 2 }\n"
+    "  pia: { display_name: pia, roles: [pr], brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: "
+    "3 }\n"
+    "  pat: { display_name: pat, roles: [pr], brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: "
+    "2 }\n"
+    "  ann: { display_name: ann, roles: [approver], brands: [acme, fizz], languages: [en, de], skills: [refunds], "
+    "capacity: 3 }\n";
+
+// ---- chance ----
+
+// SplitMix64 (Steele, Lea, Flood 2014).
+uint64_t sim_random(struct simulation *simulation)
+{
+    uint64_t mixed = simulation->random += UINT64_C(0x9E3779B97F4A7C15);
+    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return mixed ^ (mixed >> 31);
+}
+
+bool sim_chance(struct simulation *simulation, unsigned per_thousand)
+{
+    return sim_random(simulation) % 1000 < per_thousand;
+}
+
+int64_t sim_between(struct simulation *simulation, int64_t least, int64_t most)
+{
+    return least + (int64_t) (sim_random(simulation) % (uint64_t) (most - least + 1));
+}
+
+void sim_fail(const struct simulation *simulation, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "SEED=%llu at %lld ms: ", (unsigned long long) simulation->seed, (long long) simulation->now_ms);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\nrepeat it with: simulation --verbose %llu\n", (unsigned long long) simulation->seed);
+    va_end(arguments);
+    abort();
+}
+
+void sim_note(const struct simulation *simulation, const char *format, ...)
+{
+    if (!simulation->verbose)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    printf("%8lld ", (long long) simulation->now_ms);
+    vprintf(format, arguments);
+    printf("\n");
+    va_end(arguments);
+}
+
+// ---- the broker's process ----
+
+static void fill_random(void *self, void *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        ((unsigned char *) bytes)[i] = (unsigned char) sim_random(self);
+}
+
+static void write_log(void *self, const char *level, const char *line)
+{
+    sim_note(self, "broker %s %s", level, line);
+}
+
+static void start_broker(struct simulation *simulation)
+{
+    struct rules_problems problems = { 0 };
+    struct rules *made = rules_new(rules, sizeof rules - 1, NULL, 1, &problems);
+    if (!made)
+        sim_fail(simulation, "its own rules: line %lld: %s %s", (long long) problems.problems[0].line,
+                 problems.problems[0].key, problems.problems[0].message);
+    rules_problems_fini(&problems);
+    simulation->engine = engine_memory_open(simulation->disk, "sim");
+    struct store_position position;
+    enum store_result result = simulation->engine->operations->take_over(simulation->engine, &position);
+    if (result != STORE_OK)
+        sim_fail(simulation, "take over: %s", simulation->engine->reason);
+    const struct broker_options options = { .heartbeat_ms = 2000,
+                                            .timeout_ms = 6000,
+                                            .window = 64,
+                                            .random = fill_random,
+                                            .log = write_log,
+                                            .self = simulation };
+    char reason[512];
+    simulation->broker =
+        broker_new(&made, simulation->engine, &position, &options, simulation->clock_ms, reason, sizeof reason);
+    if (!simulation->broker)
+        sim_fail(simulation, "the broker does not start: %s", reason);
+    broker_check(simulation->broker);
+    sim_note(simulation, "broker starts, epoch %llu", (unsigned long long) position.epoch);
+}
+
+static void crash_broker(struct simulation *simulation)
+{
+    sim_note(simulation, "broker is killed");
+    simulation->crashes++;
+    broker_destroy(&simulation->broker);
+    batch_destroy(&simulation->batch);
+    simulation->engine->operations->destroy(&simulation->engine);
+    simulation->doubt = simulation->away = false;
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
+        if (simulation->clients[i].peer)
+            network_break(simulation, &simulation->clients[i], "the broker is gone");
+    }
+    simulation->restart_at_ms = simulation->now_ms + sim_between(simulation, 1, simulation->healed ? 100 : 8000);
+}
+
+// ---- the disk ----
+
+static void plan_faults(struct simulation *simulation)
+{
+    if (simulation->healed || !sim_chance(simulation, 15))
+        return;
+    enum memory_fault plan[4];
+    size_t count = (size_t) sim_between(simulation, 1, 4);
+    for (size_t i = 0; i < count; i++)
+        plan[i] = (enum memory_fault) sim_between(simulation, MEMORY_FAULT_UNAVAILABLE, MEMORY_FAULT_CRASH_SYNCED);
+    memory_disk_plan(simulation->disk, plan, count);
+    simulation->faults++;
+}
+
+static void set_away(struct simulation *simulation, bool away)
+{
+    if (simulation->away == away)
+        return;
+    simulation->away = away;
+    broker_store_state(simulation->broker, away, away ? "away" : "working", simulation->clock_ms);
+}
+
+static void attempt_batch(struct simulation *simulation)
+{
+    enum store_result result = engine_attempt(simulation->engine, simulation->batch, &simulation->doubt);
+    if (memory_disk_crashed(simulation->disk)) {
+        crash_broker(simulation);
+        return;
+    }
+    if (result == STORE_OK) {
+        set_away(simulation, false);
+        broker_durable(simulation->broker, &simulation->batch, simulation->clock_ms);
+        return;
+    }
+    if (result == STORE_CONTRADICTED)
+        sim_fail(simulation, "the store contradicts the desk: %s", simulation->engine->reason);
+    set_away(simulation, true);
+    simulation->batch_at_ms = simulation->now_ms + sim_between(simulation, 50, 3000);
+}
+
+static void step_store(struct simulation *simulation)
+{
+    if (!simulation->batch) {
+        plan_faults(simulation);
+        simulation->batch = broker_next_batch(simulation->broker, simulation->clock_ms);
+        if (simulation->batch)
+            simulation->batch_at_ms =
+                simulation->now_ms +
+                (sim_chance(simulation, 20) ? sim_between(simulation, 0, 2000) : sim_between(simulation, 0, 5));
+    }
+    if (simulation->batch && simulation->batch_at_ms <= simulation->now_ms)
+        attempt_batch(simulation);
+}
+
+static void step_reports(struct simulation *simulation)
+{
+    struct report *report;
+    while ((report = broker_next_report(simulation->broker))) {
+        simulation->engine->operations->report(simulation->engine, report);
+        broker_reported(simulation->broker, &report, simulation->clock_ms);
+    }
+}
+
+static void step_outputs(struct simulation *simulation)
+{
+    uint64_t peer;
+    size_t bytes;
+    void *frame;
+    while ((frame = broker_next_frame(simulation->broker, &peer, &bytes)))
+        network_to_client(simulation, peer, frame, bytes);
+    while ((peer = broker_next_drop(simulation->broker))) {
+        for (size_t i = 0; i < SIM_CLIENTS; i++) {
+            if (simulation->clients[i].peer == peer)
+                network_break(simulation, &simulation->clients[i], "dropped by the broker");
+        }
+    }
+}
+
+static void step_broker(struct simulation *simulation)
+{
+    if (!simulation->broker) {
+        if (simulation->now_ms < simulation->restart_at_ms)
+            return;
+        start_broker(simulation);
+    }
+    broker_tick(simulation->broker, simulation->clock_ms);
+    step_store(simulation);
+    if (!simulation->broker)
+        return;
+    step_reports(simulation);
+    step_outputs(simulation);
+    broker_check(simulation->broker);
+    if (!simulation->healed && sim_chance(simulation, 2))
+        crash_broker(simulation);
+}
+
+// ---- time ----
+
+static void step_time(struct simulation *simulation)
+{
+    int64_t pass_ms = sim_chance(simulation, 900) ? sim_between(simulation, 1, 40) : sim_between(simulation, 100, 1500);
+    simulation->now_ms += pass_ms;
+    simulation->clock_ms += pass_ms;
+    if (!simulation->healed && sim_chance(simulation, 1)) {
+        simulation->clock_ms += sim_between(simulation, 10000, 4000000);
+        simulation->jumps++;
+        sim_note(simulation, "the clock jumps");
+    }
+}
+
+static void step(struct simulation *simulation)
+{
+    step_time(simulation);
+    network_step(simulation);
+    step_broker(simulation);
+    for (size_t i = 0; i < SIM_CLIENTS; i++)
+        actor_act(&simulation->clients[i]);
+}
+
+void simulation_run(uint64_t seed, bool verbose)
+{
+    static struct simulation simulation; // too large for a stack
+    simulation = (struct simulation){ .seed = seed,
+                                      .random = seed * 2 + 1,
+                                      .verbose = verbose,
+                                      .clock_ms = INT64_C(1700000000000),
+                                      .disk = memory_disk_new() };
+    feed_make_posts(&simulation);
+    actors_init(&simulation);
+    size_t steps = (size_t) sim_between(&simulation, 600, 2500);
+    for (size_t i = 0; i < steps; i++) {
+        step(&simulation);
+        if (i % 50 == 0)
+            judge_disk(&simulation);
+    }
+    sim_note(&simulation, "the world is healed");
+    simulation.healed = true;
+    const char *pending = "";
+    for (size_t i = 0; i < 60000 && (pending = judge_pending(&simulation)); i++)
+        step(&simulation);
+    if (pending)
+        sim_fail(&simulation, "the healed world does not come to its end: %s", pending);
+    judge_end(&simulation);
+    if (verbose)
+        printf("seed %llu: %zu posts, %zu kills, %zu disk faults, %zu broken connections, %zu jumps, %zu answers, %zu "
+               "escalations\n",
+               (unsigned long long) seed, simulation.post_count, simulation.crashes, simulation.faults,
+               simulation.breaks, simulation.jumps, simulation.answers, simulation.escalations);
+    actors_fini(&simulation);
+    broker_destroy(&simulation.broker);
+    batch_destroy(&simulation.batch);
+    if (simulation.engine)
+        simulation.engine->operations->destroy(&simulation.engine);
+    memory_disk_destroy(&simulation.disk);
+}

@@ -1,0 +1,150 @@
+// simulation.h - desk, sessions, clients and store in one process, in virtual time, under one seed.
+//
+// The broker, the desk, triage, the memory engine and the clients' half of a session are the real code.  Made
+// up are the network between them (delay, repetition, reordering, broken connections), the clock (which
+// jumps), the disk (which fails, loses the unsynced, and leaves commits in doubt), the process (which is killed
+// between any two steps), and the people and platforms at the ends.
+//
+// Phase one hurts and checks that nothing wrong happens; phase two heals the world and requires that every
+// item ends.  Everything drawn comes from the seed: the same seed and build repeat a run exactly.
+
+#ifndef SIM_SIMULATION_H
+#define SIM_SIMULATION_H
+
+#include "broker/broker.h"
+#include "broker/store/memory.h"
+#include "proto/session.h"
+
+#define SIM_PEOPLE 7
+#define SIM_CONNECTORS 3
+#define SIM_CLIENTS (SIM_PEOPLE + SIM_CONNECTORS + 1) // and one that feeds
+#define SIM_POSTS_MAX 400
+#define SIM_ITEMS_MAX 2000
+#define SIM_REPLIES_MAX 4000
+
+struct simulation;
+
+// One frame on its way.
+struct packet {
+    struct packet *next;
+    int64_t at_ms;
+    void *frame;
+    size_t bytes;
+};
+
+// What one end of a connection will receive, in order of arrival.
+struct line {
+    struct packet *first;
+};
+
+enum client_role { CLIENT_PERSON, CLIENT_CONNECTOR, CLIENT_FEED };
+
+// What a person's client believes to have.
+struct belief {
+    int64_t item, lease;
+    bool held;
+    bool fate_unknown;
+    bool approving, pr;
+    char draft[64];
+    bool asked; // a request about it is under way
+};
+
+struct client {
+    struct simulation *simulation;
+    size_t index;
+    enum client_role role;
+    const char *name;
+    bool agent, idempotent;
+    char instance[32];
+    struct behalf_session *session;
+    uint64_t peer; // of the present connection; 0: none
+    struct line to_client, to_broker;
+    struct belief beliefs[8];
+    size_t belief_count;
+    int64_t off_until_ms; // signed out till then
+    int64_t next_id;
+    // A connector's replies published or not yet settled.
+    struct {
+        int64_t reply;
+        int64_t request;
+        int64_t at_ms; // when its platform is done with it
+        const char *fate;
+    } replies[64];
+    size_t reply_count;
+};
+
+struct sim_post {
+    char id[24];
+    char author[24];
+    char thread[24];
+    char text[96];
+    const char *brand, *channel;
+    bool sensitive, repeat_wanted, edited, deleted;
+    int64_t posted_ms;
+    int64_t request;
+    bool sent, taken;
+    int64_t item;
+};
+
+struct simulation {
+    uint64_t seed, random;
+    int64_t now_ms, clock_ms; // virtual time, and the broker's clock, which may jump ahead of it
+    bool healed;
+    // The broker's side.
+    struct memory_disk *disk;
+    struct engine *engine;
+    struct broker *broker;
+    struct batch *batch;
+    bool doubt, away;
+    int64_t batch_at_ms;
+    int64_t restart_at_ms;
+    uint64_t next_peer;
+    char *rules_text;
+    // The clients' side.
+    struct client clients[SIM_CLIENTS];
+    struct sim_post posts[SIM_POSTS_MAX];
+    size_t post_count;
+    // What the judge knows.
+    uint8_t published[SIM_REPLIES_MAX]; // times published, by reply id
+    bool settled_confirmed[SIM_REPLIES_MAX];
+    bool reply_idempotent[SIM_REPLIES_MAX];
+    bool released[SIM_ITEMS_MAX];    // returned by PR, by item id
+    int64_t promised[SIM_ITEMS_MAX]; // a reply whose ANSWER was DONE, by item id; the newest
+    size_t crashes, faults, breaks, answers, escalations, jumps;
+    bool verbose;
+};
+
+void simulation_run(uint64_t seed, bool verbose);
+
+// ---- chance ----
+uint64_t sim_random(struct simulation *simulation);
+bool sim_chance(struct simulation *simulation, unsigned per_thousand);
+int64_t sim_between(struct simulation *simulation, int64_t least, int64_t most);
+
+// Stops with the seed and the command that repeats it.
+__attribute__((format(printf, 2, 3))) void sim_fail(const struct simulation *simulation, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void sim_note(const struct simulation *simulation, const char *format, ...);
+
+// ---- actors.c: people and connectors ----
+void actors_init(struct simulation *simulation);
+void actors_fini(struct simulation *simulation);
+void actor_act(struct client *client);
+void actor_hear(struct client *client, const struct behalf_message *message);
+void feed_make_posts(struct simulation *simulation);
+bool feed_is_done(const struct simulation *simulation);
+
+// ---- network.c ----
+void network_step(struct simulation *simulation);
+void network_break(struct simulation *simulation, struct client *client, const char *reason);
+void network_to_client(struct simulation *simulation, uint64_t peer, void *frame, size_t bytes);
+void network_clear(struct line *line);
+
+// ---- judge.c ----
+void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply);
+void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item);
+void judge_disk(struct simulation *simulation);
+// Why the world is not at its end yet, or NULL when all is done.
+const char *judge_pending(struct simulation *simulation);
+void judge_end(struct simulation *simulation);
+
+#endif
