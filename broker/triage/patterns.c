@@ -1,8 +1,9 @@
 // patterns.c - words, phrases and regular expressions, all looked for in one pass over a text.
 //
-// Words and phrases become expressions over bytes, not characters: their text is folded already, and a
-// thousand of them then compile in a fraction of the time that Vectorscan's UTF-8 mode takes.  Where the
-// length of a match is known, its start is; else Vectorscan is asked for the start.
+// Of a word or phrase Vectorscan is given the longest stretch of plain letters; the rest of it, and whether
+// it stands for whole words, is checked here around each match.  That is exact in every script, compiles a
+// thousand in a quarter of a second (with blanks as expressions and starts of matches asked for, it was
+// eight), and the scan stays as fast as for plain letters.
 
 #include "broker/triage/patterns.h"
 
@@ -14,53 +15,74 @@
 #include <uninorm.h>
 
 #include <ctype.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-// What a blank of a phrase stands for: ASCII that is no letter or digit, general punctuation (dashes,
-// ellipses), CJK punctuation, the Latin-1 signs.
-#define GAP "(?:[^0-9a-z\\x80-\\xff]|\\xc2[\\x80-\\xbf]|\\xe2[\\x80\\x81][\\x80-\\xbf]|\\xe3\\x80[\\x80-\\xbf]){1,3}"
+#define GAP_CHARACTERS_MAX 3   // what a blank of a phrase stands for
+#define STAR_CHARACTERS_MAX 30 // what a * inside a word stands for
+#define STARS_MAX 4            // inside the words of one pattern
+#define PLACES_MAX 512         // ways in which one pattern can lie in a text that are looked at
 
-// What a * inside a word stands for: letters and digits, as near as bytes can tell them.
+// Letters of scripts that part their words by blanks, and those that do not as well, as ranges.  Wide ranges
+// instead of \p{L} or UCP: a Unicode property costs Vectorscan 0.1 s at every use, a range nothing.
+#define SPACED_LETTERS                                                                                                 \
+    "0-9a-z\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{dff}\\x{f00}-\\x{fff}\\x{10a0}-\\x{177f}\\x{1800}-\\x{1fff}"      \
+    "\\x{2c00}-\\x{2dff}\\x{a000}-\\x{d7ff}\\x{fb00}-\\x{fdff}\\x{10000}-\\x{1afff}\\x{1c000}-\\x{1efff}"
 #define LETTERS                                                                                                        \
-    "(?:[0-9a-z]|[\\xc3-\\xdf][\\x80-\\xbf]|[\\xe0\\xe1\\xe4-\\xef][\\x80-\\xbf]{2}|\\xe2[\\x82-\\xbf][\\x80-\\xbf]"     \
-    "|\\xe3[\\x81-\\xbf][\\x80-\\xbf]|[\\xf0-\\xf4][\\x80-\\xbf]{3}){0,30}"
-
-// Every sign that people type for an apostrophe, as it is after folding.
-#define APOSTROPHE "(?:['`]|\\xe2\\x80[\\x98\\x99\\xb2]|\\xca\\xbc| \\xcc\\x81)"
+    SPACED_LETTERS "_\\x{e00}-\\x{eff}\\x{1000}-\\x{109f}\\x{1780}-\\x{17ff}\\x{3005}-\\x{3007}\\x{3041}-\\x{9fff}"    \
+                   "\\x{f900}-\\x{faff}\\x{20000}-\\x{3ffff}"
 
 // What stands before and after a whole word, for regular expressions that ask for it.
-#define BEFORE "(?:^|[^\\p{L}\\p{M}\\p{N}]|[\\p{Han}\\p{Hiragana}\\p{Katakana}\\p{Thai}\\p{Lao}\\p{Khmer}\\p{Myanmar}])"
-#define AFTER "(?:\\z|[^\\p{L}\\p{M}\\p{N}]|[\\p{Han}\\p{Hiragana}\\p{Katakana}\\p{Thai}\\p{Lao}\\p{Khmer}\\p{Myanmar}])"
+#define BEFORE "(?:^|(?-i:[^" SPACED_LETTERS "]))"
+#define AFTER "(?:\\z|(?-i:[^" SPACED_LETTERS "]))"
 
+enum piece_kind {
+    PIECE_LETTERS,    // exactly these
+    PIECE_GAP,        // up to GAP_CHARACTERS_MAX characters that are no letters, at least one
+    PIECE_STAR,       // up to STAR_CHARACTERS_MAX letters
+    PIECE_APOSTROPHE, // one of the signs that people type for it
+};
+
+struct piece {
+    enum piece_kind kind;
+    const char *text; // letters: in the pattern's folded text
+    size_t bytes;
+};
+
+// A word or phrase has pieces; a regular expression has none.
 struct pattern {
-    char *expression;   // for Vectorscan
-    unsigned flags;     // HS_FLAG_...
-    size_t bytes;       // length of every match; 0 when it varies
-    bool word;          // a word or phrase: boundaries are to be checked
-    bool open_head;     // began with *: no boundary before it
-    bool open_tail;     // ended with *
+    char *expression; // for Vectorscan
+    unsigned flags;   // HS_FLAG_...
+    struct plain_text folded;
+    struct piece *pieces;
+    size_t piece_count;
+    size_t anchor;  // the piece that `expression` finds
+    bool open_head; // began with *: no boundary before it
+    bool open_tail; // ended with *
 };
 
 struct patterns {
+    uint64_t serial; // of this process; no two are alike
     struct pattern *patterns;
     size_t count;
     size_t capacity;
-    size_t expressions;     // regular expressions among them
+    size_t words;  // words and phrases among them
+    size_t budget; // what further regular expressions may cost
     bool compiled;
     hs_database_t *database; // NULL when there are no patterns
 };
 
 struct patterns_memory {
     hs_scratch_t *scratch;
-    uint64_t *found;      // a bit for each pattern; all zero between uses
-    uint32_t *indexes;    // those found
-    size_t capacity;      // patterns there is room for in both
+    uint64_t serial;   // of the patterns it was last used with
+    uint64_t *found;   // a bit for each pattern; all zero between uses
+    uint32_t *indexes; // those found
+    size_t capacity;   // patterns there is room for in both
 };
 
-// An expression being written.  Long enough: a pattern of PATTERN_BYTES_MAX bytes folds to at most eleven
-// times as many, and what a character becomes is at most as long as LETTERS or GAP.
+// An expression being written.
 struct writing {
     char *text;
     size_t used;
@@ -89,10 +111,8 @@ static void write_byte(struct writing *writing, unsigned char byte)
     write_text(writing, escaped);
 }
 
-static bool is_apostrophe(const char *text, size_t bytes, size_t *length)
+static bool is_apostrophe(uint32_t code)
 {
-    uint32_t code = 0;
-    *length = plain_text_character(text, bytes, &code);
     return code == '\'' || code == '`' || code == 0x2018 || code == 0x2019 || code == 0x2032 || code == 0x2BC;
 }
 
@@ -121,20 +141,148 @@ static bool belongs_to_word(uint32_t code)
     return uc_is_general_category_withtable(code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_N);
 }
 
+// Reads the character that ends at the offset, which is not 0; returns where it begins.
+static size_t step_back(const char *text, size_t bytes, size_t offset, uint32_t *code)
+{
+    size_t start = offset - 1;
+    while (start > 0 && ((unsigned char) text[start] & 0xC0) == 0x80)
+        start--;
+    plain_text_character(text + start, bytes - start, code);
+    return start;
+}
+
 // True if a word may begin or end at the offset.
 static bool is_boundary(const char *text, size_t bytes, size_t offset)
 {
     if (offset == 0 || offset >= bytes)
         return true;
-    size_t before_at = offset - 1;
-    while (before_at > 0 && ((unsigned char) text[before_at] & 0xC0) == 0x80)
-        before_at--;
     uint32_t before = 0;
     uint32_t after = 0;
-    plain_text_character(text + before_at, bytes - before_at, &before);
+    step_back(text, bytes, offset, &before);
     plain_text_character(text + offset, bytes - offset, &after);
     return !belongs_to_word(before) || !belongs_to_word(after) || runs_on(before) || runs_on(after);
 }
+
+// ---- words and phrases around what was found of them ----
+
+// Offsets in a text to which a pattern's pieces have been followed, ascending or descending, each once.
+struct places {
+    size_t offsets[PLACES_MAX];
+    size_t count;
+};
+
+static void add_place(struct places *places, size_t offset)
+{
+    for (size_t i = places->count; i-- > 0;)
+        if (places->offsets[i] == offset)
+            return;
+    if (places->count < PLACES_MAX)
+        places->offsets[places->count++] = offset;
+}
+
+struct around {
+    const char *text;
+    size_t bytes;
+    bool forward; // else towards the beginning
+};
+
+// Goes past one character.  Returns false at the end.
+static bool step(const struct around *around, size_t *offset, uint32_t *code)
+{
+    if (around->forward) {
+        if (*offset >= around->bytes)
+            return false;
+        *offset += plain_text_character(around->text + *offset, around->bytes - *offset, code);
+        return true;
+    }
+    if (*offset == 0)
+        return false;
+    *offset = step_back(around->text, around->bytes, *offset, code);
+    return true;
+}
+
+static void follow_letters(const struct around *around, const struct piece *piece, size_t offset, struct places *places)
+{
+    if (around->forward ? around->bytes - offset < piece->bytes : offset < piece->bytes)
+        return;
+    size_t start = around->forward ? offset : offset - piece->bytes;
+    if (memcmp(around->text + start, piece->text, piece->bytes) == 0)
+        add_place(places, around->forward ? offset + piece->bytes : start);
+}
+
+// Goes past `least` to `most` characters that are letters, or are not.
+static void follow_run(const struct around *around, bool letters, size_t least, size_t most, size_t offset,
+                       struct places *places)
+{
+    uint32_t code = 0;
+    if (least == 0)
+        add_place(places, offset);
+    for (size_t i = 1; i <= most && step(around, &offset, &code) && belongs_to_word(code) == letters; i++)
+        add_place(places, offset);
+}
+
+// U+00B4, typed for an apostrophe, is a blank with an accent once folded.
+static void follow_apostrophe(const struct around *around, size_t offset, struct places *places)
+{
+    struct piece accent = { PIECE_LETTERS, " \xCC\x81", 3 };
+    uint32_t code = 0;
+    follow_letters(around, &accent, offset, places);
+    if (step(around, &offset, &code) && is_apostrophe(code))
+        add_place(places, offset);
+}
+
+static void follow(const struct around *around, const struct piece *piece, const struct places *from, struct places *to)
+{
+    to->count = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        size_t offset = from->offsets[i];
+        switch (piece->kind) {
+        case PIECE_LETTERS:
+            follow_letters(around, piece, offset, to);
+            break;
+        case PIECE_GAP:
+            follow_run(around, false, 1, GAP_CHARACTERS_MAX, offset, to);
+            break;
+        case PIECE_STAR:
+            follow_run(around, true, 0, STAR_CHARACTERS_MAX, offset, to);
+            break;
+        case PIECE_APOSTROPHE:
+            follow_apostrophe(around, offset, to);
+            break;
+        }
+    }
+}
+
+// True if the pieces on one side of the anchor lie in the text from `offset` on, up to the end of a word
+// unless that end is open.
+static bool lies_around(const struct pattern *pattern, const struct around *around, size_t offset)
+{
+    struct places places[2];
+    size_t now = 0;
+    places[0].count = 1;
+    places[0].offsets[0] = offset;
+    size_t left = around->forward ? pattern->piece_count - 1 - pattern->anchor : pattern->anchor;
+    for (size_t i = 1; i <= left && places[now].count > 0; i++, now = 1 - now) {
+        size_t piece = around->forward ? pattern->anchor + i : pattern->anchor - i;
+        follow(around, &pattern->pieces[piece], &places[now], &places[1 - now]);
+    }
+    bool open = around->forward ? pattern->open_tail : pattern->open_head;
+    for (size_t i = 0; i < places[now].count; i++)
+        if (open || is_boundary(around->text, around->bytes, places[now].offsets[i]))
+            return true;
+    return false;
+}
+
+// True if the whole pattern lies where its anchor was found to end.
+static bool lies_at(const struct pattern *pattern, const char *text, size_t bytes, size_t anchor_end)
+{
+    struct around back = { text, bytes, false };
+    struct around ahead = { text, bytes, true };
+    return lies_around(pattern, &back, anchor_end - pattern->pieces[pattern->anchor].bytes) &&
+           lies_around(pattern, &ahead, anchor_end);
+}
+
+// ---- making patterns ----
 
 static bool refuse(char reason[PATTERN_REASON_BYTES], const char *why)
 {
@@ -151,70 +299,93 @@ static size_t count_letters(const char *text, size_t bytes)
     return count;
 }
 
-// Writes the expression of a folded word or phrase without its outer stars.
-static void write_phrase(struct writing *writing, struct pattern *pattern, const char *text, size_t bytes)
+static void add_piece(struct pattern *pattern, enum piece_kind kind, const char *text, size_t bytes)
 {
-    bool fixed = true;
-    for (size_t at = 0; at < bytes;) {
-        size_t length = 0;
-        if (text[at] == '*') {
-            write_text(writing, LETTERS);
-            fixed = false;
-            at++;
-        } else if (is_gap(text[at]) && at > 0 && at + 1 < bytes) {
-            while (at + 1 < bytes && is_gap(text[at + 1]))
-                at++;
-            write_text(writing, GAP);
-            fixed = false;
-            at++;
-        } else if (is_apostrophe(text + at, bytes - at, &length)) {
-            write_text(writing, APOSTROPHE);
-            fixed = false;
-            at += length;
-        } else {
-            for (size_t i = 0; i < length; i++)
-                write_byte(writing, (unsigned char) text[at + i]);
-            at += length;
-        }
+    struct piece *last = pattern->piece_count > 0 ? &pattern->pieces[pattern->piece_count - 1] : NULL;
+    if (last != NULL && last->kind == kind && kind != PIECE_APOSTROPHE) {
+        last->bytes += bytes;
+        return;
     }
-    pattern->bytes = fixed ? bytes : 0;
-    pattern->flags = fixed ? 0 : HS_FLAG_SOM_LEFTMOST;
+    pattern->pieces = realloc(pattern->pieces, (pattern->piece_count + 1) * sizeof *pattern->pieces);
+    must(pattern->pieces != NULL);
+    pattern->pieces[pattern->piece_count++] = (struct piece){ kind, text, bytes };
+}
+
+// Takes a folded word or phrase without its outer stars apart.
+static void add_pieces(struct pattern *pattern, const char *text, size_t bytes)
+{
+    for (size_t at = 0; at < bytes;) {
+        uint32_t code = 0;
+        size_t length = plain_text_character(text + at, bytes - at, &code);
+        bool inside = at > 0 && at + length < bytes;
+        if (code == '*')
+            add_piece(pattern, PIECE_STAR, text + at, length);
+        else if (inside && is_gap(text[at]))
+            add_piece(pattern, PIECE_GAP, text + at, length);
+        else if (is_apostrophe(code))
+            add_piece(pattern, PIECE_APOSTROPHE, text + at, length);
+        else
+            add_piece(pattern, PIECE_LETTERS, text + at, length);
+        at += length;
+    }
+}
+
+// Makes the longest letters the anchor.  Returns false if there are none.
+static bool choose_anchor(struct pattern *pattern, size_t *stars)
+{
+    bool any = false;
+    *stars = 0;
+    for (size_t i = 0; i < pattern->piece_count; i++) {
+        const struct piece *piece = &pattern->pieces[i];
+        *stars += piece->kind == PIECE_STAR;
+        if (piece->kind != PIECE_LETTERS || (any && piece->bytes <= pattern->pieces[pattern->anchor].bytes))
+            continue;
+        pattern->anchor = i;
+        any = true;
+    }
+    return any;
+}
+
+static char *write_anchor(const struct pattern *pattern)
+{
+    const struct piece *anchor = &pattern->pieces[pattern->anchor];
+    struct writing writing = { 0 };
+    for (size_t i = 0; i < anchor->bytes; i++)
+        write_byte(&writing, (unsigned char) anchor->text[i]);
+    return writing.text;
 }
 
 static bool make_word(struct pattern *pattern, const char *text, size_t text_bytes, char reason[PATTERN_REASON_BYTES])
 {
-    struct plain_text folded = { 0 };
-    plain_text_for_patterns(&folded, text, text_bytes);
+    plain_text_for_patterns(&pattern->folded, text, text_bytes);
+    const char *folded = pattern->folded.text;
     size_t start = 0;
-    size_t end = folded.bytes;
-    while (start < end && (folded.text[start] == '*' || folded.text[start] == ' '))
-        pattern->open_head = folded.text[start++] == '*' || pattern->open_head;
-    while (end > start && (folded.text[end - 1] == '*' || folded.text[end - 1] == ' '))
-        pattern->open_tail = folded.text[--end] == '*' || pattern->open_tail;
+    size_t end = pattern->folded.bytes;
+    while (start < end && (folded[start] == '*' || folded[start] == ' '))
+        pattern->open_head = folded[start++] == '*' || pattern->open_head;
+    while (end > start && (folded[end - 1] == '*' || folded[end - 1] == ' '))
+        pattern->open_tail = folded[--end] == '*' || pattern->open_tail;
 
-    size_t letters = count_letters(folded.text + start, end - start);
-    bool open = pattern->open_head || pattern->open_tail;
-    bool good = true;
-    if (letters == 0)
-        good = refuse(reason, "an empty pattern; write a word, a phrase or /a regular expression/");
-    else if (open && letters == 1 && (unsigned char) folded.text[start] < 0x80)
-        good = refuse(reason, "one letter and a * would be found in nearly every post; write more of the word");
-    if (good) {
-        struct writing writing = { 0 };
-        pattern->word = true;
-        write_phrase(&writing, pattern, folded.text + start, end - start);
-        pattern->expression = writing.text;
-    }
-    plain_text_fini(&folded);
-    return good;
+    size_t letters = count_letters(folded + start, end - start);
+    size_t stars = 0;
+    add_pieces(pattern, folded + start, end - start);
+    if (letters == 0 || !choose_anchor(pattern, &stars))
+        return refuse(reason, "an empty pattern; write a word, a phrase or /a regular expression/");
+    if ((pattern->open_head || pattern->open_tail) && letters == 1 && (unsigned char) folded[start] < 0x80)
+        return refuse(reason, "one letter and a * would be found in nearly every post; write more of the word");
+    if (stars > STARS_MAX)
+        return refuse(reason, "more than 4 times a * inside of words; make several patterns of it");
+    pattern->expression = write_anchor(pattern);
+    return true;
 }
 
-// Multiplies the upper bounds of an expression's repeats; stops counting past PATTERN_REPEAT_MAX.  Also
-// finds what \b cannot be used with.
+// What compiling an expression will cost, and what \b cannot be used with.
 struct survey {
-    size_t repeats;
-    bool boundary_inside;  // \b or \B elsewhere than at an end
+    size_t atoms;           // characters and classes
+    size_t repeats;         // product of the upper bounds in {}
+    bool boundary_inside;   // \b or \B elsewhere than at an end
     bool outer_alternative; // | outside of any group
+    bool negated_inside;    // \W inside of [ ]
 };
 
 static size_t repeat_bound(const char *text, size_t bytes, size_t at)
@@ -239,6 +410,13 @@ static size_t repeat_bound(const char *text, size_t bytes, size_t at)
     return bound > 0 ? bound : 1;
 }
 
+static void survey_escape(struct survey *survey, char escaped, bool in_class)
+{
+    survey->boundary_inside |= !in_class && (escaped == 'b' || escaped == 'B');
+    survey->negated_inside |= in_class && escaped == 'W';
+    survey->atoms += escaped == 'p' || escaped == 'P' ? PATTERN_PROPERTY_COST : !in_class;
+}
+
 static struct survey survey_expression(const char *text, size_t bytes)
 {
     struct survey survey = { .repeats = 1 };
@@ -247,12 +425,12 @@ static struct survey survey_expression(const char *text, size_t bytes)
     for (size_t at = 0; at < bytes; at++) {
         char byte = text[at];
         if (byte == '\\' && at + 1 < bytes) {
-            at++;
-            survey.boundary_inside |= !in_class && (text[at] == 'b' || text[at] == 'B');
+            survey_escape(&survey, text[++at], in_class);
         } else if (in_class) {
             in_class = byte != ']';
         } else if (byte == '[') {
             in_class = true;
+            survey.atoms++;
             at += at + 1 < bytes && text[at + 1] == '^';
             at += at + 1 < bytes && text[at + 1] == ']';
         } else if (byte == '(') {
@@ -261,11 +439,25 @@ static struct survey survey_expression(const char *text, size_t bytes)
             depth--;
         } else if (byte == '|' && depth == 0) {
             survey.outer_alternative = true;
-        } else if (byte == '{' && survey.repeats <= PATTERN_REPEAT_MAX) {
+        } else if (byte == '{' && survey.repeats <= PATTERN_COST_MAX) {
             survey.repeats *= repeat_bound(text, bytes, at);
+        } else {
+            survey.atoms++;
         }
     }
     return survey;
+}
+
+// Writes one escaped character of an expression: \w and \W stand for the letters of every script.
+static void write_escape(struct writing *writing, char escaped, bool in_class)
+{
+    char plain[3] = { '\\', escaped, '\0' };
+    if (escaped == 'w')
+        write_text(writing, in_class ? LETTERS : "[" LETTERS "]");
+    else if (escaped == 'W')
+        write_text(writing, "[^" LETTERS "]");
+    else
+        write_text(writing, plain);
 }
 
 // Folds what is not ASCII of an expression as the text is; its ASCII may be syntax, and the case does not
@@ -278,17 +470,23 @@ static char *fold_expression(const char *text, size_t text_bytes)
     struct writing writing = { 0 };
     write_text(&writing, "");
     struct plain_text folded = { 0 };
+    bool in_class = false;
     for (size_t at = 0; at < bytes;) {
         size_t end = at;
         while (end < bytes && composed[end] >= 0x80)
             end++;
+        char ascii[2] = { (char) composed[at], '\0' };
         if (end > at) {
             plain_text_for_patterns(&folded, (const char *) composed + at, end - at);
             write_text(&writing, folded.text);
             at = end;
+        } else if (ascii[0] == '\\' && at + 1 < bytes && composed[at + 1] < 0x80) {
+            write_escape(&writing, (char) composed[at + 1], in_class);
+            at += 2;
         } else {
-            char ascii[2] = { (char) composed[at++], '\0' };
+            in_class = ascii[0] == '[' || (in_class && ascii[0] != ']');
             write_text(&writing, ascii);
+            at++;
         }
     }
     plain_text_fini(&folded);
@@ -321,7 +519,8 @@ static bool ends_with_boundary(const char *text, size_t bytes)
     return bytes >= 2 && text[bytes - 1] == 'b' && slashes % 2 == 1;
 }
 
-static bool make_expression(struct pattern *pattern, const char *text, size_t bytes, char reason[PATTERN_REASON_BYTES])
+static bool make_expression(struct pattern *pattern, const char *text, size_t bytes, size_t *budget,
+                            char reason[PATTERN_REASON_BYTES])
 {
     bool head = bytes >= 2 && text[0] == '\\' && text[1] == 'b';
     text += head ? 2 : 0;
@@ -334,11 +533,21 @@ static bool make_expression(struct pattern *pattern, const char *text, size_t by
         return refuse(reason, "\\b can stand only at the beginning and at the end of an expression, and \\B nowhere");
     if ((head || tail) && survey.outer_alternative)
         return refuse(reason, "with \\b, put alternatives into parentheses: /\\b(one|other)\\b/");
-    if (survey.repeats > PATTERN_REPEAT_MAX)
-        return refuse(reason, "repeats too often: the upper numbers in {} multiply to more than 200");
+    if (survey.negated_inside)
+        return refuse(reason, "\\W cannot stand inside of [ ]; write [^\\w...] instead");
+    size_t cost = survey.atoms * survey.repeats;
+    if (cost > PATTERN_COST_MAX)
+        return refuse(reason,
+                      "too costly: its characters, times the upper numbers in {}, make more than 1000 (\\p counts "
+                      "50; \\w finds letters of every script)");
+    if (cost > *budget)
+        return refuse(reason,
+                      "one too many: the regular expressions of a desk together are too costly; write words and "
+                      "phrases instead");
+    *budget -= cost;
 
     char *folded = fold_expression(text, bytes);
-    pattern->flags = HS_FLAG_UTF8 | HS_FLAG_UCP | HS_FLAG_CASELESS | HS_FLAG_SINGLEMATCH;
+    pattern->flags = HS_FLAG_UTF8 | HS_FLAG_CASELESS | HS_FLAG_SINGLEMATCH;
     bool good = understands(folded, pattern->flags, reason);
     if (good) {
         struct writing writing = { 0 };
@@ -347,17 +556,25 @@ static bool make_expression(struct pattern *pattern, const char *text, size_t by
         write_text(&writing, tail ? ")" AFTER : ")");
         pattern->expression = writing.text;
         good = understands(pattern->expression, pattern->flags, reason);
-        if (!good)
-            free(pattern->expression);
     }
     free(folded);
     return good;
 }
 
+static void empty_pattern(struct pattern *pattern)
+{
+    free(pattern->expression);
+    free(pattern->pieces);
+    plain_text_fini(&pattern->folded);
+}
+
 struct patterns *patterns_new(void)
 {
+    static atomic_uint_fast64_t serials = 1;
     struct patterns *patterns = calloc(1, sizeof *patterns);
     must(patterns != NULL);
+    patterns->budget = PATTERNS_COST_MAX;
+    patterns->serial = atomic_fetch_add(&serials, 1);
     return patterns;
 }
 
@@ -367,7 +584,7 @@ void patterns_destroy(struct patterns **patterns_p)
     if (patterns == NULL)
         return;
     for (size_t i = 0; i < patterns->count; i++)
-        free(patterns->patterns[i].expression);
+        empty_pattern(&patterns->patterns[i]);
     free(patterns->patterns);
     hs_free_database(patterns->database);
     free(patterns);
@@ -382,23 +599,23 @@ bool patterns_add(struct patterns *patterns, const char *text, size_t bytes, cha
         return refuse(reason, "longer than 256 bytes; make several patterns of it");
     if (memchr(text, '\0', bytes) != NULL)
         return refuse(reason, "has a NUL character in it");
-    if (expression && patterns->expressions == PATTERNS_EXPRESSIONS_MAX)
-        return refuse(reason, "more than 200 regular expressions; write words and phrases instead");
-    if (!expression && patterns->count - patterns->expressions == PATTERNS_WORDS_MAX)
+    if (!expression && patterns->words == PATTERNS_WORDS_MAX)
         return refuse(reason, "more than 8000 words and phrases");
 
     struct pattern pattern = { 0 };
-    bool good = expression ? make_expression(&pattern, text + 1, bytes - 2, reason)
+    bool good = expression ? make_expression(&pattern, text + 1, bytes - 2, &patterns->budget, reason)
                            : make_word(&pattern, text, bytes, reason);
-    if (!good)
+    if (!good) {
+        empty_pattern(&pattern);
         return false;
+    }
     if (patterns->count == patterns->capacity) {
         patterns->capacity = patterns->capacity > 0 ? 2 * patterns->capacity : 64;
         patterns->patterns = realloc(patterns->patterns, patterns->capacity * sizeof pattern);
         must(patterns->patterns != NULL);
     }
     patterns->patterns[patterns->count++] = pattern;
-    patterns->expressions += expression;
+    patterns->words += !expression;
     return true;
 }
 
@@ -473,26 +690,24 @@ struct search {
 
 static int take_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *argument)
 {
+    (void) from;
     (void) flags;
     struct search *search = argument;
     const struct pattern *pattern = &search->patterns->patterns[id];
     uint64_t bit = UINT64_C(1) << (id % 64);
     if (search->found[id / 64] & bit)
         return 0;
-    if (pattern->word) {
-        size_t start = pattern->bytes > 0 ? (size_t) to - pattern->bytes : (size_t) from;
-        if (!pattern->open_head && !is_boundary(search->text, search->bytes, start))
-            return 0;
-        if (!pattern->open_tail && !is_boundary(search->text, search->bytes, (size_t) to))
-            return 0;
-    }
-    search->found[id / 64] |= bit;
+    if (pattern->piece_count == 0 || lies_at(pattern, search->text, search->bytes, (size_t) to))
+        search->found[id / 64] |= bit;
     return 0;
 }
 
 static void make_room(struct patterns_memory *memory, const struct patterns *patterns)
 {
-    // Grows the scratch where this database needs more than those before it.
+    if (memory->serial == patterns->serial)
+        return;
+    memory->serial = patterns->serial;
+    // Grows where this database needs more than those before it.
     must(hs_alloc_scratch(patterns->database, &memory->scratch) == HS_SUCCESS);
     if (memory->capacity >= patterns->count)
         return;

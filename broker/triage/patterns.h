@@ -10,7 +10,7 @@
 // case; `\b` at its beginning and end asks for whole words.
 //
 // Vectorscan knows no Unicode word boundaries (`\bcafé\b` would never match): they are checked here, on
-// each match it reports.
+// each match it reports.  In an expression `\w` stands for the letters and digits of every script.
 
 #ifndef TRIAGE_PATTERNS_H
 #define TRIAGE_PATTERNS_H
@@ -19,11 +19,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PATTERN_BYTES_MAX 256         // one pattern as written
-#define PATTERN_REASON_BYTES 256      // why one is refused, with NUL
-#define PATTERNS_WORDS_MAX 8000       // of a desk
-#define PATTERNS_EXPRESSIONS_MAX 200  // regular expressions of a desk: they cost most to compile
-#define PATTERN_REPEAT_MAX 200        // product of an expression's bounded repeats, {2,10} counts 10
+#define PATTERN_BYTES_MAX 256    // one pattern as written
+#define PATTERN_REASON_BYTES 256 // why one is refused, with NUL
+#define PATTERNS_WORDS_MAX 8000  // words and phrases of a desk
+#define PATTERN_COST_MAX 1000    // of a regular expression: its characters and classes, times its repeats
+#define PATTERNS_COST_MAX 10000  // of all of a desk; a cost of 1000 takes up to half a second to compile
+#define PATTERN_PROPERTY_COST 50 // of a \p, which is made of hundreds of ranges
 
 struct patterns;
 

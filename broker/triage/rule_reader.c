@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROBLEMS_SHOWN 64   // the most that one ERROR carries
-#define PROBLEMS_KEPT 1024  // sorted before the first are shown
+#define PROBLEMS_SHOWN 64  // the most that one ERROR carries
+#define PROBLEMS_KEPT 1024 // sorted before the first are shown
 #define MESSAGE_BYTES 1024
-#define LIKENESS_BYTES 64   // longer words are not compared
+#define LIKENESS_BYTES 64 // longer words are not compared
 
 enum value_kind {
     KIND_NAME,
@@ -33,10 +33,7 @@ enum value_kind {
     KIND_PARTS
 };
 
-enum presence {
-    PRESENCE_OPTIONAL,
-    PRESENCE_REQUIRED
-};
+enum presence { PRESENCE_OPTIONAL, PRESENCE_REQUIRED };
 
 struct key {
     const char *name;
@@ -53,7 +50,9 @@ struct key {
 #define SECTION(name, doc) static const struct key name##_keys[] = {
 #define KEY(field, kind, refers, presence, minimum, maximum, fallback, doc)                                            \
     { #field, KIND_##kind, refers, PRESENCE_##presence, minimum, maximum, fallback, doc },
-#define END_SECTION(name) };
+#define END_SECTION(name)                                                                                              \
+    }                                                                                                                  \
+    ;
 #include "broker/triage/rule_keys.def"
 
 struct section {
@@ -320,10 +319,9 @@ static bool parse_time(const char *text, int64_t *milliseconds)
         const char *unit;
         int64_t milliseconds;
     } units[] = {
-        { "ms", 1 },          { "s", 1000 },        { "second", 1000 },   { "seconds", 1000 },
-        { "min", 60000 },     { "minute", 60000 },  { "minutes", 60000 }, { "h", 3600000 },
-        { "hour", 3600000 },  { "hours", 3600000 }, { "d", 86400000 },    { "day", 86400000 },
-        { "days", 86400000 },
+        { "ms", 1 },         { "s", 1000 },        { "second", 1000 },   { "seconds", 1000 }, { "min", 60000 },
+        { "minute", 60000 }, { "minutes", 60000 }, { "h", 3600000 },     { "hour", 3600000 }, { "hours", 3600000 },
+        { "d", 86400000 },   { "day", 86400000 },  { "days", 86400000 },
     };
     *milliseconds = 0;
     if (strcmp(text, "never") == 0)
@@ -372,7 +370,10 @@ static const char *in_words(const char *words, char *out, size_t out_bytes)
     for (const char *word = words; *word != '\0' && used < out_bytes;) {
         size_t word_bytes = strcspn(word, "|");
         bool last = word[word_bytes] == '\0';
-        used += (size_t) snprintf(out + used, out_bytes - used, "%s%.*s", used == 0 ? "" : last ? " or " : ", ",
+        used += (size_t) snprintf(out + used, out_bytes - used, "%s%.*s",
+                                  used == 0 ? ""
+                                  : last    ? " or "
+                                            : ", ",
                                   (int) word_bytes, word);
         word += word_bytes + !last;
     }
@@ -393,7 +394,8 @@ static bool read_count(const struct reading *reading, struct rule_value *value)
 {
     const struct key *key = reading->key;
     if (!parse_count(reading->node->text, &value->number))
-        return wrong(reading, "must be a whole number from %" PRId64 " to %" PRId64 ", such as %" PRId64 ", not \"%.64s\"",
+        return wrong(reading,
+                     "must be a whole number from %" PRId64 " to %" PRId64 ", such as %" PRId64 ", not \"%.64s\"",
                      key->minimum, key->maximum, key->minimum + 1, reading->node->text);
     if (value->number < key->minimum || value->number > key->maximum)
         return wrong(reading, "must be from %" PRId64 " to %" PRId64, key->minimum, key->maximum);
@@ -411,7 +413,8 @@ static bool read_time(const struct reading *reading, struct rule_value *value)
     if (value->number < key->minimum || value->number > key->maximum) {
         char longest[32];
         write_time(key->maximum, longest);
-        return wrong(reading, "must be at most %s%s%s", longest, key->minimum > 0 ? " and more than nothing" : "", never);
+        return wrong(reading, "must be at most %s%s%s", longest, key->minimum > 0 ? " and more than nothing" : "",
+                     never);
     }
     return true;
 }
@@ -552,8 +555,9 @@ static bool read_parts(const struct reading *reading)
         return wrong(reading, "must be names with what belongs to each below, set in");
     bool good = check_number_of(reading, reading->node->count, reading->key->name);
     for (const struct yaml_node *child = reading->node->first; child != NULL; child = child->next)
-        good = check_name(&(struct reading){ reading->problems, reading->key, child }, child->key,
-                          strlen(child->key)) && good;
+        good =
+            check_name(&(struct reading){ reading->problems, reading->key, child }, child->key, strlen(child->key)) &&
+            good;
     return good;
 }
 
@@ -561,9 +565,11 @@ static bool read_value(const struct reading *reading, struct rule_value *value)
 {
     enum value_kind kind = reading->key->kind;
     if (kind < KIND_NAMES && reading->node->kind != YAML_SCALAR)
-        return wrong(reading, "must be a single %s, not a %s", kind == KIND_TEXT || kind == KIND_NAME ? "text" : "value",
+        return wrong(reading, "must be a single %s, not a %s",
+                     kind == KIND_TEXT || kind == KIND_NAME ? "text" : "value",
                      reading->node->kind == YAML_LIST ? "list" : "map");
-    if (kind < KIND_NAMES && kind != KIND_TEXT && kind != KIND_NAME && strlen(reading->node->text) != reading->node->bytes)
+    if (kind < KIND_NAMES && kind != KIND_TEXT && kind != KIND_NAME &&
+        strlen(reading->node->text) != reading->node->bytes)
         return wrong(reading, "has a NUL character in it");
     switch (kind) {
     case KIND_NAME:
@@ -743,8 +749,8 @@ static void print_kind(FILE *file, const struct key *key)
         fprintf(file, "list of names%s%s", words[0] != '\0' ? ", or " : "", words);
         break;
     case KIND_LEVELS:
-        fprintf(file, "names with levels 1 to %d, or a list of names%s%s", RULE_LEVEL_MAX, words[0] != '\0' ? ", or " : "",
-                words);
+        fprintf(file, "names with levels 1 to %d, or a list of names%s%s", RULE_LEVEL_MAX,
+                words[0] != '\0' ? ", or " : "", words);
         break;
     case KIND_PATTERNS:
         fprintf(file, "list of patterns, or such lists by language");
@@ -785,12 +791,13 @@ void rules_manual(FILE *file)
 {
     fprintf(file, "The keys of the rules of engagement.  NAME stands for a name of your own.\n\n");
     print_section(file, find_section("desk"), "");
-    fprintf(file, "Patterns: a word or a phrase, found as whole words in any script; capitals, width and invisible\n"
-                  "characters make no difference.  A * stands for any letters of the same word: refund* finds\n"
-                  "refunded.  Between slashes stands a regular expression, found anywhere: /gate [a-d][0-9]+/; \\b at\n"
-                  "its beginning and end asks for whole words.  Every pattern is looked for in every post: the\n"
-                  "languages that patterns stand under are there for the reader.\n\n"
-                  "Order: a post that a sensitive rule holds for goes to PR, whatever else it says.  Else the topics it\n"
-                  "is about each add their skill, and the most urgent band holds.  Only a post that is neither can be\n"
-                  "noise.\n");
+    fprintf(file,
+            "Patterns: a word or a phrase, found as whole words in any script; capitals, width and invisible\n"
+            "characters make no difference.  A * stands for any letters of the same word: refund* finds\n"
+            "refunded.  Between slashes stands a regular expression, found anywhere: /gate [a-d][0-9]+/; \\b at\n"
+            "its beginning and end asks for whole words.  Every pattern is looked for in every post: the\n"
+            "languages that patterns stand under are there for the reader.\n\n"
+            "Order: a post that a sensitive rule holds for goes to PR, whatever else it says.  Else the topics it\n"
+            "is about each add their skill, and the most urgent band holds.  Only a post that is neither can be\n"
+            "noise.\n");
 }

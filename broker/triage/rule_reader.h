@@ -25,7 +25,9 @@ struct rule_value {
 // struct rule_desk, struct rule_times, ...: values and nothing else.
 #define SECTION(name, doc) struct rule_##name {
 #define KEY(field, kind, refers, presence, minimum, maximum, fallback, doc) struct rule_value field;
-#define END_SECTION(name) };
+#define END_SECTION(name)                                                                                              \
+    }                                                                                                                  \
+    ;
 #include "broker/triage/rule_keys.def"
 
 enum rule_section {

@@ -7,11 +7,7 @@
 #include "broker/triage/rules.h"
 
 // In the order in which they win.
-enum rule_kind {
-    RULE_SENSITIVE,
-    RULE_TOPIC,
-    RULE_NOISE
-};
+enum rule_kind { RULE_SENSITIVE, RULE_TOPIC, RULE_NOISE };
 
 // What a text can be nothing but.
 #define RULE_ONLY_LINKS 1u
@@ -22,11 +18,11 @@ enum rule_kind {
 struct rule {
     enum rule_kind kind;
     char *name;
-    uint64_t brands;         // holds for these
-    uint64_t languages;      // the post is in one of these
-    uint64_t channels;       // came from one of these
-    bool has_patterns;       // one of its patterns is found in it
-    int64_t reach;           // its author has at least so many followers; 0: any
+    uint64_t brands;    // holds for these
+    uint64_t languages; // the post is in one of these
+    uint64_t channels;  // came from one of these
+    bool has_patterns;  // one of its patterns is found in it
+    int64_t reach;      // its author has at least so many followers; 0: any
     uint8_t band;
     uint32_t skill;          // topic: the skill needed; POLICY_NONE
     uint64_t approve_brands; // topic: brands whose approver reads the reply first
@@ -36,9 +32,9 @@ struct rule {
 
 // To which rule a pattern belongs.
 struct rule_pattern {
-    uint32_t rule;      // index into `rules`
-    uint32_t number;    // within its list, from 1
-    char label[12];     // the language it stands under, or ""
+    uint32_t rule;   // index into `rules`
+    uint32_t number; // within its list, from 1
+    char label[12];  // the language it stands under, or ""
 };
 
 struct rule_set {

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGENCIES_MAX 2048          // with those that former versions named
-#define DISCLOSURE_BYTES_MAX 512   // of the line as it goes out (ITEM.disclosure)
-#define DISCLOSURE_ROOM 40         // characters that a channel should leave beside the line
+#define AGENCIES_MAX 2048        // with those that former versions named
+#define DISCLOSURE_BYTES_MAX 512 // of the line as it goes out (ITEM.disclosure)
+#define DISCLOSURE_ROOM 40       // characters that a channel should leave beside the line
 
 struct rules {
     struct policy policy;
@@ -354,8 +354,8 @@ static void build_skills_and_agencies(struct building *building)
     struct policy *policy = building->policy;
     const struct rule_value *skills = &building->desk.skills;
     for (const struct yaml_node *node = rule_next(skills, NULL); node != NULL; node = rule_next(skills, node)) {
-        uint32_t index = require_name(building, &policy->skills, &policy->skill_count, node->text, node, "skills",
-                                      POLICY_SET_MAX);
+        uint32_t index =
+            require_name(building, &policy->skills, &policy->skill_count, node->text, node, "skills", POLICY_SET_MAX);
         if (index != POLICY_NONE)
             building->all_skills |= bit_of(index);
     }
@@ -401,7 +401,8 @@ static void check_disclosure(struct building *building, const struct rule_brand 
                         "does not say for which company the agent works; put {agency} into it");
     const char *name = brand->display_name.text;
     if (strstr(line->text, "{brand}") == NULL && (name[0] == '\0' || strstr(line->text, name) == NULL))
-        rule_problem_at(&building->problems, line->node, "does not say for whom the agent answers; put {brand} into it");
+        rule_problem_at(&building->problems, line->node,
+                        "does not say for whom the agent answers; put {brand} into it");
 }
 
 static void build_service_levels(struct building *building, struct policy_brand *brand, const struct yaml_node *node)
@@ -422,7 +423,8 @@ static void build_brand_languages(struct building *building, struct policy_brand
          node = rule_next(&values->languages, node)) {
         uint32_t index = require_language(building, node->text, node);
         if (index == 0)
-            rule_problem_at(&building->problems, node, "und is not a language to serve; write undetermined: und instead");
+            rule_problem_at(&building->problems, node,
+                            "und is not a language to serve; write undetermined: und instead");
         if (index == 0 || index == POLICY_NONE)
             continue;
         brand->languages |= bit_of(index);
@@ -505,8 +507,8 @@ static void build_roles(struct building *building, struct policy_person *person,
         if (audience < AUDIENCE_COUNT)
             person->audiences |= 1u << audience;
         else
-            rule_problem_at(&building->problems, node, "there is no role \"%s\"; there are agent, pr, approver, supervisor",
-                            node->text);
+            rule_problem_at(&building->problems, node,
+                            "there is no role \"%s\"; there are agent, pr, approver, supervisor", node->text);
     }
 }
 
@@ -606,8 +608,9 @@ static void build_person(struct building *building, const struct yaml_node *node
     build_agency(building, person, &values, node);
     if (values.brands.node != NULL)
         person->brands = set_of(building, &values.brands, building->all_brands, known_brand);
-    person->languages = build_levels(building, &values.languages, values.languages.node != NULL ? building->all_languages : 0,
-                                     known_language, person->language_level);
+    person->languages =
+        build_levels(building, &values.languages, values.languages.node != NULL ? building->all_languages : 0,
+                     known_language, person->language_level);
     person->skills = build_levels(building, &values.skills, values.skills.number == 0 ? building->all_skills : 0,
                                   known_skill, person->skill_level);
 }
@@ -683,8 +686,8 @@ static void build_sensitive(struct building *building, const struct yaml_node *n
     rule->reach = values.reach.number;
     rule->band = (uint8_t) values.band.number;
     rule->has_patterns = values.patterns.node != NULL;
-    bool states_something = rule->has_patterns || rule->reach > 0 || rule->languages != UINT64_MAX ||
-                            rule->channels != UINT64_MAX;
+    bool states_something =
+        rule->has_patterns || rule->reach > 0 || rule->languages != UINT64_MAX || rule->channels != UINT64_MAX;
     if (!states_something && yaml_node_find(node, "patterns") == NULL)
         rule_problem_at(&building->problems, node,
                         "holds for every post; state patterns, reach, languages or channels");
@@ -807,8 +810,9 @@ static void warn_of_languages(struct building *building, const struct yaml_node 
 {
     for (uint32_t i = 0; i < building->policy->language_count; i++)
         if (missing & bit_of(i))
-            rule_problem_at(&building->warnings, node, "no %s of this brand answers in %s: such posts would wait for nobody",
-                            whom, building->policy->languages[i].name);
+            rule_problem_at(&building->warnings, node,
+                            "no %s of this brand answers in %s: such posts would wait for nobody", whom,
+                            building->policy->languages[i].name);
 }
 
 static void check_brand_people(struct building *building, const struct yaml_node *node, uint32_t brand)
@@ -957,7 +961,8 @@ static void check_topic_skill(struct building *building, const struct yaml_node 
             somebody = works_for(&policy->people[i], brand, AUDIENCE_AGENT) &&
                        (policy->people[i].skills & bit_of(topic->skill)) != 0;
         if (!somebody)
-            rule_problem_at(&building->warnings, node, "no agent of %s has the skill %s: such posts would wait for nobody",
+            rule_problem_at(&building->warnings, node,
+                            "no agent of %s has the skill %s: such posts would wait for nobody",
                             policy->brands[brand].name, policy->skills[topic->skill].name);
     }
 }

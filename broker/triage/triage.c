@@ -111,7 +111,8 @@ static void tell_language(struct finding *finding)
         add_words(detail, DETAIL_BYTES, "%slanguage %s by %s, %d", before, queue, finding->verdict.reason,
                   finding->verdict.confidence);
     else if (finding->needs->language > 0)
-        add_words(detail, DETAIL_BYTES, "%slanguage not told: %s; waits with %s", before, finding->verdict.reason, queue);
+        add_words(detail, DETAIL_BYTES, "%slanguage not told: %s; waits with %s", before, finding->verdict.reason,
+                  queue);
     else
         add_words(detail, DETAIL_BYTES, "%slanguage not told: %s", before, finding->verdict.reason);
 }
@@ -140,8 +141,8 @@ static void find_patterns(struct finding *finding)
 static void tell_pattern(struct finding *finding, uint32_t pattern)
 {
     const struct rule_pattern *which = &finding->set->rule_patterns[pattern];
-    add_words(finding->triage->detail, DETAIL_BYTES, " pattern %s%s%u", which->label, which->label[0] != '\0' ? " " : "",
-              which->number);
+    add_words(finding->triage->detail, DETAIL_BYTES, " pattern %s%s%u", which->label,
+              which->label[0] != '\0' ? " " : "", which->number);
 }
 
 // ---- what a text is made of ----
@@ -319,7 +320,9 @@ static void apply_noise(struct finding *finding)
         finding->needs->noise = true;
         add_words(triage->rule, RULE_BYTES, "noise %s", rule->name);
         add_words(triage->detail, DETAIL_BYTES, "noise %s:%s", rule->name,
-                  empty ? " no text" : only ? " no words" : "");
+                  empty  ? " no text"
+                  : only ? " no words"
+                         : "");
         if (!empty && !only)
             tell_pattern(finding, triage->first_pattern[i]);
     }

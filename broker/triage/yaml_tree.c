@@ -108,8 +108,10 @@ static void report_parser(struct reading *reading)
         snprintf(message, sizeof message,
                  "no word may begin with this character (a tab, @, `, %%); put the text into \"quotes\"");
     } else if (parser->context != NULL) {
-        snprintf(message, sizeof message, "not YAML: %s (%s that begins in line %zu); check indentation, colons, quotes "
-                 "and brackets", problem, parser->context, parser->context_mark.line + 1);
+        snprintf(message, sizeof message,
+                 "not YAML: %s (%s that begins in line %zu); check indentation, colons, quotes "
+                 "and brackets",
+                 problem, parser->context, parser->context_mark.line + 1);
     } else {
         snprintf(message, sizeof message, "not YAML: %s; check indentation, colons, quotes and brackets", problem);
     }
@@ -376,9 +378,9 @@ const char *yaml_node_path(const struct yaml_node *node, const char *key, char p
     path[0] = '\0';
     while (steps > 0 && used < YAML_TREE_PATH_BYTES) {
         const struct yaml_node *step = way[--steps];
-        int wrote = step->key != NULL ? snprintf(path + used, YAML_TREE_PATH_BYTES - used, "%s%s", used > 0 ? "." : "",
-                                                 step->key)
-                                      : snprintf(path + used, YAML_TREE_PATH_BYTES - used, "[%zu]", step->position + 1);
+        int wrote = step->key != NULL
+                        ? snprintf(path + used, YAML_TREE_PATH_BYTES - used, "%s%s", used > 0 ? "." : "", step->key)
+                        : snprintf(path + used, YAML_TREE_PATH_BYTES - used, "[%zu]", step->position + 1);
         used += (size_t) wrote;
     }
     if (key != NULL && used < YAML_TREE_PATH_BYTES)

@@ -11,15 +11,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define YAML_TREE_DEPTH_MAX 12      // the rules use 5
-#define YAML_TREE_NODES_MAX 200000  // a text of BEHALF_RULES_BYTES cannot have more than one for two bytes
-#define YAML_TREE_PATH_BYTES 256    // a node's path at most, with NUL; a longer one is cut
+#define YAML_TREE_DEPTH_MAX 12     // the rules use 5
+#define YAML_TREE_NODES_MAX 200000 // a text of BEHALF_RULES_BYTES cannot have more than one for two bytes
+#define YAML_TREE_PATH_BYTES 256   // a node's path at most, with NUL; a longer one is cut
 
-enum yaml_kind {
-    YAML_SCALAR,
-    YAML_LIST,
-    YAML_MAP
-};
+enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 // Where something was written, both from 1; columns are counted in characters.
 struct yaml_mark {
@@ -29,18 +25,18 @@ struct yaml_mark {
 
 struct yaml_node {
     enum yaml_kind kind;
-    bool quoted;              // scalar: written with quotes or as a block
-    const char *text;         // scalar: its text, ends with NUL; else ""
-    size_t bytes;             // scalar: length of `text`, which may have a NUL inside
-    const char *key;          // in a map: the key that leads here; else NULL
-    struct yaml_mark mark;    // where the node begins
+    bool quoted;               // scalar: written with quotes or as a block
+    const char *text;          // scalar: its text, ends with NUL; else ""
+    size_t bytes;              // scalar: length of `text`, which may have a NUL inside
+    const char *key;           // in a map: the key that leads here; else NULL
+    struct yaml_mark mark;     // where the node begins
     struct yaml_mark key_mark; // in a map: where the key begins; else as `mark`
-    struct yaml_node *parent; // NULL of the root
-    struct yaml_node *first;  // list, map: first of `count` children
+    struct yaml_node *parent;  // NULL of the root
+    struct yaml_node *first;   // list, map: first of `count` children
     struct yaml_node *last;
-    struct yaml_node *next;   // among its parent's children
+    struct yaml_node *next; // among its parent's children
     size_t count;
-    size_t position;          // among its parent's children, from 0
+    size_t position; // among its parent's children, from 0
 };
 
 struct yaml_tree;
