@@ -402,7 +402,7 @@ static void adapter_gets_three_descriptors_and_its_signals(void **state)
     struct world world;
     begin(&world);
     start(&world, "--idempotent",
-          "ls /proc/$$/fd > fds; echo \"fds:\" $(grep -vx 10 fds) >&2; grep SigBlk /proc/$$/status >&2; " ECHO_INPUT);
+          "ls /proc/$$/fd > fds; echo \"fds:\" $(grep -vx 10 fds) >&2; grep SigBlk /proc/self/status >&2; " ECHO_INPUT);
     expect_log(&world, "fds: 0 1 2");
     expect_log(&world, "0000000000000000");
     stop_well(&world);

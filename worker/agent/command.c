@@ -1,0 +1,233 @@
+// command.c - see command.h.
+
+#include "worker/agent/command.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PARK_MS_MAX (INT64_C(60) * 24 * 3600 * 1000)
+
+static const struct {
+    enum command_verb verb;
+    const char *word;
+    const char *letter;   // a short form, or ""
+    const char *argument; // for help
+    bool item;            // it is about the item in front
+    const char *question; // asked when no text was given; NULL: none is needed
+    const char *help;
+} commands[] = {
+    { COMMAND_TAKE, "take", "t", "", true, NULL, "take the item that is offered" },
+    { COMMAND_DECLINE, "decline", "d", "[REASON]", true, NULL, "leave it to somebody else" },
+    { COMMAND_ANSWER, "answer", "a", "[TEXT]", true, NULL,
+      "write an answer; it is shown as it will go out before it does" },
+    { COMMAND_PREVIEW, "preview", "v", "[TEXT]", true, NULL, "show how a text, or the draft, would go out" },
+    { COMMAND_EDIT, "edit", "e", "", true, NULL, "mend the draft, line by line, then send it" },
+    { COMMAND_DRAFT, "draft", "", "[TEXT]", true, NULL, "save a text with the item; without one show the draft" },
+    { COMMAND_NOTE, "note", "n", "TEXT", true, "note: ", "leave a note for whoever has the item after you" },
+    { COMMAND_CLOSE, "close", "c", "OUTCOME [NOTE]", true, "outcome (none, noise, duplicate, handed-off): ",
+      "end it without an answer: no-answer-needed (or none), noise, duplicate, handed-off" },
+    { COMMAND_ESCALATE, "escalate", "x", "REASON", true, "why is it for the PR team? ",
+      "move it to the brand's PR team" },
+    { COMMAND_PARK, "park", "p", "2h [REASON]", true, "until when (30m, 2h, 1d, 17:30)? ",
+      "put it aside for a while; it comes back when due, or when its author writes" },
+    { COMMAND_TRANSFER, "transfer", "", "to NAME | language CODE | skills A,B  REASON", true,
+      "to NAME, language CODE or skills A,B, and why? ", "put it before somebody else" },
+    { COMMAND_RETURN, "return", "", "GUIDANCE", true, "what should be answered, or how? ",
+      "PR: give it back to the agents, with guidance" },
+    { COMMAND_APPROVE, "approve", "", "", true, NULL, "approver: let the draft go out" },
+    { COMMAND_REJECT, "reject", "", "REASON", true, "what should be changed? ", "approver: send the draft back" },
+    { COMMAND_SHOW, "show", "s", "[ITEM]", false, NULL, "show the item again, or another of yours" },
+    { COMMAND_ITEMS, "items", "i", "", false, NULL, "list the items you have" },
+    { COMMAND_LOOK, "look", "l", "[AUDIENCE]", false, NULL, "list the open items that you may take" },
+    { COMMAND_AWAY, "away", "", "REASON", false, "why (break, training, ...)? ", "be offered nothing" },
+    { COMMAND_BACK, "back", "b", "", false, NULL, "be offered items again" },
+    { COMMAND_FREEZE, "freeze", "", "BRAND REASON", false, "which brand, and why? ",
+      "PR: stop a brand's replies at once" },
+    { COMMAND_UNFREEZE, "unfreeze", "", "BRAND REASON", false, "which brand, and why? ", "PR: let them go out again" },
+    { COMMAND_STATUS, "status", "", "", false, NULL, "how you are signed in; supervisors: queues and people" },
+    { COMMAND_WAIT, "wait", "w", "[30s]", false, NULL, "for scripts: wait until there is an item" },
+    { COMMAND_HELP, "help", "h", "[COMMAND]", false, NULL, "this list" },
+    { COMMAND_QUIT, "quit", "q", "", false, NULL, "sign out; what you hold goes back to its queue" },
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static char *trim(char *text)
+{
+    text += strspn(text, " \t\r\n");
+    size_t bytes = strlen(text);
+    while (bytes > 0 && strchr(" \t\r\n", text[bytes - 1]) != NULL)
+        text[--bytes] = '\0';
+    return text;
+}
+
+char *command_word(char **rest)
+{
+    char *word = trim(*rest);
+    char *end = word + strcspn(word, " \t\n");
+    *rest = *end != '\0' ? trim(end + 1) : end;
+    *end = '\0';
+    return word;
+}
+
+// The command of this name or letter, or the only one that begins so; COMMAND_COUNT if there is none, and
+// one more if there are several.
+static size_t find(const char *word)
+{
+    size_t found = COMMAND_COUNT;
+    size_t bytes = strlen(word);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].word, word) == 0 || strcmp(commands[i].letter, word) == 0)
+            return i;
+        if (strncmp(commands[i].word, word, bytes) == 0)
+            found = found == COMMAND_COUNT ? i : COMMAND_COUNT + 1;
+    }
+    return found;
+}
+
+bool command_parse(char *line, struct command *command, char *problem, size_t problem_bytes)
+{
+    *command = (struct command){ .verb = COMMAND_NONE, .word = "", .rest = trim(line) };
+    if (command->rest[0] == '\0')
+        return true;
+    if (strcmp(command->rest, "?") == 0) {
+        *command = (struct command){ .verb = COMMAND_HELP, .word = "help", .rest = command->rest + 1 };
+        return true;
+    }
+    char *word = command_word(&command->rest);
+    for (char *letter = word; *letter != '\0'; letter++)
+        *letter = (char) tolower((unsigned char) *letter);
+    size_t found = find(word);
+    if (found >= COMMAND_COUNT) {
+        snprintf(problem, problem_bytes, "%s: %.40s; `help` lists the commands",
+                 found == COMMAND_COUNT ? "no such command" : "several commands begin so", word);
+        return false;
+    }
+    command->verb = commands[found].verb;
+    command->word = commands[found].word;
+    return true;
+}
+
+static size_t index_of(enum command_verb verb)
+{
+    size_t i = 0;
+    while (i < COMMAND_COUNT && commands[i].verb != verb)
+        i++;
+    return i;
+}
+
+bool command_needs_item(enum command_verb verb)
+{
+    size_t i = index_of(verb);
+    return i < COMMAND_COUNT && commands[i].item;
+}
+
+const char *command_question(enum command_verb verb)
+{
+    size_t i = index_of(verb);
+    return i < COMMAND_COUNT ? commands[i].question : NULL;
+}
+
+// The next time that the clock on the wall shows this.
+static bool time_of_day(const char *text, int64_t now_ms, int64_t *until_ms)
+{
+    char *end;
+    long hour = strtol(text, &end, 10);
+    if (*end != ':' || end == text || !isdigit((unsigned char) end[1]))
+        return false;
+    const char *minutes = end + 1;
+    long minute = strtol(minutes, &end, 10);
+    if (*end != '\0' || hour < 0 || hour > 23 || minute > 59)
+        return false;
+    time_t now = (time_t) (now_ms / 1000);
+    struct tm local;
+    localtime_r(&now, &local);
+    local.tm_hour = (int) hour;
+    local.tm_min = (int) minute;
+    local.tm_sec = 0;
+    local.tm_isdst = -1;
+    time_t until = mktime(&local);
+    if (until <= now) {
+        local.tm_mday++;
+        local.tm_isdst = -1;
+        until = mktime(&local);
+    }
+    *until_ms = (int64_t) until * 1000;
+    return until > now;
+}
+
+bool command_until(const char *text, int64_t now_ms, int64_t *until_ms)
+{
+    if (!isdigit((unsigned char) text[0]))
+        return false;
+    if (strchr(text, ':') != NULL)
+        return time_of_day(text, now_ms, until_ms);
+    char *end;
+    long long count = strtoll(text, &end, 10);
+    static const struct {
+        char letter;
+        int64_t ms;
+    } units[] = { { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 } };
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (end[0] != units[i].letter || end[1] != '\0')
+            continue;
+        if (count < 1 || count > PARK_MS_MAX / units[i].ms)
+            return false;
+        *until_ms = now_ms + count * units[i].ms;
+        return true;
+    }
+    return false;
+}
+
+const char *command_outcome(const char *word)
+{
+    static const char *const outcomes[] = { "no-answer-needed", "noise", "duplicate", "handed-off", "answered" };
+    if (strcmp(word, "none") == 0)
+        return outcomes[0];
+    const char *found = NULL;
+    for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
+        if (strncmp(outcomes[i], word, strlen(word)) != 0 || word[0] == '\0')
+            continue;
+        if (found != NULL)
+            return NULL;
+        found = outcomes[i];
+    }
+    return found;
+}
+
+static void help_of(FILE *out, size_t i)
+{
+    char form[80];
+    snprintf(form, sizeof form, "%s%s%s", commands[i].word, commands[i].argument[0] != '\0' ? " " : "",
+             commands[i].argument);
+    if (strlen(form) > 22)
+        fprintf(out, "  %-2s %s\n  %-26s%s\n", commands[i].letter, form, "", commands[i].help);
+    else
+        fprintf(out, "  %-2s %-22s %s\n", commands[i].letter, form, commands[i].help);
+}
+
+bool command_help(FILE *out, const char *word)
+{
+    if (word[0] != '\0') {
+        size_t found = find(word);
+        if (found < COMMAND_COUNT)
+            help_of(out, found);
+        return found < COMMAND_COUNT;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        help_of(out, i);
+    fputs("A command may be shortened as long as it is the only one. Ctrl-C leaves what you are in the middle of;\n"
+          "nothing that you typed as an answer is lost by it.\n",
+          out);
+    return true;
+}
+
+const char *command_complete(const char *beginning, size_t index)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strncmp(commands[i].word, beginning, strlen(beginning)) == 0 && index-- == 0)
+            return commands[i].word;
+    return NULL;
+}

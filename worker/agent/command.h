@@ -1,0 +1,74 @@
+// command.h - what a person types at the prompt, as a command with its arguments.
+//
+// Pure.  One table names the commands, their letters and what they take; `help` is made from it.
+
+#ifndef WORKER_AGENT_COMMAND_H
+#define WORKER_AGENT_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum command_verb {
+    COMMAND_NONE, // an empty line
+    COMMAND_HELP,
+    COMMAND_SHOW,
+    COMMAND_ITEMS,
+    COMMAND_TAKE,
+    COMMAND_DECLINE,
+    COMMAND_ANSWER,
+    COMMAND_PREVIEW,
+    COMMAND_EDIT,
+    COMMAND_DRAFT,
+    COMMAND_NOTE,
+    COMMAND_CLOSE,
+    COMMAND_ESCALATE,
+    COMMAND_RETURN,
+    COMMAND_APPROVE,
+    COMMAND_REJECT,
+    COMMAND_TRANSFER,
+    COMMAND_PARK,
+    COMMAND_LOOK,
+    COMMAND_AWAY,
+    COMMAND_BACK,
+    COMMAND_FREEZE,
+    COMMAND_UNFREEZE,
+    COMMAND_STATUS,
+    COMMAND_WAIT,
+    COMMAND_QUIT
+};
+
+// A line, understood.  Texts point into the line, which is cut up for it.
+struct command {
+    enum command_verb verb;
+    const char *word; // what it is called
+    char *rest;       // everything behind the word, trimmed; "" if nothing
+};
+
+// Takes a line apart.  Returns false with `problem` in words if there is no such command.  The line is
+// changed and must outlive the command.
+bool command_parse(char *line, struct command *command, char *problem, size_t problem_bytes);
+
+// True if the command is about the item in front of the person.
+bool command_needs_item(enum command_verb verb);
+
+// What to ask when the command needs a text and none was given: "why? "; NULL if it needs none.
+const char *command_question(enum command_verb verb);
+
+// Cuts the first word off a text: returns it ("" if there is none), and sets the text to what follows.
+char *command_word(char **rest);
+
+// Reads "90s", "30m", "2h", "1d" or a time of day "17:30" (the next such) into milliseconds since 1970.
+// `now_ms` is the present in the same.  Returns false for anything else, or more than 60 days.
+bool command_until(const char *text, int64_t now_ms, int64_t *until_ms);
+
+// The outcome a person means by a word: its name or a beginning that fits one alone; NULL if none.
+const char *command_outcome(const char *word);
+
+// Prints the table, or one command if `word` names it.  False if there is no such command.
+bool command_help(FILE *out, const char *word);
+
+// Completes the beginning of a command's name: the `index`-th that fits, or NULL.
+const char *command_complete(const char *beginning, size_t index);
+
+#endif

@@ -1,0 +1,305 @@
+// json_mode.c - lines of JSON both ways, for scripts and programs that act for a person.
+//
+// Every message of the broker is one line: {"type":"ITEM", ...its fields}.  Every line of standard input is
+// a request: {"type":"ANSWER","item":1,"lease":2,"text":"..."}.  A request may carry an "id", any JSON value of
+// the caller's; its answer carries the same.  What cannot be understood is answered by an ERROR.  A change of
+// the connection is told as {"type":"CONNECTION","state":"ready|lost|refused|ended","reason":"..."}.
+//
+// No message is spelt out here: the table of messages leads.
+
+#include "worker/agent/worker_options.h"
+
+#include "proto/must.h"
+#include "worker/line_reader.h"
+#include "worker/message_json.h"
+
+#include <behalf/client.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REQUESTS_MAX 256   // without an answer at a time; then no more is read
+#define LAST_WAIT_MS 30000 // after the end of the input, for the last answers
+#define BYE_MS 1000
+
+struct request {
+    int64_t id;     // 0: this place is free
+    json_t *own_id; // the caller's, or NULL
+};
+
+struct json_mode {
+    const struct worker_options *options;
+    struct behalf_client *client;
+    enum behalf_client_state state; // as last told
+    struct line_reader lines;
+    struct request requests[REQUESTS_MAX];
+    size_t request_count;
+    int signals;
+    int64_t leave_at_ms; // -1: the input has not ended
+    bool over;
+    enum worker_end end;
+};
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// ---- out ----
+
+static void finish(struct json_mode *mode, enum worker_end end)
+{
+    mode->over = true;
+    mode->end = end;
+}
+
+// Writes an object as a line, and frees it.  Nobody reads any more: signs out.
+static void put(struct json_mode *mode, json_t *object)
+{
+    if (json_dumpf(object, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
+        finish(mode, WORKER_SIGNED_OUT);
+    json_decref(object);
+}
+
+static void put_error(struct json_mode *mode, json_t *own_id, const char *code, const char *field, const char *reason)
+{
+    json_t *object = json_pack("{ss ss ss}", "type", "ERROR", "code", code, "reason", reason);
+    must(object != NULL);
+    if (field[0] != '\0')
+        json_object_set_new(object, "field", json_string(field));
+    if (own_id != NULL)
+        json_object_set(object, "id", own_id);
+    json_object_set_new(object, "line", json_integer(mode->lines.number));
+    put(mode, object);
+}
+
+static void put_connection(struct json_mode *mode, const char *state)
+{
+    put(mode,
+        json_pack("{ss ss ss}", "type", "CONNECTION", "state", state, "reason", behalf_client_reason(mode->client)));
+}
+
+static void put_message(struct json_mode *mode, const struct behalf_message *message)
+{
+    json_t *object = message_to_json(message);
+    for (size_t i = 0; i < REQUESTS_MAX && message->id > 0; i++) {
+        struct request *request = &mode->requests[i];
+        if (request->id != message->id)
+            continue;
+        if (request->own_id != NULL)
+            json_object_set_new(object, "id", request->own_id);
+        *request = (struct request){ 0 };
+        mode->request_count--;
+        break;
+    }
+    put(mode, object);
+}
+
+// ---- in ----
+
+static bool may_send(enum behalf_type type)
+{
+    return type != BEHALF_NONE && type != BEHALF_HELLO && type != BEHALF_HEARTBEAT && type != BEHALF_BYE &&
+           (behalf_type_senders(type) & BEHALF_BY_PERSON) != 0;
+}
+
+static void note_request(struct json_mode *mode, int64_t id, json_t *own_id)
+{
+    for (size_t i = 0; i < REQUESTS_MAX; i++) {
+        if (mode->requests[i].id != 0)
+            continue;
+        mode->requests[i] = (struct request){ .id = id, .own_id = json_incref(own_id) };
+        mode->request_count++;
+        return;
+    }
+}
+
+static void send_request(struct json_mode *mode, enum behalf_type type, json_t *line, json_t *own_id)
+{
+    struct behalf_fault fault;
+    char unknown[64];
+    struct behalf_message *message = message_from_json(type, line, unknown, &fault);
+    if (message == NULL) {
+        put_error(mode, own_id, behalf_code_name(fault.code), fault.field, fault.reason);
+    } else if (unknown[0] != '\0') {
+        put_error(mode, own_id, "INVALID", unknown, "the message has no such field");
+    } else {
+        int64_t id = behalf_client_send(mode->client, message, &fault);
+        if (id > 0)
+            note_request(mode, id, own_id);
+        else
+            put_error(mode, own_id, behalf_code_name(fault.code), fault.field, fault.reason);
+    }
+    behalf_message_destroy(&message);
+}
+
+static void take_line(struct json_mode *mode, const char *text, size_t bytes)
+{
+    char reason[200];
+    if (bytes == 0 || (bytes == 1 && text[0] == '\r'))
+        return;
+    json_t *line = json_line_parse(text, bytes, reason, sizeof reason);
+    if (line == NULL) {
+        put_error(mode, NULL, "MALFORMED", "", reason);
+        return;
+    }
+    json_t *own_id = json_object_get(line, "id");
+    const char *name = json_string_value(json_object_get(line, "type"));
+    enum behalf_type type = name != NULL ? behalf_type_from_name(name) : BEHALF_NONE;
+    if (type == BEHALF_BYE)
+        finish(mode, WORKER_SIGNED_OUT);
+    else if (!may_send(type))
+        put_error(mode, own_id, "UNKNOWN_TYPE", "type", "no message of this type exists that a person may send");
+    else
+        send_request(mode, type, line, own_id);
+    json_decref(line);
+}
+
+// ---- the loop ----
+
+static bool may_read(const struct json_mode *mode)
+{
+    return mode->leave_at_ms < 0 && mode->request_count < REQUESTS_MAX;
+}
+
+static bool take_lines(struct json_mode *mode)
+{
+    bool taken = false;
+    const char *text;
+    size_t bytes;
+    enum line_kind kind;
+    while (!mode->over && may_read(mode) && (kind = line_reader_next(&mode->lines, &text, &bytes)) != LINE_NONE) {
+        if (kind == LINE_TOO_LONG)
+            put_error(mode, NULL, "MALFORMED", "", "the line is longer than 1 MiB");
+        else
+            take_line(mode, text, bytes);
+        taken = true;
+    }
+    if (mode->lines.ended && mode->lines.begin == mode->lines.end && mode->leave_at_ms < 0 && !mode->options->stay)
+        mode->leave_at_ms = clock_ms() + LAST_WAIT_MS;
+    return taken;
+}
+
+static bool take_messages(struct json_mode *mode)
+{
+    bool taken = false;
+    struct behalf_message *message;
+    while ((message = behalf_client_next(mode->client)) != NULL) {
+        put_message(mode, message);
+        behalf_message_destroy(&message);
+        taken = true;
+    }
+    return taken;
+}
+
+static void watch_session(struct json_mode *mode)
+{
+    enum behalf_client_state state = behalf_client_state(mode->client);
+    if (state == mode->state)
+        return;
+    mode->state = state;
+    if (state == BEHALF_CLIENT_READY) {
+        put_connection(mode, "ready");
+    } else if (state == BEHALF_CLIENT_CONNECTING) {
+        put_connection(mode, "lost");
+    } else {
+        put_connection(mode, state == BEHALF_CLIENT_REFUSED ? "refused" : "ended");
+        finish(mode, state == BEHALF_CLIENT_REFUSED ? WORKER_REFUSED : WORKER_ENDED);
+    }
+}
+
+static void watch_end(struct json_mode *mode)
+{
+    if (mode->over || mode->leave_at_ms < 0)
+        return;
+    if (mode->request_count == 0)
+        finish(mode, WORKER_SIGNED_OUT);
+    else if (clock_ms() >= mode->leave_at_ms)
+        finish(mode, WORKER_UNSAVED);
+}
+
+static void turn(struct json_mode *mode)
+{
+    bool busy = true;
+    while (busy && !mode->over) {
+        busy = take_messages(mode);
+        watch_session(mode);
+        busy |= take_lines(mode);
+        watch_end(mode);
+    }
+}
+
+static void wait_for_work(struct json_mode *mode)
+{
+    bool read = may_read(mode) && !mode->lines.ended;
+    struct pollfd fds[] = { { .fd = mode->signals, .events = POLLIN },
+                            { .fd = behalf_client_fd(mode->client), .events = POLLIN },
+                            { .fd = read ? mode->lines.fd : -1, .events = POLLIN } };
+    int timeout_ms = behalf_client_timeout_ms(mode->client);
+    if (mode->leave_at_ms >= 0 && (timeout_ms < 0 || timeout_ms > 1000))
+        timeout_ms = 1000;
+    if (poll(fds, 3, timeout_ms) < 0) {
+        must(errno == EINTR);
+        return;
+    }
+    if (fds[0].revents != 0)
+        finish(mode, WORKER_SIGNED_OUT);
+    if (fds[2].revents != 0)
+        line_reader_fill(&mode->lines);
+}
+
+static int watch_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+    signal(SIGPIPE, SIG_IGN);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    must(fd >= 0);
+    return fd;
+}
+
+enum worker_end json_run(const struct worker_options *options)
+{
+    struct json_mode *mode = calloc(1, sizeof *mode);
+    must(mode != NULL);
+    mode->options = options;
+    mode->leave_at_ms = -1;
+    mode->signals = watch_signals();
+    line_reader_init(&mode->lines, STDIN_FILENO, BEHALF_FRAME_BYTES);
+    struct behalf_hello hello = { .role = "person",
+                                  .name = options->name,
+                                  .program = "behalf-worker " BEHALF_VERSION " --json" };
+    mode->client = behalf_client_new(options->brokers, &hello);
+    if (mode->client == NULL) {
+        fprintf(stderr, "behalf-worker: the broker's address or the name cannot be used\n");
+        finish(mode, WORKER_USAGE);
+    }
+    while (!mode->over) {
+        turn(mode);
+        if (!mode->over)
+            wait_for_work(mode);
+    }
+    if (mode->client != NULL)
+        behalf_client_close(mode->client, "signed out", BYE_MS);
+    for (size_t i = 0; i < REQUESTS_MAX; i++)
+        json_decref(mode->requests[i].own_id);
+    enum worker_end end = mode->end;
+    line_reader_fini(&mode->lines);
+    behalf_client_destroy(&mode->client);
+    close(mode->signals);
+    free(mode);
+    return end;
+}
