@@ -253,6 +253,31 @@ static void a_key_that_only_later_rows_have_is_a_warning(void **state)
     sheet_destroy(&sheet);
 }
 
+static void edits_and_deletions_of_ndjson_are_what_they_say(void **state)
+{
+    (void) state;
+    struct sheet sheet =
+        sheet_new("{\"type\":\"post\",\"post\":1,\"author\":\"a\",\"text\":\"x\",\"channel\":\"c\",\"brand\":\"b\"}\n"
+                  "{\"type\":\"edit\",\"post\":1,\"channel\":\"c\",\"text\":\"y\",\"edited_ms\":1424805359000}\n"
+                  "{\"type\":\"delete\",\"post\":1,\"channel\":\"c\",\"deleted_ms\":1424805360000}\n"
+                  "{\"type\":\"edit\",\"channel\":\"c\",\"text\":\"y\"}\n",
+                  "a.ndjson");
+    bind_well(&sheet);
+    struct behalf_message post;
+    next_post(&sheet, &post);
+    assert_int_equal(post.type, BEHALF_POST);
+    next_post(&sheet, &post);
+    assert_int_equal(post.type, BEHALF_EDIT);
+    assert_string_equal(post.edit.text, "y");
+    assert_int_equal(post.edit.edited_ms, INT64_C(1424805359000));
+    next_post(&sheet, &post);
+    assert_int_equal(post.type, BEHALF_DELETE);
+    assert_string_equal(post.delete_post.post, "1");
+    assert_int_equal(post.delete_post.deleted_ms, INT64_C(1424805360000));
+    expect_bad_row(&sheet, "post: is missing");
+    sheet_destroy(&sheet);
+}
+
 static void options_that_make_no_sense_are_refused(void **state)
 {
     (void) state;
@@ -434,6 +459,7 @@ int main(void)
         cmocka_unit_test(unknown_columns_are_told_with_those_there_are),
         cmocka_unit_test(a_text_must_be_mapped_or_left_out_in_words),
         cmocka_unit_test(a_key_that_only_later_rows_have_is_a_warning),
+        cmocka_unit_test(edits_and_deletions_of_ndjson_are_what_they_say),
         cmocka_unit_test(options_that_make_no_sense_are_refused),
         cmocka_unit_test(values_are_translated_and_others_make_bad_rows),
         cmocka_unit_test(values_come_from_a_file_too),

@@ -100,9 +100,11 @@ static const char doc[] =
     "\n"
     "Examples:\n"
     "  behalf-ctl feed posts.ndjson --cursor posts.cursor\n"
-    "  behalf-ctl feed tweets.csv --channel twitter --map post=tweet_id --map author=name \\\n"
-    "      --map posted_ms=tweet_created --map brand=airline --value 'brand:Virgin America=virgin'\n"
-    "  zcat export.csv.gz | behalf-ctl feed - --channel mail --brand acme --map post=id --map author=from --strict\n";
+    "  behalf-ctl feed tweets.csv --channel twitter --map post=tweet_id \\\n"
+    "      --map author=name --map posted_ms=tweet_created --map brand=airline \\\n"
+    "      --value 'brand:Virgin America=virgin' --value 'brand:*=other'\n"
+    "  zcat export.csv.gz | behalf-ctl feed - --channel mail --brand acme \\\n"
+    "      --map post=id --map author=from --strict\n";
 
 static enum row_format parse_format(struct argp_state *state, const char *text)
 {

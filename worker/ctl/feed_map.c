@@ -35,23 +35,42 @@ struct mapping {
 };
 
 struct feed_map {
-    struct mapping *mappings; // one a field, in the table's order
+    struct mapping
+        *mappings; // one a field: those of POST in the table's order, then those that only EDIT or DELETE has
     size_t count;
+    int type_column; // of NDJSON: tells a post from an edit and a deletion; -1: all are posts
     struct feed_time time;
     char *formats[FEED_TIME_FORMATS_MAX];
 };
+
+static struct mapping *mapping_named(const struct feed_map *self, const char *name, size_t length)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        const char *field = self->mappings[i].field->name;
+        if (strlen(field) == length && memcmp(field, name, length) == 0)
+            return &self->mappings[i];
+    }
+    return NULL;
+}
+
+static void add_fields(struct feed_map *self, enum behalf_type type)
+{
+    for (const struct behalf_field *field = behalf_type_fields(type); field->name; field++) {
+        if (mapping_named(self, field->name, strlen(field->name)))
+            continue;
+        must(self->mappings = realloc(self->mappings, (self->count + 1) * sizeof *self->mappings));
+        self->mappings[self->count++] = (struct mapping){ .field = field, .column = -1 };
+    }
+}
 
 struct feed_map *feed_map_new(void)
 {
     struct feed_map *self = calloc(1, sizeof *self);
     must(self);
-    const struct behalf_field *fields = behalf_type_fields(BEHALF_POST);
-    while (fields[self->count].name)
-        self->count++;
-    self->mappings = calloc(self->count, sizeof *self->mappings);
-    must(self->mappings);
-    for (size_t i = 0; i < self->count; i++)
-        self->mappings[i] = (struct mapping){ .field = &fields[i], .column = -1 };
+    self->type_column = -1;
+    add_fields(self, BEHALF_POST);
+    add_fields(self, BEHALF_EDIT);
+    add_fields(self, BEHALF_DELETE);
     return self;
 }
 
@@ -86,13 +105,10 @@ static struct mapping *find_mapping(struct feed_map *self, const char *name, siz
         name = TIME_FIELD;
         length = strlen(name);
     }
-    for (size_t i = 0; i < self->count; i++) {
-        const char *field = self->mappings[i].field->name;
-        if (strlen(field) == length && memcmp(field, name, length) == 0)
-            return &self->mappings[i];
-    }
-    refuse_field(self, name, length, fault);
-    return NULL;
+    struct mapping *mapping = mapping_named(self, name, length);
+    if (!mapping)
+        refuse_field(self, name, length, fault);
+    return mapping;
 }
 
 static bool tell(struct mapping *mapping, enum source source, const char *text, char *fault)
@@ -270,6 +286,8 @@ static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE 
 size_t feed_map_bind(struct feed_map *self, struct row_reader *reader, FILE *problems)
 {
     size_t found = 0;
+    if (row_reader_format(reader) == ROW_FORMAT_NDJSON)
+        self->type_column = row_reader_column(reader, "type");
     for (size_t i = 0; i < self->count; i++)
         found += bind_one(&self->mappings[i], reader, problems);
     if (found) {
@@ -311,11 +329,16 @@ static bool parse_number(const char *text, int64_t *number)
     return !*end;
 }
 
-static bool fill_number(const struct feed_map *self, const struct mapping *mapping, const char *text, int64_t *number,
-                        char *fault)
+static bool is_time(const struct behalf_field *field)
 {
-    const struct behalf_field *field = mapping->field;
-    if (strcmp(field->name, TIME_FIELD) == 0) {
+    size_t length = strlen(field->name);
+    return length > 3 && strcmp(field->name + length - 3, "_ms") == 0;
+}
+
+static bool fill_number(const struct feed_map *self, const struct behalf_field *field, const char *text,
+                        int64_t *number, char *fault)
+{
+    if (is_time(field)) {
         if (feed_time_parse(&self->time, text, number))
             return true;
         snprintf(fault, FEED_FAULT_BYTES, "%s: %.100s is no time that %s; see --time-format", field->name, text,
@@ -357,10 +380,12 @@ static const char *map_value(const struct mapping *mapping, const char *text, ch
     return json_string_value(to);
 }
 
-static bool fill_field(const struct feed_map *self, const struct mapping *mapping, const struct row *row, void *body,
+// Fills `field` of a body with what its mapping gives.
+static bool fill_field(const struct feed_map *self, const struct behalf_field *field, const struct row *row, void *body,
                        char *fault)
 {
-    const struct behalf_field *field = mapping->field;
+    const struct mapping *mapping = mapping_named(self, field->name, strlen(field->name));
+    must(mapping);
     const char *text = mapping->source == FROM_CONSTANT ? mapping->text : NULL;
     size_t bytes = text ? strlen(text) : 0;
     if (mapping->column >= 0) {
@@ -380,22 +405,34 @@ static bool fill_field(const struct feed_map *self, const struct mapping *mappin
     if (mapping->values && !check_text(field, text, strlen(text), fault))
         return false;
     if (field->kind == 'n')
-        return fill_number(self, mapping, text, (int64_t *) ((char *) body + field->offset), fault);
+        return fill_number(self, field, text, (int64_t *) ((char *) body + field->offset), fault);
     *(const char **) ((char *) body + field->offset) = text;
     return true;
 }
 
+static enum behalf_type type_of(const struct feed_map *self, const struct row *row)
+{
+    const char *type = self->type_column >= 0 ? row->cells[self->type_column].text : NULL;
+    if (type && strcmp(type, "edit") == 0)
+        return BEHALF_EDIT;
+    return type && strcmp(type, "delete") == 0 ? BEHALF_DELETE : BEHALF_POST;
+}
+
 bool feed_map_apply(const struct feed_map *self, const struct row *row, struct behalf_message *post, char *fault)
 {
-    *post = (struct behalf_message){ .type = BEHALF_POST };
-    for (size_t i = 0; i < self->count; i++)
-        if (!fill_field(self, &self->mappings[i], row, &post->post, fault))
+    *post = (struct behalf_message){ .type = type_of(self, row) };
+    for (const struct behalf_field *field = behalf_type_fields(post->type); field->name; field++)
+        if (!fill_field(self, field, row, &post->post, fault)) // every body begins where the union does
             return false;
     return true;
 }
 
 void feed_map_manual(FILE *out)
 {
+    fprintf(out, "The fields of a post:\n");
     for (const struct behalf_field *field = behalf_type_fields(BEHALF_POST); field->name; field++)
         fprintf(out, "  %-12s %s%s\n", field->name, field->field_doc, field->required ? " (required)" : "");
+    fprintf(out,
+            "\nOf NDJSON a row whose \"type\" is edit or delete tells of a post taken before; it has channel, post,\n"
+            "posted_ms, and text and edited_ms, or deleted_ms.\n");
 }

@@ -1,7 +1,8 @@
 // feed_map.h - which column of a file is which field of a post, and what becomes of its values.
 //
-// The fields are those of POST in the table of messages; nothing here knows one by name but posted_ms,
-// which is read as a time.  A column with a field's own name is that field unless told otherwise.
+// The fields are those of POST, EDIT and DELETE in the table of messages; a number whose name ends in _ms
+// is read as a time.  A column with a field's own name is that field unless told otherwise.  Rows are posts,
+// but for rows of NDJSON whose "type" is edit or delete, as adapters write them.
 
 #ifndef CTL_FEED_MAP_H
 #define CTL_FEED_MAP_H
@@ -35,8 +36,8 @@ size_t feed_map_bind(struct feed_map *map, struct row_reader *reader, FILE *prob
 // "post from tweet_id, brand from airline, channel is twitter": for whoever runs it to see.
 void feed_map_describe(const struct feed_map *map, FILE *out);
 
-// Makes a POST of a row.  Its texts are borrowed from row and map.  False with `fault` filled in, beginning
-// with the field's name, if a value is missing, is not UTF-8, or breaks the field's limits.
+// Makes a POST (or EDIT, or DELETE) of a row.  Its texts are borrowed from row and map.  False with `fault` filled in,
+// beginning with the field's name, if a value is missing, is not UTF-8, or breaks the field's limits.
 bool feed_map_apply(const struct feed_map *map, const struct row *row, struct behalf_message *post, char *fault);
 
 // The manual of the fields, from the table.

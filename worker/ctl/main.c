@@ -25,18 +25,19 @@ static const struct ctl_command commands[] = {
 static const char usage_doc[] = "COMMAND [OPTION...]";
 
 // What --help says after the options; %s: the list of commands.
-static const char help_end[] =
-    "Examples:\n"
-    "  behalf-ctl check rules.yaml && behalf-ctl apply rules.yaml\n"
-    "  behalf-ctl feed posts.csv --channel twitter --map post=tweet_id --map author=name --map brand=airline\n"
-    "  behalf-ctl status --watch 2\n"
-    "  behalf-ctl why 4711\n"
-    "  behalf-ctl outcomes --since 24h --csv > outcomes.csv\n"
-    "\n"
-    "Exit status: 0 done; 1 refused by the broker, or problems were found; 2 wrong usage, or a file that cannot\n"
-    "be read; 3 no broker answered in time; 130 stopped by Ctrl-C.\n"
-    "\n"
-    "behalf-ctl COMMAND --help tells a command's options.";
+static const char help_end[] = "Examples:\n"
+                               "  behalf-ctl check rules.yaml && behalf-ctl apply rules.yaml\n"
+                               "  behalf-ctl feed posts.csv --channel twitter --brand acme \\\n"
+                               "      --map post=tweet_id --map author=name\n"
+                               "  behalf-ctl status --watch 2\n"
+                               "  behalf-ctl why 4711\n"
+                               "  behalf-ctl outcomes --since 24h --csv > outcomes.csv\n"
+                               "\n"
+                               "Exit status: 0 done; 1 refused by the broker, or problems were found;\n"
+                               "2 wrong usage, or a file that cannot be read; 3 no broker answered in time;\n"
+                               "130 stopped by Ctrl-C.\n"
+                               "\n"
+                               "behalf-ctl COMMAND --help tells a command's options.";
 
 static char *help_filter(int key, const char *text, void *input)
 {
