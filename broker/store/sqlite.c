@@ -173,7 +173,7 @@ static bool write_changes(struct database *database, struct batch *batch)
 // The desk's row is not at `from`: either the group is on disk already, or the desk is somebody else's now.
 static enum store_result judge_mismatch(struct sqlite_engine *engine, const struct store_position *to)
 {
-    struct store_position found;
+    struct store_position found = { 0 };
 
     (void) roll_back(engine);
     enum store_result result = require_database(engine);
