@@ -221,6 +221,7 @@ static void speak_reply(struct broker *broker, const struct effect *effect, cons
     }
     message.reply = question->handing;
     message.reply.reply = (int64_t) effect->reply;
+    message.reply.again = effect->again;
     send_to(broker, session, &message);
 }
 

@@ -169,6 +169,18 @@ static void hand_out(struct desk *desk, struct reply *reply, struct connector *c
                      &(struct effect){ .kind = EFFECT_HAND_REPLY, .session = connector->session, .reply = reply->id });
 }
 
+void outbox_tell_again(struct desk *desk, struct connector *connector)
+{
+    struct reply *reply;
+    for (size_t place = 0; connector->handed && (reply = table_next(&desk->replies, &place));) {
+        if (reply->connector == connector)
+            change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_HAND_REPLY,
+                                                           .session = connector->session,
+                                                           .reply = reply->id,
+                                                           .again = true });
+    }
+}
+
 void outbox_run(struct desk *desk)
 {
     for (size_t i = 0; i < POLICY_CHANNELS_MAX; i++) {

@@ -319,6 +319,9 @@ struct session *session_find(const struct desk *desk, uint64_t number);
 struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, enum audience audience,
                          const char *text);
 
+// Tells an instance that came back of the replies it has: frames may have been lost with the connection.
+void outbox_tell_again(struct desk *desk, struct connector *connector);
+
 // Hands out what can go.
 void outbox_run(struct desk *desk);
 

@@ -220,6 +220,7 @@ void desk_connector_in(struct desk *desk, uint64_t number, const char *instance,
         connector->channels |= UINT64_C(1) << channel;
     }
     session_put(desk, number, NULL, connector);
+    outbox_tell_again(desk, connector);
     desk_settle(desk);
 }
 

@@ -10,6 +10,7 @@ int main(int argc, char **argv)
 {
     bool verbose = argc > 1 && !strcmp(argv[1], "--verbose");
     if (verbose) {
+        setvbuf(stdout, NULL, _IOLBF, 0); // an abort must not swallow the last lines
         argc--;
         argv++;
     }
