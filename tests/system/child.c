@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +67,37 @@ struct child *child_new(const char *const *argv)
     return child;
 }
 
+struct child *child_new_in_terminal(const char *const *argv)
+{
+    struct child *child = calloc(1, sizeof *child);
+    assert_non_null(child);
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(master >= 0);
+    assert_int_equal(grantpt(master), 0);
+    assert_int_equal(unlockpt(master), 0);
+    struct winsize size = { .ws_row = 24, .ws_col = 80 };
+    assert_int_equal(ioctl(master, TIOCSWINSZ, &size), 0);
+
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, ptsname(master), O_RDWR, 0);
+    posix_spawn_file_actions_adddup2(&actions, 0, 1);
+    posix_spawn_file_actions_adddup2(&actions, 0, 2);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    int error = posix_spawn(&child->pid, argv[0], &actions, &attributes, (char **) argv, environ);
+    if (error != 0)
+        fail_msg("cannot start %s: %s", argv[0], strerror(error));
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    fcntl(master, F_SETFL, O_NONBLOCK);
+    child->input = fcntl(master, F_DUPFD_CLOEXEC, 3);
+    child->output = (struct stream){ .fd = master, .text = calloc(1, 1) };
+    child->errors = (struct stream){ .fd = -1, .text = calloc(1, 1) };
+    return child;
+}
+
 void child_destroy(struct child **child_p)
 {
     struct child *child = *child_p;
@@ -77,7 +109,8 @@ void child_destroy(struct child **child_p)
     }
     child_close_input(child);
     close(child->output.fd);
-    close(child->errors.fd);
+    if (child->errors.fd >= 0)
+        close(child->errors.fd);
     free(child->output.text);
     free(child->errors.text);
     free(child);
@@ -91,6 +124,11 @@ void child_write(struct child *child, const char *line)
     assert_true(bytes > 0);
     assert_int_equal(write(child->input, text, (size_t) bytes), bytes);
     free(text);
+}
+
+void child_type(struct child *child, const char *text)
+{
+    assert_int_equal(write(child->input, text, strlen(text)), (ssize_t) strlen(text));
 }
 
 void child_close_input(struct child *child)

@@ -17,11 +17,16 @@ struct child;
 // Starts a program; `argv` ends with NULL, its first is a path.  Asserts that it starts.
 struct child *child_new(const char *const *argv);
 
+// The same in a terminal of its own, 80 columns wide: what it writes comes as its output, child_write types.
+struct child *child_new_in_terminal(const char *const *argv);
+
 // Kills it if it still runs.  Sets the pointer to NULL.
 void child_destroy(struct child **child_p);
 
 // Writes a line and its newline to its standard input.
 void child_write(struct child *child, const char *line);
+// Types or writes as it stands.
+void child_type(struct child *child, const char *text);
 void child_close_input(struct child *child);
 
 // Waits for a line of its standard output that contains `part`, and returns it, owned by the caller,

@@ -7,3 +7,7 @@ behalf_test(connect_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/connect_test.c
     LIBRARIES behalf_test_programs LABEL system
     ARGUMENTS $<TARGET_FILE:behalf-connect> ${PROJECT_SOURCE_DIR}/deploy/sample_adapter.py)
 add_dependencies(connect_test behalf-connect)
+
+behalf_test(worker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/worker_test.c
+    LIBRARIES behalf_test_programs PkgConfig::jansson LABEL system ARGUMENTS $<TARGET_FILE:behalf-worker>)
+add_dependencies(worker_test behalf-worker)

@@ -25,6 +25,7 @@ struct fake_broker {
     size_t first, count;
     struct behalf_message *hello; // the last one not yet asked for
     bool resumes;
+    const char *refusal; // code, or NULL
 };
 
 static int64_t clock_ms(void)
@@ -124,7 +125,10 @@ static void welcome(struct fake_broker *broker, struct behalf_message *hello)
 
 static void take(struct fake_broker *broker, struct behalf_message *message)
 {
-    if (message->type == BEHALF_HELLO) {
+    if (message->type == BEHALF_HELLO && broker->refusal != NULL) {
+        fake_broker_error(broker, message->id, broker->refusal, "the test wants it so", 0);
+        behalf_message_destroy(&message);
+    } else if (message->type == BEHALF_HELLO) {
         welcome(broker, message);
     } else if (message->type == BEHALF_HEARTBEAT) {
         behalf_message_destroy(&message);
@@ -224,6 +228,11 @@ void fake_broker_error(struct fake_broker *broker, int64_t id, const char *code,
 void fake_broker_resumes(struct fake_broker *broker, bool resumes)
 {
     broker->resumes = resumes;
+}
+
+void fake_broker_refuses(struct fake_broker *broker, const char *code)
+{
+    broker->refusal = code;
 }
 
 void fake_broker_work_until(struct fake_broker *broker, bool (*ready)(void *self), void *self)

@@ -49,6 +49,9 @@ void fake_broker_error(struct fake_broker *broker, int64_t id, const char *code,
 // Further HELLOs go on with the session they name (the default), or begin a new one.
 void fake_broker_resumes(struct fake_broker *broker, bool resumes);
 
+// Further HELLOs are refused with this code (NULL: no more).
+void fake_broker_refuses(struct fake_broker *broker, const char *code);
+
 // Does the broker's work until `ready` says so.  Fails the test when it does not in time.
 void fake_broker_work_until(struct fake_broker *broker, bool (*ready)(void *self), void *self);
 

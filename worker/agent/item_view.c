@@ -258,7 +258,7 @@ static size_t show_new_entries(const struct view *view, const struct behalf_item
         if (has_entry(before, &item->story[i]))
             continue;
         if (count++ == 0)
-            fprintf(view->out, "--- new in item %" PRId64 " ---\n", item->item);
+            fprintf(view->out, "--- new or changed in item %" PRId64 " ---\n", item->item);
         show_entry(view, &item->story[i]);
     }
     return count;

@@ -429,8 +429,9 @@ static const char *farewell(enum behalf_type type, const char *state)
     case BEHALF_DECLINE:
         return "Declined.";
     case BEHALF_ANSWER:
-        return strcmp(state, "sending") == 0 ? "Answered: the reply is on its way."
-                                             : "Answered: it goes to an approver first.";
+        return strcmp(state, "waiting") == 0 || strcmp(state, "offered") == 0
+                   ? "Answered: it goes to an approver first."
+                   : "Answered: the reply is on its way.";
     case BEHALF_APPROVE:
         return "Approved: the reply is on its way.";
     case BEHALF_REJECT:
@@ -1156,7 +1157,7 @@ static void ask_person(struct plain *plain)
         snprintf(question, sizeof question, "%s", command_question(plain->verb));
         break;
     case MODE_EDIT:
-        snprintf(question, sizeof question, "mend: ");
+        snprintf(question, sizeof question, "mend:  ");
         if (prompt_fd(plain->prompt) < 0)
             prefill = next_line_to_edit(plain);
         break;
@@ -1172,7 +1173,7 @@ static void ask_person(struct plain *plain)
                  count_held(plain));
         break;
     default:
-        snprintf(question, sizeof question, "  | ");
+        snprintf(question, sizeof question, "write: ");
         break;
     }
     prompt_ask(plain->prompt, question, prefill, plain->mode == MODE_COMMAND);
