@@ -6,6 +6,7 @@
 #include "broker/log.h"
 #include "proto/must.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -52,10 +53,24 @@ static bool starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
+// True for tcp://HOST:PORT with a host that is 127.something in numbers.
+static bool is_loopback_number(const char *endpoint)
+{
+    char host[INET_ADDRSTRLEN] = "";
+    struct in_addr address;
+    const char *begin = endpoint + strlen("tcp://");
+    const char *colon = strrchr(endpoint, ':');
+
+    if (!starts_with(endpoint, "tcp://") || colon < begin || (size_t) (colon - begin) >= sizeof host) {
+        return false;
+    }
+    memcpy(host, begin, (size_t) (colon - begin));
+    return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
 bool loop_may_listen(const char *endpoint, char *reason, size_t reason_bytes)
 {
-    if (starts_with(endpoint, "ipc://") || starts_with(endpoint, "tcp://127.") ||
-        starts_with(endpoint, "tcp://localhost:") || starts_with(endpoint, "tcp://[::1]:")) {
+    if (starts_with(endpoint, "ipc://") || starts_with(endpoint, "tcp://[::1]:") || is_loopback_number(endpoint)) {
         return true;
     }
     snprintf(reason, reason_bytes,
@@ -78,7 +93,6 @@ static void set_options(void *router)
     set_option(router, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
     set_option(router, ZMQ_BACKLOG, CONNECTIONS_WAITING_MAX);
     set_option(router, ZMQ_LINGER, LINGER_MS);
-    set_option(router, ZMQ_IPV6, 1);
     int64_t bytes = RECEIVE_BYTES_MAX;
     must(zmq_setsockopt(router, ZMQ_MAXMSGSIZE, &bytes, sizeof bytes) == 0);
 }
@@ -122,6 +136,7 @@ struct loop *loop_new(const char *const *endpoints, size_t endpoint_count, char 
     must(loop->router != NULL);
     set_options(loop->router);
     for (size_t i = 0; i < endpoint_count; i++) {
+        set_option(loop->router, ZMQ_IPV6, starts_with(endpoints[i], "tcp://["));
         if (zmq_bind(loop->router, endpoints[i]) != 0) {
             snprintf(reason, reason_bytes, "cannot listen on %s: %s", endpoints[i], zmq_strerror(zmq_errno()));
             loop_destroy(&loop);

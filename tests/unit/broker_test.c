@@ -766,6 +766,27 @@ static void a_request_cut_off_before_its_answer_can_be_repeated_after_a_resume(v
     assert_true(again->done.repeated);
 }
 
+// ---- replies in flight ----
+
+// The connector's connection breaks before the reply is spoken: it was surely not handed out.
+static void a_reply_that_was_never_spoken_is_handed_out_later(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    world->hold_batches = true;
+    world_say(world, ASHA, answering(item, lease));
+    world_settle(world);
+    broker_peer_lost(world->broker, FEED, "its connection is gone", world->now_ms);
+    world->hold_batches = false;
+    world_settle(world);
+    assert_null(world_told(world, FEED, BEHALF_REPLY));
+    expect_type(world_hello(world, OTHER, "connector", "feed"), BEHALF_WELCOME);
+    assert_int_equal(world_count_told(world, OTHER, BEHALF_REPLY), 1);
+}
+
 // ---- the store away ----
 
 static void intake_is_refused_while_the_store_is_away_and_people_wait(void **state)
@@ -985,6 +1006,7 @@ int main(void)
         TEST(a_repeated_answer_gets_its_first_answer_even_after_the_end_and_a_crash),
         TEST(a_note_repeated_after_a_resume_is_added_once),
         TEST(a_request_cut_off_before_its_answer_can_be_repeated_after_a_resume),
+        TEST(a_reply_that_was_never_spoken_is_handed_out_later),
         TEST(intake_is_refused_while_the_store_is_away_and_people_wait),
         TEST(a_hold_does_not_run_out_while_the_store_is_away),
         TEST(memory_is_bounded_while_the_store_does_not_come_back),
