@@ -388,33 +388,51 @@ struct survey {
     bool negated_inside;    // \W inside of [ ]
 };
 
-static size_t repeat_bound(const char *text, size_t bytes, size_t at)
+// Reads a repeat at `*at`, a {, and leaves `*at` at its }.  Returns its upper bound; 1, and nothing moved, when
+// it is no repeat.
+static size_t read_repeat(const char *text, size_t bytes, size_t *at)
 {
     size_t bound = 0;
     size_t number = 0;
     bool digits = false;
-    for (at++; at < bytes && text[at] != '}'; at++) {
-        if (text[at] == ',') {
+    for (size_t i = *at + 1; i < bytes; i++) {
+        if (isdigit((unsigned char) text[i])) {
+            digits = true;
+            number = number > 100000 ? number : number * 10 + (size_t) (text[i] - '0');
+        } else if (text[i] == ',' || text[i] == '}') {
             bound = number > bound ? number : bound;
             number = 0;
-        } else if (isdigit((unsigned char) text[at])) {
-            digits = true;
-            number = number > 100000 ? number : number * 10 + (size_t) (text[at] - '0');
         } else {
             return 1;
         }
+        if (text[i] == '}' && digits) {
+            *at = i;
+            return bound > 0 ? bound : 1;
+        }
     }
-    if (at == bytes || !digits)
-        return 1;
-    bound = number > bound ? number : bound;
-    return bound > 0 ? bound : 1;
+    return 1;
 }
 
-static void survey_escape(struct survey *survey, char escaped, bool in_class)
+// Length of what begins a class: [ or [^, and a ] that stands for itself.
+static size_t class_start(const char *text, size_t bytes, size_t at)
 {
+    size_t length = 1;
+    length += at + length < bytes && text[at + length] == '^';
+    length += at + length < bytes && text[at + length] == ']';
+    return length;
+}
+
+// Looks at the escape at `*at`, a backslash, and leaves `*at` at its end.
+static void survey_escape(struct survey *survey, const char *text, size_t bytes, size_t *at, bool in_class)
+{
+    char escaped = text[++*at];
     survey->boundary_inside |= !in_class && (escaped == 'b' || escaped == 'B');
     survey->negated_inside |= in_class && escaped == 'W';
     survey->atoms += escaped == 'p' || escaped == 'P' ? PATTERN_PROPERTY_COST : !in_class;
+    bool braces = strchr("xpPNgko", escaped) != NULL && *at + 1 < bytes && text[*at + 1] == '{';
+    const char *end = braces ? memchr(text + *at, '}', bytes - *at) : NULL;
+    if (end != NULL)
+        *at = (size_t) (end - text);
 }
 
 static struct survey survey_expression(const char *text, size_t bytes)
@@ -425,14 +443,13 @@ static struct survey survey_expression(const char *text, size_t bytes)
     for (size_t at = 0; at < bytes; at++) {
         char byte = text[at];
         if (byte == '\\' && at + 1 < bytes) {
-            survey_escape(&survey, text[++at], in_class);
+            survey_escape(&survey, text, bytes, &at, in_class);
         } else if (in_class) {
             in_class = byte != ']';
         } else if (byte == '[') {
             in_class = true;
             survey.atoms++;
-            at += at + 1 < bytes && text[at + 1] == '^';
-            at += at + 1 < bytes && text[at + 1] == ']';
+            at += class_start(text, bytes, at) - 1;
         } else if (byte == '(') {
             depth++;
         } else if (byte == ')' && depth > 0) {
@@ -440,7 +457,7 @@ static struct survey survey_expression(const char *text, size_t bytes)
         } else if (byte == '|' && depth == 0) {
             survey.outer_alternative = true;
         } else if (byte == '{' && survey.repeats <= PATTERN_COST_MAX) {
-            survey.repeats *= repeat_bound(text, bytes, at);
+            survey.repeats *= read_repeat(text, bytes, &at);
         } else {
             survey.atoms++;
         }
@@ -483,8 +500,14 @@ static char *fold_expression(const char *text, size_t text_bytes)
         } else if (ascii[0] == '\\' && at + 1 < bytes && composed[at + 1] < 0x80) {
             write_escape(&writing, (char) composed[at + 1], in_class);
             at += 2;
+        } else if (ascii[0] == '[' && !in_class) {
+            in_class = true;
+            for (size_t left = class_start((const char *) composed, bytes, at); left > 0; left--) {
+                char start[2] = { (char) composed[at++], '\0' };
+                write_text(&writing, start);
+            }
         } else {
-            in_class = ascii[0] == '[' || (in_class && ascii[0] != ']');
+            in_class = in_class && ascii[0] != ']';
             write_text(&writing, ascii);
             at++;
         }

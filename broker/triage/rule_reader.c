@@ -383,7 +383,7 @@ static const char *in_words(const char *words, char *out, size_t out_bytes)
 static void write_time(int64_t milliseconds, char out[32])
 {
     if (milliseconds % 86400000 == 0)
-        snprintf(out, 32, "%" PRId64 " days", milliseconds / 86400000);
+        snprintf(out, 32, "%" PRId64 " day%s", milliseconds / 86400000, milliseconds == 86400000 ? "" : "s");
     else if (milliseconds % 1000 == 0)
         snprintf(out, 32, "%" PRId64 " s", milliseconds / 1000);
     else
@@ -656,6 +656,18 @@ static size_t index_of_key(const struct section *section, const char *name)
     return i;
 }
 
+// A list of names is taken as it is in spite of what is wrong with one, so that names it defines do not seem
+// to be missing wherever they are used.
+static bool can_be_followed(const struct key *key, const struct yaml_node *node)
+{
+    if (key->kind != KIND_NAMES || node->kind != YAML_LIST)
+        return false;
+    for (const struct yaml_node *child = node->first; child != NULL; child = child->next)
+        if (child->kind != YAML_SCALAR)
+            return false;
+    return true;
+}
+
 void rule_read(struct rule_problems *problems, enum rule_section which, const struct yaml_node *map, void *values)
 {
     const struct section *section = &sections[which];
@@ -680,7 +692,8 @@ void rule_read(struct rule_problems *problems, enum rule_section which, const st
             continue; // a repeated key was reported by the tree
         given[i] = true;
         struct rule_value written = value[i];
-        if (!read_value(&(struct reading){ problems, &section->keys[i], child }, &written))
+        bool good = read_value(&(struct reading){ problems, &section->keys[i], child }, &written);
+        if (!good && !can_be_followed(&section->keys[i], child))
             continue;
         written.node = child;
         value[i] = written;

@@ -1,0 +1,338 @@
+// patterns_test.c - what a pattern is found in, and what it is not found in.
+
+#include "broker/triage/patterns.h"
+#include "broker/triage/plain_text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+// True if a pattern, alone in its set, is found in a text; both as people write them.
+static bool found(const char *pattern, const char *text)
+{
+    char reason[PATTERN_REASON_BYTES] = "";
+    uint32_t at_fault = 0;
+    struct patterns *patterns = patterns_new();
+    if (!patterns_add(patterns, pattern, strlen(pattern), reason))
+        fail_msg("pattern \"%s\" is refused: %s", pattern, reason);
+    if (!patterns_compile(patterns, &at_fault, reason))
+        fail_msg("pattern \"%s\" does not compile: %s", pattern, reason);
+    struct patterns_memory *memory = patterns_memory_new();
+    struct plain_text folded = { 0 };
+    plain_text_for_patterns(&folded, text, strlen(text));
+    size_t count = 0;
+    patterns_find(patterns, memory, folded.text, folded.bytes, &count);
+    plain_text_fini(&folded);
+    patterns_memory_destroy(&memory);
+    patterns_destroy(&patterns);
+    return count == 1;
+}
+
+#define assert_found(pattern, text)                                                                                    \
+    do {                                                                                                               \
+        if (!found(pattern, text))                                                                                     \
+            fail_msg("\"%s\" is not found in \"%s\"", pattern, text);                                                  \
+    } while (0)
+
+#define assert_not_found(pattern, text)                                                                                \
+    do {                                                                                                               \
+        if (found(pattern, text))                                                                                      \
+            fail_msg("\"%s\" is found in \"%s\"", pattern, text);                                                      \
+    } while (0)
+
+// Asserts that a pattern is refused, for a reason that has these words in it.
+static void assert_refused(const char *pattern, const char *words)
+{
+    char reason[PATTERN_REASON_BYTES] = "";
+    struct patterns *patterns = patterns_new();
+    if (patterns_add(patterns, pattern, strlen(pattern), reason))
+        fail_msg("\"%s\" is not refused", pattern);
+    if (strstr(reason, words) == NULL)
+        fail_msg("\"%s\" is refused because: %s; want: %s", pattern, reason, words);
+    assert_int_equal(patterns_count(patterns), 0);
+    patterns_destroy(&patterns);
+}
+
+static void words_are_found_whole(void **state)
+{
+    (void) state;
+    assert_found("sue", "I will sue you");
+    assert_found("sue", "sue");
+    assert_found("sue", "(sue)!");
+    assert_found("sue", "_sue_");
+    assert_not_found("sue", "the issue remains");
+    assert_not_found("sue", "sued");
+    assert_not_found("sue", "tissue");
+    assert_not_found("sue", "sue2");
+    assert_found("sue", "an issue, so I sue");
+}
+
+// The trap: Vectorscan's own \b never matches any of these.
+static void words_are_found_whole_in_every_script(void **state)
+{
+    (void) state;
+    assert_found("скандал", "это СКАНДАЛ!");
+    assert_not_found("скандал", "скандальный");
+    assert_found("café", "un Café, svp");
+    assert_not_found("café", "cafés");
+    assert_found("ärger", "nur Ärger hier");
+    assert_not_found("ärger", "verärgert");
+    assert_found("محامي", "سأتصل محامي الآن");
+    assert_not_found("محامي", "المحامي");
+    assert_found("δίκη", "θα γίνει δίκη");
+    assert_found("변호사", "내 변호사 에게");
+    assert_not_found("변호사", "변호사가");
+}
+
+static void scripts_without_blanks_have_no_boundaries(void **state)
+{
+    (void) state;
+    assert_found("弁護士", "私の弁護士に相談します");
+    assert_found("律师", "我要找律师告你们");
+    assert_found("けが", "子どもがけがをした");
+    assert_found("アレルギー", "小麦アレルギーです");
+    assert_found("ทนาย", "ฉันจะปรึกษาทนายความ");
+    assert_found("返金", "refund返金please");
+    assert_not_found("弁護士", "弁護の士");
+}
+
+static void stars_stand_for_the_rest_of_a_word(void **state)
+{
+    (void) state;
+    assert_found("refund*", "refunded");
+    assert_found("refund*", "refund");
+    assert_not_found("refund*", "prerefund");
+    assert_found("*schaden", "ein Wasserschaden!");
+    assert_not_found("*schaden", "schadenfroh");
+    assert_found("rück*zahlung", "Rückerstattungszahlung");
+    assert_found("rück*zahlung", "rückzahlung");
+    assert_not_found("rück*zahlung", "rück die zahlung");
+    assert_not_found("rück*zahlung", "rückzahlungen");
+    assert_found("legal* action*", "legally, actionable");
+    assert_found("*crimin*", "indiscriminate");
+}
+
+static void blanks_stand_for_what_parts_words(void **state)
+{
+    (void) state;
+    assert_found("class action", "a class-action suit");
+    assert_found("class action", "class  action");
+    assert_found("class action", "class\n—action");
+    assert_found("pronto-socorro", "fui ao pronto socorro");
+    assert_not_found("class action", "classaction");
+    assert_not_found("class action", "class of action");
+    assert_not_found("class action", "class ..... action");
+    assert_not_found("class action", "subclass action");
+    assert_not_found("class action", "class actions");
+}
+
+static void apostrophes_are_alike(void **state)
+{
+    (void) state;
+    assert_found("won't load", "it won’t load");
+    assert_found("won't load", "it won`t load");
+    assert_found("won't load", "it won´t load");
+    assert_found("plus d’internet", "plus d'internet depuis hier");
+    assert_not_found("won't load", "it wont load");
+    assert_found("lawyer", "my lawyer's letter");
+}
+
+static void evasions_do_not_work(void **state)
+{
+    (void) state;
+    assert_found("lawyer", "ＬＡＷＹＥＲ");       // full-width
+    assert_found("lawyer", "law\xE2\x80\x8Byer"); // zero-width space
+    assert_found("lawyer", "l\xE2\x80\x8D"
+                           "a\xE2\x81\xA0wyer"); // joiners
+    assert_found("lawyer", "law\xC2\xADyer");    // soft hyphen
+    assert_found("lawyer", "LaWyEr");
+    assert_found("lawyer", "𝐥𝐚𝐰𝐲𝐞𝐫"); // mathematical bold
+    assert_found("lawyer", "ⓛⓐⓦⓨⓔⓡ"); // circled
+    assert_found("office", "oﬃce");   // ligature
+    assert_found("straße", "STRASSE");
+    assert_found("café", "cafe\xCC\x81");   // decomposed
+    assert_found("ＬＡＷＹＥＲ", "lawyer"); // the pattern is folded, too
+    assert_found("返金", "返\xE2\x80\x8B金");
+}
+
+static void signs_and_emoji_are_patterns_too(void **state)
+{
+    (void) state;
+    assert_found("🤮", "service 🤮🤮");
+    assert_found("$$$", "give me $$$!");
+    assert_found("C++", "c++ is hard");
+    assert_not_found("C++", "abc++");
+    assert_found("24/7", "not 24/7 at all");
+    assert_found("a.b", "see a.b here");
+    assert_not_found("a.b", "see axb here");
+}
+
+static void expressions_are_found_anywhere(void **state)
+{
+    (void) state;
+    assert_found("/gate [a-d][0-9]+/", "at GATE B12 now");
+    assert_not_found("/gate [a-d][0-9]+/", "at gate z1");
+    assert_found("/ÄRGER/", "verärgert");
+    assert_found("/stra\xC3\x9F"
+                 "e/",
+                 "Hauptstraße");
+    assert_found("/a\\/b/", "a/b");
+    assert_found("/flug\\w+ weg/", "Flugüberträgerß weg");
+    assert_found("/x[\\w-]+z/", "xä-öz");
+    assert_not_found("/x\\Wz/", "xöz");
+    assert_found("/x\\Wz/", "x!z");
+}
+
+static void expressions_ask_for_whole_words(void **state)
+{
+    (void) state;
+    assert_found("/\\b(lawyer|attorney)s?\\b/", "two lawyers!");
+    assert_not_found("/\\b(lawyer|attorney)s?\\b/", "lawyersy");
+    assert_not_found("/\\b(lawyer|attorney)s?\\b/", "xlawyer");
+    assert_found("/\\bärger\\b/", "viel Ärger.");
+    assert_not_found("/\\bärger\\b/", "verärger");
+    assert_not_found("/\\bärger\\b/", "ärgerö");
+    assert_found("/\\bскандал/", "скандальный");
+    assert_found("/\\b(super )?lawyer\\b/", "xsuper lawyer");
+    assert_found("/\\b返金\\b/", "早く返金して");
+}
+
+static void what_is_no_pattern_is_refused(void **state)
+{
+    (void) state;
+    assert_refused("", "empty");
+    assert_refused("   ", "empty");
+    assert_refused("*", "empty");
+    assert_refused("\xE2\x80\x8B", "empty");
+    assert_refused("a*", "one letter");
+    assert_refused("a*b*c*d*e*f", "more than 4 times");
+    assert_refused("/(a/", "parenthesis");
+    assert_refused("/(a)\\1/", "regular expression");
+    assert_refused("/(?=a)b/", "regular expression");
+    assert_refused("/a*/", "found in every text");
+    assert_refused("/a|/", "found in every text");
+    assert_refused("//", "found in every text");
+    assert_refused("/a\\bc/", "only at the beginning");
+    assert_refused("/\\ba|b\\b/", "parentheses");
+    assert_refused("/[\\W]/", "inside of [ ]");
+    assert_refused("/(a{1,100}){1,100}/", "too costly");
+    assert_refused("/\\p{L}{1,30}/", "too costly");
+}
+
+static void long_patterns_are_refused(void **state)
+{
+    (void) state;
+    char pattern[PATTERN_BYTES_MAX + 2];
+    memset(pattern, 'x', sizeof pattern);
+    pattern[PATTERN_BYTES_MAX] = '\0';
+    assert_found(pattern, pattern);
+    pattern[PATTERN_BYTES_MAX] = 'x';
+    pattern[PATTERN_BYTES_MAX + 1] = '\0';
+    assert_refused(pattern, "256 bytes");
+}
+
+static void costly_expressions_run_out_of_budget(void **state)
+{
+    (void) state;
+    struct patterns *patterns = patterns_new();
+    char reason[PATTERN_REASON_BYTES] = "";
+    size_t taken = 0;
+    while (taken < 1000 && patterns_add(patterns, "/x{90}abcdefgh/", 15, reason))
+        taken++;
+    assert_int_equal(taken, PATTERNS_COST_MAX / (9 * 90));
+    assert_non_null(strstr(reason, "one too many"));
+    assert_true(patterns_add(patterns, "word", 4, reason));
+    patterns_destroy(&patterns);
+}
+
+static void all_patterns_are_found_in_one_go_in_order(void **state)
+{
+    (void) state;
+    static const char *const words[] = { "zebra", "/q[0-9]/", "ape*", "not here", "zebra", "ma*n" };
+    struct patterns *patterns = patterns_new();
+    char reason[PATTERN_REASON_BYTES];
+    uint32_t at_fault = 0;
+    for (size_t i = 0; i < 6; i++)
+        assert_true(patterns_add(patterns, words[i], strlen(words[i]), reason));
+    assert_true(patterns_compile(patterns, &at_fault, reason));
+    struct patterns_memory *memory = patterns_memory_new();
+    for (int round = 0; round < 2; round++) {
+        size_t count = 0;
+        const char *text = "apes and a zebra and a zebra with q7 and a man, a maan";
+        const uint32_t *indexes = patterns_find(patterns, memory, text, strlen(text), &count);
+        const uint32_t want[] = { 0, 1, 2, 4, 5 };
+        assert_int_equal(count, 5);
+        assert_memory_equal(indexes, want, sizeof want);
+    }
+    patterns_memory_destroy(&memory);
+    patterns_destroy(&patterns);
+}
+
+// One memory serves sets of different size in turn, as it does when new rules are applied.
+static void memory_serves_several_sets(void **state)
+{
+    (void) state;
+    struct patterns_memory *memory = patterns_memory_new();
+    char reason[PATTERN_REASON_BYTES];
+    uint32_t at_fault = 0;
+    for (unsigned size = 0; size < 400; size += 130) {
+        struct patterns *patterns = patterns_new();
+        for (unsigned i = 0; i < size; i++) {
+            char word[16];
+            snprintf(word, sizeof word, "word%u", i);
+            assert_true(patterns_add(patterns, word, strlen(word), reason));
+        }
+        assert_true(patterns_compile(patterns, &at_fault, reason));
+        size_t count = 0;
+        const char *text = "word1 word129 word300";
+        patterns_find(patterns, memory, text, strlen(text), &count);
+        assert_int_equal(count, size == 0 ? 0 : size == 390 ? 3 : 2);
+        patterns_destroy(&patterns);
+    }
+    patterns_memory_destroy(&memory);
+}
+
+// A text made of nothing but beginnings must not take long.
+static void hostile_texts_are_looked_through(void **state)
+{
+    (void) state;
+    size_t bytes = PLAIN_TEXT_INPUT_BYTES;
+    char *text = malloc(bytes + 1);
+    assert_non_null(text);
+    memset(text, '$', bytes);
+    text[bytes] = '\0';
+    assert_not_found("$ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ x", text);
+    memset(text, 'a', bytes);
+    assert_not_found("aa*aa*aa*aa*ab", text);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_found_whole),
+        cmocka_unit_test(words_are_found_whole_in_every_script),
+        cmocka_unit_test(scripts_without_blanks_have_no_boundaries),
+        cmocka_unit_test(stars_stand_for_the_rest_of_a_word),
+        cmocka_unit_test(blanks_stand_for_what_parts_words),
+        cmocka_unit_test(apostrophes_are_alike),
+        cmocka_unit_test(evasions_do_not_work),
+        cmocka_unit_test(signs_and_emoji_are_patterns_too),
+        cmocka_unit_test(expressions_are_found_anywhere),
+        cmocka_unit_test(expressions_ask_for_whole_words),
+        cmocka_unit_test(what_is_no_pattern_is_refused),
+        cmocka_unit_test(long_patterns_are_refused),
+        cmocka_unit_test(costly_expressions_run_out_of_budget),
+        cmocka_unit_test(all_patterns_are_found_in_one_go_in_order),
+        cmocka_unit_test(memory_serves_several_sets),
+        cmocka_unit_test(hostile_texts_are_looked_through),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
