@@ -440,10 +440,10 @@ static void json_collect(json_t *seen, json_t *object, const char *prefix, int d
     json_object_foreach(object, key, value)
     {
         char path[256];
-        if (snprintf(path, sizeof path, "%s%s", prefix, key) >= (int) sizeof path - 1)
+        bool inner = json_is_object(value) && depth > 1;
+        if (snprintf(path, sizeof path, "%s%s%s", prefix, key, inner ? "." : "") >= (int) sizeof path)
             continue;
-        if (json_is_object(value) && depth > 1) {
-            strcat(path, ".");
+        if (inner) {
             json_collect(seen, value, path, depth - 1);
         } else if (json_object_size(seen) < ROW_COLUMNS_MAX) {
             json_object_set_new(seen, path, json_true());
