@@ -117,7 +117,7 @@ class Person:
 
     def send(self, kind, **fields):
         self.requests += 1
-        fields.update({"type": kind, "id": self.requests})
+        fields.update({"type": kind.upper(), "id": self.requests})
         try:
             self.process.stdin.write(json.dumps(fields, ensure_ascii=False) + "\n")
             self.process.stdin.flush()

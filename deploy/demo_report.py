@@ -8,6 +8,7 @@ import argparse
 import collections
 import contextlib
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -82,17 +83,16 @@ def how_it_ended(outcomes):
     for row in outcomes:
         people[row.get("person", "")].append(row)
     rows = []
-    for person, of_person in sorted(people.items(), key=lambda pair: (pair[0] == "", pair[1][0].get("audience", ""), pair[0])):
-        audiences = sorted({row.get("audience", "") for row in of_person})
-        rows.append([person or "(nobody: by rule)", of_person[0].get("agency", "") or "-", ", ".join(audiences) or "-",
-                     counted(collections.Counter(row["outcome"] for row in of_person)),
-                     counted(collections.Counter(row["brand"] for row in of_person)) + "; "
-                     + counted(collections.Counter(row.get("language", "und") for row in of_person))])
-    table(["person", "agency", "as", "ended", "brands; languages"], rows)
+    for person, of_person in sorted(people.items(), key=lambda pair: (not pair[0], not pair[1][0].get("agency"), pair[0])):
+        answered = sum(row["outcome"] == "answered" for row in of_person)
+        rows.append([person or "(by rule)", of_person[0].get("agency", ""), answered, len(of_person) - answered,
+                     counted(collections.Counter(row.get("language", "und") for row in of_person)),
+                     counted(collections.Counter(row["brand"] for row in of_person))])
+    table(["person", "agency", "answered", "closed", "languages", "brands"], rows)
 
 
 def what_was_escalated(outcomes):
-    escalated = [row for row in outcomes if row.get("escalated")]
+    escalated = sorted((row for row in outcomes if row.get("escalated")), key=lambda row: row["item"])
     title(f"What went to PR, and why: {len(escalated)} items")
     table(["item", "brand", "lang", "author", "ended by", "outcome", "why"],
           [[row["item"], row["brand"], row.get("language", "und"), row.get("author", ""), row.get("person", ""),
@@ -101,14 +101,33 @@ def what_was_escalated(outcomes):
 
 
 def what_went_out(replies, path):
-    title(f"What went out: {len(replies)} replies, in {path}; the newest eight")
-    table(["to", "on", "text as published"], [[row["author"], row["channel"], row["text"]] for row in replies[-8:]])
+    title(f"What went out: {len(replies)} replies, in {path}; the latest of each brand")
+    latest = {reply["brand"]: reply for reply in replies}
+    for brand, reply in sorted(latest.items()):
+        print(f"  {visible(reply['author'])} on {reply['channel']}, for {brand}:")
+        for line in wrapped(visible(reply["text"]), WIDTH - 6):
+            print(f"      {line}")
+
+
+def wrapped(text, columns):
+    """Lines of at most so many columns; broken at blanks where there are any, else anywhere."""
+    line = ""
+    for word in re.findall(r"\S+\s*|\s+", text):
+        if line and width(line + word.rstrip()) > columns:
+            yield line.rstrip()
+            line = ""
+        for character in word:
+            if width(line + character) > columns:
+                yield line
+                line = ""
+            line += character
+    yield line.rstrip()
 
 
 def why(ctl, item):
     title(f"Why item {item} went where it went (behalf-ctl why {item})")
     for line in ask(ctl, "why", str(item)).splitlines():
-        print("  " + cut(visible(line), WIDTH - 2))
+        print(("  " + cut(visible(line), WIDTH - 2)).rstrip())
 
 
 def where_it_is(store):
@@ -124,6 +143,7 @@ def where_it_is(store):
             print("    " + "|".join(column[0] for column in cursor.description))
             for row in cursor:
                 print("    " + cut(visible("|".join(str(cell) for cell in row)), WIDTH - 4))
+    print()
 
 
 def ask(ctl, *arguments):
