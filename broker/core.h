@@ -22,8 +22,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-// Malformed frames in a row after which a peer is dropped: a client that errs once goes on, one that only
-// makes noise is not worth decoding.
+// Frames in a row that cannot be decoded after which a peer is dropped: a client that errs goes on, one that
+// only makes noise is not worth listening to.
 #define FAULTS_MAX 16
 
 // A banned peer is not listened to for so many timeouts.

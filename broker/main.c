@@ -351,6 +351,7 @@ static void block_signals(void)
     sigaddset(&set, SIGTERM);
     must(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow is the store's trouble, to be waited for
 }
 
 int main(int argc, char **argv)

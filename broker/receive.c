@@ -263,7 +263,7 @@ static void ban(struct broker *broker, struct peer *peer)
 static void answer_fault(struct broker *broker, struct peer *peer, const struct behalf_fault *fault)
 {
     refuse_now(broker, peer, fault->id > 0 ? fault->id : 0, fault->code, fault->field, fault->reason);
-    if (++peer->faults >= FAULTS_MAX) {
+    if (fault->code == BEHALF_CODE_MALFORMED && ++peer->faults >= FAULTS_MAX) {
         ban(broker, peer);
     }
 }

@@ -57,7 +57,7 @@ struct peer {
     uint64_t number;
     struct session *session; // NULL: none
     int64_t since_ms;        // when it was first heard of, or when its session ended
-    unsigned faults;         // malformed frames in a row
+    unsigned faults;         // frames in a row that could not be decoded
     bool banned;             // is not listened to until it is forgotten
 };
 

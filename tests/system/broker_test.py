@@ -5,6 +5,7 @@ Argument: the program behalf-broker.  Exit code 77: pyzmq or msgpack is absent.
 
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -185,6 +186,71 @@ def a_stopped_process_that_goes_on_keeps_its_sessions(program):
         asha.done("CLOSE", item=item, lease=lease, outcome="no-answer-needed")
 
 
+# ---- the store away ----
+
+def let_grow(broker, bytes):
+    """Files of the broker may grow to so many bytes: a disk that is full, and has room again."""
+    resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (bytes, resource.RLIM_INFINITY))
+
+
+def taken_until_busy(feed, first):
+    """Brings posts in one by one until one is refused; returns the number of the refused one."""
+    for number in range(first, first + 20000):
+        kind, body = feed.ask("POST", **post(f"p{number}", text="full " * 100))
+        if kind == "ERROR":
+            assert body["code"] == "BUSY" and body["retry_ms"] > 0, body
+            return number
+        assert kind == "TAKEN", (kind, body)
+    raise AssertionError("the disk never got full")
+
+
+def a_full_disk_is_waited_for_and_loses_nothing(program):
+    with Desk(program, heartbeat_ms=20000) as broker:
+        feed, asha, ctl = connector(broker, "feed"), person(broker, "asha"), control(broker)
+        feed.sign_in(), asha.sign_in(), ctl.sign_in()
+        let_grow(broker, 1024 * 1024)
+        # The post on which the disk fills has no answer until there is room: it is asked about again below.
+        number, waiting = 0, None
+        while waiting is None:
+            id = feed.new_id()
+            feed.send("POST", id, **post(f"p{number}", text="full " * 100))
+            try:
+                assert feed.answer(id, patience=3)[0] == "TAKEN"
+                number += 1
+            except AssertionError:
+                waiting = id
+        broker.expect_log("error store away")
+        assert taken_until_busy(feed, number + 1) == number + 1
+        asha.send("HEARTBEAT")
+        asha.expect("HEARTBEAT")
+        let_grow(broker, resource.RLIM_INFINITY)
+        broker.expect_log("info store back")
+        assert feed.answer(waiting)[0] == "TAKEN"
+        feed.done("POST", **post("after"))
+        assert ctl.done("STATUS")["taken"] == number + 2
+        broker.kill()
+        broker.start()
+        feed.sign_in()
+        for again in [0, number // 2, number - 1, number]:
+            assert feed.done("POST", **post(f"p{again}")).get("repeated"), again
+        assert not feed.done("POST", **post(f"p{number + 1}")).get("repeated")
+
+
+def a_stop_does_not_wait_for_a_store_that_is_away(program):
+    with Desk(program) as broker:
+        feed = connector(broker, "feed")
+        feed.sign_in()
+        let_grow(broker, 1)
+        feed.send("POST", feed.new_id(), **post("1"))
+        broker.expect_log("error store away")
+        begun = time.monotonic()
+        assert broker.stop() == 1
+        assert time.monotonic() - begun < 10
+        broker.start()
+        feed.sign_in()
+        assert not feed.done("POST", **post("1")).get("repeated")
+
+
 # ---- bad input ----
 
 def expect_error(client, code, field=None):
@@ -271,6 +337,29 @@ def noise_is_cut_off_with_a_reason(program):
         broker.expect_log("malformed")
         ben = person(broker, "ben")
         ben.sign_in()
+
+
+def a_client_that_does_not_read_is_lost_with_a_reason(program):
+    with Desk(program) as broker:
+        deaf = control(broker)
+        deaf.connect()
+        deaf.socket.close(0)
+        deaf.socket = deaf.context.socket(zmq.DEALER)
+        for option, value in ((zmq.LINGER, 0), (zmq.RCVHWM, 1), (zmq.RCVBUF, 4096), (zmq.SNDHWM, 100)):
+            deaf.socket.setsockopt(option, value)
+        deaf.socket.connect(broker.endpoint)
+        deaf.send("HELLO", 1, **deaf.hello)
+        deaf.expect("WELCOME")
+        end = time.monotonic() + PATIENCE_S
+        while not any("does not read" in line for line in broker.log):
+            assert time.monotonic() < end, broker.tail()
+            for _ in range(500):
+                try:
+                    deaf.socket.send(msgpack.packb(["LOOK", deaf.new_id(), {"audience": "x" * 2000}]), zmq.DONTWAIT)
+                except zmq.Again:
+                    time.sleep(0.001)
+        asha = person(broker, "asha")
+        asha.sign_in()
 
 
 def forged_requests_change_nothing(program):
@@ -360,11 +449,14 @@ TESTS = [
     rules_applied_stay_in_force_over_the_file,
     ipc_is_listened_on,
     a_stopped_process_that_goes_on_keeps_its_sessions,
+    a_full_disk_is_waited_for_and_loses_nothing,
+    a_stop_does_not_wait_for_a_store_that_is_away,
     bad_frames_are_answered_with_what_is_wrong,
     a_frame_far_too_long_costs_the_connection_only,
     a_message_of_several_frames_costs_the_session,
     a_routing_id_of_ones_own_is_refused,
     noise_is_cut_off_with_a_reason,
+    a_client_that_does_not_read_is_lost_with_a_reason,
     forged_requests_change_nothing,
     out_of_order_is_answered,
     random_frames_never_stop_it,
