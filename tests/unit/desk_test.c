@@ -816,9 +816,37 @@ static void a_connector_that_comes_back_in_time_keeps_its_replies(void **state)
     world_pass(world, world->policy.times.fate_ms - 1);
     connector = world_connect(world, "c1", false);
     world_pass(world, world->policy.times.fate_ms);
-    assert_int_equal(handed(world, connector), 0);
+    const struct effect *told = world_effect(world, connector, EFFECT_HAND_REPLY);
+    assert_int_equal(told->reply, reply); // its first frame may have been lost
+    assert_true(told->again);
+    assert_null(world_change(world, CHANGE_REPLY)); // the same attempt
     expect_done(settle(world, connector, reply, "confirmed"), "");
     assert_string_equal(world_outcome(world, item), "answered");
+}
+
+static void a_reply_that_fails_after_its_post_was_deleted_ends_the_item(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    struct behalf_delete_post deletion = { .channel = "chirp", .post = "1" };
+    desk_post_deleted(world->desk, item, &deletion, world->now_ms);
+    assert_string_equal(world_outcome(world, item), ""); // it may be out
+    expect_done(settle(world, connector, handed(world, connector), "failed"), "");
+    assert_string_equal(world_outcome(world, item), "withdrawn");
+}
+
+static void deleting_does_not_take_back_a_reply_that_waits_to_be_repeated(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", true);
+    desk_session_left(world->desk, connector, world->now_ms);
+    struct behalf_delete_post deletion = { .channel = "chirp", .post = "1" };
+    desk_post_deleted(world->desk, item, &deletion, world->now_ms);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_SENDING);
 }
 
 static void an_idempotent_connectors_reply_is_repeated(void **state)
@@ -982,6 +1010,8 @@ int main(void)
         CLAIM(a_failed_reply_goes_back_to_its_author_first),
         CLAIM(a_vanished_connectors_reply_is_not_repeated),
         CLAIM(a_connector_that_comes_back_in_time_keeps_its_replies),
+        CLAIM(a_reply_that_fails_after_its_post_was_deleted_ends_the_item),
+        CLAIM(deleting_does_not_take_back_a_reply_that_waits_to_be_repeated),
         CLAIM(an_idempotent_connectors_reply_is_repeated),
         CLAIM(only_who_has_a_reply_settles_it),
         CLAIM(an_unknown_fate_is_decided_by_a_person),
