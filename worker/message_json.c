@@ -167,7 +167,7 @@ static bool read_array(struct reading *reading, const struct behalf_field *field
     if (count == 0)
         return true;
 
-    size_t element_bytes = field->kind == 's' ? sizeof(const char *) : field->record_bytes;
+    size_t element_bytes = field->kind == 's' ? sizeof(void *) : field->record_bytes;
     char *array = reading_allocate(reading, count * element_bytes);
     for (size_t i = 0; i < count; i++) {
         const json_t *element = json_array_get(value, i);
@@ -215,7 +215,7 @@ static void set_empty(const struct behalf_field *field, char *body)
 {
     static const char *const empty = "";
     if (field->kind == 't')
-        memcpy(body + field->offset, &empty, sizeof empty);
+        memcpy(body + field->offset, &empty, sizeof(void *));
 }
 
 static bool read_fields(struct reading *reading, const struct behalf_field *fields, const json_t *object, char *body)
@@ -238,7 +238,8 @@ static void name_unknown(enum behalf_type type, const json_t *object, char *unkn
     const char *key;
     json_t *value;
     unknown[0] = '\0';
-    json_object_foreach((json_t *) object, key, value) {
+    json_object_foreach((json_t *) object, key, value)
+    {
         const struct behalf_field *field = behalf_type_fields(type);
         while (field->name != NULL && strcmp(field->name, key) != 0)
             field++;

@@ -11,45 +11,45 @@
 
 static const struct {
     enum command_verb verb;
+    bool item; // it is about the item in front
     const char *word;
     const char *letter;   // a short form, or ""
     const char *argument; // for help
-    bool item;            // it is about the item in front
     const char *question; // asked when no text was given; NULL: none is needed
     const char *help;
 } commands[] = {
-    { COMMAND_TAKE, "take", "t", "", true, NULL, "take the item that is offered" },
-    { COMMAND_DECLINE, "decline", "d", "[REASON]", true, NULL, "leave it to somebody else" },
-    { COMMAND_ANSWER, "answer", "a", "[TEXT]", true, NULL,
+    { COMMAND_TAKE, true, "take", "t", "", NULL, "take the item that is offered" },
+    { COMMAND_DECLINE, true, "decline", "d", "[REASON]", NULL, "leave it to somebody else" },
+    { COMMAND_ANSWER, true, "answer", "a", "[TEXT]", NULL,
       "write an answer; it is shown as it will go out before it does" },
-    { COMMAND_PREVIEW, "preview", "v", "[TEXT]", true, NULL, "show how a text, or the draft, would go out" },
-    { COMMAND_EDIT, "edit", "e", "", true, NULL, "mend the draft, line by line, then send it" },
-    { COMMAND_DRAFT, "draft", "", "[TEXT]", true, NULL, "save a text with the item; without one show the draft" },
-    { COMMAND_NOTE, "note", "n", "TEXT", true, "note: ", "leave a note for whoever has the item after you" },
-    { COMMAND_CLOSE, "close", "c", "OUTCOME [NOTE]", true, "outcome (none, noise, duplicate, handed-off): ",
+    { COMMAND_PREVIEW, true, "preview", "v", "[TEXT]", NULL, "show how a text, or the draft, would go out" },
+    { COMMAND_EDIT, true, "edit", "e", "", NULL, "mend the draft, line by line, then send it" },
+    { COMMAND_DRAFT, true, "draft", "", "[TEXT]", NULL, "save a text with the item; without one show the draft" },
+    { COMMAND_NOTE, true, "note", "n", "TEXT", "note: ", "leave a note for whoever has the item after you" },
+    { COMMAND_CLOSE, true, "close", "c", "OUTCOME [NOTE]", "outcome (none, noise, duplicate, handed-off): ",
       "end it without an answer: no-answer-needed (or none), noise, duplicate, handed-off" },
-    { COMMAND_ESCALATE, "escalate", "x", "REASON", true, "why is it for the PR team? ",
+    { COMMAND_ESCALATE, true, "escalate", "x", "REASON", "why is it for the PR team? ",
       "move it to the brand's PR team" },
-    { COMMAND_PARK, "park", "p", "2h [REASON]", true, "until when (30m, 2h, 1d, 17:30)? ",
+    { COMMAND_PARK, true, "park", "p", "2h [REASON]", "until when (30m, 2h, 1d, 17:30)? ",
       "put it aside for a while; it comes back when due, or when its author writes" },
-    { COMMAND_TRANSFER, "transfer", "", "to NAME | language CODE | skills A,B  REASON", true,
+    { COMMAND_TRANSFER, true, "transfer", "", "to NAME | language CODE | skills A,B  REASON",
       "to NAME, language CODE or skills A,B, and why? ", "put it before somebody else" },
-    { COMMAND_RETURN, "return", "", "GUIDANCE", true, "what should be answered, or how? ",
+    { COMMAND_RETURN, true, "return", "", "GUIDANCE", "what should be answered, or how? ",
       "PR: give it back to the agents, with guidance" },
-    { COMMAND_APPROVE, "approve", "", "", true, NULL, "approver: let the draft go out" },
-    { COMMAND_REJECT, "reject", "", "REASON", true, "what should be changed? ", "approver: send the draft back" },
-    { COMMAND_SHOW, "show", "s", "[ITEM]", false, NULL, "show the item again, or another of yours" },
-    { COMMAND_ITEMS, "items", "i", "", false, NULL, "list the items you have" },
-    { COMMAND_LOOK, "look", "l", "[AUDIENCE]", false, NULL, "list the open items that you may take" },
-    { COMMAND_AWAY, "away", "", "REASON", false, "why (break, training, ...)? ", "be offered nothing" },
-    { COMMAND_BACK, "back", "b", "", false, NULL, "be offered items again" },
-    { COMMAND_FREEZE, "freeze", "", "BRAND REASON", false, "which brand, and why? ",
+    { COMMAND_APPROVE, true, "approve", "", "", NULL, "approver: let the draft go out" },
+    { COMMAND_REJECT, true, "reject", "", "REASON", "what should be changed? ", "approver: send the draft back" },
+    { COMMAND_SHOW, false, "show", "s", "[ITEM]", NULL, "show the item again, or another of yours" },
+    { COMMAND_ITEMS, false, "items", "i", "", NULL, "list the items you have" },
+    { COMMAND_LOOK, false, "look", "l", "[AUDIENCE]", NULL, "list the open items that you may take" },
+    { COMMAND_AWAY, false, "away", "", "REASON", "why (break, training, ...)? ", "be offered nothing" },
+    { COMMAND_BACK, false, "back", "b", "", NULL, "be offered items again" },
+    { COMMAND_FREEZE, false, "freeze", "", "BRAND REASON", "which brand, and why? ",
       "PR: stop a brand's replies at once" },
-    { COMMAND_UNFREEZE, "unfreeze", "", "BRAND REASON", false, "which brand, and why? ", "PR: let them go out again" },
-    { COMMAND_STATUS, "status", "", "", false, NULL, "how you are signed in; supervisors: queues and people" },
-    { COMMAND_WAIT, "wait", "w", "[30s]", false, NULL, "for scripts: wait until there is an item" },
-    { COMMAND_HELP, "help", "h", "[COMMAND]", false, NULL, "this list" },
-    { COMMAND_QUIT, "quit", "q", "", false, NULL, "sign out; what you hold goes back to its queue" },
+    { COMMAND_UNFREEZE, false, "unfreeze", "", "BRAND REASON", "which brand, and why? ", "PR: let them go out again" },
+    { COMMAND_STATUS, false, "status", "", "", NULL, "how you are signed in; supervisors: queues and people" },
+    { COMMAND_WAIT, false, "wait", "w", "[30s]", NULL, "for scripts: wait until there is an item" },
+    { COMMAND_HELP, false, "help", "h", "[COMMAND]", NULL, "this list" },
+    { COMMAND_QUIT, false, "quit", "q", "", NULL, "sign out; what you hold goes back to its queue" },
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

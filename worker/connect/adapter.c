@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 // A line that waits to be written.
 struct unsaid {
     struct unsaid *next;
@@ -272,7 +270,7 @@ void adapter_say(struct adapter *adapter, const char *line, int64_t reply)
     struct unsaid *unsaid = malloc(sizeof *unsaid + bytes + 1);
     must(unsaid != NULL);
     *unsaid = (struct unsaid){ .reply = reply, .bytes = bytes + 1 };
-    memcpy(unsaid->line, line, bytes);
+    memcpy(unsaid->line, line, bytes + 1);
     unsaid->line[bytes] = '\n';
     if (adapter->last != NULL)
         adapter->last->next = unsaid;

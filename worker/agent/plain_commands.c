@@ -1,0 +1,327 @@
+// plain_commands.c - the commands; see plain.h.
+
+#include "worker/agent/plain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_MS 30000 // of `wait` without an argument
+
+static void run_answer(struct plain *plain, const char *text)
+{
+    plain->verb = COMMAND_ANSWER;
+    if (text[0] != '\0') {
+        plain_submit(plain, text);
+    } else if (plain_kept_text(plain)[0] != '\0') {
+        struct page page;
+        struct view *view = plain_page_open(&page, plain);
+        fputs("There is a draft:\n", view->out);
+        view_text(view, plain_kept_text(plain));
+        plain_page_show(&page);
+        plain->mode = MODE_RESUME;
+    } else {
+        plain_begin_text(plain, NULL);
+    }
+}
+
+static void run_preview(struct plain *plain, const char *text)
+{
+    plain->verb = COMMAND_PREVIEW;
+    if (text[0] != '\0')
+        plain_set_text(&plain->front->text, text);
+    if (plain_kept_text(plain)[0] == '\0')
+        plain_tell(plain, "There is no draft. `preview TEXT` shows how a text would go out.");
+    else
+        plain_preview_text(plain, plain_kept_text(plain));
+}
+
+static void run_draft(struct plain *plain, const char *text)
+{
+    if (text[0] != '\0') {
+        plain_set_text(&plain->front->text, text);
+        plain_set_text(&plain->front->saved, text);
+        ASK_FRONT(plain, DRAFT, draft, request.draft.text = text);
+        return;
+    }
+    struct page page;
+    struct view *view = plain_page_open(&page, plain);
+    if (plain_kept_text(plain)[0] != '\0')
+        view_text(view, plain_kept_text(plain));
+    else
+        fputs("There is no draft.\n", view->out);
+    plain_page_show(&page);
+}
+
+static void run_approve(struct plain *plain)
+{
+    plain->verb = COMMAND_APPROVE;
+    if (plain_kept_text(plain)[0] == '\0') {
+        plain_tell(plain, "There is no draft to approve.");
+        return;
+    }
+    char *text = strdup(plain_kept_text(plain));
+    plain_submit(plain, text);
+    free(text);
+}
+
+static void run_edit(struct plain *plain)
+{
+    plain->verb = strcmp(plain_front(plain)->audience, "approver") == 0 ? COMMAND_APPROVE : COMMAND_ANSWER;
+    plain_begin_edit(plain);
+}
+
+static void run_close(struct plain *plain, char *rest)
+{
+    const char *word = command_word(&rest);
+    const char *outcome = command_outcome(word);
+    if (outcome == NULL) {
+        plain_tell(plain, "%s is no outcome. There are: no-answer-needed (or none), noise, duplicate, handed-off.",
+                   word);
+        return;
+    }
+    ASK_FRONT(plain, CLOSE, close, request.close.outcome = outcome; request.close.note = rest);
+}
+
+static void run_park(struct plain *plain, char *rest)
+{
+    int64_t until_ms;
+    const char *word = command_word(&rest);
+    if (!command_until(word, plain_broker_ms(plain), &until_ms)) {
+        plain_tell(plain, "%s is no time. Say 30m, 2h, 1d (60 days at most) or 17:30.", word);
+        return;
+    }
+    ASK_FRONT(plain, PARK, park, request.park.until_ms = until_ms; request.park.reason = rest);
+}
+
+static void run_transfer(struct plain *plain, char *rest)
+{
+    const char *skills[16];
+    size_t skill_count = 0;
+    const char *kind = command_word(&rest);
+    char *value = command_word(&rest);
+    if (value[0] == '\0' || rest[0] == '\0') {
+        plain_tell(plain,
+                   "Say `transfer to NAME REASON`, `transfer language CODE REASON` or `transfer skills A,B REASON`.");
+    } else if (strcmp(kind, "to") == 0) {
+        ASK_FRONT(plain, TRANSFER, transfer, request.transfer.person = value; request.transfer.reason = rest);
+    } else if (strcmp(kind, "language") == 0) {
+        ASK_FRONT(plain, TRANSFER, transfer, request.transfer.language = value; request.transfer.reason = rest);
+    } else if (strcmp(kind, "skills") == 0) {
+        for (char *skill; skill_count < 16 && (skill = strsep(&value, ",")) != NULL;)
+            skills[skill_count++] = skill;
+        ASK_FRONT(plain, TRANSFER, transfer, request.transfer.skills = skills;
+                  request.transfer.skills_count = skill_count; request.transfer.reason = rest);
+    } else {
+        plain_tell(plain, "Transfer to what? to NAME, language CODE or skills A,B.");
+    }
+}
+
+static void run_look(struct plain *plain, char *rest)
+{
+    struct behalf_message look = { .type = BEHALF_LOOK };
+    look.look.audience = command_word(&rest);
+    look.look.limit = 50;
+    plain_ask(plain, &look, 0);
+}
+
+static void run_presence(struct plain *plain, const char *state, const char *reason)
+{
+    struct behalf_message presence = { .type = BEHALF_PRESENCE };
+    presence.presence.state = state;
+    presence.presence.reason = reason;
+    snprintf(plain->presence, sizeof plain->presence, "%s", state);
+    plain_ask(plain, &presence, 0);
+}
+
+static void run_freeze(struct plain *plain, bool frozen, char *rest)
+{
+    struct behalf_message freeze = { .type = BEHALF_FREEZE };
+    freeze.freeze.brand = command_word(&rest);
+    freeze.freeze.frozen = frozen;
+    freeze.freeze.reason = rest;
+    if (rest[0] == '\0')
+        plain_tell(plain, "Say which brand, and why: `%s BRAND REASON`.", frozen ? "freeze" : "unfreeze");
+    else
+        plain_ask(plain, &freeze, 0);
+}
+
+static void run_status(struct plain *plain)
+{
+    plain_tell(plain, "%s, %s, %s; %zu in hand. %s", plain->options->name, plain->roles, plain->presence,
+               plain_count(plain), behalf_client_reason(plain->client));
+    if (strstr(plain->roles, "supervisor") != NULL)
+        plain_ask(plain, &(struct behalf_message){ .type = BEHALF_STATUS }, 0);
+}
+
+static void run_items(struct plain *plain)
+{
+    struct page page;
+    struct view *view = plain_page_open(&page, plain);
+    for (struct held *held = plain->items; held != NULL; held = held->next) {
+        fputs(held == plain->front ? "> " : "  ", view->out);
+        view_item_line(view, &held->message->item);
+    }
+    if (plain->items == NULL)
+        fputs("Nothing in hand.\n", view->out);
+    plain_page_show(&page);
+}
+
+static void run_show(struct plain *plain, const char *rest)
+{
+    char *end;
+    long long number = strtoll(rest, &end, 10);
+    struct held *held = rest[0] == '\0' ? plain->front : *end == '\0' ? plain_find(plain, number) : NULL;
+    if (held != NULL)
+        plain_bring_to_front(plain, held);
+    else
+        plain_tell(plain, rest[0] == '\0' ? "Nothing in hand." : "That is none of your items; `items` lists them.");
+}
+
+static void run_help(struct plain *plain, const char *word)
+{
+    struct page page;
+    struct view *view = plain_page_open(&page, plain);
+    if (!command_help(view->out, word))
+        view_line(view, "There is no command ", word);
+    plain_page_show(&page);
+}
+
+static void run_wait(struct plain *plain, const char *rest)
+{
+    int64_t now_ms = plain_clock_ms(), until_ms = now_ms + WAIT_MS;
+    if (rest[0] != '\0' && !command_until(rest, now_ms, &until_ms)) {
+        plain_tell(plain, "%s is no time. Say 30s or 5m.", rest);
+        return;
+    }
+    if (plain->front != NULL)
+        return;
+    plain->wait_until_ms = until_ms;
+    plain->mode = MODE_WAIT;
+}
+
+void plain_run_quit(struct plain *plain)
+{
+    if (plain->items == NULL || !prompt_is_terminal(plain->prompt)) {
+        plain_finish(plain, WORKER_SIGNED_OUT);
+        return;
+    }
+    plain->mode = MODE_LEAVE;
+}
+
+static void run_about_item(struct plain *plain, enum command_verb verb, char *rest)
+{
+    switch (verb) {
+    case COMMAND_TAKE:
+        ASK_FRONT(plain, TAKE, take, (void) request);
+        break;
+    case COMMAND_DECLINE:
+        ASK_FRONT(plain, DECLINE, decline, request.decline.reason = rest);
+        break;
+    case COMMAND_ANSWER:
+        run_answer(plain, rest);
+        break;
+    case COMMAND_PREVIEW:
+        run_preview(plain, rest);
+        break;
+    case COMMAND_EDIT:
+        run_edit(plain);
+        break;
+    case COMMAND_DRAFT:
+        run_draft(plain, rest);
+        break;
+    case COMMAND_NOTE:
+        ASK_FRONT(plain, NOTE, note, request.note.text = rest);
+        break;
+    case COMMAND_CLOSE:
+        run_close(plain, rest);
+        break;
+    case COMMAND_ESCALATE:
+        ASK_FRONT(plain, ESCALATE, escalate, request.escalate.reason = rest);
+        break;
+    case COMMAND_RETURN:
+        ASK_FRONT(plain, RETURN, return_item, request.return_item.guidance = rest);
+        break;
+    case COMMAND_APPROVE:
+        run_approve(plain);
+        break;
+    case COMMAND_REJECT:
+        ASK_FRONT(plain, REJECT, reject, request.reject.reason = rest);
+        break;
+    case COMMAND_TRANSFER:
+        run_transfer(plain, rest);
+        break;
+    case COMMAND_PARK:
+        run_park(plain, rest);
+        break;
+    default:
+        break;
+    }
+}
+
+void plain_run_command(struct plain *plain, enum command_verb verb, char *rest)
+{
+    if (command_question(verb) != NULL && rest[0] == '\0') {
+        plain->verb = verb;
+        plain->mode = MODE_ARGUMENT;
+        return;
+    }
+    switch (verb) {
+    case COMMAND_HELP:
+        run_help(plain, rest);
+        break;
+    case COMMAND_SHOW:
+        run_show(plain, rest);
+        break;
+    case COMMAND_ITEMS:
+        run_items(plain);
+        break;
+    case COMMAND_LOOK:
+        run_look(plain, rest);
+        break;
+    case COMMAND_AWAY:
+        run_presence(plain, "away", rest);
+        break;
+    case COMMAND_BACK:
+        run_presence(plain, "available", "");
+        break;
+    case COMMAND_FREEZE:
+    case COMMAND_UNFREEZE:
+        run_freeze(plain, verb == COMMAND_FREEZE, rest);
+        break;
+    case COMMAND_STATUS:
+        run_status(plain);
+        break;
+    case COMMAND_WAIT:
+        run_wait(plain, rest);
+        break;
+    case COMMAND_QUIT:
+        plain_run_quit(plain);
+        break;
+    default:
+        run_about_item(plain, verb, rest);
+        break;
+    }
+}
+
+void plain_take_command(struct plain *plain, char *line)
+{
+    struct command command;
+    char problem[200];
+    if (!command_parse(line, &command, problem, sizeof problem)) {
+        plain_tell(plain, "%s", problem);
+        return;
+    }
+    if (command.verb == COMMAND_NONE)
+        return;
+    if (command_needs_item(command.verb) && plain->front == NULL) {
+        plain_tell(plain, "There is no item in front of you.");
+        return;
+    }
+    bool offered = plain->front != NULL && strcmp(plain_front(plain)->state, "offered") == 0;
+    if (command_needs_item(command.verb) && offered && command.verb != COMMAND_TAKE &&
+        command.verb != COMMAND_DECLINE) {
+        plain_tell(plain, "It is only offered to you: `take` it first.");
+        return;
+    }
+    plain_run_command(plain, command.verb, command.rest);
+}

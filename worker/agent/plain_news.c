@@ -1,0 +1,280 @@
+// plain_news.c - what the broker says, and how the session stands; see plain.h.
+
+#include "worker/agent/plain.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void take_changed_item(struct plain *plain, struct held *held, struct behalf_message **message_p)
+{
+    struct behalf_message *before = held->message;
+    held->message = *message_p;
+    held->confirmed = true;
+    *message_p = NULL;
+    const struct behalf_item *item = &held->message->item;
+    if (before->item.lease != item->lease)
+        held->offer_warned = false;
+    if (held == plain->front) {
+        struct page page;
+        view_item_changes(plain_page_open(&page, plain), &before->item, item);
+        plain_page_show(&page);
+    } else {
+        plain_tell(plain, "*** Item %" PRId64 " has changed; `show %" PRId64 "` shows it", item->item, item->item);
+    }
+    behalf_message_destroy(&before);
+}
+
+static void take_item(struct plain *plain, struct behalf_message **message_p)
+{
+    if (plain->items_to_come > 0)
+        plain->items_to_come--;
+    struct held *held = plain_find(plain, (*message_p)->item.item);
+    if (held != NULL) {
+        take_changed_item(plain, held, message_p);
+        return;
+    }
+    held = plain_add(plain, message_p);
+    if (plain->mode == MODE_WAIT)
+        plain->mode = MODE_COMMAND;
+    if (plain->front == NULL) {
+        plain_bring_to_front(plain, held);
+        return;
+    }
+    const struct behalf_item *item = &held->message->item;
+    struct page page;
+    struct view *view = plain_page_open(&page, plain);
+    fputs("*** Also for you: ", view->out);
+    view_item_line(view, item);
+    plain_page_show(&page);
+}
+
+// After a new session: what the broker did not name again is gone.
+static void drop_unconfirmed(struct plain *plain)
+{
+    if (plain->items_to_come > 0)
+        return;
+    for (struct held *held = plain->items; held != NULL;) {
+        struct held *next = held->next;
+        if (!held->confirmed)
+            plain_lose(plain, held, "it went back to its queue while you were not connected");
+        held = next;
+    }
+}
+
+static void take_welcome(struct plain *plain, const struct behalf_welcome *welcome)
+{
+    plain->clock_offset_ms = welcome->now_ms - plain_clock_ms();
+    plain->timeout_ms = welcome->timeout_ms;
+    plain->items_to_come = (size_t) welcome->items;
+    plain->saving = 0;
+    snprintf(plain->presence, sizeof plain->presence, "%s", welcome->presence);
+    snprintf(plain->roles, sizeof plain->roles, "%s", welcome->roles);
+    for (struct held *held = plain->items; held != NULL; held = held->next)
+        held->confirmed = false;
+    const char *name = welcome->display_name[0] != '\0' ? welcome->display_name : plain->options->name;
+    if (plain->state == BEHALF_CLIENT_CONNECTING && plain->timeout_ms > 0 && plain->items != NULL)
+        plain_tell(plain, "*** Connected again.");
+    else
+        plain_tell(plain, "Signed in as %s%s%s (%s), %s. `help` lists the commands.", name,
+                   welcome->agency[0] != '\0' ? " of " : "", welcome->agency, welcome->roles, welcome->presence);
+    if (welcome->items == 0 && plain->items == NULL)
+        plain_bring_to_front(plain, NULL);
+}
+
+// What to say when a request about an item has taken effect; NULL: the item is not done with.
+static const char *farewell(enum behalf_type type, const char *state)
+{
+    switch (type) {
+    case BEHALF_DECLINE:
+        return "Declined.";
+    case BEHALF_ANSWER:
+        return strcmp(state, "waiting") == 0 || strcmp(state, "offered") == 0
+                   ? "Answered: it goes to an approver first."
+                   : "Answered: the reply is on its way.";
+    case BEHALF_APPROVE:
+        return "Approved: the reply is on its way.";
+    case BEHALF_REJECT:
+        return "Sent back to its author.";
+    case BEHALF_CLOSE:
+        return "Closed.";
+    case BEHALF_ESCALATE:
+        return "Moved to the PR team.";
+    case BEHALF_RETURN:
+        return "Given back to the agents.";
+    case BEHALF_TRANSFER:
+        return "Transferred.";
+    case BEHALF_PARK:
+        return "Parked.";
+    default:
+        return NULL;
+    }
+}
+
+// The table of messages keeps lease and state of an item as plain fields; DONE tells them anew.
+static void note_done(struct held *held, const struct behalf_done *done)
+{
+    if (done->lease > 0)
+        held->message->item.lease = done->lease;
+    if (strcmp(done->state, "held") == 0)
+        held->message->item.state = "held"; // a constant; the message frees its memory as a whole
+}
+
+static void take_done(struct plain *plain, const struct behalf_done *done)
+{
+    struct held *held = plain_find(plain, plain->asked_item);
+    const char *words = farewell(plain->asked_type, done->state);
+    if (words != NULL) {
+        plain_tell(plain, "%s", words);
+        if (held != NULL)
+            plain_drop(plain, held);
+        return;
+    }
+    if (held != NULL)
+        note_done(held, done);
+    if (plain->asked_type == BEHALF_TAKE)
+        plain_tell(plain, "Item %" PRId64 " is yours.", plain->asked_item);
+    else if (plain->asked_type == BEHALF_DRAFT)
+        plain_tell(plain, "Saved with the item.");
+    else if (plain->asked_type == BEHALF_PRESENCE)
+        plain_tell(plain, strcmp(plain->presence, "away") == 0 ? "You are away: nothing is offered to you."
+                                                               : "You are back: the next item comes by itself.");
+    else
+        plain_tell(plain, "Done.");
+}
+
+static void take_previewed(struct plain *plain, const struct behalf_previewed *preview)
+{
+    struct page page;
+    view_preview(plain_page_open(&page, plain), preview);
+    plain_page_show(&page);
+    if (plain->verb == COMMAND_PREVIEW)
+        return;
+    if (preview->refused[0] == '\0') {
+        plain->mode = MODE_CONFIRM;
+        return;
+    }
+    plain_tell(plain, "It is kept: `edit` mends it, `answer` begins with it.");
+    plain_save_written(plain);
+}
+
+static void take_refusal(struct plain *plain, const struct behalf_error *error)
+{
+    plain_tell(plain, "Not done: %s%s%s (%s%s%s)", error->reason, error->state[0] != '\0' ? "; the item is " : "",
+               error->state, error->code, error->field[0] != '\0' ? " " : "", error->field);
+    if (plain->asked_type == BEHALF_PRESENCE)
+        snprintf(plain->presence, sizeof plain->presence, "%s",
+                 strcmp(plain->presence, "away") == 0 ? "available" : "away");
+    if ((plain->asked_type == BEHALF_ANSWER || plain->asked_type == BEHALF_APPROVE) && plain->front != NULL)
+        plain_tell(plain, "What you wrote is kept: `edit` mends it, `answer` begins with it.");
+    struct held *held = plain_find(plain, plain->asked_item);
+    bool lost = strcmp(error->code, "STALE") == 0 || strcmp(error->code, "NOT_FOUND") == 0;
+    if (held != NULL && lost)
+        plain_lose(plain, held, "somebody or something else has moved it");
+}
+
+static void take_answer(struct plain *plain, const struct behalf_message *message)
+{
+    if (message->id == plain->saving) {
+        plain->saving = 0;
+        if (message->type == BEHALF_ERROR)
+            plain_tell(plain, "*** The draft could not be saved: %s", message->error.reason);
+        return;
+    }
+    if (message->id != plain->asked)
+        return;
+    plain->asked = 0;
+    struct page page;
+    switch (message->type) {
+    case BEHALF_DONE:
+        take_done(plain, &message->done);
+        break;
+    case BEHALF_ERROR:
+        take_refusal(plain, &message->error);
+        break;
+    case BEHALF_PREVIEWED:
+        take_previewed(plain, &message->previewed);
+        break;
+    case BEHALF_LISTING:
+        view_listing(plain_page_open(&page, plain), &message->listing);
+        plain_page_show(&page);
+        break;
+    case BEHALF_COUNTS:
+        view_counts(plain_page_open(&page, plain), &message->counts);
+        plain_page_show(&page);
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_presence(struct plain *plain, const struct behalf_presence *presence)
+{
+    snprintf(plain->presence, sizeof plain->presence, "%s", presence->state);
+    plain_tell(plain, "*** You are now %s%s%s.", presence->state, presence->reason[0] != '\0' ? ": " : "",
+               presence->reason);
+}
+
+static void take_message(struct plain *plain, struct behalf_message **message_p)
+{
+    const struct behalf_message *message = *message_p;
+    struct held *held;
+    switch (message->type) {
+    case BEHALF_WELCOME:
+        take_welcome(plain, &message->welcome);
+        drop_unconfirmed(plain);
+        break;
+    case BEHALF_ITEM:
+        take_item(plain, message_p);
+        drop_unconfirmed(plain);
+        break;
+    case BEHALF_GONE:
+        held = plain_find(plain, message->gone.item);
+        if (held != NULL && held->message->item.lease <= message->gone.lease)
+            plain_lose(plain, held, message->gone.reason[0] != '\0' ? message->gone.reason : "no reason was given");
+        break;
+    case BEHALF_PRESENCE:
+        take_presence(plain, &message->presence);
+        break;
+    default:
+        if (message->id > 0)
+            take_answer(plain, message);
+        else if (message->type == BEHALF_ERROR)
+            plain_tell(plain, "*** The broker says: %s %s", message->error.code, message->error.reason);
+        break;
+    }
+}
+
+bool plain_hear_broker(struct plain *plain)
+{
+    bool heard = false;
+    struct behalf_message *message;
+    while ((message = behalf_client_next(plain->client)) != NULL) {
+        take_message(plain, &message);
+        behalf_message_destroy(&message);
+        heard = true;
+    }
+    return heard;
+}
+
+void plain_watch_session(struct plain *plain)
+{
+    enum behalf_client_state state = behalf_client_state(plain->client);
+    const char *reason = behalf_client_reason(plain->client);
+    if (state == plain->state)
+        return;
+    plain->state = state;
+    if (state == BEHALF_CLIENT_CONNECTING && plain->items != NULL) {
+        plain_tell(plain,
+                   "*** Connection lost (%s); reconnecting. What you hold stays yours for at least %" PRId64 " s.",
+                   reason, plain->timeout_ms / 1000);
+    } else if (state == BEHALF_CLIENT_CONNECTING) {
+        plain_tell(plain, "*** Connection lost (%s); reconnecting.", reason);
+    } else if (state == BEHALF_CLIENT_REFUSED) {
+        plain_tell(plain, "The broker does not let you in: %s", reason);
+        plain_finish(plain, WORKER_REFUSED);
+    } else if (state == BEHALF_CLIENT_ENDED) {
+        plain_tell(plain, "*** The broker ended your session: %s", reason);
+        plain_finish(plain, WORKER_ENDED);
+    }
+}
