@@ -10,6 +10,7 @@ import argparse
 import json
 import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -258,6 +259,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=120, help="how long they may take")
     arguments = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the workers are ended too
     inbox = queue.Queue()
     people = []
     try:
