@@ -37,6 +37,7 @@ void intake_fini(struct intake *intake)
     for (size_t i = 0; i < INTAKE_DAYS; i++) {
         key_set_fini(&intake->days[i].keys);
     }
+    key_set_fini(&intake->ahead);
 }
 
 void intake_advance(struct intake *intake, int64_t now_ms)
@@ -54,9 +55,16 @@ void intake_advance(struct intake *intake, int64_t now_ms)
     }
 }
 
+static bool is_unsettled_day(const struct intake *intake, int64_t posted_ms)
+{
+    return key_set_count(&intake->ahead) > INTAKE_AHEAD_DAYS_MAX ||
+           key_set_has(&intake->ahead, (uint64_t) (posted_ms / INTAKE_DAY_MS));
+}
+
 bool intake_settles(const struct intake *intake, int64_t posted_ms, int64_t now_ms)
 {
-    return posted_ms > 0 && posted_ms >= intake->from_ms && posted_ms <= now_ms + INTAKE_AHEAD_MS;
+    return posted_ms > 0 && posted_ms >= intake->from_ms && posted_ms <= now_ms + INTAKE_AHEAD_MS &&
+           !is_unsettled_day(intake, posted_ms);
 }
 
 bool intake_has(const struct intake *intake, uint64_t key)
@@ -97,6 +105,9 @@ static void drop_oldest_day(struct intake *intake)
 
 void intake_add(struct intake *intake, uint64_t key, int64_t posted_ms, int64_t now_ms)
 {
+    if (posted_ms > now_ms + INTAKE_AHEAD_MS && key_set_count(&intake->ahead) <= INTAKE_AHEAD_DAYS_MAX) {
+        key_set_add(&intake->ahead, (uint64_t) (posted_ms / INTAKE_DAY_MS));
+    }
     if (!intake_settles(intake, posted_ms, now_ms)) {
         return;
     }

@@ -21,8 +21,12 @@ struct intake_day {
     struct key_set keys;
 };
 
+// Days ahead of the window on which posts were taken; one more, and nothing is settled by the set any more.
+#define INTAKE_AHEAD_DAYS_MAX 4096
+
 struct intake {
     struct intake_day days[INTAKE_DAYS]; // at day % INTAKE_DAYS
+    struct key_set ahead; // days on which posts were taken before the window came to them: not complete here
     size_t keys_max;
     int64_t from_ms; // posts before this are not settled by the set
 };
@@ -39,7 +43,7 @@ bool intake_settles(const struct intake *intake, int64_t posted_ms, int64_t now_
 
 bool intake_has(const struct intake *intake, uint64_t key);
 
-// A post was taken.  Posts outside the window are not kept.
+// A post was taken.  Posts outside the window are not kept; days ahead of it are then never settled by the set.
 void intake_add(struct intake *intake, uint64_t key, int64_t posted_ms, int64_t now_ms);
 
 size_t intake_count(const struct intake *intake);

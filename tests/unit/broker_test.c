@@ -413,6 +413,23 @@ static void a_post_brought_again_is_one_item(void **state)
     }
 }
 
+static void a_post_dated_ahead_is_known_when_its_day_comes(void **state)
+{
+    struct world *world = *state;
+    int64_t posted_ms = world->now_ms + INT64_C(3) * 24 * 3600 * 1000;
+
+    sign_in_all(world);
+    const struct behalf_message *first = world_ask(world, FEED, world_post("1", posted_ms, "Where is my bag?"));
+    expect_type(first, BEHALF_TAKEN);
+    int64_t item = first->taken.item;
+    world->now_ms = posted_ms;
+    world_settle(world);
+    const struct behalf_message *second = world_ask(world, FEED, world_post("1", posted_ms, "Where is my bag?"));
+    expect_type(second, BEHALF_TAKEN);
+    assert_true(second->taken.repeated);
+    assert_int_equal(second->taken.item, item);
+}
+
 // Old posts, whose newness only the store can tell: asked together, answered together.
 static void twins_that_are_asked_for_together_are_one_item(void **state)
 {
@@ -989,6 +1006,7 @@ int main(void)
         TEST(taken_is_spoken_once_it_is_on_disk),
         TEST(a_commit_in_doubt_speaks_only_when_it_is_settled),
         TEST(a_post_brought_again_is_one_item),
+        TEST(a_post_dated_ahead_is_known_when_its_day_comes),
         TEST(twins_that_are_asked_for_together_are_one_item),
         TEST(a_twin_decided_while_the_other_is_asked_for_is_found),
         TEST(a_repeat_while_the_first_is_in_flight_gets_one_answer),

@@ -109,6 +109,25 @@ static void a_set_too_small_for_one_day_settles_nothing_wrongly(void **state)
     intake_fini(&intake);
 }
 
+// The window comes to their day later, without having seen them.
+static void a_day_that_had_posts_ahead_of_the_window_is_never_settled_by_the_set(void **state)
+{
+    struct intake intake;
+
+    (void) state;
+    intake_init(&intake, 1000, NOW_MS);
+    intake_add(&intake, 42, NOW_MS + 3 * DAY, NOW_MS);
+    intake_advance(&intake, NOW_MS + 3 * DAY);
+    assert_false(intake_settles(&intake, NOW_MS + 3 * DAY, NOW_MS + 3 * DAY));
+    assert_true(intake_settles(&intake, NOW_MS + 2 * DAY, NOW_MS + 3 * DAY));
+    for (int64_t day = 10; day < 10 + 2 * INTAKE_AHEAD_DAYS_MAX; day++) {
+        intake_add(&intake, 1, NOW_MS + day * DAY, NOW_MS);
+    }
+    assert_false(intake_settles(&intake, NOW_MS + 2 * DAY, NOW_MS + 3 * DAY));
+    assert_true(key_set_count(&intake.ahead) <= INTAKE_AHEAD_DAYS_MAX + 1);
+    intake_fini(&intake);
+}
+
 // Against a plain array as the reference, keys that collide included.
 static void a_set_under_random_changes_equals_its_reference(void **state)
 {
@@ -154,6 +173,7 @@ int main(void)
         cmocka_unit_test(days_leave_with_the_window),
         cmocka_unit_test(a_full_set_drops_its_oldest_day_and_the_window_with_it),
         cmocka_unit_test(a_set_too_small_for_one_day_settles_nothing_wrongly),
+        cmocka_unit_test(a_day_that_had_posts_ahead_of_the_window_is_never_settled_by_the_set),
         cmocka_unit_test(a_set_under_random_changes_equals_its_reference),
     };
 
