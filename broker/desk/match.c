@@ -62,11 +62,14 @@ void match_init_reserved(const struct desk *desk, struct heap *heap)
 
 // ---- queues and seats ----
 
+// Skills are what agents are trained for; an item keeps its needs in the other audiences, for when it returns, but
+// nobody is asked for them there.
 bool person_may_serve(const struct desk *desk, const struct person *person, const struct queue *queue)
 {
     const struct policy_person *rules = &desk->policy->people[person->index];
+    bool skilled = queue->audience != AUDIENCE_AGENT || (queue->skills & ~rules->skills) == 0;
     return !rules->retired && (rules->audiences & (1u << queue->audience)) && (rules->brands >> queue->brand & 1) &&
-           (rules->languages >> queue->language & 1) && (queue->skills & ~rules->skills) == 0;
+           (rules->languages >> queue->language & 1) && skilled;
 }
 
 // The weakest of the skills needed counts first, then the language.

@@ -369,6 +369,20 @@ static void escalating_seals_an_item(void **state)
     assert_false(desk_shows_sealed(world->desk, ben, item));
 }
 
+static void pr_needs_no_agents_skill(void **state)
+{
+    struct world *world = *state;
+    world->people[PIA].skills = 0;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t pia = world_sign_in(world, PIA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .skills = 1 });
+    take(world, asha, item);
+    world_ask(
+        world, asha,
+        ABOUT(ESCALATE, escalate, .item = (int64_t) item, .lease = world_lease(world, asha, item), .reason = "x"));
+    assert_int_not_equal(world_lease(world, pia, item), 0);
+}
+
 static void a_sensitive_post_takes_a_held_item_from_its_agent(void **state)
 {
     struct world *world = *state;
@@ -982,6 +996,7 @@ int main(void)
         CLAIM(who_was_away_is_away_after_reconnecting),
         CLAIM(a_sensitive_post_goes_to_pr_alone),
         CLAIM(escalating_seals_an_item),
+        CLAIM(pr_needs_no_agents_skill),
         CLAIM(a_sensitive_post_takes_a_held_item_from_its_agent),
         CLAIM(pr_returns_with_guidance),
         CLAIM(pr_cannot_return_what_it_has_not_seen),
