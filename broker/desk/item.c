@@ -454,6 +454,6 @@ void item_due(struct desk *desk, struct item *item)
     case ITEM_SENDING:
     case ITEM_CLOSED:
     case ITEM_STATE_COUNT:
-        must(!"a timer of an item that has none");
+        must(false && "a timer of an item that has none");
     }
 }

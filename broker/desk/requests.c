@@ -405,7 +405,7 @@ static void item_request(struct desk *desk, struct person *person, uint64_t sess
             return;
         }
     }
-    must(!"a request that the broker should not have passed on");
+    must(false && "a request that the broker should not have passed on");
 }
 
 // ---- requests about no item ----
@@ -487,7 +487,7 @@ void desk_request(struct desk *desk, uint64_t number, const struct behalf_messag
     else if (person)
         item_request(desk, person, number, request);
     else
-        must(!"a request of nobody");
+        must(false && "a request of nobody");
     desk_settle(desk);
 }
 

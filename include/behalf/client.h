@@ -47,7 +47,8 @@ const char *behalf_client_reason(const struct behalf_client *client);
 // Queues a request.  Fills in its id and returns it (greater than 0), or 0 with `fault` filled in if the
 // message breaks its own limits.  The message is borrowed for the call.  It is sent when there is a
 // session and room in its window, repeated after a reconnect, and after BUSY when the broker says.
-int64_t behalf_client_send(struct behalf_client *client, const struct behalf_message *message, struct behalf_fault *fault);
+int64_t behalf_client_send(struct behalf_client *client, const struct behalf_message *message,
+                           struct behalf_fault *fault);
 
 // The next thing that happened, owned by the caller (behalf_message_destroy), or NULL when there is
 // nothing now.  Does the client's work: reads, writes, heartbeats, reconnects.  Answers to requests carry

@@ -40,7 +40,9 @@ extern "C" {
 // Structs of the records that appear in lists: struct behalf_entry, struct behalf_queue_count, ...
 // A LIST becomes a pointer and a count, `field` and `field_count`; so does TEXTS.
 #define RECORD(name, doc) struct behalf_##name {
+// clang-format off
 #define END_RECORD(name) };
+// clang-format on
 #define TEXT(field, bytes_max, presence, doc) const char *field;
 #define NUMBER(field, minimum, maximum, presence, doc) int64_t field;
 #define FLAG(field, presence, doc) bool field;
@@ -141,12 +143,12 @@ struct behalf_field {
     const char *name;
     char kind;
     bool required;
-    size_t offset;                      // of the value in the body; of the pointer for 's' and 'l'
-    size_t count_offset;                // 's' and 'l': of the count
-    int64_t minimum, maximum;           // number: value; text: bytes; texts, list: count
-    size_t element_bytes_max;           // texts: bytes of one at most
-    size_t record_bytes;                // list: size of one record's struct
-    const struct behalf_field *record;  // list: its fields, ended by a NULL name
+    size_t offset;                     // of the value in the body; of the pointer for 's' and 'l'
+    size_t count_offset;               // 's' and 'l': of the count
+    int64_t minimum, maximum;          // number: value; text: bytes; texts, list: count
+    size_t element_bytes_max;          // texts: bytes of one at most
+    size_t record_bytes;               // list: size of one record's struct
+    const struct behalf_field *record; // list: its fields, ended by a NULL name
     const char *field_doc;
 };
 const struct behalf_field *behalf_type_fields(enum behalf_type type); // ended by a NULL name
