@@ -30,7 +30,7 @@ const char *outgoing_disclosure(const struct policy *policy, uint32_t brand, uin
     for (const char *open; rest && (open = strchr(rest, '{'));) {
         const char *close = strchr(open, '}');
         const char *name = close ? name_of(policy, brand, person, open + 1, (size_t) (close - open - 1)) : NULL;
-        must(name); // rules.c lets no other placeholder in
+        must(name); // rules_brands.c lets no other placeholder in
         line = change_list_format(memory, "%s%.*s%s", line, (int) (open - rest), rest, name);
         rest = close + 1;
     }

@@ -2,7 +2,7 @@
 //
 // A section of rule_keys.def becomes a struct with a value for each key: what was written, or the default.
 // What a single value can get wrong (type, limits, spelling, unknown keys) is found here; what values mean
-// to each other is not (rules.c).
+// to each other is not (rules_check.c).
 
 #ifndef TRIAGE_RULE_READER_H
 #define TRIAGE_RULE_READER_H

@@ -1,4 +1,4 @@
-// rule_set.h - the rules as triage applies them to a post.  Made by rules.c, read by triage.c alone.
+// rule_set.h - the rules as triage applies them to a post.  Made by rules_posts.c, read by triage.c alone.
 
 #ifndef TRIAGE_RULE_SET_H
 #define TRIAGE_RULE_SET_H

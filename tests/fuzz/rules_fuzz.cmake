@@ -7,7 +7,8 @@ set_tests_properties(fuzz/rules_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 120)
 if(BEHALF_FUZZ)
     set(triage ${PROJECT_SOURCE_DIR}/broker/triage)
     add_executable(rules_fuzz fuzz/rules_fuzz.c ${triage}/yaml_tree.c ${triage}/patterns.c ${triage}/rule_reader.c
-        ${triage}/rules.c ${triage}/triage.c)
+        ${triage}/rules.c ${triage}/rules_brands.c ${triage}/rules_check.c ${triage}/rules_names.c
+        ${triage}/rules_people.c ${triage}/rules_posts.c ${triage}/rules_previous.c ${triage}/triage.c)
     target_compile_definitions(rules_fuzz PRIVATE BEHALF_FUZZER)
     target_compile_options(rules_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_options(rules_fuzz PRIVATE -fsanitize=fuzzer)

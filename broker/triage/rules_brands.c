@@ -1,0 +1,146 @@
+// rules_brands.c - brands, from the values under `brands`: their languages, service levels and disclosure.
+
+#include "broker/triage/rule_building.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void building_empty_brand(struct policy_brand *brand)
+{
+    free(brand->display_name);
+    free(brand->guidance);
+    free(brand->disclosure);
+    free(brand->disclosure_pr);
+}
+
+// Checks the placeholders of a disclosure line; `allowed` holds those that can stand in it.
+static void check_placeholders(struct building *building, const struct rule_value *line, const char *allowed)
+{
+    const char *text = line->text;
+    for (const char *open = strchr(text, '{'); open != NULL; open = strchr(open + 1, '{')) {
+        size_t bytes = strcspn(open, "}");
+        char name[64];
+        snprintf(name, sizeof name, "%.*s}", bytes < 60 ? (int) bytes : 60, open);
+        if (open[bytes] != '\0' && strstr(allowed, name) != NULL)
+            continue;
+        struct likeness likeness = { .word = name };
+        static const char *const known[] = { "{first_name}", "{name}", "{agency}", "{brand}" };
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+            if (strstr(allowed, known[i]) != NULL)
+                likeness_try(&likeness, known[i]);
+        if (likeness.nearest != NULL)
+            rule_problem_at(&building->problems, line->node, "unknown placeholder %s; did you mean %s?", name,
+                            likeness.nearest);
+        else
+            rule_problem_at(&building->problems, line->node, "unknown placeholder %s; there are %s", name, allowed);
+    }
+}
+
+// A reader of the reply must learn from the line for whom and from where it was written.
+static void check_disclosure(struct building *building, const struct rule_brand *brand)
+{
+    const struct rule_value *line = &brand->disclosure;
+    if (line->node == NULL)
+        return;
+    check_placeholders(building, line, "{first_name}, {name}, {agency}, {brand}");
+    if (strstr(line->text, "{agency}") == NULL)
+        rule_problem_at(&building->problems, line->node,
+                        "does not say for which company the agent works; put {agency} into it");
+    const char *name = brand->display_name.text;
+    if (strstr(line->text, "{brand}") == NULL && (name[0] == '\0' || strstr(line->text, name) == NULL))
+        rule_problem_at(&building->problems, line->node,
+                        "does not say for whom the agent answers; put {brand} into it");
+}
+
+static void build_service_levels(struct building *building, struct policy_brand *brand, const struct yaml_node *node)
+{
+    struct rule_service_level values;
+    rule_read(&building->problems, RULE_SECTION_service_level, node, &values);
+    brand->service_level_ms[AUDIENCE_AGENT] = values.agent.number;
+    brand->service_level_ms[AUDIENCE_PR] = values.pr.number;
+    brand->service_level_ms[AUDIENCE_APPROVER] = values.approver.number;
+    brand->service_level_ms[AUDIENCE_SUPERVISOR] = values.supervisor.number;
+}
+
+static void build_brand_languages(struct building *building, struct policy_brand *brand,
+                                  const struct rule_brand *values)
+{
+    uint32_t main_language = POLICY_NONE;
+    for (const struct yaml_node *node = rule_next(&values->languages, NULL); node != NULL;
+         node = rule_next(&values->languages, node)) {
+        uint32_t index = building_require_language(building, node->text, node);
+        if (index == 0)
+            rule_problem_at(&building->problems, node,
+                            "und is not a language to serve; write undetermined: und instead");
+        if (index == 0 || index == POLICY_NONE)
+            continue;
+        brand->languages |= bit_of(index);
+        main_language = main_language == POLICY_NONE ? index : main_language;
+    }
+    brand->und_language = main_language == POLICY_NONE ? 0 : main_language;
+    const struct rule_value *undetermined = &values->undetermined;
+    if (undetermined->node != NULL) {
+        uint32_t index = policy_find_language(building->policy, undetermined->text);
+        if (index != 0 && (index == POLICY_NONE || (brand->languages & bit_of(index)) == 0))
+            rule_problem_at(&building->problems, undetermined->node,
+                            "must be one of the brand's languages, or und, not \"%s\"", undetermined->text);
+        else
+            brand->und_language = index;
+    }
+    if (brand->und_language == 0)
+        brand->languages |= bit_of(0);
+}
+
+static struct policy_brand *require_brand(struct building *building, const struct yaml_node *node)
+{
+    struct policy *policy = building->policy;
+    size_t index;
+    FIND_ANY(policy->brands, policy->brand_count, node->key, index);
+    if (index < policy->brand_count) {
+        building_empty_brand(&policy->brands[index]);
+    } else {
+        if (index >= POLICY_SET_MAX) {
+            building_report_full(building, node, "brands", POLICY_SET_MAX);
+            return NULL;
+        }
+        policy->brands = building_grow(policy->brands, ++policy->brand_count, sizeof *policy->brands);
+        policy->brands[index].name = building_copy_text(node->key);
+    }
+    building->all_brands |= bit_of((uint32_t) index);
+    return &policy->brands[index];
+}
+
+static void build_brand(struct building *building, const struct yaml_node *node)
+{
+    struct rule_brand values;
+    rule_read(&building->problems, RULE_SECTION_brand, node, &values);
+    struct policy_brand *brand = require_brand(building, node);
+    if (brand == NULL)
+        return;
+    *brand = (struct policy_brand){
+        .name = brand->name,
+        .display_name = building_copy_text(values.display_name.text),
+        .guidance = building_copy_text(values.guidance.text),
+        .disclosure = building_copy_text(values.disclosure.text),
+        .disclosure_pr = building_copy_text(values.disclosure_pr.text),
+        .take_automatic = values.take.number == 1,
+        .approve_all = values.approve.number == 1,
+        .escalate_late = values.escalate_late.number == 1,
+    };
+    check_disclosure(building, &values);
+    if (values.disclosure_pr.node != NULL)
+        check_placeholders(building, &values.disclosure_pr, "{first_name}, {name}, {brand}");
+    build_brand_languages(building, brand, &values);
+    build_service_levels(building, brand, values.service_level.node);
+    if (brand->escalate_late && brand->service_level_ms[AUDIENCE_AGENT] == 0)
+        rule_problem_at(&building->warnings, values.escalate_late.node,
+                        "nothing is ever late: the brand has no service_level for agent");
+}
+
+void building_add_brands(struct building *building)
+{
+    const struct rule_value *brands = &building->desk.brands;
+    for (const struct yaml_node *node = rule_next(brands, NULL); node != NULL; node = rule_next(brands, node))
+        build_brand(building, node);
+}
