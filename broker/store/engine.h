@@ -209,6 +209,13 @@ struct engine *engine_sqlite_open(const char *folder, const char *desk, char *re
 // A second handle of the same store for reports only; it takes no lock that a writer waits for.
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes);
 
+// Opens the store in a PostgreSQL database, whatever libpq understands: a URL, keyword=value pairs, a service,
+// several hosts.  Applies migrations.  Returns NULL with the reason in one line, never with the password.
+struct engine *engine_postgres_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
+
+// A second handle of the same store for reports only, on a session of its own that cannot write.
+struct engine *engine_postgres_open_reports(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
+
 // A store in memory, for tests: `disk` keeps what survives a crash and may be opened again after the engine
 // is destroyed.  What fails is planned through memory.h.
 struct memory_disk;

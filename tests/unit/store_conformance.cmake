@@ -1,5 +1,10 @@
 # The verbs of the store's tests are used by the system tests of its faults, too.
 add_library(behalf_store_desk STATIC ${CMAKE_CURRENT_LIST_DIR}/store_desk.c)
 target_link_libraries(behalf_store_desk PUBLIC behalf_options behalf_store)
+# A PostgreSQL of a test's own, which the system tests use as well.
+add_library(behalf_postgres_cluster STATIC ${CMAKE_CURRENT_SOURCE_DIR}/system/postgres_cluster.c)
+target_link_libraries(behalf_postgres_cluster PUBLIC behalf_options PkgConfig::postgres ${CMOCKA_LIBRARY})
 behalf_test(store_conformance_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_conformance_test.c
-    LIBRARIES behalf_store_desk LABEL unit)
+    LIBRARIES behalf_store_desk behalf_postgres_cluster LABEL unit)
+add_test(NAME system/store_conformance_postgres COMMAND store_conformance_test postgres)
+set_tests_properties(system/store_conformance_postgres PROPERTIES LABELS system TIMEOUT 180 SKIP_RETURN_CODE 77)

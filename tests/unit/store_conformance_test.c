@@ -1,6 +1,7 @@
 // store_conformance_test.c - claims that hold for every engine, run once over each.
 
 #include "broker/store/memory.h"
+#include "tests/system/postgres_cluster.h"
 #include "tests/unit/store_desk.h"
 
 #include <setjmp.h>
@@ -14,21 +15,25 @@
 // An engine that can be closed and opened again on what it left.
 struct fixture {
     struct desk_under_test desk;
-    bool sqlite;
     struct memory_disk *disk;
-    char folder[64];
+    char folder[64]; // SQLite's
+    char name[32];   // of the desk: tests over PostgreSQL share a database
 };
 
-static bool with_sqlite;
+static enum { OVER_MEMORY, OVER_SQLITE, OVER_POSTGRES } engine_kind;
+static struct postgres_cluster *cluster;
 
 static void open_engine(struct fixture *fixture)
 {
     char reason[512] = "";
 
-    if (fixture->sqlite) {
-        fixture->desk.engine = engine_sqlite_open(fixture->folder, "support", reason, sizeof reason);
+    if (engine_kind == OVER_POSTGRES) {
+        fixture->desk.engine =
+            engine_postgres_open(postgres_cluster_url(cluster), fixture->name, reason, sizeof reason);
+    } else if (engine_kind == OVER_SQLITE) {
+        fixture->desk.engine = engine_sqlite_open(fixture->folder, fixture->name, reason, sizeof reason);
     } else {
-        fixture->desk.engine = engine_memory_open(fixture->disk, "support");
+        fixture->desk.engine = engine_memory_open(fixture->disk, fixture->name);
     }
     if (fixture->desk.engine == NULL) {
         print_message("%s\n", reason);
@@ -52,7 +57,9 @@ static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
-    fixture->sqlite = with_sqlite;
+    static int desks = 0;
+
+    snprintf(fixture->name, sizeof fixture->name, "support-%d", ++desks);
     fixture->disk = memory_disk_new();
     snprintf(fixture->folder, sizeof fixture->folder, "/tmp/behalf-store-XXXXXX");
     if (mkdtemp(fixture->folder) == NULL) {
@@ -1043,7 +1050,7 @@ static void a_doubt_that_another_broker_answers_is_a_contradiction(void **state)
     put(batch, an_item(1, ITEM_WAITING));
     memory_disk_plan(fixture->disk, &fault, 1);
     assert_int_equal(engine_attempt(fixture->desk.engine, batch, &doubt), STORE_IN_DOUBT);
-    struct engine *other = engine_memory_open(fixture->disk, "support");
+    struct engine *other = engine_memory_open(fixture->disk, fixture->name);
     assert_int_equal(other->operations->take_over(other, &position), STORE_OK);
     other->operations->destroy(&other);
     assert_int_equal(engine_attempt(fixture->desk.engine, batch, &doubt), STORE_CONTRADICTED);
@@ -1090,7 +1097,33 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
         CLAIM(texts_begin_at_the_first_post_and_end_at_a_character), CLAIM(reading_stops_when_told),                   \
         CLAIM(ten_thousand_items_are_read_back), CLAIM(a_confirming_commit_changes_nothing)
 
-int main(void)
+static int start_cluster(void **state)
+{
+    (void) state;
+    cluster = postgres_cluster_new();
+    return 0;
+}
+
+static int end_cluster(void **state)
+{
+    (void) state;
+    postgres_cluster_destroy(&cluster);
+    return 0;
+}
+
+static int test_postgres(void)
+{
+    const struct CMUnitTest postgres[] = { CLAIMS_OF_EVERY_ENGINE };
+
+    engine_kind = OVER_POSTGRES;
+    if (!postgres_cluster_possible()) {
+        return 77;
+    }
+    return cmocka_run_group_tests_name("postgres", postgres, start_cluster, end_cluster);
+}
+
+// Without a word: the engines that need no server.  "postgres": that one.
+int main(int argc, char **argv)
 {
     const struct CMUnitTest memory[] = {
         CLAIMS_OF_EVERY_ENGINE,
@@ -1102,7 +1135,10 @@ int main(void)
     };
     const struct CMUnitTest sqlite[] = { CLAIMS_OF_EVERY_ENGINE };
 
+    if (argc > 1 && strcmp(argv[1], "postgres") == 0) {
+        return test_postgres();
+    }
     int failed = cmocka_run_group_tests_name("memory", memory, NULL, NULL);
-    with_sqlite = true;
+    engine_kind = OVER_SQLITE;
     return failed + cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);
 }

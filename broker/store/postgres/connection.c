@@ -1,0 +1,405 @@
+// connection.c - statements in a pipeline, waits that end, cells of answers, and what errors mean.
+
+#include "broker/store/postgres/connection.h"
+
+#include "proto/must.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+static void set_message(struct connection *connection, const char *message)
+{
+    size_t at = 0;
+
+    for (; *message != '\0' && at + 1 < sizeof connection->message; message++) {
+        connection->message[at++] = *message == '\n' || *message == '\t' ? ' ' : *message;
+    }
+    while (at > 0 && connection->message[at - 1] == ' ') {
+        at--;
+    }
+    connection->message[at] = '\0';
+}
+
+static void note_failure(struct connection *connection, const char *state, const char *message)
+{
+    if (!connection->failed) {
+        connection->failed = true;
+        snprintf(connection->state, sizeof connection->state, "%.5s", state);
+        set_message(connection, message);
+    }
+}
+
+static void note_loss(struct connection *connection, const char *message)
+{
+    connection->unanswered = connection->unanswered || !connection->failed;
+    note_failure(connection, "", message);
+    connection->lost = true;
+}
+
+static bool is_fatal(const PGresult *result)
+{
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    return severity != NULL && strcmp(severity, "ERROR") != 0;
+}
+
+static void note_error(struct connection *connection, const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+    if (state == NULL) {
+        note_loss(connection, PQresultErrorMessage(result));
+        return;
+    }
+    note_failure(connection, state, primary == NULL ? PQresultErrorMessage(result) : primary);
+    connection->lost = connection->lost || is_fatal(result);
+}
+
+void connection_clear(struct connection *connection)
+{
+    if (!connection->lost) {
+        connection->failed = connection->unanswered = connection->warned = false;
+        connection->state[0] = connection->message[0] = '\0';
+        connection->sent = 0;
+    }
+}
+
+bool connection_contradict(struct connection *connection, const char *what)
+{
+    note_failure(connection, "BF002", what);
+    return false;
+}
+
+// ---- waiting ----
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+// Waits until the socket has something, or can take more; false when that takes too long.
+static bool wait_for_socket(struct connection *connection, bool writing, int64_t until_ms)
+{
+    struct pollfd wait = { .fd = PQsocket(connection->link), .events = POLLIN };
+    int ready;
+
+    wait.events = (short) (writing ? POLLIN | POLLOUT : POLLIN);
+    do {
+        int64_t left_ms = until_ms - now_ms();
+        ready = poll(&wait, 1, left_ms < 0 ? 0 : (int) left_ms);
+    } while (ready < 0 && errno == EINTR);
+    if (ready == 0) {
+        char message[64];
+        snprintf(message, sizeof message, "no answer for %d s", connection->answer_ms / 1000);
+        note_loss(connection, message);
+    }
+    return ready > 0;
+}
+
+// Sends what is queued and waits until a result is there (PQgetResult does not block then).
+static bool await_result(struct connection *connection)
+{
+    int64_t until_ms = now_ms() + connection->answer_ms;
+
+    while (!connection->lost) {
+        int flushed = PQflush(connection->link);
+        if (flushed >= 0 && !PQisBusy(connection->link)) {
+            return true;
+        }
+        if (!wait_for_socket(connection, flushed == 1, until_ms)) {
+            return false;
+        }
+        // After a write that failed, what the server said before it went may still be read.
+        if (PQconsumeInput(connection->link) == 0 && PQisBusy(connection->link)) {
+            note_loss(connection, PQerrorMessage(connection->link));
+        }
+    }
+    return false;
+}
+
+static PGresult *next_result(struct connection *connection)
+{
+    return await_result(connection) ? PQgetResult(connection->link) : NULL;
+}
+
+bool connection_stands(struct connection *connection)
+{
+    struct pollfd look = { .fd = PQsocket(connection->link), .events = POLLIN };
+
+    if (!connection->lost && poll(&look, 1, 0) > 0 && PQconsumeInput(connection->link) == 0) {
+        note_loss(connection, PQerrorMessage(connection->link));
+    }
+    return !connection->lost && PQstatus(connection->link) == CONNECTION_OK;
+}
+
+// ---- pipeline ----
+
+static const char *name_of(enum sql sql, char name[16])
+{
+    snprintf(name, 16, "s%d", (int) sql);
+    return name;
+}
+
+void connection_send(struct connection *connection, enum sql sql, const struct parameters *parameters)
+{
+    int formats[PARAMETERS_MAX + 1];
+    const char *values[PARAMETERS_MAX + 1] = { connection->desk };
+    int lengths[PARAMETERS_MAX + 1] = { (int) strlen(connection->desk) };
+    bool plain = sql <= SQL_NO_TIMEOUT;
+    int count = plain ? 0 : 1;
+    char name[16];
+
+    if (parameters != NULL) {
+        memcpy(values + 1, parameters->values, (size_t) parameters->count * sizeof *values);
+        memcpy(lengths + 1, parameters->lengths, (size_t) parameters->count * sizeof *lengths);
+        count += parameters->count;
+    }
+    for (int i = 0; i < count; i++) {
+        formats[i] = 1; // binary
+    }
+    connection->sent++;
+    if (!connection->lost &&
+        PQsendQueryPrepared(connection->link, name_of(sql, name), count, values, lengths, formats, 1) == 0) {
+        note_loss(connection, PQerrorMessage(connection->link));
+    }
+}
+
+void connection_send_rows(struct connection *connection, enum sql sql, struct rows *rows)
+{
+    struct parameters parameters = { 0 };
+
+    if (rows->count > 0) {
+        parameters_rows(&parameters, rows);
+        connection_send(connection, sql, &parameters);
+    }
+}
+
+void connection_sync(struct connection *connection)
+{
+    if (!connection->lost && PQpipelineSync(connection->link) == 0) {
+        note_loss(connection, PQerrorMessage(connection->link));
+    }
+}
+
+static bool is_good(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE;
+}
+
+// Clears a result that is no answer, noting the error it may be.
+static PGresult *keep_good(struct connection *connection, PGresult *result)
+{
+    if (result != NULL && !is_good(result)) {
+        if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED) {
+            note_error(connection, result);
+        }
+        PQclear(result);
+        result = NULL;
+    }
+    return result;
+}
+
+PGresult *connection_take(struct connection *connection)
+{
+    PGresult *result = keep_good(connection, next_result(connection));
+
+    if (!connection->lost) {
+        PQclear(next_result(connection)); // NULL ends a statement's results
+    }
+    return result;
+}
+
+bool connection_done(struct connection *connection)
+{
+    PGresult *result = connection_take(connection);
+
+    PQclear(result);
+    return result != NULL;
+}
+
+bool connection_synced(struct connection *connection)
+{
+    PGresult *result = next_result(connection);
+    bool synced = result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+
+    if (result != NULL && !synced) {
+        (void) keep_good(connection, result);
+        note_loss(connection, "lost step with the server");
+        return false;
+    }
+    PQclear(result);
+    return synced;
+}
+
+PGresult *connection_ask(struct connection *connection, enum sql sql, const struct parameters *parameters)
+{
+    connection_send(connection, sql, parameters);
+    connection_sync(connection);
+    PGresult *result = connection_take(connection);
+    (void) connection_synced(connection);
+    return result;
+}
+
+void connection_stream(struct connection *connection, enum sql sql, const struct parameters *parameters)
+{
+    connection_send(connection, sql, parameters);
+    connection_sync(connection);
+    if (!connection->lost) {
+        (void) PQsetSingleRowMode(connection->link);
+    }
+}
+
+PGresult *connection_next(struct connection *connection)
+{
+    PGresult *result = next_result(connection);
+    bool last = result == NULL;
+
+    result = keep_good(connection, result);
+    if (result == NULL && !connection->lost) {
+        if (!last) {
+            PQclear(next_result(connection)); // NULL ends a statement's results
+        }
+        (void) connection_synced(connection);
+    }
+    return result;
+}
+
+void connection_roll_back(struct connection *connection)
+{
+    if (!connection->lost && PQtransactionStatus(connection->link) != PQTRANS_IDLE) {
+        PQclear(connection_ask(connection, SQL_ROLLBACK, NULL));
+    }
+}
+
+PGresult *connection_run(struct connection *connection, const char *text)
+{
+    PGresult *last = NULL;
+    PGresult *result;
+
+    if (connection->lost || PQsendQuery(connection->link, text) == 0) {
+        note_loss(connection, PQerrorMessage(connection->link));
+        return NULL;
+    }
+    while ((result = next_result(connection)) != NULL) {
+        PQclear(last);
+        last = keep_good(connection, result);
+    }
+    if (connection->failed) {
+        PQclear(last);
+        return NULL;
+    }
+    return last;
+}
+
+bool connection_run_all(struct connection *connection, const char *text)
+{
+    PGresult *result = connection_run(connection, text);
+
+    PQclear(result);
+    return !connection->failed;
+}
+
+// ---- words ----
+
+// What a SQLSTATE that begins so means to an operator.
+static const struct meaning {
+    const char *state;
+    enum store_result result;
+    const char *what;
+    const char *advice;
+} meanings[] = {
+    { "57P", STORE_UNAVAILABLE, "is shutting down or starting", "waiting until it is back" },
+    { "57014", STORE_UNAVAILABLE, "has cancelled a statement",
+      "see whether it is overloaded or its statement_timeout too short; repeating" },
+    { "40", STORE_UNAVAILABLE, "has set us back for another session", "repeating" },
+    { "53100", STORE_UNAVAILABLE, "has no disk space left", "free some; nothing acknowledged is lost" },
+    { "53200", STORE_UNAVAILABLE, "has no memory left", "free some or lower its settings; repeating" },
+    { "53300", STORE_UNAVAILABLE, "has too many connections", "raise max_connections or end some; repeating" },
+    { "53", STORE_UNAVAILABLE, "is short of resources", "see its log; repeating" },
+    { "25006", STORE_UNAVAILABLE, "is read-only",
+      "a standby, or default_transaction_read_only is on: name the primary, or make it writable" },
+    { "25P0", STORE_UNAVAILABLE, "has ended our session", "connecting again" },
+    { "55P03", STORE_UNAVAILABLE, "has a lock held by another session", "end that session's transaction" },
+    { "08", STORE_UNAVAILABLE, "cut the connection", "waiting until it is back" },
+    { "58", STORE_UNAVAILABLE, "has a failing disk or system", "see its log and mend it; repeating" },
+    { "28", STORE_UNAVAILABLE, "does not let us in", "check user, password and its pg_hba.conf" },
+    { "3D", STORE_UNAVAILABLE, "does not have this database", "create it, or mend the URL" },
+    { "42501", STORE_UNAVAILABLE, "refuses us a right",
+      "make the broker's role the owner of the schema behalf and of what is in it" },
+    { "XX00", STORE_CONTRADICTED, "is damaged", "see its log; restore it from a backup" },
+    { "BF001", STORE_CONTRADICTED, "has the desk elsewhere", "another broker has taken it over" },
+    { "", STORE_CONTRADICTED, "contradicts the desk", "the broker must start again from it" },
+};
+
+enum store_result connection_result(struct connection *connection, char *reason, size_t reason_bytes)
+{
+    const struct meaning *meaning = meanings;
+
+    if (!connection->failed) {
+        return STORE_OK;
+    }
+    if (connection->state[0] == '\0') {
+        snprintf(reason, reason_bytes, "PostgreSQL at %s is gone (%s): waiting until it is back", connection->place,
+                 connection->message);
+        return STORE_UNAVAILABLE;
+    }
+    while (strncmp(meaning->state, connection->state, strlen(meaning->state)) != 0) {
+        meaning++;
+    }
+    snprintf(reason, reason_bytes, "PostgreSQL at %s %s (%s): %s", connection->place, meaning->what,
+             connection->message, meaning->advice);
+    return meaning->result;
+}
+
+// ---- cells ----
+
+struct cells cells_of(struct connection *connection, const PGresult *result, int row)
+{
+    return (struct cells){ .connection = connection, .result = result, .row = row };
+}
+
+const char *cell_text(struct cells *cells)
+{
+    return PQgetvalue(cells->result, cells->row, cells->column++);
+}
+
+int64_t cell_number(struct cells *cells)
+{
+    const unsigned char *bytes = (const unsigned char *) PQgetvalue(cells->result, cells->row, cells->column);
+    uint64_t number = 0;
+
+    if (PQgetlength(cells->result, cells->row, cells->column) != 8) {
+        (void) connection_contradict(cells->connection, "a number of another size than ours");
+        bytes = (const unsigned char *) "\0\0\0\0\0\0\0";
+    }
+    for (int i = 0; i < 8; i++) {
+        number = number << 8 | bytes[i];
+    }
+    cells->column++;
+    return (int64_t) number;
+}
+
+uint64_t cell_id(struct cells *cells)
+{
+    return (uint64_t) cell_number(cells);
+}
+
+bool cell_flag(struct cells *cells)
+{
+    const char *byte = PQgetvalue(cells->result, cells->row, cells->column++);
+
+    return *byte != 0;
+}
+
+bool cell_is_null(const struct cells *cells)
+{
+    return PQgetisnull(cells->result, cells->row, cells->column) == 1;
+}

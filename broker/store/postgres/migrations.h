@@ -1,0 +1,12 @@
+// migrations.h - the numbered SQL files beside this one, embedded by the build.
+
+#ifndef STORE_POSTGRES_MIGRATIONS_H
+#define STORE_POSTGRES_MIGRATIONS_H
+
+// The schema that this program makes and knows: how many files there are.
+#define POSTGRES_MIGRATION_COUNT 1
+
+// [0] is 001_*.sql.
+extern const char *const postgres_migrations[POSTGRES_MIGRATION_COUNT];
+
+#endif

@@ -1,0 +1,267 @@
+// open.c - making a connection: what is set unless the operator set it, and what a refusal means.
+
+#include "broker/store/postgres/connection.h"
+#include "broker/store/postgres/schema.h"
+#include "proto/must.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVER_VERSION_MIN 150000
+
+static const char *const texts[SQL_COUNT] = {
+#define STATEMENT(NAME, text) [SQL_##NAME] = text,
+#include "broker/store/postgres/statements.def"
+};
+
+// Ours unless given in the URL or, where there is one, in the environment.
+static const struct wish {
+    const char *keyword;
+    const char *value;
+    const char *environment;
+    bool writer_only;
+} wishes[] = {
+    { "connect_timeout", "5", "PGCONNECT_TIMEOUT", false },
+    { "keepalives_idle", "5", NULL, false },
+    { "keepalives_interval", "2", NULL, false },
+    { "keepalives_count", "3", NULL, false },
+    { "tcp_user_timeout", "10000", NULL, false },
+    { "target_session_attrs", "read-write", "PGTARGETSESSIONATTRS", true },
+};
+#define WISH_COUNT (sizeof wishes / sizeof *wishes)
+
+// Timeouts that nobody has set for this role, database or connection.
+static const char timeouts[] =
+    "SELECT set_config(s.name, v.value, false) FROM (VALUES ('statement_timeout', '30s'), ('lock_timeout', '5s'),"
+    " ('idle_in_transaction_session_timeout', '30s')) AS v (name, value) JOIN pg_settings AS s ON s.name = v.name"
+    " WHERE s.source NOT IN ('client', 'user', 'database', 'database user')";
+
+// Everything is found by key, so that a plan made while a table was empty must not stay a walk through it.
+static const char settings[] =
+    "SET search_path = behalf; SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan;"
+    " SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
+    " SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'";
+
+static bool is_given(const PQconninfoOption *options, const char *keyword)
+{
+    for (; options->keyword != NULL; options++) {
+        if (strcmp(options->keyword, keyword) == 0) {
+            return options->val != NULL;
+        }
+    }
+    return false;
+}
+
+// A character that should have been percent-encoded has cut the password in two: libpq would show the rest.
+static bool shows_secret(const PQconninfoOption *options)
+{
+    for (; options->keyword != NULL; options++) {
+        if (strcmp(options->keyword, "host") == 0 && options->val != NULL && strchr(options->val, '@') != NULL &&
+            options->val[0] != '@') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static PGconn *connect_to(const struct connection *connection, const char *conninfo, const PQconninfoOption *given)
+{
+    const char *keywords[WISH_COUNT + 4];
+    const char *values[WISH_COUNT + 4];
+    char name[128];
+    size_t count = 0;
+
+    for (size_t i = 0; i < WISH_COUNT; i++) {
+        const struct wish *wish = &wishes[i];
+        bool set = wish->environment != NULL && getenv(wish->environment) != NULL;
+        if (!set && !is_given(given, wish->keyword) && !(wish->writer_only && connection->read_only)) {
+            keywords[count] = wish->keyword;
+            values[count++] = wish->value;
+        }
+    }
+    snprintf(name, sizeof name, "behalf desk=%.40s%s", connection->desk, connection->read_only ? " reports" : "");
+    keywords[count] = "dbname";
+    values[count++] = conninfo;
+    keywords[count] = "fallback_application_name";
+    values[count++] = name;
+    keywords[count] = "client_encoding";
+    values[count++] = "UTF8";
+    keywords[count] = values[count] = NULL;
+    return PQconnectdbParams(keywords, values, 1);
+}
+
+static void note_place(struct connection *connection)
+{
+    const char *host = PQhost(connection->link);
+    const char *database = PQdb(connection->link);
+
+    snprintf(connection->place, sizeof connection->place, "%.120s:%.8s/%.64s", host == NULL ? "" : host,
+             PQport(connection->link) == NULL ? "" : PQport(connection->link), database == NULL ? "" : database);
+}
+
+// What to do about words of libpq's or the server's on connecting.
+static const char *advise(const char *message)
+{
+    static const struct {
+        const char *part;
+        const char *advice;
+    } known[] = {
+        { "password", "check user and password of the URL" },
+        { "authentication failed", "check user and password of the URL" },
+        { "pg_hba.conf", "let the broker's host and role in with a line in pg_hba.conf" },
+        { "database \"", "create the database, or mend the URL" },
+        { "role \"", "create the role, or mend the URL" },
+        { "read-only", "only a read-only server is there: start or name the primary; waiting for it" },
+        { "too many", "raise max_connections or end some; waiting" },
+        { "connection slots", "raise max_connections or end some; waiting" },
+        { "starting up", "waiting for it" },
+        { "shutting down", "waiting for it" },
+        { "recovery", "waiting for it" },
+        { "translate host name", "check the host of the URL" },
+        { "definition of service", "check the service of the URL and the file pg_service.conf" },
+        { "SSL", "check sslmode and the certificates" },
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strstr(message, known[i].part) != NULL) {
+            return known[i].advice;
+        }
+    }
+    return "check that it runs and that the URL is right; waiting for it";
+}
+
+static void tell_refusal(const struct connection *connection, char *reason, size_t reason_bytes)
+{
+    char message[240];
+    const char *words = PQerrorMessage(connection->link);
+    size_t at = 0;
+
+    for (; *words != '\0' && at + 1 < sizeof message; words++) {
+        message[at++] = *words == '\n' || *words == '\t' ? ' ' : *words;
+    }
+    while (at > 0 && message[at - 1] == ' ') {
+        at--;
+    }
+    message[at] = '\0';
+    snprintf(reason, reason_bytes, "PostgreSQL cannot be reached (%s): %s", message,
+             advise(PQerrorMessage(connection->link)));
+}
+
+static void take_notice(void *self, const PGresult *notice)
+{
+    struct connection *connection = self;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    connection->warned = connection->warned || (severity != NULL && strcmp(severity, "WARNING") == 0);
+}
+
+static bool note_backend(struct connection *connection)
+{
+    PGresult *row =
+        connection_run(connection, "SELECT pid, backend_start FROM pg_stat_get_activity(pg_backend_pid()) LIMIT 1");
+    bool found = row != NULL && PQntuples(row) == 1;
+
+    if (found) {
+        connection->backend = atoi(PQgetvalue(row, 0, 0));
+        snprintf(connection->started, sizeof connection->started, "%s", PQgetvalue(row, 0, 1));
+    } else if (row != NULL) {
+        found = connection_contradict(connection, "it does not know our own session");
+    }
+    PQclear(row);
+    return found;
+}
+
+static bool set_up_session(struct connection *connection)
+{
+    return connection_run_all(connection, timeouts) && connection_run_all(connection, settings) &&
+           (!connection->read_only || connection_run_all(connection, "SET default_transaction_read_only = on")) &&
+           note_backend(connection);
+}
+
+static bool prepare_statements(struct connection *connection)
+{
+    char name[16];
+    bool prepared = PQenterPipelineMode(connection->link) == 1;
+
+    for (int sql = 0; prepared && sql < SQL_COUNT; sql++) {
+        snprintf(name, sizeof name, "s%d", sql);
+        prepared = PQsendPrepare(connection->link, name, texts[sql], 0, NULL) == 1;
+    }
+    connection_sync(connection);
+    for (int sql = 0; prepared && sql < SQL_COUNT; sql++) {
+        prepared = connection_done(connection);
+    }
+    return connection_synced(connection) && prepared;
+}
+
+static enum store_result set_up(struct connection *connection, char *reason, size_t reason_bytes)
+{
+    connection->server_version = PQserverVersion(connection->link);
+    if (connection->server_version < SERVER_VERSION_MIN) {
+        snprintf(reason, reason_bytes, "PostgreSQL at %s is of version %d: Behalf needs version 15 or newer",
+                 connection->place, connection->server_version / 10000);
+        return STORE_CONTRADICTED;
+    }
+    must(PQsetnonblocking(connection->link, 1) == 0);
+    if (!set_up_session(connection)) {
+        return connection_result(connection, reason, reason_bytes);
+    }
+    enum store_result result = schema_prepare(connection, reason, reason_bytes);
+    if (result == STORE_OK && !prepare_statements(connection)) {
+        result = connection_result(connection, reason, reason_bytes);
+    }
+    connection->warned = false;
+    return result;
+}
+
+// Checks the URL without its words, which may hold the password; then connects.
+static bool make_link(struct connection *connection, const char *conninfo, char *reason, size_t reason_bytes)
+{
+    char *error = NULL;
+    PQconninfoOption *given = PQconninfoParse(conninfo, &error);
+
+    PQfreemem(error);
+    if (given == NULL || shows_secret(given)) {
+        snprintf(reason, reason_bytes,
+                 "the URL of the store is not one of PostgreSQL's: write postgresql://user@host:port/database or"
+                 " keyword=value pairs, with special characters of the password percent-encoded");
+        PQconninfoFree(given);
+        return false;
+    }
+    connection->link = connect_to(connection, conninfo, given);
+    PQconninfoFree(given);
+    must(connection->link != NULL);
+    PQsetNoticeReceiver(connection->link, take_notice, connection);
+    note_place(connection);
+    if (PQstatus(connection->link) != CONNECTION_OK) {
+        tell_refusal(connection, reason, reason_bytes);
+        return false;
+    }
+    return true;
+}
+
+struct connection *connection_open(const char *conninfo, const char *desk, bool read_only, enum store_result *result,
+                                   char *reason, size_t reason_bytes)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+
+    must(connection != NULL);
+    connection->desk = desk;
+    connection->read_only = read_only;
+    connection->answer_ms = CONNECTION_ANSWER_MS;
+    *result = make_link(connection, conninfo, reason, reason_bytes) ? set_up(connection, reason, reason_bytes)
+                                                                    : STORE_UNAVAILABLE;
+    if (*result != STORE_OK) {
+        connection_close(&connection);
+    }
+    return connection;
+}
+
+void connection_close(struct connection **connection_p)
+{
+    if (*connection_p != NULL) {
+        PQfinish((*connection_p)->link);
+        free(*connection_p);
+        *connection_p = NULL;
+    }
+}

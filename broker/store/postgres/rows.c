@@ -1,0 +1,190 @@
+// rows.c - PostgreSQL's binary form of arrays: a header of five words, then each element's length and bytes.
+
+#include "broker/store/postgres/rows.h"
+
+#include "proto/must.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define HEADER_BYTES 20
+#define KEEP_BYTES ((size_t) 256 * 1024)
+
+// Object ids of the types of elements; fixed in PostgreSQL's catalogue.
+enum element { ELEMENT_FLAG = 16, ELEMENT_NUMBER = 20, ELEMENT_TEXT = 25 };
+
+static void write_word(unsigned char *bytes, uint32_t word)
+{
+    bytes[0] = (unsigned char) (word >> 24);
+    bytes[1] = (unsigned char) (word >> 16);
+    bytes[2] = (unsigned char) (word >> 8);
+    bytes[3] = (unsigned char) word;
+}
+
+static void write_number(unsigned char *bytes, int64_t number)
+{
+    write_word(bytes, (uint32_t) ((uint64_t) number >> 32));
+    write_word(bytes + 4, (uint32_t) (uint64_t) number);
+}
+
+static unsigned char *extend(struct column *column, size_t bytes)
+{
+    if (column->length + bytes > column->room) {
+        size_t room = column->room == 0 ? 256 : column->room;
+        while (room < column->length + bytes) {
+            room *= 2;
+        }
+        must(room <= INT_MAX);
+        column->bytes = realloc(column->bytes, room);
+        must(column->bytes != NULL);
+        column->room = room;
+    }
+    unsigned char *added = column->bytes + column->length;
+    column->length += bytes;
+    return added;
+}
+
+// Room for the next element of so many bytes.
+static unsigned char *next_element(struct rows *rows, enum element element, size_t bytes)
+{
+    must(rows->at < ROWS_COLUMNS_MAX);
+    struct column *column = &rows->columns[rows->at++];
+    if (column->length == 0) {
+        unsigned char *header = extend(column, HEADER_BYTES);
+        write_word(header, 1);     // dimensions
+        write_word(header + 4, 0); // no NULL among the elements
+        write_word(header + 8, element);
+        write_word(header + 16, 1); // the first index
+    }
+    unsigned char *added = extend(column, 4 + bytes);
+    write_word(added, (uint32_t) bytes);
+    return added + 4;
+}
+
+// Bytes of the UTF-8 character at `text`, 0 when it is none that PostgreSQL takes.
+static size_t character_bytes(const unsigned char *text)
+{
+    unsigned char first = text[0];
+    size_t bytes = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+
+    for (size_t i = 1; i < bytes; i++) {
+        if ((text[i] & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    bool overlong = (first == 0xE0 && text[1] < 0xA0) || (first == 0xF0 && text[1] < 0x90);
+    bool surrogate = first == 0xED && text[1] > 0x9F;
+    bool beyond = first == 0xF4 && text[1] > 0x8F;
+    return overlong || surrogate || beyond ? 0 : bytes;
+}
+
+static void copy_clean(unsigned char *to, const char *text, size_t bytes)
+{
+    memcpy(to, text, bytes);
+    const unsigned char *from = (const unsigned char *) text;
+    for (size_t at = 0; at < bytes;) {
+        size_t count = from[at] < 0x80 ? 1 : character_bytes(from + at);
+        if (count == 0) {
+            to[at] = '?';
+            count = 1;
+        }
+        at += count;
+    }
+}
+
+void rows_text(struct rows *rows, const char *text)
+{
+    size_t bytes = strlen(text);
+
+    copy_clean(next_element(rows, ELEMENT_TEXT, bytes), text, bytes);
+}
+
+void rows_number(struct rows *rows, int64_t number)
+{
+    write_number(next_element(rows, ELEMENT_NUMBER, 8), number);
+}
+
+void rows_id(struct rows *rows, uint64_t id)
+{
+    rows_number(rows, (int64_t) id);
+}
+
+void rows_flag(struct rows *rows, bool flag)
+{
+    *next_element(rows, ELEMENT_FLAG, 1) = flag;
+}
+
+void rows_end(struct rows *rows)
+{
+    must(rows->at > 0);
+    must(rows->count == 0 || rows->at == rows->width);
+    must(rows->count < INT_MAX);
+    rows->width = rows->at;
+    rows->at = 0;
+    rows->count++;
+}
+
+void rows_clear(struct rows *rows)
+{
+    for (size_t i = 0; i < ROWS_COLUMNS_MAX; i++) {
+        struct column *column = &rows->columns[i];
+        column->length = 0;
+        if (column->room > KEEP_BYTES) {
+            free(column->bytes);
+            *column = (struct column){ 0 };
+        }
+    }
+    rows->width = rows->at = 0;
+    rows->count = 0;
+}
+
+void rows_fini(struct rows *rows)
+{
+    for (size_t i = 0; i < ROWS_COLUMNS_MAX; i++) {
+        free(rows->columns[i].bytes);
+    }
+    *rows = (struct rows){ 0 };
+}
+
+static void add_value(struct parameters *parameters, const void *value, size_t bytes)
+{
+    must(parameters->count < PARAMETERS_MAX);
+    must(bytes <= INT_MAX);
+    parameters->values[parameters->count] = value;
+    parameters->lengths[parameters->count] = (int) bytes;
+    parameters->count++;
+}
+
+void parameters_text(struct parameters *parameters, const char *text)
+{
+    add_value(parameters, text, strlen(text));
+}
+
+void parameters_number(struct parameters *parameters, int64_t number)
+{
+    must(parameters->count < PARAMETERS_MAX);
+    unsigned char *bytes = parameters->numbers[parameters->count];
+
+    write_number(bytes, number);
+    add_value(parameters, bytes, 8);
+}
+
+void parameters_flag(struct parameters *parameters, bool flag)
+{
+    must(parameters->count < PARAMETERS_MAX);
+    unsigned char *bytes = parameters->numbers[parameters->count];
+
+    bytes[0] = flag;
+    add_value(parameters, bytes, 1);
+}
+
+void parameters_rows(struct parameters *parameters, struct rows *rows)
+{
+    must(rows->count > 0);
+    must(rows->at == 0);
+    for (size_t i = 0; i < rows->width; i++) {
+        struct column *column = &rows->columns[i];
+        write_word(column->bytes + 12, rows->count);
+        add_value(parameters, column->bytes, column->length);
+    }
+}

@@ -1,0 +1,601 @@
+// write.c - a group's changes folded into stages, a stage sent as one statement a table.
+//
+// Within a stage the order between kinds does not matter any more: the last state of an item, draft or reply is the
+// one written, what a change looked at (is the item with PR?) is answered from the stage or, before the items are
+// written, by the database; sealing comes last.  A change for which the order would matter begins a new stage.
+
+#include "broker/store/answer.h"
+#include "broker/store/postgres/records.h"
+#include "proto/must.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_MS INT64_C(86400000)
+#define FOLD_KEEP 4096 // entries whose memory is kept from group to group
+
+// The tables of a stage in the order they are written.
+static const enum sql order[] = {
+    SQL_PUT_POSTS,   SQL_PUT_INTAKE_KEYS, SQL_CHANGE_POSTS,   SQL_PUT_DRAFTS, SQL_REMOVE_DRAFTS, SQL_PUT_ITEMS,
+    SQL_PUT_NOTES,   SQL_PUT_REPLIES,     SQL_CHANGE_REPLIES, SQL_PUT_EVENTS, SQL_PUT_OUTCOMES,  SQL_PUT_RULES,
+    SQL_PUT_FREEZES, SQL_SEAL_POSTS,      SQL_SEAL_DRAFTS,    SQL_SEAL_NOTES, SQL_SEAL_REPLIES,  SQL_UNSEAL_POSTS,
+};
+#define ORDER_COUNT (sizeof order / sizeof *order)
+
+enum fold_kind { FOLD_ITEM, FOLD_REPLY, FOLD_NAME }; // NAME: a post changed or a brand frozen, by hash
+enum sealing { SEALING_NONE, SEALING_SEAL, SEALING_UNSEAL };
+enum { WITH_PR_UNKNOWN = -1, WITH_PR_NO, WITH_PR_YES };
+
+// What a stage knows of one item or reply.
+struct fold {
+    enum fold_kind kind;
+    uint64_t key;
+    const struct item_record *item;   // the last state, or NULL
+    const struct draft_record *draft; // the last one, or NULL
+    int draft_with_pr;
+    enum sealing sealing;
+    struct reply_record reply; // folded
+};
+
+struct writer {
+    struct connection *connection; // during writer_send
+    struct rows rows[ORDER_COUNT];
+    struct fold *folds;
+    size_t fold_count;
+    size_t fold_room;
+    uint32_t *slots; // index into folds + 1, by hash; 0: free
+    size_t slot_count;
+    bool unsealed; // the stage unseals something
+};
+
+struct writer *writer_new(void)
+{
+    struct writer *writer = calloc(1, sizeof *writer);
+
+    must(writer != NULL);
+    return writer;
+}
+
+void writer_destroy(struct writer **writer_p)
+{
+    struct writer *writer = *writer_p;
+
+    if (writer != NULL) {
+        for (size_t i = 0; i < ORDER_COUNT; i++) {
+            rows_fini(&writer->rows[i]);
+        }
+        free(writer->folds);
+        free(writer->slots);
+        free(writer);
+        *writer_p = NULL;
+    }
+}
+
+int64_t intake_day(int64_t posted_ms)
+{
+    return posted_ms / DAY_MS;
+}
+
+static struct rows *rows_of(struct writer *writer, enum sql sql)
+{
+    for (size_t i = 0; i < ORDER_COUNT; i++) {
+        if (order[i] == sql) {
+            return &writer->rows[i];
+        }
+    }
+    must(false);
+    return NULL;
+}
+
+// ---- folds ----
+
+static size_t slot_of(const struct writer *writer, enum fold_kind kind, uint64_t key)
+{
+    return (size_t) (((key + (uint64_t) kind) * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (writer->slot_count - 1);
+}
+
+static void place(struct writer *writer, size_t index)
+{
+    size_t at = slot_of(writer, writer->folds[index].kind, writer->folds[index].key);
+
+    while (writer->slots[at] != 0) {
+        at = (at + 1) & (writer->slot_count - 1);
+    }
+    writer->slots[at] = (uint32_t) index + 1;
+}
+
+static void grow_folds(struct writer *writer)
+{
+    writer->fold_room = writer->fold_room == 0 ? 64 : writer->fold_room * 2;
+    writer->slot_count = writer->fold_room * 2;
+    writer->folds = realloc(writer->folds, writer->fold_room * sizeof *writer->folds);
+    free(writer->slots);
+    writer->slots = calloc(writer->slot_count, sizeof *writer->slots);
+    must(writer->folds != NULL);
+    must(writer->slots != NULL);
+    for (size_t i = 0; i < writer->fold_count; i++) {
+        place(writer, i);
+    }
+}
+
+static struct fold *find_fold(const struct writer *writer, enum fold_kind kind, uint64_t key)
+{
+    if (writer->slot_count == 0) {
+        return NULL;
+    }
+    for (size_t at = slot_of(writer, kind, key); writer->slots[at] != 0; at = (at + 1) & (writer->slot_count - 1)) {
+        struct fold *fold = &writer->folds[writer->slots[at] - 1];
+        if (fold->kind == kind && fold->key == key) {
+            return fold;
+        }
+    }
+    return NULL;
+}
+
+// Valid until the next call.
+static struct fold *require_fold(struct writer *writer, enum fold_kind kind, uint64_t key)
+{
+    struct fold *fold = find_fold(writer, kind, key);
+
+    if (fold == NULL) {
+        if (writer->fold_count == writer->fold_room) {
+            grow_folds(writer);
+        }
+        fold = &writer->folds[writer->fold_count];
+        *fold = (struct fold){ .kind = kind, .key = key };
+        place(writer, writer->fold_count++);
+    }
+    return fold;
+}
+
+static void forget_folds(struct writer *writer)
+{
+    writer->fold_count = 0;
+    if (writer->fold_room > FOLD_KEEP) {
+        free(writer->folds);
+        free(writer->slots);
+        writer->folds = NULL;
+        writer->slots = NULL;
+        writer->fold_room = writer->slot_count = 0;
+    } else if (writer->slots != NULL) {
+        memset(writer->slots, 0, writer->slot_count * sizeof *writer->slots);
+    }
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char) *text) * UINT64_C(1099511628211);
+    }
+    return (hash ^ 0xFF) * UINT64_C(1099511628211);
+}
+
+// ---- rows ----
+
+static void add_item(struct writer *writer, const struct item_record *item)
+{
+    struct rows *rows = rows_of(writer, SQL_PUT_ITEMS);
+
+    rows_id(rows, item->item);
+    rows_text(rows, item->brand);
+    rows_text(rows, item->channel);
+    rows_text(rows, item->audience);
+    rows_text(rows, item->language);
+    rows_text(rows, item->skills);
+    rows_text(rows, store_item_state_name(item->state));
+    rows_number(rows, item->band);
+    rows_flag(rows, item->sealed);
+    rows_flag(rows, item->returned);
+    rows_flag(rows, item->approval);
+    rows_flag(rows, item->fate_unknown);
+    rows_number(rows, item->created_ms);
+    rows_number(rows, item->due_ms);
+    rows_number(rows, item->since_ms);
+    rows_number(rows, item->until_ms);
+    rows_id(rows, item->lease);
+    rows_text(rows, item->person);
+    rows_text(rows, item->preferred);
+    rows_number(rows, item->preferred_until_ms);
+    rows_id(rows, item->thread_key);
+    rows_id(rows, item->author_key);
+    rows_number(rows, item->posts);
+    rows_number(rows, item->numbered);
+    rows_number(rows, item->moves);
+    rows_number(rows, item->first_offered_ms);
+    rows_text(rows, item->reason);
+    rows_text(rows, item->escalated);
+    rows_id(rows, item->reply);
+    rows_text(rows, item->draft_by);
+    rows_text(rows, item->request_person);
+    rows_number(rows, item->request_id);
+    rows_text(rows, store_item_state_name(item->request_state));
+    rows_id(rows, item->request_lease);
+    rows_id(rows, item->request_reply);
+    rows_text(rows, item->outcome);
+    rows_end(rows);
+}
+
+static void add_draft(struct writer *writer, const struct draft_record *draft, int with_pr)
+{
+    struct rows *rows = rows_of(writer, draft->text[0] == '\0' ? SQL_REMOVE_DRAFTS : SQL_PUT_DRAFTS);
+
+    rows_id(rows, draft->item);
+    if (draft->text[0] != '\0') {
+        rows_text(rows, draft->person);
+        rows_text(rows, draft->text);
+        rows_number(rows, draft->at_ms);
+        rows_number(rows, with_pr);
+    }
+    rows_end(rows);
+}
+
+static void add_whole_reply(struct rows *rows, const struct reply_record *reply)
+{
+    rows_id(rows, reply->reply);
+    rows_id(rows, reply->item);
+    rows_text(rows, reply->brand);
+    rows_text(rows, reply->channel);
+    rows_text(rows, reply->person);
+    rows_text(rows, reply->text);
+    rows_text(rows, reply->key);
+    rows_text(rows, store_reply_state_name(reply->state));
+    rows_flag(rows, reply->sealed);
+    rows_text(rows, reply->instance);
+    rows_flag(rows, reply->idempotent);
+    rows_number(rows, reply->attempt);
+    rows_number(rows, reply->created_ms);
+    rows_number(rows, reply->handed_ms);
+    rows_number(rows, reply->settled_ms);
+    rows_text(rows, reply->reference);
+    rows_text(rows, reply->reason);
+    rows_end(rows);
+}
+
+// The text stays as it was written.
+static void add_reply_change(struct rows *rows, const struct reply_record *reply)
+{
+    rows_id(rows, reply->reply);
+    rows_text(rows, store_reply_state_name(reply->state));
+    rows_flag(rows, reply->sealed);
+    rows_text(rows, reply->instance);
+    rows_flag(rows, reply->idempotent);
+    rows_number(rows, reply->attempt);
+    rows_number(rows, reply->created_ms);
+    rows_number(rows, reply->handed_ms);
+    rows_number(rows, reply->settled_ms);
+    rows_text(rows, reply->reference);
+    rows_text(rows, reply->reason);
+    rows_text(rows, reply->person);
+    rows_text(rows, reply->key);
+    rows_end(rows);
+}
+
+static void add_id(struct writer *writer, enum sql sql, uint64_t id)
+{
+    struct rows *rows = rows_of(writer, sql);
+
+    rows_id(rows, id);
+    rows_end(rows);
+}
+
+static void add_fold(struct writer *writer, const struct fold *fold)
+{
+    static const enum sql sealed[] = { SQL_SEAL_POSTS, SQL_SEAL_DRAFTS, SQL_SEAL_NOTES, SQL_SEAL_REPLIES };
+
+    if (fold->item != NULL) {
+        add_item(writer, fold->item);
+    }
+    if (fold->draft != NULL) {
+        add_draft(writer, fold->draft, fold->draft_with_pr);
+    }
+    if (fold->kind == FOLD_REPLY && fold->reply.text != NULL) {
+        add_whole_reply(rows_of(writer, SQL_PUT_REPLIES), &fold->reply);
+    } else if (fold->kind == FOLD_REPLY) {
+        add_reply_change(rows_of(writer, SQL_CHANGE_REPLIES), &fold->reply);
+    }
+    for (size_t i = 0; fold->sealing == SEALING_SEAL && i < sizeof sealed / sizeof *sealed; i++) {
+        add_id(writer, sealed[i], fold->key);
+    }
+    if (fold->sealing == SEALING_UNSEAL) {
+        add_id(writer, SQL_UNSEAL_POSTS, fold->key);
+    }
+}
+
+// Sends what the stage holds; the next one begins empty.
+static void end_stage(struct writer *writer)
+{
+    for (size_t i = 0; i < writer->fold_count; i++) {
+        add_fold(writer, &writer->folds[i]);
+    }
+    for (size_t i = 0; i < ORDER_COUNT; i++) {
+        connection_send_rows(writer->connection, order[i], &writer->rows[i]);
+        rows_clear(&writer->rows[i]);
+    }
+    forget_folds(writer);
+    writer->unsealed = false;
+}
+
+// ---- changes ----
+
+static int with_pr(const struct writer *writer, uint64_t item)
+{
+    const struct fold *fold = find_fold(writer, FOLD_ITEM, item);
+
+    if (fold == NULL || fold->item == NULL) {
+        return WITH_PR_UNKNOWN;
+    }
+    return fold->item->sealed && strcmp(fold->item->audience, "pr") == 0 ? WITH_PR_YES : WITH_PR_NO;
+}
+
+static enum sealing sealing_of(const struct writer *writer, uint64_t item)
+{
+    const struct fold *fold = find_fold(writer, FOLD_ITEM, item);
+
+    return fold == NULL ? SEALING_NONE : fold->sealing;
+}
+
+// What comes after its item was sealed in this stage must not be sealed with it, unless it is sealed anyway.
+static void keep_behind_seal(struct writer *writer, uint64_t item, bool sealed)
+{
+    if (sealing_of(writer, item) == SEALING_SEAL && !sealed) {
+        end_stage(writer);
+    }
+}
+
+static void write_post(struct writer *writer, const struct post_record *post)
+{
+    if (sealing_of(writer, post->item) == SEALING_UNSEAL) {
+        end_stage(writer);
+    }
+    keep_behind_seal(writer, post->item, with_pr(writer, post->item) == WITH_PR_YES);
+    struct rows *rows = rows_of(writer, SQL_PUT_POSTS);
+    rows_id(rows, post->item);
+    rows_number(rows, post->number);
+    rows_text(rows, post->channel);
+    rows_text(rows, post->post);
+    rows_text(rows, post->brand);
+    rows_text(rows, post->author);
+    rows_text(rows, post->author_name);
+    rows_number(rows, post->reach);
+    rows_text(rows, post->text);
+    rows_text(rows, post->platform_language);
+    rows_text(rows, post->language);
+    rows_text(rows, post->thread);
+    rows_text(rows, post->parent);
+    rows_text(rows, post->link);
+    rows_number(rows, post->posted_ms);
+    rows_number(rows, post->taken_ms);
+    rows_flag(rows, post->sensitive);
+    rows_id(rows, post->author_key);
+    rows_number(rows, with_pr(writer, post->item));
+    rows_end(rows);
+    rows = rows_of(writer, SQL_PUT_INTAKE_KEYS);
+    rows_number(rows, intake_day(post->posted_ms));
+    rows_text(rows, post->channel);
+    rows_text(rows, post->post);
+    rows_id(rows, post->intake_key);
+    rows_id(rows, post->item);
+    rows_number(rows, post->number);
+    rows_number(rows, post->taken_ms);
+    rows_end(rows);
+}
+
+// Two of the same name in a stage would be one too many for its statement.
+static void require_first(struct writer *writer, uint64_t name)
+{
+    if (find_fold(writer, FOLD_NAME, name) != NULL) {
+        end_stage(writer);
+    }
+    (void) require_fold(writer, FOLD_NAME, name);
+}
+
+static void write_post_change(struct writer *writer, const struct post_change_record *change)
+{
+    if (writer->unsealed && change->sensitive) {
+        end_stage(writer); // else what was unsealed before would take this with it
+    }
+    require_first(writer, hash_text(hash_text(UINT64_C(14695981039346656037), change->channel), change->post));
+    struct rows *rows = rows_of(writer, SQL_CHANGE_POSTS);
+    rows_text(rows, change->channel);
+    rows_text(rows, change->post);
+    rows_number(rows, intake_day(change->posted_ms));
+    rows_flag(rows, change->deleted);
+    rows_text(rows, change->text == NULL ? "" : change->text);
+    rows_flag(rows, change->sensitive);
+    rows_number(rows, change->at_ms);
+    rows_end(rows);
+}
+
+static void write_draft(struct writer *writer, const struct draft_record *draft)
+{
+    int known = with_pr(writer, draft->item);
+
+    keep_behind_seal(writer, draft->item, known == WITH_PR_YES || draft->text[0] == '\0');
+    known = with_pr(writer, draft->item);
+    struct fold *fold = require_fold(writer, FOLD_ITEM, draft->item);
+    fold->draft = draft;
+    fold->draft_with_pr = known;
+}
+
+static void write_note(struct writer *writer, const struct note_record *note)
+{
+    keep_behind_seal(writer, note->item, note->sealed);
+    struct rows *rows = rows_of(writer, SQL_PUT_NOTES);
+    rows_id(rows, note->item);
+    rows_text(rows, note->kind);
+    rows_text(rows, note->person);
+    rows_text(rows, note->text);
+    rows_flag(rows, note->sealed);
+    rows_number(rows, note->at_ms);
+    rows_end(rows);
+}
+
+static void write_reply(struct writer *writer, const struct reply_record *reply)
+{
+    keep_behind_seal(writer, reply->item, reply->sealed);
+    struct fold *before = find_fold(writer, FOLD_REPLY, reply->reply);
+    if (before != NULL && before->reply.text == NULL && reply->text != NULL) {
+        end_stage(writer); // the change is of a reply that must be there already
+        before = NULL;
+    }
+    struct fold *fold = before != NULL ? before : require_fold(writer, FOLD_REPLY, reply->reply);
+    struct reply_record folded = *reply;
+    if (before != NULL) {
+        folded.item = fold->reply.item;
+        folded.brand = fold->reply.brand;
+        folded.channel = fold->reply.channel;
+        folded.sealed = reply->sealed || fold->reply.sealed;
+        folded.text = reply->text == NULL ? fold->reply.text : reply->text;
+    }
+    fold->reply = folded;
+}
+
+static void write_event(struct writer *writer, const struct event_record *event)
+{
+    struct rows *rows = rows_of(writer, SQL_PUT_EVENTS);
+
+    rows_id(rows, event->sequence);
+    rows_number(rows, event->at_ms);
+    rows_id(rows, event->item);
+    rows_text(rows, event->kind);
+    rows_text(rows, event->person);
+    rows_text(rows, event->queue);
+    rows_text(rows, event->rule);
+    rows_id(rows, event->rules_version);
+    rows_text(rows, event->detail);
+    rows_end(rows);
+}
+
+static void write_outcome(struct writer *writer, const struct outcome_record *outcome)
+{
+    struct rows *rows = rows_of(writer, SQL_PUT_OUTCOMES);
+
+    rows_id(rows, outcome->item);
+    rows_text(rows, outcome->outcome);
+    rows_text(rows, outcome->brand);
+    rows_text(rows, outcome->language);
+    rows_text(rows, outcome->audience);
+    rows_text(rows, outcome->person);
+    rows_text(rows, outcome->agency);
+    rows_text(rows, outcome->reason);
+    rows_text(rows, outcome->escalated);
+    rows_id(rows, outcome->reply);
+    rows_number(rows, outcome->created_ms);
+    rows_number(rows, outcome->closed_ms);
+    rows_number(rows, outcome->due_ms);
+    rows_number(rows, outcome->first_offered_ms);
+    rows_number(rows, outcome->posts);
+    rows_number(rows, outcome->moves);
+    rows_flag(rows, outcome->sealed);
+    rows_id(rows, outcome->thread_key);
+    rows_id(rows, outcome->author_key);
+    rows_end(rows);
+}
+
+static void write_rules(struct writer *writer, const struct rules_record *rules)
+{
+    struct rows *rows = rows_of(writer, SQL_PUT_RULES);
+
+    rows_id(rows, rules->version);
+    rows_text(rows, rules->name);
+    rows_text(rows, rules->text);
+    rows_number(rows, rules->at_ms);
+    rows_end(rows);
+}
+
+static void write_freeze(struct writer *writer, const struct freeze_record *freeze)
+{
+    require_first(writer, hash_text(UINT64_C(1099511628211), freeze->brand));
+    struct rows *rows = rows_of(writer, SQL_PUT_FREEZES);
+    rows_text(rows, freeze->brand);
+    rows_flag(rows, freeze->frozen);
+    rows_text(rows, freeze->person);
+    rows_text(rows, freeze->reason);
+    rows_number(rows, freeze->at_ms);
+    rows_end(rows);
+}
+
+static void write_sealing(struct writer *writer, uint64_t item, enum sealing sealing)
+{
+    enum sealing before = sealing_of(writer, item);
+
+    if (before != SEALING_NONE && before != sealing) {
+        end_stage(writer);
+    }
+    require_fold(writer, FOLD_ITEM, item)->sealing = sealing;
+    writer->unsealed = writer->unsealed || sealing == SEALING_UNSEAL;
+}
+
+static void write_one(struct writer *writer, const struct change *change)
+{
+    switch (change->kind) {
+    case CHANGE_POST:
+        write_post(writer, &change->post);
+        break;
+    case CHANGE_POST_CHANGE:
+        write_post_change(writer, &change->post_change);
+        break;
+    case CHANGE_ITEM:
+        require_fold(writer, FOLD_ITEM, change->item.item)->item = &change->item;
+        break;
+    case CHANGE_DRAFT:
+        write_draft(writer, &change->draft);
+        break;
+    case CHANGE_NOTE:
+        write_note(writer, &change->note);
+        break;
+    case CHANGE_REPLY:
+        write_reply(writer, &change->reply);
+        break;
+    case CHANGE_EVENT:
+        write_event(writer, &change->event);
+        break;
+    case CHANGE_OUTCOME:
+        write_outcome(writer, &change->outcome);
+        break;
+    case CHANGE_RULES:
+        write_rules(writer, &change->rules);
+        break;
+    case CHANGE_FREEZE:
+        write_freeze(writer, &change->freeze);
+        break;
+    case CHANGE_SEAL:
+        write_sealing(writer, change->seal, SEALING_SEAL);
+        break;
+    case CHANGE_UNSEAL:
+        write_sealing(writer, change->seal, SEALING_UNSEAL);
+        break;
+    }
+}
+
+void writer_send(struct writer *writer, struct connection *connection, struct batch *group)
+{
+    writer->connection = connection;
+    for (; group != NULL; group = batch_next(group)) {
+        const struct change *change = change_list_changes(batch_list(group));
+        for (; change != NULL; change = change->next) {
+            write_one(writer, change);
+        }
+    }
+    end_stage(writer);
+    writer->connection = NULL;
+}
+
+bool group_times(struct batch *group, int64_t *first_ms, int64_t *last_ms)
+{
+    bool any = false;
+
+    for (; group != NULL; group = batch_next(group)) {
+        const struct change *change = change_list_changes(batch_list(group));
+        for (; change != NULL; change = change->next) {
+            if (change->kind != CHANGE_POST && change->kind != CHANGE_EVENT) {
+                continue;
+            }
+            int64_t at_ms = change->kind == CHANGE_POST ? change->post.taken_ms : change->event.at_ms;
+            *first_ms = !any || at_ms < *first_ms ? at_ms : *first_ms;
+            *last_ms = !any || at_ms > *last_ms ? at_ms : *last_ms;
+            any = true;
+        }
+    }
+    return any;
+}
