@@ -10,8 +10,10 @@
 #include "worker/agent/worker_options.h"
 
 #include "proto/must.h"
+#include "worker/boot_clock.h"
 #include "worker/line_reader.h"
 #include "worker/message_json.h"
+#include "worker/signals.h"
 
 #include <behalf/client.h>
 
@@ -21,8 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REQUESTS_MAX 256   // without an answer at a time; then no more is read
@@ -46,13 +46,6 @@ struct json_mode {
     bool over;
     enum worker_end end;
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 // ---- out ----
 
@@ -185,7 +178,7 @@ static bool take_lines(struct json_mode *mode)
         taken = true;
     }
     if (mode->lines.ended && mode->lines.begin == mode->lines.end && mode->leave_at_ms < 0 && !mode->options->stay)
-        mode->leave_at_ms = clock_ms() + LAST_WAIT_MS;
+        mode->leave_at_ms = boot_clock_ms() + LAST_WAIT_MS;
     return taken;
 }
 
@@ -223,7 +216,7 @@ static void watch_end(struct json_mode *mode)
         return;
     if (mode->request_count == 0)
         finish(mode, WORKER_SIGNED_OUT);
-    else if (clock_ms() >= mode->leave_at_ms)
+    else if (boot_clock_ms() >= mode->leave_at_ms)
         finish(mode, WORKER_UNSAVED);
 }
 
@@ -257,27 +250,14 @@ static void wait_for_work(struct json_mode *mode)
         line_reader_fill(&mode->lines);
 }
 
-static int watch_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
-    signal(SIGPIPE, SIG_IGN);
-    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    must(fd >= 0);
-    return fd;
-}
-
 enum worker_end json_run(const struct worker_options *options)
 {
     struct json_mode *mode = calloc(1, sizeof *mode);
     must(mode != NULL);
     mode->options = options;
     mode->leave_at_ms = -1;
-    mode->signals = watch_signals();
+    mode->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, 0 }, NULL);
+    signal(SIGPIPE, SIG_IGN);
     line_reader_init(&mode->lines, STDIN_FILENO, BEHALF_FRAME_BYTES);
     struct behalf_hello hello = { .role = "person",
                                   .name = options->name,

@@ -3,6 +3,8 @@
 #include "worker/agent/plain.h"
 
 #include "proto/must.h"
+#include "worker/boot_clock.h"
+#include "worker/signals.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -227,9 +229,9 @@ static int wait_ms(struct plain *plain)
             timeout_ms = sooner(timeout_ms, item->due_ms - now_ms);
     }
     if (plain_is_writing(plain->mode))
-        timeout_ms = sooner(timeout_ms, plain->save_at_ms - plain_clock_ms());
+        timeout_ms = sooner(timeout_ms, plain->save_at_ms - boot_clock_ms());
     if (plain->mode == MODE_WAIT)
-        timeout_ms = sooner(timeout_ms, plain->wait_until_ms - plain_clock_ms());
+        timeout_ms = sooner(timeout_ms, plain->wait_until_ms - boot_clock_ms());
     return timeout_ms;
 }
 
@@ -237,9 +239,9 @@ static void watch_time(struct plain *plain)
 {
     if (plain->timeout_ms > 0)
         warn_of_times(plain);
-    if (plain_is_writing(plain->mode) && plain_clock_ms() >= plain->save_at_ms)
+    if (plain_is_writing(plain->mode) && boot_clock_ms() >= plain->save_at_ms)
         plain_save_written(plain);
-    if (plain->mode == MODE_WAIT && plain_clock_ms() >= plain->wait_until_ms) {
+    if (plain->mode == MODE_WAIT && boot_clock_ms() >= plain->wait_until_ms) {
         plain->mode = MODE_COMMAND;
         plain_tell(plain, "No item came.");
     }
@@ -280,20 +282,6 @@ static void wait_for_work(struct plain *plain)
         hear_person(plain, true);
 }
 
-static int watch_signals(void)
-{
-    static const int watched[] = { SIGTERM, SIGINT, SIGHUP, SIGWINCH, SIGTSTP };
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof watched / sizeof watched[0]; i++)
-        sigaddset(&set, watched[i]);
-    must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
-    signal(SIGPIPE, SIG_IGN);
-    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    must(fd >= 0);
-    return fd;
-}
-
 // Signs out; what was being written is saved first.
 static void leave(struct plain *plain)
 {
@@ -313,7 +301,8 @@ enum worker_end plain_run(const struct worker_options *options)
     struct plain *plain = calloc(1, sizeof *plain);
     must(plain != NULL);
     plain->options = options;
-    plain->signals = watch_signals();
+    plain->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, SIGWINCH, SIGTSTP, 0 }, NULL);
+    signal(SIGPIPE, SIG_IGN);
     plain->prompt = prompt_new();
     struct behalf_hello hello = { .role = "person", .name = options->name, .program = "behalf-worker " BEHALF_VERSION };
     plain->client = behalf_client_new(options->brokers, &hello);

@@ -77,7 +77,6 @@ struct plain {
 
 // ---- plain_hand.c ----
 
-int64_t plain_clock_ms(void);
 int64_t plain_broker_ms(const struct plain *plain); // the broker's clock
 
 // A page to be shown at once, above what is being typed.

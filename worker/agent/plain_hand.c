@@ -3,23 +3,16 @@
 #include "worker/agent/plain.h"
 
 #include "proto/must.h"
+#include "worker/boot_clock.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-int64_t plain_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 int64_t plain_broker_ms(const struct plain *plain)
 {
-    return plain_clock_ms() + plain->clock_offset_ms;
+    return boot_clock_ms() + plain->clock_offset_ms;
 }
 
 // ---- showing ----
@@ -226,7 +219,7 @@ void plain_ask(struct plain *plain, const struct behalf_message *message, int64_
 // Saves what is being written, without making anybody wait.
 void plain_save_written(struct plain *plain)
 {
-    plain->save_at_ms = plain_clock_ms() + PLAIN_SAVE_MS;
+    plain->save_at_ms = boot_clock_ms() + PLAIN_SAVE_MS;
     struct held *front = plain->front;
     if (front == NULL || strcmp(front->message->item.state, "held") != 0 || plain->saving != 0 ||
         behalf_client_state(plain->client) != BEHALF_CLIENT_READY)

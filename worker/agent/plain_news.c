@@ -2,6 +2,8 @@
 
 #include "worker/agent/plain.h"
 
+#include "worker/boot_clock.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +66,7 @@ static void drop_unconfirmed(struct plain *plain)
 
 static void take_welcome(struct plain *plain, const struct behalf_welcome *welcome)
 {
-    plain->clock_offset_ms = welcome->now_ms - plain_clock_ms();
+    plain->clock_offset_ms = welcome->now_ms - boot_clock_ms();
     plain->timeout_ms = welcome->timeout_ms;
     plain->items_to_come = (size_t) welcome->items;
     plain->saving = 0;

@@ -7,10 +7,12 @@
 #include "worker/connect/connector.h"
 
 #include "proto/must.h"
+#include "worker/boot_clock.h"
 #include "worker/connect/adapter.h"
 #include "worker/connect/ledger.h"
 #include "worker/connect/log.h"
 #include "worker/message_json.h"
+#include "worker/signals.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +22,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define POSTS_MAX 256                 // in flight at most, whatever window the broker grants
@@ -70,13 +71,6 @@ struct connector {
     enum phase phase;
     enum connector_end end;
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 // ---- speaking to the adapter ----
 
@@ -585,7 +579,7 @@ static void turn(struct connector *connector)
 {
     bool busy = true;
     while (busy && connector->phase != PHASE_END) {
-        connector->now_ms = clock_ms();
+        connector->now_ms = boot_clock_ms();
         hear_signals(connector);
         busy = hear_broker(connector);
         watch_session(connector);
@@ -649,21 +643,6 @@ static void make_instance(char instance[33])
         snprintf(instance + 2 * i, 3, "%02x", bytes[i]);
 }
 
-static int watch_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
-    must(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
-    signal(SIGPIPE, SIG_IGN);
-    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    must(fd >= 0);
-    return fd;
-}
-
 static bool open_client(struct connector *connector)
 {
     const struct connector_options *options = connector->options;
@@ -683,9 +662,10 @@ enum connector_end connector_run(const struct connector_options *options)
     struct connector *connector = calloc(1, sizeof *connector);
     must(connector != NULL);
     connector->options = options;
-    connector->now_ms = clock_ms();
+    connector->now_ms = boot_clock_ms();
     make_instance(connector->instance);
-    connector->signals = watch_signals();
+    connector->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 }, NULL);
+    signal(SIGPIPE, SIG_IGN);
     connector->ledger = ledger_new();
     connector->adapter = adapter_new(options->argv);
     enum connector_end how = CONNECTOR_USAGE;

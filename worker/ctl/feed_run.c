@@ -4,6 +4,7 @@
 
 #include "worker/ctl/feed_cursor.h"
 #include "worker/ctl/output.h"
+#include "worker/signals.h"
 
 #include "proto/must.h"
 
@@ -489,19 +490,6 @@ static bool beyond_end(struct feed_run *self)
     return true;
 }
 
-static int open_signals(sigset_t *before)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
-    must(sigprocmask(SIG_BLOCK, &signals, before) == 0);
-    int descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-    must(descriptor >= 0);
-    return descriptor;
-}
-
 int feed_run(const struct feed_plan *plan)
 {
     struct feed_run *self = calloc(1, sizeof *self);
@@ -511,7 +499,7 @@ int feed_run(const struct feed_plan *plan)
     self->plan = plan;
     self->begun_ms = self->ready_ms = self->progress_at_ms = self->cursor_at_ms = now_ms;
     self->on_terminal = !plan->quiet && isatty(STDERR_FILENO);
-    self->signals = open_signals(&signals_before);
+    self->signals = signals_watch((const int[]){ SIGINT, SIGTERM, SIGHUP, 0 }, &signals_before);
     self->settled_row = plan->from_row - 1;
     int status = CTL_USAGE;
     if (save_cursor(self)) { // one that cannot be written is known before anything is sent
