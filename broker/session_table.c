@@ -194,11 +194,6 @@ struct peer *session_table_next_peer(const struct session_table *table, size_t *
     return table_next(&table->peers, place);
 }
 
-const char *session_role_name(enum session_role role)
-{
-    return role_names[role];
-}
-
 bool session_role_from_name(const char *name, enum session_role *role)
 {
     for (size_t i = 0; i < sizeof role_names / sizeof role_names[0]; i++) {

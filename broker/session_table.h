@@ -109,7 +109,6 @@ struct session *session_table_next(const struct session_table *table, size_t *pl
 struct peer *session_table_next_peer(const struct session_table *table, size_t *place);
 
 // "person", "connector", "control"; false for any other text.
-const char *session_role_name(enum session_role role);
 bool session_role_from_name(const char *name, enum session_role *role);
 
 // Remembers the answer to a request, and finds it: NULL if it is not among the last.

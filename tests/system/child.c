@@ -266,8 +266,3 @@ int child_wait(struct child *child, struct fake_broker *broker)
     fill(&child->errors);
     return WIFEXITED(child->status) ? WEXITSTATUS(child->status) : -WTERMSIG(child->status);
 }
-
-pid_t child_pid(const struct child *child)
-{
-    return child->pid;
-}

@@ -10,7 +10,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 struct child;
 
@@ -43,7 +42,5 @@ void child_signal(struct child *child, int signal);
 
 // Waits for its end and returns its exit status, or minus the signal that ended it.
 int child_wait(struct child *child, struct fake_broker *broker);
-
-pid_t child_pid(const struct child *child);
 
 #endif
