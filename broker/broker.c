@@ -91,6 +91,7 @@ void broker_end_wait(struct broker *broker, struct waiting **waiting_p)
 {
     struct waiting *waiting = *waiting_p;
 
+    must((waiting->previous == NULL) == (broker->waiting == waiting));
     *(waiting->previous != NULL ? &waiting->previous->next : &broker->waiting) = waiting->next;
     if (waiting->next != NULL) {
         waiting->next->previous = waiting->previous;

@@ -214,7 +214,7 @@ void desk_clock_jumped(struct desk *desk, int64_t now_ms)
 
 bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *reason, size_t reason_bytes)
 {
-    if (strcmp(policy->desk, desk->policy->desk)) {
+    if (strcmp(policy->desk, desk->policy->desk) != 0) {
         snprintf(reason, reason_bytes, "these are rules of the desk %s, this is the desk %s", policy->desk,
                  desk->policy->desk);
         return false;

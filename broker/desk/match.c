@@ -133,10 +133,11 @@ static char *join_skills(const struct policy *policy, uint64_t skills)
     qsort(names, count, sizeof *names, compare_names);
     char *joined = calloc(bytes, 1);
     must(joined);
+    char *end = joined;
     for (size_t i = 0; i < count; i++) {
         if (i)
-            strcat(joined, ",");
-        strcat(joined, names[i]);
+            *end++ = ',';
+        end = stpcpy(end, names[i]);
     }
     return joined;
 }

@@ -159,7 +159,7 @@ static void hand_out(struct desk *desk, struct reply *reply, struct connector *c
     reply->connector = connector;
     reply->idempotent = connector->idempotent;
     connector->handed++;
-    if (!reply->instance || strcmp(reply->instance, connector->instance)) {
+    if (!reply->instance || strcmp(reply->instance, connector->instance) != 0) {
         free(reply->instance);
         reply->instance = strdup(connector->instance);
         must(reply->instance);
@@ -338,7 +338,7 @@ void outbox_settle(struct desk *desk, struct connector *connector, uint64_t sess
 {
     const struct behalf_settle *settle = &request->settle;
     size_t fate = 0;
-    while (fate < sizeof fates / sizeof *fates && strcmp(fates[fate].name, settle->fate))
+    while (fate < sizeof fates / sizeof *fates && strcmp(fates[fate].name, settle->fate) != 0)
         fate++;
     struct behalf_error error = { .field = "fate", .reason = "a fate is confirmed, failed or unknown" };
     if (fate == sizeof fates / sizeof *fates) {
@@ -351,7 +351,7 @@ void outbox_settle(struct desk *desk, struct connector *connector, uint64_t sess
     if (!reply && (uint64_t) settle->reply < desk->next_id) {
         done.repeated = true; // settled before
         desk_tell_done(desk, session, request->id, &done);
-    } else if (!connector || !reply || !reply->instance || strcmp(reply->instance, connector->instance) ||
+    } else if (!connector || !reply || !reply->instance || strcmp(reply->instance, connector->instance) != 0 ||
                (reply->state != REPLY_HANDED && reply->state != REPLY_UNKNOWN)) {
         desk_tell_error(desk, session, request->id, BEHALF_CODE_NOT_FOUND, &error);
     } else {

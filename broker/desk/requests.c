@@ -415,7 +415,7 @@ static void presence(struct desk *desk, struct person *person, const struct beha
     const struct behalf_presence *wanted = &request->presence;
     bool available = !strcmp(wanted->state, "available");
     struct behalf_error error = { .field = "state", .reason = "a presence is available or away" };
-    if (!available && strcmp(wanted->state, "away")) {
+    if (!available && strcmp(wanted->state, "away") != 0) {
         desk_tell_error(desk, person->session, request->id, BEHALF_CODE_INVALID, &error);
         return;
     }

@@ -260,6 +260,7 @@ static bool lies_around(const struct pattern *pattern, const struct around *arou
     struct places places[2];
     size_t now = 0;
     places[0].count = 1;
+    places[1].count = 0;
     places[0].offsets[0] = offset;
     size_t left = around->forward ? pattern->piece_count - 1 - pattern->anchor : pattern->anchor;
     for (size_t i = 1; i <= left && places[now].count > 0; i++, now = 1 - now) {

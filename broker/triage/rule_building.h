@@ -54,7 +54,11 @@ void building_start_from(struct policy *policy, const struct policy *previous);
 
 // Finds a name, also a retired one, in an array of policy structs; sets `index` to the count if it is new.
 #define FIND_ANY(array, array_count, wanted, index)                                                                    \
-    for ((index) = 0; (index) < (array_count) && strcmp((array)[index].name, (wanted)) != 0; (index)++)
+    do {                                                                                                               \
+        (index) = 0;                                                                                                   \
+        while ((index) < (array_count) && strcmp((array)[index].name, (wanted)) != 0)                                  \
+            (index)++;                                                                                                 \
+    } while (0)
 
 // Says that there is no room for a further name.
 void building_report_full(struct building *building, const struct yaml_node *node, const char *what, size_t maximum);
