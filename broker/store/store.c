@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define BACK_OFF_MS_MIN 50
-#define BACK_OFF_MS_MAX 2000
+#define BACK_OFF_MS_MAX 500
 #define GROUP_BYTES_MAX ((size_t) 8 * 1024 * 1024) // a group larger than this waits for the next commit
 #define GROUP_COUNT_MAX 1024
 #define DESCRIPTION_BYTES 1024

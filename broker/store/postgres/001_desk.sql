@@ -265,7 +265,7 @@ CREATE TABLE reply (
     text text NOT NULL,
     key text NOT NULL,
     state text NOT NULL,
-    open boolean GENERATED ALWAYS AS (state IN ('queued', 'handed')) STORED,
+    open boolean GENERATED ALWAYS AS (state IN ('queued', 'handed', 'unknown')) STORED,
     sealed boolean NOT NULL,
     instance text NOT NULL,
     idempotent boolean NOT NULL,
@@ -289,7 +289,7 @@ COMMENT ON COLUMN reply.person IS 'Who answered.';
 COMMENT ON COLUMN reply.text IS 'As published, disclosure included.';
 COMMENT ON COLUMN reply.key IS 'Idempotency key.';
 COMMENT ON COLUMN reply.state IS 'queued, handed, confirmed, failed, unknown, withdrawn.';
-COMMENT ON COLUMN reply.open IS 'Whether it is not settled: queued or handed.';
+COMMENT ON COLUMN reply.open IS 'Whether its item may still hang on it: queued, handed or of unknown fate.';
 COMMENT ON COLUMN reply.sealed IS 'Agents never see it.';
 COMMENT ON COLUMN reply.instance IS 'The connector instance that has it.';
 COMMENT ON COLUMN reply.idempotent IS 'That instance publishes a reply handed to it twice only once.';

@@ -109,7 +109,8 @@ static bool await_result(struct connection *connection)
 
     while (!connection->lost) {
         int flushed = PQflush(connection->link);
-        if (flushed >= 0 && !PQisBusy(connection->link)) {
+        // Once libpq has given the socket up, PQgetResult tells the server's last words or the error.
+        if ((flushed >= 0 && !PQisBusy(connection->link)) || PQsocket(connection->link) < 0) {
             return true;
         }
         if (!wait_for_socket(connection, flushed == 1, until_ms)) {
@@ -125,14 +126,19 @@ static bool await_result(struct connection *connection)
 
 static PGresult *next_result(struct connection *connection)
 {
-    return await_result(connection) ? PQgetResult(connection->link) : NULL;
+    PGresult *result = await_result(connection) ? PQgetResult(connection->link) : NULL;
+
+    if (result == NULL && !connection->lost && PQstatus(connection->link) == CONNECTION_BAD) {
+        note_loss(connection, PQerrorMessage(connection->link));
+    }
+    return result;
 }
 
 bool connection_stands(struct connection *connection)
 {
     struct pollfd look = { .fd = PQsocket(connection->link), .events = POLLIN };
 
-    if (!connection->lost && poll(&look, 1, 0) > 0 && PQconsumeInput(connection->link) == 0) {
+    if (look.fd >= 0 && !connection->lost && poll(&look, 1, 0) > 0 && PQconsumeInput(connection->link) == 0) {
         note_loss(connection, PQerrorMessage(connection->link));
     }
     return !connection->lost && PQstatus(connection->link) == CONNECTION_OK;

@@ -1,0 +1,31 @@
+// cutting_proxy.h - a TCP proxy before a PostgreSQL that cuts, holds or changes what passes, when told.
+
+#ifndef TESTS_CUTTING_PROXY_H
+#define TESTS_CUTTING_PROXY_H
+
+struct cutting_proxy;
+
+enum cut {
+    CUT_NOT,           // all passes
+    CUT_BEFORE_COMMIT, // what comes before the next COMMIT passes, then the connection is cut
+    CUT_AT_COMMIT,     // the next COMMIT passes, and the connection is cut at once
+    CUT_ANSWER,        // the next COMMIT passes; its answer does not, and cuts the connection
+    CUT_HOLD,          // what comes before the next COMMIT passes, then nothing any more; it stays open
+    CUT_AGE            // the server says it is one version older
+};
+
+// Listens on a free port of 127.0.0.1 and passes on to another, on a thread of its own.
+struct cutting_proxy *cutting_proxy_new(int server_port);
+void cutting_proxy_destroy(struct cutting_proxy **proxy_p);
+int cutting_proxy_port(const struct cutting_proxy *proxy);
+
+// What happens to the next COMMIT, once; then all passes again.
+void cutting_proxy_set(struct cutting_proxy *proxy, enum cut cut);
+
+// How often a COMMIT met what was set.
+int cutting_proxy_count(struct cutting_proxy *proxy);
+
+// Cuts the connections that are held.
+void cutting_proxy_let_go(struct cutting_proxy *proxy);
+
+#endif
