@@ -35,7 +35,8 @@ enum {
 
 struct configuration {
     const char *desk_file;
-    const char *folder;
+    const char *folder; // of the embedded store, or NULL
+    char *store_url;    // of PostgreSQL, or NULL; may hold a password: never log it
     const char *endpoints[LISTEN_MAX];
     size_t endpoint_count;
     int64_t heartbeat_ms;
@@ -47,9 +48,14 @@ const char *argp_program_version = "behalf-broker " BEHALF_VERSION;
 
 static const char manual[] =
     "Runs one desk: takes posts in, offers each to one person who may answer it, hands replies out, and keeps "
-    "everything in DIR.\v"
-    "FILE fills an empty desk only.  Once DIR has rules, those are in force, and `behalf-ctl apply FILE` makes others "
+    "everything in DIR or in PostgreSQL.\v"
+    "FILE fills an empty desk only.  Once the store has rules, those are in force, and `behalf-ctl apply FILE` makes "
+    "others "
     "live.\n\n"
+    "URL is whatever libpq understands: postgresql://user@host:port/database, keyword=value pairs, service=NAME, "
+    "several "
+    "hosts with target_session_attrs; PG* variables and the password file work as well.  The schema behalf is made and "
+    "kept up to date there.  A password in URL is hidden from process listings and never logged.\n\n"
     "SIGTERM or SIGINT stops it cleanly, within seconds; a second one at once.\n\n"
     "Exit codes: 0 stopped; 1 stopped while the store was away (nothing was lost that anybody was told); 2 wrong "
     "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store contradicts the desk: "
@@ -57,7 +63,8 @@ static const char manual[] =
 
 static const struct argp_option option_table[] = {
     { "desk", 'd', "FILE", 0, "rules of engagement of the desk, YAML (required)", 0 },
-    { "data", 'D', "DIR", 0, "folder of the store, made if it is not there (required)", 0 },
+    { "data", 'D', "DIR", 0, "folder of the embedded store, made if it is not there (this or --store)", 0 },
+    { "store", 's', "URL", 0, "keeps everything in a PostgreSQL database, 15 or newer (this or --data)", 0 },
     { "listen", 'l', "ENDPOINT", 0,
       "where clients connect, may be given again: tcp://127.0.0.1:PORT (* lets the system choose) or ipc://PATH "
       "(default " BEHALF_DEFAULT_ENDPOINT ")",
@@ -92,6 +99,15 @@ static int64_t parse_heartbeat(const char *text, struct argp_state *state)
     return value;
 }
 
+// Keeps the URL, and hides it where process listings look.
+static void keep_store_url(struct configuration *configuration, char *url)
+{
+    free(configuration->store_url);
+    configuration->store_url = strdup(url);
+    must(configuration->store_url != NULL);
+    memset(url, '*', strlen(url));
+}
+
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct configuration *configuration = state->input;
@@ -103,6 +119,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case 'D':
         configuration->folder = value;
         return 0;
+    case 's':
+        keep_store_url(configuration, value);
+        return 0;
     case 'l':
         add_endpoint(configuration, value, state);
         return 0;
@@ -110,8 +129,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         configuration->heartbeat_ms = parse_heartbeat(value, state);
         return 0;
     case ARGP_KEY_END:
-        if (configuration->desk_file == NULL || configuration->folder == NULL) {
-            argp_error(state, "--desk FILE and --data DIR are required");
+        if (configuration->desk_file == NULL || (configuration->folder == NULL) == (configuration->store_url == NULL)) {
+            argp_error(state, "--desk FILE and either --data DIR or --store URL are required");
         }
         if (configuration->endpoint_count == 0) {
             configuration->endpoints[configuration->endpoint_count++] = BEHALF_DEFAULT_ENDPOINT;
@@ -222,10 +241,17 @@ static bool make_folder(const char *folder)
 }
 
 // Opens the store and takes the desk over; NULL when it cannot be used.
-static struct engine *open_store(const char *folder, const char *desk, struct store_position *position)
+static struct engine *open_store(const struct configuration *configuration, const char *desk,
+                                 struct store_position *position)
 {
     char reason[1024] = "";
-    struct engine *engine = make_folder(folder) ? engine_sqlite_open(folder, desk, reason, sizeof reason) : NULL;
+    struct engine *engine = NULL;
+
+    if (configuration->store_url != NULL) {
+        engine = engine_postgres_open(configuration->store_url, desk, reason, sizeof reason);
+    } else if (make_folder(configuration->folder)) {
+        engine = engine_sqlite_open(configuration->folder, desk, reason, sizeof reason);
+    }
 
     if (engine == NULL) {
         if (reason[0] != '\0') {
@@ -239,6 +265,19 @@ static struct engine *open_store(const char *folder, const char *desk, struct st
         return NULL;
     }
     return engine;
+}
+
+static struct engine *open_reports(const struct configuration *configuration, const char *desk)
+{
+    char reason[1024] = "";
+    struct engine *reports = configuration->store_url != NULL
+                                 ? engine_postgres_open_reports(configuration->store_url, desk, reason, sizeof reason)
+                                 : engine_sqlite_open_reports(configuration->folder, desk, reason, sizeof reason);
+
+    if (reports == NULL) {
+        log_format("error", "store no reports: %s", reason);
+    }
+    return reports;
 }
 
 // ---- together ----
@@ -272,10 +311,7 @@ static int serve(const struct configuration *configuration, struct broker *broke
         log_format("error", "broker %s", reason);
         return EXIT_LISTEN;
     }
-    struct engine *reports = engine_sqlite_open_reports(configuration->folder, desk, reason, sizeof reason);
-    if (reports == NULL) {
-        log_format("error", "store no reports: %s", reason);
-    }
+    struct engine *reports = open_reports(configuration, desk);
     struct store *store = store_new(engine_p, &reports);
     log_format("info", "broker ready desk=%s listen=%s", desk, loop_listening(loop));
     enum loop_end end = loop_run(loop, broker, store, clock);
@@ -305,7 +341,7 @@ static int run(const struct configuration *configuration, struct rules **rules_p
         .random = fill_random,
         .log = log_write,
     };
-    struct engine *engine = open_store(configuration->folder, rules_policy(*rules_p)->desk, &position);
+    struct engine *engine = open_store(configuration, rules_policy(*rules_p)->desk, &position);
 
     if (engine == NULL) {
         return EXIT_STORE;
@@ -364,10 +400,8 @@ int main(int argc, char **argv)
     block_signals();
     raise_descriptors();
     struct rules *rules = rules_of_file(configuration.desk_file);
-    if (rules == NULL) {
-        return EXIT_RULES;
-    }
-    int code = run(&configuration, &rules);
+    int code = rules == NULL ? EXIT_RULES : run(&configuration, &rules);
     rules_destroy(&rules);
+    free(configuration.store_url);
     return code;
 }
