@@ -60,6 +60,7 @@ static void free_tables(struct desk *desk)
     }
     table_fini(&desk->items);
     table_fini(&desk->threads);
+    table_fini(&desk->sending);
     table_fini(&desk->queues);
     table_fini(&desk->sessions);
     table_fini(&desk->replies);
@@ -156,7 +157,11 @@ void desk_settle(struct desk *desk)
         if (desk->unmatched_count) {
             struct item *item = desk->unmatched[--desk->unmatched_count];
             item->unmatched = false;
-            if (item->state == ITEM_WAITING && item->waiting_slot)
+            if (item->state != ITEM_WAITING || !item->waiting_slot)
+                continue;
+            if (item->due_ms && !item->late && item->due_ms <= desk->now_ms)
+                item_due(desk, item); // it missed its service level in somebody's hands: before anybody is offered it
+            else
                 match_item(desk, item);
         } else {
             struct person *person = desk->unmatched_people[--desk->unmatched_person_count];

@@ -36,7 +36,7 @@ void heap_rebuild(struct heap *heap);
 
 // Walks the first elements in order without taking them out.  Visits at most HEAP_WALK_MAX, which bounds
 // both its time and its memory.
-#define HEAP_WALK_MAX 32
+#define HEAP_WALK_MAX 128
 struct heap_walk {
     const struct heap *heap;
     uint32_t frontier[HEAP_WALK_MAX + 1];

@@ -78,9 +78,9 @@ int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audie
 {
     int64_t level_ms = desk->policy->brands[item->queue->brand].service_level_ms[audience];
     int64_t due_ms = level_ms ? item->created_ms + level_ms : 0;
-    // A reply window cannot be told apart here once it is in due_ms; it is never extended.
-    if (desk->policy->channels[item->channel].reply_window_ms && item->due_ms && (!due_ms || item->due_ms < due_ms))
-        due_ms = item->due_ms;
+    int64_t window_end_ms = item->detail ? item->detail->window_end_ms : 0;
+    if (window_end_ms && (!due_ms || window_end_ms < due_ms))
+        due_ms = window_end_ms;
     return due_ms;
 }
 
@@ -112,6 +112,10 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
         item->queue->count[from]--;
         desk->count[from]--;
     }
+    if (from == ITEM_SENDING)
+        table_remove(&desk->sending, item->thread_key, item);
+    if (state == ITEM_SENDING)
+        table_put(&desk->sending, item->thread_key, item);
     item->state = (uint8_t) state;
     item->person = person;
     item->since_ms = desk->now_ms;
@@ -414,7 +418,7 @@ static void pass_service_level(struct desk *desk, struct item *item)
 static void due_while_waiting(struct desk *desk, struct item *item)
 {
     int64_t expire_ms = desk->policy->times.expire_ms;
-    if (expire_ms && item->created_ms + expire_ms <= desk->now_ms) {
+    if (expire_ms && item->since_ms + expire_ms <= desk->now_ms) {
         item_close(desk, item, "expired", POLICY_NONE, "waited too long without anybody to answer", 0);
         return;
     }

@@ -215,6 +215,8 @@ void desk_count(const struct desk *desk, struct change_list *memory, struct beha
 
 // ---- listings ----
 
+#define LOOK_MAX 200 // rows, as in messages.def
+
 struct asker {
     bool control;
     const struct person *person;
@@ -238,27 +240,28 @@ static bool may_see_text(const struct desk *desk, const struct asker *asker, con
     return (asker->audiences & 1u << AUDIENCE_PR) && (rules->brands >> item->queue->brand & 1);
 }
 
-static int compare_items(const void *one, const void *other)
+// Puts an item into a list sorted by id that keeps the first `most`.  Returns how many it has then.
+static size_t keep_first(const struct item **items, size_t count, size_t most, const struct item *item)
 {
-    const struct item *a = *(const struct item *const *) one;
-    const struct item *b = *(const struct item *const *) other;
-    return a->id < b->id ? -1 : a->id > b->id;
+    if (count == most && items[count - 1]->id < item->id)
+        return count;
+    size_t place = count < most ? count++ : count - 1;
+    for (; place > 0 && items[place - 1]->id > item->id; place--)
+        items[place] = items[place - 1];
+    items[place] = item;
+    return count;
 }
 
 static size_t gather(const struct desk *desk, const struct asker *asker, const struct behalf_look *look,
-                     const struct item ***found)
+                     const struct item **items, size_t most)
 {
-    const struct item **items = calloc(desk->items.count + 1, sizeof *items);
-    must(items);
     size_t count = 0, place = 0;
     for (const struct item *item; (item = table_next(&desk->items, &place));) {
         if (item->id > (uint64_t) look->after && may_see(desk, asker, item) &&
             (!*look->audience || !strcmp(look->audience, audience_name(item->queue->audience))) &&
             (!*look->brand || !strcmp(look->brand, desk->policy->brands[item->queue->brand].name)))
-            items[count++] = item;
+            count = keep_first(items, count, most, item);
     }
-    qsort(items, count, sizeof(const struct item *), compare_items);
-    *found = items;
     return count;
 }
 
@@ -273,9 +276,10 @@ void desk_look(const struct desk *desk, uint64_t number, const struct behalf_loo
         asker.audiences = desk->policy->people[session->person->index].audiences;
     }
     must(asker.control || asker.person);
-    const struct item **items;
-    size_t count = gather(desk, &asker, look, &items);
+    const struct item *items[LOOK_MAX + 1];
     size_t limit = look->limit ? (size_t) look->limit : 50;
+    must(limit <= LOOK_MAX);
+    size_t count = gather(desk, &asker, look, items, limit + 1); // one more tells whether there is more
     listing->more = count > limit;
     count = count < limit ? count : limit;
     listing->items = change_list_allocate(memory, count * sizeof *listing->items);
@@ -300,5 +304,4 @@ void desk_look(const struct desk *desk, uint64_t number, const struct behalf_loo
             .due_ms = item->due_ms,
         };
     }
-    free(items);
 }

@@ -216,6 +216,8 @@ bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t
 {
     if (!item->detail)
         return false;
+    if (item->queue->audience == AUDIENCE_APPROVER && item->detail->draft_by == person)
+        return true; // nobody approves their own draft
     for (size_t i = 0; i < ITEM_DECLINED_MAX; i++) {
         const struct declined *declined = &item->detail->declined[i];
         if (declined->until_ms > desk->now_ms && declined->person == person)
@@ -260,7 +262,7 @@ static int64_t waiting_timer(const struct desk *desk, const struct item *item)
     if (!item->late)
         earlier(&at_ms, item->due_ms);
     if (desk->policy->times.expire_ms)
-        earlier(&at_ms, item->created_ms + desk->policy->times.expire_ms);
+        earlier(&at_ms, item->since_ms + desk->policy->times.expire_ms);
     if (item->reserved)
         earlier(&at_ms, item->detail->preferred_until_ms);
     for (size_t i = 0; item->detail && i < ITEM_DECLINED_MAX; i++) {

@@ -118,7 +118,6 @@ struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, 
     *reply = (struct reply){
         .id = desk->next_id++,
         .item_id = item->id,
-        .earlier = item_require_detail(item)->reply,
         .brand = item->queue->brand,
         .channel = item->channel,
         .person = person,
@@ -226,16 +225,30 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
 
 void outbox_forget_item(struct desk *desk, const struct item *item)
 {
-    uint64_t id = item->detail ? item->detail->reply : 0;
-    struct reply *reply;
-    while (id && (reply = table_find(&desk->replies, id))) {
-        must(reply->state == REPLY_UNKNOWN && reply->item_id == item->id);
-        id = reply->earlier;
+    while (item->detail && item->detail->unknown) {
+        struct reply *reply = table_find(&desk->replies, item->detail->unknown);
+        must(reply && reply->state == REPLY_UNKNOWN && reply->item_id == item->id);
+        item->detail->unknown = reply->earlier;
         reply_forget(desk, reply);
     }
 }
 
 // ---- fates ----
+
+void outbox_keep_unknown(struct desk *desk, struct item *item, struct reply *reply)
+{
+    (void) desk;
+    reply->earlier = item_require_detail(item)->unknown;
+    item->detail->unknown = reply->id;
+}
+
+static void unlink_unknown(struct desk *desk, struct item *item, const struct reply *reply)
+{
+    uint64_t *place = &item->detail->unknown;
+    while (*place != reply->id)
+        place = &((struct reply *) table_find(&desk->replies, *place))->earlier;
+    *place = reply->earlier;
+}
 
 static void stop_having(struct reply *reply)
 {
@@ -277,6 +290,8 @@ static void confirm(struct desk *desk, struct reply *reply, const char *referenc
     write_reply(desk, reply, NULL, reference, NULL);
     uint32_t person = reply->person;
     uint64_t id = reply->id;
+    if (item && unknown)
+        unlink_unknown(desk, item, reply);
     reply_forget(desk, reply);
     if (!item)
         return;
@@ -298,7 +313,8 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
     write_reply(desk, reply, NULL, NULL, reason);
     bool withdrawn = item && !unknown && !item->posts;
     if (item && unknown) {
-        item->fate_unknown = false;
+        unlink_unknown(desk, item, reply);
+        item->fate_unknown = item->detail->unknown != 0;
         item_event(desk, item, "reply failed", reply->person, NULL, reason);
         item_changed(desk, item);
     } else if (item && !withdrawn) {
@@ -324,6 +340,7 @@ static void lose(struct desk *desk, struct reply *reply, const char *reason)
     }
     reply->state = REPLY_UNKNOWN;
     write_reply(desk, reply, NULL, NULL, reason);
+    outbox_keep_unknown(desk, item, reply);
     item->fate_unknown = true;
     send_back(desk, item, reply, "fate unknown", reason);
 }

@@ -40,8 +40,10 @@ struct item_detail {
     char *escalated;   // why it was first escalated; NULL: never
     uint32_t draft_by; // POLICY_NONE: no draft
     uint64_t reply;    // the last one made
+    uint64_t unknown;  // the newest of its replies of unknown fate; 0: none
     int64_t first_offered_ms;
     int64_t preferred_until_ms;
+    int64_t window_end_ms; // the platform takes no reply after this; 0: always
     struct declined declined[ITEM_DECLINED_MAX];
     uint32_t declined_next;
     uint64_t deleted[ITEM_DELETED_MAX]; // intake keys
@@ -148,7 +150,7 @@ struct connector {
 struct reply {
     uint64_t id;
     uint64_t item_id; // its item may have been closed without it
-    uint64_t earlier; // the item's reply before, when that was of unknown fate
+    uint64_t earlier; // UNKNOWN: the item's one before it
     uint32_t brand;
     uint32_t channel;
     uint32_t person;
@@ -183,6 +185,7 @@ struct desk {
     int64_t now_ms;         // of the input being worked on
     struct table items;     // by id
     struct table threads;   // open items a further post merges into, by thread key
+    struct table sending;   // items whose reply is in the outbox, by thread key: what comes to them is a follow-up
     struct table queues;    // by hash of their needs
     struct table sessions;  // by number
     struct table replies;   // by id
@@ -264,6 +267,7 @@ void item_due(struct desk *desk, struct item *item);
 // Remembers who had the item, for follow-ups in its thread and its author's next posts.
 void item_remember(struct desk *desk, const struct item *item, uint32_t person);
 
+// When it is due in an audience: by its service level there, or by the reply window if that closes sooner.
 int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audience audience);
 void item_tell_gone(struct desk *desk, const struct item *item, const struct person *person, const char *reason);
 void item_show(struct desk *desk, const struct item *item);
@@ -330,6 +334,9 @@ void outbox_lift(struct desk *desk, uint32_t brand);
 
 // Takes a SENDING item's reply out of the outbox if it has not been handed out; true if it had not.
 bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason);
+
+// Keeps a reply of unknown fate with its item, until the item ends or the fate is known.
+void outbox_keep_unknown(struct desk *desk, struct item *item, struct reply *reply);
 
 // An item ends: its replies of unknown fate are of no consequence any more.
 void outbox_forget_item(struct desk *desk, const struct item *item);

@@ -94,10 +94,13 @@ static struct place find_place(const struct desk *desk, const struct item *item,
                            .kind = "taken",
                            .reason = needs->audience == AUDIENCE_PR ? needs->rule : "" };
     const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
-    if (thread && thread->at_ms && desk->now_ms - thread->at_ms < desk->policy->times.follow_up_ms) {
+    const struct item *sending = table_find(&desk->sending, item->thread_key);
+    bool follows = thread && thread->at_ms && desk->now_ms - thread->at_ms < desk->policy->times.follow_up_ms;
+    if (sending || follows) {
+        bool with_pr = (sending && sending->sealed) || (follows && (thread->audience == AUDIENCE_PR || thread->sealed));
         place.kind = "follow-up";
-        place.preferred = thread->person;
-        if (thread->audience == AUDIENCE_PR && place.audience == AUDIENCE_AGENT) {
+        place.preferred = sending ? sending->person : thread->person;
+        if (with_pr && place.audience == AUDIENCE_AGENT) {
             place.audience = AUDIENCE_PR;
             place.reason = "follow-up of an item of PR's";
         }
@@ -127,7 +130,9 @@ static uint64_t new_item(struct desk *desk, const struct behalf_post *post, cons
     item->approval = needs->approval;
     struct place place = find_place(desk, item, needs);
     item->sealed = place.sealed;
-    item->due_ms = window_end(desk, post, needs->channel);
+    int64_t window_end_ms = window_end(desk, post, needs->channel);
+    if (window_end_ms)
+        item_require_detail(item)->window_end_ms = window_end_ms;
     item_set_queue(desk, item, queue_require(desk, place.audience, needs->brand, needs->language, needs->skills));
     write_post(desk, item, post, needs, intake_key, place.sealed);
     item_set_reason(item, place.reason);
@@ -164,8 +169,14 @@ static void merge(struct desk *desk, struct item *item, const struct behalf_post
 {
     bool sensitive = needs->audience == AUDIENCE_PR;
     write_post(desk, item, post, needs, intake_key, sensitive || item->sealed);
-    if (needs->band < item->band && !item->waiting_slot)
+    if (needs->band < item->band) {
+        bool waits = item->waiting_slot != 0;
+        if (waits)
+            match_leave(desk, item);
         item->band = needs->band;
+        if (waits)
+            match_enter(desk, item);
+    }
     item->approval = item->approval || needs->approval;
     item_event(desk, item, "merged", POLICY_NONE, needs->rule, needs->detail);
     item_changed(desk, item);
@@ -182,6 +193,17 @@ static void merge(struct desk *desk, struct item *item, const struct behalf_post
     show_if_with_somebody(desk, item);
 }
 
+// A sensitive post comes to a thread whose reply an agent wrote and nobody has handed out yet: PR is to see both.
+static struct item *take_back_reply(struct desk *desk, uint64_t thread_key, const struct needs *needs)
+{
+    struct item *item = table_find(&desk->sending, thread_key);
+    if (!item || item->queue->audience == AUDIENCE_PR || item->queue->brand != needs->brand ||
+        !outbox_withdraw(desk, item, "a sensitive post followed"))
+        return NULL;
+    item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
+    return item;
+}
+
 uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs, uint64_t intake_key,
                    int64_t now_ms)
 {
@@ -191,6 +213,8 @@ uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const stru
     uint64_t author_key = desk_author_key(post->channel, post->author);
     uint64_t thread_key = desk_thread_key(post->channel, *post->thread ? post->thread : post->post, post->author);
     struct item *item = table_find(&desk->threads, thread_key);
+    if (!item && needs->audience == AUDIENCE_PR)
+        item = take_back_reply(desk, thread_key, needs);
     uint64_t id;
     if (item && item->author_key == author_key && item->queue->brand == needs->brand) {
         id = item->id;
@@ -222,7 +246,9 @@ void desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_edit *
     if (item) {
         item_event(desk, item, "edited", POLICY_NONE, needs->rule, needs->detail);
         item_changed(desk, item);
-        if (sensitive && item->state != ITEM_SENDING && item->queue->audience != AUDIENCE_PR) {
+        bool with_agents = item->queue->audience != AUDIENCE_PR;
+        if (sensitive && with_agents &&
+            (item->state != ITEM_SENDING || outbox_withdraw(desk, item, "became sensitive"))) {
             item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
         } else {
             if (sensitive && !item->sealed) { // its reply is on the way; should that fail, PR has it

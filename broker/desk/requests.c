@@ -177,6 +177,8 @@ static void approve(const struct order *order)
     of_author.author = order->item->detail->draft_by;
     if (of_author.author == POLICY_NONE)
         refuse(order, BEHALF_CODE_STATE, NULL, "there is no draft to approve: reject it");
+    else if (of_author.author == order->person->index)
+        refuse(order, BEHALF_CODE_FORBIDDEN, NULL, "nobody approves their own draft: transfer it to another approver");
     else
         send_reply(&of_author, AUDIENCE_AGENT, order->request->approve.text);
 }
@@ -293,10 +295,13 @@ static void transfer(const struct order *order)
     }
     if (!find_needs(order, &language, &skills))
         return;
-    struct queue *queue = queue_require(desk, item->queue->audience, item->queue->brand, language, skills);
     if (*transfer->person) {
+        // Asked of the needs alone: a refused request makes no queue.
+        struct queue needs = {
+            .audience = item->queue->audience, .brand = item->queue->brand, .language = language, .skills = skills
+        };
         person = policy_find_person(desk->policy, transfer->person);
-        if (person == POLICY_NONE || !person_may_serve(desk, desk->people[person], queue)) {
+        if (person == POLICY_NONE || !person_may_serve(desk, desk->people[person], &needs)) {
             refuse(order, BEHALF_CODE_NOT_FOUND, "person", "nobody of that name may take this item");
             return;
         }
@@ -304,7 +309,8 @@ static void transfer(const struct order *order)
     answer(order, ITEM_WAITING, 0);
     item_decline(desk, item, order->person->index); // who gives it away is not offered it at once again
     item_set_reason(item, transfer->reason);
-    item_change_queue(desk, item, queue, person);
+    item_change_queue(desk, item, queue_require(desk, item->queue->audience, item->queue->brand, language, skills),
+                      person);
     item_event(desk, item, "transferred", order->person->index, NULL, transfer->reason);
 }
 

@@ -58,6 +58,18 @@ static void restore_detail(struct desk *desk, struct item *item, const struct it
     detail->request_reply = record->request_reply;
 }
 
+// The end of a reply window is not kept by itself: it is the due time where that is not the service level's, else
+// it is taken to count from the item's birth.
+static void restore_window(const struct desk *desk, struct item *item)
+{
+    int64_t window_ms = desk->policy->channels[item->channel].reply_window_ms;
+    int64_t level_ms = desk->policy->brands[item->queue->brand].service_level_ms[item->queue->audience];
+    if (!window_ms)
+        return;
+    bool window_is_due = item->due_ms && item->due_ms != item->created_ms + level_ms;
+    item_require_detail(item)->window_end_ms = window_is_due ? item->due_ms : item->created_ms + window_ms;
+}
+
 bool desk_restore_item(struct desk *desk, const struct item_record *record, char *reason, size_t reason_bytes)
 {
     struct queue *queue = find_queue(desk, record);
@@ -94,6 +106,7 @@ bool desk_restore_item(struct desk *desk, const struct item_record *record, char
     if (item->preferred != POLICY_NONE)
         item_require_detail(item);
     item->queue = queue;
+    restore_window(desk, item);
     // Everything comes back as it was; desk_restored then lets time and absence have their effect.
     uint32_t person = policy_find_person(desk->policy, record->person);
     enum item_state state = record->state;
@@ -102,12 +115,18 @@ bool desk_restore_item(struct desk *desk, const struct item_record *record, char
         state = ITEM_WAITING; // a person whom the rules no longer know
     item_move(desk, item, state, needs_person && person != POLICY_NONE ? person : POLICY_NONE);
     item->since_ms = record->since_ms;
+    item->late = item->due_ms && item->due_ms <= record->since_ms; // was noted then
     if (state == ITEM_WAITING)
         match_enter(desk, item);
     if (state == ITEM_PARKED)
         item_set_timer(desk, item, record->until_ms ? record->until_ms : desk->now_ms);
     if (state != ITEM_SENDING)
         item_thread_in(desk, item);
+    if (state == record->state) { // it is on disk like this
+        must(desk->changed_count && desk->changed[desk->changed_count - 1] == item);
+        desk->changed_count--;
+        item->changed = false;
+    }
     return true;
 }
 
@@ -118,13 +137,17 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
     uint32_t channel = policy_find_channel(desk->policy, record->channel);
     uint32_t person = policy_find_person(desk->policy, record->person);
     if (!item || brand == POLICY_NONE || channel == POLICY_NONE || table_find(&desk->replies, record->reply) ||
-        record->reply >= desk->next_id || (record->state != REPLY_QUEUED && record->state != REPLY_HANDED)) {
+        record->reply >= desk->next_id ||
+        (record->state != REPLY_QUEUED && record->state != REPLY_HANDED && record->state != REPLY_UNKNOWN)) {
         snprintf(reason, reason_bytes, "the row of reply %llu cannot be: the store is damaged",
                  (unsigned long long) record->reply);
         return false;
     }
-    if (item->state != ITEM_SENDING || item->detail->reply != record->reply)
-        return true; // its author is no longer in the rules, or it was superseded: a person has the item
+    // Its author may no longer be in the rules: a person has the item, and may not know that it has been published.
+    bool kept = item->state == ITEM_SENDING && item->detail->reply == record->reply;
+    bool handed_once = record->state != REPLY_QUEUED || record->attempt > 0;
+    if (record->state != REPLY_UNKNOWN && !kept && !handed_once)
+        return true;
     struct reply *reply = calloc(1, sizeof *reply);
     must(reply);
     *reply = (struct reply){
@@ -134,7 +157,7 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
         .channel = channel,
         .person = person,
         .audience = item->queue->audience == AUDIENCE_PR ? AUDIENCE_PR : AUDIENCE_AGENT,
-        .state = record->state,
+        .state = kept ? record->state : REPLY_UNKNOWN,
         .sealed = record->sealed,
         .idempotent = record->idempotent,
         .attempt = record->attempt,
@@ -145,6 +168,10 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
     if (reply->state == REPLY_HANDED) {
         reply->connector = connector_require(desk, record->instance);
         reply->connector->handed++;
+    }
+    if (reply->state == REPLY_UNKNOWN) {
+        outbox_keep_unknown(desk, item, reply);
+        item->fate_unknown = item->fate_unknown || record->state != REPLY_UNKNOWN;
     }
     reply_restore(desk, reply);
     return true;

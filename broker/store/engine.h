@@ -108,7 +108,7 @@ size_t batch_group_change_count(const struct batch *batch);
 size_t batch_bytes(const struct batch *batch); // memory it holds, for bounds
 
 // Receives a desk read back, in this order: rules (the version in force), freezes, open items, replies of
-// open items that are QUEUED or HANDED, outcomes since `outcomes_since_ms`, intake keys of days from
+// open items that are QUEUED, HANDED or UNKNOWN, outcomes since `outcomes_since_ms`, intake keys of days from
 // `keys_since_ms` on.  Records are borrowed for the call.  Returning false stops the reading.
 struct store_reader {
     void *self;

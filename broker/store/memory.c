@@ -928,7 +928,8 @@ static bool read_replies(struct memory_disk *disk, const struct store_reader *re
     for (size_t i = 0; i < disk->reply_list.count && go_on; i++) {
         const struct kept *kept = disk->reply_list.entries[i];
         const struct reply_record *reply = &kept->change->reply;
-        if (is_open(kept->item) && (reply->state == REPLY_QUEUED || reply->state == REPLY_HANDED)) {
+        if (is_open(kept->item) &&
+            (reply->state == REPLY_QUEUED || reply->state == REPLY_HANDED || reply->state == REPLY_UNKNOWN)) {
             go_on = reader->reply(reader->self, reply);
         }
     }

@@ -262,7 +262,14 @@ void world_restart(struct world *world)
             if (change->kind == CHANGE_REPLY && change->reply.reply == id)
                 reply = change;
         }
-        if (reply && (reply->reply.state == REPLY_QUEUED || reply->reply.state == REPLY_HANDED))
+        const struct change *of = NULL;
+        for (const struct change *change = change_list_changes(written); reply && change; change = change->next) {
+            if (change->kind == CHANGE_ITEM && change->item.item == reply->reply.item)
+                of = change;
+        }
+        if (of && of->item.state != ITEM_CLOSED &&
+            (reply->reply.state == REPLY_QUEUED || reply->reply.state == REPLY_HANDED ||
+             reply->reply.state == REPLY_UNKNOWN))
             must(desk_restore_reply(world->desk, &reply->reply, reason, sizeof reason));
     }
     for (const struct change *change = change_list_changes(written); change; change = change->next) {

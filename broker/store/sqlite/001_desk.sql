@@ -170,7 +170,7 @@ CREATE TABLE reply (
     PRIMARY KEY (desk, reply)
 ) STRICT;
 CREATE INDEX reply_item ON reply (desk, item, reply);
-CREATE INDEX reply_open ON reply (desk, reply) WHERE state IN ('queued', 'handed');
+CREATE INDEX reply_open ON reply (desk, reply) WHERE state IN ('queued', 'handed', 'unknown');
 
 -- What became true, when, through whom and why; only ever appended to.
 CREATE TABLE event (
