@@ -73,25 +73,33 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
 
 // ---- reports ----
 
-// Hands a report out for a request that waits for it; false when too many are in flight: the asker was told.
-static bool begin_report(struct broker *broker, struct session *session, struct behalf_message **message_p,
-                         struct report **report_p)
+// Asked before any work is done for a report; false when too many are in flight: the asker was told.
+static bool may_report(struct broker *broker, const struct session *session, int64_t id)
 {
     if (broker->reports >= REPORTS_MAX) {
-        speak_error(broker, session->number, (*message_p)->id, BEHALF_CODE_BUSY,
+        speak_error(broker, session->number, id, BEHALF_CODE_BUSY,
                     &(struct behalf_error){ .reason = "too many reports are being read", .retry_ms = RETRY_FULL_MS });
-        report_destroy(report_p);
         return false;
     }
+    return true;
+}
+
+// Hands a report out for a request that waits for it.
+static void begin_report(struct broker *broker, struct session *session, struct behalf_message **message_p,
+                         struct report **report_p)
+{
     (*report_p)->tag = broker_tag(broker_wait(broker, session, message_p));
     broker->reports++;
     broker_queue_report(broker, report_p);
-    return true;
 }
 
 void ask_history(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
     const struct behalf_why *why = &(*message_p)->why;
+
+    if (!may_report(broker, session, (*message_p)->id)) {
+        return;
+    }
     struct report *report = report_new(REPORT_HISTORY);
 
     if (why->item == 0 && (why->channel[0] == '\0' || why->post[0] == '\0')) {
@@ -108,8 +116,10 @@ void ask_history(struct broker *broker, struct session *session, struct behalf_m
 
 void ask_outcomes(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
+    if (!may_report(broker, session, (*message_p)->id)) {
+        return;
+    }
     struct report *report = report_new(REPORT_OUTCOMES);
-
     report->outcomes = (*message_p)->outcomes;
     report->outcomes.brand = report_text(report, report->outcomes.brand);
     begin_report(broker, session, message_p, &report);
@@ -155,6 +165,9 @@ static bool sees_only_agents(const struct broker *broker, const struct session *
 
 void ask_listing(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
+    if (!may_report(broker, session, (*message_p)->id)) {
+        return;
+    }
     struct look look = look_now(broker, session, &(*message_p)->look);
     struct report *report = report_new(REPORT_TEXTS);
 

@@ -265,6 +265,7 @@ static void describe_person(struct broker *broker, const struct session *session
 static size_t tell_desk_in(struct broker *broker, const struct session *session)
 {
     const char *channels[SESSION_CHANNELS_MAX];
+    char instance[2 * BEHALF_NAME_BYTES + 2];
 
     if (session->role == SESSION_PERSON) {
         return desk_sign_in(broker->desk, session->person, session->number, broker->now_ms);
@@ -273,7 +274,9 @@ static size_t tell_desk_in(struct broker *broker, const struct session *session)
         for (size_t i = 0; i < session->channel_count; i++) {
             channels[i] = session->channels[i];
         }
-        desk_connector_in(broker->desk, session->number, session->instance, channels, session->channel_count,
+        // An instance is one of its connector's: another's of the same word is somebody else.
+        snprintf(instance, sizeof instance, "%s/%s", session->name, session->instance);
+        desk_connector_in(broker->desk, session->number, instance, channels, session->channel_count,
                           session->idempotent, broker->now_ms);
     }
     return 0;
@@ -324,6 +327,13 @@ void sign_in(struct broker *broker, struct peer *peer, const struct behalf_messa
     struct hello hello = { .body = &message->hello, .peer = peer, .id = message->id, .person = POLICY_NONE };
 
     if (!check_hello(broker, &hello)) {
+        return;
+    }
+    if (broker_is_full(broker)) {
+        speak_error_now(broker, peer->number, hello.id,
+                        &(struct behalf_error){ .code = behalf_code_name(BEHALF_CODE_BUSY),
+                                                .reason = "the store has not caught up",
+                                                .retry_ms = broker->away ? RETRY_AWAY_MS : RETRY_FULL_MS });
         return;
     }
     struct session *session = find_resumed(broker, &hello);

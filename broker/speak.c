@@ -5,6 +5,7 @@
 // because its successor is on the way.
 
 #include "broker/core.h"
+#include "broker/desk/table.h"
 
 static void queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_t count)
 {
@@ -75,14 +76,37 @@ static bool still_shows(struct broker *broker, const struct effect *effect, stru
            desk_show_item(broker->desk, effect->session, effect->item, effect->lease, memory, view);
 }
 
+// The newest showing of each item to each session is the one worth reading: those before it would say the same.
+static bool is_newest(const struct effect *effect, const struct table *newest)
+{
+    return table_find(newest, effect->session * UINT64_C(0x9E3779B97F4A7C15) ^ effect->item) == effect;
+}
+
+static void find_newest(const struct change_list *list, struct table *newest)
+{
+    for (const struct effect *effect = change_list_effects(list); effect != NULL; effect = effect->next) {
+        uint64_t key = effect->session * UINT64_C(0x9E3779B97F4A7C15) ^ effect->item;
+        void *older = effect->kind == EFFECT_SHOW_ITEM ? table_find(newest, key) : NULL;
+        if (older != NULL) {
+            table_remove(newest, key, older);
+        }
+        if (effect->kind == EFFECT_SHOW_ITEM) {
+            table_put(newest, key, (void *) (uintptr_t) effect);
+        }
+    }
+}
+
 void speak_ask(struct broker *broker)
 {
     struct change_list *list = broker_list(broker);
     struct behalf_item view = { 0 };
+    struct table newest = { 0 };
 
+    find_newest(list, &newest);
     for (const struct effect *effect = change_list_effects(list); effect != NULL; effect = effect->next) {
         uint64_t tag = (uint64_t) (uintptr_t) effect;
-        if (effect->kind == EFFECT_SHOW_ITEM && still_shows(broker, effect, list, &view)) {
+        if (effect->kind == EFFECT_SHOW_ITEM && is_newest(effect, &newest) &&
+            still_shows(broker, effect, list, &view)) {
             batch_ask(broker->current, &(struct question){ .kind = QUESTION_ITEM,
                                                            .tag = tag,
                                                            .item = effect->item,
@@ -93,6 +117,7 @@ void speak_ask(struct broker *broker)
                       &(struct question){ .kind = QUESTION_REPLY, .tag = tag, .reply = effect->reply });
         }
     }
+    table_fini(&newest);
 }
 
 // The question asked for an effect; questions were asked in the order of the effects.
