@@ -179,6 +179,8 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
         sim_fail(simulation, "%s was refused by policy: %s", client->name, message->error.reason);
     if (!belief)
         return;
+    if (message->type == BEHALF_DONE && !message->done.repeated && belief->behind == message->id)
+        sim_fail(simulation, "%s did something under an old lease", client->name);
     belief->asked = false;
     bool gone = message->type == BEHALF_DONE
                     ? strcmp(message->done.state, "held") && strcmp(message->done.state, "offered")
@@ -216,9 +218,9 @@ static struct behalf_message choose_for_held(struct client *client, const struct
     if (choice < 70)
         return SAY(CLOSE, close, .outcome = "no-answer-needed");
     if (choice < 75)
-        return SAY(DRAFT, draft, .text = "We are");
+        return SAY(DRAFT, draft, .text = belief->pr ? "secret: we are" : "We are");
     if (choice < 80)
-        return SAY(NOTE, note, .text = "called twice");
+        return SAY(NOTE, note, .text = belief->pr ? "secret: the board knows" : "called twice");
     if (choice < 85)
         return SAY(PARK, park, .until_ms = simulation->clock_ms + sim_between(simulation, 1, 20000));
     if (choice < 90)
@@ -248,7 +250,8 @@ static void act_on(struct client *client, struct belief *belief)
     if (request.take.lease < 1)
         return;
     belief->asked = true;
-    send(client, request);
+    int64_t id = send(client, request);
+    belief->behind = request.take.lease < belief->lease ? id : 0;
 }
 
 static void act_person(struct client *client)

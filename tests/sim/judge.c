@@ -21,16 +21,17 @@ void judge_published(struct simulation *simulation, const struct client *client,
         sim_fail(simulation, "reply %lld was published twice", (long long) reply->reply);
 }
 
+static int64_t judge_item_of(size_t post); // on disk
+
 // Whether the post's text may be seen by agents: it is not sensitive, or PR has released its item.
-static bool released(const struct simulation *simulation, const struct behalf_item *item, const char *post)
+static bool released(struct simulation *simulation, const struct behalf_item *item, const char *post)
 {
     if (simulation->released[item->item])
         return true;
-    for (size_t i = 0; i < simulation->post_count; i++) {
-        if (!strcmp(simulation->posts[i].id, post))
-            return simulation->posts[i].taken && simulation->released[simulation->posts[i].item];
-    }
-    return false;
+    // By the disk: the feed may not have heard TAKEN yet.
+    size_t index = 0;
+    judge_disk(simulation);
+    return sscanf(post, "p%zu", &index) == 1 && index < SIM_POSTS_MAX && simulation->released[judge_item_of(index)];
 }
 
 void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item)
@@ -40,6 +41,11 @@ void judge_shown(struct simulation *simulation, const struct client *client, con
         if ((strstr(entry->text, "lawsuit") || strstr(entry->before, "lawsuit")) &&
             !released(simulation, item, entry->post))
             sim_fail(simulation, "%s, no PR, was shown the sensitive post %s in item %lld", client->name, entry->post,
+                     (long long) item->item);
+    }
+    for (size_t i = 0; client->agent && i < item->story_count; i++) {
+        if (strstr(item->story[i].text, "secret") || strstr(item->draft, "secret"))
+            sim_fail(simulation, "%s, no PR, was shown what PR wrote in item %lld", client->name,
                      (long long) item->item);
     }
     if (client->agent && !strcmp(item->audience, "pr"))
@@ -59,6 +65,16 @@ struct looked {
     uint64_t outcome_replies[SIM_ITEMS_MAX];
     uint8_t items[SIM_ITEMS_MAX]; // state + 1
     uint8_t handed[SIM_ITEMS_MAX];
+    bool sensitive[SIM_ITEMS_MAX]; // has a post that agents must not see
+    bool exposed[SIM_ITEMS_MAX];   // open, and not PR's
+    uint8_t closed_events[SIM_ITEMS_MAX];
+    uint8_t with[SIM_PEOPLE]; // offered to or held by
+    int64_t frozen_ms[2];     // since when, by brand; 0: not
+    struct {
+        int64_t from_ms, to_ms;
+        size_t brand;
+    } freezes[512];
+    size_t freeze_count;
 };
 
 static void look_at_post(void *self, const struct post_record *post)
@@ -71,6 +87,8 @@ static void look_at_post(void *self, const struct post_record *post)
         sim_fail(looked->simulation, "post %s is on disk twice", post->post);
     looked->posts[index] = (int64_t) post->item;
     looked->post_rows++;
+    if (post->sensitive)
+        looked->sensitive[post->item] = true;
 }
 
 static void look_at_item(void *self, const struct item_record *item)
@@ -79,6 +97,13 @@ static void look_at_item(void *self, const struct item_record *item)
     if (item->item >= SIM_ITEMS_MAX)
         sim_fail(looked->simulation, "item %llu is more than was planned for", (unsigned long long) item->item);
     looked->items[item->item] = (uint8_t) (item->state + 1);
+    looked->exposed[item->item] =
+        item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr");
+    static const uint8_t capacities[SIM_PEOPLE] = { 2, 1, 3, 2, 3, 2, 3 }; // as in the rules
+    for (size_t i = 0; i < SIM_PEOPLE && (item->state == ITEM_OFFERED || item->state == ITEM_HELD); i++) {
+        if (!strcmp(looked->simulation->clients[i].name, item->person) && ++looked->with[i] > capacities[i])
+            sim_fail(looked->simulation, "%s has more than their capacity", item->person);
+    }
     if (item->sealed && item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr"))
         sim_fail(looked->simulation, "sealed item %llu is in the queue of %s", (unsigned long long) item->item,
                  item->audience);
@@ -91,8 +116,32 @@ static void look_at_reply(void *self, const struct reply_record *reply)
     looked->states[reply->reply] = reply->state;
     if (!strstr(reply->text, "answering for"))
         sim_fail(looked->simulation, "reply %llu is in the outbox undisclosed", (unsigned long long) reply->reply);
+    size_t brand = !strcmp(reply->brand, "fizz");
+    bool in_freeze = looked->frozen_ms[brand] && reply->handed_ms > looked->frozen_ms[brand];
+    for (size_t i = 0; i < looked->freeze_count; i++)
+        in_freeze = in_freeze || (looked->freezes[i].brand == brand && reply->handed_ms > looked->freezes[i].from_ms &&
+                                  reply->handed_ms < looked->freezes[i].to_ms);
+    if (in_freeze)
+        sim_fail(looked->simulation, "reply %llu was handed out under a freeze", (unsigned long long) reply->reply);
     if (reply->state == REPLY_HANDED && ++looked->handed[reply->item] > 1)
         sim_fail(looked->simulation, "two replies of item %llu are handed out", (unsigned long long) reply->item);
+}
+
+// Events are visited before replies.
+static void look_at_event(void *self, const struct event_record *event)
+{
+    struct looked *looked = self;
+    size_t brand = !strcmp(event->rule, "fizz");
+    if (!strcmp(event->kind, "closed") && ++looked->closed_events[event->item] > 1)
+        sim_fail(looked->simulation, "item %llu was closed twice", (unsigned long long) event->item);
+    if (!strcmp(event->kind, "frozen"))
+        looked->frozen_ms[brand] = event->at_ms;
+    if (!strcmp(event->kind, "lifted") && looked->freeze_count < 512) {
+        looked->freezes[looked->freeze_count].from_ms = looked->frozen_ms[brand];
+        looked->freezes[looked->freeze_count].to_ms = event->at_ms;
+        looked->freezes[looked->freeze_count++].brand = brand;
+        looked->frozen_ms[brand] = 0;
+    }
 }
 
 static void look_at_outcome(void *self, const struct outcome_record *outcome)
@@ -107,6 +156,7 @@ static void look_at_outcome(void *self, const struct outcome_record *outcome)
 static void look(struct simulation *simulation, struct looked *looked)
 {
     *looked = (struct looked){ .simulation = simulation };
+    memory_disk_visit(simulation->disk, &(struct memory_visit){ .self = looked, .event = look_at_event });
     memory_disk_visit(simulation->disk, &(struct memory_visit){ .self = looked,
                                                                 .post = look_at_post,
                                                                 .item = look_at_item,
@@ -115,6 +165,11 @@ static void look(struct simulation *simulation, struct looked *looked)
 }
 
 static struct looked looked; // too large for a stack
+
+static int64_t judge_item_of(size_t post)
+{
+    return looked.posts[post];
+}
 
 void judge_disk(struct simulation *simulation)
 {
@@ -126,6 +181,10 @@ void judge_disk(struct simulation *simulation)
                      (long long) post->item, (long long) looked.posts[i]);
     }
     for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
+        if (looked.sensitive[i] && looked.exposed[i])
+            sim_fail(simulation, "item %zu has a sensitive post and is not PR's", i);
+        if ((looked.outcomes[i] != 0) != (looked.closed_events[i] != 0))
+            sim_fail(simulation, "item %zu: its outcome and its event of the end do not agree", i);
         if (looked.outcomes[i] && looked.items[i] && looked.items[i] != ITEM_CLOSED + 1)
             sim_fail(simulation, "item %zu has an outcome and is open", i);
         if (simulation->promised[i] && looked.replies[simulation->promised[i]] != (int64_t) i)

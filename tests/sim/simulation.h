@@ -46,7 +46,8 @@ struct belief {
     bool fate_unknown;
     bool approving, pr;
     char draft[64];
-    bool asked; // a request about it is under way
+    bool asked;     // a request about it is under way
+    int64_t behind; // the last request, when it was sent under an old lease
 };
 
 struct client {
