@@ -995,6 +995,144 @@ static void a_confirming_commit_changes_nothing(void **state)
     assert_true(strlen(fixture->desk.engine->operations->describe(fixture->desk.engine)) > 0);
 }
 
+// A row of changes about one item, made from a seed.
+struct medley {
+    uint32_t random;
+    uint64_t item;
+    uint32_t posts;
+    uint64_t replies;
+    int64_t at_ms;
+};
+
+static uint32_t pick(struct medley *medley, uint32_t below)
+{
+    medley->random = medley->random * 1664525 + 1013904223;
+    return (medley->random >> 16) % below;
+}
+
+static const char *post_name(const struct medley *medley, uint32_t number)
+{
+    static char name[32];
+
+    snprintf(name, sizeof name, "m-%llu-%u", (unsigned long long) medley->item, number);
+    return name;
+}
+
+static struct change next_post(struct medley *medley)
+{
+    medley->posts++;
+    struct change change = a_post(medley->item, medley->posts, post_name(medley, medley->posts), "post");
+
+    change.post.author_key = medley->item;
+    change.post.posted_ms = 0;
+    change.post.taken_ms = medley->at_ms;
+    change.post.sensitive = pick(medley, 3) == 0;
+    return change;
+}
+
+static struct change next_reply(struct medley *medley)
+{
+    bool first = medley->replies == 0 || pick(medley, 3) == 0;
+    uint64_t reply = medley->item * 100 + (first ? ++medley->replies : 1 + pick(medley, (uint32_t) medley->replies));
+    const char *texts[] = { "one", "two", NULL };
+    struct change change = a_reply(reply, medley->item, REPLY_CONFIRMED, texts[first ? 0 : pick(medley, 3)]);
+
+    change.reply.sealed = pick(medley, 4) == 0;
+    change.reply.state = pick(medley, 2) == 0 ? REPLY_CONFIRMED : REPLY_HANDED;
+    change.reply.created_ms = medley->at_ms;
+    return change;
+}
+
+static struct change next_item(struct medley *medley)
+{
+    struct change change = an_item(medley->item, ITEM_WAITING);
+
+    change.item.sealed = pick(medley, 2) == 0;
+    change.item.audience = pick(medley, 2) == 0 ? "pr" : "agent";
+    return change;
+}
+
+static struct change next_of_medley(struct medley *medley)
+{
+    static const char *const drafts[] = { "", "draft", "other draft" };
+    struct change change;
+
+    medley->at_ms++;
+    switch (medley->posts == 0 ? 0 : pick(medley, 9)) {
+    case 0:
+    case 1:
+        return next_post(medley);
+    case 2:
+        change = (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = { .channel = "chirp", .text = "edited" } };
+        change.post_change.post = post_name(medley, 1 + pick(medley, medley->posts));
+        change.post_change.deleted = pick(medley, 4) == 0;
+        change.post_change.sensitive = pick(medley, 2) == 0;
+        return change;
+    case 3:
+        return next_item(medley);
+    case 4:
+        change = (struct change){ .kind = CHANGE_DRAFT, .draft = { .item = medley->item, .person = "asha" } };
+        change.draft.text = drafts[pick(medley, 3)];
+        return change;
+    case 5:
+        change = a_note(medley->item, pick(medley, 3) == 0 ? "guidance" : "note", "note", pick(medley, 3) == 0);
+        change.note.at_ms = medley->at_ms;
+        return change;
+    case 6:
+        return next_reply(medley);
+    case 7:
+        return (struct change){ .kind = CHANGE_SEAL, .seal = medley->item };
+    default:
+        return (struct change){ .kind = CHANGE_UNSEAL, .seal = medley->item };
+    }
+}
+
+static void assert_same_view(const struct behalf_item *a, const struct behalf_item *b, int seed)
+{
+    if (a->story_count != b->story_count || strcmp(a->draft, b->draft) != 0) {
+        fail_msg("seed %d: %zu entries and draft \"%s\", not %zu and \"%s\"", seed, a->story_count, a->draft,
+                 b->story_count, b->draft);
+    }
+    for (size_t i = 0; i < a->story_count; i++) {
+        assert_string_equal(a->story[i].kind, b->story[i].kind);
+        assert_string_equal(a->story[i].text, b->story[i].text);
+        assert_int_equal(a->story[i].deleted, b->story[i].deleted);
+        assert_int_equal(a->story[i].at_ms, b->story[i].at_ms);
+    }
+}
+
+// However changes are gathered into a transaction, they do what they would have done one by one.
+static void changes_in_one_batch_do_what_they_do_one_by_one(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int seed = 1; seed <= 60; seed++) {
+        uint64_t item = (uint64_t) seed * 10;
+        struct medley together = { .random = (uint32_t) seed, .item = item, .at_ms = 1000 };
+        struct medley alone = { .random = (uint32_t) seed, .item = item + 1, .at_ms = 1000 };
+        struct batch *whole = desk_batch(&fixture->desk, 30);
+        for (int i = 0; i < 30; i++) {
+            put(whole, next_of_medley(&together));
+        }
+        desk_commit(&fixture->desk, &whole);
+        for (int i = 0; i < 30; i++) {
+            struct batch *single = desk_batch(&fixture->desk, 1);
+            put(single, next_of_medley(&alone));
+            desk_commit(&fixture->desk, &single);
+        }
+        for (int agent = 0; agent < 2; agent++) {
+            struct question question = { .kind = QUESTION_ITEM, .item = item, .for_agent = agent == 1 };
+            struct batch *batch = batch_new();
+            struct question *first = batch_ask(batch, &question);
+            question.item = item + 1;
+            struct question *second = batch_ask(batch, &question);
+            assert_int_equal(fixture->desk.engine->operations->commit(fixture->desk.engine, batch), STORE_OK);
+            assert_same_view(&first->view, &second->view, seed);
+            batch_destroy(&batch);
+        }
+    }
+}
+
 // What only the memory engine can be told to do.
 
 static enum store_result attempt_until_settled(struct engine *engine, struct batch *batch, int *attempts)
@@ -1095,7 +1233,8 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
         CLAIM(a_closed_item_is_still_known_to_repeats), CLAIM(a_history_comes_in_pages_by_item_or_by_post),            \
         CLAIM(outcomes_come_in_pages_in_the_order_of_their_end), CLAIM(a_page_of_outcomes_is_bounded_in_bytes),        \
         CLAIM(texts_begin_at_the_first_post_and_end_at_a_character), CLAIM(reading_stops_when_told),                   \
-        CLAIM(ten_thousand_items_are_read_back), CLAIM(a_confirming_commit_changes_nothing)
+        CLAIM(ten_thousand_items_are_read_back), CLAIM(a_confirming_commit_changes_nothing),                           \
+        CLAIM(changes_in_one_batch_do_what_they_do_one_by_one)
 
 static int start_cluster(void **state)
 {
