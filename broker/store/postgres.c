@@ -212,16 +212,7 @@ static enum store_result take_commit(struct postgres_engine *engine, size_t befo
     bool committed = commit != NULL && strcmp(PQcmdStatus(commit), "COMMIT") == 0;
     PQclear(commit);
     // The server's own word about a statement before COMMIT, or its refusal of COMMIT, is a rollback for sure.
-    bool refused = connection->failed && !connection->unanswered && (!done || !connection->lost);
-    if (refused) {
-        // Let the rest be skipped, so that the session stays of use.
-        while (!connection->lost && before > 0) {
-            (void) connection_done(connection);
-            before--;
-        }
-        if (!done && !connection->lost) {
-            (void) connection_done(connection);
-        }
+    if (connection->failed && !connection->unanswered && (!done || !connection->lost)) {
         return STORE_UNAVAILABLE;
     }
     if (committed && !connection->warned) {
