@@ -215,7 +215,8 @@ def names_in(rules):
 
 
 def is_empty(counts):
-    states = ("waiting", "offered", "held", "parked", "sending")
+    """Whether nobody has anything to do; what a reader of the demo parked waits for its time."""
+    states = ("waiting", "offered", "held", "sending")
     return not any(row.get(state) for row in counts.get("queues", []) for state in states)
 
 
