@@ -65,7 +65,7 @@ def counted(counter):
 def came_in(lines, outcomes):
     kinds = collections.Counter(line["type"] for line in lines)
     title(f"What came in: {kinds['post']} posts, {kinds['edit']} edited, {kinds['delete']} deleted by its author; "
-          f"they made {len(outcomes)} items")
+          f"of the items that they made, {len(outcomes)} have ended")
     brands = collections.defaultdict(list)
     for row in outcomes:
         brands[row["brand"]].append(row)
