@@ -44,7 +44,7 @@ struct policy_brand {
     uint32_t und_language; // in whose queue a post of undetermined language waits: a language's index (0: und itself)
     char *guidance;        // shown to whoever answers; ""
     char *disclosure;      // with {first_name}, {name}, {agency}, {brand}; never empty for agents
-    char *disclosure_pr;   // the same for PR people; may be ""
+    char *disclosure_pr;   // the same for PR people
     bool take_automatic;   // an offer is held as soon as it is delivered
     bool approve_all;      // every agent's reply goes to an approver first
     int64_t service_level_ms[AUDIENCE_COUNT]; // from taking in to the end, by audience; 0: none

@@ -38,6 +38,13 @@ static void check_placeholders(struct building *building, const struct rule_valu
 }
 
 // A reader of the reply must learn from the line for whom and from where it was written.
+static void check_names_brand(struct building *building, const struct rule_value *line, const struct rule_brand *brand)
+{
+    const char *name = brand->display_name.text;
+    if (strstr(line->text, "{brand}") == NULL && (name[0] == '\0' || strstr(line->text, name) == NULL))
+        rule_problem_at(&building->problems, line->node, "does not say for whom it is answered; put {brand} into it");
+}
+
 static void check_disclosure(struct building *building, const struct rule_brand *brand)
 {
     const struct rule_value *line = &brand->disclosure;
@@ -47,10 +54,7 @@ static void check_disclosure(struct building *building, const struct rule_brand 
     if (strstr(line->text, "{agency}") == NULL)
         rule_problem_at(&building->problems, line->node,
                         "does not say for which company the agent works; put {agency} into it");
-    const char *name = brand->display_name.text;
-    if (strstr(line->text, "{brand}") == NULL && (name[0] == '\0' || strstr(line->text, name) == NULL))
-        rule_problem_at(&building->problems, line->node,
-                        "does not say for whom the agent answers; put {brand} into it");
+    check_names_brand(building, line, brand);
 }
 
 static void build_service_levels(struct building *building, struct policy_brand *brand, const struct yaml_node *node)
@@ -129,8 +133,10 @@ static void build_brand(struct building *building, const struct yaml_node *node)
         .escalate_late = values.escalate_late.number == 1,
     };
     check_disclosure(building, &values);
-    if (values.disclosure_pr.node != NULL)
+    if (values.disclosure_pr.node != NULL) {
         check_placeholders(building, &values.disclosure_pr, "{first_name}, {name}, {brand}");
+        check_names_brand(building, &values.disclosure_pr, &values);
+    }
     build_brand_languages(building, brand, &values);
     build_service_levels(building, brand, values.service_level.node);
     if (brand->escalate_late && brand->service_level_ms[AUDIENCE_AGENT] == 0)

@@ -182,6 +182,14 @@ static void times_are_read_in_every_unit(void **state)
     rules_destroy(&rules);
 }
 
+static void every_reply_is_disclosed_also_where_the_rules_say_nothing_of_pr(void **state)
+{
+    (void) state;
+    struct rules *rules = read_changed("[en, de]\n", "[en, de]\n");
+    assert_string_equal(rules_policy(rules)->brands[0].disclosure_pr, "{first_name}, {brand}");
+    rules_destroy(&rules);
+}
+
 static void brands_say_how_they_want_to_be_spoken_for(void **state)
 {
     (void) state;
@@ -306,8 +314,10 @@ static void an_undisclosed_brand_is_refused(void **state)
           "brands.acme.disclosure", "did you mean {first_name}?" },
         { "{first_name} from {agency} for {brand}", "{agency} {brand} {", 11, 17, "brands.acme.disclosure",
           "unknown placeholder" },
-        { "[en, de]\n", "[en, de]\n    disclosure_pr: \"{agency}\"\n", 11, 20, "brands.acme.disclosure_pr",
+        { "[en, de]\n", "[en, de]\n    disclosure_pr: \"{agency}, {brand}\"\n", 11, 20, "brands.acme.disclosure_pr",
           "unknown placeholder {agency}" },
+        { "[en, de]\n", "[en, de]\n    disclosure_pr: \"{first_name}\"\n", 11, 20, "brands.acme.disclosure_pr",
+          "put {brand} into it" },
         { "length: 280", "length: 24", 11, 17, "brands.acme.disclosure", "channel chirp takes 24 in all" },
     };
     CHECK_MISTAKES(mistakes);
@@ -622,6 +632,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(good_rules_are_read),
         cmocka_unit_test(absent_times_are_the_defaults),
         cmocka_unit_test(times_are_read_in_every_unit),
+        cmocka_unit_test(every_reply_is_disclosed_also_where_the_rules_say_nothing_of_pr),
         cmocka_unit_test(brands_say_how_they_want_to_be_spoken_for),
         cmocka_unit_test(undetermined_posts_can_be_a_language_of_their_own),
         cmocka_unit_test(wrong_values_are_told_where_they_stand),
