@@ -1,0 +1,51 @@
+// bench.h - what the cases of behalf-bench share: the options, when to stop, time, samples, and lines of JSON.
+
+#ifndef TESTS_BENCH_H
+#define TESTS_BENCH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BENCH_PEOPLE_MAX 1500 // each is a client of its own, about a dozen descriptors
+#define BENCH_PEOPLE_RUNS_MAX 8
+#define BENCH_BODY_BYTES 280
+
+struct bench_options {
+    const char *store;    // a folder, a URL of PostgreSQL, or NULL: a fresh folder
+    const char *programs; // the folder of behalf-broker, or NULL: beside this program
+    double seconds;       // 0: until `posts`
+    uint64_t posts;       // 0: until `seconds`
+    unsigned in_flight;   // posts that have no answer yet, at most
+    unsigned people[BENCH_PEOPLE_RUNS_MAX];
+    size_t people_count;
+    bool keep; // the folder of the run, with the broker's log
+};
+
+// The cases.  Each prints its lines and returns false, having said why, when it could not measure.
+bool bench_intake(const struct bench_options *options);
+bool bench_cycle(const struct bench_options *options, unsigned people);
+bool bench_latency(const struct bench_options *options);
+
+// Whether Ctrl-C or SIGTERM came.  Every loop asks.
+bool bench_stopped(void);
+
+uint64_t bench_now_ns(void);
+
+// Says on standard error what is wrong.
+__attribute__((format(printf, 1, 2))) void bench_complain(const char *format, ...);
+
+// Durations in nanoseconds.
+struct samples {
+    uint64_t *durations_ns;
+    size_t count, capacity;
+};
+void samples_add(struct samples *samples, uint64_t duration_ns);
+double samples_percentile_ms(struct samples *samples, unsigned percent); // sorts them; 0 when there are none
+void samples_fini(struct samples *samples);
+
+// Prints a line of JSON and lets go of it.
+void bench_print(json_t *line);
+
+#endif

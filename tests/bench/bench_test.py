@@ -1,0 +1,78 @@
+"""Holds behalf-bench to measuring at all: lines of JSON with figures in them, and nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+# The lines that a command prints, and what must be above 0 in each.
+EXPECTED = {
+    "intake": [
+        ("intake", ["posts", "posts_per_s", "taken_p50_ms", "taken_p99_ms", "broker_cpu_us_per_post",
+                    "rss_bytes_per_waiting_item"]),
+        ("restart", ["open_items", "seconds"]),
+        ("raw-rows", ["posts_per_s", "rows_per_s", "ratio"]),
+    ],
+    "cycle": [
+        ("cycle", ["cycles", "cycles_per_s", "broker_cpu_us_per_cycle"]),
+        ("raw-round-trip", ["p50_ms", "ratio"]),
+        ("raw-rows", ["posts_per_s", "rows_per_s", "ratio"]),
+        ("latency", ["items", "post_to_item_p50_ms", "post_to_item_p99_ms"]),
+        ("raw-round-trip", ["p50_ms", "ratio"]),
+    ],
+}
+
+
+def children(pid):
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat") as stat:
+                if int(stat.read().rpartition(")")[2].split()[1]) == pid:
+                    found.append(int(entry))
+        except OSError:
+            pass
+    return found
+
+
+def measure(case, program, folder):
+    run = subprocess.run([program, case, "--seconds", "1", "--store", folder], capture_output=True, text=True,
+                         timeout=110)
+    sys.stderr.write(run.stderr)
+    assert run.returncode == 0, f"exit status {run.returncode}"
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [line["case"] for line in lines] == [name for name, _ in EXPECTED[case]], run.stdout
+    for line, (name, figures) in zip(lines, EXPECTED[case]):
+        for figure in figures:
+            assert line[figure] > 0, f"{name}: {figure} is {line[figure]}"
+        assert line.get("refused", 0) == 0, line
+
+
+def interrupt(program, folder):
+    run = subprocess.Popen([program, "intake", "--seconds", "100", "--store", folder])
+    deadline = time.monotonic() + 30
+    brokers = []
+    while not brokers and time.monotonic() < deadline:
+        brokers = children(run.pid)
+        time.sleep(0.01)
+    assert brokers, "no broker was started"
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=60) == 130
+    for broker in brokers:
+        assert not os.path.exists(f"/proc/{broker}"), "the broker still runs"
+
+
+def main():
+    case, program = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        if case == "interrupted":
+            interrupt(program, folder)
+        else:
+            measure(case, program, folder)
+        assert os.listdir(folder) == [], "something was left behind"
+
+
+main()

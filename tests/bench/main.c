@@ -1,0 +1,199 @@
+// main.c - behalf-bench: options, and the case that was asked for.
+
+#include "tests/bench/bench.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define IN_FLIGHT_MAX 1024 // a session's window
+
+// Exit codes, as --help tells them.
+enum { EXIT_MEASURED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+static volatile sig_atomic_t stopped;
+
+bool bench_stopped(void)
+{
+    return stopped != 0;
+}
+
+static void stop(int signal)
+{
+    (void) signal;
+    stopped = 1;
+}
+
+const char *argp_program_version = "behalf-bench " BEHALF_VERSION;
+
+static const char manual[] =
+    "Measures Behalf as its users meet it: a behalf-broker of its own, real sockets, a real store, libbehalf's "
+    "clients; and in the same run what the machine gives without it.  Prints one JSON object a line.\v"
+    "Cases:\n"
+    "  intake   one connector brings posts of 280 bytes in as fast as they are answered TAKEN; nobody works, so all "
+    "wait.  Then the broker is stopped and started again with them (restart).\n"
+    "  cycle    a feeder keeps up to 5,000 items waiting, people answer each item they are given, a connector confirms "
+    "each reply; counts items closed, after a second to warm up.\n"
+    "  latency  200 posts a second and one idle person: from sending a post to having its ITEM.  Told with cycle as "
+    "well.\n\n"
+    "Raw limits, on lines of their own, with the ratio of the case to them:\n"
+    "  raw-rows        the rows which that run's posts made, written again bare, with the same schema and "
+    "settings, those of 256 posts a commit.\n"
+    "  raw-round-trip  300 bytes over ZeroMQ, DEALER to ROUTER and back, between two processes; of cycle the ratio is "
+    "the time a person needs for an item, of latency its p50.\n\n"
+    "broker_cpu is the broker's process, user and system; a PostgreSQL's processes are not in it.  The bench shares "
+    "the "
+    "machine with what it measures: compare ratios, and figures of one sitting.\n\n"
+    "With PostgreSQL every run has a desk of its own, removed afterwards; give it a database for the purpose.\n\n"
+    "Examples:\n"
+    "  behalf-bench intake --seconds 10\n"
+    "  behalf-bench intake --posts 1000000 --store /var/tmp\n"
+    "  behalf-bench cycle --people 4 --people 16 --people 1000\n"
+    "  behalf-bench cycle --store postgresql://behalf@localhost/bench\n\n"
+    "Exit status: 0 measured; 1 could not measure; 2 wrong usage; 130 stopped by Ctrl-C.  Nothing is left running, and "
+    "nothing in the store.";
+
+static const struct argp_option option_table[] = {
+    { "store", 's', "DIR|URL", 0, "a fresh folder in DIR, or a PostgreSQL (default: a fresh folder in TMPDIR)", 0 },
+    { "seconds", 't', "N", 0, "measure for so long (default 10; with --posts: until they are taken)", 0 },
+    { "posts", 'n', "N", 0, "intake: at most so many posts", 0 },
+    { "in-flight", 'w', "N", 0, "posts without an answer at most, 1 to 1024 (default 1000)", 0 },
+    { "people", 'p', "N", 0, "cycle: so many people signed in, 1 to 1500 (default 4); may be given again", 0 },
+    { "programs", 'b', "DIR", 0, "where behalf-broker is (default: beside this program)", 0 },
+    { "keep", 'k', NULL, 0, "keep the run's folder, with the broker's log", 0 },
+    { 0 },
+};
+
+struct command {
+    struct bench_options options;
+    const char *name;
+};
+
+static unsigned long long parse_count(const char *text, unsigned long long maximum, struct argp_state *state)
+{
+    char *end;
+    errno = 0;
+    unsigned long long count = strtoull(text, &end, 10);
+    if (errno != 0 || *end != '\0' || *text < '0' || *text > '9' || count < 1 || count > maximum)
+        argp_error(state, "%s: a number from 1 to %llu is wanted", text, maximum);
+    return count;
+}
+
+static double parse_seconds(const char *text, struct argp_state *state)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (*end != '\0' || !(seconds >= 0.1 && seconds <= 86400))
+        argp_error(state, "%s: seconds from 0.1 to 86400 are wanted", text);
+    return seconds;
+}
+
+// Keeps what may hold a password, and hides it where process listings look.
+static const char *keep_store(char *text)
+{
+    char *kept = strdup(text);
+    if (strchr(text, ':') || strchr(text, '='))
+        memset(text, '*', strlen(text));
+    return kept;
+}
+
+static void finish_options(struct command *command, struct argp_state *state)
+{
+    struct bench_options *options = &command->options;
+    if (!command->name)
+        argp_error(state, "which case: intake, cycle or latency?");
+    if (options->posts && strcmp(command->name, "intake") != 0)
+        argp_error(state, "--posts is for intake");
+    if (options->people_count && strcmp(command->name, "cycle") != 0)
+        argp_error(state, "--people is for cycle");
+    if (options->seconds <= 0 && !options->posts)
+        options->seconds = 10;
+    if (!options->people_count)
+        options->people[options->people_count++] = 4;
+}
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    struct command *command = state->input;
+    struct bench_options *options = &command->options;
+    switch (key) {
+    case 's':
+        options->store = keep_store(value);
+        return 0;
+    case 't':
+        options->seconds = parse_seconds(value, state);
+        return 0;
+    case 'n':
+        options->posts = parse_count(value, 100000000, state);
+        return 0;
+    case 'w':
+        options->in_flight = (unsigned) parse_count(value, IN_FLIGHT_MAX, state);
+        return 0;
+    case 'p':
+        if (options->people_count == BENCH_PEOPLE_RUNS_MAX)
+            argp_error(state, "--people at most %d times", BENCH_PEOPLE_RUNS_MAX);
+        options->people[options->people_count++] = (unsigned) parse_count(value, BENCH_PEOPLE_MAX, state);
+        return 0;
+    case 'b':
+        options->programs = value;
+        return 0;
+    case 'k':
+        options->keep = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (command->name)
+            argp_error(state, "one case at a time");
+        if (strcmp(value, "intake") != 0 && strcmp(value, "cycle") != 0 && strcmp(value, "latency") != 0)
+            argp_error(state, "%s: no such case; there are intake, cycle and latency", value);
+        command->name = value;
+        return 0;
+    case ARGP_KEY_END:
+        finish_options(command, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static bool run(const struct command *command)
+{
+    if (strcmp(command->name, "intake") == 0)
+        return bench_intake(&command->options);
+    if (strcmp(command->name, "latency") == 0)
+        return bench_latency(&command->options);
+    bool good = true;
+    for (size_t i = 0; good && i < command->options.people_count; i++)
+        good = bench_cycle(&command->options, command->options.people[i]);
+    return good && bench_latency(&command->options);
+}
+
+static void prepare_process(void)
+{
+    const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction action = { .sa_handler = stop };
+    struct rlimit limit;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) { // every client has descriptors of its own
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct command command = { .options = { .in_flight = 1000 } };
+    const struct argp argp = {
+        .options = option_table, .parser = parse_option, .args_doc = "intake|cycle|latency", .doc = manual
+    };
+    argp_err_exit_status = EXIT_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &command);
+    prepare_process();
+    bool good = run(&command);
+    free((char *) command.options.store);
+    return stopped ? EXIT_INTERRUPTED : good ? EXIT_MEASURED : EXIT_FAILED;
+}

@@ -1,0 +1,50 @@
+// raw.h - what the machine gives without a broker: the rows that a broker wrote, written again bare, and a bare round
+// trip over ZeroMQ.
+//
+// Bare rows: the desk's rows of its first posts are read back from the stopped broker's store and put, with the
+// broker's own schema and settings, into tables of the bench's own, the rows of so many posts a transaction, under
+// another desk each time round.  SQLite: prepared statements in WAL with synchronous = FULL, checkpoints in between
+// included.  PostgreSQL: arrays through unnest, several transactions in flight in libpq's pipeline mode.
+
+#ifndef TESTS_BENCH_RAW_H
+#define TESTS_BENCH_RAW_H
+
+#include "tests/bench/bench.h"
+#include "tests/bench/own_broker.h"
+
+#define RAW_POSTS_MAX 10000 // read back at most
+#define RAW_POSTS_A_COMMIT 256
+#define RAW_IN_FLIGHT 4 // transactions, PostgreSQL
+#define RAW_ZMQ_BYTES 300
+
+struct raw_result {
+    uint64_t posts, rows;
+    double seconds;
+};
+
+// The tables that taking a post in and closing its item write, in that order; each has the columns desk and item.
+struct raw_table {
+    const char *name;
+    const char *order;
+};
+#define RAW_TABLE_COUNT 6
+extern const struct raw_table raw_tables[RAW_TABLE_COUNT];
+
+// Where the rows of a batch lie among those of a table that has `rows` of them for `posts` posts.
+size_t raw_batch_begin(size_t rows, size_t posts, size_t batch);
+
+// Writes the rows of a broker that was stopped, for about so long.  False, having said why, if that fails.
+bool raw_rows(const struct own_broker *broker, double seconds, struct raw_result *result);
+bool raw_rows_sqlite(const struct own_broker *broker, double seconds, struct raw_result *result);
+bool raw_rows_postgres(const struct own_broker *broker, double seconds, struct raw_result *result);
+
+// Prints the line of a case: its rate of posts beside the raw one.
+bool raw_report(const struct own_broker *broker, const char *of, double seconds, double posts_per_s);
+
+// Removes a desk's rows from a PostgreSQL.
+void raw_remove_desk(const char *url, const char *desk);
+
+// DEALER to ROUTER and back between two processes.  To be called while this process has no other thread.
+bool raw_round_trips(double seconds, struct samples *samples);
+
+#endif
