@@ -444,6 +444,17 @@ static bool may_freeze(const struct desk *desk, const struct person *person, uin
     return (rules->audiences & (1u << AUDIENCE_PR | 1u << AUDIENCE_SUPERVISOR)) && (rules->brands >> brand & 1);
 }
 
+// Whoever has an item of the brand is to know that its replies stop, or go on.
+static void show_items_of(struct desk *desk, uint32_t brand)
+{
+    for (size_t i = 0; i < desk->person_count; i++) {
+        for (size_t k = 0; k < desk->people[i]->item_count; k++) {
+            if (desk->people[i]->items[k]->queue->brand == brand)
+                item_show(desk, desk->people[i]->items[k]);
+        }
+    }
+}
+
 static void freeze(struct desk *desk, struct person *person, uint64_t session, const struct behalf_message *request)
 {
     const struct behalf_freeze *wanted = &request->freeze;
@@ -477,6 +488,7 @@ static void freeze(struct desk *desk, struct person *person, uint64_t session, c
                wanted->reason);
     if (!wanted->frozen)
         outbox_lift(desk, brand);
+    show_items_of(desk, brand);
 }
 
 void desk_request(struct desk *desk, uint64_t number, const struct behalf_message *request, int64_t now_ms)

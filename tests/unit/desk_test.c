@@ -467,6 +467,10 @@ static void a_frozen_brands_new_items_go_to_pr_and_its_replies_wait(void **state
                  "FORBIDDEN");
     expect_done(world_ask(world, pia, ABOUT(FREEZE, freeze, .brand = "acme", .frozen = true, .reason = "storm")),
                 "frozen");
+    struct behalf_item view = { 0 };
+    const struct effect *shown = world_effect(world, asha, EFFECT_SHOW_ITEM); // again, as it is frozen now
+    assert_true(desk_show_item(world->desk, asha, item, shown->lease, world->list, &view));
+    assert_true(view.frozen);
     uint64_t connector = world_connect(world, "c1", false);
     expect_done(answer(world, asha, item, "Hello."), "sending");
     assert_int_equal(handed(world, connector), 0);
