@@ -4,6 +4,7 @@
 // session is ended first, so that what it may still do is over, and only then is the position read on a new one.
 // Reading it back proves nothing about replication: engine_attempt confirms before it trusts.
 
+#include "broker/store/hold.h"
 #include "broker/store/postgres/records.h"
 #include "broker/store/postgres/schema.h"
 #include "proto/must.h"
@@ -464,12 +465,35 @@ static enum store_result sign_over(struct postgres_engine *engine)
     return finish_transaction(engine, NULL);
 }
 
+// A desk that is being moved, or was, is not for a broker.
+static enum store_result judge_hold(struct postgres_engine *engine)
+{
+    PGresult *result = connection_ask(engine->connection, SQL_HELD, NULL);
+
+    if (result == NULL) {
+        return give_up(engine);
+    }
+    bool held = PQntuples(result) > 0;
+    if (held) {
+        struct cells cells = cells_of(engine->connection, result, 0);
+        const char *how = cell_text(&cells);
+        const char *place = cell_text(&cells);
+        hold_describe(engine->desk, how, place, cell_number(&cells), engine->engine.reason,
+                      sizeof engine->engine.reason);
+    }
+    PQclear(result);
+    return held ? STORE_CONTRADICTED : STORE_OK;
+}
+
 static enum store_result postgres_take_over(struct engine *base, struct store_position *position)
 {
     struct postgres_engine *engine = own(base);
     struct store_position unused;
     enum store_result result = engine->doubt ? postgres_position(base, &unused) : require_connection(engine);
 
+    if (result == STORE_OK) {
+        result = judge_hold(engine);
+    }
     if (result == STORE_OK) {
         result = end_owner(engine);
     }

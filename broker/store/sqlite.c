@@ -5,6 +5,7 @@
 // the bound and empties the log itself.  A COMMIT that failed is in doubt: nothing is committed until the
 // position was read from the file opened anew, after its log was written and synced once more.
 
+#include "broker/store/hold.h"
 #include "broker/store/sqlite/checkpoint.h"
 #include "broker/store/sqlite/lock.h"
 #include "broker/store/sqlite/records.h"
@@ -295,12 +296,34 @@ static bool sign_over(struct sqlite_engine *engine)
     return binding_run(&take);
 }
 
+// A desk that is being moved, or was, is not for a broker.
+static enum store_result judge_hold(struct sqlite_engine *engine)
+{
+    struct binding binding = database_bind(engine->database, STATEMENT_HELD);
+
+    if (!binding_row(&binding)) {
+        return engine->database->error == SQLITE_OK ? STORE_OK : result_of(engine);
+    }
+    char *held = strdup(row_text(&binding));
+    char *place = strdup(row_text(&binding));
+    must(held != NULL);
+    must(place != NULL);
+    hold_describe(engine->desk, held, place, row_number(&binding), engine->engine.reason, sizeof engine->engine.reason);
+    binding_end(&binding);
+    free(held);
+    free(place);
+    return STORE_CONTRADICTED;
+}
+
 static enum store_result sqlite_take_over(struct engine *base, struct store_position *position)
 {
     struct sqlite_engine *engine = own(base);
     struct store_position unused;
     enum store_result result = engine->doubt ? sqlite_position(base, &unused) : require_database(engine);
 
+    if (result == STORE_OK) {
+        result = judge_hold(engine);
+    }
     if (result != STORE_OK) {
         return result;
     }

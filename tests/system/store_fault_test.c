@@ -369,7 +369,7 @@ static void a_newer_schema_is_refused_and_left_as_it_is(void **state)
     assert_non_null(strstr(reason, "schema 99"));
     assert_non_null(strstr(reason, "newer behalf-broker"));
     assert_null(engine_sqlite_open_reports(fixture->folder, "support", reason, sizeof reason));
-    run_sql(fixture, "PRAGMA user_version = 1");
+    run_sql(fixture, "PRAGMA user_version = 2");
     start(fixture);
 }
 

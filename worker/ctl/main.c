@@ -19,6 +19,7 @@ static const struct ctl_command commands[] = {
     { "apply", "make rules live", apply_command },
     { "freeze", "the red button: stop a brand's replies", freeze_command },
     { "unfreeze", "let a brand's replies go out again", unfreeze_command },
+    { "move", "carry a desk with its history to another store", move_command },
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 
@@ -32,8 +33,9 @@ static const char help_end[] = "Examples:\n"
                                "  behalf-ctl status --watch 2\n"
                                "  behalf-ctl why 4711\n"
                                "  behalf-ctl outcomes --since 24h --csv > outcomes.csv\n"
+                               "  behalf-ctl move --from /var/lib/behalf --to postgresql://behalf@db/behalf\n"
                                "\n"
-                               "Exit status: 0 done; 1 refused by the broker, or problems were found;\n"
+                               "Exit status: 0 done; 1 refused, or problems were found;\n"
                                "2 wrong usage, or a file that cannot be read; 3 no broker answered in time;\n"
                                "130 stopped by Ctrl-C.\n"
                                "\n"

@@ -341,6 +341,8 @@ static const struct meaning {
     { "42501", STORE_UNAVAILABLE, "refuses us a right",
       "make the broker's role the owner of the schema behalf and of what is in it" },
     { "XX00", STORE_CONTRADICTED, "is damaged", "see its log; restore it from a backup" },
+    { "23514", STORE_CONTRADICTED, "holds the desk for a move",
+      "finish that with the same `behalf-ctl move`, or give it up with --cancel" },
     { "BF001", STORE_CONTRADICTED, "has the desk elsewhere", "another broker has taken it over" },
     { "", STORE_CONTRADICTED, "contradicts the desk", "the broker must start again from it" },
 };
