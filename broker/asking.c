@@ -47,6 +47,18 @@ static void limit_counts(struct behalf_counts *counts)
     }
 }
 
+// Those that are there now: a lost one may come back, but takes nothing out meanwhile.
+static int64_t count_connectors(const struct broker *broker)
+{
+    const struct session *session;
+    int64_t count = 0;
+
+    for (size_t place = 0; (session = session_table_next(&broker->sessions, &place)) != NULL;) {
+        count += session->role == SESSION_CONNECTOR && session->peer != NULL ? 1 : 0;
+    }
+    return count;
+}
+
 void ask_status(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
     struct behalf_message message = { .type = BEHALF_COUNTS, .id = (*message_p)->id };
@@ -64,7 +76,7 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
         message.counts.repeated = broker->repeated;
         message.counts.closed = broker->closed;
         message.counts.refused = broker->refused;
-        message.counts.connectors = (int64_t) broker->sessions.count[SESSION_CONNECTOR];
+        message.counts.connectors = count_connectors(broker);
         limit_counts(&message.counts);
         speak_later(broker, session->number, &message);
     }

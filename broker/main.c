@@ -130,7 +130,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (configuration->desk_file == NULL || (configuration->folder == NULL) == (configuration->store_url == NULL)) {
-            argp_error(state, "--desk FILE and either --data DIR or --store URL are required");
+            argp_error(state, "give --desk FILE, and one of --data DIR and --store URL");
         }
         if (configuration->endpoint_count == 0) {
             configuration->endpoints[configuration->endpoint_count++] = BEHALF_DEFAULT_ENDPOINT;

@@ -235,7 +235,7 @@ bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *
         if (open &&
             (policy->brands[queue->brand].retired || policy->languages[queue->language].retired || skill_retired)) {
             snprintf(reason, reason_bytes,
-                     "%zu open items still wait in %s: end them before dropping its brand, language or skill", open,
+                     "%zu open in %s: end what is open before dropping its brand, language or skill", open,
                      queue->text);
             return false;
         }
