@@ -2,8 +2,8 @@
 
 Each takes what is offered and answers it in the language of its post, with a canned polite text; agents escalate what
 their brand's PR team should see, PR answers or gives back with guidance, the approver approves or rejects.  The
-supervisor asks for counts and so knows when nothing is left.  Ends when every item is closed, or fails with a word when
-the time is over.  Only the standard library is used.
+supervisor asks for counts and so knows when nothing is left.  Freezes are lifted first.  Ends when every item is closed,
+or fails with a word when the time is over or nothing moves any more.  Only the standard library is used.
 """
 
 import argparse
@@ -208,64 +208,153 @@ def told(item, kind):
     return " ".join(entry.get("text", "") for entry in item.get("story", []) if entry["kind"] == kind)
 
 
-def names_in(rules):
-    """The people of a rules file: the keys that stand one step below `people:`."""
-    people = re.split(r"(?m)^people:.*$", open(rules, encoding="utf-8").read())[1]
-    return re.findall(r"(?m)^  ([\w.-]+):\s*$", people)
+def people_of(rules):
+    """The people of a rules file, by name: what stands on the lines below each, as text.  For the sample's style only."""
+    block = re.split(r"(?m)^people:.*$", open(rules, encoding="utf-8").read())[1]
+    parts = re.split(r"(?m)^  ([\w.-]+):\s*$", re.split(r"(?m)^\S.*:", block)[0])
+    return {name: dict(re.findall(r"(?m)^    (\w+): *(.*?) *(?:#.*)?$", text)) for name, text in zip(parts[1::2], parts[2::2])}
 
 
-def is_empty(counts):
-    """Whether nobody has anything to do; what a reader of the demo parked waits for its time."""
-    states = ("waiting", "offered", "held", "sending")
-    return not any(row.get(state) for row in counts.get("queues", []) for state in states)
+def print_people(rules):
+    """One line a person: name, display name, roles, agency and brands, with | between them."""
+    for name, keys in people_of(rules).items():
+        print("|".join([name] + [keys.get(key, "").strip("[]\"") for key in ("display_name", "roles", "agency", "brands")]))
 
 
-def work(people, inbox, deadline):
-    """Lets the people work until nothing is open.  Returns None, or why it came to nothing."""
+def say(text):
+    print(text, flush=True)
+
+
+class Progress:
+    """Tells how far the desk is: in one line that changes at a terminal, else in a line every few seconds."""
+
+    def __init__(self):
+        self.at_terminal = sys.stdout.isatty()
+        self.told = ""
+        self.told_at = 0.0
+
+    def tell(self, ended, left):
+        text = f"  {ended} items ended since the broker's start, {left} left to do"
+        now = time.monotonic()
+        if text == self.told or now - self.told_at < (0.2 if self.at_terminal else 3):
+            return
+        self.told, self.told_at = text, now
+        print("\r\033[K" + text if self.at_terminal else text, end="" if self.at_terminal else "\n", flush=True)
+
+    def end(self):
+        if self.at_terminal and self.told:
+            print(flush=True)
+
+
+STATES = ("waiting", "offered", "held", "sending")  # what a reader of the demo parked waits for its time
+
+
+def left_in(counts):
+    """How many items somebody has something to do with."""
+    return sum(row.get(state, 0) for row in counts.get("queues", []) for state in STATES)
+
+
+def how_it_stands(counts):
+    """What changes when anything moves; times, which change by themselves, are not in it."""
+    names = ("audience", "brand", "language", "skills") + STATES
+    rows = [[row.get(name) for name in names] for row in counts.get("queues", [])]
+    return counts.get("closed"), sorted(map(str, rows))
+
+
+def queues_left(counts):
+    """The queues with something to do, each once, with their number of items."""
+    left = {}
+    for row in counts.get("queues", []):
+        number = sum(row.get(state, 0) for state in STATES)
+        if number:
+            name = f"{row['audience']}/{row['brand']}/{row['language']}"
+            left[name] = left.get(name, 0) + number
+    return ", ".join(f"{name} {number}" for name, number in sorted(left.items()))
+
+
+def lift_freezes(ctl):
+    """A frozen brand's replies do not go out, so its items would never end: lifts every freeze, and says so."""
+    asked = subprocess.run([ctl, "--wait", "5", "status", "--json"], capture_output=True, encoding="utf-8", check=False)
+    if asked.returncode != 0:
+        return
+    for brand in filter(None, json.loads(asked.stdout).get("frozen", "").split(",")):
+        done = subprocess.run([ctl, "--wait", "5", "unfreeze", brand, "--reason", "the demo's scripted people go on"],
+                              capture_output=True, encoding="utf-8", check=False)
+        if done.returncode == 0:
+            say(f"{brand} was frozen, so none of its replies went out; it is no longer (behalf-ctl unfreeze {brand}).")
+        else:
+            say(f"{brand} is frozen, and its items cannot end: {done.stderr.strip()}")
+
+
+def is_settled(people, counts):
+    return all(each.roles for each in people) and not left_in(counts)
+
+
+def work(people, inbox, deadline, patience):
+    """Lets the people work until nothing is left to do.  Returns None, or why it came to nothing."""
     supervisor = None
     asked_at = 0.0
     counts = {}
-    while time.monotonic() < deadline:
-        if supervisor and time.monotonic() - asked_at > 0.2:
-            asked_at = time.monotonic()
-            supervisor.send("status")
-        try:
-            person, line, is_complaint = inbox.get(timeout=0.1)
-        except queue.Empty:
-            continue
-        if is_complaint:
-            print(f"{person.name}: {line.rstrip()}", file=sys.stderr)
-            continue
-        if line is None:
-            return f"the worker of {person.name} ended early"
-        message = json.loads(line)
-        if message.get("type", "").lower() == "counts":
-            counts = message
-            if all(each.roles for each in people) and is_empty(counts):
-                return None
-            continue
-        trouble = person.hear(message)
-        if trouble:
-            print(trouble, file=sys.stderr)
-        if "supervisor" in person.roles:
-            supervisor = person
-    left = ", ".join(f"{row['audience']}/{row['brand']}/{row['language']}" for row in counts.get("queues", []))
-    return f"not everything was closed in time; open: {left or 'unknown'}"
+    progress = Progress()
+    moved_at = time.monotonic()  # when the counts last changed
+    try:
+        while time.monotonic() < min(deadline, moved_at + patience):
+            if supervisor and time.monotonic() - asked_at > 0.2:
+                asked_at = time.monotonic()
+                supervisor.send("status")
+            try:
+                person, line, is_complaint = inbox.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if is_complaint:
+                print(f"{person.name}: {line.rstrip()}", file=sys.stderr)
+                continue
+            if line is None:
+                return f"the worker of {person.name} ended early"
+            message = json.loads(line)
+            if message.get("type", "").lower() == "counts":
+                if how_it_stands(message) != how_it_stands(counts):
+                    moved_at = time.monotonic()
+                counts = message
+                progress.tell(counts.get("closed", 0), left_in(counts))
+                if is_settled(people, counts):
+                    return None
+                continue
+            trouble = person.hear(message)
+            if trouble:
+                print(trouble, file=sys.stderr)
+            if "supervisor" in person.roles:
+                supervisor = person
+    finally:
+        progress.end()
+    over = "the time is over" if time.monotonic() >= deadline else f"nothing has moved for {patience:.0f} s"
+    return f"{over}; still open: {queues_left(counts) or 'unknown'}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--worker", required=True, help="the program behalf-worker; the broker is told in BEHALF_BROKER")
     parser.add_argument("--rules", required=True, help="the rules of the desk: who there is")
+    parser.add_argument("--list", action="store_true", help="only print the people of the rules")
+    parser.add_argument("--worker", help="the program behalf-worker; the broker is told in BEHALF_BROKER")
+    parser.add_argument("--ctl", help="the program behalf-ctl")
     parser.add_argument("--seconds", type=float, default=120, help="how long they may take")
+    parser.add_argument("--patience", type=float, default=15, help="how long nothing may move before they give up")
     arguments = parser.parse_args()
+    if arguments.list:
+        print_people(arguments.rules)
+        return
+    if not arguments.worker or not arguments.ctl:
+        parser.error("--worker and --ctl are needed")
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the workers are ended too
     inbox = queue.Queue()
     people = []
     try:
-        people += [Person(name, arguments, inbox) for name in names_in(arguments.rules)]
-        trouble = work(people, inbox, time.monotonic() + arguments.seconds)
+        lift_freezes(arguments.ctl)
+        people += [Person(name, arguments, inbox) for name in people_of(arguments.rules)]
+        trouble = work(people, inbox, time.monotonic() + arguments.seconds, arguments.patience)
+    except KeyboardInterrupt:
+        trouble = "stopped"
     finally:
         for person in people:
             person.end()
