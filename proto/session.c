@@ -204,10 +204,20 @@ static void wait_to_connect(struct behalf_session *session, int64_t delay_ms, in
     repeat_all(session);
 }
 
+// When it is tried again, for a person: in whole seconds, and nothing of less than one.
+static const char *when_next(char text[48], int64_t delay_ms)
+{
+    text[0] = '\0';
+    if (delay_ms >= 1000)
+        snprintf(text, 48, "; next attempt in %" PRId64 " s", (delay_ms + 500) / 1000);
+    return text;
+}
+
 static void lose(struct behalf_session *session, const char *why, int64_t now_ms)
 {
+    char when[48];
     int64_t delay_ms = back_off_ms(session);
-    say(session, "%.200s: %.200s; next attempt in %" PRId64 " ms", broker_name(session), why, delay_ms);
+    say(session, "%.200s: %.200s%s", broker_name(session), why, when_next(when, delay_ms));
     session->broker = (session->broker + 1) % session->broker_count;
     wait_to_connect(session, delay_ms, now_ms);
 }
@@ -269,8 +279,9 @@ static void take_error_of_hello(struct behalf_session *session, const struct beh
         int64_t delay_ms = back_off_ms(session);
         if (delay_ms < error->retry_ms)
             delay_ms = error->retry_ms;
-        say(session, "%.200s: %s %.100s; next attempt in %" PRId64 " ms", broker_name(session), error->code,
-            error->reason, delay_ms);
+        char when[48];
+        say(session, "%.200s: %s %.100s%s", broker_name(session), error->code, error->reason,
+            when_next(when, delay_ms));
         wait_to_connect(session, delay_ms, now_ms);
         return;
     }
