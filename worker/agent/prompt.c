@@ -149,7 +149,7 @@ bool prompt_ready(const struct prompt *prompt)
 {
     if (!prompt->asking)
         return false;
-    return prompt->lines.ended || prompt->lines.begin < prompt->lines.end;
+    return prompt->lines.ended || prompt->lines.scanned < prompt->lines.end; // half a line waits for more
 }
 
 static enum prompt_event check(struct prompt *prompt, char *text, char **line)
