@@ -39,7 +39,8 @@ static void finish(struct world *world, int status)
     fake_broker_destroy(&world->broker);
 }
 
-static void send_item(struct world *world, int64_t number, int64_t lease, const char *state, const char *text)
+static void send_item_as(struct world *world, int64_t number, int64_t lease, const char *state, const char *audience,
+                         const char *text)
 {
     struct behalf_entry story[] = { { .kind = "post",
                                       .author = "@jo",
@@ -51,7 +52,7 @@ static void send_item(struct world *world, int64_t number, int64_t lease, const 
     item.item = (struct behalf_item){ .item = number,
                                       .lease = lease,
                                       .state = state,
-                                      .audience = "agent",
+                                      .audience = audience,
                                       .brand = "acme",
                                       .channel = "twitter",
                                       .author = "@jo",
@@ -62,6 +63,18 @@ static void send_item(struct world *world, int64_t number, int64_t lease, const 
                                       .story = story,
                                       .story_count = 1 };
     fake_broker_send(world->broker, &item);
+}
+
+static void send_item(struct world *world, int64_t number, int64_t lease, const char *state, const char *text)
+{
+    send_item_as(world, number, lease, state, "agent", text);
+}
+
+static void refuse(struct world *world, int64_t id, const char *code, const char *field, const char *state)
+{
+    struct behalf_message error = { .type = BEHALF_ERROR, .id = id };
+    error.error = (struct behalf_error){ .code = code, .field = field, .state = state, .reason = "so it is" };
+    fake_broker_send(world->broker, &error);
 }
 
 static void send_gone(struct world *world, int64_t number, int64_t lease, const char *reason)
@@ -330,29 +343,29 @@ static void every_command_becomes_its_request(void **state)
     static const struct {
         const char *line;
         enum behalf_type type;
+        const char *audience;
     } cases[] = {
-        { "note she called twice", BEHALF_NOTE },
-        { "draft so far", BEHALF_DRAFT },
-        { "look pr", BEHALF_LOOK },
-        { "away lunch", BEHALF_PRESENCE },
-        { "back", BEHALF_PRESENCE },
-        { "freeze acme press is calling", BEHALF_FREEZE },
-        { "unfreeze acme over", BEHALF_FREEZE },
-        { "status", BEHALF_STATUS },
-        { "close none thanks only", BEHALF_CLOSE },
-        { "escalate\nshe threatens to sue", BEHALF_ESCALATE },
-        { "return say sorry", BEHALF_RETURN },
-        { "reject too long", BEHALF_REJECT },
-        { "transfer to ben he knows her", BEHALF_TRANSFER },
-        { "transfer skills a,b it needs both", BEHALF_TRANSFER },
-        { "park 2h waits for the depot", BEHALF_PARK },
+        { "note she called twice", BEHALF_NOTE, "agent" },
+        { "draft so far", BEHALF_DRAFT, "agent" },
+        { "look pr", BEHALF_LOOK, "agent" },
+        { "away lunch", BEHALF_PRESENCE, "agent" },
+        { "back", BEHALF_PRESENCE, "agent" },
+        { "freeze acme press is calling", BEHALF_FREEZE, "agent" },
+        { "unfreeze acme over", BEHALF_FREEZE, "agent" },
+        { "status", BEHALF_STATUS, "agent" },
+        { "close none thanks only", BEHALF_CLOSE, "agent" },
+        { "escalate\nshe threatens to sue", BEHALF_ESCALATE, "agent" },
+        { "return say sorry", BEHALF_RETURN, "pr" },
+        { "reject too long", BEHALF_REJECT, "approver" },
+        { "transfer to ben he knows her", BEHALF_TRANSFER, "agent" },
+        { "transfer skills a,b it needs both", BEHALF_TRANSFER, "agent" },
+        { "park 2h waits for the depot", BEHALF_PARK, "agent" },
     };
     struct world world;
     begin_with(&world, "--plain", "agent,pr,approver,supervisor", false);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        send_item(&world, 1, 2, "held", "Where is my parcel?");
-        if (i == 0)
-            expect(&world, "=== item 1");
+        send_item_as(&world, 1, 2, "held", cases[i].audience, i == 0 ? "Where is my parcel?" : cases[i].line);
+        expect(&world, i == 0 ? "=== item 1" : "--- new or changed in item 1");
         child_write(world.worker, cases[i].line);
         struct behalf_message *request = fake_broker_expect(world.broker, cases[i].type);
         if (request->type == BEHALF_LOOK) {
@@ -366,6 +379,151 @@ static void every_command_becomes_its_request(void **state)
         }
         behalf_message_destroy(&request);
     }
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+}
+
+static void only_a_refusal_about_the_item_drops_it(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *line, *code, *field, *state;
+    } kept[] = {
+        { "transfer to nobody because", "NOT_FOUND", "person", "held" },
+        { "transfer skills juggling it needs it", "NOT_FOUND", "skills", "held" },
+        { "transfer language xx it is", "NOT_FOUND", "language", "held" },
+        { "transfer to ben he knows", "NOT_FOUND", "", "held" },
+        { "transfer to ben he knows", "POLICY", "item", "held" },
+    };
+    static const struct {
+        const char *code, *field, *state;
+    } lost[] = { { "STALE", "lease", "held" }, { "NOT_FOUND", "item", "closed" }, { "NOT_FOUND", "", "closed" } };
+    struct world world;
+    begin_with(&world, "--plain", NULL, false);
+    take_held_item(&world);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        child_write(world.worker, kept[i].line);
+        struct behalf_message *request = fake_broker_expect(world.broker, BEHALF_TRANSFER);
+        assert_int_equal(request->transfer.item, 1);
+        refuse(&world, request->id, kept[i].code, kept[i].field, kept[i].state);
+        behalf_message_destroy(&request);
+        expect(&world, "Not done: so it is");
+    }
+    child_write(world.worker, "items");
+    expect(&world, "> item 1 |");
+    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
+        child_write(world.worker, "note she called");
+        struct behalf_message *request = fake_broker_expect(world.broker, BEHALF_NOTE);
+        refuse(&world, request->id, lost[i].code, lost[i].field, lost[i].state);
+        behalf_message_destroy(&request);
+        expect(&world, "no longer yours");
+        send_item(&world, 1, 2, "held", "Where is my parcel?");
+        expect(&world, "=== item 1");
+    }
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+}
+
+static void commands_of_other_roles_are_refused_at_once(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--plain", "agent", false);
+    take_held_item(&world);
+    child_write(world.worker, "approve\nreturn say sorry\nfreeze acme why\nlook foo\nlook pr\nlook agent");
+    expect(&world, "`approve` is for approver; you are signed in as agent");
+    expect(&world, "`return` is for pr;");
+    expect(&world, "`freeze` is for pr or supervisor;");
+    expect(&world, "There is no audience foo: agent, pr, approver or supervisor");
+    expect(&world, "The queues of pr are not yours");
+    struct behalf_message *look = fake_broker_expect(world.broker, BEHALF_LOOK);
+    assert_string_equal(look->look.audience, "agent");
+    struct behalf_message listing = { .type = BEHALF_LISTING, .id = look->id };
+    fake_broker_send(world.broker, &listing);
+    behalf_message_destroy(&look);
+    expect(&world, "Nothing is open for you.");
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+}
+
+static void end_of_an_item_says_as_what_and_until_when(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--plain", NULL, false);
+    take_held_item(&world);
+    child_write(world.worker, "close noi");
+    struct behalf_message *request = fake_broker_expect(world.broker, BEHALF_CLOSE);
+    fake_broker_done(world.broker, request->id, 1, 2, "closed");
+    behalf_message_destroy(&request);
+    expect(&world, "Closed as noise.");
+    send_item(&world, 2, 1, "held", "");
+    expect(&world, "(no text)");
+    child_write(world.worker, "park 2h");
+    request = fake_broker_expect(world.broker, BEHALF_PARK);
+    fake_broker_done(world.broker, request->id, 2, 1, "parked");
+    behalf_message_destroy(&request);
+    expect(&world, "Parked until ");
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+}
+
+static void draft_is_not_replaced_unasked(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--plain", NULL, false);
+    take_held_item(&world);
+    child_write(world.worker, "draft the long one");
+    struct behalf_message *draft = fake_broker_expect(world.broker, BEHALF_DRAFT);
+    fake_broker_done(world.broker, draft->id, 1, 2, "held");
+    behalf_message_destroy(&draft);
+    expect(&world, "Saved with the item.");
+    child_write(world.worker, "answer short\nmaybe\nn\ndraft");
+    expect(&world, "There is a draft:");
+    expect(&world, "Say y or n; Ctrl-C leaves it.");
+    expect(&world, "The draft is as it was");
+    expect(&world, "| the long one");
+    child_write(world.worker, "answer short\ny");
+    struct behalf_message *preview = fake_broker_expect(world.broker, BEHALF_PREVIEW);
+    assert_string_equal(preview->preview.text, "short");
+    send_preview(&world, preview->id, "short", "");
+    behalf_message_destroy(&preview);
+    child_write(world.worker, "perhaps");
+    expect(&world, "Say y, n or edit; Ctrl-C leaves it.");
+    child_write(world.worker, "y");
+    struct behalf_message *answer = fake_broker_expect(world.broker, BEHALF_ANSWER);
+    assert_string_equal(answer->answer.text, "short");
+    fake_broker_done(world.broker, answer->id, 1, 3, "sending");
+    behalf_message_destroy(&answer);
+    expect(&world, "the reply is on its way");
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+}
+
+static void refused_draft_is_not_shown_as_saved(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--plain", NULL, false);
+    take_held_item(&world);
+    char *line = malloc(BEHALF_POST_BYTES + 16);
+    assert_non_null(line);
+    memset(line, 'x', BEHALF_POST_BYTES + 15);
+    memcpy(line, "draft ", 6);
+    line[BEHALF_POST_BYTES + 7] = '\0'; // one byte too many
+    child_write(world.worker, line);
+    free(line);
+    expect(&world, "A draft is at most 32,768 bytes; not saved.");
+    child_write(world.worker, "draft");
+    expect(&world, "There is no draft.");
+    child_write(world.worker, "draft a short one");
+    struct behalf_message *draft = fake_broker_expect(world.broker, BEHALF_DRAFT);
+    refuse(&world, draft->id, "POLICY", "text", "held");
+    behalf_message_destroy(&draft);
+    child_write(world.worker, "draft");
+    expect(&world, "Written here, not saved with the item:");
+    expect(&world, "| a short one");
     child_write(world.worker, "quit");
     finish(&world, 0);
 }
@@ -469,6 +627,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(refused_answer_is_kept),
         cmocka_unit_test(text_written_for_a_lost_item_is_shown_again),
         cmocka_unit_test(every_command_becomes_its_request),
+        cmocka_unit_test(only_a_refusal_about_the_item_drops_it),
+        cmocka_unit_test(commands_of_other_roles_are_refused_at_once),
+        cmocka_unit_test(end_of_an_item_says_as_what_and_until_when),
+        cmocka_unit_test(draft_is_not_replaced_unasked),
+        cmocka_unit_test(refused_draft_is_not_shown_as_saved),
         cmocka_unit_test(nothing_from_outside_reaches_the_terminal_raw),
         cmocka_unit_test(lost_connection_is_told_and_mended),
         cmocka_unit_test(news_leave_what_is_typed),

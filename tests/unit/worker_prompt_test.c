@@ -101,14 +101,45 @@ static void help_names_every_command(void **state)
     char *text = NULL;
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
-    assert_true(command_help(out, ""));
-    assert_true(command_help(out, "park"));
-    assert_false(command_help(out, "shout"));
+    assert_true(command_help(out, "", "agent,pr,approver,supervisor"));
+    assert_true(command_help(out, "park", "agent"));
+    assert_false(command_help(out, "shout", "agent"));
     fclose(out);
     const char *word;
     for (size_t i = 0; (word = command_complete("", i)) != NULL; i++)
         assert_non_null(strstr(text, word));
     free(text);
+}
+
+static char *help_for(const char *roles)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_true(command_help(out, "", roles));
+    fclose(out);
+    return text;
+}
+
+static void help_shows_what_the_roles_may_use(void **state)
+{
+    (void) state;
+    char *agent = help_for("agent"), *approver = help_for("agent,approver"), *pr = help_for("pr");
+    assert_non_null(strstr(agent, "  a  answer"));
+    assert_null(strstr(agent, "approve "));
+    assert_null(strstr(agent, "freeze"));
+    assert_null(strstr(agent, "return GUIDANCE"));
+    assert_non_null(strstr(approver, "reject REASON"));
+    assert_non_null(strstr(pr, "unfreeze"));
+    assert_non_null(strstr(pr, "return GUIDANCE"));
+    assert_null(strstr(pr, "reject"));
+    assert_true(command_is_for(COMMAND_FREEZE, "agent,supervisor"));
+    assert_false(command_is_for(COMMAND_FREEZE, "agent,approver"));
+    assert_true(command_is_for(COMMAND_FREEZE, "")); // not known yet
+    assert_false(command_has_role("approver,pr", "app"));
+    free(agent);
+    free(approver);
+    free(pr);
 }
 
 // ---- what is seen ----
@@ -287,6 +318,7 @@ int main(void)
         cmocka_unit_test(time_of_day_is_the_next_such),
         cmocka_unit_test(outcomes_may_be_shortened),
         cmocka_unit_test(help_names_every_command),
+        cmocka_unit_test(help_shows_what_the_roles_may_use),
         cmocka_unit_test(item_shows_what_matters),
         cmocka_unit_test(texts_of_others_stand_behind_a_bar),
         cmocka_unit_test(only_changes_are_told),

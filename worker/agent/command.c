@@ -17,39 +17,44 @@ static const struct {
     const char *argument; // for help
     const char *question; // asked when no text was given; NULL: none is needed
     const char *help;
+    const char *roles; // who may use it; NULL: everybody
 } commands[] = {
-    { COMMAND_TAKE, true, "take", "t", "", NULL, "take the item that is offered" },
-    { COMMAND_DECLINE, true, "decline", "d", "[REASON]", NULL, "leave it to somebody else" },
+    { COMMAND_TAKE, true, "take", "t", "", NULL, "take the item that is offered", NULL },
+    { COMMAND_DECLINE, true, "decline", "d", "[REASON]", NULL, "leave it to somebody else", NULL },
     { COMMAND_ANSWER, true, "answer", "a", "[TEXT]", NULL,
-      "write an answer; it is shown as it will go out before it does" },
-    { COMMAND_PREVIEW, true, "preview", "v", "[TEXT]", NULL, "show how a text, or the draft, would go out" },
-    { COMMAND_EDIT, true, "edit", "e", "", NULL, "mend the draft, line by line, then send it" },
-    { COMMAND_DRAFT, true, "draft", "", "[TEXT]", NULL, "save a text with the item; without one show the draft" },
-    { COMMAND_NOTE, true, "note", "n", "TEXT", "note: ", "leave a note for whoever has the item after you" },
+      "write an answer; it is shown as it will go out before it does", NULL },
+    { COMMAND_PREVIEW, true, "preview", "v", "[TEXT]", NULL, "show how a text, or the draft, would go out", NULL },
+    { COMMAND_EDIT, true, "edit", "e", "", NULL, "mend the draft, line by line, then send it", NULL },
+    { COMMAND_DRAFT, true, "draft", "", "[TEXT]", NULL, "save a text with the item; without one show the draft", NULL },
+    { COMMAND_NOTE, true, "note", "n", "TEXT", "note: ", "leave a note for whoever has the item after you", NULL },
     { COMMAND_CLOSE, true, "close", "c", "OUTCOME [NOTE]", "outcome (none, noise, duplicate, handed-off): ",
-      "end it without an answer: no-answer-needed (or none), noise, duplicate, handed-off" },
+      "end it without an answer: no-answer-needed (or none), noise, duplicate, handed-off;\n"
+      "                            answered, when a reply of unknown fate is there after all",
+      NULL },
     { COMMAND_ESCALATE, true, "escalate", "x", "REASON", "why is it for the PR team? ",
-      "move it to the brand's PR team" },
+      "move it to the brand's PR team", NULL },
     { COMMAND_PARK, true, "park", "p", "2h [REASON]", "until when (30m, 2h, 1d, 17:30)? ",
-      "put it aside for a while; it comes back when due, or when its author writes" },
+      "put it aside for a while; it comes back when due, or when its author writes", NULL },
     { COMMAND_TRANSFER, true, "transfer", "", "to NAME | language CODE | skills A,B  REASON",
-      "to NAME, language CODE or skills A,B, and why? ", "put it before somebody else" },
+      "to NAME, language CODE or skills A,B, and why? ", "put it before somebody else", NULL },
     { COMMAND_RETURN, true, "return", "", "GUIDANCE", "what should be answered, or how? ",
-      "PR: give it back to the agents, with guidance" },
-    { COMMAND_APPROVE, true, "approve", "", "", NULL, "approver: let the draft go out" },
-    { COMMAND_REJECT, true, "reject", "", "REASON", "what should be changed? ", "approver: send the draft back" },
-    { COMMAND_SHOW, false, "show", "s", "[ITEM]", NULL, "show the item again, or another of yours" },
-    { COMMAND_ITEMS, false, "items", "i", "", NULL, "list the items you have" },
-    { COMMAND_LOOK, false, "look", "l", "[AUDIENCE]", NULL, "list the open items that you may take" },
-    { COMMAND_AWAY, false, "away", "", "REASON", "why (break, training, ...)? ", "be offered nothing" },
-    { COMMAND_BACK, false, "back", "b", "", NULL, "be offered items again" },
+      "PR: give it back to the agents, with guidance", "pr" },
+    { COMMAND_APPROVE, true, "approve", "", "", NULL, "approver: let the draft go out", "approver" },
+    { COMMAND_REJECT, true, "reject", "", "REASON", "what should be changed? ", "approver: send the draft back",
+      "approver" },
+    { COMMAND_SHOW, false, "show", "s", "[ITEM]", NULL, "show the item again, or another of yours", NULL },
+    { COMMAND_ITEMS, false, "items", "i", "", NULL, "list the items you have", NULL },
+    { COMMAND_LOOK, false, "look", "l", "[AUDIENCE]", NULL, "list the open items that you may take", NULL },
+    { COMMAND_AWAY, false, "away", "", "REASON", "why (break, training, ...)? ", "be offered nothing", NULL },
+    { COMMAND_BACK, false, "back", "b", "", NULL, "be offered items again", NULL },
     { COMMAND_FREEZE, false, "freeze", "", "BRAND REASON", "which brand, and why? ",
-      "PR: stop a brand's replies at once" },
-    { COMMAND_UNFREEZE, false, "unfreeze", "", "BRAND REASON", "which brand, and why? ", "PR: let them go out again" },
-    { COMMAND_STATUS, false, "status", "", "", NULL, "how you are signed in; supervisors: queues and people" },
-    { COMMAND_WAIT, false, "wait", "w", "[30s]", NULL, "for scripts: wait until there is an item" },
-    { COMMAND_HELP, false, "help", "h", "[COMMAND]", NULL, "this list" },
-    { COMMAND_QUIT, false, "quit", "q", "", NULL, "sign out; what you hold goes back to its queue" },
+      "PR: stop a brand's replies at once", "pr,supervisor" },
+    { COMMAND_UNFREEZE, false, "unfreeze", "", "BRAND REASON", "which brand, and why? ", "PR: let them go out again",
+      "pr,supervisor" },
+    { COMMAND_STATUS, false, "status", "", "", NULL, "how you are signed in; supervisors: queues and people", NULL },
+    { COMMAND_WAIT, false, "wait", "w", "[30s]", NULL, "for scripts: wait until there is an item", NULL },
+    { COMMAND_HELP, false, "help", "h", "[COMMAND]", NULL, "this list", NULL },
+    { COMMAND_QUIT, false, "quit", "q", "", NULL, "sign out; what you hold goes back to its queue", NULL },
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -208,7 +213,37 @@ static void help_of(FILE *out, size_t i)
         fprintf(out, "  %-2s %-22s %s\n", commands[i].letter, form, commands[i].help);
 }
 
-bool command_help(FILE *out, const char *word)
+bool command_has_role(const char *roles, const char *role)
+{
+    size_t bytes = strlen(role);
+    for (const char *at = roles; *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        if (length == bytes && strncmp(at, role, bytes) == 0)
+            return true;
+        at += length + (at[length] == ',');
+    }
+    return false;
+}
+
+const char *command_roles(enum command_verb verb)
+{
+    size_t i = index_of(verb);
+    return i < COMMAND_COUNT && commands[i].roles != NULL ? commands[i].roles : "";
+}
+
+bool command_is_for(enum command_verb verb, const char *roles)
+{
+    const char *needed = command_roles(verb);
+    if (needed[0] == '\0' || roles[0] == '\0')
+        return true;
+    static const char *const every[] = { "agent", "pr", "approver", "supervisor" };
+    for (size_t i = 0; i < sizeof every / sizeof every[0]; i++)
+        if (command_has_role(needed, every[i]) && command_has_role(roles, every[i]))
+            return true;
+    return false;
+}
+
+bool command_help(FILE *out, const char *word, const char *roles)
 {
     if (word[0] != '\0') {
         size_t found = find(word);
@@ -217,7 +252,8 @@ bool command_help(FILE *out, const char *word)
         return found < COMMAND_COUNT;
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        help_of(out, i);
+        if (command_is_for(commands[i].verb, roles))
+            help_of(out, i);
     fputs("A command may be shortened as long as it is the only one. Ctrl-C leaves what you are in the middle of;\n"
           "nothing that you typed as an answer is lost by it.\n",
           out);

@@ -65,8 +65,18 @@ bool command_until(const char *text, int64_t now_ms, int64_t *until_ms);
 // The outcome a person means by a word: its name or a beginning that fits one alone; NULL if none.
 const char *command_outcome(const char *word);
 
-// Prints the table, or one command if `word` names it.  False if there is no such command.
-bool command_help(FILE *out, const char *word);
+// Whether a list of roles, joined by commas, has this one.
+bool command_has_role(const char *roles, const char *role);
+
+// The roles that may use the command, joined by commas; "" if everybody may.
+const char *command_roles(enum command_verb verb);
+
+// Whether a person of these roles may use the command; with roles unknown ("") everybody may.
+bool command_is_for(enum command_verb verb, const char *roles);
+
+// Prints the table, or one command if `word` names it: those a person of these roles may use.  False if
+// there is no such command.
+bool command_help(FILE *out, const char *word, const char *roles);
 
 // Completes the beginning of a command's name: the `index`-th that fits, or NULL.
 const char *command_complete(const char *beginning, size_t index);

@@ -63,10 +63,9 @@ void view_duration(char *text, size_t text_bytes, int64_t duration_ms)
         snprintf(text, text_bytes, "%" PRId64 " d %" PRId64 " h", hours / 24, hours % 24);
 }
 
-// The time of day, with the date when it is not today's.
-static void clock_time(const struct view *view, char *text, size_t text_bytes, int64_t at_ms)
+void view_clock_time(char *text, size_t text_bytes, int64_t at_ms, int64_t now_ms)
 {
-    time_t at = (time_t) (at_ms / 1000), now = (time_t) (view->now_ms / 1000);
+    time_t at = (time_t) (at_ms / 1000), now = (time_t) (now_ms / 1000);
     struct tm at_local, now_local;
     localtime_r(&at, &at_local);
     localtime_r(&now, &now_local);
@@ -80,7 +79,7 @@ static void time_left(const struct view *view, char *text, size_t text_bytes, in
     char duration[32], at[32];
     int64_t left_ms = due_ms - view->now_ms;
     view_duration(duration, sizeof duration, left_ms < 0 ? -left_ms : left_ms);
-    clock_time(view, at, sizeof at, due_ms);
+    view_clock_time(at, sizeof at, due_ms, view->now_ms);
     if (left_ms < 0)
         snprintf(text, text_bytes, "LATE by %s (was due %s)", duration, at);
     else
@@ -164,7 +163,7 @@ static const char *entry_title(const struct behalf_entry *entry)
 static void show_entry(const struct view *view, const struct behalf_entry *entry)
 {
     char at[32];
-    clock_time(view, at, sizeof at, entry->at_ms);
+    view_clock_time(at, sizeof at, entry->at_ms, view->now_ms);
     char *author = line_of(view, entry->author[0] != '\0' ? entry->author : "somebody");
     fprintf(view->out, "%s  %s %s", entry->at_ms > 0 ? at : "", author, entry_title(entry));
     if (entry->language[0] != '\0')
@@ -173,7 +172,9 @@ static void show_entry(const struct view *view, const struct behalf_entry *entry
         fputs(" [edited since]", view->out);
     fputs(entry->deleted ? " [deleted by its author]\n" : "\n", view->out);
     free(author);
-    if (!entry->deleted)
+    if (!entry->deleted && entry->text[0] == '\0')
+        fputs("    (no text)\n", view->out);
+    else if (!entry->deleted)
         view_text(view, entry->text);
     if (entry->before[0] != '\0' && !entry->deleted) {
         fputs("    before it was edited:\n", view->out);
@@ -220,15 +221,20 @@ void view_item(const struct view *view, const struct behalf_item *item)
     show_limits(view, item);
 }
 
-void view_item_line(const struct view *view, const struct behalf_item *item)
+void view_item_line(const struct view *view, const char *lead, const struct behalf_item *item)
 {
     char left[128] = "";
     if (item->due_ms > 0)
         time_left(view, left, sizeof left, item->due_ms);
     char *brand = line_of(view, item->brand);
     char *author = line_of(view, item->author);
-    fprintf(view->out, "item %" PRId64 " | %s | %s | from %s | %s%s%s\n", item->item, brand, item->language, author,
-            item->state, left[0] != '\0' ? " | " : "", left);
+    char *whole = NULL;
+    must(asprintf(&whole, "%sitem %" PRId64 " | %s | %s | from %s | %s%s%s", lead, item->item, brand, item->language,
+                  author, item->state, left[0] != '\0' ? " | " : "", left) >= 0);
+    char *wrapped = visible_wrap(whole, columns_of(view), "");
+    fputs(wrapped, view->out);
+    free(wrapped);
+    free(whole);
     free(brand);
     free(author);
 }

@@ -25,8 +25,11 @@ void view_item(const struct view *view, const struct behalf_item *item);
 // is nothing a person would want to know.
 bool view_item_changes(const struct view *view, const struct behalf_item *before, const struct behalf_item *item);
 
-// One line: number, brand, channel, author, state, time left.
-void view_item_line(const struct view *view, const struct behalf_item *item);
+// Behind a lead of ours: number, brand, language, author, state, time left; wrapped.
+void view_item_line(const struct view *view, const char *lead, const struct behalf_item *item);
+
+// The local time of day, with the date when it is not that of `now_ms`.
+void view_clock_time(char *text, size_t text_bytes, int64_t at_ms, int64_t now_ms);
 
 // A reply exactly as it would go out, with its length, and what speaks against it.
 void view_preview(const struct view *view, const struct behalf_previewed *preview);

@@ -28,6 +28,16 @@ static void take_argument(struct plain *plain, char *line)
         plain_run_command(plain, plain->verb, line);
 }
 
+static void take_leave(struct plain *plain, const char *line)
+{
+    if (line[0] == 'y')
+        plain_finish(plain, WORKER_SIGNED_OUT);
+    else if (line[0] == 'n')
+        plain->mode = MODE_COMMAND;
+    else
+        plain_tell(plain, "Say y or n.");
+}
+
 static void take_line(struct plain *plain, char *line)
 {
     plain->interrupted = false;
@@ -47,13 +57,14 @@ static void take_line(struct plain *plain, char *line)
     case MODE_RESUME:
         plain_take_resume(plain, line);
         break;
+    case MODE_REPLACE:
+        plain_take_replace(plain, line);
+        break;
     case MODE_CONFIRM:
         plain_take_confirmation(plain, line);
         break;
     case MODE_LEAVE:
-        plain->mode = MODE_COMMAND;
-        if (line[0] == 'y')
-            plain_finish(plain, WORKER_SIGNED_OUT);
+        take_leave(plain, line);
         break;
     case MODE_WAIT:
         break;
@@ -74,10 +85,25 @@ static void take_end(struct plain *plain)
     }
 }
 
+// What signing out does to what is held, and to what is only offered.
+static void question_to_leave(const struct plain *plain, char *question, size_t bytes)
+{
+    size_t held = plain_count(plain, "held"), offered = plain_count(plain, "offered");
+    if (held == 0)
+        snprintf(question, bytes, "%zu offered to you, none held: leave %s and sign out? (y/n) ", offered,
+                 offered == 1 ? "it" : "them");
+    else if (offered == 0)
+        snprintf(question, bytes, "you hold %zu: back to the queues with %s and sign out? (y/n) ", held,
+                 held == 1 ? "it" : "them");
+    else
+        snprintf(question, bytes, "you hold %zu, and %zu offered: back to the queues with them and sign out? (y/n) ",
+                 held, offered);
+}
+
 // The question that the next line answers.
 static void ask_person(struct plain *plain)
 {
-    char question[96];
+    char question[160];
     char *prefill = NULL;
     switch (plain->mode) {
     case MODE_COMMAND:
@@ -98,13 +124,15 @@ static void ask_person(struct plain *plain)
     case MODE_RESUME:
         snprintf(question, sizeof question, "use it (u), edit it (e) or write a new one (n)? ");
         break;
+    case MODE_REPLACE:
+        snprintf(question, sizeof question, "put what you typed in its place? (y/n) ");
+        break;
     case MODE_CONFIRM:
         snprintf(question, sizeof question,
                  plain->verb == COMMAND_APPROVE ? "let it go out? (y/n/edit) " : "send it? (y/n/edit) ");
         break;
     case MODE_LEAVE:
-        snprintf(question, sizeof question, "you have %zu in hand, back to the queues with it and sign out? (y/n) ",
-                 plain_count(plain));
+        question_to_leave(plain, question, sizeof question);
         break;
     default:
         snprintf(question, sizeof question, "write: ");

@@ -32,6 +32,7 @@ enum mode {
     MODE_TEXT,     // a line of an answer, ended by a lone "."
     MODE_EDIT,     // a line of the draft to be mended
     MODE_RESUME,   // use the draft, add to it, or begin anew?
+    MODE_REPLACE,  // send what was typed instead of the draft?
     MODE_CONFIRM,  // send it?
     MODE_LEAVE,    // really sign out?
     MODE_WAIT      // none: `wait` waits for an item
@@ -42,6 +43,7 @@ struct held {
     struct behalf_message *message; // the latest ITEM
     char *text;                     // written and not sent; NULL if nothing
     char *saved;                    // what was last saved as the draft, NULL if nothing
+    bool unsaved;                   // the broker refused to save it
     bool confirmed;                 // seen again after a new session
     bool offer_warned, due_warned;  // the person was told
     struct held *next;
@@ -56,12 +58,16 @@ struct plain {
     struct held *front;             // the one in front, or NULL
     enum mode mode;
     enum command_verb verb; // MODE_ARGUMENT: whose; of a text: ANSWER or APPROVE
-    char *text;             // MODE_TEXT, MODE_EDIT: the lines so far
+    char *text;             // MODE_TEXT, MODE_EDIT: the lines so far; MODE_REPLACE: what was typed
     char *rest;             // MODE_EDIT: the lines not mended yet; NULL at their end
     int64_t asked;          // the request whose answer is awaited; 0: none
     enum behalf_type asked_type;
     int64_t asked_item;
-    int64_t saving;          // a DRAFT sent by itself; its answer is no news
+    int64_t asked_lease;    // under which it was asked
+    int64_t asked_until_ms; // PARK
+    char asked_outcome[24]; // CLOSE
+    int64_t saving;         // a DRAFT sent by itself; its answer is no news
+    int64_t saving_item;
     int64_t save_at_ms;      // while writing
     int64_t wait_until_ms;   // MODE_WAIT
     int64_t clock_offset_ms; // the broker's clock is this plus ours
@@ -98,7 +104,9 @@ const struct behalf_item *plain_front(const struct plain *plain);
 
 // One of the person's items, or NULL.
 struct held *plain_find(const struct plain *plain, int64_t item);
-size_t plain_count(const struct plain *plain);
+
+// How many of them are in this state: held or offered.
+size_t plain_count(const struct plain *plain, const char *state);
 
 // Takes the message of a new item.
 struct held *plain_add(struct plain *plain, struct behalf_message **message_p);
@@ -151,6 +159,12 @@ void plain_watch_session(struct plain *plain);
 // What was written for the item in front, or its draft; "" if nothing.
 const char *plain_kept_text(const struct plain *plain);
 
+// Whether the broker has it as the item's draft.
+bool plain_is_saved(const struct plain *plain);
+
+// Tells, and returns true, if a text is longer than a reply can be; `what` becomes of it is said behind.
+bool plain_too_long(struct plain *plain, const char *text, const char *what);
+
 // Shows a text as it will go out; plain_submit keeps it first, and then asks whether it may go.
 void plain_preview_text(struct plain *plain, const char *text);
 void plain_submit(struct plain *plain, const char *text);
@@ -166,6 +180,7 @@ char *plain_next_line_to_edit(const struct plain *plain);
 void plain_take_text_line(struct plain *plain, const char *line);
 void plain_take_edited_line(struct plain *plain, const char *line);
 void plain_take_resume(struct plain *plain, const char *line);
+void plain_take_replace(struct plain *plain, const char *line);
 void plain_take_confirmation(struct plain *plain, const char *line);
 
 // ---- plain_commands.c ----

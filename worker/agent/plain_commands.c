@@ -12,15 +12,20 @@
 static void run_answer(struct plain *plain, const char *text)
 {
     plain->verb = COMMAND_ANSWER;
-    if (text[0] != '\0') {
+    const char *kept = plain_kept_text(plain);
+    bool typed = text[0] != '\0';
+    if (typed && plain_too_long(plain, text, "not sent and not saved")) {
+        return;
+    } else if (typed && (kept[0] == '\0' || strcmp(kept, text) == 0)) {
         plain_submit(plain, text);
-    } else if (plain_kept_text(plain)[0] != '\0') {
+    } else if (kept[0] != '\0') {
         struct page page;
         struct view *view = plain_page_open(&page, plain);
         fputs("There is a draft:\n", view->out);
-        view_text(view, plain_kept_text(plain));
+        view_text(view, kept);
         plain_page_show(&page);
-        plain->mode = MODE_RESUME;
+        plain_set_text(&plain->text, text);
+        plain->mode = typed ? MODE_REPLACE : MODE_RESUME;
     } else {
         plain_begin_text(plain, NULL);
     }
@@ -29,24 +34,28 @@ static void run_answer(struct plain *plain, const char *text)
 static void run_preview(struct plain *plain, const char *text)
 {
     plain->verb = COMMAND_PREVIEW;
-    if (text[0] != '\0')
-        plain_set_text(&plain->front->text, text);
-    if (plain_kept_text(plain)[0] == '\0')
+    const char *kept = plain_kept_text(plain);
+    if (text[0] == '\0' && kept[0] == '\0')
         plain_tell(plain, "There is no draft. `preview TEXT` shows how a text would go out.");
-    else
-        plain_preview_text(plain, plain_kept_text(plain));
+    else if (text[0] == '\0')
+        plain_preview_text(plain, kept);
+    else if (!plain_too_long(plain, text, "not shown"))
+        plain_preview_text(plain, text);
 }
 
 static void run_draft(struct plain *plain, const char *text)
 {
     if (text[0] != '\0') {
+        if (plain_too_long(plain, text, "not saved"))
+            return;
         plain_set_text(&plain->front->text, text);
-        plain_set_text(&plain->front->saved, text);
         ASK_FRONT(plain, DRAFT, draft, request.draft.text = text);
         return;
     }
     struct page page;
     struct view *view = plain_page_open(&page, plain);
+    if (plain_kept_text(plain)[0] != '\0' && !plain_is_saved(plain))
+        fputs("Written here, not saved with the item:\n", view->out);
     if (plain_kept_text(plain)[0] != '\0')
         view_text(view, plain_kept_text(plain));
     else
@@ -81,6 +90,7 @@ static void run_close(struct plain *plain, char *rest)
                    word);
         return;
     }
+    snprintf(plain->asked_outcome, sizeof plain->asked_outcome, "%s", outcome);
     ASK_FRONT(plain, CLOSE, close, request.close.outcome = outcome; request.close.note = rest);
 }
 
@@ -92,6 +102,7 @@ static void run_park(struct plain *plain, char *rest)
         plain_tell(plain, "%s is no time. Say 30m, 2h, 1d (60 days at most) or 17:30.", word);
         return;
     }
+    plain->asked_until_ms = until_ms;
     ASK_FRONT(plain, PARK, park, request.park.until_ms = until_ms; request.park.reason = rest);
 }
 
@@ -121,7 +132,18 @@ static void run_transfer(struct plain *plain, char *rest)
 static void run_look(struct plain *plain, char *rest)
 {
     struct behalf_message look = { .type = BEHALF_LOOK };
-    look.look.audience = command_word(&rest);
+    const char *audience = command_word(&rest);
+    static const char every[] = "agent,pr,approver,supervisor";
+    if (audience[0] != '\0' && !command_has_role(every, audience)) {
+        plain_tell(plain, "There is no audience %s: agent, pr, approver or supervisor.", audience);
+        return;
+    }
+    if (audience[0] != '\0' && plain->roles[0] != '\0' && !command_has_role(plain->roles, audience) &&
+        !command_has_role(plain->roles, "supervisor")) {
+        plain_tell(plain, "The queues of %s are not yours: you are signed in as %s.", audience, plain->roles);
+        return;
+    }
+    look.look.audience = audience;
     look.look.limit = 50;
     plain_ask(plain, &look, 0);
 }
@@ -149,8 +171,8 @@ static void run_freeze(struct plain *plain, bool frozen, char *rest)
 
 static void run_status(struct plain *plain)
 {
-    plain_tell(plain, "%s, %s, %s; %zu in hand. %s", plain->options->name, plain->roles, plain->presence,
-               plain_count(plain), behalf_client_reason(plain->client));
+    plain_tell(plain, "%s, %s, %s; %zu held, %zu offered. %s", plain->options->name, plain->roles, plain->presence,
+               plain_count(plain, "held"), plain_count(plain, "offered"), behalf_client_reason(plain->client));
     if (strstr(plain->roles, "supervisor") != NULL)
         plain_ask(plain, &(struct behalf_message){ .type = BEHALF_STATUS }, 0);
 }
@@ -160,8 +182,7 @@ static void run_items(struct plain *plain)
     struct page page;
     struct view *view = plain_page_open(&page, plain);
     for (struct held *held = plain->items; held != NULL; held = held->next) {
-        fputs(held == plain->front ? "> " : "  ", view->out);
-        view_item_line(view, &held->message->item);
+        view_item_line(view, held == plain->front ? "> " : "  ", &held->message->item);
     }
     if (plain->items == NULL)
         fputs("Nothing in hand.\n", view->out);
@@ -183,7 +204,7 @@ static void run_help(struct plain *plain, const char *word)
 {
     struct page page;
     struct view *view = plain_page_open(&page, plain);
-    if (!command_help(view->out, word))
+    if (!command_help(view->out, word, plain->roles))
         view_line(view, "There is no command ", word);
     plain_page_show(&page);
 }
@@ -305,6 +326,31 @@ void plain_run_command(struct plain *plain, enum command_verb verb, char *rest)
     }
 }
 
+// Says at once what the broker would refuse.  True if the person may.
+static bool may_run(struct plain *plain, const struct command *command)
+{
+    const char *needed = command_roles(command->verb);
+    if (!command_is_for(command->verb, plain->roles)) {
+        const char *comma = strchr(needed, ',');
+        int first = (int) strcspn(needed, ",");
+        plain_tell(plain, "`%s` is for %.*s%s%s; you are signed in as %s.", command->word, first, needed,
+                   comma != NULL ? " or " : "", comma != NULL ? comma + 1 : "", plain->roles);
+        return false;
+    }
+    if (!command_needs_item(command->verb) || plain->front == NULL)
+        return true;
+    const char *audience = plain_front(plain)->audience;
+    bool approving = strcmp(audience, "approver") == 0;
+    if (needed[0] != '\0' && strcmp(needed, audience) != 0) {
+        plain_tell(plain, "`%s` is for items that you have as %s; you have this one as %s.", command->word, needed,
+                   audience);
+        return false;
+    }
+    if (approving && command->verb == COMMAND_ANSWER)
+        plain_tell(plain, "You have this item to approve its draft: `approve`, `edit` or `reject` it.");
+    return !approving || command->verb != COMMAND_ANSWER;
+}
+
 void plain_take_command(struct plain *plain, char *line)
 {
     struct command command;
@@ -313,7 +359,7 @@ void plain_take_command(struct plain *plain, char *line)
         plain_tell(plain, "%s", problem);
         return;
     }
-    if (command.verb == COMMAND_NONE)
+    if (command.verb == COMMAND_NONE || !may_run(plain, &command))
         return;
     if (command_needs_item(command.verb) && plain->front == NULL) {
         plain_tell(plain, "There is no item in front of you.");

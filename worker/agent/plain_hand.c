@@ -76,11 +76,11 @@ struct held *plain_find(const struct plain *plain, int64_t item)
     return held;
 }
 
-size_t plain_count(const struct plain *plain)
+size_t plain_count(const struct plain *plain, const char *state)
 {
     size_t count = 0;
     for (struct held *held = plain->items; held != NULL; held = held->next)
-        count++;
+        count += strcmp(held->message->item.state, state) == 0;
     return count;
 }
 
@@ -129,6 +129,8 @@ void plain_end_writing(struct plain *plain)
 // What is written of an answer at this moment: whole lines, what is still to be mended, and what is typed.
 char *plain_written(const struct plain *plain)
 {
+    if (plain->mode == MODE_REPLACE && plain->text != NULL)
+        return strdup(plain->text);
     if (!plain_is_writing(plain->mode))
         return plain->front != NULL && plain->front->text != NULL ? strdup(plain->front->text) : strdup("");
     const char *typed = prompt_typed(plain->prompt);
@@ -211,6 +213,7 @@ void plain_ask(struct plain *plain, const struct behalf_message *message, int64_
     plain->asked = id;
     plain->asked_type = message->type;
     plain->asked_item = item;
+    plain->asked_lease = item > 0 ? message->take.lease : 0; // all such messages begin alike
     prompt_leave(plain->prompt);
     if (behalf_client_state(plain->client) != BEHALF_CLIENT_READY)
         plain_tell(plain, "There is no connection now; it is done as soon as there is. Ctrl-C twice gives up.");
@@ -233,6 +236,7 @@ void plain_save_written(struct plain *plain)
         draft.draft.text = written;
         struct behalf_fault fault;
         plain->saving = behalf_client_send(plain->client, &draft, &fault);
+        plain->saving_item = draft.draft.item;
         if (plain->saving > 0)
             plain_set_text(&front->saved, written);
     }

@@ -46,8 +46,7 @@ static void take_item(struct plain *plain, struct behalf_message **message_p)
     const struct behalf_item *item = &held->message->item;
     struct page page;
     struct view *view = plain_page_open(&page, plain);
-    fputs("*** Also for you: ", view->out);
-    view_item_line(view, item);
+    view_item_line(view, "*** Also for you: ", item);
     plain_page_show(&page);
 }
 
@@ -98,16 +97,12 @@ static const char *farewell(enum behalf_type type, const char *state)
         return "Approved: the reply is on its way.";
     case BEHALF_REJECT:
         return "Sent back to its author.";
-    case BEHALF_CLOSE:
-        return "Closed.";
     case BEHALF_ESCALATE:
         return "Moved to the PR team.";
     case BEHALF_RETURN:
         return "Given back to the agents.";
     case BEHALF_TRANSFER:
         return "Transferred.";
-    case BEHALF_PARK:
-        return "Parked.";
     default:
         return NULL;
     }
@@ -122,18 +117,38 @@ static void note_done(struct held *held, const struct behalf_done *done)
         held->message->item.state = "held"; // a constant; the message frees its memory as a whole
 }
 
+// Says what has become of an item that is done with.  False if it is not.
+static bool bid_farewell(struct plain *plain, const struct behalf_done *done)
+{
+    const char *words = farewell(plain->asked_type, done->state);
+    if (plain->asked_type == BEHALF_PARK) {
+        char until[40];
+        view_clock_time(until, sizeof until, plain->asked_until_ms, plain_broker_ms(plain));
+        plain_tell(plain, "Parked until %s.", until);
+    } else if (plain->asked_type == BEHALF_CLOSE) {
+        plain_tell(plain, "Closed as %s.", plain->asked_outcome);
+    } else if (words != NULL) {
+        plain_tell(plain, "%s", words);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void take_done(struct plain *plain, const struct behalf_done *done)
 {
     struct held *held = plain_find(plain, plain->asked_item);
-    const char *words = farewell(plain->asked_type, done->state);
-    if (words != NULL) {
-        plain_tell(plain, "%s", words);
+    if (bid_farewell(plain, done)) {
         if (held != NULL)
             plain_drop(plain, held);
         return;
     }
     if (held != NULL)
         note_done(held, done);
+    if (held != NULL && plain->asked_type == BEHALF_DRAFT) {
+        plain_set_text(&held->saved, held->text);
+        held->unsaved = false;
+    }
     if (plain->asked_type == BEHALF_TAKE)
         plain_tell(plain, "Item %" PRId64 " is yours.", plain->asked_item);
     else if (plain->asked_type == BEHALF_DRAFT)
@@ -160,6 +175,18 @@ static void take_previewed(struct plain *plain, const struct behalf_previewed *p
     plain_save_written(plain);
 }
 
+// Whether a refusal means that the item is no longer the person's.  NOT_FOUND may be about a person, a skill
+// or a language that the request named; and the item may have come under another lease meanwhile.
+static bool tells_of_loss(const struct plain *plain, const struct held *held, const struct behalf_error *error)
+{
+    if (held->message->item.lease != plain->asked_lease)
+        return false;
+    if (strcmp(error->code, "STALE") == 0)
+        return true;
+    return strcmp(error->code, "NOT_FOUND") == 0 &&
+           (strcmp(error->field, "item") == 0 || (error->field[0] == '\0' && strcmp(error->state, "closed") == 0));
+}
+
 static void take_refusal(struct plain *plain, const struct behalf_error *error)
 {
     plain_tell(plain, "Not done: %s%s%s (%s%s%s)", error->reason, error->state[0] != '\0' ? "; the item is " : "",
@@ -170,15 +197,19 @@ static void take_refusal(struct plain *plain, const struct behalf_error *error)
     if ((plain->asked_type == BEHALF_ANSWER || plain->asked_type == BEHALF_APPROVE) && plain->front != NULL)
         plain_tell(plain, "What you wrote is kept: `edit` mends it, `answer` begins with it.");
     struct held *held = plain_find(plain, plain->asked_item);
-    bool lost = strcmp(error->code, "STALE") == 0 || strcmp(error->code, "NOT_FOUND") == 0;
-    if (held != NULL && lost)
+    if (held != NULL && plain->asked_type == BEHALF_DRAFT)
+        held->unsaved = true;
+    if (held != NULL && tells_of_loss(plain, held, error))
         plain_lose(plain, held, "somebody or something else has moved it");
 }
 
 static void take_answer(struct plain *plain, const struct behalf_message *message)
 {
     if (message->id == plain->saving) {
+        struct held *held = plain_find(plain, plain->saving_item);
         plain->saving = 0;
+        if (held != NULL)
+            held->unsaved = message->type == BEHALF_ERROR;
         if (message->type == BEHALF_ERROR)
             plain_tell(plain, "*** The draft could not be saved: %s", message->error.reason);
         return;
@@ -267,9 +298,8 @@ void plain_watch_session(struct plain *plain)
         return;
     plain->state = state;
     if (state == BEHALF_CLIENT_CONNECTING && plain->items != NULL) {
-        plain_tell(plain,
-                   "*** Connection lost (%s); reconnecting. What you hold stays yours for at least %" PRId64 " s.",
-                   reason, plain->timeout_ms / 1000);
+        plain_tell(plain, "*** Connection lost (%s); reconnecting.", reason);
+        plain_tell(plain, "*** What you hold stays yours for at least %" PRId64 " s.", plain->timeout_ms / 1000);
     } else if (state == BEHALF_CLIENT_CONNECTING) {
         plain_tell(plain, "*** Connection lost (%s); reconnecting.", reason);
     } else if (state == BEHALF_CLIENT_REFUSED) {

@@ -22,6 +22,22 @@ const char *plain_kept_text(const struct plain *plain)
     return plain_front(plain)->draft;
 }
 
+bool plain_is_saved(const struct plain *plain)
+{
+    const struct held *front = plain->front;
+    const char *saved = front->saved != NULL ? front->saved : front->message->item.draft;
+    return !front->unsaved && strcmp(plain_kept_text(plain), saved) == 0;
+}
+
+bool plain_too_long(struct plain *plain, const char *text, const char *what)
+{
+    bool too_long = strlen(text) > BEHALF_POST_BYTES;
+    if (too_long)
+        plain_tell(plain, "A draft is at most %d,%03d bytes; %s.", BEHALF_POST_BYTES / 1000, BEHALF_POST_BYTES % 1000,
+                   what);
+    return too_long;
+}
+
 void plain_submit(struct plain *plain, const char *text)
 {
     if (text[0] == '\0') {
@@ -29,7 +45,8 @@ void plain_submit(struct plain *plain, const char *text)
         return;
     }
     plain_set_text(&plain->front->text, text);
-    plain_preview_text(plain, plain->front->text);
+    if (!plain_too_long(plain, text, "not sent and not saved; `edit` mends it"))
+        plain_preview_text(plain, plain->front->text);
 }
 
 void plain_begin_text(struct plain *plain, const char *first_lines)
@@ -134,6 +151,19 @@ void plain_take_resume(struct plain *plain, const char *line)
         break;
     default:
         plain->mode = MODE_RESUME;
+        plain_tell(plain, "Say u, e or n; Ctrl-C leaves it.");
+    }
+}
+
+void plain_take_replace(struct plain *plain, const char *line)
+{
+    if (line[0] == 'y') {
+        plain_end_text(plain);
+    } else if (line[0] == 'n') {
+        plain_end_writing(plain);
+        plain_tell(plain, "The draft is as it was: `edit` mends it, `answer` begins with it.");
+    } else {
+        plain_tell(plain, "Say y or n; Ctrl-C leaves it.");
     }
 }
 
@@ -152,5 +182,6 @@ void plain_take_confirmation(struct plain *plain, const char *line)
         plain_save_written(plain);
     } else {
         plain->mode = MODE_CONFIRM;
+        plain_tell(plain, "Say y, n or edit; Ctrl-C leaves it.");
     }
 }
