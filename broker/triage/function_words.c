@@ -19,6 +19,7 @@
 
 #define KEY_BYTES 48          // the longest word or piece that is looked up, with its kind and NUL
 #define TABLE_SLOTS 32768     // power of two, at least twice the entries
+#define PIECE_BITS 65536      // power of two, many times the pieces
 #define WORD_CHARACTERS 24    // longer words are no words of a language
 #define PIECE_CHARACTERS 6    // longest ending or beginning in SPELLING
 #define SEQUENCE_CHARACTERS 4 // longest sequence in the middle
@@ -134,6 +135,8 @@ static const struct alphabet_row alphabet_rows[] = {
 _Static_assert(sizeof alphabet_rows / sizeof *alphabet_rows <= 64, "an alphabet is a bit of a letter");
 
 static struct slot slots[TABLE_SLOTS];
+static uint32_t slot_hashes[TABLE_SLOTS]; // of the slots' keys, 0 where free: nearly all that is looked up is not there
+static uint64_t piece_known[PIECE_BITS / 64]; // a bit for the hash of every piece: small enough to be at hand
 static struct listing listings[LISTING_COUNT];
 static size_t slot_count;
 static size_t listing_count;
@@ -172,27 +175,55 @@ bool function_words_has_own_script(int index)
     return script != ANY && script != LATIN && script != CYRILLIC && script != ARABIC;
 }
 
-static uint32_t hash(const char *key)
+// A hash is begun with the kind of a key, extended by its text piece by piece, and then ended.
+static uint32_t hash_begin(char kind)
 {
-    uint32_t value = 2166136261u;
-    for (; *key != '\0'; key++)
-        value = (value ^ (unsigned char) *key) * 16777619u;
-    return value ^ (value >> 15);
+    return (2166136261u ^ (unsigned char) kind) * 16777619u;
 }
 
-static struct slot *find_slot(const char *key)
+static uint32_t hash_extend(uint32_t hash, const char *text, size_t bytes)
 {
-    uint32_t i = hash(key) & (TABLE_SLOTS - 1);
-    while (slots[i].key[0] != '\0' && strcmp(slots[i].key, key) != 0)
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ (unsigned char) text[i]) * 16777619u;
+    return hash;
+}
+
+static uint32_t hash_end(uint32_t hash)
+{
+    hash ^= hash >> 15;
+    return hash != 0 ? hash : 1; // 0 is a free slot
+}
+
+static bool key_is(const char *key, char kind, const char *text, size_t bytes)
+{
+    return key[0] == kind && memcmp(key + 1, text, bytes) == 0 && key[1 + bytes] == '\0';
+}
+
+// The slot of a key, or the free one where it would be.  The text holds no NUL, and fits a key.
+static struct slot *find_slot(char kind, const char *text, size_t bytes, uint32_t hash)
+{
+    uint32_t i = hash & (TABLE_SLOTS - 1);
+    while (slot_hashes[i] != 0 && !(slot_hashes[i] == hash && key_is(slots[i].key, kind, text, bytes)))
         i = (i + 1) & (TABLE_SLOTS - 1);
     return &slots[i];
+}
+
+static uint32_t piece_bit(uint32_t hash)
+{
+    return (hash >> 16) & (PIECE_BITS - 1); // not the bits that choose the slot
+}
+
+static bool fits_key(size_t bytes)
+{
+    return bytes + 2 <= KEY_BYTES;
 }
 
 // Building the table.
 
 static void add_listing(const char *key, int language, double weight)
 {
-    struct slot *slot = find_slot(key);
+    uint32_t hash = hash_end(hash_extend(hash_begin(key[0]), key + 1, strlen(key + 1)));
+    struct slot *slot = find_slot(key[0], key + 1, strlen(key + 1), hash);
     for (uint16_t i = slot->first; i != 0; i = listings[i].next)
         if (listings[i].language == language) {
             if (listings[i].weight < (float) weight)
@@ -203,6 +234,9 @@ static void add_listing(const char *key, int language, double weight)
     if (slot->key[0] == '\0') {
         must(++slot_count <= TABLE_SLOTS / 2); // a full table has no end to a search
         strcpy(slot->key, key);
+        slot_hashes[slot - slots] = hash;
+        if (key[0] != WORD)
+            piece_known[piece_bit(hash) / 64] |= UINT64_C(1) << piece_bit(hash) % 64;
     }
     listings[listing_count] =
         (struct listing){ .next = slot->first, .language = (uint8_t) language, .weight = (float) weight };
@@ -369,9 +403,16 @@ static void drop_last(struct word *word)
     word->text[word->offset[word->characters]] = '\0';
 }
 
+static uint32_t lower_case(uint32_t code)
+{
+    if (code < 0x80)
+        return code >= 'A' && code <= 'Z' ? code | 0x20 : code;
+    return uc_tolower((ucs4_t) code);
+}
+
 static void add_character(struct word *word, uint32_t code)
 {
-    uint32_t lower = uc_tolower((ucs4_t) code);
+    uint32_t lower = lower_case(code);
     size_t n = word->characters;
     // People stretch words: three and more of a letter stand for one.
     word->repeats = n > 0 && word->code[n - 1] == lower ? word->repeats + 1 : 1;
@@ -417,26 +458,18 @@ static size_t next_word(const char *text, size_t bytes, struct word *word)
     return word->characters > 0 ? i : 0;
 }
 
-// Adds what the table says for the key.  False if it has no entry.
-static bool weigh_key(const char *key, double share, struct word_evidence *out)
+// Adds what the table says for a word.  False if it has no entry.
+static bool weigh_word_text(const char *text, size_t bytes, double share, struct word_evidence *out)
 {
-    const struct slot *slot = find_slot(key);
+    if (bytes == 0 || !fits_key(bytes))
+        return false;
+    const struct slot *slot = find_slot(WORD, text, bytes, hash_end(hash_extend(hash_begin(WORD), text, bytes)));
     for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
         out->words[listings[i].language] += share * (double) listings[i].weight;
         out->known[listings[i].language]++;
         out->knowing[out->word_count].bits[listings[i].language / 64] |= UINT64_C(1) << listings[i].language % 64;
     }
     return slot->first != 0;
-}
-
-static bool weigh_word_text(const char *text, size_t bytes, double share, struct word_evidence *out)
-{
-    char key[KEY_BYTES] = { WORD };
-    if (bytes == 0 || bytes + 2 > sizeof key)
-        return false;
-    memcpy(key + 1, text, bytes);
-    key[1 + bytes] = '\0';
-    return weigh_key(key, share, out);
 }
 
 // The whole word, else its parts at the apostrophe or hyphens: "qu'" and "il", "don" and "'t".
@@ -456,18 +489,33 @@ static void weigh_word(const struct word *word, double share, struct word_eviden
         weigh_word_text(joint + 1, bytes - head - 1, share, out);
 }
 
-// Keeps the best piece of a kind for each language, lest one long ending count for all the shorter in it.
-static void keep_best(char kind, const struct word *word, size_t from, size_t to, double *best)
+// Keeps the best piece of a kind for each language, lest one long ending count for all the shorter in it.  `hash` is
+// that of the piece, not ended.
+static void keep_best(char kind, const struct word *word, size_t from, size_t to, uint32_t hash, double *best)
 {
-    char key[KEY_BYTES] = { kind };
     size_t bytes = word->offset[to] - word->offset[from];
-    if (bytes + 2 > sizeof key)
+    hash = hash_end(hash);
+    if (!(piece_known[piece_bit(hash) / 64] >> piece_bit(hash) % 64 & 1) || !fits_key(bytes))
         return;
-    memcpy(key + 1, word->text + word->offset[from], bytes);
-    key[1 + bytes] = '\0';
-    for (uint16_t i = find_slot(key)->first; i != 0; i = listings[i].next)
+    const struct slot *slot = find_slot(kind, word->text + word->offset[from], bytes, hash);
+    for (uint16_t i = slot->first; i != 0; i = listings[i].next)
         if (best[listings[i].language] < (double) listings[i].weight)
             best[listings[i].language] = (double) listings[i].weight;
+}
+
+// The same of the pieces of one character and more, up to so many, that begin at `from`.
+static void keep_best_from(char kind, const struct word *word, size_t from, size_t length_max, double *best)
+{
+    uint32_t hash = hash_begin(kind);
+    for (size_t to = from + 1; to <= from + length_max; to++) {
+        hash = hash_extend(hash, word->text + word->offset[to - 1], word->offset[to] - word->offset[to - 1]);
+        keep_best(kind, word, from, to, hash, best);
+    }
+}
+
+static size_t at_most(size_t count, size_t maximum)
+{
+    return count < maximum ? count : maximum;
 }
 
 static void weigh_spelling(const struct word *word, double share, struct word_evidence *out)
@@ -476,12 +524,13 @@ static void weigh_spelling(const struct word *word, double share, struct word_ev
     double sequences[LANGUAGE_COUNT] = { 0 };
     size_t n = word->characters;
     for (size_t length = 1; length <= PIECE_CHARACTERS && length < n; length++) {
-        keep_best(ENDING, word, n - length, n, endings);
-        keep_best(BEGINNING, word, 0, length, sequences);
+        size_t begin = word->offset[n - length];
+        uint32_t hash = hash_extend(hash_begin(ENDING), word->text + begin, word->offset[n] - begin);
+        keep_best(ENDING, word, n - length, n, hash, endings);
     }
+    keep_best_from(BEGINNING, word, 0, at_most(n - 1, PIECE_CHARACTERS), sequences);
     for (size_t from = 0; from < n; from++)
-        for (size_t length = 1; length <= SEQUENCE_CHARACTERS && from + length <= n; length++)
-            keep_best(SEQUENCE, word, from, from + length, sequences);
+        keep_best_from(SEQUENCE, word, from, at_most(n - from, SEQUENCE_CHARACTERS), sequences);
     for (int i = 0; i < LANGUAGE_COUNT; i++)
         out->spelling[i] += share * (endings[i] + sequences[i]);
 }
@@ -497,12 +546,11 @@ static void weigh_letters(const struct word *word, double share, struct word_evi
         known &= letter_known[code];
         rare |= letter_rare[code];
     }
-    for (size_t i = 0; i < sizeof alphabet_rows / sizeof *alphabet_rows; i++) {
-        if (!(known >> i & 1))
-            out->spelling[alphabet_language[i]] += share * foreign_letter;
-        else if (rare >> i & 1)
-            out->spelling[alphabet_language[i]] += share * rare_letter;
-    }
+    uint64_t foreign = ~known & (UINT64_MAX >> (64 - sizeof alphabet_rows / sizeof *alphabet_rows));
+    for (uint64_t left = foreign; left != 0; left &= left - 1)
+        out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * foreign_letter;
+    for (uint64_t left = rare & known; left != 0; left &= left - 1)
+        out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * rare_letter;
 }
 
 // Which share of the letters each language could have written.
@@ -562,8 +610,10 @@ void function_words_weigh(const char *text, size_t bytes, struct word_evidence *
     size_t used;
     while (out->word_count < FUNCTION_WORDS_COUNT_MAX && (used = next_word(text + at, bytes - at, &word)) > 0) {
         double share = word.capital && !sentence_start && !shouted ? name_share : 1.0;
-        for (size_t i = 0; i < word.characters; i++)
-            letters[script_of(word.code[i])] += script_of(word.code[i]) >= KANA ? 3 : 1;
+        for (size_t i = 0; i < word.characters; i++) {
+            enum script script = script_of(word.code[i]);
+            letters[script] += script >= KANA ? 3 : 1;
+        }
         out->knowing[out->word_count] = (struct language_set){ 0 };
         weigh_word(&word, share, out);
         if (word.characters < 2)

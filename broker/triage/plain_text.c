@@ -62,8 +62,19 @@ static void append_bytes(struct plain_text *self, const char *text, size_t bytes
     self->text[self->bytes] = '\0';
 }
 
+static void append_byte(struct plain_text *self, char byte)
+{
+    reserve(self, 1);
+    self->text[self->bytes++] = byte;
+    self->text[self->bytes] = '\0';
+}
+
 static void append(struct plain_text *self, uint32_t code)
 {
+    if (code < 0x80) { // most of most posts
+        append_byte(self, (char) code);
+        return;
+    }
     uint8_t encoded[6];
     int bytes = u8_uctomb(encoded, (ucs4_t) code, (ptrdiff_t) sizeof encoded);
     must(bytes > 0);
