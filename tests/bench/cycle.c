@@ -204,7 +204,7 @@ bool bench_cycle(const struct bench_options *options, unsigned people)
     if (good) {
         print_round_trips("cycle", &trips, 1000 * people / cycles_per_s);
         double raw_seconds = options->seconds > 5 ? 5 : options->seconds;
-        good = own_broker_stop(cycle.broker) && raw_report(cycle.broker, "cycle", raw_seconds, cycles_per_s);
+        good = own_broker_stop(cycle.broker) && raw_report(cycle.broker, true, raw_seconds, cycles_per_s);
     }
     samples_fini(&trips);
     end(&cycle);

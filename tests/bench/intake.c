@@ -91,7 +91,7 @@ bool bench_intake(const struct bench_options *options)
     crew_destroy(&crew);
     double raw_seconds = seconds > 5 ? 5 : seconds;
     bool good = seconds > 0 && measure_restart(broker, feeder.answered) && own_broker_stop(broker) &&
-                raw_report(broker, "intake", raw_seconds, posts_per_s);
+                raw_report(broker, false, raw_seconds, posts_per_s);
     feeder_fini(&feeder);
     own_broker_destroy(&broker);
     return good;

@@ -24,24 +24,19 @@ size_t raw_batch_begin(size_t rows, size_t posts, size_t batch)
     return begin < rows ? begin : rows;
 }
 
-bool raw_rows(const struct own_broker *broker, double seconds, struct raw_result *result)
+bool raw_report(const struct own_broker *broker, bool closed, double seconds, double posts_per_s)
 {
-    *result = (struct raw_result){ 0 };
-    return own_broker_url(broker) ? raw_rows_postgres(broker, seconds, result)
-                                  : raw_rows_sqlite(broker, seconds, result);
-}
-
-bool raw_report(const struct own_broker *broker, const char *of, double seconds, double posts_per_s)
-{
-    struct raw_result raw;
-    if (!raw_rows(broker, seconds, &raw) || raw.seconds <= 0 || raw.posts == 0)
+    struct raw_result raw = { 0 };
+    bool good = own_broker_url(broker) ? raw_rows_postgres(broker, closed, seconds, &raw)
+                                       : raw_rows_sqlite(broker, closed, seconds, &raw);
+    if (!good || raw.seconds <= 0 || raw.posts == 0)
         return false;
     double raw_per_s = (double) raw.posts / raw.seconds;
-    bench_print(json_pack("{ss ss ss sI sI sf sf sf sf si sf}", "case", "raw-rows", "of", of, "store",
-                          own_broker_store(broker), "posts", (json_int_t) raw.posts, "rows", (json_int_t) raw.rows,
-                          "rows_per_post", (double) raw.rows / (double) raw.posts, "seconds", raw.seconds, "rows_per_s",
-                          (double) raw.rows / raw.seconds, "posts_per_s", raw_per_s, "posts_per_commit",
-                          RAW_POSTS_A_COMMIT, "ratio", posts_per_s / raw_per_s));
+    bench_print(json_pack("{ss ss ss sI sI sf sf sf sf si sf}", "case", "raw-rows", "of", closed ? "cycle" : "intake",
+                          "store", own_broker_store(broker), "posts", (json_int_t) raw.posts, "rows",
+                          (json_int_t) raw.rows, "rows_per_post", (double) raw.rows / (double) raw.posts, "seconds",
+                          raw.seconds, "rows_per_s", (double) raw.rows / raw.seconds, "posts_per_s", raw_per_s,
+                          "posts_per_commit", RAW_POSTS_A_COMMIT, "ratio", posts_per_s / raw_per_s));
     return true;
 }
 

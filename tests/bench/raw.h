@@ -1,10 +1,11 @@
 // raw.h - what the machine gives without a broker: the rows that a broker wrote, written again bare, and a bare round
 // trip over ZeroMQ.
 //
-// Bare rows: the desk's rows of its first posts are read back from the stopped broker's store and put, with the
-// broker's own schema and settings, into tables of the bench's own, the rows of so many posts a transaction, under
-// another desk each time round.  SQLite: prepared statements in WAL with synchronous = FULL, checkpoints in between
-// included.  PostgreSQL: arrays through unnest, several transactions in flight in libpq's pipeline mode.
+// Bare rows: the desk's rows of its first posts (of the case cycle: of its first closed items) are read back from the
+// stopped broker's store and put, with the broker's own schema and settings, into tables of the bench's own, the rows
+// of so many posts a transaction, under another desk each time round.  SQLite: prepared statements in WAL with
+// synchronous = FULL, checkpoints in between included.  PostgreSQL: arrays through unnest, several transactions in
+// flight in libpq's pipeline mode.
 
 #ifndef TESTS_BENCH_RAW_H
 #define TESTS_BENCH_RAW_H
@@ -33,13 +34,13 @@ extern const struct raw_table raw_tables[RAW_TABLE_COUNT];
 // Where the rows of a batch lie among those of a table that has `rows` of them for `posts` posts.
 size_t raw_batch_begin(size_t rows, size_t posts, size_t batch);
 
-// Writes the rows of a broker that was stopped, for about so long.  False, having said why, if that fails.
-bool raw_rows(const struct own_broker *broker, double seconds, struct raw_result *result);
-bool raw_rows_sqlite(const struct own_broker *broker, double seconds, struct raw_result *result);
-bool raw_rows_postgres(const struct own_broker *broker, double seconds, struct raw_result *result);
+// Writes the rows of a broker that was stopped, for about so long; `closed`: only those of closed items.  False, having
+// said why, if that fails.
+bool raw_rows_sqlite(const struct own_broker *broker, bool closed, double seconds, struct raw_result *result);
+bool raw_rows_postgres(const struct own_broker *broker, bool closed, double seconds, struct raw_result *result);
 
-// Prints the line of a case: its rate of posts beside the raw one.
-bool raw_report(const struct own_broker *broker, const char *of, double seconds, double posts_per_s);
+// Does so and prints the line of a case: its rate of posts, or of closed items, beside the raw one.
+bool raw_report(const struct own_broker *broker, bool closed, double seconds, double posts_per_s);
 
 // Removes a desk's rows from a PostgreSQL.
 void raw_remove_desk(const char *url, const char *desk);

@@ -17,6 +17,9 @@
 
 #define COLUMNS_MAX 64
 
+// Of the case cycle only what is complete.
+#define CLOSED_ONLY " AND item IN (SELECT o.item FROM behalf.outcome AS o WHERE o.desk = $1)"
+
 // The arrays of a batch of a table's rows.
 struct arrays {
     char *texts[COLUMNS_MAX];
@@ -139,7 +142,7 @@ static bool prepare(struct raw_postgres *raw, size_t number, char **names)
     return good;
 }
 
-static bool read_table(struct raw_postgres *raw, size_t number, const char *desk, const char *item_max)
+static bool read_table(struct raw_postgres *raw, size_t number, const char *desk, const char *item_max, bool closed)
 {
     struct table *table = &raw->tables[number];
     char *names = NULL, *sql = NULL;
@@ -147,8 +150,8 @@ static bool read_table(struct raw_postgres *raw, size_t number, const char *desk
         free(names);
         return false;
     }
-    must(asprintf(&sql, "SELECT %s FROM behalf.%s WHERE desk = $1 AND item <= $2 ORDER BY %s", names,
-                  raw_tables[number].name, raw_tables[number].order) >= 0);
+    must(asprintf(&sql, "SELECT %s FROM behalf.%s WHERE desk = $1 AND item <= $2%s ORDER BY %s", names,
+                  raw_tables[number].name, closed ? CLOSED_ONLY : "", raw_tables[number].order) >= 0);
     PGresult *rows = ask(raw, sql, desk, item_max);
     free(sql);
     free(names);
@@ -167,21 +170,24 @@ static bool read_table(struct raw_postgres *raw, size_t number, const char *desk
     return true;
 }
 
-static bool read_rows(struct raw_postgres *raw, const char *desk)
+static bool read_rows(struct raw_postgres *raw, const char *desk, bool closed)
 {
     char limit[32];
     snprintf(limit, sizeof limit, "%d", RAW_POSTS_MAX);
-    PGresult *first = ask(raw,
-                          "SELECT max(item), count(*) FROM (SELECT item FROM behalf.post WHERE desk = $1"
-                          " ORDER BY item LIMIT $2::bigint) AS p",
-                          desk, limit);
+    PGresult *first =
+        ask(raw,
+            closed ? "SELECT max(item), count(*) FROM (SELECT item FROM behalf.post WHERE desk = $1" CLOSED_ONLY
+                     " ORDER BY item LIMIT $2::bigint) AS p"
+                   : "SELECT max(item), count(*) FROM (SELECT item FROM behalf.post WHERE desk = $1"
+                     " ORDER BY item LIMIT $2::bigint) AS p",
+            desk, limit);
     if (!first)
         return false;
     raw->posts = strtoull(PQgetvalue(first, 0, 1), NULL, 10);
     raw->batch_count = (raw->posts + RAW_POSTS_A_COMMIT - 1) / RAW_POSTS_A_COMMIT;
     bool good = raw->posts > 0;
     for (size_t i = 0; good && i < RAW_TABLE_COUNT; i++)
-        good = read_table(raw, i, desk, PQgetvalue(first, 0, 0));
+        good = read_table(raw, i, desk, PQgetvalue(first, 0, 0), closed);
     PQclear(first);
     return good;
 }
@@ -254,12 +260,12 @@ static void close_raw(struct raw_postgres *raw)
     PQfinish(raw->connection);
 }
 
-bool raw_rows_postgres(const struct own_broker *broker, double seconds, struct raw_result *result)
+bool raw_rows_postgres(const struct own_broker *broker, bool closed, double seconds, struct raw_result *result)
 {
     struct raw_postgres raw = { 0 };
     snprintf(raw.schema, sizeof raw.schema, "behalf_bench_%ld", (long) getpid());
     bool made = connect_to(&raw, own_broker_url(broker)) && run(&raw, "CREATE SCHEMA %s", raw.schema);
-    bool good = made && read_rows(&raw, own_broker_desk(broker));
+    bool good = made && read_rows(&raw, own_broker_desk(broker), closed);
     uint64_t begin_ns = bench_now_ns();
     good = good && put_until(&raw, begin_ns + (uint64_t) (seconds * 1e9), result);
     result->seconds = (double) (bench_now_ns() - begin_ns) / 1e9;

@@ -13,6 +13,9 @@
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;"    \
     "PRAGMA trusted_schema = OFF; PRAGMA wal_autocheckpoint = 0"
 
+// Of the case cycle only what is complete.
+#define CLOSED_ONLY " AND item IN (SELECT item FROM outcome)"
+
 // A table's rows, and the statement that puts one.
 struct rows {
     sqlite3_value **values;
@@ -68,12 +71,12 @@ static void keep_row(struct rows *rows, sqlite3_stmt *each)
     rows->count++;
 }
 
-static bool read_table(struct raw_sqlite *raw, size_t table, int64_t item_max)
+static bool read_table(struct raw_sqlite *raw, size_t table, int64_t item_max, bool closed)
 {
     char sql[512];
     struct rows *rows = &raw->rows[table];
-    snprintf(sql, sizeof sql, "SELECT * FROM %s WHERE item <= ?1 ORDER BY %s", raw_tables[table].name,
-             raw_tables[table].order);
+    snprintf(sql, sizeof sql, "SELECT * FROM %s WHERE item <= ?1%s ORDER BY %s", raw_tables[table].name,
+             closed ? CLOSED_ONLY : "", raw_tables[table].order);
     sqlite3_stmt *each = prepare(raw->from, sql);
     if (!each)
         return false;
@@ -94,10 +97,13 @@ static bool read_table(struct raw_sqlite *raw, size_t table, int64_t item_max)
     return rows->put != NULL;
 }
 
-static bool read_rows(struct raw_sqlite *raw)
+static bool read_rows(struct raw_sqlite *raw, bool closed)
 {
     sqlite3_stmt *ask =
-        prepare(raw->from, "SELECT max(item), count(*) FROM (SELECT item FROM post ORDER BY item LIMIT ?1)");
+        prepare(raw->from, closed ? "SELECT max(item), count(*) FROM (SELECT item FROM post WHERE true" CLOSED_ONLY
+                                    " ORDER BY item LIMIT ?1)"
+                                  : "SELECT max(item), count(*) FROM (SELECT item FROM post"
+                                    " ORDER BY item LIMIT ?1)");
     if (!ask)
         return false;
     sqlite3_bind_int64(ask, 1, RAW_POSTS_MAX);
@@ -106,7 +112,7 @@ static bool read_rows(struct raw_sqlite *raw)
     raw->posts = (size_t) sqlite3_column_int64(ask, 1);
     sqlite3_finalize(ask);
     for (size_t i = 0; good && i < RAW_TABLE_COUNT; i++)
-        good = read_table(raw, i, item_max);
+        good = read_table(raw, i, item_max, closed);
     return good && raw->posts > 0;
 }
 
@@ -161,7 +167,7 @@ static void close_raw(struct raw_sqlite *raw)
     sqlite3_close(raw->to);
 }
 
-bool raw_rows_sqlite(const struct own_broker *broker, double seconds, struct raw_result *result)
+bool raw_rows_sqlite(const struct own_broker *broker, bool closed, double seconds, struct raw_result *result)
 {
     struct raw_sqlite raw = { 0 };
     char path[4096];
@@ -170,7 +176,7 @@ bool raw_rows_sqlite(const struct own_broker *broker, double seconds, struct raw
                 sqlite3_open(path, &raw.to) == SQLITE_OK;
     if (!good)
         bench_complain("SQLite: cannot open %s or %s", own_broker_database(broker), path);
-    good = good && run(raw.to, SETTINGS) && copy_schema(&raw) && read_rows(&raw);
+    good = good && run(raw.to, SETTINGS) && copy_schema(&raw) && read_rows(&raw, closed);
     uint64_t begin_ns = bench_now_ns(), until_ns = begin_ns + (uint64_t) (seconds * 1e9);
     for (unsigned round = 1; good && bench_now_ns() < until_ns && !bench_stopped(); round++) {
         char desk[32];
