@@ -233,10 +233,10 @@ class Progress:
         self.told = ""
         self.told_at = 0.0
 
-    def tell(self, ended, left):
-        text = f"  {ended} items ended since the broker's start, {left} left to do"
+    def tell(self, left):
+        text = f"  {left} items left to do" if left else "  nothing is left to do"
         now = time.monotonic()
-        if text == self.told or now - self.told_at < (0.2 if self.at_terminal else 3):
+        if text == self.told or left and now - self.told_at < (0.2 if self.at_terminal else 3):
             return
         self.told, self.told_at = text, now
         print("\r\033[K" + text if self.at_terminal else text, end="" if self.at_terminal else "\n", flush=True)
@@ -316,9 +316,10 @@ def work(people, inbox, deadline, patience):
                 if how_it_stands(message) != how_it_stands(counts):
                     moved_at = time.monotonic()
                 counts = message
-                progress.tell(counts.get("closed", 0), left_in(counts))
                 if is_settled(people, counts):
+                    progress.tell(0)
                     return None
+                progress.tell(left_in(counts))
                 continue
             trouble = person.hear(message)
             if trouble:
