@@ -447,6 +447,61 @@ static void once_ends_when_all_is_taken(void **state)
     finish(&world);
 }
 
+static void absent_broker_is_logged_until_it_is_back(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    fake_broker_go_away(world.broker);
+    start(&world, "--idempotent", "sleep 600");
+    char *line = child_expect_error(world.connector, world.broker, "no session with a broker yet: ");
+    int year, month, day, hour, minute, second, milliseconds, end = 0;
+    assert_int_equal(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ warning connector=%n", &year, &month, &day, &hour,
+                            &minute, &second, &milliseconds, &end),
+                     7);
+    assert_true(end > 0);
+    free(line);
+    fake_broker_come_back(world.broker);
+    expect_hello(&world);
+    expect_log(&world, "the broker is back: signed in to desk test");
+    stop_well(&world);
+    finish(&world);
+}
+
+static void taken_posts_are_logged_in_sum(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    start(&world, "--once", "echo '" POST "'; echo '" POST "'; echo '" POST "'");
+    int64_t ids[3];
+    for (size_t i = 0; i < 3; i++) {
+        struct behalf_message *post = fake_broker_expect(world.broker, BEHALF_POST);
+        ids[i] = post->id;
+        behalf_message_destroy(&post);
+    }
+    fake_broker_taken(world.broker, ids[0], 42);
+    expect_log(&world, " 1 post taken");
+    fake_broker_taken(world.broker, ids[1], 43);
+    fake_broker_taken(world.broker, ids[2], 44);
+    expect_log(&world, " 2 posts taken");
+    assert_int_equal(child_wait(world.connector, world.broker), 0);
+    finish(&world);
+}
+
+static void crash_of_the_adapter_is_a_warning(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    start(&world, "--idempotent", "exit 3");
+    char *line = child_expect_error(world.connector, world.broker, "exited with status 3");
+    assert_non_null(strstr(line, "Z warning connector="));
+    free(line);
+    stop_well(&world);
+    finish(&world);
+}
+
 // ---- the sample adapter ----
 
 static void start_sample(struct world *world)
@@ -550,6 +605,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(log_cannot_be_forged_by_an_adapter),
         cmocka_unit_test(missing_adapter_is_an_error),
         cmocka_unit_test(once_ends_when_all_is_taken),
+        cmocka_unit_test(absent_broker_is_logged_until_it_is_back),
+        cmocka_unit_test(taken_posts_are_logged_in_sum),
+        cmocka_unit_test(crash_of_the_adapter_is_a_warning),
         cmocka_unit_test(sample_adapter_goes_on_where_it_was),
         cmocka_unit_test(sample_adapter_publishes_a_key_once),
     };

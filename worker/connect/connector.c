@@ -33,6 +33,9 @@
 #define SETTLE_MS 5000                // how long the end waits for the last settlements
 #define BYE_MS 1000                   // and for BYE to leave
 #define LINES_A_TURN 64               // so that the broker is heard in between
+#define AWAY_FIRST_MS 1000            // without a session for so long: it is logged
+#define AWAY_AGAIN_MS 60000           // and again
+#define TALLY_MS 1000                 // posts are logged in sum, at most so often
 
 // A post, edit or deletion on its way to the broker.
 struct post {
@@ -65,6 +68,10 @@ struct connector {
     int64_t started_ms;  // when it was last started
     int64_t backoff_ms;  // before the next start
     bool finished;       // with `once`: the adapter has ended well
+    int64_t away_at_ms;  // without a session: when that is logged next
+    bool away_told;      // it was logged
+    int64_t taken;       // posts, edits and deletions taken and not logged yet
+    int64_t tally_at_ms; // not before then
     int64_t withheld_until_ms;
     int64_t settle_until_ms; // PHASE_SETTLE: then it is over
     bool unknown_key_told;   // once a run is enough
@@ -206,6 +213,8 @@ static void take_answer(struct connector *connector, const struct behalf_message
         if (message->type == BEHALF_ERROR)
             log_error("%s refused: %s %s %s", word_of(post->type), message->error.code, message->error.field,
                       message->error.reason);
+        if (message->type == BEHALF_TAKEN)
+            connector->taken++;
         if (post->run == adapter_run(connector->adapter) && message->type == BEHALF_TAKEN)
             say_taken(connector, post, &message->taken);
         else if (post->run == adapter_run(connector->adapter) && message->type == BEHALF_ERROR)
@@ -221,7 +230,9 @@ static void take_answer(struct connector *connector, const struct behalf_message
 
 static void take_welcome(struct connector *connector, const struct behalf_welcome *welcome)
 {
-    log_info("signed in to desk %s%s", welcome->desk, welcome->resumed ? ", resumed" : "");
+    log_info("%ssigned in to desk %s%s", connector->away_told ? "the broker is back: " : "", welcome->desk,
+             welcome->resumed ? ", resumed" : "");
+    connector->away_told = false;
     if (welcome->resumed)
         return;
     ledger_withhold(connector->ledger);
@@ -253,16 +264,40 @@ static void end(struct connector *connector, enum connector_end how)
     connector->phase = PHASE_END;
 }
 
+// Logs that there is no broker, soon and then once a minute.
+static void watch_absence(struct connector *connector, const char *reason)
+{
+    if (connector->client_state != BEHALF_CLIENT_CONNECTING || connector->now_ms < connector->away_at_ms)
+        return;
+    log_warning("no session with a broker yet: %s", reason);
+    connector->away_told = true;
+    connector->away_at_ms = connector->now_ms + AWAY_AGAIN_MS;
+}
+
+// Logs how many posts were taken: the first at once, then at most once a second.
+static void watch_tally(struct connector *connector, bool last)
+{
+    if (connector->taken == 0 || (connector->now_ms < connector->tally_at_ms && !last))
+        return;
+    log_info("%" PRId64 " post%s taken", connector->taken, connector->taken == 1 ? "" : "s");
+    connector->taken = 0;
+    connector->tally_at_ms = connector->now_ms + TALLY_MS;
+}
+
 // Logs how the session stands when that has changed, and ends when it is over for good.
 static void watch_session(struct connector *connector)
 {
     enum behalf_client_state state = behalf_client_state(connector->client);
     const char *reason = behalf_client_reason(connector->client);
-    if (state == connector->client_state)
+    if (state == connector->client_state) {
+        watch_absence(connector, reason);
         return;
+    }
     connector->client_state = state;
     if (state == BEHALF_CLIENT_CONNECTING) {
-        log_info("session lost: %s", reason);
+        log_warning("session lost: %s", reason);
+        connector->away_told = true;
+        connector->away_at_ms = connector->now_ms + AWAY_AGAIN_MS;
     } else if (state == BEHALF_CLIENT_REFUSED) {
         log_error("refused by the broker: %s", reason);
         end(connector, CONNECTOR_REFUSED);
@@ -473,7 +508,10 @@ static void reap_adapter(struct connector *connector)
     bool clean = false;
     if (!adapter_reap(connector->adapter, how, sizeof how, &clean))
         return;
-    log_info("adapter %s", how);
+    if (clean)
+        log_info("adapter %s", how);
+    else
+        log_warning("adapter %s", how);
     connector->finished = connector->options->once && clean;
 }
 
@@ -591,6 +629,7 @@ static void turn(struct connector *connector)
         if (connector->phase != PHASE_END)
             busy |= tend_adapter(connector, before);
         watch_withheld(connector);
+        watch_tally(connector, false);
         busy |= give_replies(connector);
         adapter_work(connector->adapter, connector->now_ms);
         watch_end(connector);
@@ -613,6 +652,10 @@ static int wait_ms(struct connector *connector)
         timeout_ms = sooner(timeout_ms, connector->start_at_ms - connector->now_ms);
     if (connector->phase == PHASE_SETTLE)
         timeout_ms = sooner(timeout_ms, connector->settle_until_ms - connector->now_ms);
+    if (connector->client_state == BEHALF_CLIENT_CONNECTING)
+        timeout_ms = sooner(timeout_ms, connector->away_at_ms - connector->now_ms);
+    if (connector->taken > 0)
+        timeout_ms = sooner(timeout_ms, connector->tally_at_ms - connector->now_ms);
     if (ledger_first(connector->ledger, REPLY_WITHHELD) != NULL)
         timeout_ms = sooner(timeout_ms, connector->withheld_until_ms - connector->now_ms);
     return timeout_ms;
@@ -663,6 +706,7 @@ enum connector_end connector_run(const struct connector_options *options)
     must(connector != NULL);
     connector->options = options;
     connector->now_ms = boot_clock_ms();
+    connector->away_at_ms = connector->now_ms + AWAY_FIRST_MS;
     make_instance(connector->instance);
     connector->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 }, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -671,6 +715,7 @@ enum connector_end connector_run(const struct connector_options *options)
     enum connector_end how = CONNECTOR_USAGE;
     if (open_client(connector)) {
         run(connector);
+        watch_tally(connector, true);
         how = connector->end;
         behalf_client_close(connector->client, "the connector stops", BYE_MS);
     } else {

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
 
 static const char *name = "";
 
@@ -16,7 +18,13 @@ static void write_line(const char *level, const char *format, va_list arguments)
     if (vasprintf(&text, format, arguments) < 0)
         return;
     char *visible = visible_string(text, 0);
-    fprintf(stderr, "%s connector=%s %s\n", level, name, visible);
+    char at[32];
+    struct timeval now;
+    struct tm utc;
+    gettimeofday(&now, NULL);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%S", &utc);
+    fprintf(stderr, "%s.%03dZ %s connector=%s %s\n", at, (int) (now.tv_usec / 1000), level, name, visible);
     free(visible);
     free(text);
 }
@@ -31,6 +39,14 @@ void log_info(const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     write_line("info", format, arguments);
+    va_end(arguments);
+}
+
+void log_warning(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line("warning", format, arguments);
     va_end(arguments);
 }
 

@@ -1,4 +1,5 @@
-// log.h - the connector's log: one line an event on standard error, led by its level and who it is about.
+// log.h - the connector's log: one line an event on standard error, led by the time (UTC), its level and who it
+// is about, as the broker's log is.
 //
 // No texts of posts or replies go into it.
 
@@ -9,6 +10,7 @@
 void log_name(const char *connector);
 
 __attribute__((format(printf, 1, 2))) void log_info(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void log_warning(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_error(const char *format, ...);
 
 #endif
