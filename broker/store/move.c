@@ -142,9 +142,7 @@ static bool find_desk(struct move *move)
     }
     snprintf(move->desk, sizeof move->desk, "%.64s", desk);
     if (!check(move, move->from, move->from->operations->choose(move->from, move->desk)) ||
-        !check(move, move->to, move->to->operations->choose(move->to, move->desk)) ||
-        !check(move, move->from, move->from->operations->look(move->from, &move->source)) ||
-        !check(move, move->to, move->to->operations->look(move->to, &move->target))) {
+        !check(move, move->from, move->from->operations->look(move->from, &move->source))) {
         return false;
     }
     return move->source.found ||
@@ -159,14 +157,10 @@ static bool refuse_held(struct move *move, const char *which, const struct desk_
     return refuse(move, "the %s: %s", which, words);
 }
 
-static bool judge_live(struct move *move)
+static bool refuse_live(struct move *move, const struct side *side)
 {
-    if (move->source.is_live || move->target.is_live) {
-        const struct side *side = move->source.is_live ? move->from : move->to;
-        return refuse(move, "the %s: a broker runs the desk %s on %s: stop it first",
-                      side == move->from ? "source" : "target", move->desk, side->place);
-    }
-    return true;
+    return refuse(move, "the %s: a broker runs the desk %s on %s: stop it first",
+                  side == move->from ? "source" : "target", move->desk, side->place);
 }
 
 // Whether the target is as a move that has not begun may find it.
@@ -195,9 +189,6 @@ static bool judge_target(struct move *move)
 
 static bool judge(struct move *move)
 {
-    if (!judge_live(move)) {
-        return false;
-    }
     if (is_held(&move->source, "")) {
         return judge_target(move);
     }
@@ -449,7 +440,8 @@ static struct side *open_side(const char *place, bool may_make, char *reason, si
                                    : side_sqlite_open(place, may_make, reason, reason_bytes);
 }
 
-static bool open_both(struct move *move)
+// The source first, so that a target is not even made for a move that cannot be.
+static bool open_source(struct move *move)
 {
     char reason[700] = "";
 
@@ -460,17 +452,29 @@ static bool open_both(struct move *move)
     if (move->from == NULL) {
         return refuse(move, "the source: %s", reason);
     }
+    return find_desk(move) && (!move->source.is_live || refuse_live(move, move->from));
+}
+
+static bool open_target(struct move *move)
+{
+    char reason[700] = "";
+
     move->to = open_side(move->order->to, !move->order->cancel, reason, sizeof reason);
-    return move->to != NULL || refuse(move, "the target: %s", reason);
+    if (move->to == NULL) {
+        return refuse(move, "the target: %s", reason);
+    }
+    return check(move, move->to, move->to->operations->choose(move->to, move->desk)) &&
+           check(move, move->to, move->to->operations->look(move->to, &move->target)) &&
+           (!move->target.is_live || refuse_live(move, move->to));
 }
 
 static bool run(struct move *move)
 {
-    if (!open_both(move) || !find_desk(move)) {
+    if (!open_source(move) || !open_target(move)) {
         return false;
     }
     if (move->order->cancel) {
-        return judge_live(move) && cancel(move);
+        return cancel(move);
     }
     if (!judge(move)) {
         return false;

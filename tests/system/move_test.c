@@ -443,6 +443,7 @@ static void a_store_with_a_broker_is_refused(void **state)
     struct store_position position;
 
     fill(fixture->here, 10);
+    fill(fixture->url, 10);
     struct engine *engine = open_store(fixture->here);
     assert_refused(fixture, fixture->here, fixture->url, NULL, "another broker");
     assert_refused(fixture, fixture->url, fixture->here, NULL, "another broker");
@@ -486,6 +487,7 @@ static void what_cannot_be_moved_is_refused_in_one_line(void **state)
     assert_refused(fixture, fixture->here, fixture->url, NULL, "has no store");
     assert_int_not_equal(access(fixture->here, F_OK), 0);
     assert_refused(fixture, fixture->url, fixture->here, NULL, "has no desk");
+    assert_int_not_equal(access(fixture->here, F_OK), 0);
     fill(fixture->there, 1);
     assert_refused(fixture, fixture->there, fixture->there, NULL, "are the same");
     assert_refused(fixture, fixture->there, "mysql://root:secret@db/behalf", NULL, "not one of PostgreSQL's");
