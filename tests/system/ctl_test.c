@@ -476,6 +476,15 @@ static void outcomes_come_whole_as_csv_and_json_and_as_a_table(void **state)
     answer_outcomes(&world);
     expect_exit(&world, 0);
     expect_output(&world, "\n2 outcomes\n");
+    const char *argv[] = { program, "outcomes", "--broker", fake_broker_endpoint(world.broker), NULL };
+    child_destroy(&world.ctl);
+    setenv("TERM", "xterm", 1);
+    world.ctl = child_new_in_terminal(argv);
+    answer_outcomes(&world);
+    char *line = child_expect(world.ctl, world.broker, "OUTCOME");
+    assert_true(strlen(line) <= 80 + 4); // the mark of the cut has three bytes, and a terminal ends lines by two
+    free(line);
+    assert_int_equal(child_wait(world.ctl, world.broker), 0);
     finish(&world);
 }
 

@@ -362,12 +362,13 @@ static void values_outside_the_limits_make_bad_rows(void **state)
     bind_well(&sheet);
     expect_bad_row(&sheet, "post: is missing");
     expect_bad_row(&sheet, "brand: is missing");
-    expect_bad_row(&sheet, "text: is not UTF-8, at byte 2 (0xff)");
+    expect_bad_row(&sheet, "text: is not UTF-8, at byte 2 (0xff); if the file is Latin-1: iconv -f latin1 -t utf-8");
     expect_bad_row(&sheet, "reach: many is not a whole number from 0 to 9223372036854775807");
     expect_bad_row(&sheet, "reach: -1 is not a whole number from 0 to 9223372036854775807");
     expect_bad_row(&sheet, "reach: 1e3 is not a whole number from 0 to 9223372036854775807");
     expect_bad_row(&sheet, "reach: 99999999999999999999 is not a whole number from 0 to 9223372036854775807");
-    expect_bad_row(&sheet, "posted_ms: soon is no time that is understood; see --time-format");
+    expect_bad_row(&sheet, "posted_ms: soon is no time that is understood; say how it is written, as in "
+                           "--time-format '%d.%m.%Y %H:%M'");
     expect_bad_row(&sheet, "post: is 257 bytes long, 256 at most");
     struct behalf_message post;
     next_post(&sheet, &post);

@@ -341,8 +341,9 @@ static bool fill_number(const struct feed_map *self, const struct behalf_field *
     if (is_time(field)) {
         if (feed_time_parse(&self->time, text, number))
             return true;
-        snprintf(fault, FEED_FAULT_BYTES, "%s: %.100s is no time that %s; see --time-format", field->name, text,
-                 self->time.format_count ? "the formats given describe" : "is understood");
+        snprintf(fault, FEED_FAULT_BYTES,
+                 "%s: %.100s is no time that %s; say how it is written, as in --time-format '%%d.%%m.%%Y %%H:%%M'",
+                 field->name, text, self->time.format_count ? "the formats given describe" : "is understood");
         return false;
     }
     if (parse_number(text, number) && *number >= field->minimum && *number <= field->maximum)
@@ -357,8 +358,9 @@ static bool check_text(const struct behalf_field *field, const char *text, size_
     const uint8_t *wrong = u8_check((const uint8_t *) text, bytes);
     const char *nul = memchr(text, '\0', bytes);
     if (wrong)
-        snprintf(fault, FEED_FAULT_BYTES, "%s: is not UTF-8, at byte %zu (0x%02x)", field->name,
-                 (size_t) (wrong - (const uint8_t *) text) + 1, *wrong);
+        snprintf(fault, FEED_FAULT_BYTES,
+                 "%s: is not UTF-8, at byte %zu (0x%02x); if the file is Latin-1: iconv -f latin1 -t utf-8",
+                 field->name, (size_t) (wrong - (const uint8_t *) text) + 1, *wrong);
     else if (nul)
         snprintf(fault, FEED_FAULT_BYTES, "%s: has a NUL in it, at byte %zu", field->name, (size_t) (nul - text) + 1);
     else if (field->kind == 't' && (int64_t) bytes > field->maximum)

@@ -439,14 +439,17 @@ static void print_summary(const struct feed_run *self)
     }
     output_visible(stdout, plan->name, plan->options->visible);
     if (!plan->client)
-        printf(": %" PRIu64 " rows: %" PRIu64 " good, %" PRIu64 " bad; nothing was sent\n", self->rows, self->taken,
-               self->skipped);
+        printf(": %" PRIu64 " row%s: %" PRIu64 " good, %" PRIu64 " bad; nothing was sent\n", self->rows,
+               self->rows == 1 ? "" : "s", self->taken, self->skipped);
     else
-        printf(": %" PRIu64 " rows: %" PRIu64 " taken, %" PRIu64 " repeated, %" PRIu64 " skipped, %" PRIu64
+        printf(": %" PRIu64 " row%s: %" PRIu64 " taken, %" PRIu64 " repeated, %" PRIu64 " skipped, %" PRIu64
                " refused in %.1f s (%.0f a second)\n",
-               self->rows, self->taken, self->repeated, self->skipped, self->refused, seconds, rate);
+               self->rows, self->rows == 1 ? "" : "s", self->taken, self->repeated, self->skipped, self->refused,
+               seconds, rate);
     if (self->unanswered)
-        printf("%zu rows were sent and not answered; sending them again is safe\n", self->unanswered);
+        printf(self->unanswered == 1 ? "%zu row was sent and not answered; sending it again is safe\n"
+                                     : "%zu rows were sent and not answered; sending them again is safe\n",
+               self->unanswered);
 }
 
 static void print_how_to_go_on(const struct feed_run *self)

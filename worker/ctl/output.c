@@ -10,6 +10,7 @@
 #include <libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,7 +18,17 @@ struct output_table {
     struct libscols_table *table;
     size_t count;
     unsigned visible;
+    size_t columns; // of the terminal that it is shown in; 0: in none
 };
+
+// How wide the terminal is that standard output goes to; 0 when it goes elsewhere.
+static size_t terminal_columns(void)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO))
+        return 0;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
 
 struct output_table *output_table_new(const struct output_column *columns, size_t count, unsigned visible)
 {
@@ -27,8 +38,10 @@ struct output_table *output_table_new(const struct output_column *columns, size_
     self->visible = visible;
     self->table = scols_new_table();
     must(self->table);
-    if (!isatty(STDOUT_FILENO))
-        scols_table_set_termforce(self->table, SCOLS_TERMFORCE_NEVER);
+    self->columns = terminal_columns();
+    scols_table_set_termforce(self->table, self->columns ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
+    if (self->columns)
+        scols_table_set_termwidth(self->table, self->columns);
     for (size_t i = 0; i < count; i++) {
         int flags = (columns[i].right ? SCOLS_FL_RIGHT : 0) | (columns[i].cut ? SCOLS_FL_TRUNC : 0);
         must(scols_table_new_column(self->table, columns[i].name, columns[i].cut ? 0.3 : 1, flags));
@@ -57,7 +70,22 @@ void output_table_row(struct output_table *self, const char *const *cells)
 
 void output_table_print(struct output_table *self)
 {
-    scols_print_table(self->table);
+    char *text = NULL;
+    if (!self->columns) {
+        scols_print_table(self->table);
+        return;
+    }
+    if (scols_print_table_to_string(self->table, &text) != 0 || !text)
+        return;
+    for (char *line = text, *end; *line; line = end) { // columns that may not shrink can be too wide together
+        size_t length = strcspn(line, "\n");
+        end = line + length + (line[length] == '\n');
+        line[length] = '\0';
+        char *cut = visible_cut(line, self->columns);
+        puts(cut);
+        free(cut);
+    }
+    free(text);
 }
 
 static const char *format_time(char *text, int64_t at_ms, bool utc)

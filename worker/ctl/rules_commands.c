@@ -69,7 +69,8 @@ static void print_warnings(const struct ctl_options *options, const char *path, 
     for (size_t i = 0; i < warnings->count; i++)
         print_problem(options, path, &warnings->problems[i], "warning: ");
     if (warnings->found > warnings->count)
-        printf("%s: and %zu more warnings\n", path, warnings->found - warnings->count);
+        printf("%s: and %zu more warning%s\n", path, warnings->found - warnings->count,
+               plural(warnings->found - warnings->count));
 }
 
 static void print_summary(const struct ctl_options *options, const char *path, const struct rules *rules)

@@ -55,9 +55,9 @@ static void print_totals(const struct behalf_counts *counts, unsigned visible)
     printf("store: ");
     output_visible(stdout, counts->store[0] ? counts->store : "not told", visible);
     printf("\nsince the start: %" PRId64 " taken, %" PRId64 " repeated, %" PRId64 " ended, %" PRId64
-           " requests refused; %" PRId64 " connector%s\n",
-           counts->taken, counts->repeated, counts->closed, counts->refused, counts->connectors,
-           counts->connectors == 1 ? "" : "s");
+           " request%s refused; %" PRId64 " connector%s\n",
+           counts->taken, counts->repeated, counts->closed, counts->refused, counts->refused == 1 ? "" : "s",
+           counts->connectors, counts->connectors == 1 ? "" : "s");
     if (counts->frozen[0]) {
         printf("FROZEN, no replies go out: ");
         output_visible(stdout, counts->frozen, visible);
