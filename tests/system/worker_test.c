@@ -560,6 +560,11 @@ static void lost_connection_is_told_and_mended(void **state)
 
 // ---- the prompt, in a terminal ----
 
+static bool asks_to_leave(void *self)
+{
+    return strstr(child_output(self), "sign out?") != NULL;
+}
+
 static void news_leave_what_is_typed(void **state)
 {
     (void) state;
@@ -577,15 +582,12 @@ static void news_leave_what_is_typed(void **state)
     behalf_message_destroy(&note);
     expect(&world, "Done.");
     child_type(world.worker, "quit\r");
+    fake_broker_work_until(world.broker, asks_to_leave, world.worker);
+    assert_non_null(strstr(child_output(world.worker), "you hold 1, and 1 offered: back to the queues with them"));
     child_type(world.worker, "y\r");
     struct behalf_message *bye = fake_broker_expect(world.broker, BEHALF_BYE);
     behalf_message_destroy(&bye);
     finish(&world, 0);
-}
-
-static bool asks_to_leave(void *self)
-{
-    return strstr(child_output(self), "sign out?") != NULL;
 }
 
 static void interrupted_answer_becomes_a_draft(void **state)
