@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 
 #define WARM_UP_NS (UINT64_C(1) * 1000000000)
+#define CLOSED_WAIT_NS (UINT64_C(30) * 1000000000)
 #define BACKLOG_MAX 5000
 #define LATENCY_POSTS_PER_S 200
 #define SIGN_IN_S 120
@@ -154,6 +155,17 @@ static void work_until(struct cycle *cycle, const struct bench_options *options,
     }
 }
 
+// Goes on, past the end if it must, until something has been closed: a build with sanitizers on a busy machine
+// may need longer to get going.
+static void work_until_closed(struct cycle *cycle, const struct bench_options *options, uint64_t end_ns)
+{
+    uint64_t closed = cycle->closed;
+    uint64_t last_ns = end_ns + CLOSED_WAIT_NS;
+    work_until(cycle, options, end_ns);
+    while (cycle->closed == closed && !bench_stopped() && bench_now_ns() < last_ns)
+        work_until(cycle, options, bench_now_ns() + 100000000u);
+}
+
 // What has been used and done at one moment.
 struct mark {
     uint64_t ns, closed;
@@ -189,9 +201,9 @@ bool bench_cycle(const struct bench_options *options, unsigned people)
     double cycles_per_s = 0, trip_seconds = options->seconds > 2 ? 2 : options->seconds;
     bool good = raw_round_trips(trip_seconds, &trips) && begin(&cycle, options, people);
     if (good) {
-        work_until(&cycle, options, bench_now_ns() + WARM_UP_NS);
+        work_until_closed(&cycle, options, bench_now_ns() + WARM_UP_NS);
         struct mark from = mark_now(&cycle);
-        work_until(&cycle, options, from.ns + (uint64_t) (options->seconds * 1e9));
+        work_until_closed(&cycle, options, from.ns + (uint64_t) (options->seconds * 1e9));
         good = !bench_stopped();
         if (good)
             cycles_per_s = print_cycle(&cycle, people, from, mark_now(&cycle));
