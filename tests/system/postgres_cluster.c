@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -200,24 +201,38 @@ void postgres_cluster_crash(struct postgres_cluster *cluster)
     end(cluster, SIGQUIT);
 }
 
-// Its children see that their parent has gone and end, which is waited for, as the next server would wait, too.
+// Waits until a process has ended, of whom we are not the parent; it may be there still for its parent to see.
+static void kill_and_await(pid_t process)
+{
+    int handle = pidfd_open(process, 0);
+
+    assert_true(handle >= 0);
+    (void) kill(process, SIGKILL);
+    struct pollfd ended = { .fd = handle, .events = POLLIN };
+    assert_int_equal(poll(&ended, 1, START_MS), 1);
+    (void) close(handle);
+}
+
+// The next server refuses to start as long as a child of this one holds the shared memory, so all of them end first.
+// The server is stopped meanwhile: it can neither make more of them nor clear away those that have ended.
 void postgres_cluster_kill(struct postgres_cluster *cluster)
 {
     char path[128];
+    int status = 0;
 
     assert_true(cluster->server > 0);
     pid_t server = cluster->server;
-    FILE *children = NULL;
-    snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long) server, (long) server);
-    children = fopen(path, "re");
     (void) kill(server, SIGSTOP);
+    assert_int_equal(waitpid(server, &status, WUNTRACED), server);
+    assert_true(WIFSTOPPED(status));
+    snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long) server, (long) server);
+    FILE *children = fopen(path, "re");
+    assert_non_null(children);
     long child = 0;
-    while (children != NULL && fscanf(children, "%ld", &child) == 1) {
-        (void) kill((pid_t) child, SIGKILL);
+    while (fscanf(children, "%ld", &child) == 1) {
+        kill_and_await((pid_t) child);
     }
-    if (children != NULL) {
-        (void) fclose(children);
-    }
+    (void) fclose(children);
     end(cluster, SIGKILL);
 }
 
