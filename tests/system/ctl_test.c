@@ -233,7 +233,7 @@ static void ctrl_c_stops_when_all_is_answered_and_the_cursor_goes_on_there(void 
     take(&world, "5");
     expect_exit(&world, 0);
     expect_file("c", "\"rows\": 5");
-    expect_output(&world, ": 1 rows: 1 taken");
+    expect_output(&world, ": 1 row: 1 taken");
     run(&world, FEED, "--cursor", "c", NULL);
     expect_exit(&world, 0);
     expect_output(&world, ": 0 rows:");
@@ -338,7 +338,7 @@ static void a_refusal_that_holds_for_every_row_stops_at_once(void **state)
     run(&world, FEED, NULL);
     fake_broker_error(world.broker, expect_post(&world, "1"), "FORBIDDEN", "not this connector", 0);
     expect_exit(&world, 1);
-    expect_output(&world, "1 rows: 0 taken, 0 repeated, 0 skipped, 1 refused");
+    expect_output(&world, "1 row: 0 taken, 0 repeated, 0 skipped, 1 refused");
     finish(&world);
 }
 
