@@ -23,16 +23,22 @@ void broker_log(struct broker *broker, const char *level, const char *who, const
 
 // ---- the end ----
 
+static void forget_frames(struct broker *broker)
+{
+    while (broker->frames != NULL) {
+        struct outgoing_frame *first = broker->frames;
+        broker->frames = first->next;
+        free(first->frame);
+        free(first);
+    }
+    broker->frames_end = &broker->frames;
+}
+
 static void destroy_queues(struct broker *broker)
 {
-    uint64_t peer;
-    size_t bytes;
-    void *frame;
     struct report *report;
 
-    while ((frame = broker_next_frame(broker, &peer, &bytes)) != NULL) {
-        free(frame);
-    }
+    forget_frames(broker);
     while (broker_next_drop(broker) != 0) {
     }
     while ((report = broker_next_report(broker)) != NULL) {
@@ -113,6 +119,11 @@ struct waiting *broker_waiting(uint64_t tag)
 }
 
 // ---- time ----
+
+bool broker_lease_stands(const struct broker *broker)
+{
+    return broker->now_ms < broker->lease_until_ms;
+}
 
 void broker_advance(struct broker *broker, int64_t now_ms)
 {
@@ -234,7 +245,7 @@ static struct store_position position_now(const struct broker *broker)
 struct batch *broker_next_batch(struct broker *broker, int64_t now_ms)
 {
     broker_advance(broker, now_ms);
-    if (broker->out || is_idle(broker)) {
+    if (broker->out || is_idle(broker) || !broker_lease_stands(broker)) {
         return NULL;
     }
     speak_ask(broker);
@@ -278,18 +289,65 @@ void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_m
     finish_stop(broker);
 }
 
-void broker_store_state(struct broker *broker, bool away, const char *description, int64_t now_ms)
+// Time stands still for everyone while the store is away or the lease has lapsed, and goes on with a fresh grace.
+static void judge_away(struct broker *broker)
 {
-    broker_advance(broker, now_ms);
-    snprintf(broker->store_text, sizeof broker->store_text, "%s", description);
+    bool away = broker->store_away || !broker_lease_stands(broker);
+
     if (away == broker->away) {
         return;
     }
     broker->away = away;
-    broker_log(broker, away ? "error" : "info", "store", "%s: %s", away ? "away" : "back", description);
     if (!away && !broker->stopping) {
         desk_clock_jumped(broker->desk, broker->now_ms);
     }
+}
+
+void broker_store_state(struct broker *broker, bool away, const char *description, int64_t now_ms)
+{
+    broker_advance(broker, now_ms);
+    snprintf(broker->store_text, sizeof broker->store_text, "%s", description);
+    if (away != broker->store_away) {
+        broker->store_away = away;
+        broker_log(broker, away ? "error" : "info", "store", "%s: %s", away ? "away" : "back", description);
+    }
+    judge_away(broker);
+}
+
+void broker_lease(struct broker *broker, int64_t until_ms, int64_t now_ms)
+{
+    bool stood = broker->lease_stood;
+
+    broker->lease_until_ms = until_ms;
+    broker_advance(broker, now_ms);
+    broker->lease_stood = broker_lease_stands(broker);
+    if (broker->lease_stood != stood) {
+        broker_log(broker, stood ? "warning" : "info", "lease", "%s",
+                   stood ? "not renewed in time: nothing about the desk is spoken until it is" : "valid again");
+    }
+    judge_away(broker);
+}
+
+void broker_fenced(struct broker *broker, const char **brokers, size_t broker_count, const char *reason)
+{
+    const char *desk = rules_policy(broker->rules)->desk;
+    struct behalf_message message = { .type = BEHALF_BYE, .bye = { .reason = BYE_RESTARTING } };
+    struct session *session;
+
+    if (broker_count > 0) {
+        message = (struct behalf_message){
+            .type = BEHALF_MOVED,
+            .moved = { .desk = desk, .brokers = brokers, .brokers_count = broker_count, .reason = reason }
+        };
+    }
+    forget_frames(broker);
+    for (size_t place = 0; (session = session_table_next(&broker->sessions, &place)) != NULL;) {
+        if (session->peer != NULL) {
+            speak_now(broker, session->peer->number, &message);
+        }
+    }
+    broker->stopping = true;
+    broker_log(broker, "warning", "broker", "another broker has the desk: stepping down");
 }
 
 void broker_reported(struct broker *broker, struct report **report_p, int64_t now_ms)
@@ -305,14 +363,18 @@ void broker_reported(struct broker *broker, struct report **report_p, int64_t no
 
 void *broker_next_frame(struct broker *broker, uint64_t *peer, size_t *frame_bytes)
 {
-    struct outgoing_frame *first = broker->frames;
+    struct outgoing_frame **at = &broker->frames;
 
+    while (*at != NULL && (*at)->claims && !broker_lease_stands(broker)) {
+        at = &(*at)->next;
+    }
+    struct outgoing_frame *first = *at;
     if (first == NULL) {
         return NULL;
     }
-    broker->frames = first->next;
-    if (broker->frames == NULL) {
-        broker->frames_end = &broker->frames;
+    *at = first->next;
+    if (first->next == NULL) {
+        broker->frames_end = at;
     }
     void *frame = first->frame;
     *peer = first->peer;

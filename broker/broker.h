@@ -60,6 +60,14 @@ void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_m
 // The store went away or came back; while away intake is answered BUSY and lease times stand still.
 void broker_store_state(struct broker *broker, bool away, const char *description, int64_t now_ms);
 
+// Our lease of the desk is valid before `until_ms` by our own clock; a broker that was never told needs none.  While
+// it is not valid nothing about the desk is spoken and no batch goes out, as while the store is away.
+void broker_lease(struct broker *broker, int64_t until_ms, int64_t now_ms);
+
+// Another broker has the desk: forgets what was not spoken and tells everyone where it is (`brokers`), or, when that
+// is not known, BYE "restarting".
+void broker_fenced(struct broker *broker, const char **brokers, size_t broker_count, const char *reason);
+
 void broker_reported(struct broker *broker, struct report **report_p, int64_t now_ms);
 
 // Rules asked for by broker_next_rules are compiled (`rules_p` taken) or have problems (rules NULL).

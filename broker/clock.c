@@ -22,5 +22,10 @@ int64_t clock_init(struct clock *clock, int64_t last_ms)
 
 int64_t clock_now_ms(const struct clock *clock)
 {
-    return clock->pinned_ms + read_ms(CLOCK_BOOTTIME) - clock->boot_ms;
+    return clock_at_ms(clock, read_ms(CLOCK_BOOTTIME));
+}
+
+int64_t clock_at_ms(const struct clock *clock, int64_t boot_ms)
+{
+    return clock->pinned_ms + boot_ms - clock->boot_ms;
 }

@@ -19,4 +19,7 @@ int64_t clock_init(struct clock *clock, int64_t last_ms);
 
 int64_t clock_now_ms(const struct clock *clock);
 
+// What the clock shows at a time of the boot-time clock.
+int64_t clock_at_ms(const struct clock *clock, int64_t boot_ms);
+
 #endif

@@ -54,6 +54,7 @@ struct outgoing_frame {
     uint64_t peer;
     void *frame;
     size_t bytes;
+    bool claims; // something about the desk: it waits while the lease is not valid
 };
 
 struct outgoing_drop {
@@ -107,7 +108,10 @@ struct broker {
     struct outgoing_drop *drops, **drops_end;
     struct outgoing_report *report_queue, **report_queue_end;
 
-    bool away;
+    bool away; // the store is, or our lease has lapsed
+    bool store_away;
+    int64_t lease_until_ms; // INT64_MAX: none is needed
+    bool lease_stood;       // when last told
     bool stopping;
     bool stopped;
     char store_text[256];
@@ -130,6 +134,9 @@ void broker_queue_report(struct broker *broker, struct report **report_p);
 // Time as given, never backwards; notices that the process slept.
 void broker_advance(struct broker *broker, int64_t now_ms);
 
+// True while effects may leave: nobody else can have the desk.
+bool broker_lease_stands(const struct broker *broker);
+
 // True when no more may be decided before the store has caught up.
 bool broker_is_full(const struct broker *broker);
 
@@ -141,7 +148,7 @@ uint64_t broker_tag(const struct waiting *waiting);
 
 // ---- speak.c ----
 
-// Sends a message at once.  Only for what claims nothing about the desk.
+// Sends a message at once.  Only for what no batch must come before; what others could gainsay waits for the lease.
 void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message);
 void speak_error_now(struct broker *broker, uint64_t peer, int64_t id, const struct behalf_error *error);
 

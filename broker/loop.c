@@ -44,6 +44,8 @@ struct loop {
     bool stopping;
     int64_t stop_by_ms;
     enum store_state store_state;
+    struct lease_news lease_news;
+    int64_t contradicted_ms; // when the store contradicted us, by the boot-time clock; 0: it did not
 };
 
 // ---- endpoints ----
@@ -250,8 +252,28 @@ static void receive(struct loop *loop, struct broker *broker, zmq_msg_t *route, 
     }
 }
 
-// Reads one message; false when there is none.
-static bool read_message(struct loop *loop, struct broker *broker, int64_t now_ms)
+// While we stand by.
+static void answer(const struct loop *loop, const struct stand_by *stand_by, zmq_msg_t *route, zmq_msg_t *frame)
+{
+    size_t bytes = 0;
+
+    if (peer_of(route) == 0) {
+        refuse_route(loop, route);
+    } else if (!zmq_msg_more(frame)) {
+        void *words = stand_by_answer(stand_by, zmq_msg_data(frame), zmq_msg_size(frame), &bytes);
+        if (words != NULL &&
+            zmq_send(loop->router, zmq_msg_data(route), zmq_msg_size(route), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) {
+            zmq_send(loop->router, words, bytes, ZMQ_DONTWAIT);
+        }
+        free(words);
+    }
+    if (zmq_msg_more(frame)) {
+        drain(loop->router);
+    }
+}
+
+// Reads one message, for the broker or, while we stand by, to be answered; false when there is none.
+static bool read_message(struct loop *loop, struct broker *broker, const struct stand_by *stand_by, int64_t now_ms)
 {
     zmq_msg_t route;
     zmq_msg_t frame;
@@ -263,7 +285,11 @@ static bool read_message(struct loop *loop, struct broker *broker, int64_t now_m
     }
     zmq_msg_init(&frame);
     if (zmq_msg_more(&route) && zmq_msg_recv(&frame, loop->router, ZMQ_DONTWAIT) >= 0) {
-        receive(loop, broker, &route, &frame, now_ms);
+        if (broker != NULL) {
+            receive(loop, broker, &route, &frame, now_ms);
+        } else {
+            answer(loop, stand_by, &route, &frame);
+        }
     }
     zmq_msg_close(&frame);
     zmq_msg_close(&route);
@@ -271,10 +297,10 @@ static bool read_message(struct loop *loop, struct broker *broker, int64_t now_m
 }
 
 // Returns true when there may be more.
-static bool read_messages(struct loop *loop, struct broker *broker, int64_t now_ms)
+static bool read_messages(struct loop *loop, struct broker *broker, const struct stand_by *stand_by, int64_t now_ms)
 {
     for (int i = 0; i < FRAMES_A_TURN; i++) {
-        if (!read_message(loop, broker, now_ms)) {
+        if (!read_message(loop, broker, stand_by, now_ms)) {
             return false;
         }
     }
@@ -298,28 +324,40 @@ static void send_frame(struct loop *loop, struct broker *broker, uint64_t peer, 
                      now_ms);
 }
 
-static void send_frames(struct loop *loop, struct broker *broker, int64_t now_ms)
+// Tells the broker how long its lease is valid, and the time, as it is at this very moment.
+static void tell_lease(const struct loop *loop, struct broker *broker, const struct clock *clock)
+{
+    if (loop->lease_news.state == LEASE_HELD) {
+        broker_lease(broker, clock_at_ms(clock, loop->lease_news.until_ms), clock_now_ms(clock));
+    }
+}
+
+// A process may be stopped at any time: the lease is looked at before each frame.
+static void send_frames(struct loop *loop, struct broker *broker, const struct clock *clock, int64_t now_ms)
 {
     uint64_t peer;
     size_t bytes;
     void *frame;
 
+    tell_lease(loop, broker, clock);
     while ((frame = broker_next_frame(broker, &peer, &bytes)) != NULL) {
         send_frame(loop, broker, peer, frame, bytes, now_ms);
         free(frame);
+        tell_lease(loop, broker, clock);
     }
     while (broker_next_drop(broker) != 0) {
         // A peer's number is its route: there is nothing here to forget.
     }
 }
 
-static void hand_out(struct loop *loop, struct broker *broker, struct store *store, int64_t now_ms)
+static void hand_out(struct loop *loop, struct broker *broker, struct store *store, const struct clock *clock,
+                     int64_t now_ms)
 {
     const struct rules *previous;
     uint64_t version;
     struct report *report;
 
-    send_frames(loop, broker, now_ms);
+    send_frames(loop, broker, clock, now_ms);
     struct batch *batch = broker_next_batch(broker, now_ms);
     if (batch != NULL) {
         store_submit(store, &batch);
@@ -377,6 +415,40 @@ static void hear_compile(struct loop *loop, struct broker *broker, int64_t now_m
     }
 }
 
+// True when another broker has the desk: everyone has been told.
+static bool hear_lease(struct loop *loop, struct broker *broker, struct lease *lease, const char *own_endpoints,
+                       const struct clock *clock, int64_t now_ms)
+{
+    struct stand_by owner = { 0 };
+
+    if (lease == NULL) {
+        return false;
+    }
+    lease_news(lease, &loop->lease_news);
+    tell_lease(loop, broker, clock);
+    if (loop->lease_news.state != LEASE_FENCED) {
+        return false;
+    }
+    stand_by_set_owner(&owner, loop->lease_news.row.endpoints, !loop->lease_news.row.held, own_endpoints);
+    broker_fenced(broker, owner.brokers, owner.broker_count, "another broker has taken the desk over");
+    send_frames(loop, broker, clock, now_ms);
+    return true;
+}
+
+// Whether the store's contradiction is final.  With a lease it may only mean that we are fenced and do not know yet:
+// a renewal made since then tells, and nothing is written meanwhile.
+static bool is_contradicted(struct loop *loop, const struct lease *lease)
+{
+    if (loop->store_state != STORE_STATE_CONTRADICTED) {
+        return false;
+    }
+    if (loop->contradicted_ms == 0) {
+        loop->contradicted_ms = lease_now_ms();
+    }
+    return lease == NULL || loop->lease_news.renewed_ms > loop->contradicted_ms ||
+           lease_now_ms() > loop->contradicted_ms + STOP_MS;
+}
+
 // True when a second signal came.
 static bool hear_signals(struct loop *loop, struct broker *broker, int64_t now_ms)
 {
@@ -389,50 +461,103 @@ static bool hear_signals(struct loop *loop, struct broker *broker, int64_t now_m
         loop->stopping = true;
         loop->stop_by_ms = now_ms + STOP_MS;
         log_format("info", "broker signal %u received", signal.ssi_signo);
-        broker_stop(broker, now_ms);
+        if (broker != NULL) {
+            broker_stop(broker, now_ms);
+        }
     }
     return false;
 }
 
 // ---- turns ----
 
-static void wait_for_news(const struct loop *loop, const struct store *store, int64_t wait_ms)
+static void wait_for_news(const struct loop *loop, const struct store *store, const struct lease *lease,
+                          int64_t wait_ms)
 {
-    zmq_pollitem_t items[] = {
+    zmq_pollitem_t items[5] = {
         { .socket = loop->router, .events = ZMQ_POLLIN },
         { .fd = loop->signals, .events = ZMQ_POLLIN },
         { .fd = store_fd(store), .events = ZMQ_POLLIN },
-        { .fd = loop->compile != NULL ? compile_fd(loop->compile) : -1, .events = ZMQ_POLLIN },
     };
-    int count = loop->compile != NULL ? 4 : 3;
+    int count = 3;
 
-    if (loop->stopping && (wait_ms < 0 || wait_ms > 100)) {
-        wait_ms = 100; // the end of the time to stop is looked for in between
+    if (lease != NULL) {
+        items[count++] = (zmq_pollitem_t){ .fd = lease_fd(lease), .events = ZMQ_POLLIN };
+    }
+    if (loop->compile != NULL) {
+        items[count++] = (zmq_pollitem_t){ .fd = compile_fd(loop->compile), .events = ZMQ_POLLIN };
+    }
+    bool watched = loop->stopping || loop->contradicted_ms != 0 || lease != NULL;
+    if (watched && (wait_ms < 0 || wait_ms > 100)) {
+        wait_ms = 100; // the end of the time to stop, or of the lease, is looked for in between
     }
     zmq_poll(items, count, wait_ms);
 }
 
-enum loop_end loop_run(struct loop *loop, struct broker *broker, struct store *store, const struct clock *clock)
+enum loop_end loop_stand_by(struct loop *loop, struct lease *lease, const char *desk, const char *endpoints,
+                            struct lease_news *news)
 {
+    struct stand_by stand_by = { .desk = desk };
+    zmq_pollitem_t items[] = {
+        { .socket = loop->router, .events = ZMQ_POLLIN },
+        { .fd = loop->signals, .events = ZMQ_POLLIN },
+        { .fd = lease_fd(lease), .events = ZMQ_POLLIN },
+    };
+    enum lease_state said = LEASE_HELD;
+
+    for (;;) {
+        if (hear_signals(loop, NULL, 0)) {
+            return LOOP_KILLED;
+        }
+        if (loop->stopping) {
+            return LOOP_STOPPED;
+        }
+        lease_news(lease, news);
+        if (news->state == LEASE_FREE) {
+            return LOOP_FREE;
+        }
+        if (news->state != said && (news->state == LEASE_ELSEWHERE || news->trouble[0] != '\0')) {
+            said = news->state;
+            if (said == LEASE_ELSEWHERE) {
+                log_format("info", "broker standing by desk=%s listen=%s owner=%s at=%s", desk, loop->listening,
+                           news->row.owner, news->row.endpoints);
+            } else {
+                log_format("error", "broker standing by desk=%s, store away: %s", desk, news->trouble);
+            }
+        }
+        stand_by_set_owner(&stand_by, news->row.endpoints, news->state != LEASE_ELSEWHERE || news->quiet, endpoints);
+        bool more = read_messages(loop, NULL, &stand_by, 0);
+        zmq_poll(items, 3, more ? 0 : 500);
+    }
+}
+
+enum loop_end loop_run(struct loop *loop, struct broker *broker, struct store *store, struct lease *lease,
+                       const char *endpoints, const struct clock *clock)
+{
+    loop->lease_news = (struct lease_news){ 0 };
+    loop->store_state = STORE_STATE_WORKING;
+    loop->contradicted_ms = 0;
     for (;;) {
         int64_t now_ms = clock_now_ms(clock);
         if (hear_signals(loop, broker, now_ms)) {
             return LOOP_KILLED;
         }
-        bool more = read_messages(loop, broker, now_ms);
+        if (hear_lease(loop, broker, lease, endpoints, clock, now_ms)) {
+            return LOOP_FENCED;
+        }
+        bool more = read_messages(loop, broker, NULL, now_ms);
         hear_store(loop, broker, store, now_ms);
-        if (loop->store_state == STORE_STATE_CONTRADICTED) {
+        if (is_contradicted(loop, lease)) {
             return LOOP_STORE_CONTRADICTED;
         }
         hear_compile(loop, broker, now_ms);
         int64_t wait_ms = broker_tick(broker, now_ms);
-        hand_out(loop, broker, store, now_ms);
+        hand_out(loop, broker, store, clock, now_ms);
         if (broker_stopped(broker)) {
             return LOOP_STOPPED;
         }
         if (loop->stopping && now_ms >= loop->stop_by_ms) {
             return LOOP_STOPPED_WAITING;
         }
-        wait_for_news(loop, store, more ? 0 : wait_ms);
+        wait_for_news(loop, store, lease, more ? 0 : wait_ms);
     }
 }

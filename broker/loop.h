@@ -9,6 +9,8 @@
 
 #include "broker/broker.h"
 #include "broker/clock.h"
+#include "broker/lease.h"
+#include "broker/stand_by.h"
 #include "broker/store/store.h"
 
 struct loop;
@@ -17,7 +19,9 @@ enum loop_end {
     LOOP_STOPPED,           // cleanly, after a signal
     LOOP_STOPPED_WAITING,   // after a signal, while something decided was not on disk yet; it was not spoken either
     LOOP_KILLED,            // by a second signal
-    LOOP_STORE_CONTRADICTED // the store says something else than the desk; start again from it
+    LOOP_STORE_CONTRADICTED, // the store says something else than the desk; start again from it
+    LOOP_FENCED,             // another broker has the desk; everyone was told
+    LOOP_FREE                // standing by: the desk may be taken over
 };
 
 // True if the broker may listen there: a loopback address, or ipc.  Else `reason` says why not.
@@ -30,7 +34,13 @@ void loop_destroy(struct loop **loop_p);
 // The endpoints as bound (ports chosen by the system filled in), joined by commas.
 const char *loop_listening(const struct loop *loop);
 
-// Runs until the broker has stopped.
-enum loop_end loop_run(struct loop *loop, struct broker *broker, struct store *store, const struct clock *clock);
+// Stands by: answers who asks with where the desk is, until it may be taken over as `news` says, or a signal came.
+// `endpoints` is what is told about ourselves.
+enum loop_end loop_stand_by(struct loop *loop, struct lease *lease, const char *desk, const char *endpoints,
+                            struct lease_news *news);
+
+// Runs until the broker has stopped, or has lost the desk.  `lease` may be NULL: nobody else can have the desk.
+enum loop_end loop_run(struct loop *loop, struct broker *broker, struct store *store, struct lease *lease,
+                       const char *endpoints, const struct clock *clock);
 
 #endif

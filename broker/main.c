@@ -1,10 +1,15 @@
 // main.c - behalf-broker: options, the store, the rules, and then the loop.
+//
+// On PostgreSQL it goes in rounds: stand by until the desk is free, take it over, serve it; who has lost the desk to
+// another broker begins the next round.  On the embedded store there is one round, and nobody to wait for.
 
 #include "broker/broker.h"
 #include "broker/clock.h"
+#include "broker/lease.h"
 #include "broker/log.h"
 #include "broker/loop.h"
 #include "broker/store/store.h"
+#include "proto/endpoint.h"
 #include "proto/must.h"
 
 #include <behalf/client.h>
@@ -21,6 +26,7 @@
 #include <unistd.h>
 
 #define LISTEN_MAX 8
+#define ADVERTISED_BYTES_MAX 255
 
 // Exit codes, as --help and the manual tell them.
 enum {
@@ -39,7 +45,19 @@ struct configuration {
     char *store_url;    // of PostgreSQL, or NULL; may hold a password: never log it
     const char *endpoints[LISTEN_MAX];
     size_t endpoint_count;
+    char *advertised; // joined by commas; NULL: where we listen
     int64_t heartbeat_ms;
+};
+
+// What stays the same over the rounds.
+struct service {
+    const struct configuration *configuration;
+    char *rules_text; // of the file
+    char *desk;
+    struct engine *engine; // NULL while it is with the loop's store, or could not be opened again
+    struct loop *loop;
+    struct lease *lease; // NULL on the embedded store
+    const char *endpoints;
 };
 
 // ---- options ----
@@ -56,6 +74,9 @@ static const char manual[] =
     "several "
     "hosts with target_session_attrs; PG* variables and the password file work as well.  The schema behalf is made and "
     "kept up to date there.  A password in URL is hidden from process listings and never logged.\n\n"
+    "Any number of brokers may be started on one desk in PostgreSQL.  One of them runs it, the others stand by, tell "
+    "clients where it is, and one takes over within 3 s when that broker dies, or at once when it is stopped cleanly."
+    "\n\n"
     "SIGTERM or SIGINT stops it cleanly, within seconds; a second one at once.\n\n"
     "Exit codes: 0 stopped; 1 stopped while the store was away (nothing was lost that anybody was told); 2 wrong "
     "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store contradicts the desk: "
@@ -68,6 +89,9 @@ static const struct argp_option option_table[] = {
     { "listen", 'l', "ENDPOINT", 0,
       "where clients connect, may be given again: tcp://127.0.0.1:PORT (* lets the system choose) or ipc://PATH "
       "(default " BEHALF_DEFAULT_ENDPOINT ")",
+      0 },
+    { "advertise", 'a', "ENDPOINT", 0,
+      "where clients of other brokers are told to connect to this one, may be given again (default: where it listens)",
       0 },
     { "heartbeat", 'b', "MS", 0,
       "clients send at least this often; after three times as long they are lost (default 5000)", 0 },
@@ -84,6 +108,23 @@ static void add_endpoint(struct configuration *configuration, const char *endpoi
         argp_error(state, "%s", reason);
     } else {
         configuration->endpoints[configuration->endpoint_count++] = endpoint;
+    }
+}
+
+static void add_advertised(struct configuration *configuration, const char *endpoint, struct argp_state *state)
+{
+    char *longer = NULL;
+    bool first = configuration->advertised == NULL;
+
+    if (strchr(endpoint, ',') != NULL || strlen(endpoint) > ADVERTISED_BYTES_MAX ||
+        strncmp(endpoint, "tcp://*", 7) == 0 || !endpoint_is_good(endpoint)) {
+        argp_error(state, "%s is not where clients could connect: tcp://HOST:PORT or ipc://PATH", endpoint);
+    }
+    must(asprintf(&longer, "%s%s%s", first ? "" : configuration->advertised, first ? "" : ",", endpoint) >= 0);
+    free(configuration->advertised);
+    configuration->advertised = longer;
+    if (strlen(longer) >= LEASE_ENDPOINTS_BYTES) {
+        argp_error(state, "at most %d endpoints are advertised", STAND_BY_BROKERS_MAX);
     }
 }
 
@@ -124,6 +165,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case 'l':
         add_endpoint(configuration, value, state);
+        return 0;
+    case 'a':
+        add_advertised(configuration, value, state);
         return 0;
     case 'b':
         configuration->heartbeat_ms = parse_heartbeat(value, state);
@@ -183,15 +227,6 @@ static struct rules *compile(const char *text, uint64_t version, const char *nam
     return rules;
 }
 
-static struct rules *rules_of_file(const char *path)
-{
-    char *text = read_file(path);
-    struct rules *rules = text == NULL ? NULL : compile(text, 1, path);
-
-    free(text);
-    return rules;
-}
-
 // Puts the store's rules in the place of the file's, where it has some.  False if they cannot be used.
 static bool prefer_stored_rules(struct engine *engine, struct rules **rules_p, const char *path)
 {
@@ -240,9 +275,8 @@ static bool make_folder(const char *folder)
     return true;
 }
 
-// Opens the store and takes the desk over; NULL when it cannot be used.
-static struct engine *open_store(const struct configuration *configuration, const char *desk,
-                                 struct store_position *position)
+// Opens the store; NULL when it cannot be used.
+static struct engine *open_store(const struct configuration *configuration, const char *desk)
 {
     char reason[1024] = "";
     struct engine *engine = NULL;
@@ -252,17 +286,8 @@ static struct engine *open_store(const struct configuration *configuration, cons
     } else if (make_folder(configuration->folder)) {
         engine = engine_sqlite_open(configuration->folder, desk, reason, sizeof reason);
     }
-
-    if (engine == NULL) {
-        if (reason[0] != '\0') {
-            log_format("error", "store %s", reason);
-        }
-        return NULL;
-    }
-    if (engine->operations->take_over(engine, position) != STORE_OK) {
-        log_format("error", "store the desk cannot be taken over: %s", engine->reason);
-        engine->operations->destroy(&engine);
-        return NULL;
+    if (engine == NULL && reason[0] != '\0') {
+        log_format("error", "store %s", reason);
     }
     return engine;
 }
@@ -300,21 +325,17 @@ static int exit_code_of(enum loop_end end)
     }
 }
 
-static int serve(const struct configuration *configuration, struct broker *broker, struct engine **engine_p,
-                 const struct clock *clock)
+// What a round ends with beside an exit code.
+#define ANOTHER_ROUND (-1)
+
+static int serve(struct service *service, struct broker *broker, const struct clock *clock)
 {
     char reason[1024] = "";
-    struct loop *loop = loop_new(configuration->endpoints, configuration->endpoint_count, reason, sizeof reason);
-    const char *desk = rules_policy(broker_rules(broker))->desk;
+    struct engine *reports = open_reports(service->configuration, service->desk);
+    struct store *store = store_new(&service->engine, &reports);
 
-    if (loop == NULL) {
-        log_format("error", "broker %s", reason);
-        return EXIT_LISTEN;
-    }
-    struct engine *reports = open_reports(configuration, desk);
-    struct store *store = store_new(engine_p, &reports);
-    log_format("info", "broker ready desk=%s listen=%s", desk, loop_listening(loop));
-    enum loop_end end = loop_run(loop, broker, store, clock);
+    log_format("info", "broker ready desk=%s listen=%s", service->desk, loop_listening(service->loop));
+    enum loop_end end = loop_run(service->loop, broker, store, service->lease, service->endpoints, clock);
     if (end == LOOP_KILLED) {
         _exit(EXIT_NOT_ON_DISK); // asked twice: at once, also when a thread is busy
     }
@@ -322,47 +343,154 @@ static int serve(const struct configuration *configuration, struct broker *broke
         store_describe(store, reason, sizeof reason);
         log_format("error", "store contradicts the desk, stopping: %s", reason);
     }
-    loop_destroy(&loop);
     store_destroy(&store);
+    if (end == LOOP_FENCED) {
+        lease_stand_by(service->lease);
+        return ANOTHER_ROUND;
+    }
+    if (end == LOOP_STOPPED && service->lease != NULL) {
+        lease_release(service->lease);
+    }
     log_format("info", "broker stopped%s", end == LOOP_STOPPED_WAITING ? " without the store" : "");
     return exit_code_of(end);
 }
 
-static int run(const struct configuration *configuration, struct rules **rules_p)
+// Reads the desk back and serves it, under the rules of the file or the store's.
+static int run_desk(struct service *service, const struct store_position *position)
 {
-    struct store_position position;
+    const struct configuration *configuration = service->configuration;
     struct clock clock;
     char reason[1024] = "";
     int code = EXIT_RULES;
-    struct broker *broker = NULL;
     struct broker_options options = {
         .heartbeat_ms = configuration->heartbeat_ms,
         .rules_name = configuration->desk_file,
         .random = fill_random,
         .log = log_write,
     };
-    struct engine *engine = open_store(configuration, rules_policy(*rules_p)->desk, &position);
+    struct rules *rules = compile(service->rules_text, 1, configuration->desk_file);
+    int64_t ahead_ms = clock_init(&clock, position->clock_ms);
 
-    if (engine == NULL) {
-        return EXIT_STORE;
-    }
-    int64_t ahead_ms = clock_init(&clock, position.clock_ms);
     if (ahead_ms > 60 * 1000) {
         log_format("warning",
                    "broker the machine's clock is %" PRId64 " s behind the desk's, which goes on from its own",
                    ahead_ms / 1000);
     }
-    if (prefer_stored_rules(engine, rules_p, configuration->desk_file)) {
-        broker = broker_new(rules_p, engine, &position, &options, clock_now_ms(&clock), reason, sizeof reason);
+    if (rules != NULL && prefer_stored_rules(service->engine, &rules, configuration->desk_file)) {
+        struct broker *broker =
+            broker_new(&rules, service->engine, position, &options, clock_now_ms(&clock), reason, sizeof reason);
         if (broker == NULL) {
             log_format("error", "store %s", reason);
         }
-        code = broker == NULL ? EXIT_STORE : serve(configuration, broker, &engine, &clock);
+        code = broker == NULL ? EXIT_STORE : serve(service, broker, &clock);
         broker_destroy(&broker);
     }
-    if (engine != NULL) {
-        engine->operations->destroy(&engine);
+    rules_destroy(&rules);
+    return code;
+}
+
+// Stands by until the desk is free, and takes it over.  False when that ended otherwise, with `code` filled in.
+static bool win_desk(struct service *service, struct store_position *position, int *code)
+{
+    struct lease_news news;
+    enum loop_end end = loop_stand_by(service->loop, service->lease, service->desk, service->endpoints, &news);
+
+    *code = ANOTHER_ROUND;
+    if (end != LOOP_FREE) {
+        log_format("info", "broker stopped, standing by");
+        *code = end == LOOP_KILLED ? EXIT_NOT_ON_DISK : EXIT_STOPPED;
+        return false;
     }
+    if (service->engine == NULL) {
+        service->engine = open_store(service->configuration, service->desk);
+    }
+    int64_t sent_ms = lease_now_ms();
+    enum store_result result =
+        service->engine == NULL ? STORE_UNAVAILABLE
+                                : engine_postgres_take_over(service->engine, &news.row, service->endpoints, position);
+    if (result != STORE_OK) {
+        log_format("warning", "broker the desk %s could not be taken over: %s", service->desk,
+                   service->engine == NULL ? "the store cannot be opened" : service->engine->reason);
+        lease_stand_by(service->lease);
+        *code = result == STORE_CONTRADICTED ? EXIT_STORE : ANOTHER_ROUND;
+        return false;
+    }
+    lease_hold(service->lease, position->epoch, sent_ms);
+    log_format("info", "broker has taken the desk %s over, epoch %" PRIu64 "%s%s", service->desk, position->epoch,
+               news.row.held ? ", from " : "", news.row.held ? news.row.owner : "");
+    return true;
+}
+
+static bool take_desk(struct service *service, struct store_position *position, int *code)
+{
+    if (service->lease != NULL) {
+        return win_desk(service, position, code);
+    }
+    if (service->engine->operations->take_over(service->engine, position) != STORE_OK) {
+        log_format("error", "store the desk cannot be taken over: %s", service->engine->reason);
+        *code = EXIT_STORE;
+        return false;
+    }
+    return true;
+}
+
+static int run_rounds(struct service *service)
+{
+    struct store_position position;
+    int code = ANOTHER_ROUND;
+
+    while (code == ANOTHER_ROUND) {
+        if (take_desk(service, &position, &code)) {
+            code = run_desk(service, &position);
+        }
+    }
+    return code;
+}
+
+static int run(struct service *service)
+{
+    const struct configuration *configuration = service->configuration;
+    char reason[1024] = "";
+    int code = EXIT_LISTEN;
+
+    service->engine = open_store(configuration, service->desk);
+    if (service->engine == NULL) {
+        return EXIT_STORE;
+    }
+    service->loop = loop_new(configuration->endpoints, configuration->endpoint_count, reason, sizeof reason);
+    if (service->loop == NULL) {
+        log_format("error", "broker %s", reason);
+    } else {
+        service->endpoints =
+            configuration->advertised != NULL ? configuration->advertised : loop_listening(service->loop);
+        if (configuration->store_url != NULL) {
+            service->lease = lease_new(configuration->store_url, service->desk);
+        }
+        code = run_rounds(service);
+    }
+    loop_destroy(&service->loop);
+    lease_destroy(&service->lease);
+    if (service->engine != NULL) {
+        service->engine->operations->destroy(&service->engine);
+    }
+    return code;
+}
+
+static int run_with_rules(struct service *service)
+{
+    int code = EXIT_RULES;
+
+    service->rules_text = read_file(service->configuration->desk_file);
+    struct rules *rules =
+        service->rules_text == NULL ? NULL : compile(service->rules_text, 1, service->configuration->desk_file);
+    if (rules != NULL) {
+        service->desk = strdup(rules_policy(rules)->desk);
+        must(service->desk != NULL);
+        rules_destroy(&rules);
+        code = run(service);
+    }
+    free(service->desk);
+    free(service->rules_text);
     return code;
 }
 
@@ -399,9 +527,9 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &configuration);
     block_signals();
     raise_descriptors();
-    struct rules *rules = rules_of_file(configuration.desk_file);
-    int code = rules == NULL ? EXIT_RULES : run(&configuration, &rules);
-    rules_destroy(&rules);
+    struct service service = { .configuration = &configuration };
+    int code = run_with_rules(&service);
     free(configuration.store_url);
+    free(configuration.advertised);
     return code;
 }

@@ -7,12 +7,32 @@
 #include "broker/core.h"
 #include "broker/desk/table.h"
 
-static void queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_t count)
+// Whether a broker that has lost the desk without knowing it could say something untrue or final with this.
+static bool claims(const struct behalf_message *message)
+{
+    enum behalf_code code;
+
+    switch (message->type) {
+    case BEHALF_HEARTBEAT:
+    case BEHALF_MOVED:
+        return false;
+    case BEHALF_BYE:
+        return strcmp(message->bye.reason, BYE_RESTARTING) != 0;
+    case BEHALF_ERROR:
+        code = behalf_code_from_name(message->error.code);
+        return code != BEHALF_CODE_BUSY && code != BEHALF_CODE_TOO_MANY && code != BEHALF_CODE_NOT_SIGNED_IN &&
+               code != BEHALF_CODE_MALFORMED;
+    default:
+        return true;
+    }
+}
+
+static void queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_t count, bool claiming)
 {
     struct outgoing_frame *frame = calloc(1, sizeof *frame);
 
     must(frame != NULL);
-    *frame = (struct outgoing_frame){ .peer = peer, .frame = bytes, .bytes = count };
+    *frame = (struct outgoing_frame){ .peer = peer, .frame = bytes, .bytes = count, .claims = claiming };
     *broker->frames_end = frame;
     broker->frames_end = &frame->next;
 }
@@ -37,7 +57,7 @@ void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message
         }
     }
     if (bytes != NULL) {
-        queue_frame(broker, peer, bytes, count);
+        queue_frame(broker, peer, bytes, count, claims(message));
     }
 }
 

@@ -9,6 +9,7 @@
 
 #include <behalf/client.h>
 
+#include "proto/endpoint.h"
 #include "proto/must.h"
 #include "proto/session.h"
 
@@ -23,7 +24,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define BROKERS_MAX 16
+#define BROKERS_MAX SESSION_BROKERS_OWN_MAX
 
 // Frames that libzmq holds for us in either direction; the window bounds what is under way.
 #define SOCKET_FRAMES_MAX 4096
@@ -76,24 +77,6 @@ static int64_t draw_first_id(void)
 
 // ---- endpoints ----
 
-static bool tcp_endpoint_good(const char *address)
-{
-    const char *port = strrchr(address, ':');
-    if (port == NULL || port == address)
-        return false;
-    char *end;
-    errno = 0;
-    long number = strtol(port + 1, &end, 10);
-    return port[1] >= '0' && port[1] <= '9' && *end == '\0' && errno == 0 && number >= 1 && number <= 65535;
-}
-
-static bool endpoint_good(const char *endpoint)
-{
-    if (strncmp(endpoint, "tcp://", 6) == 0)
-        return tcp_endpoint_good(endpoint + 6);
-    return strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '\0';
-}
-
 // Cuts the list at its commas.  False if there are too many, or one cannot be an endpoint.
 static bool parse_brokers(struct behalf_client *client, const char *brokers)
 {
@@ -103,7 +86,7 @@ static bool parse_brokers(struct behalf_client *client, const char *brokers)
     for (char *endpoint; (endpoint = strsep(&rest, ",")) != NULL;) {
         endpoint += strspn(endpoint, " ");
         endpoint[strcspn(endpoint, " ")] = '\0';
-        if (client->broker_count == BROKERS_MAX || !endpoint_good(endpoint))
+        if (client->broker_count == BROKERS_MAX || !endpoint_is_good(endpoint))
             return false;
         client->brokers[client->broker_count++] = endpoint;
     }
@@ -180,7 +163,7 @@ static bool open_monitor(struct behalf_client *client)
 static void connect_to(struct behalf_client *client, size_t broker)
 {
     disconnect(client);
-    if (!open_socket(client) || !open_monitor(client) || zmq_connect(client->socket, client->brokers[broker]) != 0) {
+    if (!open_socket(client) || !open_monitor(client) || zmq_connect(client->socket, behalf_session_broker(client->session, broker)) != 0) {
         char reason[128];
         snprintf(reason, sizeof(reason), "cannot connect: %s", zmq_strerror(zmq_errno()));
         disconnect(client);

@@ -6,6 +6,7 @@
 
 #include "proto/session.h"
 
+#include "proto/endpoint.h"
 #include "proto/must.h"
 
 #include <inttypes.h>
@@ -27,11 +28,16 @@ struct delivery {
     struct delivery *next;
 };
 
+struct known_broker {
+    char *endpoint;
+    bool own; // of the caller's list; else MOVED has named it
+};
+
 struct behalf_session {
     enum phase phase;
     char reason[512];
 
-    char **brokers;
+    struct known_broker brokers[SESSION_BROKERS_OWN_MAX + SESSION_BROKERS_TOLD_MAX + 1];
     size_t broker_count;
     size_t broker;        // the present one, or the next to try
     bool connect_ordered; // and not yet fetched by the shell
@@ -80,7 +86,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct behalf_session *ses
 
 static const char *broker_name(const struct behalf_session *session)
 {
-    return session->brokers[session->broker];
+    return session->brokers[session->broker].endpoint;
 }
 
 // ---- requests ----
@@ -332,6 +338,78 @@ static void take_bye(struct behalf_session *session, struct behalf_message **mes
     deliver(session, message_p);
 }
 
+// ---- MOVED ----
+
+static size_t find_broker(const struct behalf_session *session, const char *endpoint)
+{
+    size_t place = 0;
+    while (place < session->broker_count && strcmp(session->brokers[place].endpoint, endpoint) != 0)
+        place++;
+    return place;
+}
+
+static struct known_broker take_broker_out(struct behalf_session *session, size_t place)
+{
+    struct known_broker taken = session->brokers[place];
+    session->broker_count--;
+    memmove(&session->brokers[place], &session->brokers[place + 1],
+            (session->broker_count - place) * sizeof(*session->brokers));
+    return taken;
+}
+
+// Puts a broker in front; of those that were only told, the one told longest ago makes room.
+static void prefer_broker(struct behalf_session *session, const char *endpoint)
+{
+    struct known_broker broker = { 0 };
+    size_t place = find_broker(session, endpoint);
+    if (place < session->broker_count)
+        broker = take_broker_out(session, place);
+    else
+        broker.endpoint = strdup(endpoint);
+    must(broker.endpoint != NULL);
+    memmove(&session->brokers[1], &session->brokers[0], session->broker_count * sizeof(*session->brokers));
+    session->brokers[0] = broker;
+    session->broker_count++;
+    size_t told = 0;
+    for (place = 0; place < session->broker_count; place++)
+        if (!session->brokers[place].own && ++told > SESSION_BROKERS_TOLD_MAX)
+            break;
+    if (place < session->broker_count) {
+        broker = take_broker_out(session, place);
+        free(broker.endpoint);
+    }
+}
+
+static bool may_follow(const struct behalf_session *session, const char *endpoint)
+{
+    return endpoint_is_local(endpoint) || find_broker(session, endpoint) < session->broker_count;
+}
+
+static void take_moved(struct behalf_session *session, const struct behalf_message *message, int64_t now_ms)
+{
+    if (session->phase == GREETING && message->id != session->hello_id && message->id != 0)
+        return;
+    const struct behalf_moved *moved = &message->moved;
+    char from[200];
+    snprintf(from, sizeof(from), "%s", broker_name(session));
+    bool followed = false;
+    for (size_t i = moved->brokers_count; i > 0; i--) {
+        if (may_follow(session, moved->brokers[i - 1])) {
+            prefer_broker(session, moved->brokers[i - 1]);
+            followed = true;
+        }
+    }
+    if (!followed) {
+        lose(session, "the desk has moved, and not to where this client may follow", now_ms);
+        return;
+    }
+    session->broker = 0;
+    int64_t delay_ms = back_off_ms(session);
+    say(session, "%s: desk %s has moved to %.200s; next attempt in %" PRId64 " ms", from, moved->desk,
+        broker_name(session), delay_ms);
+    wait_to_connect(session, delay_ms, now_ms);
+}
+
 static bool is_news(enum behalf_type type)
 {
     return type == BEHALF_ITEM || type == BEHALF_GONE || type == BEHALF_PRESENCE || type == BEHALF_REPLY;
@@ -346,6 +424,8 @@ static void take_message(struct behalf_session *session, struct behalf_message *
         take_error(session, message_p, now_ms);
     } else if (message->type == BEHALF_BYE) {
         take_bye(session, message_p, now_ms);
+    } else if (message->type == BEHALF_MOVED) {
+        take_moved(session, message, now_ms);
     } else if (is_news(message->type)) {
         // What comes before WELCOME belongs to no session.
         if (session->phase == STANDING)
@@ -449,6 +529,12 @@ bool behalf_session_connect_order(struct behalf_session *session, size_t *broker
     session->connect_ordered = false;
     *broker = session->broker;
     return true;
+}
+
+const char *behalf_session_broker(const struct behalf_session *session, size_t broker)
+{
+    must(broker < session->broker_count);
+    return session->brokers[broker].endpoint;
 }
 
 const void *behalf_session_output(struct behalf_session *session, size_t *frame_bytes, int64_t now_ms)
@@ -590,11 +676,9 @@ bool behalf_session_answered(const struct behalf_session *session, int64_t id)
 static void copy_brokers(struct behalf_session *session, const struct behalf_session_options *options)
 {
     session->broker_count = options->broker_count;
-    session->brokers = calloc(options->broker_count, sizeof(*session->brokers));
-    must(session->brokers != NULL);
     for (size_t i = 0; i < options->broker_count; i++) {
-        session->brokers[i] = strdup(options->brokers[i]);
-        must(session->brokers[i] != NULL);
+        session->brokers[i] = (struct known_broker){ .endpoint = strdup(options->brokers[i]), .own = true };
+        must(session->brokers[i].endpoint != NULL);
     }
 }
 
@@ -611,6 +695,7 @@ struct behalf_session *behalf_session_new(const struct behalf_session_options *o
                                           struct behalf_fault *fault)
 {
     must(options->broker_count > 0);
+    must(options->broker_count <= SESSION_BROKERS_OWN_MAX);
     must(options->first_id >= SESSION_FIRST_ID_MIN);
     must(options->first_id <= INT64_C(1) << 62);
     struct behalf_message hello = { .type = BEHALF_HELLO, .hello = *options->hello };
@@ -641,8 +726,7 @@ void behalf_session_destroy(struct behalf_session **session_p)
     for (int64_t id = session->first_id; id < session->next_id; id++)
         free(request_at(session, id)->frame);
     for (size_t i = 0; i < session->broker_count; i++)
-        free(session->brokers[i]);
-    free(session->brokers);
+        free(session->brokers[i].endpoint);
     free(session->ring);
     free(session->control);
     behalf_message_destroy(&session->hello);

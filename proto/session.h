@@ -14,7 +14,7 @@
 //                     connect order, HELLO                  WELCOME
 //       ┌─► WAITING ─────────────────────────► GREETING ─────────────► STANDING ──┐
 //       │      ▲                               │  │  ▲                   │  │     │ silence, loss,
-//       │      └── silence, loss, BUSY ────────┘  │  └─ NOT_SIGNED_IN ───┘  │     │ BYE "restart..."
+//       │      └─ silence, loss, BUSY, MOVED ─┘  │  └─ NOT_SIGNED_IN ───┘  │     │ MOVED, BYE "restart..."
 //       │                                         ▼                         ▼     │
 //       │                                      REFUSED                    ENDED   │
 //       └─────────────────────────────────────────────────────────────────────────┘
@@ -31,12 +31,16 @@ struct behalf_session;
 #define SESSION_BACKOFF_FIRST_MS 100
 #define SESSION_BACKOFF_LAST_MS 5000
 
+// Brokers of the caller's list, and those known beside them because MOVED named them, at most.
+#define SESSION_BROKERS_OWN_MAX 16
+#define SESSION_BROKERS_TOLD_MAX 8
+
 // Requests get ids from `first_id` upwards; HELLO has ids from 1 of its own, below all of them.
 #define SESSION_FIRST_ID_MIN (INT64_C(1) << 32)
 
 struct behalf_session_options {
-    const char *const *brokers;       // endpoints, for the words of `reason` alone
-    size_t broker_count;              // at least 1
+    const char *const *brokers;       // endpoints
+    size_t broker_count;              // 1 to SESSION_BROKERS_OWN_MAX
     const struct behalf_hello *hello; // token and version are the session's to fill
     int64_t first_id;                 // never used before by this principal; from SESSION_FIRST_ID_MIN to 2^62
     uint64_t seed;                    // of the jitter of the back-off
@@ -71,6 +75,10 @@ void behalf_session_close(struct behalf_session *session, const char *reason);
 
 // Whether the shell must drop its connection and connect to broker `broker`; true once for each order.
 bool behalf_session_connect_order(struct behalf_session *session, size_t *broker);
+
+// Its endpoint; valid until the next frame comes in.  MOVED puts those it names in front of the list.  Until clients
+// prove who they are by keys, one is followed only to this machine, or to where the caller's own list leads.
+const char *behalf_session_broker(const struct behalf_session *session, size_t broker);
 
 // The frame to send next, or NULL.  It belongs to the session, valid until its next call.
 const void *behalf_session_output(struct behalf_session *session, size_t *frame_bytes, int64_t now_ms);

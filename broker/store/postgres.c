@@ -5,6 +5,7 @@
 // Reading it back proves nothing about replication: engine_attempt confirms before it trusts.
 
 #include "broker/store/hold.h"
+#include "broker/store/lease_row.h"
 #include "broker/store/postgres/records.h"
 #include "broker/store/postgres/schema.h"
 #include "proto/must.h"
@@ -437,9 +438,13 @@ static enum store_result postgres_position(struct engine *base, struct store_pos
 
 // Ends the session of whoever has the desk, so that what it may hold stands in nobody's way.  When that is not
 // allowed, its locks are waited for.
-static enum store_result end_owner(struct postgres_engine *engine)
+static enum store_result end_owner(struct postgres_engine *engine, const struct lease_row *seen)
 {
-    PQclear(connection_ask(engine->connection, SQL_END_OWNER, NULL));
+    struct parameters parameters = { 0 };
+
+    parameters_number(&parameters, seen == NULL ? -1 : (int64_t) seen->epoch);
+    parameters_number(&parameters, seen == NULL ? 0 : (int64_t) seen->renewals);
+    PQclear(connection_ask(engine->connection, SQL_END_OWNER, &parameters));
     if (engine->connection->lost) {
         return give_up(engine);
     }
@@ -447,7 +452,7 @@ static enum store_result end_owner(struct postgres_engine *engine)
     return STORE_OK;
 }
 
-static enum store_result sign_over(struct postgres_engine *engine)
+static enum store_result sign_over(struct postgres_engine *engine, const struct lease_row *seen, const char *endpoints)
 {
     struct connection *connection = engine->connection;
     struct parameters parameters = { 0 };
@@ -458,6 +463,9 @@ static enum store_result sign_over(struct postgres_engine *engine)
     snprintf(owner, sizeof owner, "%s:%ld", host, (long) getpid());
     parameters_text(&parameters, owner);
     parameters_text(&parameters, connection->started);
+    parameters_text(&parameters, endpoints);
+    parameters_number(&parameters, seen == NULL ? -1 : (int64_t) seen->epoch);
+    parameters_number(&parameters, seen == NULL ? 0 : (int64_t) seen->renewals);
     connection_clear(connection);
     connection_send(connection, SQL_BEGIN, NULL);
     connection_send(connection, SQL_MAKE_DESK, NULL);
@@ -485,7 +493,8 @@ static enum store_result judge_hold(struct postgres_engine *engine)
     return held ? STORE_CONTRADICTED : STORE_OK;
 }
 
-static enum store_result postgres_take_over(struct engine *base, struct store_position *position)
+enum store_result engine_postgres_take_over(struct engine *base, const struct lease_row *seen, const char *endpoints,
+                                            struct store_position *position)
 {
     struct postgres_engine *engine = own(base);
     struct store_position unused;
@@ -495,15 +504,20 @@ static enum store_result postgres_take_over(struct engine *base, struct store_po
         result = judge_hold(engine);
     }
     if (result == STORE_OK) {
-        result = end_owner(engine);
+        result = end_owner(engine, seen);
     }
     if (result == STORE_OK) {
         result = make_months_ahead(engine);
     }
     if (result == STORE_OK) {
-        result = sign_over(engine);
+        result = sign_over(engine, seen, endpoints);
     }
     return result == STORE_OK ? read_position(engine, position) : result;
+}
+
+static enum store_result postgres_take_over(struct engine *base, struct store_position *position)
+{
+    return engine_postgres_take_over(base, NULL, "", position);
 }
 
 static enum store_result postgres_confirm(struct engine *base)

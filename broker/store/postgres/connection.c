@@ -124,6 +124,26 @@ static bool await_result(struct connection *connection)
     return false;
 }
 
+bool connection_wait(struct connection *connection, int other_fd, int ms)
+{
+    struct pollfd look[] = { { .fd = PQsocket(connection->link), .events = POLLIN },
+                             { .fd = other_fd, .events = POLLIN } };
+    PGnotify *notified;
+    bool heard = false;
+
+    if (connection->lost || look[0].fd < 0 || poll(look, 2, ms) <= 0 || look[0].revents == 0) {
+        return false;
+    }
+    if (PQconsumeInput(connection->link) == 0) {
+        note_loss(connection, PQerrorMessage(connection->link));
+    }
+    while ((notified = PQnotifies(connection->link)) != NULL) {
+        heard = heard || strcmp(notified->extra, connection->desk) == 0;
+        PQfreemem(notified);
+    }
+    return heard;
+}
+
 static PGresult *next_result(struct connection *connection)
 {
     PGresult *result = await_result(connection) ? PQgetResult(connection->link) : NULL;
@@ -343,6 +363,7 @@ static const struct meaning {
     { "XX00", STORE_CONTRADICTED, "is damaged", "see its log; restore it from a backup" },
     { "23514", STORE_CONTRADICTED, "holds the desk for a move",
       "finish that with the same `behalf-ctl move`, or give it up with --cancel" },
+    { "BF003", STORE_UNAVAILABLE, "has the lease of the desk moved", "another broker was first" },
     { "BF001", STORE_CONTRADICTED, "has the desk elsewhere", "another broker has taken it over" },
     { "", STORE_CONTRADICTED, "contradicts the desk", "the broker must start again from it" },
 };

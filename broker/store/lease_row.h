@@ -1,0 +1,44 @@
+// lease_row.h - the row of a shared store that says who has a desk, read and renewed on a connection of its own.
+//
+// The calls block, each for a bounded time, and are made from one thread (broker/lease.h).  What the row means is
+// not decided here: broker/lease_watch.h does that.
+
+#ifndef STORE_LEASE_ROW_H
+#define STORE_LEASE_ROW_H
+
+#include "broker/store/engine.h"
+
+// Endpoints of a broker in the row, joined by commas, at most.
+#define LEASE_ENDPOINTS_BYTES 2048
+
+struct lease_row {
+    uint64_t epoch;    // 0: nobody ever had the desk
+    uint64_t renewals; // counts up while its owner lives
+    bool held;         // false: it was handed over
+    char owner[160];   // host and process
+    char endpoints[LEASE_ENDPOINTS_BYTES];
+};
+
+struct lease_link;
+
+// `reason` is as engine_postgres_open's.  NULL when the store is away or cannot be used.
+struct lease_link *lease_link_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
+void lease_link_close(struct lease_link **link_p);
+
+// Why the last call failed, in words that say what to do.
+const char *lease_link_reason(const struct lease_link *link);
+
+// These return false when the store is away: close the link and open another.
+bool lease_link_look(struct lease_link *link, struct lease_row *row);
+bool lease_link_renew(struct lease_link *link, uint64_t epoch, bool *ours); // `ours` false: the epoch is another's
+bool lease_link_release(struct lease_link *link, uint64_t epoch);           // and tells those who wait
+
+// Waits until a release is told or the descriptor can be read, so long at most.
+void lease_link_wait(struct lease_link *link, int descriptor, int ms);
+
+// Takes the desk over as the engine's take_over does, but only if the lease is still as it was seen.
+// STORE_UNAVAILABLE: it is not, or the store is away; watch on.
+enum store_result engine_postgres_take_over(struct engine *engine, const struct lease_row *seen, const char *endpoints,
+                                            struct store_position *position);
+
+#endif
