@@ -125,6 +125,33 @@ bool broker_lease_stands(const struct broker *broker)
     return broker->now_ms < broker->lease_until_ms;
 }
 
+// Time stands still for everyone while the store is away or the lease has lapsed, and goes on with a fresh grace.
+static void judge_away(struct broker *broker)
+{
+    bool away = broker->store_away || !broker_lease_stands(broker);
+
+    if (away == broker->away) {
+        return;
+    }
+    broker->away = away;
+    if (!away && !broker->stopping) {
+        desk_clock_jumped(broker->desk, broker->now_ms);
+    }
+}
+
+// Notices that the lease has lapsed, or that it was renewed.
+static void look_at_lease(struct broker *broker)
+{
+    bool stands = broker_lease_stands(broker);
+
+    if (stands != broker->lease_stood) {
+        broker->lease_stood = stands;
+        broker_log(broker, stands ? "info" : "warning", "lease", "%s",
+                   stands ? "valid again" : "not renewed in time: nothing about the desk is spoken until it is");
+        judge_away(broker);
+    }
+}
+
 void broker_advance(struct broker *broker, int64_t now_ms)
 {
     bool slept = broker->due_ms >= 0 && now_ms > broker->due_ms + broker->options.timeout_ms;
@@ -132,6 +159,7 @@ void broker_advance(struct broker *broker, int64_t now_ms)
     if (now_ms > broker->now_ms) {
         broker->now_ms = now_ms;
     }
+    look_at_lease(broker);
     if (!slept) {
         return;
     }
@@ -289,20 +317,6 @@ void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_m
     finish_stop(broker);
 }
 
-// Time stands still for everyone while the store is away or the lease has lapsed, and goes on with a fresh grace.
-static void judge_away(struct broker *broker)
-{
-    bool away = broker->store_away || !broker_lease_stands(broker);
-
-    if (away == broker->away) {
-        return;
-    }
-    broker->away = away;
-    if (!away && !broker->stopping) {
-        desk_clock_jumped(broker->desk, broker->now_ms);
-    }
-}
-
 void broker_store_state(struct broker *broker, bool away, const char *description, int64_t now_ms)
 {
     broker_advance(broker, now_ms);
@@ -316,16 +330,8 @@ void broker_store_state(struct broker *broker, bool away, const char *descriptio
 
 void broker_lease(struct broker *broker, int64_t until_ms, int64_t now_ms)
 {
-    bool stood = broker->lease_stood;
-
     broker->lease_until_ms = until_ms;
     broker_advance(broker, now_ms);
-    broker->lease_stood = broker_lease_stands(broker);
-    if (broker->lease_stood != stood) {
-        broker_log(broker, stood ? "warning" : "info", "lease", "%s",
-                   stood ? "not renewed in time: nothing about the desk is spoken until it is" : "valid again");
-    }
-    judge_away(broker);
 }
 
 void broker_fenced(struct broker *broker, const char **brokers, size_t broker_count, const char *reason)

@@ -282,9 +282,12 @@ static void take_error_of_hello(struct behalf_session *session, const struct beh
     enum behalf_code code = behalf_code_from_name(error->code);
     if (code == BEHALF_CODE_BUSY || code == BEHALF_CODE_TOO_MANY || code == BEHALF_CODE_STORE ||
         code == BEHALF_CODE_NOT_SIGNED_IN) {
-        int64_t delay_ms = back_off_ms(session);
-        if (delay_ms < error->retry_ms)
-            delay_ms = error->retry_ms;
+        // A broker that says when to ask again lives: no need to doubt it longer each time.
+        int64_t delay_ms = error->retry_ms;
+        if (delay_ms > 0)
+            delay_ms += (int64_t) (draw(session) % (uint64_t) (delay_ms / 2 + 1));
+        else
+            delay_ms = back_off_ms(session);
         char when[48];
         say(session, "%.200s: %s %.100s%s", broker_name(session), error->code, error->reason,
             when_next(when, delay_ms));
@@ -405,8 +408,9 @@ static void take_moved(struct behalf_session *session, const struct behalf_messa
     }
     session->broker = 0;
     int64_t delay_ms = back_off_ms(session);
-    say(session, "%s: desk %s has moved to %.200s; next attempt in %" PRId64 " ms", from, moved->desk,
-        broker_name(session), delay_ms);
+    char when[48];
+    say(session, "%s: desk %s has moved to %.200s%s", from, moved->desk, broker_name(session),
+        when_next(when, delay_ms));
     wait_to_connect(session, delay_ms, now_ms);
 }
 

@@ -241,6 +241,12 @@ const char *child_output(struct child *child)
     return child->output.text;
 }
 
+const char *child_errors(struct child *child)
+{
+    fill(&child->errors);
+    return child->errors.text;
+}
+
 void child_signal(struct child *child, int signal)
 {
     assert_true(child->pid > 0);

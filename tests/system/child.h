@@ -38,6 +38,9 @@ char *child_expect_error(struct child *child, struct fake_broker *broker, const 
 // All it has written to its standard output that no child_expect has passed; valid until the next call.
 const char *child_output(struct child *child);
 
+// The same of its standard error.
+const char *child_errors(struct child *child);
+
 void child_signal(struct child *child, int signal);
 
 // Waits for its end and returns its exit status, or minus the signal that ended it.

@@ -834,6 +834,96 @@ static void intake_is_refused_while_the_store_is_away_and_people_wait(void **sta
     expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), BEHALF_TAKEN);
 }
 
+// ---- the lease ----
+
+static void nothing_about_the_desk_is_spoken_while_the_lease_is_not_valid(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
+    world->hold_batches = true;
+    int64_t asked = world_say(world, ASHA, answering(item, lease));
+    world_settle(world);
+    world_pass(world, 2500);
+    world->hold_batches = false; // it becomes durable, but too late to be told
+    world_settle(world);
+    assert_null(world_answer(world, ASHA, asked));
+    expect_code(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), "BUSY");
+    size_t beats = world_count_told(world, ASHA, BEHALF_HEARTBEAT);
+    world_say(world, ASHA, (struct behalf_message){ .type = BEHALF_HEARTBEAT });
+    world_settle(world);
+    assert_int_equal(world_count_told(world, ASHA, BEHALF_HEARTBEAT), beats + 1);
+    int64_t hello = world_say(
+        world, OTHER,
+        (struct behalf_message){ .type = BEHALF_HELLO, .hello = { .version = 1, .role = "person", .name = "nobody" } });
+    world_settle(world);
+    assert_null(world_answer(world, OTHER, hello)); // the other broker may know this person
+    broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
+    world_settle(world);
+    expect_type(world_answer(world, ASHA, asked), BEHALF_DONE);
+    expect_code(world_answer(world, OTHER, hello), "NOT_FOUND");
+    expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), BEHALF_TAKEN);
+}
+
+static void no_batch_goes_out_while_the_lease_is_not_valid(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    broker_lease(world->broker, world->now_ms, world->now_ms);
+    world_say(world, ASHA, answering(item, lease));
+    assert_null(broker_next_batch(world->broker, world->now_ms));
+    world_pass(world, 600000); // and nobody's time goes on
+    assert_null(broker_next_batch(world->broker, world->now_ms));
+    broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
+    struct batch *batch = broker_next_batch(world->broker, world->now_ms);
+    assert_non_null(batch);
+    batch_destroy(&batch);
+}
+
+static void a_fenced_broker_tells_where_the_desk_is_and_nothing_it_held_back(void **state)
+{
+    struct world *world = *state;
+    const char *brokers[] = { "tcp://127.0.0.1:7312" };
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    world->hold_batches = true;
+    int64_t asked = world_say(world, ASHA, answering(item, lease));
+    world_settle(world);
+    broker_lease(world->broker, world->now_ms, world->now_ms);
+    world->hold_batches = false;
+    world_settle(world);
+    broker_fenced(world->broker, brokers, 1, "another broker has taken the desk over");
+    broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
+    world_settle(world);
+    assert_null(world_answer(world, ASHA, asked));
+    const struct behalf_message *moved = world_told(world, ASHA, BEHALF_MOVED);
+    expect_type(moved, BEHALF_MOVED);
+    assert_int_equal(moved->id, 0);
+    assert_string_equal(moved->moved.brokers[0], brokers[0]);
+    expect_type(world_told(world, FEED, BEHALF_MOVED), BEHALF_MOVED);
+}
+
+static void a_fenced_broker_that_does_not_know_by_whom_says_that_it_restarts(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    broker_lease(world->broker, world->now_ms, world->now_ms);
+    broker_fenced(world->broker, NULL, 0, "");
+    world_settle(world);
+    const struct behalf_message *bye = world_told(world, ASHA, BEHALF_BYE);
+    expect_type(bye, BEHALF_BYE);
+    assert_string_equal(bye->bye.reason, "restarting");
+}
+
 static void a_hold_does_not_run_out_while_the_store_is_away(void **state)
 {
     struct world *world = *state;
@@ -1026,6 +1116,10 @@ int main(void)
         TEST(a_request_cut_off_before_its_answer_can_be_repeated_after_a_resume),
         TEST(a_reply_that_was_never_spoken_is_handed_out_later),
         TEST(intake_is_refused_while_the_store_is_away_and_people_wait),
+        TEST(nothing_about_the_desk_is_spoken_while_the_lease_is_not_valid),
+        TEST(no_batch_goes_out_while_the_lease_is_not_valid),
+        TEST(a_fenced_broker_tells_where_the_desk_is_and_nothing_it_held_back),
+        TEST(a_fenced_broker_that_does_not_know_by_whom_says_that_it_restarts),
         TEST(a_hold_does_not_run_out_while_the_store_is_away),
         TEST(memory_is_bounded_while_the_store_does_not_come_back),
         TEST(rules_with_errors_change_nothing),

@@ -255,7 +255,7 @@ static void busy_broker_is_greeted_again_when_it_said(void **state)
     expect_order(&world, 0);
     refuse(&world, expect_sent_id(&world, BEHALF_HELLO), "BUSY", 7000);
     expect_state(&world, BEHALF_CLIENT_CONNECTING);
-    assert_int_equal(pass_until_due(&world), 7000);
+    assert_in_range(pass_until_due(&world), 7000, 10500);
     expect_order(&world, 0);
     assert_true(expect_sent_id(&world, BEHALF_HELLO) > 0);
     end(&world);
@@ -470,6 +470,99 @@ static void broker_that_restarts_is_waited_for(void **state)
     end(&world);
 }
 
+static void moved(struct world *world, int64_t id, const char *first, const char *second)
+{
+    const char *named[] = { first, second };
+    struct behalf_message message = { .type = BEHALF_MOVED,
+                                      .id = id,
+                                      .moved = { .desk = "desk",
+                                                 .brokers = named,
+                                                 .brokers_count = second != NULL  ? 2
+                                                                  : first != NULL ? 1
+                                                                                  : 0 } };
+    from_broker(world, &message);
+}
+
+static int64_t connect_and_greet(struct world *world, const char *endpoint)
+{
+    size_t broker = 99;
+    assert_in_range(pass_until_due(world), 0, SESSION_BACKOFF_LAST_MS);
+    assert_true(behalf_session_connect_order(world->session, &broker));
+    assert_string_equal(behalf_session_broker(world->session, broker), endpoint);
+    return expect_sent_id(world, BEHALF_HELLO);
+}
+
+static void moved_in_answer_to_hello_is_followed_and_the_old_list_stays_behind_it(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    int64_t hello = connect_and_greet(&world, "tcp://one:1");
+    moved(&world, hello, "tcp://127.0.0.1:7", "ipc:///run/behalf");
+    expect_state(&world, BEHALF_CLIENT_CONNECTING);
+    assert_non_null(strstr(behalf_session_reason(world.session), "has moved to tcp://127.0.0.1:7"));
+    connect_and_greet(&world, "tcp://127.0.0.1:7");
+    const char *const rest[] = { "ipc:///run/behalf", "tcp://one:1", "tcp://two:2", "tcp://127.0.0.1:7" };
+    for (size_t i = 0; i < 4; i++) {
+        behalf_session_lost(world.session, "gone", world.now_ms);
+        connect_and_greet(&world, rest[i]);
+    }
+    end(&world);
+}
+
+static void moved_as_news_repeats_what_has_no_answer_at_the_new_broker(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    sign_in(&world, 0);
+    int64_t request = take(&world);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), request);
+    moved(&world, 0, "tcp://two:2", NULL); // not of this machine, but of the caller's list
+    expect_no_next(&world);
+    int64_t hello = connect_and_greet(&world, "tcp://two:2");
+    welcome(&world, hello, "token-2");
+    expect_next(&world, BEHALF_WELCOME, hello);
+    assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), request);
+    end(&world);
+}
+
+static void moved_to_where_a_client_may_not_follow_is_a_loss(void **state)
+{
+    static const char *const bad[] = { "tcp://10.0.0.1:7311", "tcp://localhost:7311", "tcp://127.0.0.1", "x", NULL };
+    (void) state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct world world = world_of(2, 1);
+        sign_in(&world, 0);
+        moved(&world, 0, bad[i], NULL);
+        connect_and_greet(&world, "tcp://two:2");
+        end(&world);
+    }
+}
+
+static void however_many_brokers_are_named_the_list_is_bounded_and_keeps_the_callers(void **state)
+{
+    (void) state;
+    struct world world = world_of(3, 1);
+    char endpoint[64];
+    sign_in(&world, 0);
+    for (int port = 1; port <= 1000; port++) {
+        snprintf(endpoint, sizeof(endpoint), "tcp://127.0.0.1:%d", port);
+        moved(&world, 0, endpoint, NULL);
+        connect_and_greet(&world, endpoint);
+    }
+    bool seen[3] = { false };
+    for (int turn = 0; turn < SESSION_BROKERS_TOLD_MAX + 3; turn++) {
+        size_t broker = 99;
+        behalf_session_lost(world.session, "gone", world.now_ms);
+        pass_until_due(&world);
+        assert_true(behalf_session_connect_order(world.session, &broker));
+        assert_true(broker < SESSION_BROKERS_TOLD_MAX + 3);
+        for (size_t i = 0; i < 3; i++)
+            seen[i] = seen[i] || strcmp(behalf_session_broker(world.session, broker), brokers[i]) == 0;
+    }
+    assert_true(seen[0] && seen[1] && seen[2]);
+    end(&world);
+}
+
 static void bad_frame_from_the_broker_loses_the_connection(void **state)
 {
     (void) state;
@@ -487,7 +580,7 @@ static void message_of_a_later_version_is_passed_over(void **state)
     (void) state;
     struct world world = world_of(1, 1);
     sign_in(&world, 0);
-    behalf_session_receive(world.session, "\x93\xa5MOVED\x00\x80", 9, world.now_ms);
+    behalf_session_receive(world.session, "\x93\xa5LATER\x00\x80", 9, world.now_ms);
     expect_state(&world, BEHALF_CLIENT_READY);
     expect_no_next(&world);
     end(&world);
@@ -742,6 +835,10 @@ int main(void)
         cmocka_unit_test(person_signed_in_elsewhere_ends_the_session),
         cmocka_unit_test(broker_that_restarts_is_waited_for),
         cmocka_unit_test(bad_frame_from_the_broker_loses_the_connection),
+        cmocka_unit_test(moved_in_answer_to_hello_is_followed_and_the_old_list_stays_behind_it),
+        cmocka_unit_test(moved_as_news_repeats_what_has_no_answer_at_the_new_broker),
+        cmocka_unit_test(moved_to_where_a_client_may_not_follow_is_a_loss),
+        cmocka_unit_test(however_many_brokers_are_named_the_list_is_bounded_and_keeps_the_callers),
         cmocka_unit_test(message_of_a_later_version_is_passed_over),
         cmocka_unit_test(request_waits_for_the_session),
         cmocka_unit_test(frame_that_the_transport_did_not_take_is_offered_again),
