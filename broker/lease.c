@@ -23,8 +23,6 @@
 enum order { ORDER_WATCH, ORDER_HOLD, ORDER_RELEASE, ORDER_END };
 
 struct lease {
-    char *conninfo;
-    char *desk;
     pthread_t thread;
     int news_fd;  // for the loop
     int order_fd; // for the thread
@@ -81,16 +79,16 @@ static void tell(struct lease *lease, enum lease_state state)
 
 // ---- the thread ----
 
-static void note_trouble(struct lease *lease, const char *reason)
+static int64_t note_trouble(struct lease *lease)
 {
     pthread_mutex_lock(&lease->mutex);
-    snprintf(lease->news.trouble, sizeof lease->news.trouble, "%s", reason);
+    snprintf(lease->news.trouble, sizeof lease->news.trouble, "%s", lease_link_reason(lease->link));
     lease_watch_lost(&lease->watch);
     if (lease->order == ORDER_WATCH) {
         tell(lease, LEASE_UNKNOWN);
     }
     pthread_mutex_unlock(&lease->mutex);
-    lease_link_close(&lease->link);
+    return REOPEN_MS;
 }
 
 // Waits for an order or so long; also for what the store tells.
@@ -98,9 +96,7 @@ static void rest(struct lease *lease, int64_t ms)
 {
     struct pollfd order = { .fd = lease->order_fd, .events = POLLIN };
 
-    if (ms > 0 && lease->link != NULL) {
-        lease_link_wait(lease->link, lease->order_fd, (int) ms);
-    } else if (ms > 0) {
+    if (ms > 0 && !lease_link_wait(lease->link, lease->order_fd, (int) ms)) {
         (void) poll(&order, 1, (int) ms);
     }
     if (poll(&order, 1, 0) > 0) {
@@ -121,8 +117,7 @@ static int64_t look(struct lease *lease)
         return early_ms;
     }
     if (!lease_link_look(lease->link, &row)) {
-        note_trouble(lease, lease_link_reason(lease->link));
-        return REOPEN_MS;
+        return note_trouble(lease);
     }
     int64_t answered_ms = lease_now_ms();
     pthread_mutex_lock(&lease->mutex);
@@ -139,12 +134,11 @@ static int64_t look(struct lease *lease)
 static int64_t renew(struct lease *lease, uint64_t epoch)
 {
     struct lease_row row = { 0 };
-    int64_t sent_ms = lease_now_ms();
+    int64_t sent_ms = 0;
     bool ours = false;
 
-    if (!lease_link_renew(lease->link, epoch, &ours)) {
-        note_trouble(lease, lease_link_reason(lease->link));
-        return REOPEN_MS;
+    if (!lease_link_renew(lease->link, epoch, lease_now_ms, &sent_ms, &ours)) {
+        return note_trouble(lease);
     }
     if (!ours) {
         (void) lease_link_look(lease->link, &row);
@@ -163,27 +157,13 @@ static int64_t renew(struct lease *lease, uint64_t epoch)
 static int64_t release(struct lease *lease, uint64_t epoch)
 {
     if (!lease_link_release(lease->link, epoch)) {
-        note_trouble(lease, lease_link_reason(lease->link));
-        return REOPEN_MS;
+        return note_trouble(lease);
     }
     pthread_mutex_lock(&lease->mutex);
     lease->order = ORDER_END;
     pthread_cond_broadcast(&lease->released);
     pthread_mutex_unlock(&lease->mutex);
     return 0;
-}
-
-static bool require_link(struct lease *lease)
-{
-    char reason[512] = "";
-
-    if (lease->link == NULL) {
-        lease->link = lease_link_open(lease->conninfo, lease->desk, reason, sizeof reason);
-        if (lease->link == NULL) {
-            note_trouble(lease, reason);
-        }
-    }
-    return lease->link != NULL;
 }
 
 static void *work(void *self)
@@ -202,7 +182,7 @@ static void *work(void *self)
         }
         if (order == ORDER_HOLD && fenced) {
             rest_ms = LEASE_RENEW_MS;
-        } else if (require_link(lease)) {
+        } else {
             rest_ms = order == ORDER_WATCH  ? look(lease)
                       : order == ORDER_HOLD ? renew(lease, epoch)
                                             : release(lease, epoch);
@@ -291,10 +271,7 @@ struct lease *lease_new(const char *conninfo, const char *desk)
     pthread_condattr_t monotonic;
 
     must(lease != NULL);
-    lease->conninfo = strdup(conninfo);
-    lease->desk = strdup(desk);
-    must(lease->conninfo != NULL);
-    must(lease->desk != NULL);
+    lease->link = lease_link_new(conninfo, desk);
     lease->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     lease->order_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(lease->news_fd >= 0);
@@ -319,14 +296,11 @@ void lease_destroy(struct lease **lease_p)
     give_order(lease, ORDER_END);
     pthread_mutex_unlock(&lease->mutex);
     must(pthread_join(lease->thread, NULL) == 0);
-    lease_link_close(&lease->link);
+    lease_link_destroy(&lease->link);
     pthread_cond_destroy(&lease->released);
     pthread_mutex_destroy(&lease->mutex);
     (void) close(lease->news_fd);
     (void) close(lease->order_fd);
-    explicit_bzero(lease->conninfo, strlen(lease->conninfo));
-    free(lease->conninfo);
-    free(lease->desk);
     free(lease);
     *lease_p = NULL;
 }

@@ -21,20 +21,23 @@ struct lease_row {
 
 struct lease_link;
 
-// `reason` is as engine_postgres_open's.  NULL when the store is away or cannot be used.
-struct lease_link *lease_link_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
-void lease_link_close(struct lease_link **link_p);
+// Connects with the first call, and again after trouble.
+struct lease_link *lease_link_new(const char *conninfo, const char *desk);
+void lease_link_destroy(struct lease_link **link_p);
 
 // Why the last call failed, in words that say what to do.
 const char *lease_link_reason(const struct lease_link *link);
 
-// These return false when the store is away: close the link and open another.
+// These return false when the store is away; nothing is known then.
 bool lease_link_look(struct lease_link *link, struct lease_row *row);
-bool lease_link_renew(struct lease_link *link, uint64_t epoch, bool *ours); // `ours` false: the epoch is another's
-bool lease_link_release(struct lease_link *link, uint64_t epoch);           // and tells those who wait
+bool lease_link_release(struct lease_link *link, uint64_t epoch); // and tells those who wait
 
-// Waits until a release is told or the descriptor can be read, so long at most.
-void lease_link_wait(struct lease_link *link, int descriptor, int ms);
+// `sent_ms` is the time by `clock_ms` just before the renewal was sent; `ours` false: the epoch is another's.
+bool lease_link_renew(struct lease_link *link, uint64_t epoch, int64_t (*clock_ms)(void), int64_t *sent_ms, bool *ours);
+
+// Waits until a release is told or the descriptor can be read, so long at most.  False, at once, when there is no
+// connection to wait on.
+bool lease_link_wait(struct lease_link *link, int descriptor, int ms);
 
 // Takes the desk over as the engine's take_over does, but only if the lease is still as it was seen.
 // STORE_UNAVAILABLE: it is not, or the store is away; watch on.

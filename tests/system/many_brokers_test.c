@@ -640,6 +640,32 @@ static void a_database_that_is_restarted_moves_no_desk(void **state)
     judge(world);
 }
 
+static void a_missing_synchronous_standby_moves_no_desk_and_sessions_do_not_pile_up(void **state)
+{
+    struct world *world = *state;
+
+    begin_load(world);
+    char *epoch = strdup(sql_of(world, "SELECT epoch FROM behalf.desk WHERE desk = '%s'"));
+    (void) postgres_cluster_sql(cluster, "ALTER SYSTEM SET synchronous_standby_names = 'missing'");
+    (void) postgres_cluster_sql(cluster, "SELECT pg_reload_conf()");
+    work(world, 1000);
+    int taken = world->taken;
+    work(world, 12000);
+    assert_int_equal(world->taken, taken);
+    int sessions =
+        atoi(postgres_cluster_sql(cluster, "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE"
+                                           " 'behalf desk=%'"));
+    print_message("standby missing for 13 s: %d sessions\n", sessions);
+    assert_in_range(sessions, 1, 9);
+    (void) postgres_cluster_sql(cluster, "ALTER SYSTEM RESET synchronous_standby_names");
+    (void) postgres_cluster_sql(cluster, "SELECT pg_reload_conf()");
+    int64_t back_ms = now_ms();
+    print_message("standby back: first offer after %lld ms\n", (long long) work_until_shown(world, back_ms));
+    assert_string_equal(sql_of(world, "SELECT epoch FROM behalf.desk WHERE desk = '%s'"), epoch);
+    free(epoch);
+    judge(world);
+}
+
 static void of_two_brokers_that_start_at_once_one_has_the_desk(void **state)
 {
     struct world *world = *state;
@@ -684,6 +710,7 @@ int main(int argc, char **argv)
         CLAIM(the_desk_of_a_killed_broker_is_taken_over_within_3_s_and_nothing_is_lost_or_doubled),
         CLAIM(a_paused_broker_that_wakes_up_writes_and_speaks_nothing_and_steps_down),
         CLAIM(a_database_that_is_restarted_moves_no_desk),
+        CLAIM(a_missing_synchronous_standby_moves_no_desk_and_sessions_do_not_pile_up),
     };
 
     if (argc < 2) {

@@ -1,54 +1,53 @@
 // lease.c - the lease's row in PostgreSQL: see broker/store/lease_row.h.
+//
+// A server that waits for its synchronous standby does not answer, and goes on waiting when its client has gone.
+// So what a session was left with is ended first when the next one is there: sessions do not pile up, and the
+// renewal, though it counts for nothing here, is seen by challengers, who leave the desk where it is.
 
 #include "broker/store/lease_row.h"
 
 #include "broker/store/postgres/connection.h"
 #include "proto/must.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-// A renewal that takes longer than the lease lasts helps nobody, but one that is only slow keeps the desk.
-#define LEASE_ANSWER_MS 3000
+// Shorter than challengers watch, so that they see the next attempt in time.
+#define LEASE_ANSWER_MS 1500
 
 struct lease_link {
-    struct connection *connection;
+    char *conninfo;
     char *desk;
+    struct connection *connection; // NULL while there is none
     char reason[512];
+    int old_backend; // a session that was left without its answer; 0: none
+    char old_started[CONNECTION_STARTED_BYTES];
 };
 
-void lease_link_close(struct lease_link **link_p)
+struct lease_link *lease_link_new(const char *conninfo, const char *desk)
+{
+    struct lease_link *link = calloc(1, sizeof *link);
+
+    must(link != NULL);
+    link->conninfo = strdup(conninfo);
+    link->desk = strdup(desk);
+    must(link->conninfo != NULL);
+    must(link->desk != NULL);
+    return link;
+}
+
+void lease_link_destroy(struct lease_link **link_p)
 {
     struct lease_link *link = *link_p;
 
     if (link != NULL) {
         connection_close(&link->connection);
+        explicit_bzero(link->conninfo, strlen(link->conninfo));
+        free(link->conninfo);
         free(link->desk);
         free(link);
         *link_p = NULL;
     }
-}
-
-struct lease_link *lease_link_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
-{
-    struct lease_link *link = calloc(1, sizeof *link);
-    enum store_result result;
-
-    must(link != NULL);
-    link->desk = strdup(desk);
-    must(link->desk != NULL);
-    link->connection = connection_open(conninfo, link->desk, false, &result, reason, reason_bytes);
-    if (link->connection == NULL) {
-        lease_link_close(&link);
-        return NULL;
-    }
-    link->connection->answer_ms = LEASE_ANSWER_MS;
-    PQclear(connection_ask(link->connection, SQL_LISTEN, NULL));
-    if (connection_result(link->connection, reason, reason_bytes) != STORE_OK) {
-        lease_link_close(&link);
-    }
-    return link;
 }
 
 const char *lease_link_reason(const struct lease_link *link)
@@ -56,17 +55,69 @@ const char *lease_link_reason(const struct lease_link *link)
     return link->reason;
 }
 
+// Whether all went well; else the session is left, and the next call makes another.
 static bool judge(struct lease_link *link)
 {
-    return connection_result(link->connection, link->reason, sizeof link->reason) == STORE_OK;
+    struct connection *connection = link->connection;
+
+    if (connection_result(connection, link->reason, sizeof link->reason) == STORE_OK && connection->warned) {
+        snprintf(link->reason, sizeof link->reason,
+                 "PostgreSQL at %s renews the lease without its synchronous standby: start the standby",
+                 connection->place);
+    } else if (!connection->failed) {
+        return true;
+    }
+    if (connection->unanswered) {
+        link->old_backend = connection->backend;
+        snprintf(link->old_started, sizeof link->old_started, "%s", connection->started);
+    }
+    connection_close(&link->connection);
+    return false;
+}
+
+static bool end_old_session(struct lease_link *link)
+{
+    struct parameters parameters = { 0 };
+    char backend[16];
+
+    if (link->old_backend == 0) {
+        return true;
+    }
+    snprintf(backend, sizeof backend, "%d", link->old_backend);
+    parameters_text(&parameters, backend);
+    parameters_text(&parameters, link->old_started);
+    PQclear(connection_ask(link->connection, SQL_END_BACKEND, &parameters));
+    link->old_backend = 0;
+    return judge(link);
+}
+
+static bool require_connection(struct lease_link *link)
+{
+    enum store_result result;
+
+    if (link->connection != NULL && !connection_stands(link->connection)) {
+        connection_close(&link->connection);
+    }
+    if (link->connection != NULL) {
+        connection_clear(link->connection);
+        return true;
+    }
+    link->connection = connection_open(link->conninfo, link->desk, false, &result, link->reason, sizeof link->reason);
+    if (link->connection == NULL) {
+        return false;
+    }
+    link->connection->answer_ms = LEASE_ANSWER_MS;
+    PQclear(connection_ask(link->connection, SQL_LISTEN, NULL));
+    return judge(link) && end_old_session(link);
 }
 
 bool lease_link_look(struct lease_link *link, struct lease_row *row)
 {
-    connection_clear(link->connection);
-    PGresult *result = connection_ask(link->connection, SQL_LOOK_AT_LEASE, NULL);
-
     *row = (struct lease_row){ 0 };
+    if (!require_connection(link)) {
+        return false;
+    }
+    PGresult *result = connection_ask(link->connection, SQL_LOOK_AT_LEASE, NULL);
     if (result != NULL && PQntuples(result) == 1) {
         struct cells cells = cells_of(link->connection, result, 0);
         row->epoch = cell_id(&cells);
@@ -79,31 +130,40 @@ bool lease_link_look(struct lease_link *link, struct lease_row *row)
     return judge(link);
 }
 
-bool lease_link_renew(struct lease_link *link, uint64_t epoch, bool *ours)
+bool lease_link_renew(struct lease_link *link, uint64_t epoch, int64_t (*clock_ms)(void), int64_t *sent_ms, bool *ours)
 {
     struct parameters parameters = { 0 };
 
-    connection_clear(link->connection);
+    *ours = false;
+    if (!require_connection(link)) {
+        return false;
+    }
     parameters_number(&parameters, (int64_t) epoch);
+    *sent_ms = clock_ms();
     PGresult *result = connection_ask(link->connection, SQL_RENEW_LEASE, &parameters);
     *ours = result != NULL && strcmp(PQcmdTuples(result), "1") == 0;
     PQclear(result);
-    // A server that warns has committed without its synchronous standby: such a renewal may be lost again.
-    return judge(link) && !link->connection->warned;
+    return judge(link);
 }
 
 bool lease_link_release(struct lease_link *link, uint64_t epoch)
 {
     struct parameters parameters = { 0 };
 
-    connection_clear(link->connection);
+    if (!require_connection(link)) {
+        return false;
+    }
     parameters_number(&parameters, (int64_t) epoch);
     PQclear(connection_ask(link->connection, SQL_RELEASE_LEASE, &parameters));
     PQclear(connection_ask(link->connection, SQL_NOTIFY_LEASE, NULL));
     return judge(link);
 }
 
-void lease_link_wait(struct lease_link *link, int descriptor, int ms)
+bool lease_link_wait(struct lease_link *link, int descriptor, int ms)
 {
+    if (link->connection == NULL || !connection_stands(link->connection)) {
+        return false;
+    }
     (void) connection_wait(link->connection, descriptor, ms);
+    return true;
 }
