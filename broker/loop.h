@@ -16,9 +16,9 @@
 struct loop;
 
 enum loop_end {
-    LOOP_STOPPED,           // cleanly, after a signal
-    LOOP_STOPPED_WAITING,   // after a signal, while something decided was not on disk yet; it was not spoken either
-    LOOP_KILLED,            // by a second signal
+    LOOP_STOPPED,            // cleanly, after a signal
+    LOOP_STOPPED_WAITING,    // after a signal, while something decided was not on disk yet; it was not spoken either
+    LOOP_KILLED,             // by a second signal
     LOOP_STORE_CONTRADICTED, // the store says something else than the desk; start again from it
     LOOP_FENCED,             // another broker has the desk; everyone was told
     LOOP_FREE                // standing by: the desk may be taken over

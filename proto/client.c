@@ -163,7 +163,8 @@ static bool open_monitor(struct behalf_client *client)
 static void connect_to(struct behalf_client *client, size_t broker)
 {
     disconnect(client);
-    if (!open_socket(client) || !open_monitor(client) || zmq_connect(client->socket, behalf_session_broker(client->session, broker)) != 0) {
+    if (!open_socket(client) || !open_monitor(client) ||
+        zmq_connect(client->socket, behalf_session_broker(client->session, broker)) != 0) {
         char reason[128];
         snprintf(reason, sizeof(reason), "cannot connect: %s", zmq_strerror(zmq_errno()));
         disconnect(client);
