@@ -572,7 +572,8 @@ static bool is_carried(const char *table, const char *column, bool sqlite)
             }
         }
     }
-    return strcmp(column, "desk") == 0 || strcmp(table, "desk") == 0;
+    // A lease is a broker's, not the desk's: where the desk goes another one begins.
+    return strcmp(column, "desk") == 0 || strcmp(table, "desk") == 0 || strcmp(table, "lease") == 0;
 }
 
 static void every_column_of_both_schemas_is_carried(void **state)
