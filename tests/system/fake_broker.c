@@ -130,6 +130,8 @@ static void take(struct fake_broker *broker, struct behalf_message *message)
         behalf_message_destroy(&message);
     } else if (message->type == BEHALF_HELLO) {
         welcome(broker, message);
+        if (broker->options.restarts)
+            fake_broker_send(broker, &(struct behalf_message){ .type = BEHALF_BYE, .bye = { .reason = "restarting" } });
     } else if (message->type == BEHALF_HEARTBEAT) {
         behalf_message_destroy(&message);
         struct behalf_message heartbeat = { .type = BEHALF_HEARTBEAT };

@@ -20,6 +20,7 @@ struct fake_broker_options {
     int64_t heartbeat_ms; // 0: 2000
     int64_t timeout_ms;   // 0: 30000
     const char *roles;    // of people; NULL: "agent"
+    bool restarts;        // right behind each WELCOME goes BYE "restarting"
 };
 
 struct fake_broker *fake_broker_new(const struct fake_broker_options *options);

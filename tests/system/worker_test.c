@@ -233,6 +233,45 @@ static void json_request_outlives_a_lost_connection(void **state)
     finish(&world, 0);
 }
 
+// Begins with a worker whose broker restarts right behind each WELCOME: mostly it hears of both in one moment.
+static void begin_and_lose(struct world *world, const char *how, bool terminal)
+{
+    world->broker = fake_broker_new(&(struct fake_broker_options){ .restarts = true });
+    const char *argv[] = { program, how, "--name", "asha", "--broker", fake_broker_endpoint(world->broker), NULL };
+    world->worker = terminal ? child_new_in_terminal(argv) : child_new(argv);
+}
+
+static void json_tells_of_each_session_lost_at_once(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_and_lose(&world, "--json", false);
+    for (int i = 0; i < 20; i++) {
+        expect(&world, "\"WELCOME\"");
+        json_t *ready = expect_json(&world, "\"type\":");
+        assert_string_equal(text_of(ready, "state"), "ready");
+        json_decref(ready);
+        json_t *lost = expect_json(&world, "\"type\":");
+        assert_string_equal(text_of(lost, "state"), "lost");
+        json_decref(lost);
+    }
+    child_close_input(world.worker);
+    finish(&world, 0);
+}
+
+static void prompt_tells_of_each_session_lost_at_once(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_and_lose(&world, "--plain", true);
+    for (int i = 0; i < 20; i++)
+        behalf_message_destroy(&(struct behalf_message *){ fake_broker_expect_hello(world.broker) });
+    for (int i = 0; i < 19; i++)
+        expect(&world, "Connection lost");
+    child_signal(world.worker, SIGTERM);
+    finish(&world, 0);
+}
+
 static void ended_session_ends_the_program(void **state)
 {
     (void) state;
@@ -623,6 +662,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(json_survives_bad_lines),
         cmocka_unit_test(json_end_waits_for_answers),
         cmocka_unit_test(json_request_outlives_a_lost_connection),
+        cmocka_unit_test(json_tells_of_each_session_lost_at_once),
+        cmocka_unit_test(prompt_tells_of_each_session_lost_at_once),
         cmocka_unit_test(ended_session_ends_the_program),
         cmocka_unit_test(refused_person_is_told_why),
         cmocka_unit_test(answer_is_previewed_then_sent),

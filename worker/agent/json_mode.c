@@ -182,18 +182,6 @@ static bool take_lines(struct json_mode *mode)
     return taken;
 }
 
-static bool take_messages(struct json_mode *mode)
-{
-    bool taken = false;
-    struct behalf_message *message;
-    while ((message = behalf_client_next(mode->client)) != NULL) {
-        put_message(mode, message);
-        behalf_message_destroy(&message);
-        taken = true;
-    }
-    return taken;
-}
-
 static void watch_session(struct json_mode *mode)
 {
     enum behalf_client_state state = behalf_client_state(mode->client);
@@ -208,6 +196,19 @@ static void watch_session(struct json_mode *mode)
         put_connection(mode, state == BEHALF_CLIENT_REFUSED ? "refused" : "ended");
         finish(mode, state == BEHALF_CLIENT_REFUSED ? WORKER_REFUSED : WORKER_ENDED);
     }
+}
+
+static bool take_messages(struct json_mode *mode)
+{
+    bool taken = false;
+    struct behalf_message *message;
+    while ((message = behalf_client_next(mode->client)) != NULL) {
+        put_message(mode, message);
+        behalf_message_destroy(&message);
+        watch_session(mode); // the next call may already lose what this message began
+        taken = true;
+    }
+    return taken;
 }
 
 static void watch_end(struct json_mode *mode)

@@ -285,6 +285,7 @@ bool plain_hear_broker(struct plain *plain)
     while ((message = behalf_client_next(plain->client)) != NULL) {
         take_message(plain, &message);
         behalf_message_destroy(&message);
+        plain_watch_session(plain); // the next call may already lose what this message began
         heard = true;
     }
     return heard;

@@ -239,25 +239,6 @@ static void take_welcome(struct connector *connector, const struct behalf_welcom
     connector->withheld_until_ms = connector->now_ms + WITHHELD_MS;
 }
 
-static bool hear_broker(struct connector *connector)
-{
-    bool heard = false;
-    struct behalf_message *message;
-    while ((message = behalf_client_next(connector->client)) != NULL) {
-        heard = true;
-        if (message->type == BEHALF_WELCOME)
-            take_welcome(connector, &message->welcome);
-        else if (message->type == BEHALF_REPLY)
-            take_reply(connector, &message);
-        else if (message->id > 0)
-            take_answer(connector, message);
-        else if (message->type == BEHALF_ERROR)
-            log_error("the broker says: %s %s", message->error.code, message->error.reason);
-        behalf_message_destroy(&message);
-    }
-    return heard;
-}
-
 static void end(struct connector *connector, enum connector_end how)
 {
     connector->end = how;
@@ -305,6 +286,26 @@ static void watch_session(struct connector *connector)
         log_error("signed out by the broker: %s", reason);
         end(connector, CONNECTOR_SIGNED_OUT);
     }
+}
+
+static bool hear_broker(struct connector *connector)
+{
+    bool heard = false;
+    struct behalf_message *message;
+    while ((message = behalf_client_next(connector->client)) != NULL) {
+        heard = true;
+        if (message->type == BEHALF_WELCOME)
+            take_welcome(connector, &message->welcome);
+        else if (message->type == BEHALF_REPLY)
+            take_reply(connector, &message);
+        else if (message->id > 0)
+            take_answer(connector, message);
+        else if (message->type == BEHALF_ERROR)
+            log_error("the broker says: %s %s", message->error.code, message->error.reason);
+        behalf_message_destroy(&message);
+        watch_session(connector); // the next call may already lose what this message began
+    }
+    return heard;
 }
 
 // ---- what the adapter says ----
