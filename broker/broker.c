@@ -298,6 +298,8 @@ static void answer_questions(struct broker *broker, const struct batch *batch)
             taking_answered(broker, question);
         } else if (question->kind == QUESTION_CLOSED_ITEM) {
             closed_item_answered(broker, question);
+        } else if (question->kind == QUESTION_SETTLED_REPLY) {
+            settled_reply_answered(broker, question);
         }
     }
 }

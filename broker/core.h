@@ -205,6 +205,9 @@ void closed_item_answered(struct broker *broker, const struct question *question
 // Asks the store about an item that the desk does not have.  Takes the message.
 void ask_closed_item(struct broker *broker, struct session *session, int64_t item, struct behalf_message **message_p);
 
+// The store's answer about a reply that the desk no longer has.
+void settled_reply_answered(struct broker *broker, const struct question *question);
+
 // ---- applying.c ----
 
 void apply_rules(struct broker *broker, struct session *session, struct behalf_message **message_p);

@@ -100,6 +100,42 @@ void closed_item_answered(struct broker *broker, const struct question *question
     broker_end_wait(broker, &waiting);
 }
 
+// ---- replies ----
+
+// A repeat of SETTLE may come long after the first one was answered, over another connection: the store knows it.
+static void request_settle(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    uint64_t reply = (uint64_t) (*message_p)->settle.reply;
+
+    if (!desk_reply_is_settled(broker->desk, reply) || !desk_is_fate((*message_p)->settle.fate)) {
+        request_desk(broker, session, message_p);
+        return;
+    }
+    struct waiting *waiting = broker_wait(broker, session, message_p);
+    batch_ask(broker->current,
+              &(struct question){ .kind = QUESTION_SETTLED_REPLY, .tag = broker_tag(waiting), .reply = reply });
+}
+
+void settled_reply_answered(struct broker *broker, const struct question *question)
+{
+    struct waiting *waiting = broker_waiting(question->tag);
+    struct session *session = session_table_find(&broker->sessions, waiting->session);
+    const char *instance = session == NULL ? NULL : desk_connector_instance(broker->desk, session->number);
+
+    if (session != NULL && instance != NULL && question->found && strcmp(question->found_instance, instance) == 0) {
+        speak_later(broker, session->number,
+                    &(struct behalf_message){ .type = BEHALF_DONE,
+                                              .id = waiting->id,
+                                              .done = { .item = (int64_t) question->found_item,
+                                                        .reply = (int64_t) question->reply,
+                                                        .repeated = true } });
+    } else if (session != NULL) {
+        speak_error(broker, session->number, waiting->id, BEHALF_CODE_NOT_FOUND,
+                    &(struct behalf_error){ .field = "reply", .reason = "no such reply was handed to this connector" });
+    }
+    broker_end_wait(broker, &waiting);
+}
+
 // ---- dispatch ----
 
 typedef void handler(struct broker *broker, struct session *session, struct behalf_message **message_p);
@@ -111,7 +147,7 @@ static handler *const handlers[BEHALF_TYPE_COUNT] = {
     [BEHALF_CLOSE] = request_item,    [BEHALF_ESCALATE] = request_item, [BEHALF_RETURN] = request_item,
     [BEHALF_TRANSFER] = request_item, [BEHALF_PARK] = request_item,     [BEHALF_LOOK] = ask_listing,
     [BEHALF_POST] = take_post,        [BEHALF_EDIT] = take_change,      [BEHALF_DELETE] = take_change,
-    [BEHALF_SETTLE] = request_desk,   [BEHALF_STATUS] = ask_status,     [BEHALF_WHY] = ask_history,
+    [BEHALF_SETTLE] = request_settle, [BEHALF_STATUS] = ask_status,     [BEHALF_WHY] = ask_history,
     [BEHALF_OUTCOMES] = ask_outcomes, [BEHALF_APPLY] = apply_rules,     [BEHALF_FREEZE] = request_desk,
 };
 

@@ -124,6 +124,16 @@ const char *desk_author_language(const struct desk *desk, uint64_t author_key);
 // An open item's state; ITEM_CLOSED when the desk does not have it.
 enum item_state desk_item_state(const struct desk *desk, uint64_t item);
 
+// The instance of a connector's session, as desk_connector_in was told it; NULL when there is none.
+const char *desk_connector_instance(const struct desk *desk, uint64_t session);
+
+// Whether a reply's fate may be called so.
+bool desk_is_fate(const char *name);
+
+// Whether a SETTLE may be about a reply that only the store still knows: its number has been given out, and the
+// reply is no longer in the desk.
+bool desk_reply_is_settled(const struct desk *desk, uint64_t reply);
+
 // Fills in counts; texts and lists belong to `memory`.
 void desk_count(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts, int64_t now_ms);
 

@@ -68,6 +68,17 @@ enum item_state desk_item_state(const struct desk *desk, uint64_t id)
     return item ? (enum item_state) item->state : ITEM_CLOSED;
 }
 
+const char *desk_connector_instance(const struct desk *desk, uint64_t number)
+{
+    const struct session *session = table_find(&desk->sessions, number);
+    return session && session->connector ? session->connector->instance : NULL;
+}
+
+bool desk_reply_is_settled(const struct desk *desk, uint64_t reply)
+{
+    return reply < desk->next_id && !table_find(&desk->replies, reply);
+}
+
 // ---- counts ----
 
 static bool queue_is_empty(const struct queue *queue)

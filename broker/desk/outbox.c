@@ -350,26 +350,37 @@ static const struct {
     void (*settle)(struct desk *desk, struct reply *reply, const char *text);
 } fates[] = { { "confirmed", confirm }, { "failed", fail }, { "unknown", lose } };
 
+#define FATE_COUNT (sizeof fates / sizeof *fates)
+
+// FATE_COUNT when there is no such fate.
+static size_t find_fate(const char *name)
+{
+    size_t fate = 0;
+    while (fate < FATE_COUNT && strcmp(fates[fate].name, name) != 0)
+        fate++;
+    return fate;
+}
+
+bool desk_is_fate(const char *name)
+{
+    return find_fate(name) < FATE_COUNT;
+}
+
 void outbox_settle(struct desk *desk, struct connector *connector, uint64_t session,
                    const struct behalf_message *request)
 {
     const struct behalf_settle *settle = &request->settle;
-    size_t fate = 0;
-    while (fate < sizeof fates / sizeof *fates && strcmp(fates[fate].name, settle->fate) != 0)
-        fate++;
+    size_t fate = find_fate(settle->fate);
     struct behalf_error error = { .field = "fate", .reason = "a fate is confirmed, failed or unknown" };
-    if (fate == sizeof fates / sizeof *fates) {
+    if (fate == FATE_COUNT) {
         desk_tell_error(desk, session, request->id, BEHALF_CODE_INVALID, &error);
         return;
     }
     struct reply *reply = table_find(&desk->replies, (uint64_t) settle->reply);
     struct behalf_done done = { .reply = settle->reply };
     error = (struct behalf_error){ .field = "reply", .reason = "no such reply was handed to this connector" };
-    if (!reply && (uint64_t) settle->reply < desk->next_id) {
-        done.repeated = true; // settled before
-        desk_tell_done(desk, session, request->id, &done);
-    } else if (!connector || !reply || !reply->instance || strcmp(reply->instance, connector->instance) != 0 ||
-               (reply->state != REPLY_HANDED && reply->state != REPLY_UNKNOWN)) {
+    if (!connector || !reply || !reply->instance || strcmp(reply->instance, connector->instance) != 0 ||
+        (reply->state != REPLY_HANDED && reply->state != REPLY_UNKNOWN)) {
         desk_tell_error(desk, session, request->id, BEHALF_CODE_NOT_FOUND, &error);
     } else {
         done.item = (int64_t) reply->item_id;

@@ -35,10 +35,11 @@ struct store_position {
 
 // A question that is answered after the changes of its batch are committed, by what is then on disk.
 enum question_kind {
-    QUESTION_INTAKE,     // has this post been taken?
-    QUESTION_ITEM,       // everything shown to a person who has the item
-    QUESTION_REPLY,      // everything a connector needs to publish a reply
-    QUESTION_CLOSED_ITEM // an item as last written, closed or not: for repeats and late requests
+    QUESTION_INTAKE,       // has this post been taken?
+    QUESTION_ITEM,         // everything shown to a person who has the item
+    QUESTION_REPLY,        // everything a connector needs to publish a reply
+    QUESTION_CLOSED_ITEM,  // an item as last written, closed or not: for repeats and late requests
+    QUESTION_SETTLED_REPLY // who a reply was handed to last, settled or not: for repeats
 };
 
 struct question {
@@ -56,13 +57,14 @@ struct question {
     uint64_t item;
     bool for_agent;
 
-    // REPLY: asked
+    // REPLY and SETTLED_REPLY: asked
     uint64_t reply;
 
     // Answered.  Texts are in the batch's memory.
     bool found;
-    uint64_t found_item; // INTAKE
-    bool found_deleted;  // INTAKE: the post has been deleted by its author
+    uint64_t found_item;        // INTAKE and SETTLED_REPLY
+    const char *found_instance; // SETTLED_REPLY: "" when it was handed to nobody
+    bool found_deleted;         // INTAKE: the post has been deleted by its author
     bool found_sensitive;
     struct behalf_post found_post; // INTAKE: channel, post, brand, author, reach, language (the platform's) and thread
                                    // as first taken, for the triage of an edit

@@ -702,6 +702,18 @@ static void answer_closed_item(const struct memory_disk *disk, struct batch *bat
     question->found = true;
 }
 
+static void answer_settled_reply(const struct memory_disk *disk, struct batch *batch, struct question *question)
+{
+    const struct kept *kept = find_reply(disk, question->reply);
+
+    if (kept == NULL) {
+        return;
+    }
+    question->found = true;
+    question->found_item = kept->change->reply.item;
+    question->found_instance = batch_text(batch, kept->change->reply.instance);
+}
+
 static void answer(const struct memory_disk *disk, struct batch *batch)
 {
     for (struct question *question = batch_questions(batch); question != NULL; question = question->next) {
@@ -718,6 +730,9 @@ static void answer(const struct memory_disk *disk, struct batch *batch)
             break;
         case QUESTION_CLOSED_ITEM:
             answer_closed_item(disk, batch, question);
+            break;
+        case QUESTION_SETTLED_REPLY:
+            answer_settled_reply(disk, batch, question);
             break;
         }
     }

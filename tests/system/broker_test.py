@@ -381,7 +381,8 @@ def forged_requests_change_nothing(program):
         ben.refused("FORBIDDEN", "APPLY", rules="x: y")
         ben.refused("FORBIDDEN", "SETTLE", reply=1, fate="confirmed")
         ben.refused("FORBIDDEN", "FREEZE", brand="acme", reason="fun")
-        feed.refused("NOT_FOUND", "SETTLE", reply=99999, fate="confirmed")
+        for reply in (item, item + 1, 99999):
+            assert feed.refused("NOT_FOUND", "SETTLE", reply=reply, fate="confirmed")["field"] == "reply"
         forged = person(broker, "ben")
         forged.hello["token"] = asha.hello["token"]
         assert not forged.sign_in().get("resumed")

@@ -731,6 +731,57 @@ static void a_repeated_answer_gets_its_first_answer_even_after_the_end_and_a_cra
     expect_code(world_ask(world, ASHA, answering(4711, 1)), "NOT_FOUND");
 }
 
+static struct behalf_message settling(int64_t reply)
+{
+    return ABOUT(SETTLE, settle, .reply = reply, .fate = "confirmed", .reference = "r1");
+}
+
+static void a_repeated_settle_gets_its_first_answer_even_after_a_crash(void **state)
+{
+    struct world *world = *state;
+    int64_t request, lease;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t reply = answer_item(world, item, &request, &lease);
+    expect_type(world_ask(world, FEED, settling(reply)), BEHALF_DONE);
+    const struct behalf_message *again = world_ask(world, FEED, settling(reply));
+    expect_type(again, BEHALF_DONE);
+    assert_true(again->done.repeated);
+    world_crash(world);
+    world_start(world);
+    world_forget(world, FEED);
+    expect_type(world_hello(world, FEED, "connector", "feed"), BEHALF_WELCOME);
+    again = world_ask(world, FEED, settling(reply));
+    expect_type(again, BEHALF_DONE);
+    assert_true(again->done.repeated);
+    assert_int_equal(again->done.item, item);
+    struct behalf_message perhaps = settling(reply);
+    perhaps.settle.fate = "perhaps";
+    expect_code(world_ask(world, FEED, perhaps), "INVALID");
+}
+
+static void a_forged_settle_is_refused_whatever_number_it_names(void **state)
+{
+    struct world *world = *state;
+    int64_t request, lease;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t reply = answer_item(world, item, &request, &lease);
+    expect_type(world_ask(world, FEED, settling(reply)), BEHALF_DONE);
+    expect_type(world_hello(world, OTHER, "connector", "stranger"), BEHALF_WELCOME);
+    const struct behalf_message *refused = world_ask(world, OTHER, settling(reply));
+    expect_code(refused, "NOT_FOUND");
+    assert_string_equal(refused->error.field, "reply");
+    const int64_t none[] = { item, reply + 1, 4711 };
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        refused = world_ask(world, FEED, settling(none[i]));
+        expect_code(refused, "NOT_FOUND");
+        assert_string_equal(refused->error.field, "reply");
+    }
+}
+
 static void a_note_repeated_after_a_resume_is_added_once(void **state)
 {
     struct world *world = *state;
@@ -1112,6 +1163,8 @@ int main(void)
         TEST(a_post_is_answered_published_and_kept),
         TEST(a_preview_is_what_would_go_out),
         TEST(a_repeated_answer_gets_its_first_answer_even_after_the_end_and_a_crash),
+        TEST(a_repeated_settle_gets_its_first_answer_even_after_a_crash),
+        TEST(a_forged_settle_is_refused_whatever_number_it_names),
         TEST(a_note_repeated_after_a_resume_is_added_once),
         TEST(a_request_cut_off_before_its_answer_can_be_repeated_after_a_resume),
         TEST(a_reply_that_was_never_spoken_is_handed_out_later),

@@ -775,6 +775,30 @@ static void a_closed_item_is_still_known_to_repeats(void **state)
     batch_destroy(&asked);
 }
 
+static void a_settled_reply_is_still_known_to_repeats(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 3);
+    struct batch *asked = NULL;
+
+    put(batch, a_post(1, 1, "p-1", "one"));
+    put(batch, a_reply(2, 1, REPLY_QUEUED, "our answer"));
+    put(batch, a_reply(3, 1, REPLY_QUEUED, "another"));
+    desk_commit(&fixture->desk, &batch);
+    batch = desk_batch(&fixture->desk, 1);
+    struct change confirmed = a_reply(2, 1, REPLY_CONFIRMED, NULL);
+    confirmed.reply.instance = "feed/7";
+    put(batch, confirmed);
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_SETTLED_REPLY, .reply = 2 }, &asked);
+    assert_true(answer->found);
+    assert_int_equal(answer->found_item, 1);
+    assert_string_equal(answer->found_instance, "feed/7");
+    batch_destroy(&asked);
+    assert_false(ask(fixture, (struct question){ .kind = QUESTION_SETTLED_REPLY, .reply = 1 }, &asked)->found);
+    batch_destroy(&asked);
+}
+
 static struct report *answer_report(struct fixture *fixture, struct report *report)
 {
     assert_int_equal(fixture->desk.engine->operations->report(fixture->desk.engine, report), STORE_OK);
@@ -1230,11 +1254,11 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
         CLAIM(nothing_sealed_or_sensitive_reaches_an_agents_view),                                                     \
         CLAIM(a_returned_item_shows_its_posts_again_and_only_those), CLAIM(an_edit_that_is_sensitive_hides_the_post),  \
         CLAIM(a_story_keeps_the_newest_within_its_limits), CLAIM(a_reply_is_handed_with_the_newest_post_that_stands),  \
-        CLAIM(a_closed_item_is_still_known_to_repeats), CLAIM(a_history_comes_in_pages_by_item_or_by_post),            \
-        CLAIM(outcomes_come_in_pages_in_the_order_of_their_end), CLAIM(a_page_of_outcomes_is_bounded_in_bytes),        \
-        CLAIM(texts_begin_at_the_first_post_and_end_at_a_character), CLAIM(reading_stops_when_told),                   \
-        CLAIM(ten_thousand_items_are_read_back), CLAIM(a_confirming_commit_changes_nothing),                           \
-        CLAIM(changes_in_one_batch_do_what_they_do_one_by_one)
+        CLAIM(a_closed_item_is_still_known_to_repeats), CLAIM(a_settled_reply_is_still_known_to_repeats),              \
+        CLAIM(a_history_comes_in_pages_by_item_or_by_post), CLAIM(outcomes_come_in_pages_in_the_order_of_their_end),   \
+        CLAIM(a_page_of_outcomes_is_bounded_in_bytes), CLAIM(texts_begin_at_the_first_post_and_end_at_a_character),    \
+        CLAIM(reading_stops_when_told), CLAIM(ten_thousand_items_are_read_back),                                       \
+        CLAIM(a_confirming_commit_changes_nothing), CLAIM(changes_in_one_batch_do_what_they_do_one_by_one)
 
 static int start_cluster(void **state)
 {

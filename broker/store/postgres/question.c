@@ -23,7 +23,7 @@ struct asked_kind {
     size_t room;
 };
 
-#define KIND_COUNT (QUESTION_CLOSED_ITEM + 1)
+#define KIND_COUNT (QUESTION_SETTLED_REPLY + 1)
 
 struct asking {
     struct asked_kind kinds[KIND_COUNT];
@@ -133,6 +133,7 @@ void asking_send(struct asking *asking, struct connection *connection)
     send_items(&asking->kinds[QUESTION_ITEM], connection);
     send_ids(&asking->kinds[QUESTION_REPLY], connection, SQL_ASK_HANDINGS, true);
     send_ids(&asking->kinds[QUESTION_CLOSED_ITEM], connection, SQL_ASK_CLOSED_ITEMS, false);
+    send_ids(&asking->kinds[QUESTION_SETTLED_REPLY], connection, SQL_ASK_SETTLED_REPLIES, true);
 }
 
 // ---- taking ----
@@ -254,6 +255,13 @@ static void take_closed_item(struct asked *asked, struct cells *cells)
     item_record_keep(&asked->question->record, asked->batch);
 }
 
+static void take_settled_reply(struct asked *asked, struct cells *cells)
+{
+    asked->question->found = true;
+    asked->question->found_item = cell_id(cells);
+    asked->question->found_instance = batch_text(asked->batch, cell_text(cells));
+}
+
 // Takes a statement's answer and gives each row to the question it is for.
 static void take_rows(struct asked *asked, size_t count, struct connection *connection,
                       void (*take)(struct asked *asked, struct cells *cells))
@@ -305,4 +313,5 @@ void asking_take(struct asking *asking, struct connection *connection)
     take_items(&asking->kinds[QUESTION_ITEM], connection);
     take_kind(&asking->kinds[QUESTION_REPLY], connection, take_handing);
     take_kind(&asking->kinds[QUESTION_CLOSED_ITEM], connection, take_closed_item);
+    take_kind(&asking->kinds[QUESTION_SETTLED_REPLY], connection, take_settled_reply);
 }

@@ -204,6 +204,20 @@ static void answer_closed_item(struct database *database, struct batch *batch, s
     binding_end(&binding);
 }
 
+static void answer_settled_reply(struct database *database, struct batch *batch, struct question *question)
+{
+    struct binding binding = database_bind(database, STATEMENT_ASK_SETTLED_REPLY);
+
+    bind_id(&binding, question->reply);
+    if (!binding_row(&binding)) {
+        return;
+    }
+    question->found = true;
+    question->found_item = row_id(&binding);
+    question->found_instance = batch_text(batch, row_text(&binding));
+    binding_end(&binding);
+}
+
 bool answer_questions(struct database *database, struct batch *batch)
 {
     struct question *question = batch_questions(batch);
@@ -222,6 +236,9 @@ bool answer_questions(struct database *database, struct batch *batch)
             break;
         case QUESTION_CLOSED_ITEM:
             answer_closed_item(database, batch, question);
+            break;
+        case QUESTION_SETTLED_REPLY:
+            answer_settled_reply(database, batch, question);
             break;
         }
     }
