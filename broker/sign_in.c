@@ -138,6 +138,9 @@ static bool check_hello(struct broker *broker, struct hello *hello)
     if (hello->body->name[0] == '\0') {
         return refuse(broker, hello, BEHALF_CODE_INVALID, "name", "a name is not empty");
     }
+    if (hello->body->desk[0] != '\0' && strcmp(hello->body->desk, rules_policy(broker->rules)->desk) != 0) {
+        return refuse(broker, hello, BEHALF_CODE_NOT_FOUND, "desk", "this broker does not serve that desk");
+    }
     if (hello->role == SESSION_PERSON) {
         hello->person = policy_find_person(rules_policy(broker->rules), hello->body->name);
         if (hello->person == POLICY_NONE) {

@@ -25,8 +25,18 @@ void stand_by_set_owner(struct stand_by *stand_by, const char *endpoints, bool q
     }
 }
 
-static struct behalf_message answer_to_hello(const struct stand_by *stand_by, int64_t id)
+static struct behalf_message answer_to_hello(const struct stand_by *stand_by, const struct behalf_hello *hello,
+                                             int64_t id)
 {
+    if (hello->desk[0] != '\0' && strcmp(hello->desk, stand_by->desk) != 0) {
+        return (struct behalf_message){
+            .type = BEHALF_ERROR,
+            .id = id,
+            .error = { .code = behalf_code_name(BEHALF_CODE_NOT_FOUND),
+                       .field = "desk",
+                       .reason = "this broker does not serve that desk" },
+        };
+    }
     if (stand_by->broker_count == 0) {
         return (struct behalf_message){
             .type = BEHALF_ERROR,
@@ -61,7 +71,7 @@ void *stand_by_answer(const struct stand_by *stand_by, const void *frame, size_t
         answer.error =
             (struct behalf_error){ .code = behalf_code_name(fault.code), .field = fault.field, .reason = fault.reason };
     } else if (message->type == BEHALF_HELLO) {
-        answer = answer_to_hello(stand_by, message->id);
+        answer = answer_to_hello(stand_by, &message->hello, message->id);
     } else {
         answer.id = message->id;
     }

@@ -95,6 +95,21 @@ static void a_person_the_rules_do_not_name_is_refused(void **state)
     expect_code(world_hello(world, ASHA, "boss", "asha"), "INVALID");
 }
 
+static void a_desk_that_is_not_served_is_refused_and_the_served_one_may_be_named(void **state)
+{
+    struct world *world = *state;
+    struct behalf_message hello = {
+        .type = BEHALF_HELLO,
+        .hello = { .version = BEHALF_PROTOCOL_VERSION, .role = "person", .name = "asha", .desk = "another" }
+    };
+
+    const struct behalf_message *answer = world_ask(world, ASHA, hello);
+    expect_code(answer, "NOT_FOUND");
+    assert_string_equal(answer->error.field, "desk");
+    hello.hello.desk = "test";
+    assert_int_equal(world_ask(world, ASHA, hello)->type, BEHALF_WELCOME);
+}
+
 static void a_connector_of_an_unknown_channel_is_refused(void **state)
 {
     struct world *world = *state;
@@ -1126,6 +1141,7 @@ int main(void)
         TEST(a_request_before_hello_is_refused),
         TEST(a_version_not_spoken_is_refused_with_the_one_that_is),
         TEST(a_person_the_rules_do_not_name_is_refused),
+        TEST(a_desk_that_is_not_served_is_refused_and_the_served_one_may_be_named),
         TEST(a_connector_of_an_unknown_channel_is_refused),
         TEST(welcome_describes_the_session),
         TEST(a_second_sign_in_of_a_person_ends_the_first),

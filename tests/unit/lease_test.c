@@ -324,6 +324,19 @@ static void hello_is_answered_busy_while_nobody_is_known_to_have_the_desk(void *
     expect_answer(&stand_by, &hello, "BUSY");
 }
 
+static void hello_for_a_desk_that_is_not_served_is_not_answered_with_where_another_is(void **state)
+{
+    struct stand_by stand_by = { .desk = "support" };
+    struct behalf_message elsewhere = hello;
+
+    (void) state;
+    stand_by_set_owner(&stand_by, "tcp://127.0.0.1:1", false, "tcp://127.0.0.1:2");
+    elsewhere.hello.desk = "other";
+    expect_answer(&stand_by, &elsewhere, "NOT_FOUND");
+    elsewhere.hello.desk = "support";
+    expect_answer(&stand_by, &elsewhere, "MOVED");
+}
+
 static void anything_else_has_no_session(void **state)
 {
     struct stand_by stand_by = { .desk = "support" };
@@ -369,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_late_answer_counts_from_when_the_renewal_was_sent),
         cmocka_unit_test(hello_is_answered_with_where_the_desk_is),
         cmocka_unit_test(hello_is_answered_busy_while_nobody_is_known_to_have_the_desk),
+        cmocka_unit_test(hello_for_a_desk_that_is_not_served_is_not_answered_with_where_another_is),
         cmocka_unit_test(anything_else_has_no_session),
         cmocka_unit_test(endpoints_beyond_what_is_told_are_left_out),
     };

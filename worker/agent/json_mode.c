@@ -262,6 +262,7 @@ enum worker_end json_run(const struct worker_options *options)
     line_reader_init(&mode->lines, STDIN_FILENO, BEHALF_FRAME_BYTES);
     struct behalf_hello hello = { .role = "person",
                                   .name = options->name,
+                                  .desk = options->desk,
                                   .program = "behalf-worker " BEHALF_VERSION " --json" };
     mode->client = behalf_client_new(options->brokers, &hello);
     if (mode->client == NULL) {

@@ -36,6 +36,7 @@ static const struct argp_option option_table[] = {
     { "broker", 'b', "LIST", 0,
       "Brokers, separated by commas (default: $BEHALF_BROKER, else " BEHALF_DEFAULT_ENDPOINT ")", 0 },
     { "name", 'n', "NAME", 0, "Who you are, as the rules name you (default: your login name)", 0 },
+    { "desk", 'd', "NAME", 0, "Which desk, where the broker serves several and your name is in more than one", 0 },
     { "plain", KEY_PLAIN, NULL, 0, "Work at a prompt (the default)", 0 },
     { "json", KEY_JSON, NULL, 0, "Lines of JSON on standard input and output", 0 },
     { "stay", KEY_STAY, NULL, 0, "With --json: stay signed in when the input has ended", 0 },
@@ -57,6 +58,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case 'n':
         line->options.name = argument;
         return 0;
+    case 'd':
+        line->options.desk = argument;
+        return 0;
     case KEY_PLAIN:
         line->json = false;
         return 0;
@@ -77,7 +81,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 int main(int argc, char **argv)
 {
     static const struct argp argp = { .options = option_table, .parser = parse_option, .doc = description };
-    struct command_line line = { .options = { .brokers = getenv("BEHALF_BROKER"), .visible = visible_locale() } };
+    struct command_line line = { .options = {
+                                     .brokers = getenv("BEHALF_BROKER"), .desk = "", .visible = visible_locale() } };
     argp_parse(&argp, argc, argv, 0, NULL, &line);
     if (line.options.name == NULL) {
         const struct passwd *login = getpwuid(getuid());

@@ -332,7 +332,9 @@ enum worker_end plain_run(const struct worker_options *options)
     plain->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, SIGWINCH, SIGTSTP, 0 }, NULL);
     signal(SIGPIPE, SIG_IGN);
     plain->prompt = prompt_new();
-    struct behalf_hello hello = { .role = "person", .name = options->name, .program = "behalf-worker " BEHALF_VERSION };
+    struct behalf_hello hello = {
+        .role = "person", .name = options->name, .desk = options->desk, .program = "behalf-worker " BEHALF_VERSION
+    };
     plain->client = behalf_client_new(options->brokers, &hello);
     if (plain->client == NULL) {
         fprintf(stderr, "behalf-worker: the broker's address or the name cannot be used\n");

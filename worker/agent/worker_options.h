@@ -9,6 +9,7 @@
 struct worker_options {
     const char *brokers; // endpoints separated by commas, or NULL
     const char *name;    // the person
+    const char *desk;    // where the broker serves several, or ""
     bool stay;           // JSON: stay signed in when the input has ended
     unsigned visible;    // options of visible_text
 };

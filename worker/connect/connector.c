@@ -692,6 +692,7 @@ static bool open_client(struct connector *connector)
     const struct connector_options *options = connector->options;
     struct behalf_hello hello = { .role = "connector",
                                   .name = options->name,
+                                  .desk = options->desk,
                                   .instance = connector->instance,
                                   .channels = (const char **) options->channels,
                                   .channels_count = options->channel_count,

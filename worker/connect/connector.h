@@ -15,6 +15,7 @@
 struct connector_options {
     const char *brokers;         // endpoints separated by commas, or NULL
     const char *name;            // of the connector
+    const char *desk;            // where the broker serves several, or ""
     const char *const *channels; // at least one
     size_t channel_count;
     const char *brand; // of posts that name none, or NULL

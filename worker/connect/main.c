@@ -39,6 +39,7 @@ static const struct argp_option option_table[] = {
     { "once", KEY_ONCE, NULL, 0, "Stop when the adapter has ended with status 0, instead of starting it again", 0 },
     { "broker", 'b', "LIST", 0,
       "Brokers, separated by commas (default: $BEHALF_BROKER, else " BEHALF_DEFAULT_ENDPOINT ")", 0 },
+    { "desk", 'd', "NAME", 0, "Which desk, where the broker serves several", 0 },
     { "name", 'n', "NAME", 0, "Name of the connector (default: the first channel)", 0 },
     { 0 },
 };
@@ -69,6 +70,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case 'b':
         options->brokers = argument;
+        return 0;
+    case 'd':
+        options->desk = argument;
         return 0;
     case 'n':
         options->name = argument;
@@ -108,7 +112,7 @@ int main(int argc, char **argv)
     };
     open_standard_descriptors();
     visible_locale();
-    struct command_line line = { .options = { .brokers = getenv("BEHALF_BROKER") } };
+    struct command_line line = { .options = { .brokers = getenv("BEHALF_BROKER"), .desk = "" } };
     line.options.channels = line.channels;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &line);
     if (line.options.name == NULL)

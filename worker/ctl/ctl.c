@@ -13,10 +13,12 @@
 #define OPTION_BROKER 'b'
 #define OPTION_WAIT 'w'
 #define OPTION_AS 0x1001
+#define OPTION_DESK 'd'
 
 static const struct argp_option common_options[] = {
     { "broker", OPTION_BROKER, "LIST", 0,
       "Brokers, separated by commas (default: what BEHALF_BROKER says, else " BEHALF_DEFAULT_ENDPOINT ")", 90 },
+    { "desk", OPTION_DESK, "NAME", 0, "Which desk, where the broker serves several", 90 },
     { "wait", OPTION_WAIT, "SECONDS", 0, "Patience with a broker that does not answer (default: 10; feed: 60)", 90 },
     { "as", OPTION_AS, "NAME", 0, "Sign in under this name (default: the user's; feed: feed)", 90 },
     { 0 }
@@ -31,6 +33,11 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_WAIT:
         options->wait_ms = 1000 * ctl_number(state, "--wait", argument, 1, 86400);
+        return 0;
+    case OPTION_DESK:
+        if (!*argument || strlen(argument) > BEHALF_NAME_BYTES)
+            argp_error(state, "--desk: a name has 1 to %d bytes", BEHALF_NAME_BYTES);
+        options->desk = argument;
         return 0;
     case OPTION_AS:
         if (!*argument || strlen(argument) > BEHALF_NAME_BYTES)
@@ -91,6 +98,7 @@ struct behalf_client *ctl_client_new(const struct ctl_options *options, const ch
         .version = BEHALF_PROTOCOL_VERSION,
         .role = role,
         .name = options->name,
+        .desk = options->desk,
         .token = "",
         .instance = instance,
         .program = CTL_PROGRAM,

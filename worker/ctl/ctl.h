@@ -23,6 +23,7 @@ enum ctl_exit {
 struct ctl_options {
     const char *brokers; // endpoints; NULL: the default one
     const char *name;    // as whom to sign in
+    const char *desk;    // where the broker serves several, or ""
     int64_t wait_ms;     // patience with a broker that is away
     unsigned visible;    // options for visible_text that the terminal needs
 };

@@ -105,7 +105,7 @@ static const char *user_name(void)
 
 int main(int argc, char **argv)
 {
-    struct ctl_options options = { .brokers = getenv("BEHALF_BROKER"), .visible = visible_locale() };
+    struct ctl_options options = { .brokers = getenv("BEHALF_BROKER"), .desk = "", .visible = visible_locale() };
     struct choice choice = { .options = &options };
     const struct argp argp = {
         .parser = parse_main,
