@@ -476,7 +476,7 @@ static void wait_for_news(const struct loop *loop, const struct store *store, co
     zmq_pollitem_t items[5] = {
         { .socket = loop->router, .events = ZMQ_POLLIN },
         { .fd = loop->signals, .events = ZMQ_POLLIN },
-        { .fd = store_fd(store), .events = ZMQ_POLLIN },
+        { .fd = scribe_fd(store_scribe(store)), .events = ZMQ_POLLIN },
     };
     int count = 3;
 

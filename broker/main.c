@@ -332,7 +332,8 @@ static int serve(struct service *service, struct broker *broker, const struct cl
 {
     char reason[1024] = "";
     struct engine *reports = open_reports(service->configuration, service->desk);
-    struct store *store = store_new(&service->engine, &reports);
+    struct scribe *scribe = scribe_new();
+    struct store *store = store_new(scribe, &service->engine, &reports, broker);
 
     log_format("info", "broker ready desk=%s listen=%s", service->desk, loop_listening(service->loop));
     enum loop_end end = loop_run(service->loop, broker, store, service->lease, service->endpoints, clock);
@@ -344,6 +345,7 @@ static int serve(struct service *service, struct broker *broker, const struct cl
         log_format("error", "store contradicts the desk, stopping: %s", reason);
     }
     store_destroy(&store);
+    scribe_destroy(&scribe);
     if (end == LOOP_FENCED) {
         lease_stand_by(service->lease);
         return ANOTHER_ROUND;

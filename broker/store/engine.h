@@ -163,6 +163,17 @@ void *report_allocate(struct report *report, size_t bytes);
 
 struct engine;
 
+// One desk's part in a transaction that several desks share, kept from attempt to attempt.
+struct share {
+    struct engine *engine;
+    struct batch *group;      // with those linked behind it
+    enum store_result result; // of the last attempt
+    // The caller's to keep, false at first:
+    bool doubt;   // the fate of the last attempt is not known
+    bool written; // it is on disk, and its questions are to be answered
+    bool apart;   // what failed was this desk's own: others went on without it, and it is to be attempted alone
+};
+
 struct engine_operations {
     const char *name; // "sqlite", "memory"
 
@@ -190,6 +201,14 @@ struct engine_operations {
     enum store_result (*report)(struct engine *engine, struct report *report);
 
     void (*destroy)(struct engine **engine_p);
+
+    // NULL: engines of this kind have nothing in common.  From now on the engine works through the connection of
+    // `other`, and its own is closed; both are then called from one thread.  False when that cannot be: another
+    // database, or a doubt that is not settled.
+    bool (*join)(struct engine *engine, struct engine *other);
+
+    // engine_attempt_together for engines that have joined; NULL where there is no `join`.
+    void (*attempt_together)(struct share *const *shares, size_t count);
 };
 
 // Every engine's struct begins with this.
@@ -203,6 +222,19 @@ struct engine {
 // only after a confirming commit, and repeats the commit or only answers.  STORE_OK: on disk, questions
 // answered.  UNAVAILABLE or IN_DOUBT: try again later with the same batch.  CONTRADICTED: stop.
 enum store_result engine_attempt(struct engine *engine, struct batch *batch, bool *doubt);
+
+// One attempt for several desks, each with a result of its own as above.  Engines that have joined commit all groups
+// in one transaction; when one of them stands in the way (it is fenced, its data or its locks are refused) that is
+// done again at once without it.
+void engine_attempt_together(struct share *const *shares, size_t count);
+
+// What a position found after a commit in doubt says about the group; the reason is written where it is neither.
+enum doubt_end {
+    DOUBT_NOT_WRITTEN,
+    DOUBT_WRITTEN, // trusted only after a commit of ours has been confirmed
+    DOUBT_ELSEWHERE
+};
+enum doubt_end engine_judge_doubt(struct engine *engine, const struct batch *group, const struct store_position *found);
 
 // Opens (and makes) the store in a folder; applies migrations.  Returns NULL with the reason, in words that
 // say what to do, in `reason`: another broker has it, a newer schema, no rights, ...

@@ -1,28 +1,48 @@
-// store.h - a store engine with its threads: batches go in, come back durable, in order.
+// store.h - the stores of a broker's desks, and the scribe that writes for them all: batches go in, come back
+// durable, in order.
 //
-// One writer thread owns the engine; a second thread answers reports on a handle of their own.  The loop
-// never waits: store_submit takes a batch, store_take_batch gives it back when it is on disk.  Trouble is
-// handled here: while the store is away the writer waits with back-off and repeats; a commit in doubt is
-// settled by reopening, reading the position, and a confirming commit.  A contradiction is final.
+// A scribe has two threads whatever the number of desks: one writes, one answers reports.  What waits when the writer
+// comes for more is committed together: the batches of a desk as one group, and the groups of all desks whose engines
+// can join (engine.h) in one transaction over one connection.  Stores are made and destroyed while it works.  The
+// loop never waits: store_submit takes a batch, store_take_batch gives it back when it is on disk.  Trouble is
+// handled here: while a store is away the writer waits with back-off and repeats; a commit in doubt is settled by
+// reopening, reading the position, and a confirming commit.  A contradiction is final for its desk, and for no other.
 
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
 #include "broker/store/engine.h"
 
+struct scribe;
 struct store;
 
 enum store_state {
     STORE_STATE_WORKING,
     STORE_STATE_AWAY,        // being waited for; nothing comes back until it is there again
-    STORE_STATE_CONTRADICTED // the broker must stop
+    STORE_STATE_CONTRADICTED // the desk must stop
 };
 
-// Takes both engines.  `reports` may be NULL: reports are then answered as not found.
-struct store *store_new(struct engine **engine_p, struct engine **reports_p);
+struct scribe *scribe_new(void);
 
-// Waits for the attempt at the batch being written, not for a store that is away, then frees everything; what
-// was not on disk by then is dropped unspoken.
+// Waits for the attempt being made, not for a store that is away.  Asserts: all stores have been destroyed.
+void scribe_destroy(struct scribe **scribe_p);
+
+// Readable (level-triggered) while scribe_next_news has something.
+int scribe_fd(const struct scribe *scribe);
+
+// A store for which store_take_batch or store_take_report has something, or whose state has changed since
+// store_state was last called; NULL when there is none.  Each is told in its turn, again and again until all has been
+// taken and seen.
+struct store *scribe_next_news(struct scribe *scribe);
+
+// Takes both engines, which only the scribe's threads call from then on.  `reports` may be NULL: reports are then
+// answered as not found.  `owner` is the caller's own.
+struct store *store_new(struct scribe *scribe, struct engine **engine_p, struct engine **reports_p, void *owner);
+void *store_owner(const struct store *store);
+struct scribe *store_scribe(const struct store *store);
+
+// Never waits.  What was not on disk is dropped unspoken; what is being written may still come to be on disk.  The
+// engines are destroyed by the scribe's threads; they are gone when scribe_destroy returns.
 void store_destroy(struct store **store_p);
 
 // Hands a batch over to be made durable.  Never blocks.
@@ -34,10 +54,6 @@ struct batch *store_take_batch(struct store *store);
 
 void store_submit_report(struct store *store, struct report **report_p);
 struct report *store_take_report(struct store *store);
-
-// Readable (level-triggered) while store_take_batch or store_take_report has something, or the state has
-// changed since store_state was last called.
-int store_fd(const struct store *store);
 
 enum store_state store_state(struct store *store);
 

@@ -27,6 +27,7 @@ static struct postgres_cluster *cluster;
 struct fixture {
     char name[32];               // of the desk
     struct desk_under_test desk; // its engine belongs to the store
+    struct scribe *scribe;
     struct store *store;
     struct cutting_proxy *proxy;
     uint64_t back; // batches that came back durable
@@ -48,6 +49,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     cutting_proxy_destroy(&fixture->proxy);
     free(fixture);
     return 0;
@@ -71,7 +73,8 @@ static void start_at(struct fixture *fixture, const char *url)
 
     fixture->desk.engine = engine;
     desk_take_over(&fixture->desk);
-    fixture->store = store_new(&engine, NULL);
+    fixture->scribe = scribe_new();
+    fixture->store = store_new(fixture->scribe, &engine, NULL, NULL);
 }
 
 static void start(struct fixture *fixture)
@@ -123,7 +126,7 @@ static void collect(struct fixture *fixture)
 
 static void await_back(struct fixture *fixture, uint64_t wanted)
 {
-    struct pollfd wait = { .fd = store_fd(fixture->store), .events = POLLIN };
+    struct pollfd wait = { .fd = scribe_fd(fixture->scribe), .events = POLLIN };
     char text[512];
 
     collect(fixture);
@@ -224,6 +227,7 @@ static void a_server_that_dies_among_commits(struct fixture *fixture, void (*die
     print_message("service resumed at most %lld ms after the server answered\n", (long long) slowest_ms);
     assert_true(slowest_ms < 2000);
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     assert_int_equal(count_what_is_there(fixture, fixture->back), 270);
 }
 
@@ -251,6 +255,7 @@ static void a_server_shut_down_in_order_is_waited_for(void **state)
     postgres_cluster_start(cluster);
     await_back(fixture, 2);
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
 }
 
@@ -293,6 +298,7 @@ static void a_session_ended_in_mid_transaction_is_repeated(void **state)
         await_back(fixture, round);
     }
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     assert_int_equal(count_what_is_there(fixture, 3), 3);
 }
 
@@ -315,6 +321,7 @@ static void a_database_made_read_only_is_waited_for(void **state)
     (void) postgres_cluster_sql(cluster, "SELECT pg_reload_conf()");
     await_back(fixture, 2);
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
 }
 
@@ -335,6 +342,7 @@ static void a_connection_cut_in_the_middle_of_commit_is_settled(void **state)
     }
     assert_int_equal(cutting_proxy_count(fixture->proxy), 30);
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     assert_int_equal(count_what_is_there(fixture, (uint64_t) count), count);
 }
 
@@ -403,6 +411,7 @@ static void a_commit_without_its_standby_is_told_to_nobody(void **state)
     (void) postgres_cluster_sql(cluster, "SELECT pg_reload_conf()");
     await_back(fixture, 2);
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
 }
 
@@ -441,6 +450,7 @@ static void a_full_disk_stops_the_store_and_loses_nothing(void **state)
     assert_int_equal(mount("none", folder, "tmpfs", MS_REMOUNT, "size=200m"), 0);
     await_back(fixture, 800);
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     (void) postgres_cluster_sql(cluster, "DELETE FROM behalf.note WHERE item > 100000");
     assert_int_equal(count_what_is_there(fixture, 800), 800);
     (void) postgres_cluster_sql(cluster, "ALTER TABLE behalf.note SET TABLESPACE pg_default");

@@ -18,6 +18,7 @@
 struct fixture {
     struct memory_disk *disk;
     struct desk_under_test desk; // its engine belongs to the store
+    struct scribe *scribe;
     struct store *store;
 };
 
@@ -29,7 +30,8 @@ static int set_up(void **state)
     struct engine *engine = engine_memory_open(fixture->disk, "support");
     fixture->desk.engine = engine;
     desk_take_over(&fixture->desk);
-    fixture->store = store_new(&engine, NULL);
+    fixture->scribe = scribe_new();
+    fixture->store = store_new(fixture->scribe, &engine, NULL, NULL);
     assert_null(engine);
     *state = fixture;
     return 0;
@@ -40,6 +42,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe);
     memory_disk_destroy(&fixture->disk);
     free(fixture);
     return 0;
@@ -47,7 +50,7 @@ static int tear_down(void **state)
 
 static bool readable(const struct store *store, int timeout_ms)
 {
-    struct pollfd wait = { .fd = store_fd(store), .events = POLLIN };
+    struct pollfd wait = { .fd = scribe_fd(store_scribe(store)), .events = POLLIN };
 
     return poll(&wait, 1, timeout_ms) == 1;
 }
@@ -198,7 +201,8 @@ static void ending_does_not_wait_for_a_store_that_is_away(void **state)
     submit_item(fixture, 1);
     submit_item(fixture, 2);
     await_state(fixture->store, STORE_STATE_AWAY);
-    store_destroy(&fixture->store); // the test's time limit is the claim
+    store_destroy(&fixture->store);
+    scribe_destroy(&fixture->scribe); // the test's time limit is the claim
     assert_null(fixture->store);
 }
 
@@ -215,6 +219,145 @@ static void reports_without_an_engine_for_them_are_not_found(void **state)
     assert_false(report->found);
     report_destroy(&report);
     assert_false(readable(fixture->store, 0));
+}
+
+// ---- several desks ----
+
+#define DESKS 5
+
+// Desks on disks of their own behind one scribe.
+struct room {
+    struct scribe *scribe;
+    struct memory_disk *disks[DESKS];
+    struct desk_under_test desks[DESKS];
+    struct store *stores[DESKS];
+    uint64_t back[DESKS];
+};
+
+static void add_desk(struct room *room, size_t at)
+{
+    char name[16];
+
+    snprintf(name, sizeof name, "desk-%zu", at);
+    room->disks[at] = memory_disk_new();
+    struct engine *engine = engine_memory_open(room->disks[at], name);
+    room->desks[at].engine = engine;
+    desk_take_over(&room->desks[at]);
+    room->stores[at] = store_new(room->scribe, &engine, NULL, &room->back[at]);
+}
+
+static void make_room(struct room *room)
+{
+    room->scribe = scribe_new();
+    for (size_t i = 0; i < DESKS; i++) {
+        add_desk(room, i);
+    }
+}
+
+static void empty_room(struct room *room)
+{
+    for (size_t i = 0; i < DESKS; i++) {
+        store_destroy(&room->stores[i]);
+    }
+    scribe_destroy(&room->scribe);
+    for (size_t i = 0; i < DESKS; i++) {
+        memory_disk_destroy(&room->disks[i]);
+    }
+}
+
+static void submit_to(struct room *room, size_t at)
+{
+    struct batch *batch = desk_batch(&room->desks[at], 1);
+
+    put(batch, an_item(room->desks[at].position.sequence, ITEM_WAITING));
+    store_submit(room->stores[at], &batch);
+}
+
+// Takes what is told until so many batches of the desk are back, or it is contradicted.
+static void await_desk(struct room *room, size_t at, uint64_t wanted)
+{
+    struct pollfd wait = { .fd = scribe_fd(room->scribe), .events = POLLIN };
+    struct store *store = NULL;
+
+    while (room->back[at] < wanted && store_state(room->stores[at]) != STORE_STATE_CONTRADICTED) {
+        assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+        while ((store = scribe_next_news(room->scribe)) != NULL) {
+            uint64_t *back = store_owner(store);
+            struct batch *batch = NULL;
+            (void) store_state(store);
+            while ((batch = store_take_batch(store)) != NULL) {
+                assert_int_equal(batch_to(batch)->sequence, ++*back);
+                batch_destroy(&batch);
+            }
+        }
+    }
+}
+
+static void each_desk_is_told_its_own_in_order(void **state)
+{
+    struct room room = { 0 };
+
+    (void) state;
+    make_room(&room);
+    for (int round = 0; round < 200; round++) {
+        for (size_t i = 0; i < DESKS; i++) {
+            submit_to(&room, i);
+        }
+    }
+    for (size_t i = 0; i < DESKS; i++) {
+        await_desk(&room, i, 200);
+    }
+    assert_null(scribe_next_news(room.scribe));
+    struct pollfd wait = { .fd = scribe_fd(room.scribe), .events = POLLIN };
+    assert_int_equal(poll(&wait, 1, 0), 0);
+    empty_room(&room);
+}
+
+static void trouble_of_one_desk_is_not_the_others(void **state)
+{
+    struct room room = { 0 };
+    enum memory_fault plan[] = { MEMORY_FAULT_UNAVAILABLE, MEMORY_FAULT_DOUBT_WRITTEN, MEMORY_FAULT_UNAVAILABLE };
+
+    (void) state;
+    make_room(&room);
+    memory_disk_plan(room.disks[1], plan, 3);
+    room.desks[2].position.epoch += 7;
+    for (size_t i = 0; i < DESKS; i++) {
+        submit_to(&room, i);
+    }
+    await_desk(&room, 3, 1);
+    await_desk(&room, 2, 1); // until it is contradicted
+    assert_int_equal(room.back[2], 0);
+    await_desk(&room, 1, 1);
+    assert_int_equal(store_state(room.stores[1]), STORE_STATE_WORKING);
+    submit_to(&room, 0);
+    await_desk(&room, 0, 2);
+    empty_room(&room);
+}
+
+static void desks_come_and_go_while_others_are_written(void **state)
+{
+    struct room room = { 0 };
+    struct memory_disk *old[100]; // the writer may still be at work on one
+
+    (void) state;
+    make_room(&room);
+    for (uint64_t round = 1; round <= 100; round++) {
+        size_t gone = round % (DESKS - 1);
+        submit_to(&room, DESKS - 1);
+        submit_to(&room, gone);
+        store_destroy(&room.stores[gone]); // with its batch, on disk or not
+        assert_null(room.stores[gone]);
+        await_desk(&room, DESKS - 1, round);
+        old[round - 1] = room.disks[gone];
+        room.back[gone] = 0;
+        room.desks[gone] = (struct desk_under_test){ 0 };
+        add_desk(&room, gone);
+    }
+    empty_room(&room);
+    for (size_t i = 0; i < 100; i++) {
+        memory_disk_destroy(&old[i]);
+    }
 }
 
 static void remove_folder(const char *folder)
@@ -242,7 +385,8 @@ static void reports_read_what_the_writer_has_committed(void **state)
     assert_non_null(reports);
     struct desk_under_test desk = { .engine = engine };
     desk_take_over(&desk);
-    struct store *store = store_new(&engine, &reports);
+    struct scribe *scribe = scribe_new();
+    struct store *store = store_new(scribe, &engine, &reports, NULL);
     for (uint64_t i = 1; i <= 50; i++) {
         struct batch *batch = desk_batch(&desk, 1);
         put(batch, an_outcome(i, 0, (int64_t) i));
@@ -258,6 +402,7 @@ static void reports_read_what_the_writer_has_committed(void **state)
         report_destroy(&report);
     }
     store_destroy(&store);
+    scribe_destroy(&scribe);
     remove_folder(folder);
 }
 
@@ -274,6 +419,9 @@ int main(void)
         CLAIM(a_contradiction_is_final),
         CLAIM(ending_does_not_wait_for_a_store_that_is_away),
         CLAIM(reports_without_an_engine_for_them_are_not_found),
+        cmocka_unit_test(each_desk_is_told_its_own_in_order),
+        cmocka_unit_test(trouble_of_one_desk_is_not_the_others),
+        cmocka_unit_test(desks_come_and_go_while_others_are_written),
         cmocka_unit_test(reports_read_what_the_writer_has_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,343 @@
+// writing.c - the writer's thread: which desks are due, an attempt for them, and what its results mean for each.
+//
+// Those that have joined are attempted together; one that stood in the others' way, or cannot join, is attempted
+// alone.  While a store is away attempts are made with back-off: one back-off for all that share a connection, as it
+// is one database that is away, and one each for the others.
+
+#include "broker/store/scribe.h"
+
+#include "proto/must.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define BACK_OFF_MS_MIN 50
+#define BACK_OFF_MS_MAX 500
+#define APART_MS_MAX 1000 // of a desk that stands in the others' way: what it waits for, they wait for
+
+// What is larger than this waits for the next commit.
+#define GROUP_BYTES_MAX ((size_t) 8 * 1024 * 1024) // of all desks
+#define GROUP_COUNT_MAX 1024                       // of one desk
+
+struct writing {
+    struct scribe *scribe;
+    struct patience patience; // of all that have joined
+    struct store **due;       // first those that are attempted together
+    struct share **shares;    // theirs
+    size_t room;
+    size_t count;
+    size_t together;
+};
+
+// ---- patience ----
+
+static struct patience *patience_of(struct writing *writing, struct store *store)
+{
+    return store->joined && !store->share.apart ? &writing->patience : &store->patience;
+}
+
+static void lose_patience(struct patience *patience, int64_t most_ms)
+{
+    patience->wait_ms = patience->wait_ms == 0 ? BACK_OFF_MS_MIN : patience->wait_ms * 2;
+    patience->wait_ms = patience->wait_ms > most_ms ? most_ms : patience->wait_ms;
+    patience->until_ms = scribe_now_ms() + patience->wait_ms;
+}
+
+// ---- collecting: under the mutex ----
+
+static void require_room(struct writing *writing, size_t count)
+{
+    if (count > writing->room) {
+        writing->room = count * 2;
+        writing->due = realloc(writing->due, writing->room * sizeof(struct store *));
+        writing->shares = realloc(writing->shares, writing->room * sizeof(struct share *));
+        must(writing->due != NULL);
+        must(writing->shares != NULL);
+    }
+}
+
+static struct engine *find_other(struct scribe *scribe, const struct store *store)
+{
+    struct store *other;
+
+    TAILQ_FOREACH(other, &scribe->all, among_all)
+    {
+        if (other != store && other->joined) {
+            return other->share.engine;
+        }
+    }
+    return NULL;
+}
+
+// Lets a store's engine work through the connection of the others, if it can.  The database is not asked.
+static void join(struct scribe *scribe, struct store *store)
+{
+    struct engine *engine = store->share.engine;
+
+    if (!store->joined && engine->operations->join != NULL) {
+        struct engine *other = find_other(scribe, store);
+        store->joined = other == NULL || engine->operations->join(engine, other);
+    }
+}
+
+// Links what is queued up to a group, as far as the batches follow each other and stay within bounds.
+static struct batch *take_group(struct store *store, size_t *bytes)
+{
+    struct batch *first = parcels_pop(&store->batches_in).batch;
+    struct batch *last = first;
+
+    *bytes += batch_bytes(first);
+    for (int count = 1; store->batches_in.first != NULL && count < GROUP_COUNT_MAX; count++) {
+        struct batch *next = store->batches_in.first->batch;
+        const struct store_position *from = batch_from(next);
+        const struct store_position *to = batch_to(last);
+        if (*bytes + batch_bytes(next) > GROUP_BYTES_MAX || from->epoch != to->epoch ||
+            from->sequence != to->sequence) {
+            break;
+        }
+        *bytes += batch_bytes(next);
+        batch_link(last, next);
+        last = parcels_pop(&store->batches_in).batch;
+    }
+    return first;
+}
+
+static size_t waiting_bytes(const struct store *store)
+{
+    size_t bytes = 0;
+
+    for (const struct batch *batch = store->share.group; batch != NULL; batch = batch_next(batch)) {
+        bytes += batch_bytes(batch);
+    }
+    return bytes > 0 ? bytes : batch_bytes(store->batches_in.first->batch);
+}
+
+// Adds a store, unless what is to be written would become too much.
+static bool add_due(struct writing *writing, struct store *store, size_t *bytes)
+{
+    size_t at = writing->count;
+    size_t more = waiting_bytes(store);
+
+    if (at > 0 && *bytes + more > GROUP_BYTES_MAX) {
+        return false;
+    }
+    if (store->share.group == NULL) {
+        store->share.group = take_group(store, bytes);
+    } else {
+        *bytes += more;
+    }
+    if (store->joined && !store->share.apart) {
+        writing->due[at] = writing->due[writing->together]; // the first of those that are attempted alone
+        at = writing->together++;
+    }
+    writing->due[at] = store;
+    writing->count++;
+    return true;
+}
+
+// Those that were too many come first the next time.
+static void put_behind(struct writing *writing)
+{
+    for (size_t i = 0; i < writing->count; i++) {
+        TAILQ_REMOVE(&writing->scribe->all, writing->due[i], among_all);
+        TAILQ_INSERT_TAIL(&writing->scribe->all, writing->due[i], among_all);
+    }
+}
+
+// Collects the stores that have something to be written now.  Returns when the next will have, INT64_MAX: none.
+static int64_t collect(struct writing *writing)
+{
+    struct scribe *scribe = writing->scribe;
+    int64_t now_ms = scribe_now_ms();
+    int64_t next_ms = INT64_MAX;
+    size_t bytes = 0;
+    bool all = true;
+    struct store *store;
+
+    writing->count = writing->together = 0;
+    require_room(writing, scribe->store_count);
+    TAILQ_FOREACH(store, &scribe->all, among_all)
+    {
+        join(scribe, store);
+        bool work = store->share.group != NULL || store->batches_in.first != NULL;
+        if (!work || store->state == STORE_STATE_CONTRADICTED) {
+            continue;
+        }
+        int64_t until_ms = patience_of(writing, store)->until_ms;
+        if (until_ms > now_ms) {
+            next_ms = until_ms < next_ms ? until_ms : next_ms;
+        } else {
+            all = add_due(writing, store, &bytes) && all;
+        }
+    }
+    if (!all) {
+        put_behind(writing);
+    }
+    return next_ms;
+}
+
+static void wait_until(struct scribe *scribe, int64_t until_ms)
+{
+    struct timespec until = { .tv_sec = (time_t) (until_ms / 1000), .tv_nsec = (long) (until_ms % 1000) * 1000000 };
+
+    if (until_ms == INT64_MAX) {
+        (void) pthread_cond_wait(&scribe->batch_came, &scribe->mutex);
+    } else {
+        (void) pthread_cond_timedwait(&scribe->batch_came, &scribe->mutex, &until);
+    }
+}
+
+// ---- an attempt and its results ----
+
+static void discard(struct batch **group_p)
+{
+    while (*group_p != NULL) {
+        struct batch *next = batch_next(*group_p);
+        batch_destroy(group_p);
+        *group_p = next;
+    }
+}
+
+// Under the mutex.
+static void hand_back(struct store *store)
+{
+    struct batch *group = store->share.group;
+
+    while (group != NULL) {
+        struct batch *next = batch_next(group);
+        batch_link(group, NULL);
+        parcels_push(&store->batches_out, group, NULL);
+        group = next;
+    }
+    store->share.group = NULL;
+    scribe_judge_news(store);
+}
+
+// Under the mutex.
+static void tell_state(struct store *store, enum store_state state)
+{
+    struct engine *engine = store->share.engine;
+    char description[STORE_DESCRIPTION_BYTES];
+
+    if (state == STORE_STATE_WORKING) {
+        snprintf(description, sizeof description, "%s", engine->operations->describe(engine));
+    } else {
+        snprintf(description, sizeof description, "%.320s: %s: %s", engine->operations->describe(engine),
+                 state == STORE_STATE_AWAY ? "away" : "contradicted", engine->reason);
+    }
+    scribe_set_state(store, state, description);
+}
+
+// Under the mutex.
+static void conclude_one(struct store *store)
+{
+    switch (store->share.result) {
+    case STORE_OK:
+        store->share.doubt = store->share.written = store->share.apart = false;
+        store->patience = (struct patience){ 0 };
+        tell_state(store, STORE_STATE_WORKING);
+        hand_back(store);
+        break;
+    case STORE_CONTRADICTED:
+        tell_state(store, STORE_STATE_CONTRADICTED);
+        discard(&store->share.group);
+        break;
+    default:
+        tell_state(store, STORE_STATE_AWAY);
+    }
+}
+
+// Sees to the results of an attempt for some that are due.
+static void conclude(struct writing *writing, struct store **stores, size_t count)
+{
+    bool any = false;
+    bool away = false;
+
+    for (size_t i = 0; i < count; i++) {
+        struct store *store = stores[i];
+        enum store_result result = store->share.result;
+        bool failed = result != STORE_OK && result != STORE_CONTRADICTED;
+        if (failed && (!store->joined || store->share.apart)) {
+            lose_patience(&store->patience, store->share.apart ? APART_MS_MAX : BACK_OFF_MS_MAX);
+        }
+        any = any || (result == STORE_OK && store->joined);
+        away = away || (failed && store->joined && !store->share.apart);
+    }
+    if (away) {
+        lose_patience(&writing->patience, BACK_OFF_MS_MAX);
+    } else if (any) {
+        writing->patience = (struct patience){ 0 };
+    }
+    pthread_mutex_lock(&writing->scribe->mutex);
+    for (size_t i = 0; i < count; i++) {
+        conclude_one(stores[i]);
+    }
+    pthread_mutex_unlock(&writing->scribe->mutex);
+}
+
+static void attempt(struct writing *writing)
+{
+    size_t together = writing->together;
+
+    for (size_t i = 0; i < writing->count; i++) {
+        writing->shares[i] = &writing->due[i]->share;
+    }
+    if (together > 0) {
+        engine_attempt_together(writing->shares, together);
+        conclude(writing, writing->due, together);
+    }
+    for (size_t i = together; i < writing->count; i++) {
+        engine_attempt_together(writing->shares + i, 1);
+        conclude(writing, writing->due + i, 1);
+    }
+}
+
+// Ends the engines of stores that were destroyed.  Called under the mutex, which is given up meanwhile.
+static void let_go(struct scribe *scribe)
+{
+    struct store *store;
+
+    while ((store = TAILQ_FIRST(&scribe->leaving)) != NULL) {
+        pthread_mutex_unlock(&scribe->mutex);
+        discard(&store->share.group);
+        store->share.engine->operations->destroy(&store->share.engine);
+        pthread_mutex_lock(&scribe->mutex);
+        TAILQ_REMOVE(&scribe->leaving, store, among_leaving);
+        TAILQ_INSERT_TAIL(&scribe->reports_ending, store, among_leaving);
+        pthread_cond_signal(&scribe->report_came);
+    }
+}
+
+// Waits until something is due; false when the scribe is ending.
+static bool wait_for_work(struct writing *writing)
+{
+    struct scribe *scribe = writing->scribe;
+    bool found = false;
+
+    pthread_mutex_lock(&scribe->mutex);
+    while (!found) {
+        let_go(scribe);
+        if (scribe->stopping) {
+            break;
+        }
+        int64_t next_ms = collect(writing);
+        found = writing->count > 0;
+        if (!found) {
+            wait_until(scribe, next_ms);
+        }
+    }
+    pthread_mutex_unlock(&scribe->mutex);
+    return found;
+}
+
+void *scribe_write(void *self)
+{
+    struct writing writing = { .scribe = self };
+
+    while (wait_for_work(&writing)) {
+        attempt(&writing);
+    }
+    free(writing.due);
+    free(writing.shares);
+    return NULL;
+}
