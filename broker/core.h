@@ -29,6 +29,16 @@
 // A banned peer is not listened to for so many timeouts.
 #define BANNED_TIMEOUTS 20
 
+// Requests at once: so many seconds' worth of the rate.
+#define REQUEST_BURST_S 4
+
+// Sign-ins, whose events are kept for good: at once, and more a second.  Of each person, who reconnects over a poor
+// network, and of all connectors, or all controls, together.
+#define PERSON_HELLO_BURST 20
+#define PERSON_HELLO_RATE 1
+#define OTHER_HELLO_BURST 500
+#define OTHER_HELLO_RATE 50
+
 // Reports in flight: they are read one by one, and a console asks one at a time.
 #define REPORTS_MAX 64
 

@@ -47,6 +47,8 @@ struct configuration {
     size_t endpoint_count;
     char *advertised; // joined by commas; NULL: where we listen
     int64_t heartbeat_ms;
+    int64_t person_rate;
+    int64_t connector_rate;
 };
 
 // What stays the same over the rounds.
@@ -82,6 +84,8 @@ static const char manual[] =
     "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store contradicts the desk: "
     "start again.";
 
+enum { OPTION_PERSON_RATE = 256, OPTION_CONNECTOR_RATE };
+
 static const struct argp_option option_table[] = {
     { "desk", 'd', "FILE", 0, "rules of engagement of the desk, YAML (required)", 0 },
     { "data", 'D', "DIR", 0, "folder of the embedded store, made if it is not there (this or --store)", 0 },
@@ -95,6 +99,9 @@ static const struct argp_option option_table[] = {
       0 },
     { "heartbeat", 'b', "MS", 0,
       "clients send at least this often; after three times as long they are lost (default 5000)", 0 },
+    { "person-rate", OPTION_PERSON_RATE, "NUMBER", 0,
+      "requests a second that one person may make, four seconds' worth at once; 0: any (default 100)", 0 },
+    { "connector-rate", OPTION_CONNECTOR_RATE, "NUMBER", 0, "the same of a connector (default 50000)", 0 },
     { 0 },
 };
 
@@ -126,6 +133,19 @@ static void add_advertised(struct configuration *configuration, const char *endp
     if (strlen(longer) >= LEASE_ENDPOINTS_BYTES) {
         argp_error(state, "at most %d endpoints are advertised", STAND_BY_BROKERS_MAX);
     }
+}
+
+// As broker_options wants it: 0 on the command line is no limit.
+static int64_t parse_rate(const char *text, struct argp_state *state)
+{
+    char *end;
+
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < 0 || value > 10000000) {
+        argp_error(state, "a rate is 0 to 10000000 a second, not %s", text);
+    }
+    return value == 0 ? -1 : value;
 }
 
 static int64_t parse_heartbeat(const char *text, struct argp_state *state)
@@ -171,6 +191,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case 'b':
         configuration->heartbeat_ms = parse_heartbeat(value, state);
+        return 0;
+    case OPTION_PERSON_RATE:
+        configuration->person_rate = parse_rate(value, state);
+        return 0;
+    case OPTION_CONNECTOR_RATE:
+        configuration->connector_rate = parse_rate(value, state);
         return 0;
     case ARGP_KEY_END:
         if (configuration->desk_file == NULL || (configuration->folder == NULL) == (configuration->store_url == NULL)) {
@@ -366,6 +392,8 @@ static int run_desk(struct service *service, const struct store_position *positi
     int code = EXIT_RULES;
     struct broker_options options = {
         .heartbeat_ms = configuration->heartbeat_ms,
+        .person_rate = configuration->person_rate,
+        .connector_rate = configuration->connector_rate,
         .rules_name = configuration->desk_file,
         .random = fill_random,
         .log = log_write,

@@ -184,6 +184,20 @@ static void answer_again(struct broker *broker, const struct session *session, c
                                                     .repeated = true } });
 }
 
+// A request too many in a second changes nothing and is to be repeated; only its answer costs.
+static bool is_within_rate(struct broker *broker, const struct peer *peer, int64_t id)
+{
+    int64_t rate =
+        peer->session->role == SESSION_CONNECTOR ? broker->options.connector_rate : broker->options.person_rate;
+    int64_t wait_ms = allowance_spend(&peer->session->requests, rate, REQUEST_BURST_S * rate, broker->now_ms);
+
+    if (wait_ms > 0) {
+        refuse_for_now(broker, peer, id, BEHALF_CODE_TOO_MANY, "more requests a second than one session may make",
+                       wait_ms > RETRY_FULL_MS ? wait_ms : RETRY_FULL_MS);
+    }
+    return wait_ms == 0;
+}
+
 // True if the request may go on; else it has been refused.  Refusals here claim nothing about the desk and are
 // spoken at once.
 static bool may_request(struct broker *broker, const struct peer *peer, const struct behalf_message *message)
@@ -197,6 +211,9 @@ static bool may_request(struct broker *broker, const struct peer *peer, const st
     if ((behalf_type_senders(message->type) & sender_of_role[session->role]) == 0) {
         refuse_now(broker, peer, message->id, BEHALF_CODE_FORBIDDEN, "",
                    "a session of this role may not send this message");
+        return false;
+    }
+    if (!is_within_rate(broker, peer, message->id)) {
         return false;
     }
     if (key_set_count(&session->in_flight) >= broker->options.window) {

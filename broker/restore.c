@@ -4,6 +4,8 @@
 
 #define HEARTBEAT_MS 5000
 #define WINDOW 1024
+#define PERSON_RATE 100
+#define CONNECTOR_RATE 50000
 #define SESSIONS_MAX 4096
 #define BATCH_CHANGES_MAX 65536
 #define BATCH_BYTES_MAX ((size_t) 64 * 1024 * 1024)
@@ -145,6 +147,8 @@ static struct broker_options with_defaults(const struct broker_options *given)
 
     options.heartbeat_ms = given->heartbeat_ms != 0 ? given->heartbeat_ms : HEARTBEAT_MS;
     options.timeout_ms = given->timeout_ms != 0 ? given->timeout_ms : 3 * options.heartbeat_ms;
+    options.person_rate = given->person_rate != 0 ? given->person_rate : PERSON_RATE;
+    options.connector_rate = given->connector_rate != 0 ? given->connector_rate : CONNECTOR_RATE;
     options.window = given->window != 0 ? given->window : WINDOW;
     options.sessions_max = given->sessions_max != 0 ? given->sessions_max : SESSIONS_MAX;
     options.batch_changes_max = given->batch_changes_max != 0 ? given->batch_changes_max : BATCH_CHANGES_MAX;

@@ -7,6 +7,7 @@
 #ifndef BROKER_SESSION_TABLE_H
 #define BROKER_SESSION_TABLE_H
 
+#include "broker/allowance.h"
 #include "broker/desk/policy.h"
 #include "broker/desk/table.h"
 #include "broker/key_set.h"
@@ -48,6 +49,7 @@ struct session {
     char channels[SESSION_CHANNELS_MAX][BEHALF_NAME_BYTES + 1];
     size_t channel_count;
     bool idempotent;
+    struct allowance requests;
     struct key_set in_flight;                               // ids of requests not answered yet
     struct session_answered answered[SESSION_ANSWERED_MAX]; // a ring
     size_t answered_next;
@@ -65,8 +67,10 @@ struct session_table {
     struct table peers;                        // by number
     struct table sessions;                     // by number
     struct session *people[POLICY_PEOPLE_MAX]; // the session of each person, or NULL
-    size_t count[3];                           // sessions by role, lost ones too
-    size_t connected;                          // sessions that have a peer
+    struct allowance person_hellos[POLICY_PEOPLE_MAX];
+    struct allowance other_hellos[3]; // by role, of all its principals together
+    size_t count[3];                  // sessions by role, lost ones too
+    size_t connected;                 // sessions that have a peer
     uint64_t next_number;
 };
 

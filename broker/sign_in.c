@@ -325,11 +325,29 @@ static void welcome(struct broker *broker, const struct session *session, const 
     change_list_destroy(&shown);
 }
 
+static bool is_within_rate(struct broker *broker, const struct hello *hello)
+{
+    struct session_table *table = &broker->sessions;
+    int64_t wait_ms =
+        hello->role == SESSION_PERSON
+            ? allowance_spend(&table->person_hellos[hello->person], PERSON_HELLO_RATE, PERSON_HELLO_BURST,
+                              broker->now_ms)
+            : allowance_spend(&table->other_hellos[hello->role], OTHER_HELLO_RATE, OTHER_HELLO_BURST, broker->now_ms);
+
+    if (wait_ms > 0) {
+        speak_error_now(broker, hello->peer->number, hello->id,
+                        &(struct behalf_error){ .code = behalf_code_name(BEHALF_CODE_TOO_MANY),
+                                                .reason = "signed in too often lately",
+                                                .retry_ms = wait_ms > RETRY_FULL_MS ? wait_ms : RETRY_FULL_MS });
+    }
+    return wait_ms == 0;
+}
+
 void sign_in(struct broker *broker, struct peer *peer, const struct behalf_message *message)
 {
     struct hello hello = { .body = &message->hello, .peer = peer, .id = message->id, .person = POLICY_NONE };
 
-    if (!check_hello(broker, &hello)) {
+    if (!check_hello(broker, &hello) || !is_within_rate(broker, &hello)) {
         return;
     }
     if (broker_is_full(broker)) {

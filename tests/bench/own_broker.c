@@ -119,6 +119,10 @@ _Noreturn static void become_broker(const struct own_broker *broker, pid_t paren
                           broker->url ? broker->url : broker->data,
                           "--listen",
                           "tcp://127.0.0.1:*",
+                          "--person-rate",
+                          "0",
+                          "--connector-rate",
+                          "0",
                           NULL };
     execv(broker->program, arguments);
     dprintf(2, "cannot run %s: %s\n", broker->program, strerror(errno));

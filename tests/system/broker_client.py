@@ -56,19 +56,20 @@ people:
 class Broker:
     """A broker process on a folder of its own."""
 
-    def __init__(self, program, folder=None, rules=RULES, heartbeat_ms=1000, listen="tcp://127.0.0.1:*"):
+    def __init__(self, program, folder=None, rules=RULES, heartbeat_ms=1000, listen="tcp://127.0.0.1:*",
+                 more=()):
         self.program = program
         self.folder = folder or tempfile.mkdtemp(prefix="behalf-broker-")
         self.desk_file = os.path.join(self.folder, "desk.yaml")
         self.data = os.path.join(self.folder, "data")
-        self.heartbeat_ms, self.listen = heartbeat_ms, listen
+        self.heartbeat_ms, self.listen, self.more = heartbeat_ms, listen, list(more)
         self.log, self.process, self.endpoint = [], None, None
         with open(self.desk_file, "w") as file:
             file.write(rules)
 
     def arguments(self):
         return [self.program, "--desk", self.desk_file, "--data", self.data, "--listen", self.listen,
-                "--heartbeat", str(self.heartbeat_ms)]
+                "--heartbeat", str(self.heartbeat_ms)] + self.more
 
     def start(self):
         """Starts it and waits until it is ready; later starts listen where the first did."""

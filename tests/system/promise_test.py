@@ -253,7 +253,7 @@ class Outlet:
 class Run:
     def __init__(self, program, seed):
         self.world = World(seed)
-        self.broker = Broker(program, heartbeat_ms=1000)
+        self.broker = Broker(program, heartbeat_ms=1000, more=["--person-rate", "0"])
         self.feed = Feed(self.world, self.broker)
         self.outlets = [Outlet(self.world, self.broker, "chirp", False), Outlet(self.world, self.broker, "mail", True)]
         self.people = [Worker(self.world, self.broker, name, name in PR) for name in AGENTS + PR]

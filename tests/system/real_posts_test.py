@@ -766,7 +766,8 @@ def main():
         print(f"skipped: {', '.join(missing)} not found in {options.data}; the data are not part of the project")
         return 77
     folder = tempfile.mkdtemp(prefix="behalf-real-posts-")
-    broker = Broker(options.broker, folder=folder, rules=rules.as_yaml(), heartbeat_ms=60000)
+    broker = Broker(options.broker, folder=folder, rules=rules.as_yaml(), heartbeat_ms=60000,
+                    more=["--person-rate", "0"])
     try:
         run(options, folder, broker)
     except Failure as failure:

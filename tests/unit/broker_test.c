@@ -376,6 +376,48 @@ static void more_requests_than_the_window_are_refused(void **state)
     assert_int_equal(world_count_told(world, FEED, BEHALF_TAKEN), 1024);
 }
 
+static void requests_beyond_the_rate_are_put_off_and_change_nothing(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    struct behalf_message note = ABOUT(NOTE, note, .item = item, .lease = lease, .text = "again");
+    int noted = 0;
+    while (world_ask(world, ASHA, note)->type == BEHALF_DONE) {
+        noted++;
+    }
+    assert_in_range(noted, 390, 400);
+    const struct behalf_message *refused = world_ask(world, ASHA, note);
+    expect_code(refused, "TOO_MANY");
+    assert_true(refused->error.retry_ms > 0);
+    world_pass(world, 1000);
+    for (noted = 0; world_ask(world, ASHA, note)->type == BEHALF_DONE; noted++) {
+    }
+    assert_in_range(noted, 90, 110);
+    expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "And mine?")), BEHALF_TAKEN); // each its own
+}
+
+static void signing_in_over_and_over_is_put_off(void **state)
+{
+    struct world *world = *state;
+    const struct behalf_message *answer;
+    int welcomed = 0;
+
+    while ((answer = world_hello(world, ASHA, "person", "asha"))->type == BEHALF_WELCOME) {
+        world_say(world, ASHA, ABOUT(BYE, bye, .reason = "again"));
+        world_settle(world);
+        welcomed++;
+    }
+    assert_in_range(welcomed, 20, 21);
+    expect_code(answer, "TOO_MANY");
+    assert_true(answer->error.retry_ms > 0);
+    expect_type(world_hello(world, BEN, "person", "ben"), BEHALF_WELCOME);
+    world_pass(world, answer->error.retry_ms);
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_WELCOME);
+}
+
 // ---- intake ----
 
 static void taken_is_spoken_once_it_is_on_disk(void **state)
@@ -1142,6 +1184,8 @@ int main(void)
         TEST(a_version_not_spoken_is_refused_with_the_one_that_is),
         TEST(a_person_the_rules_do_not_name_is_refused),
         TEST(a_desk_that_is_not_served_is_refused_and_the_served_one_may_be_named),
+        TEST(requests_beyond_the_rate_are_put_off_and_change_nothing),
+        TEST(signing_in_over_and_over_is_put_off),
         TEST(a_connector_of_an_unknown_channel_is_refused),
         TEST(welcome_describes_the_session),
         TEST(a_second_sign_in_of_a_person_ends_the_first),
