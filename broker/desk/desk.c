@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <string.h>
 
+// Items left to work on that the desk keeps room for.
+#define LIST_KEPT 4096
+
 // ---- making ----
 
 static bool timer_before(const struct heap *heap, const void *one, const void *other)
@@ -37,6 +40,7 @@ struct desk *desk_new(const struct policy *policy, int64_t now_ms)
     desk->policy = policy;
     desk->now_ms = now_ms;
     desk->next_id = 1;
+    item_init_all(desk);
     desk->timers = (struct heap){ .before = timer_before, .slot = timer_slot };
     add_people(desk);
     return desk;
@@ -45,9 +49,7 @@ struct desk *desk_new(const struct policy *policy, int64_t now_ms)
 static void free_tables(struct desk *desk)
 {
     size_t place = 0;
-    for (struct item *item; (item = table_next(&desk->items, &place));)
-        item_free(item);
-    place = 0;
+    item_fini_all(desk);
     for (struct queue *queue; (queue = table_next(&desk->queues, &place));)
         queue_free(queue);
     place = 0;
@@ -58,8 +60,6 @@ static void free_tables(struct desk *desk)
         free(reply->instance);
         free(reply);
     }
-    table_fini(&desk->items);
-    table_fini(&desk->threads);
     table_fini(&desk->sending);
     table_fini(&desk->queues);
     table_fini(&desk->sessions);
@@ -151,6 +151,16 @@ void desk_tell_error(struct desk *desk, uint64_t session, int64_t id, enum behal
     send(desk, session, &message);
 }
 
+// What one input left to do may be much; its list need not stay so long.
+static void shrink(struct item ***list, size_t *capacity)
+{
+    if (*capacity > LIST_KEPT) {
+        free(*list);
+        *list = NULL;
+        *capacity = 0;
+    }
+}
+
 void desk_settle(struct desk *desk)
 {
     while (desk->unmatched_count || desk->unmatched_person_count) {
@@ -171,6 +181,8 @@ void desk_settle(struct desk *desk)
     }
     outbox_run(desk);
     item_write_changed(desk);
+    shrink(&desk->changed, &desk->changed_capacity);
+    shrink(&desk->unmatched, &desk->unmatched_capacity);
 }
 
 // ---- time ----
@@ -241,7 +253,7 @@ bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *
         }
     }
     place = 0;
-    for (const struct item *item; (item = table_next(&desk->items, &place));) {
+    for (const struct item *item; (item = item_next(desk, &place));) {
         if (policy->channels[item->channel].retired) {
             snprintf(reason, reason_bytes, "items of the channel %s are still open: end them before dropping it",
                      policy->channels[item->channel].name);
@@ -275,7 +287,7 @@ static void take_what_may_not_be_had(struct desk *desk, struct person *person)
     struct item *item;
     while ((item = heap_first(&person->reserved))) {
         match_leave(desk, item);
-        item->preferred = POLICY_NONE;
+        item_forget_preferred(item);
         match_enter(desk, item);
     }
 }
@@ -296,7 +308,7 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
         person_refresh(desk, person);
     }
     size_t place = 0;
-    for (struct item *item; (item = table_next(&desk->items, &place));) {
+    for (struct item *item; (item = item_next(desk, &place));) {
         int64_t due_ms = item_due_ms(desk, item, item->queue->audience);
         bool waits = item->waiting_slot != 0;
         if (waits)
@@ -317,7 +329,7 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
 
 static void check_item(const struct desk *desk, const struct item *item)
 {
-    must(table_find(&desk->items, item->id) == item && item->state < ITEM_CLOSED && item->queue);
+    must(item_find(desk, item->id) == item && item->state < ITEM_CLOSED && item->queue);
     must(!item->changed && !item->unmatched);
     bool with_person = item->state == ITEM_OFFERED || item->state == ITEM_HELD;
     must((item->person != POLICY_NONE) == (with_person || item->state == ITEM_SENDING));
@@ -382,7 +394,7 @@ void desk_check(const struct desk *desk)
 {
     size_t count[ITEM_STATE_COUNT] = { 0 };
     size_t place = 0;
-    for (const struct item *item; (item = table_next(&desk->items, &place));) {
+    for (const struct item *item; (item = item_next(desk, &place));) {
         check_item(desk, item);
         count[item->state]++;
     }

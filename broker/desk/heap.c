@@ -49,7 +49,7 @@ void heap_push(struct heap *heap, void *element)
 {
     must(*heap->slot(element) == 0);
     if (heap->count == heap->capacity) {
-        uint32_t capacity = heap->capacity ? heap->capacity + heap->capacity / 2 + 1 : 4;
+        uint32_t capacity = heap->capacity + heap->capacity / 8 + 4;
         heap->elements = realloc(heap->elements, capacity * sizeof *heap->elements);
         must(heap->elements);
         heap->capacity = capacity;

@@ -1,5 +1,6 @@
 #include "broker/desk/parts.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const char *const state_names[ITEM_STATE_COUNT] = {
@@ -23,46 +24,142 @@ const char *item_state_name(enum item_state state)
     return state_names[state];
 }
 
-struct item *item_new(struct desk *desk, uint64_t id)
+// ---- where items are kept ----
+
+// What a waiting item costs: this, 10 to 12.5 bytes in each of two lookups, 8 to 9 in each of two heaps.
+static_assert(sizeof(struct item) <= 112, "an item waiting costs at most 160 bytes");
+
+static uint64_t id_of(const void *item)
 {
-    struct item *item = calloc(1, sizeof *item);
-    must(item);
+    return ((const struct item *) item)->id;
+}
+
+static uint64_t thread_key_of(const void *item)
+{
+    return ((const struct item *) item)->thread_key;
+}
+
+void item_init_all(struct desk *desk)
+{
+    words_init(&desk->words);
+    desk->item_pool = (struct pool){ .element_bytes = sizeof(struct item) };
+    desk->items = (struct lookup){ .pool = &desk->item_pool, .key = id_of };
+    desk->threads = (struct lookup){ .pool = &desk->item_pool, .key = thread_key_of };
+}
+
+static void free_detail(struct item *item)
+{
+    if (item->detail) {
+        free(item->detail->declines);
+        free(item->detail->deletions);
+        free(item->detail);
+    }
+}
+
+void item_fini_all(struct desk *desk)
+{
+    size_t place = 0;
+    for (struct item *item; (item = item_next(desk, &place));)
+        free_detail(item);
+    lookup_fini(&desk->items);
+    lookup_fini(&desk->threads);
+    pool_fini(&desk->item_pool);
+    words_fini(&desk->words);
+}
+
+struct item *item_new(struct desk *desk, uint64_t id, int64_t created_ms)
+{
+    uint32_t number;
+    struct item *item = pool_take(&desk->item_pool, &number);
+    item->number = number;
     item->id = id;
+    item->created_ms = created_ms;
     item->state = ITEM_CLOSED;
     item->person = POLICY_NONE;
-    item->preferred = POLICY_NONE;
-    table_put(&desk->items, id, item);
+    lookup_put(&desk->items, number);
     return item;
 }
 
-void item_free(struct item *item)
+// It is in no list any more but the one of all.
+static void item_free(struct desk *desk, struct item *item)
 {
-    if (item->detail) {
-        free(item->detail->reason);
-        free(item->detail->escalated);
-        free(item->detail);
-    }
-    free(item);
+    lookup_remove(&desk->items, item->number);
+    words_drop(&desk->words, item->reason);
+    words_drop(&desk->words, item->escalated);
+    free_detail(item);
+    pool_give(&desk->item_pool, item->number);
 }
+
+struct item *item_find(const struct desk *desk, uint64_t id)
+{
+    return lookup_find(&desk->items, id);
+}
+
+struct item *item_next(const struct desk *desk, size_t *place)
+{
+    return lookup_next(&desk->items, place);
+}
+
+struct item *item_of_thread(const struct desk *desk, uint64_t thread_key)
+{
+    return lookup_find(&desk->threads, thread_key);
+}
+
+// ---- what is in its detail, if it has one ----
 
 struct item_detail *item_require_detail(struct item *item)
 {
     if (!item->detail) {
         item->detail = calloc(1, sizeof *item->detail);
         must(item->detail);
+        item->detail->since_ms = item->created_ms;
+        item->detail->preferred = POLICY_NONE;
         item->detail->draft_by = POLICY_NONE;
         item->detail->request_person = POLICY_NONE;
     }
     return item->detail;
 }
 
-void item_set_reason(struct item *item, const char *reason)
+uint32_t item_preferred(const struct item *item)
 {
-    if (!item->detail && (!reason || !*reason))
-        return;
-    struct item_detail *detail = item_require_detail(item);
-    free(detail->reason);
-    detail->reason = desk_copy(reason);
+    return item->detail ? item->detail->preferred : POLICY_NONE;
+}
+
+void item_forget_preferred(struct item *item)
+{
+    if (item->detail)
+        item->detail->preferred = POLICY_NONE;
+}
+
+int64_t item_since_ms(const struct item *item)
+{
+    return item->detail ? item->detail->since_ms : item->created_ms;
+}
+
+static void set_since(struct item *item, int64_t since_ms)
+{
+    if (item->detail || since_ms != item->created_ms)
+        item_require_detail(item)->since_ms = since_ms;
+}
+
+void item_count_move(struct item *item)
+{
+    item_require_detail(item)->moves++;
+}
+
+// ---- its state and what goes with it ----
+
+void item_set_reason(struct desk *desk, struct item *item, const char *reason)
+{
+    uint32_t before = item->reason;
+    item->reason = words_keep(&desk->words, reason);
+    words_drop(&desk->words, before);
+}
+
+void item_set_escalated(struct desk *desk, struct item *item, const char *reason)
+{
+    if (!item->escalated)
+        item->escalated = words_keep(&desk->words, reason);
 }
 
 void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms)
@@ -78,9 +175,8 @@ int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audie
 {
     int64_t level_ms = desk->policy->brands[item->queue->brand].service_level_ms[audience];
     int64_t due_ms = level_ms ? item->created_ms + level_ms : 0;
-    int64_t window_end_ms = item->detail ? item->detail->window_end_ms : 0;
-    if (window_end_ms && (!due_ms || window_end_ms < due_ms))
-        due_ms = window_end_ms;
+    if (item->window_end_ms && (!due_ms || item->window_end_ms < due_ms))
+        due_ms = item->window_end_ms;
     return due_ms;
 }
 
@@ -116,9 +212,10 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
         table_remove(&desk->sending, item->thread_key, item);
     if (state == ITEM_SENDING)
         table_put(&desk->sending, item->thread_key, item);
-    item->state = (uint8_t) state;
+    item->state = (uint8_t) state & 7u;
     item->person = person;
-    item->since_ms = desk->now_ms;
+    if (state != ITEM_CLOSED)
+        set_since(item, desk->now_ms);
     item_set_timer(desk, item, 0);
     if (state != ITEM_CLOSED) {
         item->queue->count[state]++;
@@ -204,16 +301,19 @@ void item_take_back(struct desk *desk, struct item *item, const char *kind, cons
     item_tell_gone(desk, item, desk->people[person], reason);
     item_event(desk, item, kind, person, NULL, reason);
     item->returned = item->returned || head;
-    item->moves++;
+    item_count_move(item);
     item_wait(desk, item);
 }
 
 void item_prefer(struct desk *desk, struct item *item, uint32_t person)
 {
     must(!item->waiting_slot);
-    item->preferred = person;
-    if (person != POLICY_NONE)
-        item_require_detail(item)->preferred_until_ms = desk->now_ms + desk->policy->times.prefer_ms;
+    item_forget_preferred(item);
+    if (person == POLICY_NONE)
+        return;
+    struct item_detail *detail = item_require_detail(item);
+    detail->preferred = person;
+    detail->preferred_until_ms = desk->now_ms + desk->policy->times.prefer_ms;
 }
 
 void item_change_queue(struct desk *desk, struct item *item, struct queue *queue, uint32_t preferred)
@@ -223,17 +323,15 @@ void item_change_queue(struct desk *desk, struct item *item, struct queue *queue
     item_set_queue(desk, item, queue);
     item_prefer(desk, item, preferred);
     item->returned = false;
-    item->moves++;
+    item_count_move(item);
     item_wait(desk, item);
 }
 
 void item_escalate(struct desk *desk, struct item *item, uint32_t by, const char *rule, const char *reason)
 {
     must(item->state != ITEM_CLOSED);
-    struct item_detail *detail = item_require_detail(item);
-    item_set_reason(item, reason);
-    if (!detail->escalated)
-        detail->escalated = desk_copy(reason);
+    item_set_reason(desk, item, reason);
+    item_set_escalated(desk, item, reason);
     if (!item->sealed) {
         item->sealed = true;
         desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
@@ -248,16 +346,16 @@ void item_escalate(struct desk *desk, struct item *item, uint32_t by, const char
 
 void item_thread_in(struct desk *desk, struct item *item)
 {
-    if (item->threaded || table_find(&desk->threads, item->thread_key))
+    if (item->threaded || item_of_thread(desk, item->thread_key))
         return;
-    table_put(&desk->threads, item->thread_key, item);
+    lookup_put(&desk->threads, item->number);
     item->threaded = true;
 }
 
 void item_thread_out(struct desk *desk, struct item *item)
 {
     if (item->threaded)
-        table_remove(&desk->threads, item->thread_key, item);
+        lookup_remove(&desk->threads, item->number);
     item->threaded = false;
 }
 
@@ -294,14 +392,14 @@ static void write_outcome(struct desk *desk, const struct item *item, const char
             .person = person_name(desk, person),
             .agency = agency == POLICY_NONE ? "" : policy->agencies[agency].name,
             .reason = reason ? reason : "",
-            .escalated = detail && detail->escalated ? detail->escalated : "",
+            .escalated = words_text(&desk->words, item->escalated),
             .reply = reply,
             .created_ms = item->created_ms,
             .closed_ms = desk->now_ms,
             .due_ms = item->due_ms,
             .first_offered_ms = detail ? detail->first_offered_ms : 0,
             .posts = item->numbered,
-            .moves = item->moves,
+            .moves = detail ? detail->moves : 0,
             .sealed = item->sealed,
             .thread_key = item->thread_key,
             .author_key = item->author_key,
@@ -344,28 +442,26 @@ static void write_item(struct desk *desk, const struct item *item, const char *o
         .fate_unknown = item->fate_unknown,
         .created_ms = item->created_ms,
         .due_ms = item->due_ms,
-        .since_ms = item->since_ms,
+        .since_ms = item_since_ms(item),
         .until_ms = item->state == ITEM_OFFERED || item->state == ITEM_PARKED ? item->timer_ms : 0,
         .lease = item->lease,
         .person = person_name(desk, item->person),
-        .preferred = person_name(desk, item->preferred),
+        .preferred = person_name(desk, item_preferred(item)),
         .thread_key = item->thread_key,
         .author_key = item->author_key,
         .posts = item->posts,
         .numbered = item->numbered,
-        .moves = item->moves,
-        .reason = "",
-        .escalated = "",
+        .reason = words_text(&desk->words, item->reason),
+        .escalated = words_text(&desk->words, item->escalated),
         .draft_by = "",
         .request_person = "",
         .outcome = outcome,
     };
     const struct item_detail *detail = item->detail;
     if (detail) {
+        record.moves = detail->moves;
         record.first_offered_ms = detail->first_offered_ms;
-        record.preferred_until_ms = item->preferred == POLICY_NONE ? 0 : detail->preferred_until_ms;
-        record.reason = detail->reason ? detail->reason : "";
-        record.escalated = detail->escalated ? detail->escalated : "";
+        record.preferred_until_ms = detail->preferred == POLICY_NONE ? 0 : detail->preferred_until_ms;
         record.draft_by = person_name(desk, detail->draft_by);
         record.reply = detail->reply;
         record.request_person = person_name(desk, detail->request_person);
@@ -391,9 +487,8 @@ void item_close(struct desk *desk, struct item *item, const char *outcome, uint3
     item_thread_out(desk, item);
     forget_changed(desk, item);
     outbox_forget_item(desk, item);
-    table_remove(&desk->items, item->id, item);
     desk->closed++;
-    item_free(item);
+    item_free(desk, item);
 }
 
 void item_write_changed(struct desk *desk)
@@ -418,7 +513,7 @@ static void pass_service_level(struct desk *desk, struct item *item)
 static void due_while_waiting(struct desk *desk, struct item *item)
 {
     int64_t expire_ms = desk->policy->times.expire_ms;
-    if (expire_ms && item->since_ms + expire_ms <= desk->now_ms) {
+    if (expire_ms && item_since_ms(item) + expire_ms <= desk->now_ms) {
         item_close(desk, item, "expired", POLICY_NONE, "waited too long without anybody to answer", 0);
         return;
     }

@@ -10,7 +10,7 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
                     struct behalf_item *view)
 {
     const struct session *session = session_find(desk, number);
-    const struct item *item = table_find(&desk->items, id);
+    const struct item *item = item_find(desk, id);
     if (!session || !session->person || !item || item->lease != lease || item->person != session->person->index ||
         (item->state != ITEM_OFFERED && item->state != ITEM_HELD))
         return false;
@@ -31,7 +31,7 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
     view->channel = policy->channels[item->channel].name;
     view->language = policy->languages[queue->language].name;
     view->skills = queue->skills_text;
-    view->reason = item->detail && item->detail->reason ? item->detail->reason : "";
+    view->reason = words_text(&desk->words, item->reason);
     view->brand_guidance = brand->guidance ? brand->guidance : "";
     view->disclosure = disclosure;
     view->length_max = length_max;
@@ -57,14 +57,14 @@ bool desk_reply_is_with(const struct desk *desk, uint64_t number, uint64_t id)
 bool desk_shows_sealed(const struct desk *desk, uint64_t number, uint64_t id)
 {
     const struct session *session = session_find(desk, number);
-    const struct item *item = table_find(&desk->items, id);
+    const struct item *item = item_find(desk, id);
     return session && session->person && item && item->queue->audience == AUDIENCE_PR &&
            (desk->policy->people[session->person->index].audiences & 1u << AUDIENCE_PR);
 }
 
 enum item_state desk_item_state(const struct desk *desk, uint64_t id)
 {
-    const struct item *item = table_find(&desk->items, id);
+    const struct item *item = item_find(desk, id);
     return item ? (enum item_state) item->state : ITEM_CLOSED;
 }
 
@@ -125,7 +125,7 @@ static void count_ages(const struct desk *desk, struct queue *const *queues, siz
     for (size_t i = 0; i < count; i++)
         table_put(&places, (uint64_t) (uintptr_t) queues[i], &counts[i]);
     size_t place = 0;
-    for (const struct item *item; (item = table_next(&desk->items, &place));) {
+    for (const struct item *item; (item = item_next(desk, &place));) {
         struct behalf_queue_count *of = table_find(&places, (uint64_t) (uintptr_t) item->queue);
         if (!of)
             continue;
@@ -267,7 +267,7 @@ static size_t gather(const struct desk *desk, const struct asker *asker, const s
                      const struct item **items, size_t most)
 {
     size_t count = 0, place = 0;
-    for (const struct item *item; (item = table_next(&desk->items, &place));) {
+    for (const struct item *item; (item = item_next(desk, &place));) {
         if (item->id > (uint64_t) look->after && may_see(desk, asker, item) &&
             (!*look->audience || !strcmp(look->audience, audience_name(item->queue->audience))) &&
             (!*look->brand || !strcmp(look->brand, desk->policy->brands[item->queue->brand].name)))
@@ -308,8 +308,7 @@ void desk_look(const struct desk *desk, uint64_t number, const struct behalf_loo
             .skills = item->queue->skills_text,
             .state = item_state_name((enum item_state) item->state),
             .person = person_name(desk, item->person),
-            .reason =
-                whole && item->detail && item->detail->reason ? change_list_text(memory, item->detail->reason) : "",
+            .reason = whole ? change_list_text(memory, words_text(&desk->words, item->reason)) : "",
             .text = "",
             .created_ms = item->created_ms,
             .due_ms = item->due_ms,

@@ -218,8 +218,8 @@ bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t
         return false;
     if (item->queue->audience == AUDIENCE_APPROVER && item->detail->draft_by == person)
         return true; // nobody approves their own draft
-    for (size_t i = 0; i < ITEM_DECLINED_MAX; i++) {
-        const struct declined *declined = &item->detail->declined[i];
+    for (size_t i = 0; item->detail->declines && i < ITEM_DECLINED_MAX; i++) {
+        const struct declined *declined = &item->detail->declines->latest[i];
         if (declined->until_ms > desk->now_ms && declined->person == person)
             return true;
     }
@@ -229,10 +229,14 @@ bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t
 void item_decline(struct desk *desk, struct item *item, uint32_t person)
 {
     struct item_detail *detail = item_require_detail(item);
-    detail->declined[detail->declined_next++ % ITEM_DECLINED_MAX] =
+    if (!detail->declines) {
+        detail->declines = calloc(1, sizeof *detail->declines);
+        must(detail->declines);
+    }
+    detail->declines->latest[detail->declines->next++ % ITEM_DECLINED_MAX] =
         (struct declined){ person, desk->now_ms + desk->policy->times.decline_ms };
-    if (item->preferred == person)
-        item->preferred = POLICY_NONE;
+    if (detail->preferred == person)
+        detail->preferred = POLICY_NONE;
 }
 
 // ---- waiting ----
@@ -240,9 +244,9 @@ void item_decline(struct desk *desk, struct item *item, uint32_t person)
 // The person an item shall go to first, while that still holds.
 static struct person *reserved_for(const struct desk *desk, const struct item *item)
 {
-    if (item->preferred == POLICY_NONE || !item->detail || item->detail->preferred_until_ms <= desk->now_ms)
+    if (item_preferred(item) == POLICY_NONE || item->detail->preferred_until_ms <= desk->now_ms)
         return NULL;
-    struct person *person = desk->people[item->preferred];
+    struct person *person = desk->people[item->detail->preferred];
     if (person->presence != PRESENCE_AVAILABLE || !person_may_serve(desk, person, item->queue) ||
         item_declined_by(desk, item, person->index))
         return NULL;
@@ -262,12 +266,13 @@ static int64_t waiting_timer(const struct desk *desk, const struct item *item)
     if (!item->late)
         earlier(&at_ms, item->due_ms);
     if (desk->policy->times.expire_ms)
-        earlier(&at_ms, item->since_ms + desk->policy->times.expire_ms);
+        earlier(&at_ms, item_since_ms(item) + desk->policy->times.expire_ms);
     if (item->reserved)
         earlier(&at_ms, item->detail->preferred_until_ms);
-    for (size_t i = 0; item->detail && i < ITEM_DECLINED_MAX; i++) {
-        if (item->detail->declined[i].until_ms > desk->now_ms)
-            earlier(&at_ms, item->detail->declined[i].until_ms);
+    const struct declines *declines = item->detail ? item->detail->declines : NULL;
+    for (size_t i = 0; declines && i < ITEM_DECLINED_MAX; i++) {
+        if (declines->latest[i].until_ms > desk->now_ms)
+            earlier(&at_ms, declines->latest[i].until_ms);
     }
     return at_ms;
 }
@@ -289,7 +294,7 @@ void match_enter(struct desk *desk, struct item *item)
 
 void match_leave(struct desk *desk, struct item *item)
 {
-    heap_remove(item->reserved ? &desk->people[item->preferred]->reserved : &item->queue->waiting, item);
+    heap_remove(item->reserved ? &desk->people[item->detail->preferred]->reserved : &item->queue->waiting, item);
     item->reserved = false;
 }
 
@@ -337,7 +342,7 @@ bool match_item(struct desk *desk, struct item *item)
 {
     must(item->state == ITEM_WAITING && item->waiting_slot);
     if (item->reserved) {
-        struct person *person = desk->people[item->preferred];
+        struct person *person = desk->people[item->detail->preferred];
         if (!person->ready)
             return false;
         offer(desk, item, person_seat(person, item->queue));

@@ -264,7 +264,7 @@ static void send_back(struct desk *desk, struct item *item, const struct reply *
 {
     item_event(desk, item, kind, reply->person, NULL, reason);
     item->returned = true;
-    item->moves++;
+    item_count_move(item);
     bool for_agents = item->queue->audience != AUDIENCE_PR;
     if (item->sealed && for_agents) {
         item_escalate(desk, item, POLICY_NONE, NULL, "became sensitive while its reply was in the outbox");
@@ -283,7 +283,7 @@ static void send_back(struct desk *desk, struct item *item, const struct reply *
 
 static void confirm(struct desk *desk, struct reply *reply, const char *reference)
 {
-    struct item *item = table_find(&desk->items, reply->item_id);
+    struct item *item = item_find(desk, reply->item_id);
     bool unknown = reply->state == REPLY_UNKNOWN;
     stop_having(reply);
     reply->state = REPLY_CONFIRMED;
@@ -306,7 +306,7 @@ static void confirm(struct desk *desk, struct reply *reply, const char *referenc
 
 static void fail(struct desk *desk, struct reply *reply, const char *reason)
 {
-    struct item *item = table_find(&desk->items, reply->item_id);
+    struct item *item = item_find(desk, reply->item_id);
     bool unknown = reply->state == REPLY_UNKNOWN;
     stop_having(reply);
     reply->state = REPLY_FAILED;
@@ -328,7 +328,7 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
 static void lose(struct desk *desk, struct reply *reply, const char *reason)
 {
     must(reply->state == REPLY_HANDED);
-    struct item *item = table_find(&desk->items, reply->item_id);
+    struct item *item = item_find(desk, reply->item_id);
     must(item); // only its reply's fate ends an item that is sending
     stop_having(reply);
     if (reply->idempotent) {

@@ -16,8 +16,10 @@
 
 #include "broker/desk/desk.h"
 #include "broker/desk/heap.h"
+#include "broker/desk/lookup.h"
 #include "broker/desk/recent.h"
 #include "broker/desk/table.h"
+#include "broker/desk/words.h"
 #include "proto/must.h"
 
 // People who have declined an item or let it run out, and until when it is not offered to them again.
@@ -34,57 +36,67 @@ struct declined {
     int64_t until_ms;
 };
 
-// What only few items need.  Owned by its item; texts too.
-struct item_detail {
-    char *reason;      // why it is in its queue; NULL: none
-    char *escalated;   // why it was first escalated; NULL: never
-    uint32_t draft_by; // POLICY_NONE: no draft
-    uint64_t reply;    // the last one made
-    uint64_t unknown;  // the newest of its replies of unknown fate; 0: none
-    int64_t first_offered_ms;
-    int64_t preferred_until_ms;
-    int64_t window_end_ms; // the platform takes no reply after this; 0: always
-    struct declined declined[ITEM_DECLINED_MAX];
-    uint32_t declined_next;
-    uint64_t deleted[ITEM_DELETED_MAX]; // intake keys
-    uint32_t deleted_count;
-    // The request that last moved it, and what it led to.
-    uint32_t request_person;
-    int64_t request_id; // 0: none
-    enum item_state request_state;
-    uint64_t request_lease;
-    uint64_t request_reply;
+struct declines {
+    struct declined latest[ITEM_DECLINED_MAX]; // a ring
+    uint32_t next;
 };
 
+struct deletions {
+    uint64_t latest[ITEM_DELETED_MAX]; // a ring of intake keys
+    uint32_t count;
+};
+
+// What an item needs once it has been in somebody's hands, or is meant for somebody.  Owned by its item.
+struct item_detail {
+    int64_t since_ms; // when it came into its state
+    int64_t first_offered_ms;
+    int64_t preferred_until_ms;
+    uint64_t reply;              // the last one made
+    uint64_t unknown;            // the newest of its replies of unknown fate; 0: none
+    struct declines *declines;   // NULL: nobody did
+    struct deletions *deletions; // NULL: none
+    // The request that last moved it, and what it led to.
+    int64_t request_id; // 0: none
+    uint64_t request_lease;
+    uint64_t request_reply;
+    enum item_state request_state;
+    uint32_t request_person;
+    uint32_t preferred; // shall have it first; POLICY_NONE
+    uint32_t draft_by;  // POLICY_NONE: no draft
+    uint32_t moves;     // times put back into a queue
+};
+
+// There may be a million of them, nearly all waiting: what a waiting item can do without is in its detail, and an
+// item without detail has been in its state since it was made.
 struct item {
     uint64_t id;
     uint64_t thread_key;
     uint64_t author_key;
     int64_t created_ms;
-    int64_t due_ms;   // end of the service level or reply window; 0: none
-    int64_t since_ms; // when it came into its state
-    int64_t timer_ms; // when item_due must be called; meaningful while timer_slot is not 0
+    int64_t due_ms;        // end of the service level or reply window; 0: none
+    int64_t timer_ms;      // when item_due must be called; meaningful while timer_slot is not 0
+    int64_t window_end_ms; // the platform takes no reply after this; 0: always
     struct queue *queue;
     struct item_detail *detail; // NULL until needed
+    uint32_t number;            // its place in desk.item_pool
     uint32_t waiting_slot;      // in its queue's heap, or in its preferred person's when `reserved`
     uint32_t timer_slot;
+    uint32_t reason;    // why it is in its queue; of desk.words, 0: none
+    uint32_t escalated; // why it was first escalated; 0: never
     uint32_t person;    // offered to, held by, or author of the reply that is sending; else POLICY_NONE
-    uint32_t preferred; // shall have it first; POLICY_NONE
     uint32_t lease;
     uint32_t posts;    // not deleted
     uint32_t numbered; // ever taken into it
-    uint16_t moves;
-    uint8_t state; // enum item_state; written by item_move alone
     uint8_t band;
     uint8_t channel;
+    uint8_t state : 3; // enum item_state; written by item_move alone
     bool sealed : 1;
     bool returned : 1; // waits at the head of its queue
     bool approval : 1;
     bool fate_unknown : 1;
-    bool reserved : 1; // waits for its preferred person, outside the queue's order
-    bool late : 1;     // its due time has passed and was noted
-    bool threaded : 1; // is in desk.threads
-    bool has_draft : 1;
+    bool reserved : 1;  // waits for its preferred person, outside the queue's order
+    bool late : 1;      // its due time has passed and was noted
+    bool threaded : 1;  // is in desk.threads
     bool changed : 1;   // is in desk.changed
     bool unmatched : 1; // is in desk.unmatched
 };
@@ -183,8 +195,10 @@ struct desk {
     uint64_t sequence;
     uint64_t next_id;
     int64_t now_ms;         // of the input being worked on
-    struct table items;     // by id
-    struct table threads;   // open items a further post merges into, by thread key
+    struct words words;     // of items
+    struct pool item_pool;  // all items
+    struct lookup items;    // by id
+    struct lookup threads;  // open items a further post merges into, by thread key
     struct table sending;   // items whose reply is in the outbox, by thread key: what comes to them is a follow-up
     struct table queues;    // by hash of their needs
     struct table sessions;  // by number
@@ -213,12 +227,23 @@ struct desk {
 
 // ---- item.c ----
 
-struct item *item_new(struct desk *desk, uint64_t id);
-void item_free(struct item *item); // not in any list any more
+// Where items are kept, empty and whole.
+void item_init_all(struct desk *desk);
+void item_fini_all(struct desk *desk);
+
+struct item *item_new(struct desk *desk, uint64_t id, int64_t created_ms);
+struct item *item_find(const struct desk *desk, uint64_t id);              // NULL: not open
+struct item *item_next(const struct desk *desk, size_t *place);            // as lookup_next does
+struct item *item_of_thread(const struct desk *desk, uint64_t thread_key); // that a further post merges into, or NULL
 struct item_detail *item_require_detail(struct item *item);
 
+uint32_t item_preferred(const struct item *item); // POLICY_NONE: nobody
+void item_forget_preferred(struct item *item);
+int64_t item_since_ms(const struct item *item);
+void item_count_move(struct item *item);
+
 // The one function that changes an item's state: leaves the old state's lists and counts, enters the new ones.
-// `person` is whom OFFERED, HELD and SENDING concern, else POLICY_NONE.  Sets since_ms and the timer.
+// `person` is whom OFFERED, HELD and SENDING concern, else POLICY_NONE.  Sets its time and the timer.
 // Asserts that the step is one of DESIGN.md's drawing.
 void item_move(struct desk *desk, struct item *item, enum item_state state, uint32_t person);
 
@@ -231,8 +256,9 @@ void item_change_queue(struct desk *desk, struct item *item, struct queue *queue
 // Who shall have it first when it comes to wait, for as long as the rules say.
 void item_prefer(struct desk *desk, struct item *item, uint32_t person);
 
-void item_set_reason(struct item *item, const char *reason);
-void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms); // 0: none
+void item_set_reason(struct desk *desk, struct item *item, const char *reason);
+void item_set_escalated(struct desk *desk, struct item *item, const char *reason); // the first one stays
+void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms);          // 0: none
 
 // Notes what became true.  `rule` and `detail` may be NULL.
 void item_event(struct desk *desk, const struct item *item, const char *kind, uint32_t person, const char *rule,

@@ -88,7 +88,7 @@ static void release_reserved(struct desk *desk, struct person *person)
     while ((item = heap_first(&person->reserved))) {
         match_leave(desk, item);
         match_enter(desk, item);
-        must(!item->reserved || desk->people[item->preferred] != person);
+        must(!item->reserved || desk->people[item->detail->preferred] != person);
     }
 }
 

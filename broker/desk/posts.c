@@ -120,24 +120,21 @@ static struct place find_place(const struct desk *desk, const struct item *item,
 static uint64_t new_item(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
                          uint64_t intake_key, uint64_t author_key, uint64_t thread_key)
 {
-    struct item *item = item_new(desk, desk->next_id++);
+    struct item *item = item_new(desk, desk->next_id++, desk->now_ms);
     uint64_t id = item->id;
     item->author_key = author_key;
     item->thread_key = thread_key;
-    item->created_ms = desk->now_ms;
     item->band = needs->band;
     item->channel = (uint8_t) needs->channel;
     item->approval = needs->approval;
     struct place place = find_place(desk, item, needs);
     item->sealed = place.sealed;
-    int64_t window_end_ms = window_end(desk, post, needs->channel);
-    if (window_end_ms)
-        item_require_detail(item)->window_end_ms = window_end_ms;
+    item->window_end_ms = window_end(desk, post, needs->channel);
     item_set_queue(desk, item, queue_require(desk, place.audience, needs->brand, needs->language, needs->skills));
     write_post(desk, item, post, needs, intake_key, place.sealed);
-    item_set_reason(item, place.reason);
+    item_set_reason(desk, item, place.reason);
     if (place.audience == AUDIENCE_PR)
-        item_require_detail(item)->escalated = desk_copy(place.reason);
+        item_set_escalated(desk, item, place.reason);
     item_prefer(desk, item, place.preferred);
     recent_require(&desk->author_memory, author_key)->language = needs->language;
     bool noise = needs->noise && place.audience != AUDIENCE_PR;
@@ -212,7 +209,7 @@ uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const stru
     must(needs->audience == AUDIENCE_AGENT || needs->audience == AUDIENCE_PR);
     uint64_t author_key = desk_author_key(post->channel, post->author);
     uint64_t thread_key = desk_thread_key(post->channel, *post->thread ? post->thread : post->post, post->author);
-    struct item *item = table_find(&desk->threads, thread_key);
+    struct item *item = item_of_thread(desk, thread_key);
     if (!item && needs->audience == AUDIENCE_PR)
         item = take_back_reply(desk, thread_key, needs);
     uint64_t id;
@@ -233,7 +230,7 @@ void desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_edit *
 {
     desk->now_ms = now_ms;
     bool sensitive = needs->audience == AUDIENCE_PR;
-    struct item *item = table_find(&desk->items, id);
+    struct item *item = item_find(desk, id);
     desk_change(desk, &(struct change){
                           .kind = CHANGE_POST_CHANGE,
                           .post_change = { .channel = edit->channel,
@@ -266,12 +263,16 @@ void desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_edit *
 static bool deleted_before(struct item *item, uint64_t intake_key)
 {
     struct item_detail *detail = item_require_detail(item);
-    uint32_t kept = detail->deleted_count < ITEM_DELETED_MAX ? detail->deleted_count : ITEM_DELETED_MAX;
-    for (uint32_t i = 0; i < kept; i++) {
-        if (detail->deleted[i] == intake_key)
+    if (!detail->deletions) {
+        detail->deletions = calloc(1, sizeof *detail->deletions);
+        must(detail->deletions);
+    }
+    struct deletions *deletions = detail->deletions;
+    for (uint32_t i = 0; i < deletions->count && i < ITEM_DELETED_MAX; i++) {
+        if (deletions->latest[i] == intake_key)
             return true;
     }
-    detail->deleted[detail->deleted_count++ % ITEM_DELETED_MAX] = intake_key;
+    deletions->latest[deletions->count++ % ITEM_DELETED_MAX] = intake_key;
     return false;
 }
 
@@ -304,7 +305,7 @@ static void post_deleted(struct desk *desk, struct item *item)
 void desk_post_deleted(struct desk *desk, uint64_t id, const struct behalf_delete_post *deletion, int64_t now_ms)
 {
     desk->now_ms = now_ms;
-    struct item *item = table_find(&desk->items, id);
+    struct item *item = item_find(desk, id);
     if (item && deleted_before(item, desk_intake_key(deletion->channel, deletion->post)))
         return;
     desk_change(desk, &(struct change){

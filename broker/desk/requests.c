@@ -59,7 +59,7 @@ static void decline(const struct order *order)
     answer(order, ITEM_WAITING, 0);
     item_decline(desk, item, order->person->index);
     item_event(desk, item, "declined", order->person->index, NULL, order->request->decline.reason);
-    item->moves++;
+    item_count_move(item);
     item_wait(desk, item);
 }
 
@@ -154,7 +154,7 @@ static void submit(const struct order *order, const char *text)
     answer(order, ITEM_WAITING, 0);
     write_draft(order, text);
     const struct queue *queue = item->queue;
-    item_set_reason(item, "a reply to approve");
+    item_set_reason(desk, item, "a reply to approve");
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_APPROVER, queue->brand, queue->language, queue->skills),
                       POLICY_NONE);
     item_event(desk, item, "submitted", order->person->index, NULL, "its reply needs approval");
@@ -190,7 +190,7 @@ static void reject(const struct order *order)
     const char *reason = order->request->reject.reason;
     answer(order, ITEM_WAITING, 0);
     write_note(order, "note", reason);
-    item_set_reason(item, reason);
+    item_set_reason(desk, item, reason);
     const struct queue *queue = item->queue;
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_AGENT, queue->brand, queue->language, queue->skills),
                       item->detail->draft_by);
@@ -251,7 +251,7 @@ static void return_item(const struct order *order)
     write_note(order, "guidance", order->request->return_item.guidance);
     item->sealed = false;
     desk_change(desk, &(struct change){ .kind = CHANGE_UNSEAL, .seal = item->id });
-    item_set_reason(item, order->request->return_item.guidance);
+    item_set_reason(desk, item, order->request->return_item.guidance);
     const struct queue *queue = item->queue;
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_AGENT, queue->brand, queue->language, queue->skills),
                       POLICY_NONE);
@@ -308,7 +308,7 @@ static void transfer(const struct order *order)
     }
     answer(order, ITEM_WAITING, 0);
     item_decline(desk, item, order->person->index); // who gives it away is not offered it at once again
-    item_set_reason(item, transfer->reason);
+    item_set_reason(desk, item, transfer->reason);
     item_change_queue(desk, item, queue_require(desk, item->queue->audience, item->queue->brand, language, skills),
                       person);
     item_event(desk, item, "transferred", order->person->index, NULL, transfer->reason);
@@ -330,7 +330,7 @@ static void park(const struct order *order)
     item_move(desk, item, ITEM_PARKED, POLICY_NONE);
     item_set_timer(desk, item, until_ms);
     // Whoever parked it has it first when it wakes.
-    item->preferred = order->person->index;
+    item->detail->preferred = order->person->index;
     item->detail->preferred_until_ms = until_ms + desk->policy->times.prefer_ms;
     item_event(desk, item, "parked", order->person->index, NULL, order->request->park.reason);
 }
@@ -390,7 +390,7 @@ static bool has_lease(const struct order *order, unsigned states)
 static void item_request(struct desk *desk, struct person *person, uint64_t session,
                          const struct behalf_message *request)
 {
-    struct item *item = table_find(&desk->items, (uint64_t) request->take.item);
+    struct item *item = item_find(desk, (uint64_t) request->take.item);
     if (!item) {
         struct behalf_error error = { .field = "item",
                                       .reason = "the item is not open",
@@ -513,7 +513,7 @@ enum behalf_code desk_preview(const struct desk *desk, uint64_t number, const st
                               struct change_list *memory, struct behalf_previewed *previewed)
 {
     const struct session *session = session_find(desk, number);
-    const struct item *item = table_find(&desk->items, (uint64_t) preview->item);
+    const struct item *item = item_find(desk, (uint64_t) preview->item);
     if (!item)
         return BEHALF_CODE_NOT_FOUND;
     if (!session || !session->person || item->person != session->person->index || item->lease != preview->lease ||

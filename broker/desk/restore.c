@@ -41,12 +41,13 @@ static struct queue *find_queue(struct desk *desk, const struct item_record *rec
 
 static void restore_detail(struct desk *desk, struct item *item, const struct item_record *record)
 {
-    if (!*record->reason && !*record->escalated && !*record->draft_by && !record->reply && !record->request_id &&
-        !record->first_offered_ms && !*record->preferred)
+    if (!*record->draft_by && !record->reply && !record->request_id && !record->first_offered_ms &&
+        !*record->preferred && !record->moves && record->since_ms == record->created_ms)
         return;
     struct item_detail *detail = item_require_detail(item);
-    detail->reason = desk_copy(record->reason);
-    detail->escalated = desk_copy(record->escalated);
+    detail->since_ms = record->since_ms;
+    detail->moves = record->moves;
+    detail->preferred = policy_find_person(desk->policy, record->preferred);
     detail->draft_by = policy_find_person(desk->policy, record->draft_by);
     detail->reply = record->reply;
     detail->first_offered_ms = record->first_offered_ms;
@@ -67,7 +68,67 @@ static void restore_window(const struct desk *desk, struct item *item)
     if (!window_ms)
         return;
     bool window_is_due = item->due_ms && item->due_ms != item->created_ms + level_ms;
-    item_require_detail(item)->window_end_ms = window_is_due ? item->due_ms : item->created_ms + window_ms;
+    item->window_end_ms = window_is_due ? item->due_ms : item->created_ms + window_ms;
+}
+
+static void restore_fields(struct desk *desk, struct item *item, const struct item_record *record)
+{
+    item->thread_key = record->thread_key;
+    item->author_key = record->author_key;
+    item->due_ms = record->due_ms;
+    item->lease = (uint32_t) record->lease;
+    item->posts = record->posts;
+    item->numbered = record->numbered;
+    item->band = record->band;
+    item->sealed = record->sealed;
+    item->returned = record->returned;
+    item->approval = record->approval;
+    item->fate_unknown = record->fate_unknown;
+    item_set_reason(desk, item, record->reason);
+    item_set_escalated(desk, item, record->escalated);
+}
+
+// Into the lists of its state, as of the time when it came into it.
+static void restore_move(struct desk *desk, struct item *item, enum item_state state, uint32_t person, int64_t since_ms)
+{
+    int64_t now_ms = desk->now_ms;
+    desk->now_ms = since_ms;
+    item_move(desk, item, state, person);
+    desk->now_ms = now_ms;
+}
+
+// It waits as it did; nobody is there for it yet, so that only what is overdue has to be looked at.
+static void restore_waiting(struct desk *desk, struct item *item)
+{
+    match_enter(desk, item);
+    if (item->due_ms && !item->late && item->due_ms <= desk->now_ms)
+        return;
+    must(desk->unmatched_count && desk->unmatched[desk->unmatched_count - 1] == item);
+    desk->unmatched_count--;
+    item->unmatched = false;
+}
+
+// Everything comes back as it was; desk_restored then lets time and absence have their effect.
+static void restore_state(struct desk *desk, struct item *item, const struct item_record *record)
+{
+    uint32_t person = policy_find_person(desk->policy, record->person);
+    enum item_state state = record->state;
+    bool needs_person = state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING;
+    if (needs_person && person == POLICY_NONE)
+        state = ITEM_WAITING; // a person whom the rules no longer know
+    restore_move(desk, item, state, needs_person ? person : POLICY_NONE, record->since_ms);
+    item->late = item->due_ms && item->due_ms <= record->since_ms; // was noted then
+    if (state == ITEM_WAITING)
+        restore_waiting(desk, item);
+    if (state == ITEM_PARKED)
+        item_set_timer(desk, item, record->until_ms ? record->until_ms : desk->now_ms);
+    if (state != ITEM_SENDING)
+        item_thread_in(desk, item);
+    if (state == record->state) { // it is on disk like this
+        must(desk->changed_count && desk->changed[desk->changed_count - 1] == item);
+        desk->changed_count--;
+        item->changed = false;
+    }
 }
 
 bool desk_restore_item(struct desk *desk, const struct item_record *record, char *reason, size_t reason_bytes)
@@ -80,59 +141,25 @@ bool desk_restore_item(struct desk *desk, const struct item_record *record, char
                  record->channel);
         return false;
     }
-    if (table_find(&desk->items, record->item) || record->item >= desk->next_id || record->state >= ITEM_CLOSED ||
+    if (item_find(desk, record->item) || record->item >= desk->next_id || record->state >= ITEM_CLOSED ||
         record->lease > UINT32_MAX || record->band >= POLICY_BANDS) {
         snprintf(reason, reason_bytes, "the row of item %llu cannot be: the store is damaged",
                  (unsigned long long) record->item);
         return false;
     }
-    struct item *item = item_new(desk, record->item);
-    item->thread_key = record->thread_key;
-    item->author_key = record->author_key;
-    item->created_ms = record->created_ms;
-    item->due_ms = record->due_ms;
-    item->lease = (uint32_t) record->lease;
-    item->posts = record->posts;
-    item->numbered = record->numbered;
-    item->moves = (uint16_t) record->moves;
-    item->band = record->band;
+    struct item *item = item_new(desk, record->item, record->created_ms);
     item->channel = (uint8_t) channel;
-    item->sealed = record->sealed;
-    item->returned = record->returned;
-    item->approval = record->approval;
-    item->fate_unknown = record->fate_unknown;
-    item->preferred = policy_find_person(desk->policy, record->preferred);
-    restore_detail(desk, item, record);
-    if (item->preferred != POLICY_NONE)
-        item_require_detail(item);
     item->queue = queue;
+    restore_fields(desk, item, record);
+    restore_detail(desk, item, record);
     restore_window(desk, item);
-    // Everything comes back as it was; desk_restored then lets time and absence have their effect.
-    uint32_t person = policy_find_person(desk->policy, record->person);
-    enum item_state state = record->state;
-    bool needs_person = state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING;
-    if (needs_person && person == POLICY_NONE)
-        state = ITEM_WAITING; // a person whom the rules no longer know
-    item_move(desk, item, state, needs_person && person != POLICY_NONE ? person : POLICY_NONE);
-    item->since_ms = record->since_ms;
-    item->late = item->due_ms && item->due_ms <= record->since_ms; // was noted then
-    if (state == ITEM_WAITING)
-        match_enter(desk, item);
-    if (state == ITEM_PARKED)
-        item_set_timer(desk, item, record->until_ms ? record->until_ms : desk->now_ms);
-    if (state != ITEM_SENDING)
-        item_thread_in(desk, item);
-    if (state == record->state) { // it is on disk like this
-        must(desk->changed_count && desk->changed[desk->changed_count - 1] == item);
-        desk->changed_count--;
-        item->changed = false;
-    }
+    restore_state(desk, item, record);
     return true;
 }
 
 bool desk_restore_reply(struct desk *desk, const struct reply_record *record, char *reason, size_t reason_bytes)
 {
-    struct item *item = table_find(&desk->items, record->item);
+    struct item *item = item_find(desk, record->item);
     uint32_t brand = policy_find_brand(desk->policy, record->brand);
     uint32_t channel = policy_find_channel(desk->policy, record->channel);
     uint32_t person = policy_find_person(desk->policy, record->person);
@@ -214,18 +241,13 @@ void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcom
 static void restore_sending(struct desk *desk)
 {
     size_t place = 0;
-    struct item *item;
-    do {
-        place = 0;
-        while ((item = table_next(&desk->items, &place)) &&
-               (item->state != ITEM_SENDING || table_find(&desk->replies, item->detail->reply)))
-            ;
-        if (item) {
-            item_event(desk, item, "reply lost", POLICY_NONE, NULL, "its reply cannot be continued: a person decides");
-            item->fate_unknown = true;
-            item_wait(desk, item);
-        }
-    } while (item);
+    for (struct item *item; (item = item_next(desk, &place));) {
+        if (item->state != ITEM_SENDING || table_find(&desk->replies, item->detail->reply))
+            continue;
+        item_event(desk, item, "reply lost", POLICY_NONE, NULL, "its reply cannot be continued: a person decides");
+        item->fate_unknown = true;
+        item_wait(desk, item);
+    }
 }
 
 void desk_restored(struct desk *desk, int64_t now_ms)

@@ -48,7 +48,7 @@ static const struct behalf_message *settle(struct world *w, uint64_t s, uint64_t
 }
 static const char *audience_of(struct world *w, uint64_t id)
 {
-    struct item *item = table_find(&w->desk->items, id);
+    struct item *item = item_find(w->desk, id);
     assert_non_null(item);
     return audience_name(item->queue->audience);
 }
@@ -106,7 +106,7 @@ static void a_reply_handed_out_of_a_dropped_author_is_of_unknown_fate_after_a_re
     world_restart(w);
     uint64_t ben = world_sign_in(w, BEN);
     take(w, ben, item);
-    struct item *open = table_find(&w->desk->items, item);
+    struct item *open = item_find(w->desk, item);
     assert_true(open->fate_unknown);
 }
 static void what_pr_returned_late_is_not_escalated_again_by_a_restart(void **state)
@@ -148,7 +148,7 @@ static void an_urgent_post_raises_the_item_it_joins_also_while_it_waits(void **s
     struct world *w = *state;
     uint64_t item = world_post(w, (struct world_post){ .id = "1", .thread = "t", .author = "a", .band = 2 });
     world_post(w, (struct world_post){ .id = "2", .thread = "t", .author = "a", .band = 0, .sensitive = true });
-    struct item *open = table_find(&w->desk->items, item);
+    struct item *open = item_find(w->desk, item);
     assert_int_equal(open->band, 0);
 }
 static void what_became_late_in_hands_goes_to_pr_before_it_is_offered_again(void **state)
@@ -257,7 +257,7 @@ static void prs_service_level_holds_also_where_replies_have_a_window(void **stat
     take(w, ben, item);
     ok(world_ask(w, ben,
                  ABOUT(ESCALATE, escalate, .item = (int64_t) item, .lease = world_lease(w, ben, item), .reason = "x")));
-    struct item *open = table_find(&w->desk->items, item);
+    struct item *open = item_find(w->desk, item);
     assert_int_equal(open->due_ms, open->created_ms + 1800000);
 }
 static void a_reply_not_handed_out_does_not_go_out_to_what_became_sensitive(void **state)
