@@ -181,6 +181,7 @@ void desk_settle(struct desk *desk)
     }
     outbox_run(desk);
     item_write_changed(desk);
+    queue_collect(desk);
     shrink(&desk->changed, &desk->changed_capacity);
     shrink(&desk->unmatched, &desk->unmatched_capacity);
 }
@@ -238,16 +239,13 @@ bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *
     }
     size_t place = 0;
     for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
-        size_t open = 0;
-        for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
-            open += queue->count[i];
         bool skill_retired = false;
         for (size_t i = 0; i < policy->skill_count; i++)
             skill_retired = skill_retired || ((queue->skills >> i & 1) && policy->skills[i].retired);
-        if (open &&
+        if (queue->open &&
             (policy->brands[queue->brand].retired || policy->languages[queue->language].retired || skill_retired)) {
             snprintf(reason, reason_bytes,
-                     "%zu open in %s: end what is open before dropping its brand, language or skill", open,
+                     "%zu open in %s: end what is open before dropping its brand, language or skill", queue->open,
                      queue->text);
             return false;
         }
@@ -299,7 +297,7 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
     desk->policy = policy;
     add_people(desk);
     desk_change(desk, &(struct change){ .kind = CHANGE_RULES, .rules = *rules });
-    match_rebuild(desk);
+    seats_rebuild(desk);
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
         if (policy->people[i].retired)
@@ -402,13 +400,13 @@ void desk_check(const struct desk *desk)
     size_t by_queue[ITEM_STATE_COUNT] = { 0 };
     place = 0;
     for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
-        heap_check(&queue->waiting);
-        heap_check(&queue->ready);
+        queue_check(desk, queue);
         check_matched(desk, queue);
         for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
             by_queue[i] += queue->count[i];
     }
     must(!memcmp(count, by_queue, sizeof count));
+    queue_check_empty(desk);
     heap_check(&desk->timers);
     check_people(desk);
     for (size_t i = 0; i < desk->connector_count; i++)

@@ -1,7 +1,8 @@
 // heap.h - a binary heap of elements that know their own place in it, so that any can leave at any time.
 //
 // The element embeds a `uint32_t` slot that the heap keeps up to date: 0 when it is in no heap, else its place
-// counted from 1.  The heap owns only its array, 8 to 9 bytes an element.  A zeroed heap with its two functions set is empty and ready.
+// counted from 1.  The heap owns only its array, 8 to 9 bytes an element.  A zeroed heap with its two functions set is
+// empty and ready.
 
 #ifndef DESK_HEAP_H
 #define DESK_HEAP_H

@@ -184,8 +184,8 @@ void item_set_queue(struct desk *desk, struct item *item, struct queue *queue)
 {
     must(!item->waiting_slot);
     if (item->queue && item->state != ITEM_CLOSED) {
-        item->queue->count[item->state]--;
-        queue->count[item->state]++;
+        queue_leave(desk, item->queue, (enum item_state) item->state);
+        queue_enter(desk, queue, (enum item_state) item->state);
     }
     item->queue = queue;
     int64_t due_ms = item_due_ms(desk, item, queue->audience);
@@ -205,7 +205,7 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
     if (from == ITEM_OFFERED || from == ITEM_HELD)
         person_remove_item(desk, desk->people[item->person], item);
     if (from != ITEM_CLOSED) {
-        item->queue->count[from]--;
+        queue_leave(desk, item->queue, from);
         desk->count[from]--;
     }
     if (from == ITEM_SENDING)
@@ -218,7 +218,7 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
         set_since(item, desk->now_ms);
     item_set_timer(desk, item, 0);
     if (state != ITEM_CLOSED) {
-        item->queue->count[state]++;
+        queue_enter(desk, item->queue, state);
         desk->count[state]++;
     }
     if (state == ITEM_OFFERED || state == ITEM_HELD)

@@ -81,15 +81,6 @@ bool desk_reply_is_settled(const struct desk *desk, uint64_t reply)
 
 // ---- counts ----
 
-static bool queue_is_empty(const struct queue *queue)
-{
-    for (size_t i = 0; i < ITEM_STATE_COUNT; i++) {
-        if (queue->count[i])
-            return false;
-    }
-    return true;
-}
-
 // Fullest first, then by name, so that two looks at the same desk are alike.
 static int compare_queues(const void *one, const void *other)
 {
@@ -144,7 +135,7 @@ static void count_queues(const struct desk *desk, struct change_list *memory, st
     must(queues);
     size_t count = 0, place = 0;
     for (struct queue *queue; (queue = table_next(&desk->queues, &place));) {
-        if (!queue_is_empty(queue))
+        if (queue->open)
             queues[count++] = queue;
     }
     qsort(queues, count, sizeof(struct queue *), compare_queues);

@@ -2,7 +2,8 @@
 //
 // How the files divide the work:
 //   item.c     an item's state: item_move and what follows from it; records and events
-//   match.c    queues, seats, reservations: who gets what next, and why
+//   queue.c    queues and the people's seats at them
+//   match.c    orders, reservations: who gets what next, and why
 //   people.c   presence, sessions, what a person has
 //   posts.c    posts in: new items, merges, follow-ups, edits, deletions
 //   requests.c what people ask for
@@ -27,6 +28,9 @@
 
 // Replies handed to one connector instance and not settled at most; the others wait in the outbox.
 #define OUTBOX_HANDED_MAX 256
+
+// Queues that are kept although nothing is in them: making one anew asks everybody whether they may serve it.
+#define QUEUES_EMPTY_MAX 128
 
 // Deletions of one item's posts that are remembered, so that a repeat does not count twice.
 #define ITEM_DELETED_MAX 16
@@ -109,8 +113,10 @@ struct seat {
     uint32_t rank; // of skill, higher is better
 };
 
-// Items that wait for the same audience with the same needs, and the people who may serve it.
+// Items that wait for the same audience with the same needs, and the people who may serve it.  Counts also those that
+// are with somebody, parked or sending.  One that is empty is kept for a while, see queue_collect.
 struct queue {
+    uint64_t hash; // its key in desk.queues
     enum audience audience;
     uint32_t brand;
     uint32_t language;
@@ -120,8 +126,10 @@ struct queue {
     struct seat **seats; // of all who may serve it
     size_t seat_count, seat_capacity;
     size_t count[ITEM_STATE_COUNT];
-    char *skills_text; // sorted names joined by commas
-    char *text;        // audience/brand/language/skills
+    size_t open;                   // all of them
+    struct queue *earlier, *later; // among the empty
+    char *skills_text;             // sorted names joined by commas
+    char *text;                    // audience/brand/language/skills
 };
 
 enum presence {
@@ -194,13 +202,15 @@ struct desk {
     struct change_list *list;
     uint64_t sequence;
     uint64_t next_id;
-    int64_t now_ms;         // of the input being worked on
-    struct words words;     // of items
-    struct pool item_pool;  // all items
-    struct lookup items;    // by id
-    struct lookup threads;  // open items a further post merges into, by thread key
-    struct table sending;   // items whose reply is in the outbox, by thread key: what comes to them is a follow-up
-    struct table queues;    // by hash of their needs
+    int64_t now_ms;        // of the input being worked on
+    struct words words;    // of items
+    struct pool item_pool; // all items
+    struct lookup items;   // by id
+    struct lookup threads; // open items a further post merges into, by thread key
+    struct table sending;  // items whose reply is in the outbox, by thread key: what comes to them is a follow-up
+    struct table queues;   // by hash of their needs
+    struct queue *first_empty, *last_empty; // in the order in which they became so
+    size_t empty_count;
     struct table sessions;  // by number
     struct table replies;   // by id
     struct heap timers;     // of items
@@ -300,13 +310,30 @@ void item_show(struct desk *desk, const struct item *item);
 void item_thread_in(struct desk *desk, struct item *item);
 void item_thread_out(struct desk *desk, struct item *item);
 
-// ---- match.c ----
+// ---- queue.c ----
 
+// The queue of these needs, made if there is none.  It stays at least to the end of this input.
 struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t brand, uint32_t language,
                             uint64_t skills);
 void queue_free(struct queue *queue);
 bool person_may_serve(const struct desk *desk, const struct person *person, const struct queue *queue);
 struct seat *person_seat(const struct person *person, const struct queue *queue); // NULL: may not serve it
+
+// An item comes to be the queue's in this state, or no longer is.
+void queue_enter(struct desk *desk, struct queue *queue, enum item_state state);
+void queue_leave(struct desk *desk, struct queue *queue, enum item_state state);
+
+// Gives up the longest empty of the empty queues that are too many.  Only for desk_settle.
+void queue_collect(struct desk *desk);
+
+// Makes the seats anew after people or queues changed.
+void seats_rebuild(struct desk *desk);
+
+// Stops the program if a queue, or the list of the empty ones, is not as it must be.
+void queue_check(const struct desk *desk, const struct queue *queue);
+void queue_check_empty(const struct desk *desk);
+
+// ---- match.c ----
 
 // Puts a waiting item into its queue's order or, where it shall go to one person first, into theirs.
 void match_enter(struct desk *desk, struct item *item);
@@ -321,11 +348,8 @@ void match_person(struct desk *desk, struct person *person);
 bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t person);
 void item_decline(struct desk *desk, struct item *item, uint32_t person);
 
-// An empty heap of items in the order of queues.
-void match_init_reserved(const struct desk *desk, struct heap *heap);
-
-// Makes the seats anew after people or queues changed.
-void match_rebuild(struct desk *desk);
+// An empty heap of items in the order in which they are offered.
+void match_init_waiting(const struct desk *desk, struct heap *heap);
 
 // ---- people.c ----
 

@@ -8,7 +8,7 @@ struct person *person_new(struct desk *desk, uint32_t index)
     must(person);
     person->index = index;
     person->idle_since_ms = desk->now_ms;
-    match_init_reserved(desk, &person->reserved);
+    match_init_waiting(desk, &person->reserved);
     return person;
 }
 

@@ -213,6 +213,53 @@ static void waiting_item_costs_at_most_160_bytes(void **state)
     world_fini(&world);
 }
 
+// ---- queues ----
+
+// A desk of so many skills that there may be 512 queues for English at acme alone.
+static void start_with_skills(struct world *world)
+{
+    static struct policy_name skills[8] = { { "a", false }, { "b", false }, { "c", false }, { "d", false },
+                                            { "e", false }, { "f", false }, { "g", false }, { "h", false } };
+    world_init(world);
+    world->policy.skills = skills;
+    world->policy.skill_count = 8;
+    world->people[ASHA].skills = 255;
+    world->people[ASHA].capacity = 100;
+    memset(world->people[ASHA].skill_level, 5, 8);
+    world_start(world);
+}
+
+static void queues_that_nobody_needs_any_more_are_given_up(void **state)
+{
+    (void) state;
+    struct world world;
+    char id[32];
+    start_with_skills(&world);
+    uint64_t pia = world_sign_in(&world, PIA);
+    uint64_t waiting = world_post(&world, (struct world_post){ .id = "stays", .skills = 3 });
+    for (uint64_t i = 0; i < 512; i++) {
+        snprintf(id, sizeof id, "post %d", (int) i);
+        world_post(&world, (struct world_post){ .id = id, .skills = i % 256, .noise = true });
+        assert_true(world.desk->queues.count <= QUEUES_EMPTY_MAX + 1);
+    }
+    assert_int_equal(world.desk->queues.count, QUEUES_EMPTY_MAX + 1);
+    assert_int_equal(desk_item_state(world.desk, waiting), ITEM_WAITING);
+    // Those that came to be while she was away, those made anew, and the one that was never empty: she serves them.
+    uint64_t asha = world_sign_in(&world, ASHA);
+    assert_int_not_equal(world_lease(&world, asha, waiting), 0);
+    assert_int_equal(world.desk->people[ASHA]->seat_count, QUEUES_EMPTY_MAX + 1);
+    uint64_t again = world_post(&world, (struct world_post){ .id = "again", .skills = 5 });
+    assert_int_not_equal(world_lease(&world, asha, again), 0);
+    for (uint64_t i = 0; i < 256; i++) {
+        snprintf(id, sizeof id, "later %d", (int) i);
+        world_post(&world, (struct world_post){ .id = id, .skills = i, .noise = true });
+        desk_check(world.desk);
+    }
+    assert_int_equal(world.desk->queues.count, QUEUES_EMPTY_MAX + 2);
+    assert_int_equal(world_lease(&world, pia, waiting), 0);
+    world_fini(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +268,7 @@ int main(void)
         cmocka_unit_test(lookup_agrees_with_what_was_put_and_removed),
         cmocka_unit_test(equal_texts_are_kept_once_while_they_have_users),
         cmocka_unit_test(waiting_item_costs_at_most_160_bytes),
+        cmocka_unit_test(queues_that_nobody_needs_any_more_are_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

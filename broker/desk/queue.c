@@ -1,0 +1,274 @@
+// queue.c - queues and the people's seats at them: made when an item first needs one, given up some time after the
+// last.
+
+#include "broker/desk/parts.h"
+
+#include <sodium.h>
+#include <string.h>
+
+// ---- seats ----
+
+// Level of skill, then longest idle, then the order of the rules.
+static bool ready_before(const struct heap *heap, const void *one, const void *other)
+{
+    (void) heap;
+    const struct seat *a = one;
+    const struct seat *b = other;
+    if (a->rank != b->rank)
+        return a->rank > b->rank;
+    if (a->person->idle_since_ms != b->person->idle_since_ms)
+        return a->person->idle_since_ms < b->person->idle_since_ms;
+    return a->person->index < b->person->index;
+}
+
+static uint32_t *ready_slot(void *element)
+{
+    return &((struct seat *) element)->ready_slot;
+}
+
+// Skills are what agents are trained for; an item keeps its needs in the other audiences, for when it returns, but
+// nobody is asked for them there.
+bool person_may_serve(const struct desk *desk, const struct person *person, const struct queue *queue)
+{
+    const struct policy_person *rules = &desk->policy->people[person->index];
+    bool skilled = queue->audience != AUDIENCE_AGENT || (queue->skills & ~rules->skills) == 0;
+    return !rules->retired && (rules->audiences & (1u << queue->audience)) && (rules->brands >> queue->brand & 1) &&
+           (rules->languages >> queue->language & 1) && skilled;
+}
+
+// The weakest of the skills needed counts first, then the language.
+static uint32_t rank_of(const struct policy_person *rules, const struct queue *queue)
+{
+    uint32_t weakest = 0;
+    for (uint32_t i = 0; i < POLICY_SET_MAX; i++) {
+        if ((queue->skills >> i & 1) && (!weakest || rules->skill_level[i] < weakest))
+            weakest = rules->skill_level[i];
+    }
+    return weakest * 16 + rules->language_level[queue->language];
+}
+
+static void add_seat(struct desk *desk, struct person *person, struct queue *queue)
+{
+    struct seat *seat = calloc(1, sizeof *seat);
+    must(seat);
+    *seat =
+        (struct seat){ .person = person, .queue = queue, .rank = rank_of(&desk->policy->people[person->index], queue) };
+    desk_grow(&person->seats, person->seat_count, &person->seat_capacity);
+    person->seats[person->seat_count++] = seat;
+    desk_grow(&queue->seats, queue->seat_count, &queue->seat_capacity);
+    queue->seats[queue->seat_count++] = seat;
+    if (person->ready)
+        heap_push(&queue->ready, seat);
+}
+
+static void seat_everyone(struct desk *desk, struct queue *queue)
+{
+    for (size_t i = 0; i < desk->person_count; i++) {
+        if (person_may_serve(desk, desk->people[i], queue))
+            add_seat(desk, desk->people[i], queue);
+    }
+}
+
+struct seat *person_seat(const struct person *person, const struct queue *queue)
+{
+    for (size_t i = 0; i < person->seat_count; i++) {
+        if (person->seats[i]->queue == queue)
+            return person->seats[i];
+    }
+    return NULL;
+}
+
+static void remove_seat(struct seat *seat)
+{
+    struct person *person = seat->person;
+    size_t i = 0;
+    while (i < person->seat_count && person->seats[i] != seat)
+        i++;
+    must(i < person->seat_count);
+    person->seats[i] = person->seats[--person->seat_count];
+    if (seat->ready_slot)
+        heap_remove(&seat->queue->ready, seat);
+    free(seat);
+}
+
+void seats_rebuild(struct desk *desk)
+{
+    struct queue *queue;
+    for (size_t i = 0; i < desk->person_count; i++) {
+        struct person *person = desk->people[i];
+        for (size_t k = 0; k < person->seat_count; k++) {
+            if (person->seats[k]->ready_slot)
+                heap_remove(&person->seats[k]->queue->ready, person->seats[k]);
+            free(person->seats[k]);
+        }
+        person->seat_count = 0;
+        person->ready = false;
+        heap_rebuild(&person->reserved);
+    }
+    for (size_t place = 0; (queue = table_next(&desk->queues, &place));) {
+        queue->seat_count = 0;
+        heap_rebuild(&queue->waiting);
+        seat_everyone(desk, queue);
+    }
+    for (size_t i = 0; i < desk->person_count; i++)
+        person_refresh(desk, desk->people[i]);
+}
+
+// ---- the empty ones ----
+
+static void append_empty(struct desk *desk, struct queue *queue)
+{
+    must(!queue->open);
+    queue->earlier = desk->last_empty;
+    queue->later = NULL;
+    *(desk->last_empty ? &desk->last_empty->later : &desk->first_empty) = queue;
+    desk->last_empty = queue;
+    desk->empty_count++;
+}
+
+static void remove_empty(struct desk *desk, struct queue *queue)
+{
+    *(queue->earlier ? &queue->earlier->later : &desk->first_empty) = queue->later;
+    *(queue->later ? &queue->later->earlier : &desk->last_empty) = queue->earlier;
+    queue->earlier = queue->later = NULL;
+    desk->empty_count--;
+}
+
+void queue_enter(struct desk *desk, struct queue *queue, enum item_state state)
+{
+    if (!queue->open++)
+        remove_empty(desk, queue);
+    queue->count[state]++;
+}
+
+void queue_leave(struct desk *desk, struct queue *queue, enum item_state state)
+{
+    must(queue->count[state] && queue->open);
+    queue->count[state]--;
+    if (!--queue->open)
+        append_empty(desk, queue);
+}
+
+static void queue_drop(struct desk *desk, struct queue *queue)
+{
+    remove_empty(desk, queue);
+    table_remove(&desk->queues, queue->hash, queue);
+    while (queue->seat_count)
+        remove_seat(queue->seats[--queue->seat_count]);
+    queue_free(queue);
+}
+
+void queue_collect(struct desk *desk)
+{
+    struct queue *queue = desk->first_empty;
+    while (desk->empty_count > QUEUES_EMPTY_MAX && queue) {
+        struct queue *later = queue->later;
+        // One that stands in front of another with the same hash stays, so that the other is found.
+        if (!table_find(&desk->queues, queue->hash + 1))
+            queue_drop(desk, queue);
+        queue = later;
+    }
+}
+
+void queue_check(const struct desk *desk, const struct queue *queue)
+{
+    size_t open = 0, seats = 0;
+    for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
+        open += queue->count[i];
+    must(open == queue->open);
+    must(open || queue->earlier || desk->first_empty == queue);
+    must(!open || (!queue->earlier && !queue->later));
+    for (size_t i = 0; i < desk->person_count; i++)
+        seats += person_seat(desk->people[i], queue) != NULL;
+    must(seats == queue->seat_count);
+    heap_check(&queue->waiting);
+    heap_check(&queue->ready);
+}
+
+void queue_check_empty(const struct desk *desk)
+{
+    size_t count = 0;
+    for (const struct queue *queue = desk->first_empty; queue; queue = queue->later) {
+        must(!queue->open && table_find(&desk->queues, queue->hash) == queue);
+        must(queue->later ? queue->later->earlier == queue : desk->last_empty == queue);
+        count++;
+    }
+    must(count == desk->empty_count && count <= QUEUES_EMPTY_MAX);
+}
+
+// ---- finding them ----
+
+static int compare_names(const void *one, const void *other)
+{
+    return strcmp(*(const char *const *) one, *(const char *const *) other);
+}
+
+// Sorted names joined by commas, owned by the caller.
+static char *join_skills(const struct policy *policy, uint64_t skills)
+{
+    const char *names[POLICY_SET_MAX];
+    size_t count = 0, bytes = 1;
+    for (size_t i = 0; i < policy->skill_count; i++) {
+        if (skills >> i & 1) {
+            names[count++] = policy->skills[i].name;
+            bytes += strlen(policy->skills[i].name) + 1;
+        }
+    }
+    qsort(names, count, sizeof *names, compare_names);
+    char *joined = calloc(bytes, 1);
+    must(joined);
+    char *end = joined;
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            *end++ = ',';
+        end = stpcpy(end, names[i]);
+    }
+    return joined;
+}
+
+struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t brand, uint32_t language,
+                            uint64_t skills)
+{
+    const struct policy *policy = desk->policy;
+    must(brand < policy->brand_count && language < policy->language_count && audience < AUDIENCE_COUNT);
+    uint64_t needs[] = { (uint64_t) audience, brand, language, skills };
+    static const unsigned char key[crypto_shorthash_KEYBYTES] = "behalf queue key";
+    uint64_t hash;
+    crypto_shorthash((unsigned char *) &hash, (const unsigned char *) needs, sizeof needs, key);
+    struct queue *queue;
+    while ((queue = table_find(&desk->queues, hash))) {
+        if (queue->audience == audience && queue->brand == brand && queue->language == language &&
+            queue->skills == skills)
+            return queue;
+        hash++;
+    }
+    queue = calloc(1, sizeof *queue);
+    must(queue);
+    *queue = (struct queue){
+        .hash = hash,
+        .audience = audience,
+        .brand = brand,
+        .language = language,
+        .skills = skills,
+        .ready = { .before = ready_before, .slot = ready_slot },
+        .skills_text = join_skills(policy, skills),
+    };
+    match_init_waiting(desk, &queue->waiting);
+    int length = asprintf(&queue->text, "%s/%s/%s/%s", audience_name(audience), policy->brands[brand].name,
+                          policy->languages[language].name, queue->skills_text);
+    must(length > 0);
+    table_put(&desk->queues, hash, queue);
+    seat_everyone(desk, queue);
+    append_empty(desk, queue);
+    return queue;
+}
+
+void queue_free(struct queue *queue)
+{
+    heap_fini(&queue->waiting);
+    heap_fini(&queue->ready);
+    free(queue->seats);
+    free(queue->skills_text);
+    free(queue->text);
+    free(queue);
+}
