@@ -265,6 +265,19 @@ bool connection_synced(struct connection *connection)
     return synced;
 }
 
+void connection_drain(struct connection *connection, int syncs)
+{
+    while (syncs > 0 && !connection->lost) {
+        PGresult *result = next_result(connection);
+        if (result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
+            syncs--;
+        } else if (result != NULL && PQresultStatus(result) == PGRES_FATAL_ERROR && is_fatal(result)) {
+            note_loss(connection, PQresultErrorMessage(result));
+        }
+        PQclear(result);
+    }
+}
+
 PGresult *connection_ask(struct connection *connection, enum sql sql, const struct parameters *parameters)
 {
     connection_send(connection, sql, parameters);
@@ -386,6 +399,18 @@ enum store_result connection_result(struct connection *connection, char *reason,
     snprintf(reason, reason_bytes, "PostgreSQL at %s %s (%s): %s", connection->place, meaning->what,
              connection->message, meaning->advice);
     return meaning->result;
+}
+
+bool connection_blames_desk(const struct connection *connection)
+{
+    static const char *const states[] = { "57014", "55P03", "08" };
+
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        if (!connection->lost && strncmp(connection->state, states[i], strlen(states[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 // ---- cells ----

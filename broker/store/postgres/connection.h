@@ -75,6 +75,9 @@ bool connection_done(struct connection *connection);
 // Takes the answer of a sync.
 bool connection_synced(struct connection *connection);
 
+// Takes all answers up to and with so many syncs.  Trouble told meanwhile is not noted, but for the connection's loss.
+void connection_drain(struct connection *connection, int syncs);
+
 // Sends a statement with a sync and takes its answer, or rows one by one: first connection_stream, then
 // connection_next until it returns NULL.
 PGresult *connection_ask(struct connection *connection, enum sql sql, const struct parameters *parameters);
@@ -90,6 +93,10 @@ bool connection_run_all(struct connection *connection, const char *text);
 
 // What an engine answers for the trouble that stands, with the reason in words that tell what to do.
 enum store_result connection_result(struct connection *connection, char *reason, size_t reason_bytes);
+
+// Whether the trouble that stands may be the desk's own whose statement failed, and not the database's: a lock, or a
+// statement that takes too long, or a part of a distributed database that is away.
+bool connection_blames_desk(const struct connection *connection);
 
 // Trouble of our own finding: something that no version of ours wrote.
 bool connection_contradict(struct connection *connection, const char *what);
