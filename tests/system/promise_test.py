@@ -251,9 +251,9 @@ class Outlet:
 # ---- the run ----
 
 class Run:
-    def __init__(self, program, seed):
+    def __init__(self, broker, seed):
         self.world = World(seed)
-        self.broker = Broker(program, heartbeat_ms=1000, more=["--person-rate", "0"])
+        self.broker = broker
         self.feed = Feed(self.world, self.broker)
         self.outlets = [Outlet(self.world, self.broker, "chirp", False), Outlet(self.world, self.broker, "mail", True)]
         self.people = [Worker(self.world, self.broker, name, name in PR) for name in AGENTS + PR]
@@ -349,7 +349,7 @@ class Run:
 
     def judge_sealed(self):
         bare = self.query(f"SELECT item FROM post WHERE (text LIKE '%{SECRET}%' OR edited_text LIKE '%{SECRET}%')"
-                          " AND sealed = 0 AND sensitive = 0")
+                          " AND NOT sealed AND NOT sensitive")
         bare = [item for (item,) in bare if item not in self.world.released]
         if bare:
             self.world.fail("sensitive posts of these items are not sealed:", bare)
@@ -365,7 +365,7 @@ class Run:
 def main(program, seed, kills):
     print(f"SEED={seed} KILLS={kills}", flush=True)
     begun = time.monotonic()
-    run = Run(program, seed)
+    run = Run(Broker(program, heartbeat_ms=1000, more=["--person-rate", "0"]), seed)
     try:
         for _ in range(kills):
             run.start()

@@ -1,0 +1,9 @@
+find_program(BEHALF_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+if(BEHALF_PYTHON)
+    add_test(NAME system/promoted_standby_test COMMAND ${BEHALF_PYTHON} -u
+        ${CMAKE_CURRENT_LIST_DIR}/promoted_standby_test.py $<TARGET_FILE:behalf-broker>
+        ${CMAKE_SOURCE_DIR}/deploy/postgres/three-nodes)
+    # Alone, as it measures seconds.
+    set_tests_properties(system/promoted_standby_test PROPERTIES LABELS system TIMEOUT 300 SKIP_RETURN_CODE 77
+        RUN_SERIAL TRUE)
+endif()
