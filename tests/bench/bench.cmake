@@ -1,9 +1,9 @@
 # How fast it is, beside the raw limits.  The tests only hold it to measuring at all.
 add_executable(behalf-bench ${CMAKE_CURRENT_LIST_DIR}/main.c ${CMAKE_CURRENT_LIST_DIR}/bench.c
-    ${CMAKE_CURRENT_LIST_DIR}/crew.c ${CMAKE_CURRENT_LIST_DIR}/cycle.c ${CMAKE_CURRENT_LIST_DIR}/feeder.c
+    ${CMAKE_CURRENT_LIST_DIR}/crew.c ${CMAKE_CURRENT_LIST_DIR}/cycle.c ${CMAKE_CURRENT_LIST_DIR}/desks.c ${CMAKE_CURRENT_LIST_DIR}/feeder.c
     ${CMAKE_CURRENT_LIST_DIR}/intake.c ${CMAKE_CURRENT_LIST_DIR}/own_broker.c ${CMAKE_CURRENT_LIST_DIR}/raw.c
     ${CMAKE_CURRENT_LIST_DIR}/raw_postgres.c ${CMAKE_CURRENT_LIST_DIR}/raw_sqlite.c)
-target_link_libraries(behalf-bench PRIVATE behalf_options behalf PkgConfig::jansson PkgConfig::sqlite
+target_link_libraries(behalf-bench PRIVATE behalf_options behalf behalf_store PkgConfig::jansson PkgConfig::sqlite
     PkgConfig::postgres PkgConfig::zmq)
 add_dependencies(behalf-bench behalf-broker)
 

@@ -10,6 +10,8 @@
 
 #define BENCH_PEOPLE_MAX 1500 // each is a client of its own, about a dozen descriptors
 #define BENCH_PEOPLE_RUNS_MAX 8
+#define BENCH_DESKS_MAX 1000
+#define BENCH_DESKS_RUNS_MAX 8
 #define BENCH_BODY_BYTES 280
 
 struct bench_options {
@@ -20,6 +22,8 @@ struct bench_options {
     unsigned in_flight;   // posts that have no answer yet, at most
     unsigned people[BENCH_PEOPLE_RUNS_MAX];
     size_t people_count;
+    unsigned desks[BENCH_DESKS_RUNS_MAX];
+    size_t desks_count;
     bool keep; // the folder of the run, with the broker's log
 };
 
@@ -27,6 +31,12 @@ struct bench_options {
 bool bench_intake(const struct bench_options *options);
 bool bench_cycle(const struct bench_options *options, unsigned people);
 bool bench_latency(const struct bench_options *options);
+
+// What a post costs, in processor time; all zero before the first run, which fills it in for the ratios of the others.
+struct bench_desks_costs {
+    double writer_us, server_us;
+};
+bool bench_desks(const struct bench_options *options, unsigned count, struct bench_desks_costs *first);
 
 // Whether Ctrl-C or SIGTERM came.  Every loop asks.
 bool bench_stopped(void);

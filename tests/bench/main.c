@@ -39,7 +39,10 @@ static const char manual[] =
     "each reply; counts items closed, after a second to warm up.\n"
     "  latency  200 posts a second and eight people, so that one is idle: from sending a post to its ITEM.  Told with "
     "cycle as "
-    "well.\n\n"
+    "well.\n"
+    "  desks    without a broker: the posts in flight are spread over 1, 10 and 100 desks that write to one "
+    "PostgreSQL "
+    "together; what a post then costs.\n\n"
     "Raw limits, on lines of their own, with the ratio of the case to them:\n"
     "  raw-rows        the rows which that run's posts made, written again bare, with the same schema and "
     "settings, those of 256 posts a commit.\n"
@@ -63,6 +66,7 @@ static const struct argp_option option_table[] = {
     { "posts", 'n', "N", 0, "intake: at most so many posts", 0 },
     { "in-flight", 'w', "N", 0, "posts without an answer at most, 1 to 1024 (default 1000)", 0 },
     { "people", 'p', "N", 0, "cycle: so many people signed in, 1 to 1500 (default 4); may be given again", 0 },
+    { "desks", 'd', "N", 0, "desks: so many desks, 1 to 1000 (default 1, 10 and 100); may be given again", 0 },
     { "programs", 'b', "DIR", 0, "where behalf-broker is (default: beside this program)", 0 },
     { "keep", 'k', NULL, 0, "keep the run's folder, with the broker's log", 0 },
     { 0 },
@@ -105,15 +109,25 @@ static void finish_options(struct command *command, struct argp_state *state)
 {
     struct bench_options *options = &command->options;
     if (!command->name)
-        argp_error(state, "which case: intake, cycle or latency?");
+        argp_error(state, "which case: intake, cycle, latency or desks?");
     if (options->posts && strcmp(command->name, "intake") != 0)
         argp_error(state, "--posts is for intake");
     if (options->people_count && strcmp(command->name, "cycle") != 0)
         argp_error(state, "--people is for cycle");
+    bool desks = strcmp(command->name, "desks") == 0;
+    if (options->desks_count && !desks)
+        argp_error(state, "--desks is for desks");
+    if (desks && (!options->store || (!strstr(options->store, "://") && !strchr(options->store, '='))))
+        argp_error(state, "desks needs a PostgreSQL: --store URL");
     if (options->seconds <= 0 && !options->posts)
         options->seconds = 10;
     if (!options->people_count)
         options->people[options->people_count++] = 4;
+    if (!options->desks_count) {
+        static const unsigned usual[] = { 1, 10, 100 };
+        options->desks_count = sizeof usual / sizeof *usual;
+        memcpy(options->desks, usual, sizeof usual);
+    }
 }
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
@@ -138,6 +152,11 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
             argp_error(state, "--people at most %d times", BENCH_PEOPLE_RUNS_MAX);
         options->people[options->people_count++] = (unsigned) parse_count(value, BENCH_PEOPLE_MAX, state);
         return 0;
+    case 'd':
+        if (options->desks_count == BENCH_DESKS_RUNS_MAX)
+            argp_error(state, "--desks at most %d times", BENCH_DESKS_RUNS_MAX);
+        options->desks[options->desks_count++] = (unsigned) parse_count(value, BENCH_DESKS_MAX, state);
+        return 0;
     case 'b':
         options->programs = value;
         return 0;
@@ -147,8 +166,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case ARGP_KEY_ARG:
         if (command->name)
             argp_error(state, "one case at a time");
-        if (strcmp(value, "intake") != 0 && strcmp(value, "cycle") != 0 && strcmp(value, "latency") != 0)
-            argp_error(state, "%s: no such case; there are intake, cycle and latency", value);
+        if (strcmp(value, "intake") != 0 && strcmp(value, "cycle") != 0 && strcmp(value, "latency") != 0 &&
+            strcmp(value, "desks") != 0)
+            argp_error(state, "%s: no such case; there are intake, cycle, latency and desks", value);
         command->name = value;
         return 0;
     case ARGP_KEY_END:
@@ -159,8 +179,19 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     }
 }
 
+static bool run_desks(const struct bench_options *options)
+{
+    struct bench_desks_costs first = { 0 };
+    bool good = true;
+    for (size_t i = 0; good && !stopped && i < options->desks_count; i++)
+        good = bench_desks(options, options->desks[i], &first);
+    return good;
+}
+
 static bool run(const struct command *command)
 {
+    if (strcmp(command->name, "desks") == 0)
+        return run_desks(&command->options);
     if (strcmp(command->name, "intake") == 0)
         return bench_intake(&command->options);
     if (strcmp(command->name, "latency") == 0)
@@ -189,7 +220,7 @@ int main(int argc, char **argv)
 {
     struct command command = { .options = { .in_flight = 1000 } };
     const struct argp argp = {
-        .options = option_table, .parser = parse_option, .args_doc = "intake|cycle|latency", .doc = manual
+        .options = option_table, .parser = parse_option, .args_doc = "intake|cycle|latency|desks", .doc = manual
     };
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &command);

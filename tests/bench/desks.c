@@ -1,0 +1,306 @@
+// desks.c - what a desk more costs: the same posts in flight, spread over more and more desks of one scribe.
+//
+// There is no broker here: batches as a broker makes them when posts are taken in (a post, its item, an event) go
+// straight to the store.  Each desk has one batch with the store and makes the next when that is back, as a broker's
+// do.  The time of the processors is told apart: this process without the thread that makes the batches, and the
+// server's process behind the one session.
+
+#include "tests/bench/bench.h"
+#include "tests/bench/raw.h"
+
+#include "broker/store/store.h"
+#include "proto/must.h"
+
+#include <inttypes.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WARM_UP_S 1.0
+
+struct bench_desk {
+    char name[64];
+    struct store_position position;
+    struct store *store;
+    unsigned in_flight; // posts of a batch
+    uint64_t item;
+};
+
+struct bench_desks {
+    const struct bench_options *options;
+    struct scribe *scribe;
+    struct bench_desk *desks;
+    unsigned count;
+    uint64_t posts, batches; // on disk
+    bool failed;
+};
+
+// What was used up to a moment.
+struct spent {
+    double process_s; // without this thread
+    double maker_s;   // this thread
+    double server_s;  // 0: not to be seen
+    uint64_t at_ns;
+    uint64_t posts, batches;
+};
+
+static double seconds_of(const struct rusage *usage)
+{
+    return (double) (usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
+           (double) (usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
+}
+
+// ---- desks ----
+
+static bool open_desk(struct bench_desks *run, struct bench_desk *desk)
+{
+    char reason[512] = "";
+    struct engine *engine = engine_postgres_open(run->options->store, desk->name, reason, sizeof reason);
+
+    if (!engine) {
+        bench_complain("%s", reason);
+        return false;
+    }
+    if (engine->operations->take_over(engine, &desk->position) != STORE_OK) {
+        bench_complain("%s", engine->reason);
+        engine->operations->destroy(&engine);
+        return false;
+    }
+    desk->item = desk->position.next_id;
+    desk->store = store_new(run->scribe, &engine, NULL, desk);
+    return true;
+}
+
+static void put_post(struct batch *batch, uint64_t item, int64_t now_ms)
+{
+    static char body[BENCH_BODY_BYTES + 1];
+    char name[32];
+
+    memset(body, 'w', BENCH_BODY_BYTES);
+    snprintf(name, sizeof name, "post-%" PRIu64, item);
+    struct change post = { .kind = CHANGE_POST,
+                           .post = { .item = item,
+                                     .number = 1,
+                                     .channel = "chirp",
+                                     .post = name,
+                                     .brand = "acme",
+                                     .author = name,
+                                     .author_name = "A Customer",
+                                     .reach = 100,
+                                     .text = body,
+                                     .platform_language = "en",
+                                     .language = "en",
+                                     .thread = "",
+                                     .parent = "",
+                                     .link = "",
+                                     .posted_ms = now_ms,
+                                     .taken_ms = now_ms,
+                                     .intake_key = item * UINT64_C(0x9E3779B97F4A7C15),
+                                     .author_key = item * UINT64_C(0xD1B54A32D192ED03) } };
+    struct change waiting = { .kind = CHANGE_ITEM,
+                              .item = { .item = item,
+                                        .brand = "acme",
+                                        .channel = "chirp",
+                                        .audience = "agent",
+                                        .language = "en",
+                                        .skills = "",
+                                        .state = ITEM_WAITING,
+                                        .band = 5,
+                                        .created_ms = now_ms,
+                                        .due_ms = now_ms + 3600000,
+                                        .since_ms = now_ms,
+                                        .person = "",
+                                        .preferred = "",
+                                        .thread_key = item,
+                                        .author_key = item * UINT64_C(0xD1B54A32D192ED03),
+                                        .posts = 1,
+                                        .numbered = 1,
+                                        .reason = "",
+                                        .escalated = "",
+                                        .draft_by = "",
+                                        .request_person = "",
+                                        .outcome = "" } };
+    struct change taken = { .kind = CHANGE_EVENT,
+                            .event = { .sequence = item,
+                                       .at_ms = now_ms,
+                                       .item = item,
+                                       .kind = "taken",
+                                       .person = "",
+                                       .queue = "agent/acme/en/",
+                                       .rule = "",
+                                       .rules_version = 1,
+                                       .detail = "" } };
+    change_list_add(batch_list(batch), &post);
+    change_list_add(batch_list(batch), &waiting);
+    change_list_add(batch_list(batch), &taken);
+}
+
+static void submit(struct bench_desk *desk)
+{
+    struct batch *batch = batch_new();
+    struct store_position to = desk->position;
+    struct timespec now;
+
+    must(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    to.clock_ms = (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    for (unsigned i = 0; i < desk->in_flight; i++)
+        put_post(batch, desk->item++, to.clock_ms);
+    to.sequence += desk->in_flight;
+    to.next_id = desk->item;
+    batch_set_position(batch, &desk->position, &to);
+    desk->position = to;
+    store_submit(desk->store, &batch);
+}
+
+static void hear(struct bench_desks *run, struct store *store, bool go_on)
+{
+    struct bench_desk *desk = store_owner(store);
+    char text[512];
+    struct batch *batch;
+
+    if (store_state(store) == STORE_STATE_CONTRADICTED) {
+        store_describe(store, text, sizeof text);
+        bench_complain("%s", text);
+        run->failed = true;
+    }
+    while ((batch = store_take_batch(store)) != NULL) {
+        run->posts += desk->in_flight;
+        run->batches++;
+        batch_destroy(&batch);
+        if (go_on)
+            submit(desk);
+    }
+}
+
+static void run_until(struct bench_desks *run, uint64_t until_ns)
+{
+    struct pollfd wait = { .fd = scribe_fd(run->scribe), .events = POLLIN };
+
+    while (!run->failed && !bench_stopped() && bench_now_ns() < until_ns) {
+        (void) poll(&wait, 1, 100);
+        struct store *store;
+        while (!run->failed && (store = scribe_next_news(run->scribe)) != NULL)
+            hear(run, store, true);
+    }
+}
+
+// ---- what was used ----
+
+static double server_seconds(PGconn *asker)
+{
+    PGresult *result = PQexec(asker, "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                                     " AND pid <> pg_backend_pid() AND application_name LIKE 'behalf desk%'");
+    double seconds = 0;
+    for (int row = 0; row < PQntuples(result); row++) {
+        char path[64], line[1024] = "";
+        unsigned long user = 0, system = 0;
+        snprintf(path, sizeof path, "/proc/%d/stat", atoi(PQgetvalue(result, row, 0)));
+        FILE *file = fopen(path, "r");
+        if (!file)
+            continue;
+        if (fgets(line, sizeof line, file) && strrchr(line, ')') &&
+            sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2)
+            seconds += (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
+        fclose(file);
+    }
+    PQclear(result);
+    return seconds;
+}
+
+static struct spent look(const struct bench_desks *run, PGconn *asker)
+{
+    struct rusage process, thread;
+    struct spent spent = { .at_ns = bench_now_ns(), .posts = run->posts, .batches = run->batches };
+
+    spent.server_s = server_seconds(asker);
+    must(getrusage(RUSAGE_SELF, &process) == 0);
+    must(getrusage(RUSAGE_THREAD, &thread) == 0);
+    spent.maker_s = seconds_of(&thread);
+    spent.process_s = seconds_of(&process) - spent.maker_s;
+    return spent;
+}
+
+static double us_a_post(double before_s, double after_s, uint64_t posts)
+{
+    return (after_s - before_s) * 1e6 / (double) posts;
+}
+
+static void print_run(const struct bench_desks *run, const struct spent *before, const struct spent *after,
+                      struct bench_desks_costs *first)
+{
+    uint64_t posts = after->posts - before->posts;
+    double seconds = (double) (after->at_ns - before->at_ns) / 1e9;
+    struct bench_desks_costs costs = { .writer_us = us_a_post(before->process_s, after->process_s, posts),
+                                       .server_us = us_a_post(before->server_s, after->server_s, posts) };
+
+    if (first->writer_us <= 0)
+        *first = costs;
+    bench_print(json_pack("{s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case", "desks", "desks",
+                          (int) run->count, "in_flight", (int) run->options->in_flight, "posts", (json_int_t) posts,
+                          "posts_per_s", (double) posts / seconds, "posts_per_batch",
+                          (double) posts / (double) (after->batches - before->batches), "writer_cpu_us_per_post",
+                          costs.writer_us, "maker_cpu_us_per_post", us_a_post(before->maker_s, after->maker_s, posts),
+                          "server_cpu_us_per_post", costs.server_us, "writer_ratio", costs.writer_us / first->writer_us,
+                          "server_ratio", first->server_us > 0 ? costs.server_us / first->server_us : 0.0));
+}
+
+// ---- a run ----
+
+static bool open_desks(struct bench_desks *run)
+{
+    bool good = true;
+
+    run->desks = calloc(run->count, sizeof *run->desks);
+    must(run->desks != NULL);
+    for (unsigned i = 0; good && i < run->count; i++) {
+        struct bench_desk *desk = &run->desks[i];
+        snprintf(desk->name, sizeof desk->name, "bench-%ld-%u", (long) getpid(), i);
+        desk->in_flight = run->options->in_flight / run->count + (i < run->options->in_flight % run->count);
+        good = open_desk(run, desk);
+    }
+    return good;
+}
+
+static void close_desks(struct bench_desks *run)
+{
+    for (unsigned i = 0; i < run->count; i++)
+        store_destroy(&run->desks[i].store);
+    scribe_destroy(&run->scribe);
+    for (unsigned i = 0; i < run->count; i++)
+        if (run->desks[i].name[0] != '\0')
+            raw_remove_desk(run->options->store, run->desks[i].name);
+    free(run->desks);
+}
+
+bool bench_desks(const struct bench_options *options, unsigned count, struct bench_desks_costs *first)
+{
+    struct bench_desks run = { .options = options, .scribe = scribe_new(), .count = count };
+    PGconn *asker = PQconnectdb(options->store);
+    bool good = PQstatus(asker) == CONNECTION_OK;
+
+    if (!good)
+        bench_complain("%s", PQerrorMessage(asker));
+    good = open_desks(&run) && good;
+    for (unsigned i = 0; good && i < count; i++)
+        if (run.desks[i].in_flight > 0)
+            submit(&run.desks[i]);
+    if (good) {
+        run_until(&run, bench_now_ns() + (uint64_t) (WARM_UP_S * 1e9));
+        struct spent before = look(&run, asker);
+        run_until(&run, before.at_ns + (uint64_t) (options->seconds * 1e9));
+        struct spent after = look(&run, asker);
+        good = !run.failed && after.posts > before.posts;
+        if (good)
+            print_run(&run, &before, &after, first);
+        else if (!run.failed)
+            bench_complain("nothing was written");
+    }
+    PQfinish(asker);
+    close_desks(&run);
+    return good;
+}
