@@ -24,12 +24,13 @@ struct bench_options {
     size_t people_count;
     unsigned desks[BENCH_DESKS_RUNS_MAX];
     size_t desks_count;
-    bool keep; // the folder of the run, with the broker's log
+    bool keep; // the folder of the run, with the broker's log, and of a PostgreSQL the desk's rows
 };
 
 // The cases.  Each prints its lines and returns false, having said why, when it could not measure.
 bool bench_intake(const struct bench_options *options);
 bool bench_cycle(const struct bench_options *options, unsigned people);
+bool bench_restore(const struct bench_options *options);
 bool bench_latency(const struct bench_options *options);
 
 // What a post costs, in processor time; all zero before the first run, which fills it in for the ratios of the others.

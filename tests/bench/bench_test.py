@@ -16,6 +16,12 @@ EXPECTED = {
         ("restart", ["open_items", "seconds"]),
         ("raw-rows", ["posts_per_s", "rows_per_s", "ratio"]),
     ],
+    "restore": [
+        ("restore", ["open_items", "ready_seconds", "welcome_seconds", "first_item_seconds", "broker_cpu_seconds",
+                     "rss_bytes"]),
+        ("restore-killed", ["open_items", "ready_seconds", "first_item_seconds"]),
+        ("raw-read", ["rows", "seconds", "ratio"]),
+    ],
     "cycle": [
         ("cycle", ["cycles", "cycles_per_s", "broker_cpu_us_per_cycle"]),
         ("raw-round-trip", ["p50_ms", "ratio"]),
@@ -24,6 +30,8 @@ EXPECTED = {
         ("raw-round-trip", ["p50_ms", "ratio"]),
     ],
 }
+
+LENGTHS = {"restore": ["--posts", "5000"]}  # else for a second
 
 
 def children(pid):
@@ -39,7 +47,7 @@ def children(pid):
 
 
 def measure(case, program, folder):
-    run = subprocess.run([program, case, "--seconds", "1", "--store", folder], capture_output=True, text=True,
+    run = subprocess.run([program, case, *LENGTHS.get(case, ["--seconds", "1"]), "--store", folder], capture_output=True, text=True,
                          timeout=110)
     sys.stderr.write(run.stderr)
     assert run.returncode == 0, f"exit status {run.returncode}"

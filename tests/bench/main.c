@@ -42,12 +42,16 @@ static const char manual[] =
     "well.\n"
     "  desks    without a broker: the posts in flight are spread over 1, 10 and 100 desks that write to one "
     "PostgreSQL "
-    "together; what a post then costs.\n\n"
+    "together; what a post then costs.\n"
+    "  restore  a store with --posts open items (default 1,000,000): 1,000 are fed, their rows copied in the store. "
+    "From the broker's start until it is ready, somebody is signed in, and has an item; then the same after kill "
+    "-9.\n\n"
     "Raw limits, on lines of their own, with the ratio of the case to them:\n"
     "  raw-rows        the rows which that run's posts made, written again bare, with the same schema and "
     "settings, those of 256 posts a commit.\n"
     "  raw-round-trip  300 bytes over ZeroMQ, DEALER to ROUTER and back, between two processes; of cycle the ratio is "
-    "the time a person needs for an item, of latency its p50.\n\n"
+    "the time a person needs for an item, of latency its p50.\n"
+    "  raw-read        the rows that a broker reads back, read with nothing done with them.\n\n"
     "broker_cpu is the broker's process, user and system; a PostgreSQL's processes are not in it.  The bench shares "
     "the "
     "machine with what it measures: compare ratios, and figures of one sitting.\n\n"
@@ -56,6 +60,7 @@ static const char manual[] =
     "  behalf-bench intake --seconds 10\n"
     "  behalf-bench intake --posts 1000000 --store /var/tmp\n"
     "  behalf-bench cycle --people 4 --people 16 --people 1000\n"
+    "  behalf-bench restore --posts 100000\n"
     "  behalf-bench cycle --store postgresql://behalf@localhost/bench\n\n"
     "Exit status: 0 measured; 1 could not measure; 2 wrong usage; 130 stopped by Ctrl-C.  Nothing is left running, and "
     "nothing in the store.";
@@ -63,12 +68,12 @@ static const char manual[] =
 static const struct argp_option option_table[] = {
     { "store", 's', "DIR|URL", 0, "a fresh folder in DIR, or a PostgreSQL (default: a fresh folder in TMPDIR)", 0 },
     { "seconds", 't', "N", 0, "measure for so long (default 10; with --posts: until they are taken)", 0 },
-    { "posts", 'n', "N", 0, "intake: at most so many posts", 0 },
+    { "posts", 'n', "N", 0, "intake: at most so many posts; restore: so many open items", 0 },
     { "in-flight", 'w', "N", 0, "posts without an answer at most, 1 to 1024 (default 1000)", 0 },
     { "people", 'p', "N", 0, "cycle: so many people signed in, 1 to 1500 (default 4); may be given again", 0 },
     { "desks", 'd', "N", 0, "desks: so many desks, 1 to 1000 (default 1, 10 and 100); may be given again", 0 },
     { "programs", 'b', "DIR", 0, "where behalf-broker is (default: beside this program)", 0 },
-    { "keep", 'k', NULL, 0, "keep the run's folder, with the broker's log", 0 },
+    { "keep", 'k', NULL, 0, "keep the run's folder with the broker's log, and its desk", 0 },
     { 0 },
 };
 
@@ -109,9 +114,9 @@ static void finish_options(struct command *command, struct argp_state *state)
 {
     struct bench_options *options = &command->options;
     if (!command->name)
-        argp_error(state, "which case: intake, cycle, latency or desks?");
-    if (options->posts && strcmp(command->name, "intake") != 0)
-        argp_error(state, "--posts is for intake");
+        argp_error(state, "which case: intake, cycle, latency, desks or restore?");
+    if (options->posts && strcmp(command->name, "intake") != 0 && strcmp(command->name, "restore") != 0)
+        argp_error(state, "--posts is for intake and restore");
     if (options->people_count && strcmp(command->name, "cycle") != 0)
         argp_error(state, "--people is for cycle");
     bool desks = strcmp(command->name, "desks") == 0;
@@ -167,8 +172,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         if (command->name)
             argp_error(state, "one case at a time");
         if (strcmp(value, "intake") != 0 && strcmp(value, "cycle") != 0 && strcmp(value, "latency") != 0 &&
-            strcmp(value, "desks") != 0)
-            argp_error(state, "%s: no such case; there are intake, cycle, latency and desks", value);
+            strcmp(value, "desks") != 0 && strcmp(value, "restore") != 0)
+            argp_error(state, "%s: no such case; there are intake, cycle, latency, desks and restore", value);
         command->name = value;
         return 0;
     case ARGP_KEY_END:
@@ -196,6 +201,8 @@ static bool run(const struct command *command)
         return bench_intake(&command->options);
     if (strcmp(command->name, "latency") == 0)
         return bench_latency(&command->options);
+    if (strcmp(command->name, "restore") == 0)
+        return bench_restore(&command->options);
     bool good = true;
     for (size_t i = 0; good && i < command->options.people_count; i++)
         good = bench_cycle(&command->options, command->options.people[i]);
@@ -220,7 +227,7 @@ int main(int argc, char **argv)
 {
     struct command command = { .options = { .in_flight = 1000 } };
     const struct argp argp = {
-        .options = option_table, .parser = parse_option, .args_doc = "intake|cycle|latency|desks", .doc = manual
+        .options = option_table, .parser = parse_option, .args_doc = "intake|cycle|latency|desks|restore", .doc = manual
     };
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &command);

@@ -209,9 +209,16 @@ bool own_broker_stop(struct own_broker *broker)
     if (reap(broker, bench_now_ns() + STOP_NS))
         return true;
     bench_complain("the broker does not stop; killing it");
+    own_broker_kill(broker);
+    return false;
+}
+
+void own_broker_kill(struct own_broker *broker)
+{
+    if (!broker->process)
+        return;
     kill(broker->process, SIGKILL);
     reap(broker, UINT64_MAX);
-    return false;
 }
 
 // ---- together ----
@@ -286,7 +293,7 @@ void own_broker_destroy(struct own_broker **broker_p)
     if (!broker)
         return;
     own_broker_stop(broker);
-    if (broker->url && broker->endpoint[0])
+    if (broker->url && broker->endpoint[0] && !broker->keep)
         raw_remove_desk(broker->url, broker->desk);
     if (broker->folder && broker->keep)
         bench_complain("kept %s", broker->folder);

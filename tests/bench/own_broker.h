@@ -26,6 +26,9 @@ void own_broker_destroy(struct own_broker **broker_p);
 bool own_broker_stop(struct own_broker *broker);
 bool own_broker_start(struct own_broker *broker);
 
+// Ends it at once, as kill -9 does.
+void own_broker_kill(struct own_broker *broker);
+
 const char *own_broker_endpoint(const struct own_broker *broker);
 const char *own_broker_folder(const struct own_broker *broker);
 const char *own_broker_desk(const struct own_broker *broker);
