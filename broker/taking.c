@@ -1,8 +1,8 @@
 // taking.c - posts come in: whether each is new is settled first, then what it needs, then the desk has it.
 //
 // The set of recent keys answers "new" at once.  Everything else is asked of the store, behind the batch being
-// decided now.  Its answer knows nothing of posts decided since that batch was handed out; their keys are in
-// `decided`, and a post found there is asked for once more.
+// decided now.  Its answer knows nothing of posts decided or edited since that batch was handed out; their keys are
+// in `decided`, and what is about a post found there is asked for once more.
 
 #include "broker/core.h"
 
@@ -105,18 +105,33 @@ void take_change(struct broker *broker, struct session *session, struct behalf_m
 
 // ---- the store has answered ----
 
+// What was told before makes no new work: a feed may be read again from its beginning.
+static bool is_known(const struct broker *broker, const struct behalf_edit *edit, const struct question *question)
+{
+    bool older = edit->edited_ms != 0 && edit->edited_ms < question->found_changed_ms;
+    bool ended = desk_item_state(broker->desk, question->found_item) == ITEM_CLOSED;
+
+    return strcmp(edit->text, question->found_post.text) == 0 || (ended && older);
+}
+
 static void decide_edit(struct broker *broker, const struct waiting *waiting, const struct question *question)
 {
     const struct behalf_edit *edit = &waiting->message->edit;
     struct behalf_post post = question->found_post;
     struct needs needs = { 0 };
 
+    if (is_known(broker, edit, question)) {
+        tell_taken(broker, waiting->session, waiting->id, question->found_item, true);
+        return;
+    }
     post.channel = edit->channel;
     post.post = edit->post;
     post.text = edit->text;
+    post.posted_ms = edit->posted_ms;
     if (find_needs(broker, waiting->session, waiting->id, &post, &needs)) {
-        desk_post_edited(broker->desk, question->found_item, edit, &needs, broker->now_ms);
-        tell_taken(broker, waiting->session, waiting->id, question->found_item, false);
+        uint64_t item = desk_post_edited(broker->desk, question->found_item, &post, edit, &needs, broker->now_ms);
+        key_set_add(&broker->decided, question->intake_key);
+        tell_taken(broker, waiting->session, waiting->id, item, false);
     }
 }
 
@@ -137,8 +152,9 @@ static void decide_found(struct broker *broker, const struct waiting *waiting, c
 void taking_answered(struct broker *broker, const struct question *question)
 {
     struct waiting *waiting = broker_waiting(question->tag);
+    bool settled = question->found && waiting->message->type == BEHALF_POST;
 
-    if (!question->found && key_set_has(&broker->decided, question->intake_key)) {
+    if (!settled && key_set_has(&broker->decided, question->intake_key)) {
         ask(broker, waiting);
         return;
     }

@@ -13,6 +13,7 @@
 enum change_kind {
     CHANGE_POST,
     CHANGE_POST_CHANGE,
+    CHANGE_POST_AGAIN,
     CHANGE_ITEM,
     CHANGE_DRAFT,
     CHANGE_NOTE,
@@ -31,6 +32,7 @@ struct change {
     union {
         struct post_record post;
         struct post_change_record post_change;
+        struct post_again_record post_again;
         struct item_record item;
         struct draft_record draft;
         struct note_record note;

@@ -60,10 +60,13 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
 uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs, uint64_t intake_key,
                    int64_t now_ms);
 
-// A post of `item` was edited or deleted by its author.  `needs` is the new text's triage.  Works for closed
-// items too (kept, changes no state).
-void desk_post_edited(struct desk *desk, uint64_t item, const struct behalf_edit *edit, const struct needs *needs,
-                      int64_t now_ms);
+// A post of `item` was edited by its author.  `post` is it as it is now, `needs` the new text's triage.  Returns
+// the item it is of: another one when `item` has ended and the new text is sensitive, which makes work for PR as
+// a further post would; else an edit of a closed item is only kept.
+uint64_t desk_post_edited(struct desk *desk, uint64_t item, const struct behalf_post *post,
+                          const struct behalf_edit *edit, const struct needs *needs, int64_t now_ms);
+
+// A post of `item` was deleted by its author.  Works for closed items too (kept, changes no state).
 void desk_post_deleted(struct desk *desk, uint64_t item, const struct behalf_delete_post *deletion, int64_t now_ms);
 
 // ---- sessions ----

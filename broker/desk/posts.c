@@ -38,12 +38,40 @@ const char *desk_author_language(const struct desk *desk, uint64_t author_key)
     return row ? desk->policy->languages[row->language].name : "";
 }
 
-static void write_post(struct desk *desk, struct item *item, const struct behalf_post *post, const struct needs *needs,
-                       uint64_t intake_key, bool sensitive)
+// A post that comes to work: a new one, or one of an item that has ended, which its author has edited since.
+struct arrival {
+    const struct behalf_post *post; // its text as it is now
+    const struct needs *needs;
+    uint64_t intake_key;
+    uint64_t author_key;
+    uint64_t thread_key;
+    uint64_t ended; // the item it was of; 0: it is new
+};
+
+static void write_again(struct desk *desk, const struct item *item, const struct behalf_post *post)
+{
+    desk_change(desk, &(struct change){
+                          .kind = CHANGE_POST_AGAIN,
+                          .post_again = { .item = item->id,
+                                          .number = item->numbered,
+                                          .channel = post->channel,
+                                          .post = post->post,
+                                          .posted_ms = post->posted_ms,
+                                          .taken_ms = desk->now_ms },
+                      });
+}
+
+static void write_post(struct desk *desk, struct item *item, const struct arrival *arrival, bool sensitive)
 {
     const struct policy *policy = desk->policy;
+    const struct behalf_post *post = arrival->post;
+    const struct needs *needs = arrival->needs;
     item->posts++;
     item->numbered++;
+    if (arrival->ended) {
+        write_again(desk, item, post);
+        return;
+    }
     desk_change(desk, &(struct change){
         .kind = CHANGE_POST,
         .post = {
@@ -64,7 +92,7 @@ static void write_post(struct desk *desk, struct item *item, const struct behalf
             .posted_ms = post->posted_ms,
             .taken_ms = desk->now_ms,
             .sensitive = sensitive,
-            .intake_key = intake_key,
+            .intake_key = arrival->intake_key,
             .author_key = item->author_key,
         },
     });
@@ -117,29 +145,38 @@ static struct place find_place(const struct desk *desk, const struct item *item,
     return place;
 }
 
-static uint64_t new_item(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
-                         uint64_t intake_key, uint64_t author_key, uint64_t thread_key)
+// What the event of its arrival says besides the rule.
+static const char *arrival_detail(struct desk *desk, const struct arrival *arrival)
 {
+    return arrival->ended ? change_list_format(desk->list, "a post of item %llu was edited after its end; %s",
+                                               (unsigned long long) arrival->ended, arrival->needs->detail)
+                          : arrival->needs->detail;
+}
+
+static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
+{
+    const struct needs *needs = arrival->needs;
     struct item *item = item_new(desk, desk->next_id++, desk->now_ms);
     uint64_t id = item->id;
-    item->author_key = author_key;
-    item->thread_key = thread_key;
+    item->author_key = arrival->author_key;
+    item->thread_key = arrival->thread_key;
     item->band = needs->band;
     item->channel = (uint8_t) needs->channel;
     item->approval = needs->approval;
     struct place place = find_place(desk, item, needs);
     item->sealed = place.sealed;
-    item->window_end_ms = window_end(desk, post, needs->channel);
+    item->window_end_ms = window_end(desk, arrival->post, needs->channel);
     item_set_queue(desk, item, queue_require(desk, place.audience, needs->brand, needs->language, needs->skills));
-    write_post(desk, item, post, needs, intake_key, place.sealed);
+    write_post(desk, item, arrival, place.sealed);
     item_set_reason(desk, item, place.reason);
     if (place.audience == AUDIENCE_PR)
         item_set_escalated(desk, item, place.reason);
     item_prefer(desk, item, place.preferred);
-    recent_require(&desk->author_memory, author_key)->language = needs->language;
+    recent_require(&desk->author_memory, arrival->author_key)->language = needs->language;
     bool noise = needs->noise && place.audience != AUDIENCE_PR;
     item_wait(desk, item);
-    item_event(desk, item, place.kind, POLICY_NONE, *place.reason ? place.reason : needs->rule, needs->detail);
+    item_event(desk, item, arrival->ended ? "follow-up" : place.kind, POLICY_NONE,
+               *place.reason ? place.reason : needs->rule, arrival_detail(desk, arrival));
     if (noise)
         item_close(desk, item, "noise", POLICY_NONE, needs->rule, 0);
     return id;
@@ -161,11 +198,11 @@ static void renew_lease(struct desk *desk, struct item *item)
     item_changed(desk, item);
 }
 
-static void merge(struct desk *desk, struct item *item, const struct behalf_post *post, const struct needs *needs,
-                  uint64_t intake_key)
+static void merge(struct desk *desk, struct item *item, const struct arrival *arrival)
 {
+    const struct needs *needs = arrival->needs;
     bool sensitive = needs->audience == AUDIENCE_PR;
-    write_post(desk, item, post, needs, intake_key, sensitive || item->sealed);
+    write_post(desk, item, arrival, sensitive || item->sealed);
     if (needs->band < item->band) {
         bool waits = item->waiting_slot != 0;
         if (waits)
@@ -175,7 +212,7 @@ static void merge(struct desk *desk, struct item *item, const struct behalf_post
             match_enter(desk, item);
     }
     item->approval = item->approval || needs->approval;
-    item_event(desk, item, "merged", POLICY_NONE, needs->rule, needs->detail);
+    item_event(desk, item, "merged", POLICY_NONE, needs->rule, arrival_detail(desk, arrival));
     item_changed(desk, item);
     if (sensitive && item->queue->audience != AUDIENCE_PR) {
         item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
@@ -201,32 +238,57 @@ static struct item *take_back_reply(struct desk *desk, uint64_t thread_key, cons
     return item;
 }
 
+// Into the open item of its thread, or one of its own.  Returns which.
+static uint64_t arrive(struct desk *desk, struct arrival *arrival)
+{
+    const struct needs *needs = arrival->needs;
+    const struct behalf_post *post = arrival->post;
+    must(needs->brand < desk->policy->brand_count && needs->channel < desk->policy->channel_count);
+    must(needs->audience == AUDIENCE_AGENT || needs->audience == AUDIENCE_PR);
+    arrival->author_key = desk_author_key(post->channel, post->author);
+    arrival->thread_key = desk_thread_key(post->channel, *post->thread ? post->thread : post->post, post->author);
+    struct item *item = item_of_thread(desk, arrival->thread_key);
+    if (!item && needs->audience == AUDIENCE_PR)
+        item = take_back_reply(desk, arrival->thread_key, needs);
+    if (!item || item->author_key != arrival->author_key || item->queue->brand != needs->brand)
+        return new_item(desk, arrival);
+    uint64_t id = item->id;
+    merge(desk, item, arrival);
+    return id;
+}
+
 uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs, uint64_t intake_key,
                    int64_t now_ms)
 {
     desk->now_ms = now_ms;
-    must(needs->brand < desk->policy->brand_count && needs->channel < desk->policy->channel_count);
-    must(needs->audience == AUDIENCE_AGENT || needs->audience == AUDIENCE_PR);
-    uint64_t author_key = desk_author_key(post->channel, post->author);
-    uint64_t thread_key = desk_thread_key(post->channel, *post->thread ? post->thread : post->post, post->author);
-    struct item *item = item_of_thread(desk, thread_key);
-    if (!item && needs->audience == AUDIENCE_PR)
-        item = take_back_reply(desk, thread_key, needs);
-    uint64_t id;
-    if (item && item->author_key == author_key && item->queue->brand == needs->brand) {
-        id = item->id;
-        merge(desk, item, post, needs, intake_key);
-    } else {
-        id = new_item(desk, post, needs, intake_key, author_key, thread_key);
-    }
+    uint64_t id = arrive(desk, &(struct arrival){ .post = post, .needs = needs, .intake_key = intake_key });
     desk_settle(desk);
     return id;
 }
 
 // ---- further messages about a post ----
 
-void desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_edit *edit, const struct needs *needs,
-                      int64_t now_ms)
+static void open_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
+{
+    bool sensitive = needs->audience == AUDIENCE_PR;
+    item_event(desk, item, "edited", POLICY_NONE, needs->rule, needs->detail);
+    item_changed(desk, item);
+    bool with_agents = item->queue->audience != AUDIENCE_PR;
+    if (sensitive && with_agents && (item->state != ITEM_SENDING || outbox_withdraw(desk, item, "became sensitive"))) {
+        item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
+        return;
+    }
+    if (sensitive && !item->sealed) { // its reply is on the way; should that fail, PR has it
+        item->sealed = true;
+        desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
+    }
+    if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD))
+        renew_lease(desk, item);
+    show_if_with_somebody(desk, item);
+}
+
+uint64_t desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_post *post,
+                          const struct behalf_edit *edit, const struct needs *needs, int64_t now_ms)
 {
     desk->now_ms = now_ms;
     bool sensitive = needs->audience == AUDIENCE_PR;
@@ -240,24 +302,12 @@ void desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_edit *
                                            .sensitive = sensitive || (item && item->sealed),
                                            .at_ms = edit->edited_ms ? edit->edited_ms : now_ms },
                       });
-    if (item) {
-        item_event(desk, item, "edited", POLICY_NONE, needs->rule, needs->detail);
-        item_changed(desk, item);
-        bool with_agents = item->queue->audience != AUDIENCE_PR;
-        if (sensitive && with_agents &&
-            (item->state != ITEM_SENDING || outbox_withdraw(desk, item, "became sensitive"))) {
-            item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
-        } else {
-            if (sensitive && !item->sealed) { // its reply is on the way; should that fail, PR has it
-                item->sealed = true;
-                desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
-            }
-            if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD))
-                renew_lease(desk, item);
-            show_if_with_somebody(desk, item);
-        }
-    }
+    if (item)
+        open_post_edited(desk, item, needs);
+    else if (sensitive)
+        id = arrive(desk, &(struct arrival){ .post = post, .needs = needs, .ended = id });
     desk_settle(desk);
+    return id;
 }
 
 static bool deleted_before(struct item *item, uint64_t intake_key)

@@ -58,6 +58,17 @@ struct post_change_record {
     int64_t at_ms;
 };
 
+// A post taken before is a further item's too, sealed there: its author edited it after its item had ended.
+// From then on what happens to the post happens to it there.
+struct post_again_record {
+    uint64_t item;
+    uint32_t number; // within that item
+    const char *channel;
+    const char *post;
+    int64_t posted_ms; // as in the post: finds its day
+    int64_t taken_ms;  // into that item
+};
+
 // An item's current state; written whole whenever it changes, so the last one in a batch holds.
 struct item_record {
     uint64_t item;

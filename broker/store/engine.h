@@ -66,8 +66,9 @@ struct question {
     const char *found_instance; // SETTLED_REPLY: "" when it was handed to nobody
     bool found_deleted;         // INTAKE: the post has been deleted by its author
     bool found_sensitive;
+    int64_t found_changed_ms;      // INTAKE: when its author edited it last; 0: never
     struct behalf_post found_post; // INTAKE: channel, post, brand, author, reach, language (the platform's) and thread
-                                   // as first taken, for the triage of an edit
+                                   // as first taken, for the triage of an edit; its text as it is now
     struct behalf_item view;       // ITEM: author, author_name, reach, channel, draft, draft_by, story
     struct behalf_reply handing;   // REPLY: key, item, brand, channel, post, author, thread, text, attempt
     struct item_record record;     // CLOSED_ITEM: the whole row

@@ -33,6 +33,8 @@ struct kept {
     struct memory_item *item;
     struct change *change;
     char *edited; // posts: the latest text, NULL when never edited
+    int64_t changed_ms;
+    bool shadowed; // posts: a further item has it now, and changes of it go there
     bool deleted;
     bool sealed;
 };
@@ -197,7 +199,7 @@ static struct kept *find_post(const struct memory_disk *disk, const char *channe
     for (struct slot *slot = table_find(&disk->posts, key); slot != NULL; slot = same_key(slot->next, key)) {
         struct kept *kept = OWNER(slot, kept, by_key);
         const struct post_record *record = &kept->change->post;
-        if (strcmp(record->channel, channel) == 0 && strcmp(record->post, post) == 0 &&
+        if (!kept->shadowed && strcmp(record->channel, channel) == 0 && strcmp(record->post, post) == 0 &&
             (any_day || record->posted_ms / DAY_MS == posted_ms / DAY_MS)) {
             return kept;
         }
@@ -247,6 +249,7 @@ static void change_post(struct memory_disk *disk, const struct post_change_recor
     struct kept *kept = find_changed_post(disk, change);
 
     kept->change->post.sensitive |= change->sensitive;
+    kept->changed_ms = change->at_ms;
     if (change->deleted) {
         kept->deleted = true;
         return;
@@ -254,6 +257,25 @@ static void change_post(struct memory_disk *disk, const struct post_change_recor
     free(kept->edited);
     kept->edited = strdup(change->text);
     must(kept->edited != NULL);
+}
+
+// A copy of the post as it is now, which shadows the one it was made of.
+static void put_post_again(struct memory_disk *disk, const struct post_again_record *again)
+{
+    struct kept *before = find_post(disk, again->channel, again->post, again->posted_ms, false);
+    struct change copy = *before->change;
+
+    copy.post.item = again->item;
+    copy.post.number = again->number;
+    copy.post.taken_ms = again->taken_ms;
+    copy.post.sensitive = true;
+    put_post(disk, &copy);
+    struct kept *kept = require_item(disk, again->item)->posts;
+    kept->sealed = true;
+    kept->edited = before->edited == NULL ? NULL : strdup(before->edited);
+    must(before->edited == NULL || kept->edited != NULL);
+    kept->changed_ms = before->changed_ms;
+    before->shadowed = true;
 }
 
 static void put_item(struct memory_disk *disk, const struct change *change)
@@ -358,6 +380,9 @@ static void apply(struct memory_disk *disk, const struct change *change)
     case CHANGE_POST_CHANGE:
         change_post(disk, &change->post_change);
         break;
+    case CHANGE_POST_AGAIN:
+        put_post_again(disk, &change->post_again);
+        break;
     case CHANGE_ITEM:
         put_item(disk, change);
         break;
@@ -397,6 +422,12 @@ static bool brings_changed_post(const struct change *earlier, const struct chang
 {
     return earlier->kind == CHANGE_POST && strcmp(earlier->post.post, change->post_change.post) == 0 &&
            strcmp(earlier->post.channel, change->post_change.channel) == 0;
+}
+
+static bool brings_post_again(const struct change *earlier, const struct change *change)
+{
+    return earlier->kind == CHANGE_POST && strcmp(earlier->post.post, change->post_again.post) == 0 &&
+           strcmp(earlier->post.channel, change->post_again.channel) == 0;
 }
 
 static bool brings_same_post(const struct change *earlier, const struct change *change)
@@ -454,6 +485,13 @@ static const char *contradiction(const struct memory_disk *disk, const struct ba
     case CHANGE_POST_CHANGE:
         if (find_changed_post(disk, &change->post_change) == NULL && !any_before(batch, change, brings_changed_post)) {
             return "a post that was never taken was changed";
+        }
+        return NULL;
+    case CHANGE_POST_AGAIN:
+        if (find_post(disk, change->post_again.channel, change->post_again.post, change->post_again.posted_ms, false) ==
+                NULL &&
+            !any_before(batch, change, brings_post_again)) {
+            return "a post that was never taken was taken again";
         }
         return NULL;
     case CHANGE_OUTCOME:
@@ -645,6 +683,7 @@ static void answer_intake(const struct memory_disk *disk, struct batch *batch, s
         question->found_item = kept->item->id;
         question->found_deleted = kept->deleted;
         question->found_sensitive = kept->change->post.sensitive;
+        question->found_changed_ms = kept->edited == NULL ? 0 : kept->changed_ms;
         const struct post_record *post = &kept->change->post;
         question->found_post = (struct behalf_post){
             .channel = question->channel,
@@ -653,7 +692,7 @@ static void answer_intake(const struct memory_disk *disk, struct batch *batch, s
             .author = batch_text(batch, post->author),
             .author_name = batch_text(batch, post->author_name),
             .reach = post->reach,
-            .text = "",
+            .text = batch_text(batch, kept->edited != NULL ? kept->edited : post->text),
             .language = batch_text(batch, post->platform_language),
             .thread = batch_text(batch, post->thread),
             .parent = "",

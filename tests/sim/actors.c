@@ -32,6 +32,15 @@ void feed_make_posts(struct simulation *simulation)
     }
 }
 
+static struct sim_post *find_edited(struct simulation *simulation, int64_t request)
+{
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        if (simulation->posts[i].edit == request)
+            return &simulation->posts[i];
+    }
+    return NULL;
+}
+
 static struct sim_post *find_post(struct simulation *simulation, int64_t request)
 {
     for (size_t i = 0; i < simulation->post_count; i++) {
@@ -80,12 +89,14 @@ static void change_post(struct client *client, struct sim_post *post)
         post->edited = true;
         bool sensitive = sim_chance(simulation, 300);
         post->sensitive = post->sensitive || sensitive;
-        send(client, (struct behalf_message){ .type = BEHALF_EDIT,
-                                              .edit = { .channel = post->channel,
-                                                        .post = post->id,
-                                                        .posted_ms = post->posted_ms,
-                                                        .text = sensitive ? "edited: my lawsuit begins tomorrow"
-                                                                          : "edited: never mind the parcel" } });
+        post->edit_sensitive = sensitive;
+        post->edit =
+            send(client, (struct behalf_message){ .type = BEHALF_EDIT,
+                                                  .edit = { .channel = post->channel,
+                                                            .post = post->id,
+                                                            .posted_ms = post->posted_ms,
+                                                            .text = sensitive ? "edited: my lawsuit begins tomorrow"
+                                                                              : "edited: never mind the parcel" } });
     } else if (!post->deleted) {
         post->deleted = true;
         send(client, (struct behalf_message){
@@ -118,16 +129,20 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
     struct simulation *simulation = client->simulation;
     struct sim_post *post = find_post(simulation, message->id);
     if (message->type == BEHALF_TAKEN && post) {
-        if (post->taken && post->item != message->taken.item)
+        bool moved = post->edited && message->taken.repeated; // an edit after its end made a further item
+        if (post->taken && post->item != message->taken.item && !moved)
             sim_fail(simulation, "post %s was taken into item %lld and then into %lld", post->id,
                      (long long) post->item, (long long) message->taken.item);
         if (post->taken && !message->taken.repeated)
             sim_fail(simulation, "post %s was taken twice", post->id);
         post->taken = true;
-        post->item = message->taken.item;
+        post->item = moved ? post->item : message->taken.item;
     } else if (message->type == BEHALF_ERROR && post) {
         sim_fail(simulation, "post %s was refused: %s %s", post->id, message->error.code, message->error.reason);
     }
+    struct sim_post *edited = find_edited(simulation, message->id);
+    if (edited && message->type == BEHALF_TAKEN && edited->edit_sensitive)
+        judge_edited(simulation, edited, message->taken.item);
 }
 
 // ---- people ----
@@ -381,7 +396,7 @@ static void end_session(struct client *client, bool bye)
     for (size_t i = 0; client->role == CLIENT_FEED && i < simulation->post_count; i++) {
         if (!simulation->posts[i].taken)
             simulation->posts[i].sent = false; // it feeds its file again
-        simulation->posts[i].request = 0;
+        simulation->posts[i].request = simulation->posts[i].edit = 0;
     }
     client->off_until_ms = simulation->now_ms + sim_between(simulation, 1, 20000);
 }

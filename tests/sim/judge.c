@@ -56,7 +56,8 @@ void judge_shown(struct simulation *simulation, const struct client *client, con
 
 struct looked {
     struct simulation *simulation;
-    int64_t posts[SIM_POSTS_MAX]; // items, by post
+    int64_t posts[SIM_POSTS_MAX];  // items, by post
+    int64_t latest[SIM_POSTS_MAX]; // the same, or the one that a later edit of the post made
     size_t post_rows;
     int64_t replies[SIM_REPLIES_MAX]; // items, by reply
     enum reply_state states[SIM_REPLIES_MAX];
@@ -64,6 +65,7 @@ struct looked {
     char ends[SIM_ITEMS_MAX][20];
     uint64_t outcome_replies[SIM_ITEMS_MAX];
     uint8_t items[SIM_ITEMS_MAX]; // state + 1
+    bool sealed[SIM_ITEMS_MAX];
     uint8_t handed[SIM_ITEMS_MAX];
     bool sensitive[SIM_ITEMS_MAX]; // has a post that agents must not see
     bool exposed[SIM_ITEMS_MAX];   // open, and not PR's
@@ -83,10 +85,15 @@ static void look_at_post(void *self, const struct post_record *post)
     size_t index;
     if (sscanf(post->post, "p%zu", &index) != 1 || index >= SIM_POSTS_MAX)
         sim_fail(looked->simulation, "a post %s of nobody is on disk", post->post);
-    if (looked->posts[index])
+    if (looked->posts[index] && !looked->simulation->posts[index].edited)
         sim_fail(looked->simulation, "post %s is on disk twice", post->post);
-    looked->posts[index] = (int64_t) post->item;
-    looked->post_rows++;
+    if (looked->latest[index] == (int64_t) post->item)
+        sim_fail(looked->simulation, "post %s is twice in item %llu", post->post, (unsigned long long) post->item);
+    looked->latest[index] = (int64_t) post->item;
+    if (!looked->posts[index]) {
+        looked->posts[index] = (int64_t) post->item;
+        looked->post_rows++;
+    }
     if (post->sensitive)
         looked->sensitive[post->item] = true;
 }
@@ -97,6 +104,7 @@ static void look_at_item(void *self, const struct item_record *item)
     if (item->item >= SIM_ITEMS_MAX)
         sim_fail(looked->simulation, "item %llu is more than was planned for", (unsigned long long) item->item);
     looked->items[item->item] = (uint8_t) (item->state + 1);
+    looked->sealed[item->item] = item->sealed;
     looked->exposed[item->item] =
         item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr");
     static const uint8_t capacities[SIM_PEOPLE] = { 2, 1, 3, 2, 3, 2, 3 }; // as in the rules
@@ -168,7 +176,19 @@ static struct looked looked; // too large for a stack
 
 static int64_t judge_item_of(size_t post)
 {
-    return looked.posts[post];
+    return looked.latest[post];
+}
+
+// An edit into something sensitive is on disk: PR has the item it is told to be of, or had it.
+void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item)
+{
+    judge_disk(simulation);
+    size_t index = (size_t) (post - simulation->posts);
+    if (item >= SIM_ITEMS_MAX || (looked.posts[index] != item && looked.latest[index] != item))
+        sim_fail(simulation, "the edit of post %s is of item %lld, on disk it is in %lld", post->id, (long long) item,
+                 (long long) looked.latest[index]);
+    if (!looked.sealed[item] && !simulation->released[item])
+        sim_fail(simulation, "post %s became sensitive, and PR has not had item %lld", post->id, (long long) item);
 }
 
 void judge_disk(struct simulation *simulation)
@@ -229,7 +249,7 @@ void judge_end(struct simulation *simulation)
     if (looked.post_rows != simulation->post_count)
         sim_fail(simulation, "%zu posts were fed, %zu are on disk", simulation->post_count, looked.post_rows);
     for (size_t i = 0; i < simulation->post_count; i++) {
-        if (looked.outcomes[looked.posts[i]] != 1)
+        if (looked.outcomes[looked.posts[i]] != 1 || looked.outcomes[looked.latest[i]] != 1)
             sim_fail(simulation, "post p%zu reached no outcome", i);
     }
     for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {

@@ -85,6 +85,8 @@ struct sim_post {
     int64_t request;
     bool sent, taken;
     int64_t item;
+    int64_t edit; // the request of its last edit, while that is under way
+    bool edit_sensitive;
 };
 
 struct simulation {
@@ -143,6 +145,7 @@ void network_clear(struct line *line);
 // ---- judge.c ----
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply);
 void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item);
+void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item);
 void judge_disk(struct simulation *simulation);
 // Why the world is not at its end yet, or NULL when all is done.
 const char *judge_pending(struct simulation *simulation);

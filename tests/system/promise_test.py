@@ -44,6 +44,8 @@ class World:
         self.newest_lease = {}  # item -> the newest lease heard of
         self.answered = {}      # reply -> text, of answers that were DONE
         self.released = set()   # items that PR gave back, posts and all
+        self.edited = set()     # platform's ids of posts that became sensitive, perhaps after the end of their item
+        self.doubtful = []      # (post, items released by then, entry) shown to agents: judged by the store at the end
         self.published = {}     # reply -> the instance that had it last
         self.settled = {}       # reply -> fate, of SETTLE that was DONE
         self.counts = Counter()
@@ -94,8 +96,8 @@ class Worker:
         """An agent sees nothing of PR's, but the posts of items that PR gave back to the agents."""
         for entry in body.get("story", []):
             item = self.world.taken.get(entry.get("post"), body["item"])
-            if SECRET in repr(entry) and item not in self.world.released:
-                self.world.fail(self.name, "was shown a sensitive post:", entry, body)
+            if SECRET in repr(entry) and not self.world.released & {item, body["item"]}:
+                self.world.doubtful.append((entry.get("post"), frozenset(self.world.released), entry))
         if PR_ONLY in repr(body) or body["audience"] != "agent":
             self.world.fail(self.name, "was shown what is PR's:", body)
 
@@ -189,6 +191,8 @@ class Feed:
                 if what < 0.4:
                     self.send_post(body)
                 elif what < 0.8:
+                    if what > 0.7:
+                        self.world.edited.add(body["post"])
                     self.client.request("EDIT", **name, text="Where is it?" + (f" The {SECRET}!" if what > 0.7 else ""))
                 else:
                     self.client.request("DELETE", **name)
@@ -204,7 +208,7 @@ class Feed:
             if asked == "POST":
                 post = self.asked.pop(id)
                 item = self.world.taken.setdefault(post, body["item"])
-                if item != body["item"]:
+                if item != body["item"] and not (body.get("repeated") and post in self.world.edited):
                     self.world.fail("post", post, "was taken into", item, "and into", body["item"])
         self.feed()
 
@@ -309,10 +313,11 @@ class Run:
         self.judge_sealed()
 
     def judge_posts(self):
-        rows = self.query("SELECT post, item FROM post")
+        rows = self.query("SELECT post, item FROM post ORDER BY item DESC")
         stored = dict(rows)
-        if len(stored) != len(rows):
-            self.world.fail("a post was taken twice:", [post for post, count in Counter(r[0] for r in rows).items() if count > 1])
+        twice = [post for post, count in Counter(row[0] for row in rows).items() if count > 1]
+        if len(set(rows)) != len(rows) or set(twice) - self.world.edited:
+            self.world.fail("a post was taken twice:", twice)
         for post, item in self.world.taken.items():
             if stored.get(post) != item:
                 self.world.fail("post", post, "was TAKEN into item", item, "and is in", stored.get(post))
@@ -353,6 +358,18 @@ class Run:
         bare = [item for (item,) in bare if item not in self.world.released]
         if bare:
             self.world.fail("sensitive posts of these items are not sealed:", bare)
+
+        rows = self.query("SELECT post, item FROM post")
+        for post, released, entry in self.world.doubtful:
+            # An edit after the end of its item made a further one, which PR may have given back.
+            if not released & {row[1] for row in rows if row[0] == post}:
+                self.world.fail("an agent was shown a sensitive post:", entry)
+        latest = dict(self.query("SELECT post, max(item) FROM post WHERE post IN"
+                                 f" (SELECT post FROM post WHERE edited_text LIKE '%{SECRET}%') GROUP BY post"))
+        sealed = {item for (item,) in self.query("SELECT item FROM item WHERE sealed")}
+        missed = {post: item for post, item in latest.items() if item not in sealed | self.world.released}
+        if missed:
+            self.world.fail("PR has not had what became sensitive:", missed)
 
     def summary(self, kills, seconds):
         outcomes = dict(self.query("SELECT outcome, count(*) FROM outcome GROUP BY outcome"))

@@ -590,6 +590,96 @@ static void an_edit_that_turns_sensitive_takes_the_item_from_the_agent(void **st
     assert_int_equal(shown->item.item, item);
 }
 
+static int64_t close_item(struct world *world, uint64_t peer, const char *id)
+{
+    int64_t item = post(world, id, "Where is my bag?");
+    int64_t lease = take(world, peer, item);
+
+    expect_type(
+        world_ask(world, peer, ABOUT(CLOSE, close, .item = item, .lease = lease, .outcome = "no-answer-needed")),
+        BEHALF_DONE);
+    return item;
+}
+
+static struct behalf_message edit_of(const struct world *world, const char *text, int64_t edited_ms)
+{
+    return ABOUT(EDIT, edit, .channel = "chirp", .post = "1", .posted_ms = world->now_ms, .text = text,
+                 .edited_ms = edited_ms);
+}
+
+static void an_edit_that_turns_sensitive_after_the_end_is_shown_to_pr(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = close_item(world, ASHA, "1");
+    world_forget(world, ASHA);
+    const struct behalf_message *taken = world_ask(world, FEED, edit_of(world, "You hear from my lawyer", 0));
+    expect_type(taken, BEHALF_TAKEN);
+    assert_int_not_equal(taken->taken.item, item);
+    assert_false(taken->taken.repeated);
+    const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_int_equal(shown->item.item, taken->taken.item);
+    const struct behalf_entry *last = &shown->item.story[shown->item.story_count - 1];
+    assert_string_equal(last->text, "You hear from my lawyer");
+    assert_string_equal(last->before, "Where is my bag?");
+    assert_null(world_told(world, ASHA, BEHALF_ITEM));
+}
+
+// A feed that is read again from its beginning, in which an author edited twice.
+static void the_same_edits_again_make_no_further_work(void **state)
+{
+    struct world *world = *state;
+    const char *texts[] = { "You hear from my lawyer", "You hear from my lawyers, all of them" };
+    int64_t item = 0;
+
+    sign_in_all(world);
+    int64_t closed = close_item(world, ASHA, "1");
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 2; i++) {
+            const struct behalf_message *taken =
+                world_ask(world, FEED, edit_of(world, texts[i], world->now_ms + 1000 * (i + 1)));
+            expect_type(taken, BEHALF_TAKEN);
+            item = item == 0 ? taken->taken.item : item;
+            assert_int_equal(taken->taken.item, item);
+            assert_int_not_equal(taken->taken.item, closed);
+            assert_true(round == 0 || taken->taken.repeated);
+        }
+        if (round == 0) {
+            const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+            expect_type(world_ask(world, PETRA, ABOUT(TAKE, take, .item = item, .lease = shown->item.lease)),
+                        BEHALF_DONE);
+            expect_type(
+                world_ask(world, PETRA,
+                          ABOUT(CLOSE, close, .item = item, .lease = shown->item.lease, .outcome = "no-answer-needed")),
+                BEHALF_DONE);
+        }
+    }
+}
+
+// Both ride on one turn: the second is about the item that the first made.
+static void two_edits_in_one_go_make_one_follow_up(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    close_item(world, ASHA, "1");
+    int64_t first = world_say(world, FEED, edit_of(world, "You hear from my lawyer", 0));
+    int64_t second = world_say(world, FEED, edit_of(world, "You hear from my lawyers", 0));
+    world_settle(world);
+    expect_type(world_answer(world, FEED, second), BEHALF_TAKEN);
+    assert_int_equal(world_answer(world, FEED, first)->taken.item, world_answer(world, FEED, second)->taken.item);
+    const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_int_equal(shown->item.item, world_answer(world, FEED, first)->taken.item);
+    size_t own = 0;
+    for (size_t i = 0; i < shown->item.story_count; i++) {
+        own += strcmp(shown->item.story[i].kind, "post") == 0 ? 1 : 0;
+    }
+    assert_int_equal(own, 1);
+}
+
 static void what_was_never_taken_cannot_be_edited_or_deleted(void **state)
 {
     struct world *world = *state;
@@ -1214,6 +1304,9 @@ int main(void)
         TEST(a_post_to_an_unknown_brand_is_refused_by_name),
         TEST(an_edit_is_shown_with_the_text_before),
         TEST(an_edit_that_turns_sensitive_takes_the_item_from_the_agent),
+        TEST(an_edit_that_turns_sensitive_after_the_end_is_shown_to_pr),
+        TEST(the_same_edits_again_make_no_further_work),
+        TEST(two_edits_in_one_go_make_one_follow_up),
         TEST(what_was_never_taken_cannot_be_edited_or_deleted),
         TEST(a_post_its_edit_and_its_deletion_may_come_in_one_go),
         TEST(recent_posts_are_known_after_a_crash),

@@ -212,7 +212,7 @@ static void follow_up_of_what_became_sensitive_while_sending_goes_to_pr(void **s
         .brand = ACME, .channel = CHIRP, .language = EN, .audience = AUDIENCE_PR, .rule = "legal", .detail = ""
     };
     struct behalf_edit edit = { .channel = "chirp", .post = "1", .posted_ms = 1, .text = "I sue you" };
-    desk_post_edited(w->desk, item, &edit, &needs, w->now_ms);
+    world_edit(w, item, &edit, &needs);
     ok(settle(w, connector, reply, "confirmed"));
     uint64_t more = world_post(w, (struct world_post){ .id = "2", .thread = "t", .author = "a" });
     assert_string_equal(audience_of(w, more), "pr");
@@ -271,7 +271,7 @@ static void a_reply_not_handed_out_does_not_go_out_to_what_became_sensitive(void
         .brand = ACME, .channel = CHIRP, .language = EN, .audience = AUDIENCE_PR, .rule = "legal", .detail = ""
     };
     struct behalf_edit edit = { .channel = "chirp", .post = "1", .posted_ms = 1, .text = "I sue you" };
-    desk_post_edited(w->desk, item, &edit, &needs, w->now_ms);
+    world_edit(w, item, &edit, &needs);
     uint64_t connector = world_connect(w, "c", false);
     assert_null(world_effect(w, connector, EFFECT_HAND_REPLY));
 }

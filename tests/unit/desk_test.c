@@ -603,13 +603,81 @@ static void an_edit_is_shown_to_who_has_the_item(void **state)
         .brand = ACME, .channel = CHIRP, .language = EN, .audience = AUDIENCE_AGENT, .rule = "", .detail = ""
     };
     struct behalf_edit edit = { .channel = "chirp", .post = "1", .text = "never mind" };
-    desk_post_edited(world->desk, item, &edit, &needs, world->now_ms);
+    world_edit(world, item, &edit, &needs);
     assert_int_not_equal(world_lease(world, asha, item), 0);
     needs.audience = AUDIENCE_PR;
     needs.rule = "legal threat";
-    desk_post_edited(world->desk, item, &edit, &needs, world->now_ms);
+    world_edit(world, item, &edit, &needs);
     assert_non_null(world_message(world, asha, BEHALF_GONE));
     assert_true(world_change(world, CHANGE_POST_CHANGE)->post_change.sensitive);
+}
+
+static const struct needs sensitive_now = {
+    .brand = ACME, .channel = CHIRP, .language = EN, .audience = AUDIENCE_PR, .rule = "legal threat", .detail = ""
+};
+
+static uint64_t an_answered_item(struct world *world, uint64_t session)
+{
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "a" });
+    take(world, session, item);
+    answer(world, session, item, "Hello.");
+    expect_done(settle(world, connector, handed(world, connector), "confirmed"), "");
+    assert_string_equal(world_outcome(world, item), "answered");
+    return item;
+}
+
+static void an_edit_that_turns_sensitive_after_the_end_makes_a_follow_up_for_pr(void **state)
+{
+    struct world *world = *state;
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t pia = world_sign_in(world, PIA);
+    uint64_t item = an_answered_item(world, ben);
+    struct behalf_edit edit = { .channel = "chirp", .post = "1", .posted_ms = 1, .text = "I sue you" };
+    uint64_t more = world_edit(world, item, &edit, &sensitive_now);
+    assert_int_not_equal(more, item);
+    assert_int_equal(world_lease(world, ben, more), 0);
+    assert_int_not_equal(world_lease(world, pia, more), 0);
+    assert_int_equal(world_events(world, more, "follow-up"), 1);
+    const struct change *item_now = world_change(world, CHANGE_ITEM);
+    assert_int_equal(item_now->item.item, more);
+    assert_true(item_now->item.sealed);
+    assert_string_equal(item_now->item.audience, "pr");
+    const struct change *again = world_change(world, CHANGE_POST_AGAIN);
+    assert_int_equal(again->post_again.item, more);
+    assert_int_equal(again->post_again.number, 1);
+    assert_string_equal(again->post_again.post, "1");
+    assert_true(world_change(world, CHANGE_POST_CHANGE)->post_change.sensitive);
+}
+
+static void an_edit_after_the_end_that_is_harmless_is_only_kept(void **state)
+{
+    struct world *world = *state;
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t item = an_answered_item(world, ben);
+    uint64_t next = desk_next_id(world->desk);
+    struct needs needs = sensitive_now;
+    needs.audience = AUDIENCE_AGENT;
+    struct behalf_edit edit = { .channel = "chirp", .post = "1", .posted_ms = 1, .text = "thank you" };
+    assert_int_equal(world_edit(world, item, &edit, &needs), item);
+    assert_int_equal(desk_next_id(world->desk), next);
+    assert_string_equal(world_change(world, CHANGE_POST_CHANGE)->post_change.text, "thank you");
+    assert_null(world_change(world, CHANGE_POST_AGAIN));
+}
+
+// What the author wrote since is in an item of its own: the edit joins it, as a further post would.
+static void an_edit_that_turns_sensitive_after_the_end_joins_the_threads_open_item(void **state)
+{
+    struct world *world = *state;
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t item = an_answered_item(world, ben);
+    uint64_t more = world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "a" });
+    assert_int_not_equal(world_lease(world, ben, more), 0);
+    struct behalf_edit edit = { .channel = "chirp", .post = "1", .posted_ms = 1, .text = "I sue you" };
+    assert_int_equal(world_edit(world, item, &edit, &sensitive_now), more);
+    assert_non_null(world_message(world, ben, BEHALF_GONE));
+    assert_int_equal(world_events(world, more, "escalated"), 1);
+    assert_int_equal(world_change(world, CHANGE_POST_AGAIN)->post_again.number, 2);
 }
 
 static void a_parked_item_wakes_for_who_parked_it(void **state)
@@ -1018,6 +1086,9 @@ int main(void)
         CLAIM(deleting_one_of_two_posts_twice_does_not_withdraw),
         CLAIM(deleting_stops_a_reply_not_handed_out),
         CLAIM(an_edit_is_shown_to_who_has_the_item),
+        CLAIM(an_edit_that_turns_sensitive_after_the_end_makes_a_follow_up_for_pr),
+        CLAIM(an_edit_after_the_end_that_is_harmless_is_only_kept),
+        CLAIM(an_edit_that_turns_sensitive_after_the_end_joins_the_threads_open_item),
         CLAIM(a_parked_item_wakes_for_who_parked_it),
         CLAIM(a_parked_item_wakes_when_its_author_writes),
         CLAIM(a_transfer_changes_the_queue),

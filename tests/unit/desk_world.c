@@ -141,6 +141,26 @@ uint64_t world_post(struct world *world, struct world_post wanted)
     return item;
 }
 
+uint64_t world_edit(struct world *world, uint64_t item, const struct behalf_edit *edit, const struct needs *needs)
+{
+    struct behalf_post post = {
+        .channel = edit->channel,
+        .post = edit->post,
+        .brand = world->brands[needs->brand].name,
+        .author = "a",
+        .author_name = "",
+        .language = "",
+        .parent = "",
+        .link = "",
+        .text = edit->text,
+        .thread = "t",
+        .posted_ms = edit->posted_ms,
+    };
+    uint64_t of = desk_post_edited(world->desk, item, &post, edit, needs, world->now_ms);
+    desk_check(world->desk);
+    return of;
+}
+
 const struct behalf_message *world_ask(struct world *world, uint64_t session, struct behalf_message request)
 {
     if (!request.id)

@@ -46,6 +46,9 @@ struct world_post {
 };
 uint64_t world_post(struct world *world, struct world_post post);
 
+// An edit of a post by the author `a` in the thread `t`, with its new text's needs; returns the item it is of then.
+uint64_t world_edit(struct world *world, uint64_t item, const struct behalf_edit *edit, const struct needs *needs);
+
 // Sends a request of a session; returns the answer: DONE or ERROR.
 const struct behalf_message *world_ask(struct world *world, uint64_t session, struct behalf_message request);
 

@@ -675,6 +675,55 @@ static void an_edit_that_is_sensitive_hides_the_post(void **state)
     batch_destroy(&asked);
 }
 
+static void a_post_taken_again_is_the_further_items_from_then_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 6);
+    struct batch *asked = NULL;
+    struct change first = a_post(1, 1, "p-1", "as written");
+    struct change edit = { .kind = CHANGE_POST_CHANGE,
+                           .post_change = { .channel = "chirp",
+                                            .post = "p-1",
+                                            .posted_ms = first.post.posted_ms,
+                                            .text = "I sue you",
+                                            .sensitive = true,
+                                            .at_ms = 6000 } };
+    struct post_again_record again = {
+        .item = 2, .number = 1, .channel = "chirp", .post = "p-1", .posted_ms = first.post.posted_ms, .taken_ms = 7000
+    };
+
+    put(batch, first);
+    put(batch, an_item(1, ITEM_CLOSED));
+    put(batch, edit);
+    put(batch, (struct change){ .kind = CHANGE_POST_AGAIN, .post_again = again });
+    put(batch, an_item(2, ITEM_WAITING));
+    edit.post_change.text = "I sue you all";
+    put(batch, edit);
+    desk_commit(&fixture->desk, &batch);
+    struct question question = {
+        .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-1", .posted_ms = first.post.posted_ms
+    };
+    struct question *answer = ask(fixture, question, &asked);
+    assert_true(answer->found && answer->found_sensitive);
+    assert_int_equal(answer->found_item, 2);
+    assert_int_equal(answer->found_changed_ms, 6000);
+    assert_string_equal(answer->found_post.text, "I sue you all");
+    batch_destroy(&asked);
+    answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 2 }, &asked);
+    const struct behalf_entry *entry = find_entry(answer, "post", "I sue you all");
+    assert_non_null(entry);
+    assert_string_equal(entry->before, "as written");
+    assert_string_equal(entry->post, "p-1");
+    assert_non_null(find_entry(answer, "earlier", "I sue you"));
+    assert_string_equal(answer->view.author_name, "María");
+    batch_destroy(&asked);
+    for (uint64_t item = 1; item <= 2; item++) {
+        question = (struct question){ .kind = QUESTION_ITEM, .item = item, .for_agent = true };
+        assert_int_equal(ask(fixture, question, &asked)->view.story_count, 0);
+        batch_destroy(&asked);
+    }
+}
+
 static void a_story_keeps_the_newest_within_its_limits(void **state)
 {
     struct fixture *fixture = *state;
@@ -1023,7 +1072,8 @@ static void a_confirming_commit_changes_nothing(void **state)
 struct medley {
     uint32_t random;
     uint64_t item;
-    uint32_t posts;
+    uint32_t posts;       // with those that came again
+    uint32_t first_posts; // without
     uint64_t replies;
     int64_t at_ms;
 };
@@ -1045,7 +1095,8 @@ static const char *post_name(const struct medley *medley, uint32_t number)
 static struct change next_post(struct medley *medley)
 {
     medley->posts++;
-    struct change change = a_post(medley->item, medley->posts, post_name(medley, medley->posts), "post");
+    medley->first_posts++;
+    struct change change = a_post(medley->item, medley->posts, post_name(medley, medley->first_posts), "post");
 
     change.post.author_key = medley->item;
     change.post.posted_ms = 0;
@@ -1076,19 +1127,33 @@ static struct change next_item(struct medley *medley)
     return change;
 }
 
+// A post of the item comes to it again; of the next copy's name there is no other post.
+static struct change next_again(struct medley *medley)
+{
+    const char *name = post_name(medley, 1 + pick(medley, medley->first_posts));
+
+    medley->posts++;
+    return (struct change){ .kind = CHANGE_POST_AGAIN,
+                            .post_again = { .item = medley->item,
+                                            .number = medley->posts,
+                                            .channel = "chirp",
+                                            .post = name,
+                                            .taken_ms = medley->at_ms } };
+}
+
 static struct change next_of_medley(struct medley *medley)
 {
     static const char *const drafts[] = { "", "draft", "other draft" };
     struct change change;
 
     medley->at_ms++;
-    switch (medley->posts == 0 ? 0 : pick(medley, 9)) {
+    switch (medley->posts == 0 ? 0 : pick(medley, 10)) {
     case 0:
     case 1:
         return next_post(medley);
     case 2:
         change = (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = { .channel = "chirp", .text = "edited" } };
-        change.post_change.post = post_name(medley, 1 + pick(medley, medley->posts));
+        change.post_change.post = post_name(medley, 1 + pick(medley, medley->first_posts));
         change.post_change.deleted = pick(medley, 4) == 0;
         change.post_change.sensitive = pick(medley, 2) == 0;
         return change;
@@ -1106,6 +1171,8 @@ static struct change next_of_medley(struct medley *medley)
         return next_reply(medley);
     case 7:
         return (struct change){ .kind = CHANGE_SEAL, .seal = medley->item };
+    case 8:
+        return next_again(medley);
     default:
         return (struct change){ .kind = CHANGE_UNSEAL, .seal = medley->item };
     }
@@ -1253,6 +1320,7 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
         CLAIM(an_edited_post_is_shown_with_what_it_was_and_a_deleted_one_without_text),                                \
         CLAIM(nothing_sealed_or_sensitive_reaches_an_agents_view),                                                     \
         CLAIM(a_returned_item_shows_its_posts_again_and_only_those), CLAIM(an_edit_that_is_sensitive_hides_the_post),  \
+        CLAIM(a_post_taken_again_is_the_further_items_from_then_on),                                                   \
         CLAIM(a_story_keeps_the_newest_within_its_limits), CLAIM(a_reply_is_handed_with_the_newest_post_that_stands),  \
         CLAIM(a_closed_item_is_still_known_to_repeats), CLAIM(a_settled_reply_is_still_known_to_repeats),              \
         CLAIM(a_history_comes_in_pages_by_item_or_by_post), CLAIM(outcomes_come_in_pages_in_the_order_of_their_end),   \

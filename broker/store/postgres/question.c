@@ -154,7 +154,9 @@ static void take_intake(struct asked *asked, struct cells *cells)
     post->reach = cell_number(cells);
     post->language = batch_text(asked->batch, cell_text(cells));
     post->thread = batch_text(asked->batch, cell_text(cells));
-    post->text = post->parent = post->link = "";
+    post->text = batch_text(asked->batch, cell_text(cells));
+    question->found_changed_ms = cell_number(cells);
+    post->parent = post->link = "";
 }
 
 static void take_author(struct asked *asked, struct cells *cells)

@@ -16,9 +16,10 @@
 
 // The tables of a stage in the order they are written.
 static const enum sql order[] = {
-    SQL_PUT_POSTS,   SQL_PUT_INTAKE_KEYS, SQL_CHANGE_POSTS,   SQL_PUT_DRAFTS, SQL_REMOVE_DRAFTS, SQL_PUT_ITEMS,
-    SQL_PUT_NOTES,   SQL_PUT_REPLIES,     SQL_CHANGE_REPLIES, SQL_PUT_EVENTS, SQL_PUT_OUTCOMES,  SQL_PUT_RULES,
-    SQL_PUT_FREEZES, SQL_SEAL_POSTS,      SQL_SEAL_DRAFTS,    SQL_SEAL_NOTES, SQL_SEAL_REPLIES,  SQL_UNSEAL_POSTS,
+    SQL_PUT_POSTS,      SQL_PUT_INTAKE_KEYS, SQL_CHANGE_POSTS, SQL_PUT_POSTS_AGAIN, SQL_LEAD_INTAKE_KEYS,
+    SQL_PUT_DRAFTS,     SQL_REMOVE_DRAFTS,   SQL_PUT_ITEMS,    SQL_PUT_NOTES,       SQL_PUT_REPLIES,
+    SQL_CHANGE_REPLIES, SQL_PUT_EVENTS,      SQL_PUT_OUTCOMES, SQL_PUT_RULES,       SQL_PUT_FREEZES,
+    SQL_SEAL_POSTS,     SQL_SEAL_DRAFTS,     SQL_SEAL_NOTES,   SQL_SEAL_REPLIES,    SQL_UNSEAL_POSTS,
 };
 #define ORDER_COUNT (sizeof order / sizeof *order)
 
@@ -406,6 +407,29 @@ static void write_post_change(struct writer *writer, const struct post_change_re
     rows_end(rows);
 }
 
+// Behind the changes of its stage, of which there is one at most; those that follow are of the post as it is then.
+static void write_post_again(struct writer *writer, const struct post_again_record *again)
+{
+    uint64_t name = hash_text(hash_text(UINT64_C(14695981039346656037), again->channel), again->post);
+
+    if (sealing_of(writer, again->item) == SEALING_UNSEAL) {
+        end_stage(writer);
+    }
+    require_first(writer, ~name);
+    (void) require_fold(writer, FOLD_NAME, name);
+    const enum sql statements[] = { SQL_PUT_POSTS_AGAIN, SQL_LEAD_INTAKE_KEYS };
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        struct rows *rows = rows_of(writer, statements[i]);
+        rows_id(rows, again->item);
+        rows_number(rows, again->number);
+        rows_text(rows, again->channel);
+        rows_text(rows, again->post);
+        rows_number(rows, intake_day(again->posted_ms));
+        rows_number(rows, again->taken_ms);
+        rows_end(rows);
+    }
+}
+
 static void write_draft(struct writer *writer, const struct draft_record *draft)
 {
     int known = with_pr(writer, draft->item);
@@ -535,6 +559,9 @@ static void write_one(struct writer *writer, const struct change *change)
     case CHANGE_POST_CHANGE:
         write_post_change(writer, &change->post_change);
         break;
+    case CHANGE_POST_AGAIN:
+        write_post_again(writer, &change->post_again);
+        break;
     case CHANGE_ITEM:
         require_fold(writer, FOLD_ITEM, change->item.item)->item = &change->item;
         break;
@@ -588,10 +615,12 @@ bool group_times(struct batch *group, int64_t *first_ms, int64_t *last_ms)
     for (; group != NULL; group = batch_next(group)) {
         const struct change *change = change_list_changes(batch_list(group));
         for (; change != NULL; change = change->next) {
-            if (change->kind != CHANGE_POST && change->kind != CHANGE_EVENT) {
+            if (change->kind != CHANGE_POST && change->kind != CHANGE_POST_AGAIN && change->kind != CHANGE_EVENT) {
                 continue;
             }
-            int64_t at_ms = change->kind == CHANGE_POST ? change->post.taken_ms : change->event.at_ms;
+            int64_t at_ms = change->kind == CHANGE_POST         ? change->post.taken_ms
+                            : change->kind == CHANGE_POST_AGAIN ? change->post_again.taken_ms
+                                                                : change->event.at_ms;
             *first_ms = !any || at_ms < *first_ms ? at_ms : *first_ms;
             *last_ms = !any || at_ms > *last_ms ? at_ms : *last_ms;
             any = true;

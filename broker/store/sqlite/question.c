@@ -25,7 +25,9 @@ static void answer_intake(struct database *database, struct batch *batch, struct
         question->found_post.reach = row_number(&binding);
         question->found_post.language = batch_text(batch, row_text(&binding));
         question->found_post.thread = batch_text(batch, row_text(&binding));
-        question->found_post.text = question->found_post.parent = question->found_post.link = "";
+        question->found_post.text = batch_text(batch, row_text(&binding));
+        question->found_changed_ms = row_number(&binding);
+        question->found_post.parent = question->found_post.link = "";
         binding_end(&binding);
     }
 }

@@ -110,6 +110,31 @@ static bool change_post(struct database *database, const struct post_change_reco
     return binding_run(&binding);
 }
 
+// The post as it is now, in a further item; its key leads there from now on.
+static bool put_post_again(struct database *database, const struct post_again_record *again)
+{
+    static const enum statement statements[] = { STATEMENT_PUT_POST_AGAIN, STATEMENT_LEAD_INTAKE_KEY };
+
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        struct binding binding = database_bind(database, statements[i]);
+        bind_id(&binding, again->item);
+        bind_number(&binding, again->number);
+        bind_text(&binding, again->channel);
+        bind_text(&binding, again->post);
+        bind_number(&binding, day_of(again->posted_ms));
+        if (statements[i] == STATEMENT_PUT_POST_AGAIN) {
+            bind_number(&binding, again->taken_ms);
+        }
+        if (!binding_run(&binding)) {
+            return false;
+        }
+        if (sqlite3_changes(database->connection) != 1) {
+            return contradict(database, "a post that was never taken was taken again");
+        }
+    }
+    return true;
+}
+
 static void bind_item_place(struct binding *binding, const struct item_record *item)
 {
     bind_id(binding, item->item);
@@ -320,6 +345,8 @@ bool write_change(struct database *database, const struct change *change)
         return put_post(database, &change->post);
     case CHANGE_POST_CHANGE:
         return change_post(database, &change->post_change);
+    case CHANGE_POST_AGAIN:
+        return put_post_again(database, &change->post_again);
     case CHANGE_ITEM:
         return put_item(database, &change->item);
     case CHANGE_DRAFT:
