@@ -270,9 +270,20 @@ static struct store_position position_now(const struct broker *broker)
     return position;
 }
 
+static void warn_of_unserved(struct broker *broker)
+{
+    const char *queue;
+
+    while ((queue = desk_next_unserved(broker->desk)) != NULL) {
+        broker_log(broker, "warning", "desk",
+                   "queue=%s has work and nobody in the rules may serve it: apply rules with somebody who may", queue);
+    }
+}
+
 struct batch *broker_next_batch(struct broker *broker, int64_t now_ms)
 {
     broker_advance(broker, now_ms);
+    warn_of_unserved(broker);
     if (broker->out || is_idle(broker) || !broker_lease_stands(broker)) {
         return NULL;
     }

@@ -84,6 +84,7 @@ void desk_destroy(struct desk **desk_p)
     free(desk->changed);
     free(desk->unmatched);
     free(desk->unmatched_people);
+    free(desk->unserved);
     free(desk);
     *desk_p = NULL;
 }

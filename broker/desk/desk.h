@@ -145,6 +145,10 @@ void desk_count(const struct desk *desk, struct change_list *memory, struct beha
 void desk_look(const struct desk *desk, uint64_t session, const struct behalf_look *look, struct change_list *memory,
                struct behalf_listing *listing, bool **text_allowed, int64_t now_ms);
 
+// The name of a queue (audience/brand/language/skills) in which something came to wait that nobody in the rules may
+// serve, signed in or not, once a queue until somebody may; NULL when there is none to be told of.
+const char *desk_next_unserved(struct desk *desk);
+
 // Items offered to or held by the person now.
 size_t desk_items_of(const struct desk *desk, uint32_t person);
 

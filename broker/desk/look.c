@@ -103,6 +103,7 @@ static void count_queue(const struct desk *desk, const struct queue *queue, stru
         .held = (int64_t) queue->count[ITEM_HELD],
         .parked = (int64_t) queue->count[ITEM_PARKED],
         .sending = (int64_t) queue->count[ITEM_SENDING],
+        .able = (int64_t) queue->seat_count,
     };
     for (size_t i = 0; i < queue->seat_count; i++)
         count->people += queue->seats[i]->person->session && queue->seats[i]->person->presence == PRESENCE_AVAILABLE;

@@ -109,6 +109,7 @@ static int64_t waiting_timer(const struct desk *desk, const struct item *item)
 void match_enter(struct desk *desk, struct item *item)
 {
     must(item->state == ITEM_WAITING && !item->waiting_slot);
+    queue_note_unserved(desk, item->queue);
     // A service level already missed when the item comes to wait is dealt with by the timer, at once.
     struct person *person = reserved_for(desk, item);
     item->reserved = person != NULL;

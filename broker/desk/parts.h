@@ -128,6 +128,7 @@ struct queue {
     size_t count[ITEM_STATE_COUNT];
     size_t open;                   // all of them
     struct queue *earlier, *later; // among the empty
+    bool unserved;                 // work came here that nobody may serve, and the shell is told of it
     char *skills_text;             // sorted names joined by commas
     char *text;                    // audience/brand/language/skills
 };
@@ -233,6 +234,8 @@ struct desk {
     size_t unmatched_count, unmatched_capacity;
     struct person **unmatched_people; // may take more than they could before
     size_t unmatched_person_count, unmatched_person_capacity;
+    struct queue **unserved; // queues that came to have work for nobody; for desk_next_unserved
+    size_t unserved_count, unserved_capacity;
 };
 
 // ---- item.c ----
@@ -325,6 +328,9 @@ void queue_leave(struct desk *desk, struct queue *queue, enum item_state state);
 
 // Gives up the longest empty of the empty queues that are too many.  Only for desk_settle.
 void queue_collect(struct desk *desk);
+
+// Something waits in it: if nobody may serve it, desk_next_unserved is to tell, once.
+void queue_note_unserved(struct desk *desk, struct queue *queue);
 
 // Makes the seats anew after people or queues changed.
 void seats_rebuild(struct desk *desk);

@@ -91,6 +91,33 @@ static void remove_seat(struct seat *seat)
     free(seat);
 }
 
+// ---- those that nobody may serve ----
+
+void queue_note_unserved(struct desk *desk, struct queue *queue)
+{
+    if (queue->seat_count || queue->unserved)
+        return;
+    queue->unserved = true;
+    desk_grow(&desk->unserved, desk->unserved_count, &desk->unserved_capacity);
+    desk->unserved[desk->unserved_count++] = queue;
+}
+
+const char *desk_next_unserved(struct desk *desk)
+{
+    return desk->unserved_count ? desk->unserved[--desk->unserved_count]->text : NULL;
+}
+
+static void forget_unserved(struct desk *desk, struct queue *queue)
+{
+    for (size_t i = desk->unserved_count; queue->unserved && i > 0; i--) {
+        if (desk->unserved[i - 1] == queue)
+            desk->unserved[i - 1] = desk->unserved[--desk->unserved_count];
+    }
+    queue->unserved = false;
+}
+
+// ---- seats anew ----
+
 void seats_rebuild(struct desk *desk)
 {
     struct queue *queue;
@@ -109,6 +136,8 @@ void seats_rebuild(struct desk *desk)
         queue->seat_count = 0;
         heap_rebuild(&queue->waiting);
         seat_everyone(desk, queue);
+        if (queue->seat_count)
+            forget_unserved(desk, queue);
     }
     for (size_t i = 0; i < desk->person_count; i++)
         person_refresh(desk, desk->people[i]);
@@ -152,6 +181,7 @@ void queue_leave(struct desk *desk, struct queue *queue, enum item_state state)
 static void queue_drop(struct desk *desk, struct queue *queue)
 {
     remove_empty(desk, queue);
+    forget_unserved(desk, queue);
     table_remove(&desk->queues, queue->hash, queue);
     while (queue->seat_count)
         remove_seat(queue->seats[--queue->seat_count]);

@@ -282,6 +282,35 @@ static bool find_needs(const struct order *order, uint32_t *language, uint64_t *
     return true;
 }
 
+static bool anybody_serves(const struct desk *desk, const struct queue *needs)
+{
+    for (size_t i = 0; i < desk->person_count; i++) {
+        if (person_may_serve(desk, desk->people[i], needs))
+            return true;
+    }
+    return false;
+}
+
+// Refuses needs that nobody in the rules has, signed in or not: there the item would wait for ever.
+static bool refuse_unserved(const struct order *order, const struct queue *needs)
+{
+    struct queue without_skills = *needs;
+    without_skills.skills = 0;
+    if (anybody_serves(order->desk, needs))
+        return false;
+    bool of_language = *order->request->transfer.language && !anybody_serves(order->desk, &without_skills);
+    bool of_skills = order->request->transfer.skills_count && !of_language;
+    if (of_skills)
+        refuse(order, BEHALF_CODE_NOT_FOUND, "skills",
+               "nobody in the rules has these skills for this brand and language");
+    else if (of_language)
+        refuse(order, BEHALF_CODE_NOT_FOUND, "language", "nobody in the rules answers in this language for this brand");
+    else
+        refuse(order, BEHALF_CODE_NOT_FOUND, "language",
+               "nobody in the rules has the item's skills in this language: give other skills as well");
+    return true;
+}
+
 static void transfer(const struct order *order)
 {
     struct desk *desk = order->desk;
@@ -295,16 +324,18 @@ static void transfer(const struct order *order)
     }
     if (!find_needs(order, &language, &skills))
         return;
+    // Asked of the needs alone: a refused request makes no queue.
+    struct queue needs = {
+        .audience = item->queue->audience, .brand = item->queue->brand, .language = language, .skills = skills
+    };
     if (*transfer->person) {
-        // Asked of the needs alone: a refused request makes no queue.
-        struct queue needs = {
-            .audience = item->queue->audience, .brand = item->queue->brand, .language = language, .skills = skills
-        };
         person = policy_find_person(desk->policy, transfer->person);
         if (person == POLICY_NONE || !person_may_serve(desk, desk->people[person], &needs)) {
             refuse(order, BEHALF_CODE_NOT_FOUND, "person", "nobody of that name may take this item");
             return;
         }
+    } else if (refuse_unserved(order, &needs)) {
+        return;
     }
     answer(order, ITEM_WAITING, 0);
     item_decline(desk, item, order->person->index); // who gives it away is not offered it at once again

@@ -712,6 +712,65 @@ static void a_parked_item_wakes_when_its_author_writes(void **state)
     assert_int_equal(desk_item_state(world->desk, item), ITEM_OFFERED);
 }
 
+// Neither is of those who are signed in only: nobody in the rules has it.
+static void a_transfer_to_what_nobody_has_is_refused(void **state)
+{
+    struct world *world = *state;
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, ben, item);
+    int64_t lease = world_lease(world, ben, item);
+    static const char *const cards[] = { "cards" };
+    static const char *const refunds[] = { "refunds" };
+    const struct behalf_message *answer =
+        world_ask(world, ben,
+                  ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = lease, .skills = (const char **) cards,
+                        .skills_count = 1, .reason = "x"));
+    expect_error(answer, "NOT_FOUND");
+    assert_string_equal(answer->error.field, "skills");
+    answer = world_ask(world, ben,
+                       ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = lease, .language = "de",
+                             .skills = (const char **) refunds, .skills_count = 1, .reason = "x"));
+    expect_error(answer, "NOT_FOUND");
+    assert_string_equal(answer->error.field, "skills");
+    answer =
+        world_ask(world, ben,
+                  ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = lease, .language = "und", .reason = "x"));
+    expect_error(answer, "NOT_FOUND");
+    assert_string_equal(answer->error.field, "language");
+    assert_int_equal(desk_items_of(world->desk, BEN), 1);
+    expect_done(world_ask(world, ben,
+                          ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = lease,
+                                .skills = (const char **) refunds, .skills_count = 1, .reason = "asha's")),
+                "waiting");
+}
+
+static void a_queue_that_nobody_may_serve_is_told_of_once(void **state)
+{
+    struct world *world = *state;
+    world_post(world, (struct world_post){ .id = "1" });
+    assert_null(desk_next_unserved(world->desk));
+    world_post(world, (struct world_post){ .id = "2", .skills = 2 });
+    world_post(world, (struct world_post){ .id = "3", .skills = 2 });
+    assert_string_equal(desk_next_unserved(world->desk), "agent/acme/en/cards");
+    assert_null(desk_next_unserved(world->desk));
+    struct behalf_counts counts = { 0 };
+    desk_count(world->desk, world->list, &counts, world->now_ms);
+    assert_int_equal(counts.queues[0].able, 0);
+    assert_int_equal(counts.queues[1].able, 2);
+    // Rules that leave what waits to nobody.
+    struct policy without_agents = world->policy;
+    struct policy_person people[PEOPLE];
+    memcpy(people, world->people, sizeof people);
+    people[ASHA].audiences = people[BEN].audiences = 1u << AUDIENCE_SUPERVISOR;
+    without_agents.people = people;
+    struct rules_record record = { .version = 2, .name = "", .text = "" };
+    desk_apply(world->desk, &without_agents, &record, world->now_ms);
+    assert_string_equal(desk_next_unserved(world->desk), "agent/acme/en/");
+    assert_null(desk_next_unserved(world->desk));
+    desk_apply(world->desk, &world->policy, &record, world->now_ms);
+}
+
 static void a_transfer_changes_the_queue(void **state)
 {
     struct world *world = *state;
@@ -1092,6 +1151,8 @@ int main(void)
         CLAIM(a_parked_item_wakes_for_who_parked_it),
         CLAIM(a_parked_item_wakes_when_its_author_writes),
         CLAIM(a_transfer_changes_the_queue),
+        CLAIM(a_transfer_to_what_nobody_has_is_refused),
+        CLAIM(a_queue_that_nobody_may_serve_is_told_of_once),
         CLAIM(a_draft_needs_its_approval),
         CLAIM(a_rejected_draft_goes_back_to_its_author),
         CLAIM(every_reply_carries_the_disclosure_line),

@@ -65,6 +65,16 @@ static void print_totals(const struct behalf_counts *counts, unsigned visible)
     }
 }
 
+static void print_unserved(const struct behalf_counts *counts)
+{
+    size_t unserved = 0;
+    for (size_t i = 0; i < counts->queues_count; i++)
+        unserved += !counts->queues[i].able;
+    if (unserved)
+        printf("\n%zu queue%s nobody in the rules may serve (PEOPLE: nobody): apply rules with somebody who may\n",
+               unserved, unserved == 1 ? " that" : "s that");
+}
+
 static void print_queues(const struct behalf_counts *counts, unsigned visible)
 {
     static const struct output_column columns[] = {
@@ -79,16 +89,18 @@ static void print_queues(const struct behalf_counts *counts, unsigned visible)
         char numbers[7][OUTPUT_TIME_BYTES], oldest[OUTPUT_TIME_BYTES] = "";
         if (queue->oldest_ms)
             output_duration(oldest, queue->oldest_ms);
-        output_table_row(
-            table, (const char *[]){
-                       queue->audience, queue->brand, queue->language, queue->skills,
-                       output_number(numbers[0], queue->waiting, true), output_number(numbers[1], queue->offered, true),
-                       output_number(numbers[2], queue->held, true), output_number(numbers[3], queue->parked, true),
-                       output_number(numbers[4], queue->sending, true), oldest,
-                       output_number(numbers[5], queue->late, true), output_number(numbers[6], queue->people, false) });
+        const char *people = queue->able ? output_number(numbers[6], queue->people, false) : "nobody";
+        output_table_row(table, (const char *[]){ queue->audience, queue->brand, queue->language, queue->skills,
+                                                  output_number(numbers[0], queue->waiting, true),
+                                                  output_number(numbers[1], queue->offered, true),
+                                                  output_number(numbers[2], queue->held, true),
+                                                  output_number(numbers[3], queue->parked, true),
+                                                  output_number(numbers[4], queue->sending, true), oldest,
+                                                  output_number(numbers[5], queue->late, true), people });
     }
     output_table_print(table);
     output_table_destroy(&table);
+    print_unserved(counts);
 }
 
 static void print_people(const struct behalf_counts *counts, unsigned visible)
