@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define BACK_OFF_MS_MIN 50
-#define BACK_OFF_MS_MAX 500
+#define BACK_OFF_MS_MAX 250 // so that a store that is back is noticed well within a second
 #define APART_MS_MAX 1000 // of a desk that stands in the others' way: what it waits for, they wait for
 
 // What is larger than this waits for the next commit.

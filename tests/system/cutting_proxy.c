@@ -42,6 +42,7 @@ struct cutting_proxy {
     atomic_int count;
     atomic_bool stopping;
     atomic_bool letting_go;
+    atomic_bool black_hole;
     struct pair pairs[PAIRS_MAX];
     char piece[PIECE_BYTES];
 };
@@ -168,11 +169,13 @@ static void *run(void *self)
 
     while (!atomic_load(&proxy->stopping)) {
         waits[0] = (struct pollfd){ .fd = proxy->listening, .events = POLLIN };
+        bool black_hole = atomic_load(&proxy->black_hole);
         for (size_t i = 0; i < PAIRS_MAX; i++) {
             const struct pair *pair = &proxy->pairs[i];
-            short events = pair->held ? 0 : POLLIN;
-            waits[1 + 2 * i] = (struct pollfd){ .fd = pair->held ? -1 : pair->client, .events = events };
-            waits[2 + 2 * i] = (struct pollfd){ .fd = pair->server, .events = events };
+            bool still = pair->held || black_hole;
+            short events = still ? 0 : POLLIN;
+            waits[1 + 2 * i] = (struct pollfd){ .fd = still ? -1 : pair->client, .events = events };
+            waits[2 + 2 * i] = (struct pollfd){ .fd = black_hole ? -1 : pair->server, .events = events };
         }
         if (poll(waits, 1 + 2 * PAIRS_MAX, 20) < 0) {
             continue;
@@ -235,6 +238,11 @@ int cutting_proxy_port(const struct cutting_proxy *proxy)
 void cutting_proxy_set(struct cutting_proxy *proxy, enum cut cut)
 {
     atomic_store(&proxy->cut, cut);
+}
+
+void cutting_proxy_black_hole(struct cutting_proxy *proxy, bool black_hole)
+{
+    atomic_store(&proxy->black_hole, black_hole);
 }
 
 int cutting_proxy_count(struct cutting_proxy *proxy)

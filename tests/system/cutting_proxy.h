@@ -3,6 +3,8 @@
 #ifndef TESTS_CUTTING_PROXY_H
 #define TESTS_CUTTING_PROXY_H
 
+#include <stdbool.h>
+
 struct cutting_proxy;
 
 enum cut {
@@ -21,6 +23,10 @@ int cutting_proxy_port(const struct cutting_proxy *proxy);
 
 // What happens to the next COMMIT, once; then all passes again.
 void cutting_proxy_set(struct cutting_proxy *proxy, enum cut cut);
+
+// Nothing passes any more, on any connection, also those made from now on, though none is cut: a black hole.  False:
+// all passes again, beginning with what was sent meanwhile.
+void cutting_proxy_black_hole(struct cutting_proxy *proxy, bool black_hole);
 
 // How often a COMMIT met what was set.
 int cutting_proxy_count(struct cutting_proxy *proxy);

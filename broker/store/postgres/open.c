@@ -1,6 +1,7 @@
 // open.c - making a connection: what is set unless the operator set it, and what a refusal means.
 
 #include "broker/store/postgres/connection.h"
+#include "broker/store/postgres/reach.h"
 #include "broker/store/postgres/schema.h"
 #include "proto/must.h"
 
@@ -21,7 +22,6 @@ static const struct wish {
     const char *environment;
     bool writer_only;
 } wishes[] = {
-    { "connect_timeout", "5", "PGCONNECT_TIMEOUT", false },
     { "keepalives_idle", "5", NULL, false },
     { "keepalives_interval", "2", NULL, false },
     { "keepalives_count", "3", NULL, false },
@@ -64,10 +64,11 @@ static bool shows_secret(const PQconninfoOption *options)
     return false;
 }
 
-static PGconn *connect_to(const struct connection *connection, const char *conninfo, const PQconninfoOption *given)
+static PGconn *connect_to(const struct connection *connection, const char *conninfo, const PQconninfoOption *given,
+                          char *trouble, size_t trouble_bytes)
 {
-    const char *keywords[WISH_COUNT + 4];
-    const char *values[WISH_COUNT + 4];
+    const char *keywords[WISH_COUNT + 7];
+    const char *values[WISH_COUNT + 7];
     char name[128];
     size_t count = 0;
 
@@ -86,8 +87,7 @@ static PGconn *connect_to(const struct connection *connection, const char *conni
     values[count++] = name;
     keywords[count] = "client_encoding";
     values[count++] = "UTF8";
-    keywords[count] = values[count] = NULL;
-    return PQconnectdbParams(keywords, values, 1);
+    return reach(keywords, values, count, trouble, trouble_bytes);
 }
 
 static void note_place(struct connection *connection)
@@ -128,23 +128,6 @@ static const char *advise(const char *message)
         }
     }
     return "check that it runs and that the URL is right; waiting for it";
-}
-
-static void tell_refusal(const struct connection *connection, char *reason, size_t reason_bytes)
-{
-    char message[240];
-    const char *words = PQerrorMessage(connection->link);
-    size_t at = 0;
-
-    for (; *words != '\0' && at + 1 < sizeof message; words++) {
-        message[at++] = *words == '\n' || *words == '\t' ? ' ' : *words;
-    }
-    while (at > 0 && message[at - 1] == ' ') {
-        at--;
-    }
-    message[at] = '\0';
-    snprintf(reason, reason_bytes, "PostgreSQL cannot be reached (%s): %s", message,
-             advise(PQerrorMessage(connection->link)));
 }
 
 static void take_notice(void *self, const PGresult *notice)
@@ -218,6 +201,7 @@ static enum store_result set_up(struct connection *connection, char *reason, siz
 static bool make_link(struct connection *connection, const char *conninfo, char *reason, size_t reason_bytes)
 {
     char *error = NULL;
+    char trouble[240] = "";
     PQconninfoOption *given = PQconninfoParse(conninfo, &error);
 
     PQfreemem(error);
@@ -228,15 +212,14 @@ static bool make_link(struct connection *connection, const char *conninfo, char 
         PQconninfoFree(given);
         return false;
     }
-    connection->link = connect_to(connection, conninfo, given);
+    connection->link = connect_to(connection, conninfo, given, trouble, sizeof trouble);
     PQconninfoFree(given);
-    must(connection->link != NULL);
-    PQsetNoticeReceiver(connection->link, take_notice, connection);
-    note_place(connection);
-    if (PQstatus(connection->link) != CONNECTION_OK) {
-        tell_refusal(connection, reason, reason_bytes);
+    if (connection->link == NULL) {
+        snprintf(reason, reason_bytes, "PostgreSQL cannot be reached (%s): %s", trouble, advise(trouble));
         return false;
     }
+    PQsetNoticeReceiver(connection->link, take_notice, connection);
+    note_place(connection);
     return true;
 }
 

@@ -1,0 +1,318 @@
+// reach.c - see reach.h.
+
+#include "broker/store/postgres/reach.h"
+
+#include "proto/must.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PLACES_MAX 16
+#define HEAD_START_MS 100 // for a host named earlier, once a later one would do
+#define MESSAGE_BYTES 240
+
+enum progress { UNDER_WAY, STANDS, SILENT, REFUSED };
+
+// An address of a host, and the attempt at it.
+struct place {
+    char host[256];
+    char address[64]; // "" is left to libpq: a socket's folder, or a name that cannot be resolved
+    char port[8];
+    PGconn *link;
+    PostgresPollingStatusType wants;
+    enum progress progress;
+    char message[MESSAGE_BYTES];
+};
+
+struct reaching {
+    const char **keywords;
+    const char **values;
+    size_t count;
+    struct place places[PLACES_MAX];
+    size_t place_count;
+    int64_t begun_ms;
+    int64_t stands_ms; // since when one stands, 0: none does
+    int64_t login_ms;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void put_line(char *line, size_t line_bytes, const char *words)
+{
+    size_t at = 0;
+
+    for (; *words != '\0' && at + 1 < line_bytes; words++) {
+        line[at++] = *words == '\n' || *words == '\t' ? ' ' : *words;
+    }
+    while (at > 0 && line[at - 1] == ' ') {
+        at--;
+    }
+    line[at] = '\0';
+}
+
+// ---- places ----
+
+// The entry of a list joined by commas, the last one again for those beyond it; "" for none.
+static void pick(const char *list, size_t index, char *entry, size_t entry_bytes)
+{
+    const char *begin = list == NULL ? "" : list;
+    const char *comma;
+
+    while (index > 0 && (comma = strchr(begin, ',')) != NULL) {
+        begin = comma + 1;
+        index--;
+    }
+    snprintf(entry, entry_bytes, "%.*s", (int) strcspn(begin, ","), begin);
+}
+
+static size_t count_entries(const char *list)
+{
+    size_t count = 1;
+
+    for (; list != NULL && *list != '\0'; list++) {
+        count += *list == ',';
+    }
+    return count;
+}
+
+static struct place *add_place(struct reaching *reaching, const char *host, const char *address, const char *port)
+{
+    if (reaching->place_count == PLACES_MAX) {
+        return NULL;
+    }
+    struct place *place = &reaching->places[reaching->place_count++];
+    snprintf(place->host, sizeof place->host, "%s", host);
+    snprintf(place->address, sizeof place->address, "%s", address);
+    snprintf(place->port, sizeof place->port, "%s", port);
+    return place;
+}
+
+static void add_host(struct reaching *reaching, const char *host, const char *port)
+{
+    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+    struct addrinfo *found = NULL;
+    char address[64];
+
+    if (host[0] == '\0' || host[0] == '/' || host[0] == '@' || getaddrinfo(host, NULL, &hints, &found) != 0) {
+        (void) add_place(reaching, host, "", port);
+        return;
+    }
+    for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
+        if (getnameinfo(one->ai_addr, one->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST) == 0) {
+            (void) add_place(reaching, host, address, port);
+        }
+    }
+    freeaddrinfo(found);
+}
+
+static const char *option_of(const PQconninfoOption *options, const char *keyword)
+{
+    while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0) {
+        options++;
+    }
+    return options->val;
+}
+
+static void add_places(struct reaching *reaching, const PQconninfoOption *options)
+{
+    const char *hosts = option_of(options, "host");
+    const char *addresses = option_of(options, "hostaddr");
+    const char *ports = option_of(options, "port");
+    bool numbers = addresses != NULL && addresses[0] != '\0';
+    size_t count = count_entries(numbers ? addresses : hosts);
+    char host[256], address[64], port[8];
+
+    for (size_t i = 0; i < count; i++) {
+        pick(hosts, i, host, sizeof host);
+        pick(ports, i, port, sizeof port);
+        pick(addresses, i, address, sizeof address);
+        if (numbers) {
+            (void) add_place(reaching, host, address, port);
+        } else {
+            add_host(reaching, host, port);
+        }
+    }
+}
+
+// libpq knows what a service file, the environment and the string come to, once a link has been begun with them.
+static bool plan(struct reaching *reaching, char *trouble, size_t trouble_bytes)
+{
+    PGconn *link = PQconnectStartParams(reaching->keywords, reaching->values, 1);
+    PQconninfoOption *options = link == NULL ? NULL : PQconninfo(link);
+    // "prefer-standby" is about all hosts: those two rounds are libpq's.
+    const char *wanted = options == NULL ? NULL : option_of(options, "target_session_attrs");
+
+    must(options != NULL);
+    const char *timeout = option_of(options, "connect_timeout");
+    long seconds = timeout == NULL ? 0 : strtol(timeout, NULL, 10);
+    reaching->login_ms = seconds > 0 && seconds < 3600 ? seconds * 1000 : REACH_LOGIN_MS;
+    // Without a port the options themselves were wrong; of numbers that do not fit together libpq tells.
+    bool planned = option_of(options, "port") != NULL && strstr(PQerrorMessage(link), "could not match") == NULL;
+    if (!planned) {
+        put_line(trouble, trouble_bytes, PQerrorMessage(link));
+    } else if (wanted != NULL && strcmp(wanted, "prefer-standby") == 0) {
+        reaching->place_count = 1;
+        reaching->places[0].link = link;
+        link = NULL;
+    } else {
+        add_places(reaching, options);
+    }
+    PQconninfoFree(options);
+    PQfinish(link);
+    return planned;
+}
+
+// ---- attempts ----
+
+static void begin(struct reaching *reaching, struct place *place)
+{
+    size_t at = reaching->count;
+
+    if (place->link == NULL) {
+        reaching->keywords[at] = "host";
+        reaching->values[at++] = place->host;
+        reaching->keywords[at] = "hostaddr";
+        reaching->values[at++] = place->address;
+        reaching->keywords[at] = "port";
+        reaching->values[at++] = place->port;
+        reaching->keywords[at] = reaching->values[at] = NULL;
+        place->link = PQconnectStartParams(reaching->keywords, reaching->values, 1);
+        must(place->link != NULL);
+    }
+    place->wants = PGRES_POLLING_WRITING;
+    if (PQstatus(place->link) == CONNECTION_BAD) {
+        place->progress = SILENT;
+        put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
+    }
+}
+
+static void advance(struct reaching *reaching, struct place *place)
+{
+    bool accepted = PQstatus(place->link) != CONNECTION_STARTED;
+
+    place->wants = PQconnectPoll(place->link);
+    if (place->wants == PGRES_POLLING_OK) {
+        place->progress = STANDS;
+        reaching->stands_ms = reaching->stands_ms == 0 ? now_ms() : reaching->stands_ms;
+    } else if (place->wants == PGRES_POLLING_FAILED) {
+        place->progress = accepted ? REFUSED : SILENT;
+        put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
+    }
+}
+
+static int64_t until_ms_of(const struct reaching *reaching, const struct place *place)
+{
+    bool accepted = PQstatus(place->link) != CONNECTION_STARTED;
+    int64_t ms = accepted || reaching->login_ms < REACH_ACCEPT_MS ? reaching->login_ms : REACH_ACCEPT_MS;
+    int64_t until_ms = reaching->begun_ms + ms;
+
+    if (reaching->stands_ms > 0 && until_ms > reaching->stands_ms + HEAD_START_MS) {
+        until_ms = reaching->stands_ms + HEAD_START_MS;
+    }
+    return until_ms;
+}
+
+static void give_up(const struct reaching *reaching, struct place *place)
+{
+    snprintf(place->message, sizeof place->message, "no answer from %.64s:%s for %lld ms",
+             place->address[0] == '\0' ? place->host : place->address, place->port,
+             (long long) (now_ms() - reaching->begun_ms));
+    place->progress = SILENT;
+}
+
+// The first in order that stands, once no earlier one may still come to; NULL while that is open.
+static struct place *find_first(struct reaching *reaching)
+{
+    for (size_t i = 0; i < reaching->place_count; i++) {
+        struct place *place = &reaching->places[i];
+        if (place->progress == STANDS || place->progress == UNDER_WAY) {
+            return place->progress == STANDS ? place : NULL;
+        }
+    }
+    return NULL;
+}
+
+// Waits for any of the attempts that are under way, and takes them further; false when there are none.
+static bool work(struct reaching *reaching)
+{
+    struct pollfd waits[PLACES_MAX];
+    struct place *waiting[PLACES_MAX];
+    nfds_t count = 0;
+    int64_t wait_ms = REACH_LOGIN_MS;
+
+    for (size_t i = 0; i < reaching->place_count; i++) {
+        struct place *place = &reaching->places[i];
+        int64_t left_ms = place->progress == UNDER_WAY ? until_ms_of(reaching, place) - now_ms() : 0;
+        if (place->progress == UNDER_WAY && left_ms <= 0) {
+            give_up(reaching, place);
+        } else if (place->progress == UNDER_WAY) {
+            short events = place->wants == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+            waits[count] = (struct pollfd){ .fd = PQsocket(place->link), .events = events };
+            waiting[count++] = place;
+            wait_ms = left_ms < wait_ms ? left_ms : wait_ms;
+        }
+    }
+    if (count > 0 && poll(waits, count, (int) wait_ms) > 0) {
+        for (nfds_t i = 0; i < count; i++) {
+            if (waits[i].revents != 0) {
+                advance(reaching, waiting[i]);
+            }
+        }
+    }
+    return count > 0;
+}
+
+static void tell(const struct reaching *reaching, char *trouble, size_t trouble_bytes)
+{
+    const struct place *telling = &reaching->places[0];
+
+    for (size_t i = 1; i < reaching->place_count; i++) {
+        const struct place *place = &reaching->places[i];
+        telling = place->progress == REFUSED && telling->progress != REFUSED ? place : telling;
+    }
+    snprintf(trouble, trouble_bytes, "%s", telling->message);
+}
+
+PGconn *reach(const char **keywords, const char **values, size_t count, char *trouble, size_t trouble_bytes)
+{
+    struct reaching *reaching = calloc(1, sizeof *reaching);
+    struct place *best = NULL;
+    PGconn *link = NULL;
+
+    must(reaching != NULL);
+    reaching->keywords = keywords;
+    reaching->values = values;
+    reaching->count = count;
+    keywords[count] = values[count] = NULL;
+    if (plan(reaching, trouble, trouble_bytes)) {
+        reaching->begun_ms = now_ms();
+        for (size_t i = 0; i < reaching->place_count; i++) {
+            begin(reaching, &reaching->places[i]);
+        }
+        while ((best = find_first(reaching)) == NULL && work(reaching)) {
+        }
+        best = best == NULL ? find_first(reaching) : best;
+        tell(reaching, trouble, trouble_bytes);
+    }
+    for (size_t i = 0; i < reaching->place_count; i++) {
+        struct place *place = &reaching->places[i];
+        link = place == best ? place->link : link;
+        if (place != best) {
+            PQfinish(place->link);
+        }
+    }
+    free(reaching);
+    return link;
+}
