@@ -142,6 +142,9 @@ class Worker:
             view = self.views.pop(item, None)
             if view is not None and view["lease"] > lease:
                 self.see(view) # came while the older lease was asked about
+            elif late and view is not None:
+                self.views[item] = view
+                self.work(item, lease) # it is still held
             return
         if lease < known and not body.get("repeated"):
             self.world.fail(self.name, asked, "took effect under lease", lease, "of item", item, "when", known, "was known")
