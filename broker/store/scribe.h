@@ -54,6 +54,7 @@ struct store {
     struct share share; // its group is NULL while nothing is being written
     bool joined;        // works through the connection that all share
     struct patience patience;
+    int64_t described_ms; // when its description was made
 
     struct engine *reports; // the report thread's alone; NULL: none
     bool reports_joined;

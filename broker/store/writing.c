@@ -15,6 +15,8 @@
 #define BACK_OFF_MS_MAX 250 // so that a store that is back is noticed well within a second
 #define APART_MS_MAX 1000 // of a desk that stands in the others' way: what it waits for, they wait for
 
+#define DESCRIBE_MS 1000 // the description of a session that many share is made anew so often
+
 // What is larger than this waits for the next commit.
 #define GROUP_BYTES_MAX ((size_t) 8 * 1024 * 1024) // of all desks
 #define GROUP_COUNT_MAX 1024                       // of one desk
@@ -218,7 +220,13 @@ static void tell_state(struct store *store, enum store_state state)
 {
     struct engine *engine = store->share.engine;
     char description[STORE_DESCRIPTION_BYTES];
+    int64_t now_ms = scribe_now_ms();
 
+    if (store->joined && state == STORE_STATE_WORKING && store->state == state &&
+        now_ms < store->described_ms + DESCRIBE_MS) {
+        return;
+    }
+    store->described_ms = now_ms;
     if (state == STORE_STATE_WORKING) {
         snprintf(description, sizeof description, "%s", engine->operations->describe(engine));
     } else {

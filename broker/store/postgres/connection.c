@@ -196,14 +196,41 @@ void connection_send(struct connection *connection, enum sql sql, const struct p
     }
 }
 
+enum row_type row_type_of(enum sql sql)
+{
+    switch (sql) {
+    case SQL_PUT_POSTS:
+        return ROW_POST;
+    case SQL_PUT_INTAKE_KEYS:
+        return ROW_INTAKE_KEY;
+    case SQL_PUT_ITEMS:
+        return ROW_ITEM;
+    case SQL_PUT_REPLIES:
+        return ROW_REPLY;
+    case SQL_CHANGE_REPLIES:
+        return ROW_REPLY_CHANGE;
+    case SQL_PUT_EVENTS:
+        return ROW_EVENT;
+    case SQL_PUT_OUTCOMES:
+        return ROW_OUTCOME;
+    default:
+        return ROW_TYPE_COUNT;
+    }
+}
+
 void connection_send_rows(struct connection *connection, enum sql sql, struct rows *rows)
 {
     struct parameters parameters = { 0 };
 
-    if (rows->count > 0) {
-        parameters_rows(&parameters, rows);
-        connection_send(connection, sql, &parameters);
+    if (rows->count == 0) {
+        return;
     }
+    if (rows->whole) {
+        parameters_whole_rows(&parameters, rows, connection->row_types[row_type_of(sql)]);
+    } else {
+        parameters_rows(&parameters, rows);
+    }
+    connection_send(connection, sql, &parameters);
 }
 
 void connection_sync(struct connection *connection)

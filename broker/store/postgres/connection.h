@@ -18,6 +18,21 @@ enum sql {
     SQL_COUNT
 };
 
+// The types of whole rows that statements are given.
+enum row_type {
+    ROW_POST,
+    ROW_INTAKE_KEY,
+    ROW_ITEM,
+    ROW_REPLY,
+    ROW_REPLY_CHANGE,
+    ROW_EVENT,
+    ROW_OUTCOME,
+    ROW_TYPE_COUNT
+};
+
+// The type of the rows of a statement; ROW_TYPE_COUNT: it is given an array a column.
+enum row_type row_type_of(enum sql sql);
+
 #define CONNECTION_ANSWER_MS 10000 // an answer takes longer: the connection is given up
 #define CONNECTION_STARTED_BYTES 64
 
@@ -31,6 +46,7 @@ struct connection {
     char started[CONNECTION_STARTED_BYTES]; // when that process started
     int answer_ms;                          // longest wait for an answer
     size_t sent;                            // statements sent since connection_clear
+    uint32_t row_types[ROW_TYPE_COUNT];     // their object ids
 
     // The first trouble since connection_clear.
     bool failed;

@@ -161,6 +161,21 @@ static bool set_up_session(struct connection *connection)
            note_backend(connection);
 }
 
+// Object ids differ from database to database.
+static bool find_row_types(struct connection *connection)
+{
+    PGresult *row = connection_run(connection, "SELECT 'post_row'::regtype::oid, 'intake_key_row'::regtype::oid,"
+                                               " 'item_row'::regtype::oid, 'reply_row'::regtype::oid,"
+                                               " 'reply_change_row'::regtype::oid, 'event_row'::regtype::oid,"
+                                               " 'outcome_row'::regtype::oid");
+
+    for (int i = 0; row != NULL && i < ROW_TYPE_COUNT; i++) {
+        connection->row_types[i] = (uint32_t) strtoul(PQgetvalue(row, 0, i), NULL, 10);
+    }
+    PQclear(row);
+    return row != NULL;
+}
+
 static bool prepare_statements(struct connection *connection)
 {
     char name[16];
@@ -190,7 +205,7 @@ static enum store_result set_up(struct connection *connection, char *reason, siz
         return connection_result(connection, reason, reason_bytes);
     }
     enum store_result result = schema_prepare(connection, reason, reason_bytes);
-    if (result == STORE_OK && !prepare_statements(connection)) {
+    if (result == STORE_OK && (!find_row_types(connection) || !prepare_statements(connection))) {
         result = connection_result(connection, reason, reason_bytes);
     }
     connection->warned = false;

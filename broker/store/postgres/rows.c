@@ -1,4 +1,6 @@
 // rows.c - PostgreSQL's binary form of arrays: a header of five words, then each element's length and bytes.
+//
+// A whole row as an element is the number of its columns, then each column's type, length and bytes.
 
 #include "broker/store/postgres/rows.h"
 
@@ -8,7 +10,9 @@
 #include <string.h>
 
 #define HEADER_BYTES 20
+// Memory kept for the next rows.
 #define KEEP_BYTES ((size_t) 256 * 1024)
+#define KEEP_WHOLE_BYTES ((size_t) 2 * 1024 * 1024)
 
 // Object ids of the types of elements; fixed in PostgreSQL's catalogue.
 enum element { ELEMENT_FLAG = 16, ELEMENT_NUMBER = 20, ELEMENT_TEXT = 25 };
@@ -44,11 +48,8 @@ static unsigned char *extend(struct column *column, size_t bytes)
     return added;
 }
 
-// Room for the next element of so many bytes.
-static unsigned char *next_element(struct rows *rows, enum element element, size_t bytes)
+static void begin_array(struct column *column, enum element element)
 {
-    must(rows->at < ROWS_COLUMNS_MAX);
-    struct column *column = &rows->columns[rows->at++];
     if (column->length == 0) {
         unsigned char *header = extend(column, HEADER_BYTES);
         write_word(header, 1);     // dimensions
@@ -56,6 +57,33 @@ static unsigned char *next_element(struct rows *rows, enum element element, size
         write_word(header + 8, element);
         write_word(header + 16, 1); // the first index
     }
+}
+
+// Room for the next column of a whole row.
+static unsigned char *next_field(struct rows *rows, enum element element, size_t bytes)
+{
+    struct column *column = &rows->columns[0];
+
+    if (rows->at++ == 0) {
+        begin_array(column, element); // the row's own type is filled in when it is sent
+        rows->row_begin = column->length;
+        (void) extend(column, 8); // length and number of columns, once they are known
+    }
+    unsigned char *added = extend(column, 8 + bytes);
+    write_word(added, element);
+    write_word(added + 4, (uint32_t) bytes);
+    return added + 8;
+}
+
+// Room for the next element of so many bytes.
+static unsigned char *next_element(struct rows *rows, enum element element, size_t bytes)
+{
+    must(rows->at < ROWS_COLUMNS_MAX);
+    if (rows->whole) {
+        return next_field(rows, element, bytes);
+    }
+    struct column *column = &rows->columns[rows->at++];
+    begin_array(column, element);
     unsigned char *added = extend(column, 4 + bytes);
     write_word(added, (uint32_t) bytes);
     return added + 4;
@@ -78,11 +106,24 @@ static size_t character_bytes(const unsigned char *text)
     return overlong || surrogate || beyond ? 0 : bytes;
 }
 
+// Whether the next eight bytes are ASCII.
+static bool is_plain(const unsigned char *text)
+{
+    uint64_t word;
+
+    memcpy(&word, text, sizeof word);
+    return (word & UINT64_C(0x8080808080808080)) == 0;
+}
+
 static void copy_clean(unsigned char *to, const char *text, size_t bytes)
 {
     memcpy(to, text, bytes);
     const unsigned char *from = (const unsigned char *) text;
     for (size_t at = 0; at < bytes;) {
+        if (bytes - at >= 8 && is_plain(from + at)) {
+            at += 8;
+            continue;
+        }
         size_t count = from[at] < 0x80 ? 1 : character_bytes(from + at);
         if (count == 0) {
             to[at] = '?';
@@ -119,6 +160,11 @@ void rows_end(struct rows *rows)
     must(rows->at > 0);
     must(rows->count == 0 || rows->at == rows->width);
     must(rows->count < INT_MAX);
+    if (rows->whole) {
+        unsigned char *row = rows->columns[0].bytes + rows->row_begin;
+        write_word(row, (uint32_t) (rows->columns[0].length - rows->row_begin - 4));
+        write_word(row + 4, (uint32_t) rows->at);
+    }
     rows->width = rows->at;
     rows->at = 0;
     rows->count++;
@@ -126,15 +172,16 @@ void rows_end(struct rows *rows)
 
 void rows_clear(struct rows *rows)
 {
-    for (size_t i = 0; i < ROWS_COLUMNS_MAX; i++) {
+    must(rows->at == 0);
+    for (size_t i = 0; i < rows->width && (i == 0 || !rows->whole); i++) {
         struct column *column = &rows->columns[i];
         column->length = 0;
-        if (column->room > KEEP_BYTES) {
+        if (column->room > (rows->whole ? KEEP_WHOLE_BYTES : KEEP_BYTES)) {
             free(column->bytes);
             *column = (struct column){ 0 };
         }
     }
-    rows->width = rows->at = 0;
+    rows->width = 0;
     rows->count = 0;
 }
 
@@ -178,8 +225,21 @@ void parameters_flag(struct parameters *parameters, bool flag)
     add_value(parameters, bytes, 1);
 }
 
+void parameters_whole_rows(struct parameters *parameters, struct rows *rows, uint32_t type)
+{
+    struct column *column = &rows->columns[0];
+
+    must(rows->whole);
+    must(rows->count > 0);
+    must(rows->at == 0);
+    write_word(column->bytes + 8, type);
+    write_word(column->bytes + 12, rows->count);
+    add_value(parameters, column->bytes, column->length);
+}
+
 void parameters_rows(struct parameters *parameters, struct rows *rows)
 {
+    must(!rows->whole);
     must(rows->count > 0);
     must(rows->at == 0);
     for (size_t i = 0; i < rows->width; i++) {

@@ -1,6 +1,7 @@
-// rows.h - rows on their way to a statement, column by column, as PostgreSQL's binary arrays.
+// rows.h - rows on their way to a statement as PostgreSQL's binary arrays: one array of rows, or one a column.
 //
-// A statement writes all rows of a table at once: unnest makes them rows again.  Texts are bounded by the group's
+// A statement writes all rows of a table at once: unnest makes them rows again.  An array of rows is of a type that the
+// schema has for them, and is unnested at a tenth of the cost.  Texts are bounded by the group's
 // size; what is not UTF-8 (the server would refuse it, and with it all that is written beside) is written as '?'.
 
 #ifndef STORE_POSTGRES_ROWS_H
@@ -18,8 +19,10 @@ struct column {
     size_t room;
 };
 
-// Zeroed, it is empty and ready.
+// Zeroed, it is empty and ready for an array a column; with `whole` set, for one array of rows.
 struct rows {
+    bool whole;       // all is in the first column
+    size_t row_begin; // whole: where the row being added begins
     struct column columns[ROWS_COLUMNS_MAX];
     size_t width; // columns that any row has
     size_t at;    // the next column of the row being added
@@ -54,5 +57,8 @@ void parameters_text(struct parameters *parameters, const char *text);
 void parameters_number(struct parameters *parameters, int64_t number);
 void parameters_flag(struct parameters *parameters, bool flag);
 void parameters_rows(struct parameters *parameters, struct rows *rows);
+
+// The same for whole rows, of the type with this object id.
+void parameters_whole_rows(struct parameters *parameters, struct rows *rows, uint32_t type);
 
 #endif

@@ -30,6 +30,7 @@ enum { WITH_PR_UNKNOWN = -1, WITH_PR_NO, WITH_PR_YES };
 // What a stage knows of one item or reply.
 struct fold {
     enum fold_kind kind;
+    size_t slot; // where it is found
     uint64_t key;
     const struct item_record *item;   // the last state, or NULL
     const struct draft_record *draft; // the last one, or NULL
@@ -54,6 +55,9 @@ struct writer *writer_new(void)
     struct writer *writer = calloc(1, sizeof *writer);
 
     must(writer != NULL);
+    for (size_t i = 0; i < ORDER_COUNT; i++) {
+        writer->rows[i].whole = row_type_of(order[i]) != ROW_TYPE_COUNT;
+    }
     return writer;
 }
 
@@ -103,6 +107,7 @@ static void place(struct writer *writer, size_t index)
         at = (at + 1) & (writer->slot_count - 1);
     }
     writer->slots[at] = (uint32_t) index + 1;
+    writer->folds[index].slot = at;
 }
 
 static void grow_folds(struct writer *writer)
@@ -151,6 +156,10 @@ static struct fold *require_fold(struct writer *writer, enum fold_kind kind, uin
 
 static void forget_folds(struct writer *writer)
 {
+    // Slots are as many as the largest group needed; the next one of a small desk must not pay for them.
+    for (size_t i = 0; i < writer->fold_count; i++) {
+        writer->slots[writer->folds[i].slot] = 0;
+    }
     writer->fold_count = 0;
     if (writer->fold_room > FOLD_KEEP) {
         free(writer->folds);
@@ -158,8 +167,6 @@ static void forget_folds(struct writer *writer)
         writer->folds = NULL;
         writer->slots = NULL;
         writer->fold_room = writer->slot_count = 0;
-    } else if (writer->slots != NULL) {
-        memset(writer->slots, 0, writer->slot_count * sizeof *writer->slots);
     }
 }
 
