@@ -64,6 +64,7 @@ static void free_tables(struct desk *desk)
     table_fini(&desk->queues);
     table_fini(&desk->sessions);
     table_fini(&desk->replies);
+    table_fini(&desk->names);
 }
 
 void desk_destroy(struct desk **desk_p)

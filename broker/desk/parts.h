@@ -214,6 +214,7 @@ struct desk {
     size_t empty_count;
     struct table sessions;  // by number
     struct table replies;   // by id
+    struct table names;     // of the policy's people, by hash; only while the desk comes back from the store
     struct heap timers;     // of items
     struct person **people; // by index of the policy
     size_t person_count;

@@ -1,6 +1,41 @@
 #include "broker/desk/parts.h"
 
+#include <sodium.h>
 #include <string.h>
+
+// ---- names of people ----
+
+// A million rows name people, of whom there may be thousands: they are found by hash while the desk comes back.
+static uint64_t hash_of(const char *name)
+{
+    static const unsigned char key[crypto_shorthash_KEYBYTES] = "behalf name keys";
+    uint64_t hash;
+    crypto_shorthash((unsigned char *) &hash, (const unsigned char *) name, strlen(name), key);
+    return hash;
+}
+
+static void index_people(struct desk *desk)
+{
+    for (size_t i = 0; i < desk->policy->person_count; i++) {
+        struct policy_person *person = &desk->policy->people[i];
+        if (!person->retired)
+            table_put(&desk->names, hash_of(person->name), person);
+    }
+}
+
+static uint32_t find_person(struct desk *desk, const char *name)
+{
+    if (!*name)
+        return POLICY_NONE;
+    if (!desk->names.count)
+        index_people(desk);
+    const struct policy_person *person = table_find(&desk->names, hash_of(name));
+    if (person && strcmp(person->name, name) != 0)
+        return policy_find_person(desk->policy, name); // another with the same hash
+    return person ? (uint32_t) (person - desk->policy->people) : POLICY_NONE;
+}
+
+// ---- rows ----
 
 void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_id)
 {
@@ -47,12 +82,12 @@ static void restore_detail(struct desk *desk, struct item *item, const struct it
     struct item_detail *detail = item_require_detail(item);
     detail->since_ms = record->since_ms;
     detail->moves = record->moves;
-    detail->preferred = policy_find_person(desk->policy, record->preferred);
-    detail->draft_by = policy_find_person(desk->policy, record->draft_by);
+    detail->preferred = find_person(desk, record->preferred);
+    detail->draft_by = find_person(desk, record->draft_by);
     detail->reply = record->reply;
     detail->first_offered_ms = record->first_offered_ms;
     detail->preferred_until_ms = record->preferred_until_ms;
-    detail->request_person = policy_find_person(desk->policy, record->request_person);
+    detail->request_person = find_person(desk, record->request_person);
     detail->request_id = detail->request_person == POLICY_NONE ? 0 : record->request_id;
     detail->request_state = record->request_state;
     detail->request_lease = record->request_lease;
@@ -111,7 +146,7 @@ static void restore_waiting(struct desk *desk, struct item *item)
 // Everything comes back as it was; desk_restored then lets time and absence have their effect.
 static void restore_state(struct desk *desk, struct item *item, const struct item_record *record)
 {
-    uint32_t person = policy_find_person(desk->policy, record->person);
+    uint32_t person = find_person(desk, record->person);
     enum item_state state = record->state;
     bool needs_person = state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING;
     if (needs_person && person == POLICY_NONE)
@@ -162,7 +197,7 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
     struct item *item = item_find(desk, record->item);
     uint32_t brand = policy_find_brand(desk->policy, record->brand);
     uint32_t channel = policy_find_channel(desk->policy, record->channel);
-    uint32_t person = policy_find_person(desk->policy, record->person);
+    uint32_t person = find_person(desk, record->person);
     if (!item || brand == POLICY_NONE || channel == POLICY_NONE || table_find(&desk->replies, record->reply) ||
         record->reply >= desk->next_id ||
         (record->state != REPLY_QUEUED && record->state != REPLY_HANDED && record->state != REPLY_UNKNOWN)) {
@@ -215,7 +250,7 @@ void desk_restore_freeze(struct desk *desk, const struct freeze_record *freeze)
 
 void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcome)
 {
-    uint32_t person = policy_find_person(desk->policy, outcome->person);
+    uint32_t person = find_person(desk, outcome->person);
     uint32_t language = policy_find_language(desk->policy, outcome->language);
     enum audience audience = audience_from_name(outcome->audience);
     if (audience == AUDIENCE_COUNT)
@@ -269,4 +304,5 @@ void desk_restored(struct desk *desk, int64_t now_ms)
     }
     item_event(desk, NULL, "started", POLICY_NONE, NULL, NULL);
     desk_settle(desk);
+    table_fini(&desk->names);
 }
