@@ -489,9 +489,37 @@ static void weigh_word(const struct word *word, double share, struct word_eviden
         weigh_word_text(joint + 1, bytes - head - 1, share, out);
 }
 
+// The best piece of a kind for each language; a word's pieces speak for few.
+struct best_pieces {
+    double weight[LANGUAGE_COUNT]; // 0: none
+    uint8_t languages[LANGUAGE_COUNT];
+    size_t count;
+};
+
+static void keep_if_best(struct best_pieces *best, const struct listing *listing)
+{
+    double *weight = &best->weight[listing->language];
+    if (*weight == 0)
+        best->languages[best->count++] = listing->language;
+    if (*weight < (double) listing->weight)
+        *weight = (double) listing->weight;
+}
+
+// Adds them up and forgets them.
+static void take_best(struct best_pieces *best, double share, struct word_evidence *out)
+{
+    for (size_t i = 0; i < best->count; i++) {
+        int language = best->languages[i];
+        out->spelling[language] += share * best->weight[language];
+        best->weight[language] = 0;
+    }
+    best->count = 0;
+}
+
 // Keeps the best piece of a kind for each language, lest one long ending count for all the shorter in it.  `hash` is
 // that of the piece, not ended.
-static void keep_best(char kind, const struct word *word, size_t from, size_t to, uint32_t hash, double *best)
+static void keep_best(char kind, const struct word *word, size_t from, size_t to, uint32_t hash,
+                      struct best_pieces *best)
 {
     size_t bytes = word->offset[to] - word->offset[from];
     hash = hash_end(hash);
@@ -499,12 +527,11 @@ static void keep_best(char kind, const struct word *word, size_t from, size_t to
         return;
     const struct slot *slot = find_slot(kind, word->text + word->offset[from], bytes, hash);
     for (uint16_t i = slot->first; i != 0; i = listings[i].next)
-        if (best[listings[i].language] < (double) listings[i].weight)
-            best[listings[i].language] = (double) listings[i].weight;
+        keep_if_best(best, &listings[i]);
 }
 
 // The same of the pieces of one character and more, up to so many, that begin at `from`.
-static void keep_best_from(char kind, const struct word *word, size_t from, size_t length_max, double *best)
+static void keep_best_from(char kind, const struct word *word, size_t from, size_t length_max, struct best_pieces *best)
 {
     uint32_t hash = hash_begin(kind);
     for (size_t to = from + 1; to <= from + length_max; to++) {
@@ -518,21 +545,20 @@ static size_t at_most(size_t count, size_t maximum)
     return count < maximum ? count : maximum;
 }
 
-static void weigh_spelling(const struct word *word, double share, struct word_evidence *out)
+// `best` is empty before and after.
+static void weigh_spelling(const struct word *word, double share, struct best_pieces *best, struct word_evidence *out)
 {
-    double endings[LANGUAGE_COUNT] = { 0 };
-    double sequences[LANGUAGE_COUNT] = { 0 };
     size_t n = word->characters;
     for (size_t length = 1; length <= PIECE_CHARACTERS && length < n; length++) {
         size_t begin = word->offset[n - length];
         uint32_t hash = hash_extend(hash_begin(ENDING), word->text + begin, word->offset[n] - begin);
-        keep_best(ENDING, word, n - length, n, hash, endings);
+        keep_best(ENDING, word, n - length, n, hash, best);
     }
-    keep_best_from(BEGINNING, word, 0, at_most(n - 1, PIECE_CHARACTERS), sequences);
+    take_best(best, share, out);
+    keep_best_from(BEGINNING, word, 0, at_most(n - 1, PIECE_CHARACTERS), best);
     for (size_t from = 0; from < n; from++)
-        keep_best_from(SEQUENCE, word, from, at_most(n - from, SEQUENCE_CHARACTERS), sequences);
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
-        out->spelling[i] += share * (endings[i] + sequences[i]);
+        keep_best_from(SEQUENCE, word, from, at_most(n - from, SEQUENCE_CHARACTERS), best);
+    take_best(best, share, out);
 }
 
 static void weigh_letters(const struct word *word, double share, struct word_evidence *out)
@@ -605,6 +631,7 @@ void function_words_weigh(const char *text, size_t bytes, struct word_evidence *
     int letters[SCRIPT_COUNT] = { 0 };
     bool shouted = all_capitals(text, bytes);
     bool sentence_start = true;
+    struct best_pieces best = { 0 };
     struct word word;
     size_t at = 0;
     size_t used;
@@ -619,7 +646,7 @@ void function_words_weigh(const char *text, size_t bytes, struct word_evidence *
         if (word.characters < 2)
             out->knowing[out->word_count] = (struct language_set){ 0 };
         if (script_of(word.code[0]) != HAN && script_of(word.code[0]) != KANA)
-            weigh_spelling(&word, share, out);
+            weigh_spelling(&word, share, &best, out);
         weigh_letters(&word, share, out);
         out->word_count++;
         out->letter_count += (int) word.characters;

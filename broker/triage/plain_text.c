@@ -212,6 +212,15 @@ static bool unseen(uint32_t code)
     return uc_is_property_default_ignorable_code_point((ucs4_t) code);
 }
 
+// How many bytes from `text` on are characters that stay as they are: ASCII that is seen, neither blank nor '&'.
+static size_t plain_run(const char *text, size_t bytes)
+{
+    size_t i = 0;
+    while (i < bytes && text[i] > ' ' && text[i] < 0x7F && text[i] != '&')
+        i++;
+    return i;
+}
+
 // The common first pass.  Returns true if `self` is more than ASCII.
 static bool decode(struct plain_text *self, const char *text, size_t text_bytes)
 {
@@ -220,6 +229,12 @@ static bool decode(struct plain_text *self, const char *text, size_t text_bytes)
     clear(self);
     reserve(self, bytes);
     for (size_t i = 0; i < bytes;) {
+        size_t run = plain_run(text + i, bytes - i);
+        if (run > 0) {
+            append_bytes(self, text + i, run);
+            i += run;
+            continue;
+        }
         uint32_t code;
         size_t used = text[i] == '&' ? decode_entity(text + i, bytes - i, &code)
                                      : plain_text_character(text + i, bytes - i, &code);
@@ -408,12 +423,27 @@ static bool letter_or_punctuation(uint32_t code)
                                             UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_P);
 }
 
+// How many bytes from `piece` on are ASCII letters and punctuation.
+static size_t word_run(const char *piece, size_t bytes)
+{
+    size_t i = 0;
+    while (i < bytes && (piece[i] & 0x80) == 0 && letter_or_punctuation((unsigned char) piece[i]))
+        i++;
+    return i;
+}
+
 // Copies letters and punctuation of a piece of a token; what else there is parts words.  Letters that hang
 // on a figure ("20h", "2nd") go with it.
 static void copy_words(struct plain_text *self, const char *piece, size_t bytes)
 {
     bool after_digit = false;
     for (size_t i = 0; i < bytes;) {
+        size_t run = after_digit ? 0 : word_run(piece + i, bytes - i);
+        if (run > 0) {
+            append_bytes(self, piece + i, run);
+            i += run;
+            continue;
+        }
         uint32_t code;
         size_t used = plain_text_character(piece + i, bytes - i, &code);
         after_digit = ascii_digit(code) || (after_digit && ascii_letter(code));

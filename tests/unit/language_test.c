@@ -56,6 +56,18 @@ static void short_clear_posts_are_told(void **state)
     expect("thaaaanks sooo much", SERVED(european), "en");
 }
 
+static void cld2_is_not_asked_where_words_leave_no_doubt(void **state)
+{
+    (void) state;
+    static const char clear[] = "My bag has still not arrived, and nobody of you has told me when it will be here";
+    struct language_verdict verdict = ask(clear, SERVED(european), NULL, NULL);
+    assert_string_equal(verdict.language, "en");
+    assert_null(strstr(verdict.reason, "cld2"));
+    // Half of each: here it has a say, and the post is nobody's.
+    expect("My bag has still not arrived and nobody helps. Mi maleta todavía no ha llegado y nadie me dice nada",
+           SERVED(european), LANGUAGE_UNKNOWN);
+}
+
 static void close_languages_are_told_apart(void **state)
 {
     (void) state;
@@ -289,6 +301,7 @@ int main(void)
         cmocka_unit_test(every_language_is_asked_about_when_none_is_named),
         cmocka_unit_test(the_longest_list_and_post_are_borne),
         cmocka_unit_test(known_languages_are_known),
+        cmocka_unit_test(cld2_is_not_asked_where_words_leave_no_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
