@@ -67,6 +67,8 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
     if (session->role != SESSION_CONTROL && !is_supervisor(broker, session)) {
         speak_error(broker, session->number, (*message_p)->id, BEHALF_CODE_FORBIDDEN,
                     &(struct behalf_error){ .reason = "only control and supervisors see the counts" });
+    } else if (broker->away) {
+        speak_away(broker, session->peer->number, (*message_p)->id);
     } else {
         desk_count(broker->desk, memory, &message.counts, broker->now_ms);
         message.counts.store = broker->store_text;

@@ -42,9 +42,11 @@
 // Reports in flight: they are read one by one, and a console asks one at a time.
 #define REPORTS_MAX 64
 
-// What BUSY and TOO_MANY suggest: an outage lasts longer than a full batch.
-#define RETRY_AWAY_MS 1000
+// What BUSY and TOO_MANY suggest: an outage lasts longer than a full batch, and service is to be back within a second of
+// its end; sessions come to an end more slowly.
+#define RETRY_AWAY_MS 400
 #define RETRY_FULL_MS 200
+#define RETRY_ROOM_MS 10000
 
 // Why a session that may come back ended, as its client reads it.
 #define BYE_RESTARTING "restarting"
@@ -124,7 +126,7 @@ struct broker {
     bool lease_stood;       // when last told
     bool stopping;
     bool stopped;
-    char store_text[256];
+    char store_text[512];
     int64_t now_ms;
     int64_t due_ms;   // when the next tick is expected; -1: whenever
     int64_t watch_ms; // when the sessions are looked at next
@@ -161,6 +163,9 @@ uint64_t broker_tag(const struct waiting *waiting);
 // Sends a message at once.  Only for what no batch must come before; what others could gainsay waits for the lease.
 void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message);
 void speak_error_now(struct broker *broker, uint64_t peer, int64_t id, const struct behalf_error *error);
+
+// BUSY, with what keeps the store away and what to do about it: for those who may know where the store is.
+void speak_away(struct broker *broker, uint64_t peer, int64_t id);
 
 // Sends a message once all that has been decided is durable.
 void speak_later(struct broker *broker, uint64_t session, const struct behalf_message *message);

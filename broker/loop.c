@@ -378,10 +378,10 @@ static void hear_store(struct loop *loop, struct broker *broker, struct store *s
 {
     struct batch *batch;
     struct report *report;
-    char description[256];
+    char description[512];
 
     enum store_state state = store_state(store);
-    if (state != loop->store_state) {
+    if (state != loop->store_state || state == STORE_STATE_AWAY) {
         loop->store_state = state;
         store_describe(store, description, sizeof description);
         broker_store_state(broker, state != STORE_STATE_WORKING, description, now_ms);

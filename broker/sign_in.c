@@ -194,7 +194,7 @@ static struct session *begin_session(struct broker *broker, const struct hello *
         speak_error_now(broker, hello->peer->number, hello->id,
                         &(struct behalf_error){ .code = behalf_code_name(BEHALF_CODE_BUSY),
                                                 .reason = "as many sessions as this broker takes are signed in",
-                                                .retry_ms = 10 * RETRY_AWAY_MS });
+                                                .retry_ms = RETRY_ROOM_MS });
         return NULL;
     }
     broker->options.random(broker->options.self, token, sizeof token);
@@ -348,6 +348,11 @@ void sign_in(struct broker *broker, struct peer *peer, const struct behalf_messa
     struct hello hello = { .body = &message->hello, .peer = peer, .id = message->id, .person = POLICY_NONE };
 
     if (!check_hello(broker, &hello) || !is_within_rate(broker, &hello)) {
+        return;
+    }
+    // Who asks how things are is told so even now; for all others WELCOME waits until they are better.
+    if (broker->away && hello.role == SESSION_CONTROL) {
+        speak_away(broker, peer->number, hello.id);
         return;
     }
     if (broker_is_full(broker)) {

@@ -67,6 +67,18 @@ void speak_error_now(struct broker *broker, uint64_t peer, int64_t id, const str
     speak_now(broker, peer, &(struct behalf_message){ .type = BEHALF_ERROR, .id = id, .error = *error });
 }
 
+void speak_away(struct broker *broker, uint64_t peer, int64_t id)
+{
+    char reason[BEHALF_NOTE_BYTES];
+
+    snprintf(reason, sizeof reason, "%s",
+             broker->store_away ? broker->store_text
+                                : "the store does not answer: the desk's lease could not be renewed in time");
+    speak_error_now(broker, peer, id,
+                    &(struct behalf_error){
+                        .code = behalf_code_name(BEHALF_CODE_BUSY), .reason = reason, .retry_ms = RETRY_AWAY_MS });
+}
+
 void speak_later(struct broker *broker, uint64_t session, const struct behalf_message *message)
 {
     change_list_tell(broker_list(broker),

@@ -289,7 +289,7 @@ static void take_error_of_hello(struct behalf_session *session, const struct beh
         else
             delay_ms = back_off_ms(session);
         char when[48];
-        say(session, "%.200s: %s %.100s%s", broker_name(session), error->code, error->reason,
+        say(session, "%.100s: %s %.350s%s", broker_name(session), error->code, error->reason,
             when_next(when, delay_ms));
         wait_to_connect(session, delay_ms, now_ms);
         return;

@@ -120,9 +120,8 @@ static const char *postgres_describe(const struct engine *base)
     struct postgres_engine *engine = postgres_engine_of((struct engine *) base);
     const struct session *session = engine->session;
 
-    snprintf(engine->description, sizeof engine->description, "postgresql at %s, version %d.%d%s%s", session->place,
+    snprintf(engine->description, sizeof engine->description, "postgresql at %s, version %d.%d%s", session->place,
              session->server_version / 10000, session->server_version % 10000,
-             session->connection == NULL ? ", away" : "",
              session->months_failed ? ", partitions of the months ahead could not be made: see its log" : "");
     return engine->description;
 }

@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -90,8 +91,11 @@ void scribe_judge_news(struct store *store)
 
 void scribe_set_state(struct store *store, enum store_state state, const char *description)
 {
+    // Why it is away may change while it is: gone, starting up, read-only.
+    bool other_words = state == STORE_STATE_AWAY && strcmp(store->description, description) != 0;
+
     snprintf(store->description, sizeof store->description, "%s", description);
-    if (store->state != state) {
+    if (store->state != state || other_words) {
         store->state = state;
         store->state_unseen = true;
         scribe_judge_news(store);

@@ -216,7 +216,7 @@ static enum store_result set_up(struct connection *connection, char *reason, siz
 static bool make_link(struct connection *connection, const char *conninfo, char *reason, size_t reason_bytes)
 {
     char *error = NULL;
-    char trouble[240] = "";
+    char trouble[320] = "";
     PQconninfoOption *given = PQconninfoParse(conninfo, &error);
 
     PQfreemem(error);

@@ -226,9 +226,9 @@ static int64_t until_ms_of(const struct reaching *reaching, const struct place *
 
 static void give_up(const struct reaching *reaching, struct place *place)
 {
-    snprintf(place->message, sizeof place->message, "no answer from %.64s:%s for %lld ms",
+    snprintf(place->message, sizeof place->message, "no answer from %.64s:%s for %lld s",
              place->address[0] == '\0' ? place->host : place->address, place->port,
-             (long long) (now_ms() - reaching->begun_ms));
+             (long long) (now_ms() - reaching->begun_ms) / 1000);
     place->progress = SILENT;
 }
 
@@ -282,7 +282,14 @@ static void tell(const struct reaching *reaching, char *trouble, size_t trouble_
         const struct place *place = &reaching->places[i];
         telling = place->progress == REFUSED && telling->progress != REFUSED ? place : telling;
     }
-    snprintf(trouble, trouble_bytes, "%s", telling->message);
+    int at = snprintf(trouble, trouble_bytes, "%s", telling->message);
+    for (size_t i = 0; i < reaching->place_count && at > 0 && (size_t) at < trouble_bytes; i++) {
+        const struct place *place = &reaching->places[i];
+        if (place->progress == SILENT && place != telling) {
+            at +=
+                snprintf(trouble + at, trouble_bytes - (size_t) at, "; nothing at %.64s:%s", place->host, place->port);
+        }
+    }
 }
 
 PGconn *reach(const char **keywords, const char **values, size_t count, char *trouble, size_t trouble_bytes)

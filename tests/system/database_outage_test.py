@@ -1,0 +1,200 @@
+"""database_outage_test.py - a broker whose database is killed, then silent, for a while, as everyone around it sees that.
+
+Arguments: behalf-broker, behalf-ctl, three-nodes.  Exit code 77: PostgreSQL, pyzmq or msgpack is absent.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from broker_client import PATIENCE_S, connector, control, person, run_tests
+from promoted_standby_test import Database, StoredBroker
+
+OUTAGE_S = 20
+BACK_S = 1.0
+GROWTH_KIB_MAX = 24 * 1024
+POSTS_AT_ONCE = 200
+
+
+def next_of(client, type):
+    """The next message of a type, also if it came while another was waited for."""
+    for i, message in enumerate(client.inbox):
+        if message[0] == type:
+            del client.inbox[i]
+            return message[2]
+    return client.expect(type)
+
+
+class Desk:
+    """A broker on a database of three nodes, an agent who holds an item, a connector and an outlet."""
+
+    def __init__(self, program, ctl, script):
+        self.ctl = ctl
+        self.database = Database(script)
+        self.broker = StoredBroker(program, self.database.url).start()
+        self.feed, self.asha = connector(self.broker, "feed"), person(self.broker, "asha")
+        self.outlet = connector(self.broker, "out", ["chirp"])
+        for client in (self.feed, self.asha, self.outlet):
+            client.sign_in()
+        self.posts = 0
+
+    def end(self):
+        self.broker.end()
+        self.database.end()
+        shutil.rmtree(self.broker.folder, ignore_errors=True)
+
+    def post(self):
+        self.posts += 1
+        return dict(channel="chirp", post=f"o{self.posts}", brand="bolt", author=f"@a{self.posts}", text="Where is my bag?",
+                    posted_ms=int(time.time() * 1000))
+
+    def hold(self):
+        """Has asha hold a new item, and returns it."""
+        self.feed.done("POST", **self.post())
+        self.asha.done("PRESENCE", state="available")
+        item = next_of(self.asha, "ITEM")
+        assert item["state"] == "held", item
+        return item
+
+    def memory_kib(self):
+        with open(f"/proc/{self.broker.process.pid}/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+    def beat(self):
+        for client in (self.asha, self.outlet):
+            client.send("HEARTBEAT")
+
+    def push(self, seconds):
+        """Posts as fast as a window allows for so long; returns how often the answer was BUSY.  Nothing else may come."""
+        begun, busy, beaten = time.monotonic(), 0, 0.0
+        while time.monotonic() - begun < seconds:
+            if time.monotonic() - beaten > 0.3:
+                self.beat()
+                beaten = time.monotonic()
+            ids = [self.feed.new_id() for _ in range(POSTS_AT_ONCE)]
+            for id in ids:
+                self.feed.send("POST", id, **self.post())
+            for id in ids:
+                type, body = self.feed.answer(id)
+                assert type == "ERROR" and body["code"] in ("BUSY", "TOO_MANY"), (type, body)
+                assert 0 < body["retry_ms"] <= 1000, body
+                busy += body["code"] == "BUSY"
+        return busy
+
+    def await_busy(self):
+        """Until the first answer is BUSY; those before were in time or wait still, and are answered later."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            id = self.feed.new_id()
+            self.feed.send("POST", id, **self.post())
+            message = self.feed.receive(0.2)
+            self.beat()
+            if message is not None and message[0] == "ERROR" and message[2]["code"] == "BUSY":
+                return
+        raise AssertionError("intake is not refused\n" + self.broker.tail())
+
+    def status(self):
+        done = subprocess.run([self.ctl, "status", "--broker", self.broker.endpoint, "--wait", "1"], capture_output=True,
+                              text=True, timeout=PATIENCE_S)
+        return done.returncode, done.stdout + done.stderr
+
+    def seconds_until_taken(self):
+        """Repeats a post as BUSY says, until it is TAKEN."""
+        begun = time.monotonic()
+        id, body = self.feed.new_id(), self.post()
+        while True:
+            self.feed.send("POST", id, **body)
+            type, answer = self.feed.answer(id)
+            if type == "TAKEN":
+                return time.monotonic() - begun
+            assert answer["code"] in ("BUSY", "TOO_MANY"), answer
+            time.sleep(answer["retry_ms"] / 1000)
+
+
+def expect_waiting(desk, item):
+    """What the agent sends waits; the item stays with the agent."""
+    id = desk.asha.new_id()
+    desk.asha.send("ANSWER", id, item=item["item"], lease=item["lease"], text="It is on its way")
+    return id
+
+
+def expect_back(desk, id, begun):
+    seconds = desk.seconds_until_taken()
+    type, body = desk.asha.answer(id)
+    assert type == "DONE", (type, body)
+    assert not [message for message in desk.asha.inbox if message[0] == "GONE" and message[2]["item"] == body["item"]], \
+        desk.asha.inbox
+    reply = next_of(desk.outlet, "REPLY")
+    assert reply["text"].startswith("It is on its way"), reply
+    desk.outlet.done("SETTLE", reply=reply["reply"], fate="confirmed", reference="r")
+    taken = time.monotonic() - begun
+    assert seconds <= BACK_S, f"served again only after {seconds:.2f} s"
+    line = desk.broker.expect_log("store back")
+    print(f"   TAKEN again {seconds:.2f} s after the database was back, all is settled after {taken:.2f} s; log: {line}")
+
+
+def a_dead_database_is_waited_for_in_bounded_memory_and_in_words(desk):
+    item = desk.hold()
+    primary = desk.database.nodes.require_primary()
+    primary.kill()
+    desk.await_busy()
+    id = expect_waiting(desk, item)
+    desk.push(2)  # buffers that are kept are made now
+    before = desk.memory_kib()
+    busy = desk.push(OUTAGE_S - 2)
+    grown = desk.memory_kib() - before
+    print(f"   {busy} posts refused in {OUTAGE_S - 2} s, memory grew by {grown} KiB")
+    assert busy > 1000 and grown < GROWTH_KIB_MAX, (busy, grown)
+    assert not [message for message in desk.asha.inbox if message[1] == id], "answered without a database"
+    line = desk.broker.expect_log("store away")
+    assert "PostgreSQL" in line and "waiting" in line, line
+    code, words = desk.status()
+    assert code != 0 and "away" in words and "PostgreSQL cannot be reached" in words, (code, words)
+    print("   log:", line)
+    print("   status:", words.strip())
+    desk.beat()
+    primary.start()
+    expect_back(desk, id, time.monotonic())
+    code, words = desk.status()
+    assert code == 0 and "store: postgresql at" in words and "away" not in words, (code, words)
+
+
+def a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody(desk):
+    """The server is stopped: it takes connections, and says nothing."""
+    item = desk.hold()
+    primary = desk.database.nodes.require_primary()
+    server = primary.process()
+    with open(f"/proc/{server}/task/{server}/children") as file:
+        processes = [server, *(int(number) for number in file.read().split())]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        desk.await_busy()
+        noticed = time.monotonic() - begun
+        print(f"   noticed after {noticed:.1f} s")
+        assert noticed < 4, noticed
+        id = expect_waiting(desk, item)
+        desk.push(8)
+        code, words = desk.status()
+        assert code != 0 and ("does not answer" in words or "no answer" in words), (code, words)
+        print("   status:", words.strip())
+    finally:
+        for process in reversed(processes):
+            os.kill(process, signal.SIGCONT)
+    expect_back(desk, id, time.monotonic())
+
+
+if __name__ == "__main__":
+    desk = Desk(sys.argv[1], sys.argv[2], os.path.abspath(sys.argv[3]))
+    try:
+        run_tests([a_dead_database_is_waited_for_in_bounded_memory_and_in_words,
+                   a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody], desk)
+    except BaseException:
+        print(desk.broker.tail(), flush=True)
+        raise
+    finally:
+        desk.end()
