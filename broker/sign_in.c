@@ -265,13 +265,13 @@ static void describe_person(struct broker *broker, const struct session *session
 }
 
 // Hands the session to the desk; returns how many items it shows.
-static size_t tell_desk_in(struct broker *broker, const struct session *session)
+static size_t tell_desk_in(struct broker *broker, const struct session *session, const char *away)
 {
     const char *channels[SESSION_CHANNELS_MAX];
     char instance[2 * BEHALF_NAME_BYTES + 2];
 
     if (session->role == SESSION_PERSON) {
-        return desk_sign_in(broker->desk, session->person, session->number, broker->now_ms);
+        return desk_sign_in(broker->desk, session->person, session->number, away, broker->now_ms);
     }
     if (session->role == SESSION_CONNECTOR) {
         for (size_t i = 0; i < session->channel_count; i++) {
@@ -302,7 +302,8 @@ static void welcome(struct broker *broker, const struct session *session, const 
     struct behalf_message message = { .type = BEHALF_WELCOME, .id = hello->id };
 
     desk_set_list(broker->desk, shown);
-    size_t items = tell_desk_in(broker, session);
+    // Of a session that goes on the desk knows more than its client, which may not have heard the last answer.
+    size_t items = tell_desk_in(broker, session, resumed ? "" : hello->body->away);
     desk_set_list(broker->desk, broker_list(broker));
     message.welcome = (struct behalf_welcome){
         .version = BEHALF_PROTOCOL_VERSION,

@@ -48,6 +48,9 @@ struct behalf_session {
     struct behalf_message *hello; // what is said at each greeting; its token is `token` below
     char token[65];
     int64_t hello_id;
+    char away[257];          // the reason for which the person is away as far as is known; "" when available
+    int64_t presence_id;     // the PRESENCE asked for last; 0: none
+    char presence_away[257]; // its reason
 
     void *control; // HELLO, HEARTBEAT or BYE to be sent before any request; NULL if none
     size_t control_bytes;
@@ -177,6 +180,7 @@ static void greet(struct behalf_session *session, int64_t now_ms)
     session->greeted_ms = now_ms;
     session->hello->id = ++session->hello_id;
     session->hello->hello.token = session->token;
+    session->hello->hello.away = session->away;
     repeat_all(session);
     set_control(session, session->hello);
 }
@@ -250,6 +254,15 @@ static void deliver(struct behalf_session *session, struct behalf_message **mess
     session->last = delivery;
 }
 
+// What the broker says of the person's presence, so that one that has forgotten it can be told.
+static void remember_presence(struct behalf_session *session, const char *state, const char *reason)
+{
+    char away[sizeof session->away] = "";
+    if (strcmp(state, "away") == 0)
+        snprintf(away, sizeof away, "%s", reason[0] != '\0' ? reason : "away");
+    memcpy(session->away, away, sizeof away);
+}
+
 static void take_welcome(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
 {
     const struct behalf_welcome *welcome = &(*message_p)->welcome;
@@ -270,6 +283,7 @@ static void take_welcome(struct behalf_session *session, struct behalf_message *
     session->timeout_ms = welcome->timeout_ms;
     session->window = (size_t) welcome->window;
     snprintf(session->token, sizeof(session->token), "%s", welcome->token);
+    remember_presence(session, welcome->presence, session->away);
     say(session, "signed in at %.200s, desk %s%s", broker_name(session), welcome->desk,
         welcome->resumed ? ", resumed" : "");
     set_control(session, NULL);
@@ -432,9 +446,14 @@ static void take_message(struct behalf_session *session, struct behalf_message *
         take_moved(session, message, now_ms);
     } else if (is_news(message->type)) {
         // What comes before WELCOME belongs to no session.
-        if (session->phase == STANDING)
-            deliver(session, message_p);
+        if (session->phase != STANDING)
+            return;
+        if (message->type == BEHALF_PRESENCE)
+            remember_presence(session, message->presence.state, message->presence.reason);
+        deliver(session, message_p);
     } else if (request_open(session, message->id)) {
+        if (message->type == BEHALF_DONE && message->id == session->presence_id)
+            remember_presence(session, message->done.state, session->presence_away);
         request_answered(session, message->id);
         deliver(session, message_p);
     }
@@ -616,6 +635,11 @@ int64_t behalf_session_send(struct behalf_session *session, const struct behalf_
         grow_ring(session);
     *request_at(session, session->next_id) = (struct request){ .frame = frame, .frame_bytes = frame_bytes };
     session->pending++;
+    if (message->type == BEHALF_PRESENCE) {
+        session->presence_id = session->next_id;
+        snprintf(session->presence_away, sizeof(session->presence_away), "%s",
+                 message->presence.reason != NULL ? message->presence.reason : "");
+    }
     return session->next_id++;
 }
 
@@ -710,6 +734,7 @@ struct behalf_session *behalf_session_new(const struct behalf_session_options *o
     must(session != NULL);
     session->hello = behalf_message_copy(&hello);
     snprintf(session->token, sizeof(session->token), "%s", session->hello->hello.token);
+    snprintf(session->away, sizeof(session->away), "%s", session->hello->hello.away);
     session->random = options->seed | 1; // xorshift must not start at zero
     session->first_id = session->next_id = session->unsent_id = options->first_id;
     session->window = 1;

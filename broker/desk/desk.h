@@ -72,8 +72,9 @@ void desk_post_deleted(struct desk *desk, uint64_t item, const struct behalf_del
 // ---- sessions ----
 
 // A person's session begins or goes on; a lost one of the same person is replaced.  `person` is an index of
-// the policy.  Shows every hold and offer.  Returns how many it shows.
-size_t desk_sign_in(struct desk *desk, uint32_t person, uint64_t session, int64_t now_ms);
+// the policy.  `away` is why they were away when they were last heard of, for a desk that does not know it any more;
+// "" when they were not.  Shows every hold and offer.  Returns how many it shows.
+size_t desk_sign_in(struct desk *desk, uint32_t person, uint64_t session, const char *away, int64_t now_ms);
 
 // A connector's session begins.  Replies handed to the same instance stay its own.
 void desk_connector_in(struct desk *desk, uint64_t session, const char *instance, const char *const *channels,

@@ -149,7 +149,7 @@ static void session_remove(struct desk *desk, uint64_t number)
     free(session);
 }
 
-size_t desk_sign_in(struct desk *desk, uint32_t index, uint64_t number, int64_t now_ms)
+size_t desk_sign_in(struct desk *desk, uint32_t index, uint64_t number, const char *away, int64_t now_ms)
 {
     must(index < desk->person_count && number && !session_find(desk, number));
     desk->now_ms = now_ms;
@@ -165,7 +165,10 @@ size_t desk_sign_in(struct desk *desk, uint32_t index, uint64_t number, int64_t 
         item_show(desk, item);
     }
     size_t shown = person->item_count;
-    if (person->presence == PRESENCE_OUT || (person->presence == PRESENCE_LOST && !person->was_away))
+    bool known = person->presence != PRESENCE_OUT && (person->presence != PRESENCE_LOST || person->was_away);
+    if (!known && *away)
+        person_set_away(desk, person, away, false);
+    else if (!known)
         person_set_available(desk, person);
     else if (person->presence == PRESENCE_LOST)
         set_presence(desk, person, PRESENCE_AWAY);

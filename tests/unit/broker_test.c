@@ -658,6 +658,39 @@ static void the_same_edits_again_make_no_further_work(void **state)
     }
 }
 
+static struct behalf_message hello_away(const char *token)
+{
+    return ABOUT(HELLO, hello, .version = 1, .role = "person", .name = "asha", .away = "lunch", .token = token);
+}
+
+static void who_was_away_is_away_after_a_restart_too(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    expect_type(world_ask(world, ASHA, ABOUT(PRESENCE, presence, .state = "away", .reason = "lunch")), BEHALF_DONE);
+    world_crash(world);
+    world_start(world);
+    expect_type(world_hello(world, FEED, "connector", "feed"), BEHALF_WELCOME);
+    const struct behalf_message *welcome = world_ask(world, ASHA, hello_away(""));
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_string_equal(welcome->welcome.presence, "away");
+    post(world, "1", "Where is my bag?");
+    assert_null(world_told(world, ASHA, BEHALF_ITEM));
+}
+
+// It has not heard yet that it is available: the broker knows better.
+static void a_session_that_goes_on_keeps_the_presence_that_the_desk_knows(void **state)
+{
+    struct world *world = *state;
+
+    const struct behalf_message *welcome = world_hello(world, ASHA, "person", "asha");
+    expect_type(welcome, BEHALF_WELCOME);
+    welcome = world_ask(world, OTHER, hello_away(welcome->welcome.token));
+    assert_true(welcome->welcome.resumed);
+    assert_string_equal(welcome->welcome.presence, "available");
+}
+
 // Both ride on one turn: the second is about the item that the first made.
 static void two_edits_in_one_go_make_one_follow_up(void **state)
 {
@@ -1306,6 +1339,8 @@ int main(void)
         TEST(an_edit_that_turns_sensitive_takes_the_item_from_the_agent),
         TEST(an_edit_that_turns_sensitive_after_the_end_is_shown_to_pr),
         TEST(the_same_edits_again_make_no_further_work),
+        TEST(who_was_away_is_away_after_a_restart_too),
+        TEST(a_session_that_goes_on_keeps_the_presence_that_the_desk_knows),
         TEST(two_edits_in_one_go_make_one_follow_up),
         TEST(what_was_never_taken_cannot_be_edited_or_deleted),
         TEST(a_post_its_edit_and_its_deletion_may_come_in_one_go),

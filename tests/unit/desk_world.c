@@ -94,7 +94,7 @@ void world_fini(struct world *world)
 
 uint64_t world_sign_in(struct world *world, uint32_t who)
 {
-    desk_sign_in(world->desk, who, ++world->session, world->now_ms);
+    desk_sign_in(world->desk, who, ++world->session, "", world->now_ms);
     desk_check(world->desk);
     return world->session;
 }

@@ -334,6 +334,65 @@ static void delays_are_short_again_after_a_welcome(void **state)
     end(&world);
 }
 
+static char *away_said_when_back(struct world *world)
+{
+    behalf_session_lost(world->session, "reset", world->now_ms);
+    pass_until_due(world);
+    expect_order(world, 0);
+    struct behalf_message *hello = expect_sent(world, BEHALF_HELLO);
+    char *away = strdup(hello->hello.away);
+    struct behalf_message message = { .type = BEHALF_WELCOME,
+                                      .id = hello->id,
+                                      .welcome = { .version = 1,
+                                                   .token = "token-2",
+                                                   .desk = "desk",
+                                                   .now_ms = 1,
+                                                   .heartbeat_ms = 1000,
+                                                   .timeout_ms = 4000,
+                                                   .window = 3,
+                                                   .presence = *away ? "away" : "available" } };
+    from_broker(world, &message);
+    expect_next(world, BEHALF_WELCOME, hello->id);
+    behalf_message_destroy(&hello);
+    return away;
+}
+
+static void set_presence(struct world *world, const char *presence, const char *reason)
+{
+    struct behalf_message request = { .type = BEHALF_PRESENCE, .presence = { .state = presence, .reason = reason } };
+    struct behalf_fault fault;
+    int64_t id = behalf_session_send(world->session, &request, &fault);
+    assert_int_equal(expect_sent_id(world, BEHALF_PRESENCE), id);
+    from_broker(world, &(struct behalf_message){ .type = BEHALF_DONE, .id = id, .done = { .state = presence } });
+    expect_next(world, BEHALF_DONE, id);
+}
+
+static void expect_away(struct world *world, const char *reason)
+{
+    char *away = away_said_when_back(world);
+    assert_string_equal(away, reason);
+    free(away);
+}
+
+// A broker that was restarted has forgotten who is away.
+static void who_is_away_says_so_when_back(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    sign_in(&world, 0);
+    expect_away(&world, "");
+    set_presence(&world, "away", "lunch");
+    expect_away(&world, "lunch");
+    expect_away(&world, "lunch");
+    set_presence(&world, "available", NULL);
+    expect_away(&world, "");
+    from_broker(&world, &(struct behalf_message){ .type = BEHALF_PRESENCE,
+                                                  .presence = { .state = "away", .reason = "offers were missed" } });
+    expect_next(&world, BEHALF_PRESENCE, 0);
+    expect_away(&world, "offers were missed");
+    end(&world);
+}
+
 static void lost_session_is_resumed_by_its_token(void **state)
 {
     (void) state;
@@ -822,6 +881,7 @@ int main(void)
         cmocka_unit_test(welcome_that_answers_another_hello_is_not_believed),
         cmocka_unit_test(refused_for_good_is_not_tried_again),
         cmocka_unit_test(busy_broker_is_greeted_again_when_it_said),
+        cmocka_unit_test(who_is_away_says_so_when_back),
         cmocka_unit_test(broker_of_another_version_is_refused),
         cmocka_unit_test(silent_broker_is_left_for_the_next_with_growing_delays),
         cmocka_unit_test(delays_are_spread_by_the_seed_and_the_same_for_the_same),
