@@ -24,6 +24,7 @@ enum store_result {
     STORE_IN_DOUBT,     // COMMIT failed or its answer was lost: reopen, read the position, confirm
     STORE_UNAVAILABLE,  // nothing was written; try again later (disk full, locked, away)
     STORE_CONTRADICTED, // the desk's row is not what we believe, or data is damaged: stop
+    STORE_REFUSED // as UNAVAILABLE, but it is there and does not let us in: somebody has to change something first
 };
 
 struct store_position {
@@ -247,6 +248,10 @@ struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, 
 // Opens the store in a PostgreSQL database, whatever libpq understands: a URL, keyword=value pairs, a service,
 // several hosts.  Applies migrations.  Returns NULL with the reason in one line, never with the password.
 struct engine *engine_postgres_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
+
+// What opening it would come to now, with the reason: OK, UNAVAILABLE where waiting may help, else REFUSED or
+// CONTRADICTED.
+enum store_result engine_postgres_probe(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
 
 // A second handle of the same store for reports only, on a session of its own that cannot write.
 struct engine *engine_postgres_open_reports(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);

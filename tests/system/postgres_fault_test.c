@@ -545,7 +545,7 @@ static void a_full_disk_stops_the_store_and_loses_nothing(void **state)
 
 // ---- what is refused, in one line ----
 
-static void assert_refused(const char *url, const char *part, const char *advice)
+static void assert_not_opened(const char *url, const char *part, const char *advice)
 {
     char reason[512] = "";
     struct engine *engine = engine_postgres_open(url, "support", reason, sizeof reason);
@@ -557,6 +557,27 @@ static void assert_refused(const char *url, const char *part, const char *advice
     if (strstr(reason, part) == NULL || strstr(reason, advice) == NULL) {
         fail_msg("\"%s\" has no \"%s\" or \"%s\"", reason, part, advice);
     }
+}
+
+static enum store_result probe(const char *url)
+{
+    char reason[512];
+
+    return engine_postgres_probe(url, "support", reason, sizeof reason);
+}
+
+// A broker that is started on it ends.
+static void assert_refused(const char *url, const char *part, const char *advice)
+{
+    assert_not_opened(url, part, advice);
+    assert_true(probe(url) == STORE_REFUSED || probe(url) == STORE_CONTRADICTED);
+}
+
+// A broker that is started on it waits.
+static void assert_away(const char *url, const char *part, const char *advice)
+{
+    assert_not_opened(url, part, advice);
+    assert_int_equal(probe(url), STORE_UNAVAILABLE);
 }
 
 static void a_wrong_url_is_refused_in_one_line_without_its_password(void **state)
@@ -571,8 +592,15 @@ static void a_wrong_url_is_refused_in_one_line_without_its_password(void **state
     assert_refused(url, "password authentication failed", "check user and password");
     snprintf(url, sizeof url, "postgresql://behalf:secret@127.0.0.1:%d/nowhere", port);
     assert_refused(url, "does not exist", "create the database");
-    assert_refused("postgresql://behalf:secret@127.0.0.1:1/behalf", "refused", "check that it runs");
-    assert_refused("postgresql://behalf:secret@no-such-host.invalid/behalf", "no-such-host", "check the host");
+    snprintf(url, sizeof url, "postgresql://nobody:secret@127.0.0.1:%d/behalf", port);
+    assert_refused(url, "authentication failed for user \"nobody\"", "check user and password");
+    snprintf(url, sizeof url, "postgresql://behalf:secret@127.0.0.1:%d/behalf?sslmode=require", port);
+    assert_refused(url, "SSL was required", "check sslmode");
+    snprintf(url, sizeof url, "postgresql://behalf:secret@127.0.0.1:%d,127.0.0.1:1/behalf?sslmode=mostly", port);
+    assert_refused(url, "sslmode", "mend the URL");
+    assert_refused("host=a,b,c port=1,2 user=behalf dbname=behalf", "could not match", "as many ports as hosts");
+    assert_away("postgresql://behalf:secret@127.0.0.1:1/behalf", "refused", "check that it runs");
+    assert_away("postgresql://behalf:secret@no-such-host.invalid/behalf", "no-such-host", "check the host");
     assert_refused("service=no-such-service", "no-such-service", "pg_service.conf");
 }
 

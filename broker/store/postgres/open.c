@@ -99,35 +99,42 @@ static void note_place(struct connection *connection)
              PQport(connection->link) == NULL ? "" : PQport(connection->link), database == NULL ? "" : database);
 }
 
-// What to do about words of libpq's or the server's on connecting.
-static const char *advise(const char *message)
-{
-    static const struct {
-        const char *part;
-        const char *advice;
-    } known[] = {
-        { "password", "check user and password of the URL" },
-        { "authentication failed", "check user and password of the URL" },
-        { "pg_hba.conf", "let the broker's host and role in with a line in pg_hba.conf" },
-        { "database \"", "create the database, or mend the URL" },
-        { "role \"", "create the role, or mend the URL" },
-        { "read-only", "only a read-only server is there: start or name the primary; waiting for it" },
-        { "too many", "raise max_connections or end some; waiting" },
-        { "connection slots", "raise max_connections or end some; waiting" },
-        { "starting up", "waiting for it" },
-        { "shutting down", "waiting for it" },
-        { "recovery", "waiting for it" },
-        { "translate host name", "check the host of the URL" },
-        { "definition of service", "check the service of the URL and the file pg_service.conf" },
-        { "SSL", "check sslmode and the certificates" },
-    };
+// What words of libpq's or the server's on connecting mean, and what to do.
+static const struct refusal {
+    const char *part;
+    enum store_result result;
+    const char *advice;
+} refusals[] = {
+    { "starting up", STORE_UNAVAILABLE, "waiting for it" },
+    { "shutting down", STORE_UNAVAILABLE, "waiting for it" },
+    { "recovery", STORE_UNAVAILABLE, "waiting for it" },
+    { "read-only", STORE_UNAVAILABLE, "only a read-only server is there: start or name the primary; waiting for it" },
+    { "too many", STORE_UNAVAILABLE, "raise max_connections or end some; waiting" },
+    { "connection slots", STORE_UNAVAILABLE, "raise max_connections or end some; waiting" },
+    { "password", STORE_REFUSED, "check user and password of the URL" },
+    { "authentication failed", STORE_REFUSED, "check user and password of the URL" },
+    { "pg_hba.conf", STORE_REFUSED, "let the broker's host and role in with a line in pg_hba.conf" },
+    { "FATAL:  database \"", STORE_REFUSED, "create the database, or mend the URL" },
+    { "FATAL:  role \"", STORE_REFUSED, "create the role, or mend the URL" },
+    { "permission denied", STORE_REFUSED, "let the broker's role in with GRANT CONNECT ON DATABASE" },
+    { "translate host name", STORE_UNAVAILABLE, "check the host of the URL; waiting for it" },
+    { "definition of service", STORE_REFUSED, "check the service of the URL and the file pg_service.conf" },
+    { "could not match", STORE_REFUSED, "give as many ports as hosts, or one" },
+    { "invalid", STORE_REFUSED, "mend the URL" },
+    { "certificate", STORE_REFUSED, "check sslmode and the certificates" },
+    { "SSL was required", STORE_REFUSED, "check sslmode and the certificates" },
+    { "", STORE_UNAVAILABLE, "check that it runs and that the URL is right; waiting for it" },
+};
 
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strstr(message, known[i].part) != NULL) {
-            return known[i].advice;
-        }
+static enum store_result judge_refusal(const char *trouble, char *reason, size_t reason_bytes)
+{
+    const struct refusal *refusal = refusals;
+
+    while (strstr(trouble, refusal->part) == NULL) {
+        refusal++;
     }
-    return "check that it runs and that the URL is right; waiting for it";
+    snprintf(reason, reason_bytes, "PostgreSQL cannot be reached (%s): %s", trouble, refusal->advice);
+    return refusal->result;
 }
 
 static void take_notice(void *self, const PGresult *notice)
@@ -213,7 +220,8 @@ static enum store_result set_up(struct connection *connection, char *reason, siz
 }
 
 // Checks the URL without its words, which may hold the password; then connects.
-static bool make_link(struct connection *connection, const char *conninfo, char *reason, size_t reason_bytes)
+static enum store_result make_link(struct connection *connection, const char *conninfo, char *reason,
+                                   size_t reason_bytes)
 {
     char *error = NULL;
     char trouble[320] = "";
@@ -225,17 +233,16 @@ static bool make_link(struct connection *connection, const char *conninfo, char 
                  "the URL of the store is not one of PostgreSQL's: write postgresql://user@host:port/database or"
                  " keyword=value pairs, with special characters of the password percent-encoded");
         PQconninfoFree(given);
-        return false;
+        return STORE_REFUSED;
     }
     connection->link = connect_to(connection, conninfo, given, trouble, sizeof trouble);
     PQconninfoFree(given);
     if (connection->link == NULL) {
-        snprintf(reason, reason_bytes, "PostgreSQL cannot be reached (%s): %s", trouble, advise(trouble));
-        return false;
+        return judge_refusal(trouble, reason, reason_bytes);
     }
     PQsetNoticeReceiver(connection->link, take_notice, connection);
     note_place(connection);
-    return true;
+    return STORE_OK;
 }
 
 struct connection *connection_open(const char *conninfo, const char *desk, bool read_only, enum store_result *result,
@@ -247,12 +254,23 @@ struct connection *connection_open(const char *conninfo, const char *desk, bool 
     connection->desk = desk;
     connection->read_only = read_only;
     connection->answer_ms = CONNECTION_ANSWER_MS;
-    *result = make_link(connection, conninfo, reason, reason_bytes) ? set_up(connection, reason, reason_bytes)
-                                                                    : STORE_UNAVAILABLE;
+    *result = make_link(connection, conninfo, reason, reason_bytes);
+    if (*result == STORE_OK) {
+        *result = set_up(connection, reason, reason_bytes);
+    }
     if (*result != STORE_OK) {
         connection_close(&connection);
     }
     return connection;
+}
+
+enum store_result engine_postgres_probe(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
+{
+    enum store_result result = STORE_OK;
+    struct connection *connection = connection_open(conninfo, desk, false, &result, reason, reason_bytes);
+
+    connection_close(&connection);
+    return result;
 }
 
 void connection_close(struct connection **connection_p)

@@ -80,7 +80,7 @@ static enum store_result judge_making(const struct connection *connection, const
                  "the role %.64s may not make the schema behalf in PostgreSQL at %s: as its administrator run"
                  " CREATE SCHEMA IF NOT EXISTS behalf; ALTER SCHEMA behalf OWNER TO \"%.64s\"",
                  role, place, role);
-        return STORE_UNAVAILABLE;
+        return STORE_REFUSED;
     }
     return STORE_OK;
 }
@@ -110,7 +110,7 @@ static enum store_result judge_made(const struct connection *connection, const P
                  " ALTER TABLE behalf.%.64s OWNER TO \"%.64s\", and so for all of the schema behalf",
                  seen(row, LOOK_ROLE), seen(row, LOOK_NOT_OWNED), place, seen(row, LOOK_NOT_OWNED),
                  seen(row, LOOK_ROLE));
-        return STORE_UNAVAILABLE;
+        return STORE_REFUSED;
     }
     if (applied < POSTGRES_MIGRATION_COUNT && connection->read_only) {
         snprintf(reason, reason_bytes, "PostgreSQL at %s has schema %d, not %d: start the broker on it first", place,
@@ -188,7 +188,7 @@ static enum store_result judge_and_apply(struct connection *connection, bool app
                  "the role %.64s may not use the schema behalf in PostgreSQL at %s: as its administrator run"
                  " GRANT USAGE, CREATE ON SCHEMA behalf TO \"%.64s\"",
                  seen(row, LOOK_ROLE), connection->place, seen(row, LOOK_ROLE));
-        result = STORE_UNAVAILABLE;
+        result = STORE_REFUSED;
     } else if (!ours) {
         result = judge_making(connection, row, reason, reason_bytes);
     } else if (!none(row, LOOK_NOT_OWNED) && !connection->read_only) {
