@@ -53,6 +53,9 @@ void broker_receive(struct broker *broker, uint64_t peer, const void *frame, siz
 // The transport says that a peer cannot be reached or is full: its session is lost, for this reason.
 void broker_peer_lost(struct broker *broker, uint64_t peer, const char *reason, int64_t now_ms);
 
+// The peer goes on with somebody else: its session ends as by its own BYE.
+void broker_peer_left(struct broker *broker, uint64_t peer, const char *reason, int64_t now_ms);
+
 // Time passes.  Returns milliseconds until it must be called again, -1: whenever.
 int64_t broker_tick(struct broker *broker, int64_t now_ms);
 

@@ -1,14 +1,9 @@
-// main.c - behalf-broker: options, the store, the rules, and then the loop.
-//
-// On PostgreSQL it goes in rounds: stand by until the desk is free, take it over, serve it; who has lost the desk to
-// another broker begins the next round.  On the embedded store there is one round, and nobody to wait for.
+// main.c - behalf-broker: options, the files of rules, one look at the store, and then the loop.
 
-#include "broker/broker.h"
-#include "broker/clock.h"
-#include "broker/lease.h"
+#include "broker/leases.h"
 #include "broker/log.h"
 #include "broker/loop.h"
-#include "broker/store/store.h"
+#include "broker/stand_by.h"
 #include "proto/endpoint.h"
 #include "proto/must.h"
 
@@ -16,13 +11,10 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LISTEN_MAX 8
@@ -40,7 +32,8 @@ enum {
 };
 
 struct configuration {
-    const char *desk_file;
+    const char *desk_files[LOOP_DESKS_MAX];
+    size_t desk_count;
     const char *folder; // of the embedded store, or NULL
     char *store_url;    // of PostgreSQL, or NULL; may hold a password: never log it
     const char *endpoints[LISTEN_MAX];
@@ -51,15 +44,23 @@ struct configuration {
     int64_t connector_rate;
 };
 
-// What stays the same over the rounds.
+// A desk as its file has it.
+struct plan {
+    const char *file;
+    char *text;
+    struct rules *rules; // until the loop has been told
+};
+
 struct service {
     const struct configuration *configuration;
-    char *rules_text; // of the file
-    char *desk;
-    struct engine *engine; // NULL while it is with the loop's store, or could not be opened again
+    struct plan plans[LOOP_DESKS_MAX]; // by the names of their desks
+    struct desk_source sources[LOOP_DESKS_MAX];
+    char *names[LOOP_DESKS_MAX];
+    size_t count;
+    struct engine *engine; // of the first desk, opened to see that the store can be used
+    struct router *router;
+    struct leases *leases; // NULL on the embedded store
     struct loop *loop;
-    struct lease *lease; // NULL on the embedded store
-    const char *endpoints;
 };
 
 // ---- options ----
@@ -67,7 +68,7 @@ struct service {
 const char *argp_program_version = "behalf-broker " BEHALF_VERSION;
 
 static const char manual[] =
-    "Runs one desk: takes posts in, offers each to one person who may answer it, hands replies out, and keeps "
+    "Runs desks: takes posts in, offers each to one person who may answer it, hands replies out, and keeps "
     "everything in DIR or in PostgreSQL.\v"
     "FILE fills an empty desk only.  Once the store has rules, those are in force, and `behalf-ctl apply FILE` makes "
     "others "
@@ -76,9 +77,13 @@ static const char manual[] =
     "several "
     "hosts with target_session_attrs; PG* variables and the password file work as well.  The schema behalf is made and "
     "kept up to date there.  A password in URL is hidden from process listings and never logged.\n\n"
-    "Any number of brokers may be started on one desk in PostgreSQL.  One of them runs it, the others stand by, tell "
-    "clients where it is, and one takes over within 3 s when that broker dies, or at once when it is stopped cleanly."
-    "\n\n"
+    "Any number of brokers may be started on desks in PostgreSQL, each on one or several.  One of them runs a desk, "
+    "the "
+    "others stand by, tell clients where it is, and one takes over within 3 s when that broker dies, or at once when "
+    "it "
+    "is stopped cleanly.\n\n"
+    "A broker of several desks goes on when one of them cannot be opened, says why, and tries again.  Clients name "
+    "their desk with --desk NAME, unless the rules of only one desk name the person.\n\n"
     "SIGTERM or SIGINT stops it cleanly, within seconds; a second one at once.\n\n"
     "Exit codes: 0 stopped; 1 stopped while the store was away (nothing was lost that anybody was told); 2 wrong "
     "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store contradicts the desk: "
@@ -87,7 +92,8 @@ static const char manual[] =
 enum { OPTION_PERSON_RATE = 256, OPTION_CONNECTOR_RATE };
 
 static const struct argp_option option_table[] = {
-    { "desk", 'd', "FILE", 0, "rules of engagement of the desk, YAML (required)", 0 },
+    { "desk", 'd', "FILE", 0,
+      "rules of engagement of the desk, YAML (required); with --store it may be given again, for more desks", 0 },
     { "data", 'D', "DIR", 0, "folder of the embedded store, made if it is not there (this or --store)", 0 },
     { "store", 's', "URL", 0, "keeps everything in a PostgreSQL database, 15 or newer (this or --data)", 0 },
     { "listen", 'l', "ENDPOINT", 0,
@@ -111,7 +117,7 @@ static void add_endpoint(struct configuration *configuration, const char *endpoi
 
     if (configuration->endpoint_count == LISTEN_MAX) {
         argp_error(state, "at most %d endpoints", LISTEN_MAX);
-    } else if (!loop_may_listen(endpoint, reason, sizeof reason)) {
+    } else if (!router_may_listen(endpoint, reason, sizeof reason)) {
         argp_error(state, "%s", reason);
     } else {
         configuration->endpoints[configuration->endpoint_count++] = endpoint;
@@ -132,6 +138,15 @@ static void add_advertised(struct configuration *configuration, const char *endp
     configuration->advertised = longer;
     if (strlen(longer) >= LEASE_ENDPOINTS_BYTES) {
         argp_error(state, "at most %d endpoints are advertised", STAND_BY_BROKERS_MAX);
+    }
+}
+
+static void add_desk(struct configuration *configuration, const char *file, struct argp_state *state)
+{
+    if (configuration->desk_count == LOOP_DESKS_MAX) {
+        argp_error(state, "at most %d desks", LOOP_DESKS_MAX);
+    } else {
+        configuration->desk_files[configuration->desk_count++] = file;
     }
 }
 
@@ -169,13 +184,27 @@ static void keep_store_url(struct configuration *configuration, char *url)
     memset(url, '*', strlen(url));
 }
 
+static void check_options(struct configuration *configuration, struct argp_state *state)
+{
+    if (configuration->desk_count == 0 || (configuration->folder == NULL) == (configuration->store_url == NULL)) {
+        argp_error(state, "give --desk FILE, and one of --data DIR and --store URL");
+    }
+    if (configuration->folder != NULL && configuration->desk_count > 1) {
+        argp_error(state, "a folder keeps one desk: start a broker for each --data DIR, or keep the desks in PostgreSQL"
+                          " with --store URL");
+    }
+    if (configuration->endpoint_count == 0) {
+        configuration->endpoints[configuration->endpoint_count++] = BEHALF_DEFAULT_ENDPOINT;
+    }
+}
+
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct configuration *configuration = state->input;
 
     switch (key) {
     case 'd':
-        configuration->desk_file = value;
+        add_desk(configuration, value, state);
         return 0;
     case 'D':
         configuration->folder = value;
@@ -199,19 +228,14 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         configuration->connector_rate = parse_rate(value, state);
         return 0;
     case ARGP_KEY_END:
-        if (configuration->desk_file == NULL || (configuration->folder == NULL) == (configuration->store_url == NULL)) {
-            argp_error(state, "give --desk FILE, and one of --data DIR and --store URL");
-        }
-        if (configuration->endpoint_count == 0) {
-            configuration->endpoints[configuration->endpoint_count++] = BEHALF_DEFAULT_ENDPOINT;
-        }
+        check_options(configuration, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-// ---- rules ----
+// ---- files of rules ----
 
 // The text of a file of rules, owned by the caller, or NULL; says why.
 static char *read_file(const char *path)
@@ -239,242 +263,123 @@ static char *read_file(const char *path)
     return text;
 }
 
-static struct rules *compile(const char *text, uint64_t version, const char *name)
+static int compare_plans(const void *left, const void *right)
 {
-    struct rules_problems problems = { 0 };
-    struct rules *rules = rules_new(text, strlen(text), NULL, version, &problems);
+    const struct plan *a = left;
+    const struct plan *b = right;
 
-    for (size_t i = 0; rules == NULL && i < problems.count; i++) {
-        const struct behalf_problem *problem = &problems.problems[i];
-        log_format("error", "rules %s:%" PRId64 ":%" PRId64 ": %s: %s", name, problem->line, problem->column,
-                   problem->key == NULL ? "" : problem->key, problem->message);
-    }
-    rules_problems_fini(&problems);
-    return rules;
+    return strcmp(rules_policy(a->rules)->desk, rules_policy(b->rules)->desk);
 }
 
-// Puts the store's rules in the place of the file's, where it has some.  False if they cannot be used.
-static bool prefer_stored_rules(struct engine *engine, struct rules **rules_p, const char *path)
+// Reads and compiles all files; false, and said in the log, when one has errors or two are of one desk.
+static bool read_plans(struct service *service)
 {
-    uint64_t version = 0;
-    char *text = broker_stored_rules(engine, &version);
+    const struct configuration *configuration = service->configuration;
+    bool good = true;
 
-    if (text == NULL) {
-        if (version != 0) {
-            log_format("error", "store the rules in force could not be read: %s", engine->reason);
+    service->count = configuration->desk_count;
+    for (size_t i = 0; i < service->count; i++) {
+        struct plan *plan = &service->plans[i];
+        plan->file = configuration->desk_files[i];
+        plan->text = read_file(plan->file);
+        plan->rules = plan->text == NULL ? NULL : opening_compile(plan->text, 1, plan->file);
+        good = good && plan->rules != NULL;
+    }
+    if (!good) {
+        return false;
+    }
+    qsort(service->plans, service->count, sizeof *service->plans, compare_plans);
+    for (size_t i = 1; i < service->count; i++) {
+        if (compare_plans(&service->plans[i - 1], &service->plans[i]) == 0) {
+            log_format("error", "rules %s and %s are both of the desk %s: give each desk once",
+                       service->plans[i - 1].file, service->plans[i].file, rules_policy(service->plans[i].rules)->desk);
+            return false;
         }
-        return version == 0;
-    }
-    bool same = strcmp(text, rules_text(*rules_p)) == 0;
-    if (!same) {
-        log_format("warning",
-                   "rules %s differs from version %" PRIu64
-                   " in force, which stays; `behalf-ctl apply %s` makes it live",
-                   path, version, path);
-    }
-    if (!same || version != rules_policy(*rules_p)->version) {
-        rules_destroy(rules_p);
-        *rules_p = compile(text, version, "the store's rules");
-    }
-    free(text);
-    return *rules_p != NULL;
-}
-
-// ---- the store ----
-
-static bool make_folder(const char *folder)
-{
-    struct stat about;
-
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
-        log_format("error", "store cannot make %s: %s", folder, strerror(errno));
-        return false;
-    }
-    if (stat(folder, &about) != 0 || !S_ISDIR(about.st_mode)) {
-        log_format("error", "store %s is not a folder", folder);
-        return false;
-    }
-    if (access(folder, R_OK | W_OK | X_OK) != 0) {
-        log_format("error", "store %s cannot be written: %s", folder, strerror(errno));
-        return false;
     }
     return true;
 }
 
-// Opens the store; NULL when it cannot be used.
-static struct engine *open_store(const struct configuration *configuration, const char *desk)
+static void free_plans(struct service *service)
 {
-    char reason[1024] = "";
-    struct engine *engine = NULL;
-
-    if (configuration->store_url != NULL) {
-        engine = engine_postgres_open(configuration->store_url, desk, reason, sizeof reason);
-    } else if (make_folder(configuration->folder)) {
-        engine = engine_sqlite_open(configuration->folder, desk, reason, sizeof reason);
+    for (size_t i = 0; i < service->count; i++) {
+        rules_destroy(&service->plans[i].rules);
+        free(service->plans[i].text);
+        free(service->names[i]);
     }
-    if (engine == NULL && reason[0] != '\0') {
-        log_format("error", "store %s", reason);
-    }
-    return engine;
-}
-
-static struct engine *open_reports(const struct configuration *configuration, const char *desk)
-{
-    char reason[1024] = "";
-    struct engine *reports = configuration->store_url != NULL
-                                 ? engine_postgres_open_reports(configuration->store_url, desk, reason, sizeof reason)
-                                 : engine_sqlite_open_reports(configuration->folder, desk, reason, sizeof reason);
-
-    if (reports == NULL) {
-        log_format("error", "store no reports: %s", reason);
-    }
-    return reports;
 }
 
 // ---- together ----
 
-static void fill_random(void *self, void *bytes, size_t count)
-{
-    (void) self;
-    must(getrandom(bytes, count, 0) == (ssize_t) count);
-}
-
 static int exit_code_of(enum loop_end end)
 {
-    switch (end) {
-    case LOOP_STOPPED:
-        return EXIT_STOPPED;
-    case LOOP_STORE_CONTRADICTED:
-        return EXIT_CONTRADICTED;
-    default:
-        return EXIT_NOT_ON_DISK;
-    }
+    static const int codes[] = {
+        [LOOP_STOPPED] = EXIT_STOPPED,
+        [LOOP_STOPPED_SPARE] = EXIT_STOPPED,
+        [LOOP_NOT_ON_DISK] = EXIT_NOT_ON_DISK,
+        [LOOP_KILLED] = EXIT_NOT_ON_DISK,
+        [LOOP_CONTRADICTED] = EXIT_CONTRADICTED,
+        [LOOP_STORE] = EXIT_STORE,
+        [LOOP_RULES] = EXIT_RULES,
+    };
+
+    return codes[end];
 }
 
-// What a round ends with beside an exit code.
-#define ANOTHER_ROUND (-1)
-
-static int serve(struct service *service, struct broker *broker, const struct clock *clock)
-{
-    char reason[1024] = "";
-    struct engine *reports = open_reports(service->configuration, service->desk);
-    struct scribe *scribe = scribe_new();
-    struct store *store = store_new(scribe, &service->engine, &reports, broker);
-
-    log_format("info", "broker ready desk=%s listen=%s", service->desk, loop_listening(service->loop));
-    enum loop_end end = loop_run(service->loop, broker, store, service->lease, service->endpoints, clock);
-    if (end == LOOP_KILLED) {
-        _exit(EXIT_NOT_ON_DISK); // asked twice: at once, also when a thread is busy
-    }
-    if (end == LOOP_STORE_CONTRADICTED) {
-        store_describe(store, reason, sizeof reason);
-        log_format("error", "store contradicts the desk, stopping: %s", reason);
-    }
-    store_destroy(&store);
-    scribe_destroy(&scribe);
-    if (end == LOOP_FENCED) {
-        lease_stand_by(service->lease);
-        return ANOTHER_ROUND;
-    }
-    if (end == LOOP_STOPPED && service->lease != NULL) {
-        lease_release(service->lease);
-    }
-    log_format("info", "broker stopped%s", end == LOOP_STOPPED_WAITING ? " without the store" : "");
-    return exit_code_of(end);
-}
-
-// Reads the desk back and serves it, under the rules of the file or the store's.
-static int run_desk(struct service *service, const struct store_position *position)
+static void fill_sources(struct service *service)
 {
     const struct configuration *configuration = service->configuration;
-    struct clock clock;
-    char reason[1024] = "";
-    int code = EXIT_RULES;
-    struct broker_options options = {
-        .heartbeat_ms = configuration->heartbeat_ms,
-        .person_rate = configuration->person_rate,
-        .connector_rate = configuration->connector_rate,
-        .rules_name = configuration->desk_file,
-        .random = fill_random,
-        .log = log_write,
-    };
-    struct rules *rules = compile(service->rules_text, 1, configuration->desk_file);
-    int64_t ahead_ms = clock_init(&clock, position->clock_ms);
 
-    if (ahead_ms > 60 * 1000) {
-        log_format("warning",
-                   "broker the machine's clock is %" PRId64 " s behind the desk's, which goes on from its own",
-                   ahead_ms / 1000);
+    for (size_t i = 0; i < service->count; i++) {
+        service->names[i] = strdup(rules_policy(service->plans[i].rules)->desk);
+        must(service->names[i] != NULL);
+        service->sources[i] = (struct desk_source){
+            .name = service->names[i],
+            .file = service->plans[i].file,
+            .rules_text = service->plans[i].text,
+            .folder = configuration->folder,
+            .store_url = configuration->store_url,
+            .heartbeat_ms = configuration->heartbeat_ms,
+            .person_rate = configuration->person_rate,
+            .connector_rate = configuration->connector_rate,
+            .alone = service->count == 1,
+        };
     }
-    if (rules != NULL && prefer_stored_rules(service->engine, &rules, configuration->desk_file)) {
-        struct broker *broker =
-            broker_new(&rules, service->engine, position, &options, clock_now_ms(&clock), reason, sizeof reason);
-        if (broker == NULL) {
-            log_format("error", "store %s", reason);
-        }
-        code = broker == NULL ? EXIT_STORE : serve(service, broker, &clock);
-        broker_destroy(&broker);
-    }
-    rules_destroy(&rules);
-    return code;
 }
 
-// Stands by until the desk is free, and takes it over.  False when that ended otherwise, with `code` filled in.
-static bool win_desk(struct service *service, struct store_position *position, int *code)
+static void make_loop(struct service *service)
 {
-    struct lease_news news;
-    enum loop_end end = loop_stand_by(service->loop, service->lease, service->desk, service->endpoints, &news);
+    const struct configuration *configuration = service->configuration;
+    struct engine *engine = service->engine;
 
-    *code = ANOTHER_ROUND;
-    if (end != LOOP_FREE) {
-        log_format("info", "broker stopped, standing by");
-        *code = end == LOOP_KILLED ? EXIT_NOT_ON_DISK : EXIT_STOPPED;
-        return false;
+    if (configuration->store_url != NULL) {
+        service->leases = leases_new(configuration->store_url, (const char *const *) service->names, service->count);
     }
-    if (service->engine == NULL) {
-        service->engine = open_store(service->configuration, service->desk);
+    service->loop = loop_new(service->router, service->leases);
+    service->engine = NULL;
+    for (size_t i = 0; i < service->count; i++) {
+        service->sources[i].endpoints =
+            configuration->advertised != NULL ? configuration->advertised : router_listening(service->router);
+        loop_add(service->loop, &service->sources[i], rules_policy(service->plans[i].rules), &engine);
+        rules_destroy(&service->plans[i].rules);
     }
-    int64_t sent_ms = lease_now_ms();
-    enum store_result result =
-        service->engine == NULL ? STORE_UNAVAILABLE
-                                : engine_postgres_take_over(service->engine, &news.row, service->endpoints, position);
-    if (result != STORE_OK) {
-        log_format("warning", "broker the desk %s could not be taken over: %s", service->desk,
-                   service->engine == NULL ? "the store cannot be opened" : service->engine->reason);
-        lease_stand_by(service->lease);
-        *code = result == STORE_CONTRADICTED ? EXIT_STORE : ANOTHER_ROUND;
-        return false;
-    }
-    lease_hold(service->lease, position->epoch, sent_ms);
-    log_format("info", "broker has taken the desk %s over, epoch %" PRIu64 "%s%s", service->desk, position->epoch,
-               news.row.held ? ", from " : "", news.row.held ? news.row.owner : "");
-    return true;
 }
 
-static bool take_desk(struct service *service, struct store_position *position, int *code)
+static int run_loop(struct service *service)
 {
-    if (service->lease != NULL) {
-        return win_desk(service, position, code);
+    make_loop(service);
+    enum loop_end end = loop_run(service->loop);
+    if (end == LOOP_KILLED) {
+        _exit(EXIT_NOT_ON_DISK); // at once, also when a thread is busy
     }
-    if (service->engine->operations->take_over(service->engine, position) != STORE_OK) {
-        log_format("error", "store the desk cannot be taken over: %s", service->engine->reason);
-        *code = EXIT_STORE;
-        return false;
+    loop_destroy(&service->loop);
+    leases_destroy(&service->leases);
+    if (end == LOOP_STOPPED || end == LOOP_STOPPED_SPARE || end == LOOP_NOT_ON_DISK) {
+        log_format("info", "broker stopped%s",
+                   end == LOOP_NOT_ON_DISK     ? " without the store"
+                   : end == LOOP_STOPPED_SPARE ? ", standing by"
+                                               : "");
     }
-    return true;
-}
-
-static int run_rounds(struct service *service)
-{
-    struct store_position position;
-    int code = ANOTHER_ROUND;
-
-    while (code == ANOTHER_ROUND) {
-        if (take_desk(service, &position, &code)) {
-            code = run_desk(service, &position);
-        }
-    }
-    return code;
+    return exit_code_of(end);
 }
 
 static int run(struct service *service)
@@ -483,26 +388,18 @@ static int run(struct service *service)
     char reason[1024] = "";
     int code = EXIT_LISTEN;
 
-    service->engine = open_store(configuration, service->desk);
+    service->engine = opening_engine(&service->sources[0]);
     if (service->engine == NULL) {
         return EXIT_STORE;
     }
-    service->loop = loop_new(configuration->endpoints, configuration->endpoint_count, reason, sizeof reason);
-    if (service->loop == NULL) {
+    service->router = router_new(configuration->endpoints, configuration->endpoint_count, reason, sizeof reason);
+    if (service->router == NULL) {
         log_format("error", "broker %s", reason);
-    } else {
-        service->endpoints =
-            configuration->advertised != NULL ? configuration->advertised : loop_listening(service->loop);
-        if (configuration->store_url != NULL) {
-            service->lease = lease_new(configuration->store_url, service->desk);
-        }
-        code = run_rounds(service);
-    }
-    loop_destroy(&service->loop);
-    lease_destroy(&service->lease);
-    if (service->engine != NULL) {
         service->engine->operations->destroy(&service->engine);
+    } else {
+        code = run_loop(service);
     }
+    router_destroy(&service->router);
     return code;
 }
 
@@ -510,17 +407,11 @@ static int run_with_rules(struct service *service)
 {
     int code = EXIT_RULES;
 
-    service->rules_text = read_file(service->configuration->desk_file);
-    struct rules *rules =
-        service->rules_text == NULL ? NULL : compile(service->rules_text, 1, service->configuration->desk_file);
-    if (rules != NULL) {
-        service->desk = strdup(rules_policy(rules)->desk);
-        must(service->desk != NULL);
-        rules_destroy(&rules);
+    if (read_plans(service)) {
+        fill_sources(service);
         code = run(service);
     }
-    free(service->desk);
-    free(service->rules_text);
+    free_plans(service);
     return code;
 }
 
@@ -557,8 +448,11 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &configuration);
     block_signals();
     raise_descriptors();
-    struct service service = { .configuration = &configuration };
-    int code = run_with_rules(&service);
+    struct service *service = calloc(1, sizeof *service);
+    must(service != NULL);
+    service->configuration = &configuration;
+    int code = run_with_rules(service);
+    free(service);
     free(configuration.store_url);
     free(configuration.advertised);
     return code;

@@ -89,6 +89,23 @@ void broker_peer_lost(struct broker *broker, uint64_t number, const char *reason
     }
 }
 
+void broker_peer_left(struct broker *broker, uint64_t number, const char *reason, int64_t now_ms)
+{
+    struct peer *peer = session_table_peer(&broker->sessions, number);
+
+    broker_advance(broker, now_ms);
+    if (peer == NULL || broker->stopping) {
+        return;
+    }
+    if (peer->session != NULL) {
+        struct session *session = peer->session;
+        session_bye(broker, &session, reason);
+    }
+    if (!peer->banned) {
+        session_table_remove_peer(&broker->sessions, &peer);
+    }
+}
+
 // ---- HELLO ----
 
 // A HELLO and what was found out about it.

@@ -1,6 +1,6 @@
-// lease_row.h - the row of a shared store that says who has a desk, read and renewed on a connection of its own.
+// lease_row.h - the rows of a shared store that say who has which desk, read and renewed on one connection.
 //
-// The calls block, each for a bounded time, and are made from one thread (broker/lease.h).  What the row means is
+// The calls block, each for a bounded time, and are made from one thread (broker/leases.h).  What the row means is
 // not decided here: broker/lease_watch.h does that.
 
 #ifndef STORE_LEASE_ROW_H
@@ -21,23 +21,35 @@ struct lease_row {
 
 struct lease_link;
 
-// Connects with the first call, and again after trouble.
-struct lease_link *lease_link_new(const char *conninfo, const char *desk);
+// Connects with the first call, and again after trouble.  `name`: as the session is called there.
+struct lease_link *lease_link_new(const char *conninfo, const char *name);
 void lease_link_destroy(struct lease_link **link_p);
 
 // Why the last call failed, in words that say what to do.
 const char *lease_link_reason(const struct lease_link *link);
 
 // These return false when the store is away; nothing is known then.
-bool lease_link_look(struct lease_link *link, struct lease_row *row);
-bool lease_link_release(struct lease_link *link, uint64_t epoch); // and tells those who wait
 
-// `sent_ms` is the time by `clock_ms` just before the renewal was sent; `ours` false: the epoch is another's.
-bool lease_link_renew(struct lease_link *link, uint64_t epoch, int64_t (*clock_ms)(void), int64_t *sent_ms, bool *ours);
+// A row for each desk.
+bool lease_link_look(struct lease_link *link, const char *const *desks, size_t count, struct lease_row *rows);
 
-// Waits until a release is told or the descriptor can be read, so long at most.  False, at once, when there is no
-// connection to wait on.
-bool lease_link_wait(struct lease_link *link, int descriptor, int ms);
+// A desk and the epoch under which it is ours.
+struct lease_claim {
+    const char *desk;
+    uint64_t epoch;
+};
+
+// Renews all: `ours` of each, false: the epoch is another's, or it was told to be handed over.  `sent_ms` is the time
+// by `clock_ms` just before the renewal was sent.
+bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims, size_t count,
+                      int64_t (*clock_ms)(void), int64_t *sent_ms, bool *ours);
+
+// Gives one up, and tells those who wait.
+bool lease_link_release(struct lease_link *link, const struct lease_claim *claim);
+
+// Waits until a release is told (`heard`) or the descriptor can be read, so long at most.  False, at once, when there
+// is no connection to wait on.
+bool lease_link_wait(struct lease_link *link, int descriptor, int ms, bool *heard);
 
 // Takes the desk over as the engine's take_over does, but only if the lease is still as it was seen.
 // STORE_UNAVAILABLE: it is not, or the store is away; watch on.

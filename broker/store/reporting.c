@@ -31,6 +31,17 @@ static void join(struct scribe *scribe, struct store *store)
     store->reports_joined = other == NULL || store->reports->operations->join(store->reports, other);
 }
 
+// So that a desk's own session does not stay until it is asked for its first report.
+static void join_all(struct scribe *scribe)
+{
+    struct store *store;
+
+    TAILQ_FOREACH(store, &scribe->all, among_all)
+    {
+        join(scribe, store);
+    }
+}
+
 // Ends what the writer has passed on.  Called under the mutex, which is given up meanwhile.
 static void end_one(struct scribe *scribe)
 {
@@ -93,6 +104,7 @@ void *scribe_report(void *self)
         } else if (!TAILQ_EMPTY(&scribe->askers)) {
             answer_one(scribe);
         } else {
+            join_all(scribe);
             pthread_cond_wait(&scribe->report_came, &scribe->mutex);
         }
     }

@@ -205,7 +205,8 @@ struct store *store_new(struct scribe *scribe, struct engine **engine_p, struct 
     pthread_mutex_lock(&scribe->mutex);
     TAILQ_INSERT_TAIL(&scribe->all, store, among_all);
     scribe->store_count++;
-    pthread_cond_signal(&scribe->batch_came); // the writer lets it join
+    pthread_cond_signal(&scribe->batch_came); // the threads let it join
+    pthread_cond_signal(&scribe->report_came);
     pthread_mutex_unlock(&scribe->mutex);
     return store;
 }

@@ -11,10 +11,8 @@
 #include "proto/must.h"
 
 #include <hs/hs.h>
-#include <unicase.h>
 #include <unictype.h>
 #include <uninorm.h>
-#include <unistr.h>
 
 #include <ctype.h>
 #include <stdatomic.h>
@@ -302,19 +300,6 @@ static size_t count_letters(const char *text, size_t bytes)
     return count;
 }
 
-// True if there is something in it to tell one post from another: a letter, a digit, or a sign such as $ or an emoji.
-// Punctuation is in nearly every post.
-static bool tells_posts_apart(const char *text, size_t bytes)
-{
-    for (size_t at = 0; at < bytes;) {
-        uint32_t code = 0;
-        at += plain_text_character(text + at, bytes - at, &code);
-        if (belongs_to_word(code) || uc_is_general_category_withtable(code, UC_CATEGORY_MASK_S))
-            return true;
-    }
-    return false;
-}
-
 static void add_piece(struct pattern *pattern, enum piece_kind kind, const char *text, size_t bytes)
 {
     struct piece *last = pattern->piece_count > 0 ? &pattern->pieces[pattern->piece_count - 1] : NULL;
@@ -387,9 +372,6 @@ static bool make_word(struct pattern *pattern, const char *text, size_t text_byt
     add_pieces(pattern, folded + start, end - start);
     if (letters == 0 || !choose_anchor(pattern, &stars))
         return refuse(reason, "an empty pattern; write a word, a phrase or /a regular expression/");
-    if (!tells_posts_apart(folded + start, end - start))
-        return refuse(reason, "no letter or digit in it; write a word or a phrase, or look for signs with a regular "
-                              "expression: /[(]/");
     if ((pattern->open_head || pattern->open_tail) && letters == 1 && (unsigned char) folded[start] < 0x80)
         return refuse(reason, "one letter and a * would be found in nearly every post; write more of the word");
     if (stars > STARS_MAX)
@@ -536,60 +518,6 @@ static char *fold_expression(const char *text, size_t text_bytes)
     return writing.text;
 }
 
-// The character that an escape at `at`, a backslash, stands for by its number; 0 when it is no such escape.
-static uint32_t escaped_code(const char *text, size_t bytes, size_t at)
-{
-    char digits[8] = "";
-    if (at + 2 >= bytes || text[at + 1] != 'x')
-        return 0;
-    const char *from = text + at + 2;
-    bool braces = *from == '{';
-    size_t most = braces ? 6 : 2;
-    from += braces;
-    size_t count = 0;
-    while (from + count < text + bytes && count < most && isxdigit((unsigned char) from[count]))
-        count++;
-    memcpy(digits, from, count);
-    return (uint32_t) strtoul(digits, NULL, 16);
-}
-
-// True if posts keep this character: they are folded before they are searched, which case cannot matter to.
-static bool survives_folding(uint32_t code)
-{
-    uint8_t written[4];
-    int bytes = u8_uctomb(written, code, sizeof written);
-    if (bytes <= 0)
-        return true; // the matcher says what is wrong with it
-    struct plain_text folded = { 0 };
-    plain_text_for_patterns(&folded, (const char *) written, (size_t) bytes);
-    uint32_t first = 0;
-    if (folded.bytes > 0)
-        plain_text_character(folded.text, folded.bytes, &first);
-    bool survives = first == code || first == uc_tolower(code);
-    plain_text_fini(&folded);
-    return survives;
-}
-
-// Refuses an expression that waits for a character which no folded text has.
-static bool names_only_what_is_there(const char *text, size_t bytes, char reason[PATTERN_REASON_BYTES])
-{
-    for (size_t at = 0; at + 1 < bytes; at++) {
-        if (text[at] != '\\')
-            continue;
-        uint32_t code = escaped_code(text, bytes, at);
-        at++;
-        if (code < 0x20 || survives_folding(code))
-            continue;
-        snprintf(
-            reason, PATTERN_REASON_BYTES,
-            "\\x{%x} is never found: full-width letters, invisible characters and the like are folded before a post "
-            "is searched; write what they stand for",
-            (unsigned) code);
-        return false;
-    }
-    return true;
-}
-
 // Asks Vectorscan whether it understands an expression.
 static bool understands(const char *expression, unsigned flags, char reason[PATTERN_REASON_BYTES])
 {
@@ -624,8 +552,6 @@ static bool make_expression(struct pattern *pattern, const char *text, size_t by
     bool tail = ends_with_boundary(text, bytes);
     bytes -= tail ? 2 : 0;
 
-    if (!names_only_what_is_there(text, bytes, reason))
-        return false;
     struct survey survey = survey_expression(text, bytes);
     if (survey.boundary_inside)
         return refuse(reason, "\\b can stand only at the beginning and at the end of an expression, and \\B nowhere");

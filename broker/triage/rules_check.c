@@ -60,6 +60,13 @@ static void check_brand_people(struct building *building, const struct yaml_node
         warn_of_languages(building, node, served & ~covered, "agent");
 }
 
+static bool has_approver(const struct policy *policy, uint32_t brand)
+{
+    size_t people = 0;
+    covered_languages(policy, brand, AUDIENCE_APPROVER, &people);
+    return people > 0;
+}
+
 static void check_approval(struct building *building, const struct yaml_node *node, uint32_t brand)
 {
     const struct policy *policy = building->policy;
@@ -67,13 +74,9 @@ static void check_approval(struct building *building, const struct yaml_node *no
     bool approves = policy->brands[brand].approve_all;
     for (size_t i = 0; i < set->rule_count; i++)
         approves = approves || (set->rules[i].approve_brands & set->rules[i].brands & bit_of(brand)) != 0;
-    size_t people = 0;
-    uint64_t covered = covered_languages(policy, brand, AUDIENCE_APPROVER, &people);
-    if (approves && people == 0)
+    if (approves && !has_approver(policy, brand))
         rule_problem_at(&building->warnings, node,
                         "replies of this brand are to be approved, and nobody with the role approver works for it");
-    else if (approves)
-        warn_of_languages(building, node, policy->brands[brand].languages & ~covered, "approver");
 }
 
 // The topics that a brand wants approved must exist, and be the brand's.
@@ -98,25 +101,22 @@ static void check_approved_topics(struct building *building, const struct yaml_n
     }
 }
 
-// The longest line that a brand's people of an audience can make of it.
-static void longest_disclosure(const struct policy *policy, uint32_t brand, enum audience audience, size_t *bytes,
-                               size_t *characters)
+// The longest line that a brand's people can make of it.
+static void longest_disclosure(const struct policy *policy, uint32_t brand, size_t *bytes, size_t *characters)
 {
-    const char *line = audience == AUDIENCE_PR ? policy->brands[brand].disclosure_pr : policy->brands[brand].disclosure;
     *bytes = 0;
     *characters = 0;
     for (size_t i = 0; i < policy->person_count; i++) {
         const struct policy_person *person = &policy->people[i];
-        bool in_house = person->agency == POLICY_NONE;
-        if (!works_for(person, brand, audience) || in_house != (audience == AUDIENCE_PR))
+        if (!works_for(person, brand, AUDIENCE_AGENT) || person->agency == POLICY_NONE)
             continue;
         const char *words[][2] = { { "{first_name}", person->first_name },
                                    { "{name}", person->display_name },
-                                   { "{agency}", in_house ? "" : policy->agencies[person->agency].name },
+                                   { "{agency}", policy->agencies[person->agency].name },
                                    { "{brand}", policy->brands[brand].display_name } };
         size_t line_bytes = 0;
         size_t line_characters = 0;
-        for (const char *at = line; *at != '\0';) {
+        for (const char *at = policy->brands[brand].disclosure; *at != '\0';) {
             const char *part = NULL;
             size_t step = 1;
             for (size_t w = 0; w < 4 && part == NULL; w++)
@@ -135,15 +135,15 @@ static void longest_disclosure(const struct policy *policy, uint32_t brand, enum
     }
 }
 
-static void check_disclosure_length(struct building *building, const struct yaml_node *line, uint32_t brand,
-                                    enum audience audience)
+static void check_disclosure_length(struct building *building, const struct yaml_node *node, uint32_t brand)
 {
     const struct policy *policy = building->policy;
+    const struct yaml_node *line = yaml_node_find(node, "disclosure");
     size_t bytes = 0;
     size_t characters = 0;
+    longest_disclosure(policy, brand, &bytes, &characters);
     if (line == NULL)
         return;
-    longest_disclosure(policy, brand, audience, &bytes, &characters);
     if (bytes > DISCLOSURE_BYTES_MAX)
         rule_problem_at(&building->problems, line, "grows to %zu bytes with the longest names; at most %d are allowed",
                         bytes, DISCLOSURE_BYTES_MAX);
@@ -172,59 +172,25 @@ void building_check_brands(struct building *building)
         check_brand_people(building, node, index);
         check_approval(building, node, index);
         check_approved_topics(building, node, index);
-        check_disclosure_length(building, yaml_node_find(node, "disclosure"), index, AUDIENCE_AGENT);
-        check_disclosure_length(building, yaml_node_find(node, "disclosure_pr"), index, AUDIENCE_PR);
+        check_disclosure_length(building, node, index);
     }
-}
-
-static void warn_of_skill(struct building *building, const struct yaml_node *node, const struct rule *topic,
-                          uint32_t brand)
-{
-    const struct policy *policy = building->policy;
-    uint64_t covered = 0;
-    uint64_t spoken = 0;
-    for (size_t i = 0; i < policy->person_count; i++) {
-        if (!works_for(&policy->people[i], brand, AUDIENCE_AGENT))
-            continue;
-        spoken |= policy->people[i].languages;
-        covered |= (policy->people[i].skills & bit_of(topic->skill)) != 0 ? policy->people[i].languages : 0;
-    }
-    if (covered == 0) {
-        rule_problem_at(&building->warnings, node, "no agent of %s has the skill %s: such posts would wait for nobody",
-                        policy->brands[brand].name, policy->skills[topic->skill].name);
-        return;
-    }
-    // A language that no agent speaks at all was warned of with its brand.
-    uint64_t missing = policy->brands[brand].languages & topic->languages & spoken & ~covered;
-    for (uint32_t i = 0; i < policy->language_count; i++)
-        if ((missing & bit_of(i)) != 0)
-            rule_problem_at(&building->warnings, node,
-                            "no agent of %s who has the skill %s answers in %s: such posts would wait for nobody",
-                            policy->brands[brand].name, policy->skills[topic->skill].name, policy->languages[i].name);
 }
 
 static void check_topic_skill(struct building *building, const struct yaml_node *node, const struct rule *topic)
 {
-    for (uint32_t brand = 0; brand < building->policy->brand_count; brand++)
-        if ((topic->brands & building->all_brands & bit_of(brand)) != 0)
-            warn_of_skill(building, node, topic, brand);
-}
-
-// A rule for languages that none of its brands serves holds for no post.
-static void check_rule_languages(struct building *building, const struct rule *rule)
-{
-    uint64_t served = bit_of(0); // what cannot be told comes to every brand
-    const struct rule_value *parts[] = {
-        [RULE_SENSITIVE] = &building->desk.sensitive,
-        [RULE_TOPIC] = &building->desk.topics,
-        [RULE_NOISE] = &building->desk.noise,
-    };
-    for (uint32_t brand = 0; brand < building->policy->brand_count; brand++)
-        if ((rule->brands & building->all_brands & bit_of(brand)) != 0)
-            served |= building->policy->brands[brand].languages;
-    const struct yaml_node *node = yaml_node_find(parts[rule->kind]->node, rule->name);
-    if ((rule->languages & served) == 0 && node != NULL)
-        rule_problem_at(&building->warnings, node, "holds for no post: its brands serve none of its languages");
+    const struct policy *policy = building->policy;
+    for (uint32_t brand = 0; brand < policy->brand_count; brand++) {
+        if ((topic->brands & building->all_brands & bit_of(brand)) == 0)
+            continue;
+        bool somebody = false;
+        for (size_t i = 0; i < policy->person_count && !somebody; i++)
+            somebody = works_for(&policy->people[i], brand, AUDIENCE_AGENT) &&
+                       (policy->people[i].skills & bit_of(topic->skill)) != 0;
+        if (!somebody)
+            rule_problem_at(&building->warnings, node,
+                            "no agent of %s has the skill %s: such posts would wait for nobody",
+                            policy->brands[brand].name, policy->skills[topic->skill].name);
+    }
 }
 
 void building_check_topics(struct building *building)
@@ -232,7 +198,6 @@ void building_check_topics(struct building *building)
     const struct rule_set *set = &building->rules->set;
     for (size_t i = 0; i < set->rule_count; i++) {
         const struct rule *rule = &set->rules[i];
-        check_rule_languages(building, rule);
         if (rule->kind != RULE_TOPIC || rule->skill == POLICY_NONE)
             continue;
         const struct yaml_node *node = yaml_node_find(building->desk.topics.node, rule->name);

@@ -368,9 +368,11 @@ static void take_away(const struct place *place, bool released)
         struct lease_row seen = { 0 };
         struct engine *engine = engine_postgres_open(postgres_cluster_url(cluster), place->name, reason, sizeof reason);
         struct lease_link *link = lease_link_new(postgres_cluster_url(cluster), place->name);
-        bool looked = lease_link_look(link, &seen);
+        const char *desk = place->name;
+        bool looked = lease_link_look(link, &desk, 1, &seen);
         if (released) {
-            looked = looked && lease_link_release(link, seen.epoch) && lease_link_look(link, &seen);
+            struct lease_claim claim = { .desk = desk, .epoch = seen.epoch };
+            looked = looked && lease_link_release(link, &claim) && lease_link_look(link, &desk, 1, &seen);
         }
         bool taken = engine != NULL && looked && engine_postgres_take_over(engine, &seen, "", &position) == STORE_OK;
         _exit(taken ? 0 : 1);

@@ -3,7 +3,7 @@
 #include "broker/clock.h"
 #include "broker/compile.h"
 #include "broker/log.h"
-#include "broker/loop.h"
+#include "broker/router.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,11 +79,11 @@ static void only_loopback_and_ipc_may_be_listened_on(void **state)
 
     (void) state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        assert_true(loop_may_listen(good[i], reason, sizeof reason));
+        assert_true(router_may_listen(good[i], reason, sizeof reason));
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         reason[0] = '\0';
-        assert_false(loop_may_listen(bad[i], reason, sizeof reason));
+        assert_false(router_may_listen(bad[i], reason, sizeof reason));
         assert_non_null(strstr(reason, "until clients prove who they are by keys"));
     }
 }

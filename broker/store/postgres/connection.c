@@ -138,7 +138,7 @@ bool connection_wait(struct connection *connection, int other_fd, int ms)
         note_loss(connection, PQerrorMessage(connection->link));
     }
     while ((notified = PQnotifies(connection->link)) != NULL) {
-        heard = heard || strcmp(notified->extra, connection->desk) == 0;
+        heard = true;
         PQfreemem(notified);
     }
     return heard;

@@ -69,8 +69,7 @@ void connection_clear(struct connection *connection);
 // Whether an idle connection still stands, as far as can be seen without asking.
 bool connection_stands(struct connection *connection);
 
-// Waits until the idle connection or another descriptor can be read, so long at most.  True if it was notified
-// about its desk.
+// Waits until the idle connection or another descriptor can be read, so long at most.  True if it was notified.
 bool connection_wait(struct connection *connection, int other_fd, int ms);
 
 // Queues a statement with its parameters behind the desk; NULL: none.

@@ -1,4 +1,4 @@
-// lease.c - the lease's row in PostgreSQL: see broker/store/lease_row.h.
+// lease.c - the rows of leases in PostgreSQL: see broker/store/lease_row.h.
 //
 // A server that waits for its synchronous standby does not answer, and goes on waiting when its client has gone.
 // So what a session was left with is ended first when the next one is there: sessions do not pile up, and the
@@ -17,22 +17,23 @@
 
 struct lease_link {
     char *conninfo;
-    char *desk;
+    char *name;
     struct connection *connection; // NULL while there is none
+    struct rows rows;              // of the statement being sent
     char reason[512];
     int old_backend; // a session that was left without its answer; 0: none
     char old_started[CONNECTION_STARTED_BYTES];
 };
 
-struct lease_link *lease_link_new(const char *conninfo, const char *desk)
+struct lease_link *lease_link_new(const char *conninfo, const char *name)
 {
     struct lease_link *link = calloc(1, sizeof *link);
 
     must(link != NULL);
     link->conninfo = strdup(conninfo);
-    link->desk = strdup(desk);
+    link->name = strdup(name);
     must(link->conninfo != NULL);
-    must(link->desk != NULL);
+    must(link->name != NULL);
     return link;
 }
 
@@ -42,9 +43,10 @@ void lease_link_destroy(struct lease_link **link_p)
 
     if (link != NULL) {
         connection_close(&link->connection);
+        rows_fini(&link->rows);
         explicit_bzero(link->conninfo, strlen(link->conninfo));
         free(link->conninfo);
-        free(link->desk);
+        free(link->name);
         free(link);
         *link_p = NULL;
     }
@@ -102,7 +104,7 @@ static bool require_connection(struct lease_link *link)
         connection_clear(link->connection);
         return true;
     }
-    link->connection = connection_open(link->conninfo, link->desk, false, &result, link->reason, sizeof link->reason);
+    link->connection = connection_open(link->conninfo, link->name, false, &result, link->reason, sizeof link->reason);
     if (link->connection == NULL) {
         return false;
     }
@@ -111,15 +113,36 @@ static bool require_connection(struct lease_link *link)
     return judge(link) && end_old_session(link);
 }
 
-bool lease_link_look(struct lease_link *link, struct lease_row *row)
+// The number of a row that a statement was given, which comes back as the answer's first column.
+static size_t place_of(struct lease_link *link, struct cells *cells, size_t count)
 {
-    *row = (struct lease_row){ 0 };
+    uint64_t place = cell_id(cells);
+
+    if (place < 1 || place > count) {
+        (void) connection_contradict(link->connection, "an answer to a desk that was not asked for");
+        return 0;
+    }
+    return (size_t) place - 1;
+}
+
+bool lease_link_look(struct lease_link *link, const char *const *desks, size_t count, struct lease_row *rows)
+{
+    struct parameters parameters = { 0 };
+
+    memset(rows, 0, count * sizeof *rows);
     if (!require_connection(link)) {
         return false;
     }
-    PGresult *result = connection_ask(link->connection, SQL_LOOK_AT_LEASE, NULL);
-    if (result != NULL && PQntuples(result) == 1) {
-        struct cells cells = cells_of(link->connection, result, 0);
+    rows_clear(&link->rows);
+    for (size_t i = 0; i < count; i++) {
+        rows_text(&link->rows, desks[i]);
+        rows_end(&link->rows);
+    }
+    parameters_rows(&parameters, &link->rows);
+    PGresult *result = connection_ask(link->connection, SQL_LOOK_AT_LEASES, &parameters);
+    for (int i = 0; result != NULL && i < PQntuples(result); i++) {
+        struct cells cells = cells_of(link->connection, result, i);
+        struct lease_row *row = &rows[place_of(link, &cells, count)];
         row->epoch = cell_id(&cells);
         row->renewals = cell_id(&cells);
         row->held = cell_flag(&cells);
@@ -130,40 +153,54 @@ bool lease_link_look(struct lease_link *link, struct lease_row *row)
     return judge(link);
 }
 
-bool lease_link_renew(struct lease_link *link, uint64_t epoch, int64_t (*clock_ms)(void), int64_t *sent_ms, bool *ours)
+bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims, size_t count,
+                      int64_t (*clock_ms)(void), int64_t *sent_ms, bool *ours)
 {
     struct parameters parameters = { 0 };
 
-    *ours = false;
+    memset(ours, 0, count * sizeof *ours);
     if (!require_connection(link)) {
         return false;
     }
-    parameters_number(&parameters, (int64_t) epoch);
+    rows_clear(&link->rows);
+    for (size_t i = 0; i < count; i++) {
+        rows_text(&link->rows, claims[i].desk);
+        rows_id(&link->rows, claims[i].epoch);
+        rows_end(&link->rows);
+    }
+    parameters_rows(&parameters, &link->rows);
     *sent_ms = clock_ms();
-    PGresult *result = connection_ask(link->connection, SQL_RENEW_LEASE, &parameters);
-    *ours = result != NULL && strcmp(PQcmdTuples(result), "1") == 0;
+    PGresult *result = connection_ask(link->connection, SQL_RENEW_LEASES, &parameters);
+    for (int i = 0; result != NULL && i < PQntuples(result); i++) {
+        struct cells cells = cells_of(link->connection, result, i);
+        ours[place_of(link, &cells, count)] = true;
+    }
     PQclear(result);
     return judge(link);
 }
 
-bool lease_link_release(struct lease_link *link, uint64_t epoch)
+bool lease_link_release(struct lease_link *link, const struct lease_claim *claim)
 {
-    struct parameters parameters = { 0 };
+    struct parameters release = { 0 };
+    struct parameters notify = { 0 };
 
     if (!require_connection(link)) {
         return false;
     }
-    parameters_number(&parameters, (int64_t) epoch);
-    PQclear(connection_ask(link->connection, SQL_RELEASE_LEASE, &parameters));
-    PQclear(connection_ask(link->connection, SQL_NOTIFY_LEASE, NULL));
+    parameters_text(&release, claim->desk);
+    parameters_number(&release, (int64_t) claim->epoch);
+    parameters_text(&notify, claim->desk);
+    PQclear(connection_ask(link->connection, SQL_RELEASE_LEASE, &release));
+    PQclear(connection_ask(link->connection, SQL_NOTIFY_LEASE, &notify));
     return judge(link);
 }
 
-bool lease_link_wait(struct lease_link *link, int descriptor, int ms)
+bool lease_link_wait(struct lease_link *link, int descriptor, int ms, bool *heard)
 {
+    *heard = false;
     if (link->connection == NULL || !connection_stands(link->connection)) {
         return false;
     }
-    (void) connection_wait(link->connection, descriptor, ms);
+    *heard = connection_wait(link->connection, descriptor, ms);
     return true;
 }

@@ -1,0 +1,53 @@
+// leases.h - the thread that watches or renews the leases of all our desks, on one connection of its own.
+//
+// It decides by lease_watch.h alone.  The loop polls leases_fd and reads leases_next_news; nothing here waits but the
+// end.  Desks are named by their place in the list that was given; each begins by being watched, and goes its own way.
+
+#ifndef BROKER_LEASES_H
+#define BROKER_LEASES_H
+
+#include "broker/lease_watch.h"
+
+struct leases;
+
+enum lease_state {
+    LEASE_UNKNOWN,   // the store does not answer, or was not asked yet
+    LEASE_ELSEWHERE, // another broker has the desk
+    LEASE_FREE,      // the desk may be taken over, if its row is still `row`
+    LEASE_HELD,      // ours; valid before `until_ms`
+    LEASE_FENCED,    // it was ours; `row` says whose it is now
+    LEASE_RELEASED   // it was ours; we have given it up
+};
+
+struct lease_news {
+    enum lease_state state;
+    struct lease_row row;
+    bool quiet;         // ELSEWHERE: its owner has not renewed lately
+    int64_t until_ms;   // HELD: by the boot-time clock
+    int64_t renewed_ms; // HELD: when the last renewal that was answered had been sent
+    char trouble[512];  // UNKNOWN: why, in words that say what to do
+};
+
+// Copies the names of the desks.
+struct leases *leases_new(const char *conninfo, const char *const *desks, size_t desk_count);
+void leases_destroy(struct leases **leases_p);
+
+// Readable (level-triggered) when there is something for leases_next_news.
+int leases_fd(const struct leases *leases);
+
+// A desk of which something has changed since it was told; false when there is none.
+bool leases_next_news(struct leases *leases, size_t *desk, struct lease_news *news);
+
+// The desk was taken over at this epoch by what was sent at this time: from now on it is renewed.
+void leases_hold(struct leases *leases, size_t desk, uint64_t epoch, int64_t sent_ms);
+
+// Back to watching, from the beginning, after a pause.
+void leases_stand_by(struct leases *leases, size_t desk, int64_t pause_ms);
+
+// Gives a desk up and tells those who wait for it; RELEASED says that it was done.
+void leases_release(struct leases *leases, size_t desk);
+
+// The boot-time clock.
+int64_t lease_now_ms(void);
+
+#endif

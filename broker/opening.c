@@ -1,0 +1,241 @@
+// opening.c - see opening.h.
+
+#include "broker/opening.h"
+
+#include "broker/log.h"
+#include "proto/must.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// ---- the log ----
+
+static void log_line(void *self, const char *level, const char *line)
+{
+    const struct desk_source *source = self;
+
+    if (source->alone) {
+        log_write(NULL, level, line);
+    } else {
+        log_format(level, "desk=%s %s", source->name, line);
+    }
+}
+
+void desk_log(const struct desk_source *source, const char *level, const char *format, ...)
+{
+    char line[2048];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    log_line((void *) source, level, line);
+}
+
+// ---- rules ----
+
+struct rules *opening_compile(const char *text, uint64_t version, const char *name)
+{
+    struct rules_problems problems = { 0 };
+    struct rules *rules = rules_new(text, strlen(text), NULL, version, &problems);
+
+    for (size_t i = 0; rules == NULL && i < problems.count; i++) {
+        const struct behalf_problem *problem = &problems.problems[i];
+        log_format("error", "rules %s:%" PRId64 ":%" PRId64 ": %s: %s", name, problem->line, problem->column,
+                   problem->key == NULL ? "" : problem->key, problem->message);
+    }
+    rules_problems_fini(&problems);
+    return rules;
+}
+
+// Puts the store's rules in the place of the file's, where it has some.  False if they cannot be used.
+static bool prefer_stored_rules(const struct desk_source *source, struct engine *engine, struct rules **rules_p)
+{
+    uint64_t version = 0;
+    char *text = broker_stored_rules(engine, &version);
+
+    if (text == NULL) {
+        if (version != 0) {
+            desk_log(source, "error", "store the rules in force could not be read: %s", engine->reason);
+        }
+        return version == 0;
+    }
+    bool same = strcmp(text, rules_text(*rules_p)) == 0;
+    if (!same) {
+        desk_log(source, "warning",
+                 "rules %s differs from version %" PRIu64 " in force, which stays; `behalf-ctl apply %s` makes it live",
+                 source->file, version, source->file);
+    }
+    if (!same || version != rules_policy(*rules_p)->version) {
+        rules_destroy(rules_p);
+        *rules_p = opening_compile(text, version, "the store's rules");
+    }
+    free(text);
+    return *rules_p != NULL;
+}
+
+// ---- the store ----
+
+static bool make_folder(const char *folder)
+{
+    struct stat about;
+
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+        log_format("error", "store cannot make %s: %s", folder, strerror(errno));
+        return false;
+    }
+    if (stat(folder, &about) != 0 || !S_ISDIR(about.st_mode)) {
+        log_format("error", "store %s is not a folder", folder);
+        return false;
+    }
+    if (access(folder, R_OK | W_OK | X_OK) != 0) {
+        log_format("error", "store %s cannot be written: %s", folder, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+struct engine *opening_engine(const struct desk_source *source)
+{
+    char reason[1024] = "";
+    struct engine *engine = NULL;
+
+    if (source->store_url != NULL) {
+        engine = engine_postgres_open(source->store_url, source->name, reason, sizeof reason);
+    } else if (make_folder(source->folder)) {
+        engine = engine_sqlite_open(source->folder, source->name, reason, sizeof reason);
+    }
+    if (engine == NULL && reason[0] != '\0') {
+        desk_log(source, "error", "store %s", reason);
+    }
+    return engine;
+}
+
+static struct engine *open_reports(const struct desk_source *source)
+{
+    char reason[1024] = "";
+    struct engine *reports = source->store_url != NULL
+                                 ? engine_postgres_open_reports(source->store_url, source->name, reason, sizeof reason)
+                                 : engine_sqlite_open_reports(source->folder, source->name, reason, sizeof reason);
+
+    if (reports == NULL) {
+        desk_log(source, "error", "store no reports: %s", reason);
+    }
+    return reports;
+}
+
+// ---- taking over ----
+
+static enum opening_end take_lease(struct opening *opening, struct store_position *position)
+{
+    const struct desk_source *source = opening->source;
+    const struct lease_row *seen = &opening->seen;
+    opening->sent_ms = lease_now_ms();
+    enum store_result result = opening->engine == NULL
+                                   ? STORE_UNAVAILABLE
+                                   : engine_postgres_take_over(opening->engine, seen, source->endpoints, position);
+
+    if (result != STORE_OK) {
+        desk_log(source, "warning", "broker the desk %s could not be taken over: %s", source->name,
+                 opening->engine == NULL ? "the store cannot be opened" : opening->engine->reason);
+        return result == STORE_CONTRADICTED ? OPENING_STORE : OPENING_MISSED;
+    }
+    // From now on it is renewed, while it is read back.
+    leases_hold(opening->leases, opening->desk, position->epoch, opening->sent_ms);
+    opening->took_over = true;
+    desk_log(source, "info", "broker has taken the desk %s over, epoch %" PRIu64 "%s%s", source->name, position->epoch,
+             seen->held ? ", from " : "", seen->held ? seen->owner : "");
+    return OPENING_DONE;
+}
+
+static enum opening_end take_over(struct opening *opening, struct store_position *position)
+{
+    if (opening->engine == NULL) {
+        opening->engine = opening_engine(opening->source);
+    }
+    if (opening->leases != NULL) {
+        return take_lease(opening, position);
+    }
+    if (opening->engine == NULL) {
+        return OPENING_STORE;
+    }
+    if (opening->engine->operations->take_over(opening->engine, position) != STORE_OK) {
+        desk_log(opening->source, "error", "store the desk cannot be taken over: %s", opening->engine->reason);
+        return OPENING_STORE;
+    }
+    return OPENING_DONE;
+}
+
+// ---- reading back ----
+
+static void fill_random(void *self, void *bytes, size_t count)
+{
+    (void) self;
+    must(getrandom(bytes, count, 0) == (ssize_t) count);
+}
+
+static enum opening_end make_broker(struct opening *opening, struct rules **rules_p,
+                                    const struct store_position *position)
+{
+    const struct desk_source *source = opening->source;
+    char reason[1024] = "";
+    struct broker_options options = {
+        .heartbeat_ms = source->heartbeat_ms,
+        .person_rate = source->person_rate,
+        .connector_rate = source->connector_rate,
+        .rules_name = source->file,
+        .random = fill_random,
+        .log = log_line,
+        .self = (void *) source,
+    };
+
+    opening->broker =
+        broker_new(rules_p, opening->engine, position, &options, clock_now_ms(&opening->clock), reason, sizeof reason);
+    if (opening->broker == NULL) {
+        desk_log(source, "error", "store %s", reason);
+        return OPENING_STORE;
+    }
+    opening->reports = open_reports(source);
+    return OPENING_DONE;
+}
+
+static enum opening_end read_back(struct opening *opening, const struct store_position *position)
+{
+    const struct desk_source *source = opening->source;
+    struct rules *rules = opening_compile(source->rules_text, 1, source->file);
+    int64_t ahead_ms = clock_init(&opening->clock, position->clock_ms);
+    enum opening_end end = OPENING_RULES;
+
+    if (ahead_ms > 60 * 1000) {
+        desk_log(source, "warning",
+                 "broker the machine's clock is %" PRId64 " s behind the desk's, which goes on from its own",
+                 ahead_ms / 1000);
+    }
+    if (rules != NULL && prefer_stored_rules(source, opening->engine, &rules)) {
+        end = make_broker(opening, &rules, position);
+    }
+    rules_destroy(&rules);
+    return end;
+}
+
+void opening_work(void *self)
+{
+    struct opening *opening = self;
+    struct store_position position = { 0 };
+
+    opening->took_over = false;
+    opening->end = take_over(opening, &position);
+    if (opening->end == OPENING_DONE) {
+        opening->end = read_back(opening, &position);
+    }
+    if (opening->end != OPENING_DONE && opening->engine != NULL) {
+        opening->engine->operations->destroy(&opening->engine);
+    }
+}
