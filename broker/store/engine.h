@@ -253,7 +253,8 @@ struct engine *engine_postgres_open(const char *conninfo, const char *desk, char
 // CONTRADICTED.
 enum store_result engine_postgres_probe(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
 
-// A second handle of the same store for reports only, on a session of its own that cannot write.
+// A second handle of the same store for reports only, on a session of its own that cannot write.  Connects with its
+// first report, if it has not joined others by then; NULL with the reason only when the URL is none.
 struct engine *engine_postgres_open_reports(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
 
 // A store in memory, for tests: `disk` keeps what survives a crash and may be opened again after the engine

@@ -347,8 +347,7 @@ static const struct engine_operations postgres_operations = {
     .attempt_together = together_attempt,
 };
 
-static struct engine *open_engine(const char *conninfo, const char *desk, bool read_only, char *reason,
-                                  size_t reason_bytes)
+static struct postgres_engine *make_engine(const char *conninfo, const char *desk, bool read_only)
 {
     struct postgres_engine *engine = calloc(1, sizeof *engine);
 
@@ -357,7 +356,14 @@ static struct engine *open_engine(const char *conninfo, const char *desk, bool r
     engine->session = session_new(conninfo, read_only);
     engine->desk = strdup(desk);
     must(engine->desk != NULL);
+    return engine;
+}
+
+struct engine *engine_postgres_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
+{
+    struct postgres_engine *engine = make_engine(conninfo, desk, false);
     struct engine *opened = &engine->engine;
+
     if (require_session(engine) != STORE_OK) {
         snprintf(reason, reason_bytes, "%s", opened->reason);
         postgres_destroy(&opened);
@@ -365,12 +371,7 @@ static struct engine *open_engine(const char *conninfo, const char *desk, bool r
     return opened;
 }
 
-struct engine *engine_postgres_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
-{
-    return open_engine(conninfo, desk, false, reason, reason_bytes);
-}
-
 struct engine *engine_postgres_open_reports(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
 {
-    return open_engine(conninfo, desk, true, reason, reason_bytes);
+    return connection_check_url(conninfo, reason, reason_bytes) ? &make_engine(conninfo, desk, true)->engine : NULL;
 }

@@ -15,12 +15,15 @@
 // An engine that can be closed and opened again on what it left.
 struct fixture {
     struct desk_under_test desk;
+    struct desk_under_test before; // with the desk in every transaction, where engines share one
+    struct desk_under_test after;
     struct memory_disk *disk;
     char folder[64]; // SQLite's
     char name[32];   // of the desk: tests over PostgreSQL share a database
 };
 
 static enum { OVER_MEMORY, OVER_SQLITE, OVER_POSTGRES } engine_kind;
+static bool shared; // the desk shares its session and its transactions with two others
 static struct postgres_cluster *cluster;
 
 static void open_engine(struct fixture *fixture)
@@ -39,6 +42,29 @@ static void open_engine(struct fixture *fixture)
         print_message("%s\n", reason);
     }
     assert_non_null(fixture->desk.engine);
+    if (fixture->desk.before != NULL) {
+        assert_true(fixture->desk.engine->operations->join(fixture->desk.engine, fixture->before.engine));
+    }
+}
+
+static void add_neighbour(struct fixture *fixture, struct desk_under_test *neighbour, const char *which)
+{
+    char reason[512] = "";
+    char name[48];
+
+    snprintf(name, sizeof name, "%s-%s", which, fixture->name);
+    neighbour->engine = engine_postgres_open(postgres_cluster_url(cluster), name, reason, sizeof reason);
+    assert_non_null(neighbour->engine);
+    desk_take_over(neighbour);
+}
+
+static void add_neighbours(struct fixture *fixture)
+{
+    add_neighbour(fixture, &fixture->before, "a");
+    add_neighbour(fixture, &fixture->after, "z");
+    assert_true(fixture->after.engine->operations->join(fixture->after.engine, fixture->before.engine));
+    fixture->desk.before = &fixture->before;
+    fixture->desk.after = &fixture->after;
 }
 
 static void close_engine(struct fixture *fixture)
@@ -65,6 +91,9 @@ static int set_up(void **state)
     if (mkdtemp(fixture->folder) == NULL) {
         return -1;
     }
+    if (shared) {
+        add_neighbours(fixture);
+    }
     open_engine(fixture);
     desk_take_over(&fixture->desk);
     *state = fixture;
@@ -84,6 +113,10 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     close_engine(fixture);
+    if (shared) {
+        fixture->before.engine->operations->destroy(&fixture->before.engine);
+        fixture->after.engine->operations->destroy(&fixture->after.engine);
+    }
     memory_disk_destroy(&fixture->disk);
     remove_file(fixture->folder, "behalf.db");
     remove_file(fixture->folder, "behalf.db-wal");
@@ -176,7 +209,7 @@ static struct question *ask(struct fixture *fixture, struct question question, s
     struct batch *batch = batch_new();
     struct question *asked = batch_ask(batch, &question);
 
-    assert_int_equal(fixture->desk.engine->operations->commit(fixture->desk.engine, batch), STORE_OK);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_OK);
     *batch_p = batch;
     return asked;
 }
@@ -383,14 +416,14 @@ static void a_desk_that_is_elsewhere_takes_nothing(void **state)
     desk_take_over(&fixture->desk);
     struct batch *batch = desk_batch(&stale, 1);
     put(batch, an_item(1, ITEM_WAITING));
-    assert_int_equal(engine->operations->commit(engine, batch), STORE_CONTRADICTED);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_CONTRADICTED);
     assert_true(strlen(engine->reason) > 0);
     batch_destroy(&batch);
     stale = fixture->desk;
     stale.position.sequence += 3;
     batch = desk_batch(&stale, 1);
     put(batch, an_item(1, ITEM_WAITING));
-    assert_int_equal(engine->operations->commit(engine, batch), STORE_CONTRADICTED);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_CONTRADICTED);
     batch_destroy(&batch);
     assert_int_equal(engine->operations->position(engine, &position), STORE_OK);
     assert_int_equal(position.epoch, fixture->desk.position.epoch);
@@ -420,7 +453,6 @@ static void a_batch_committed_before_is_only_answered(void **state)
 static void a_contradiction_leaves_nothing_behind(void **state)
 {
     struct fixture *fixture = *state;
-    struct engine *engine = fixture->desk.engine;
     struct batch *batch = desk_batch(&fixture->desk, 1);
     struct desk_under_test before;
     struct batch *asked = NULL;
@@ -431,13 +463,13 @@ static void a_contradiction_leaves_nothing_behind(void **state)
     batch = desk_batch(&fixture->desk, 1);
     put(batch, an_item(7, ITEM_WAITING));
     put(batch, a_post(1, 1, "p-1", "first"));
-    assert_int_equal(engine->operations->commit(engine, batch), STORE_CONTRADICTED);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_CONTRADICTED);
     batch_destroy(&batch);
     batch = desk_batch(&before, 1);
     put(batch, an_item(8, ITEM_WAITING));
     put(batch, (struct change){ .kind = CHANGE_POST_CHANGE,
                                 .post_change = { .channel = "chirp", .post = "none", .text = "" } });
-    assert_int_equal(engine->operations->commit(engine, batch), STORE_CONTRADICTED);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_CONTRADICTED);
     batch_destroy(&batch);
     struct question *question = ask(fixture, (struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 7 }, &asked);
     assert_false(question->found);
@@ -462,7 +494,7 @@ static void a_group_is_one_commit(void **state)
     struct question *question = batch_ask(third, &(struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 3 });
     batch_link(first, second);
     batch_link(second, third);
-    assert_int_equal(engine->operations->commit(engine, first), STORE_OK);
+    assert_int_equal(desk_try(&fixture->desk, first), STORE_OK);
     assert_true(question->found);
     assert_int_equal(engine->operations->position(engine, &position), STORE_OK);
     assert_int_equal(position.sequence, 3);
@@ -1217,7 +1249,7 @@ static void changes_in_one_batch_do_what_they_do_one_by_one(void **state)
             struct question *first = batch_ask(batch, &question);
             question.item = item + 1;
             struct question *second = batch_ask(batch, &question);
-            assert_int_equal(fixture->desk.engine->operations->commit(fixture->desk.engine, batch), STORE_OK);
+            assert_int_equal(desk_try(&fixture->desk, batch), STORE_OK);
             assert_same_view(&first->view, &second->view, seed);
             batch_destroy(&batch);
         }
@@ -1296,7 +1328,7 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
     for (uint64_t crash = 0; crash < 2; crash++) {
         struct batch *batch = desk_batch(&fixture->desk, 1);
         put(batch, an_item(1, ITEM_WAITING));
-        assert_int_not_equal(fixture->desk.engine->operations->commit(fixture->desk.engine, batch), STORE_OK);
+        assert_int_not_equal(desk_try(&fixture->desk, batch), STORE_OK);
         assert_true(memory_disk_crashed(fixture->disk));
         assert_int_not_equal(fixture->desk.engine->operations->confirm(fixture->desk.engine), STORE_OK);
         batch_destroy(&batch);
@@ -1353,7 +1385,8 @@ static int test_postgres(void)
     return cmocka_run_group_tests_name("postgres", postgres, start_cluster, end_cluster);
 }
 
-// Without a word: the engines that need no server.  "postgres": that one.
+// Without a word: the engines that need no server.  "postgres": that one.  "shared": that one, with three desks in
+// each transaction.
 int main(int argc, char **argv)
 {
     const struct CMUnitTest memory[] = {
@@ -1366,7 +1399,8 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest sqlite[] = { CLAIMS_OF_EVERY_ENGINE };
 
-    if (argc > 1 && strcmp(argv[1], "postgres") == 0) {
+    shared = argc > 1 && strcmp(argv[1], "shared") == 0;
+    if (shared || (argc > 1 && strcmp(argv[1], "postgres") == 0)) {
         return test_postgres();
     }
     int failed = cmocka_run_group_tests_name("memory", memory, NULL, NULL);

@@ -25,9 +25,42 @@ struct batch *desk_batch(struct desk_under_test *desk, uint64_t steps)
     return batch;
 }
 
+static struct batch *neighbour_batch(struct desk_under_test *neighbour)
+{
+    struct batch *batch = desk_batch(neighbour, 1);
+    uint64_t sequence = neighbour->position.sequence;
+
+    put(batch, an_item(sequence, ITEM_WAITING));
+    put(batch, an_event(sequence, sequence, "taken"));
+    (void) batch_ask(batch, &(struct question){ .kind = QUESTION_CLOSED_ITEM, .item = sequence });
+    return batch;
+}
+
+static enum store_result try_together(struct desk_under_test *desk, struct batch *batch)
+{
+    struct share before = { .engine = desk->before->engine, .group = neighbour_batch(desk->before) };
+    struct share middle = { .engine = desk->engine, .group = batch };
+    struct share after = { .engine = desk->after->engine, .group = neighbour_batch(desk->after) };
+    struct share *shares[] = { &after, &middle, &before };
+
+    engine_attempt_together(shares, 3);
+    assert_int_equal(before.result, STORE_OK);
+    assert_int_equal(after.result, STORE_OK);
+    assert_true(batch_questions(before.group)->found);
+    assert_int_equal(batch_questions(after.group)->record.item, desk->after->position.sequence);
+    batch_destroy(&before.group);
+    batch_destroy(&after.group);
+    return middle.result;
+}
+
+enum store_result desk_try(struct desk_under_test *desk, struct batch *batch)
+{
+    return desk->before == NULL ? desk->engine->operations->commit(desk->engine, batch) : try_together(desk, batch);
+}
+
 void desk_commit(struct desk_under_test *desk, struct batch **batch_p)
 {
-    enum store_result result = desk->engine->operations->commit(desk->engine, *batch_p);
+    enum store_result result = desk_try(desk, *batch_p);
 
     if (result != STORE_OK) {
         print_message("%s\n", desk->engine->reason);

@@ -9,6 +9,9 @@
 struct desk_under_test {
     struct engine *engine;
     struct store_position position;
+    // NULL, or desks that write in the same transaction each time, named so that one comes before it and one after.
+    struct desk_under_test *before;
+    struct desk_under_test *after;
 };
 
 // Takes the desk over.
@@ -16,6 +19,9 @@ void desk_take_over(struct desk_under_test *desk);
 
 // A batch that moves the desk on from where it is by `steps`; `desk->position` is at its `to` afterwards.
 struct batch *desk_batch(struct desk_under_test *desk, uint64_t steps);
+
+// Commits; with neighbours together with a batch of each, which must go well whatever becomes of this one.
+enum store_result desk_try(struct desk_under_test *desk, struct batch *batch);
 
 // Commits, asserts STORE_OK and frees the batch.
 void desk_commit(struct desk_under_test *desk, struct batch **batch_p);

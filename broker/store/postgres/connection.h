@@ -63,6 +63,9 @@ struct connection *connection_open(const char *conninfo, const char *desk, bool 
                                    char *reason, size_t reason_bytes);
 void connection_close(struct connection **connection_p);
 
+// Whether a URL can be one, as far as its words tell; else the reason, without them.
+bool connection_check_url(const char *conninfo, char *reason, size_t reason_bytes);
+
 // Forgets the trouble of before; not that the connection is lost.
 void connection_clear(struct connection *connection);
 

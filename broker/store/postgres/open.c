@@ -219,12 +219,10 @@ static enum store_result set_up(struct connection *connection, char *reason, siz
     return result;
 }
 
-// Checks the URL without its words, which may hold the password; then connects.
-static enum store_result make_link(struct connection *connection, const char *conninfo, char *reason,
-                                   size_t reason_bytes)
+// The URL's options; NULL with the reason, without the words of the URL, which may hold the password.
+static PQconninfoOption *parse_url(const char *conninfo, char *reason, size_t reason_bytes)
 {
     char *error = NULL;
-    char trouble[320] = "";
     PQconninfoOption *given = PQconninfoParse(conninfo, &error);
 
     PQfreemem(error);
@@ -233,6 +231,26 @@ static enum store_result make_link(struct connection *connection, const char *co
                  "the URL of the store is not one of PostgreSQL's: write postgresql://user@host:port/database or"
                  " keyword=value pairs, with special characters of the password percent-encoded");
         PQconninfoFree(given);
+        return NULL;
+    }
+    return given;
+}
+
+bool connection_check_url(const char *conninfo, char *reason, size_t reason_bytes)
+{
+    PQconninfoOption *given = parse_url(conninfo, reason, reason_bytes);
+
+    PQconninfoFree(given);
+    return given != NULL;
+}
+
+static enum store_result make_link(struct connection *connection, const char *conninfo, char *reason,
+                                   size_t reason_bytes)
+{
+    char trouble[320] = "";
+    PQconninfoOption *given = parse_url(conninfo, reason, reason_bytes);
+
+    if (given == NULL) {
         return STORE_REFUSED;
     }
     connection->link = connect_to(connection, conninfo, given, trouble, sizeof trouble);
