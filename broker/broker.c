@@ -4,6 +4,9 @@
 
 #include <stdarg.h>
 
+// Nothing falls due while the current batch has no room for what follows; then it is looked at again.
+#define FULL_WAIT_MS 10
+
 struct change_list *broker_list(struct broker *broker)
 {
     return batch_list(broker->current);
@@ -212,7 +215,9 @@ int64_t broker_tick(struct broker *broker, int64_t now_ms)
     broker_advance(broker, now_ms);
     if (!broker->stopping) {
         intake_advance(&broker->intake, broker->now_ms);
-        if (!broker->away) {
+        if (broker_is_full(broker)) {
+            wait_ms = FULL_WAIT_MS;
+        } else if (!broker->away) {
             wait_ms = desk_tick(broker->desk, broker->now_ms);
         }
         wait_ms = sooner(wait_ms, sessions_watch(broker));

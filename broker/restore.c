@@ -128,7 +128,7 @@ static bool restore(struct broker *broker, struct engine *engine, const struct s
     };
 
     reason[0] = '\0';
-    desk_restore_position(broker->desk, position->sequence, position->next_id);
+    desk_restore_position(broker->desk, position->sequence, position->next_id, position->clock_ms);
     enum store_result result = engine->operations->read(engine, &reader);
     *has_rules = reading.has_rules;
     if (reason[0] != '\0') {

@@ -163,18 +163,25 @@ static void shrink(struct item ***list, size_t *capacity)
     }
 }
 
+// What missed its service level in somebody's hands has its timer deal with that before anybody is offered it: at the
+// next tick, as there may be many; at once if it is kept for somebody.
+static void settle_item(struct desk *desk, struct item *item)
+{
+    if (item->state != ITEM_WAITING || !item->waiting_slot)
+        return;
+    if (!item_is_overdue(desk, item))
+        match_item(desk, item);
+    else if (item->reserved)
+        item_due(desk, item);
+}
+
 void desk_settle(struct desk *desk)
 {
     while (desk->unmatched_count || desk->unmatched_person_count) {
         if (desk->unmatched_count) {
             struct item *item = desk->unmatched[--desk->unmatched_count];
             item->unmatched = false;
-            if (item->state != ITEM_WAITING || !item->waiting_slot)
-                continue;
-            if (item->due_ms && !item->late && item->due_ms <= desk->now_ms)
-                item_due(desk, item); // it missed its service level in somebody's hands: before anybody is offered it
-            else
-                match_item(desk, item);
+            settle_item(desk, item);
         } else {
             struct person *person = desk->unmatched_people[--desk->unmatched_person_count];
             person->unmatched = false;
@@ -194,7 +201,7 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
 {
     desk->now_ms = now_ms;
     struct item *item;
-    while ((item = heap_first(&desk->timers)) && item->timer_ms <= now_ms) {
+    for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->timers)) && item->timer_ms <= now_ms; i++) {
         item_set_timer(desk, item, 0);
         item_due(desk, item);
         desk_settle(desk);

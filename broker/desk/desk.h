@@ -26,8 +26,8 @@ void desk_set_list(struct desk *desk, struct change_list *list);
 
 // ---- coming back from the store, before any other input ----
 
-// Counters as the store has them.
-void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_id);
+// Counters and clock as the store has them.
+void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_id, int64_t clock_ms);
 
 // These return false when the record names what the policy does not know or contradicts the desk; `reason`
 // then says what, and the broker must not start.
@@ -100,7 +100,8 @@ void desk_request(struct desk *desk, uint64_t session, const struct behalf_messa
 enum behalf_code desk_preview(const struct desk *desk, uint64_t session, const struct behalf_preview *preview,
                               struct change_list *memory, struct behalf_previewed *previewed);
 
-// Time passes.  Returns milliseconds until something is due, -1 if nothing is.
+// Time passes.  Returns milliseconds until something is due, -1 if nothing is.  Does not do everything at once when
+// very much is due: then it returns 0.
 int64_t desk_tick(struct desk *desk, int64_t now_ms);
 
 // The clock jumped forward: holds get a fresh grace, offers are withdrawn.

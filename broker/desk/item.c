@@ -500,12 +500,22 @@ void item_write_changed(struct desk *desk)
     desk->changed_count = 0;
 }
 
+bool item_escalates_late(const struct desk *desk, const struct item *item)
+{
+    return desk->policy->brands[item->queue->brand].escalate_late && item->queue->audience == AUDIENCE_AGENT;
+}
+
+bool item_is_overdue(const struct desk *desk, const struct item *item)
+{
+    return item->due_ms && !item->late && item->due_ms <= desk->now_ms;
+}
+
 // A missed service level is noted once, and moves an agents' item to PR where the brand says so.
 static void pass_service_level(struct desk *desk, struct item *item)
 {
     item->late = true;
     item_event(desk, item, "late", POLICY_NONE, NULL, "its service level or reply window has passed");
-    if (desk->policy->brands[item->queue->brand].escalate_late && item->queue->audience == AUDIENCE_AGENT)
+    if (item_escalates_late(desk, item))
         item_escalate(desk, item, POLICY_NONE, "service level", "missed its service level");
     item_changed(desk, item);
 }
@@ -513,11 +523,13 @@ static void pass_service_level(struct desk *desk, struct item *item)
 static void due_while_waiting(struct desk *desk, struct item *item)
 {
     int64_t expire_ms = desk->policy->times.expire_ms;
+    if (item_is_overdue(desk, item))
+        match_again(desk, item->queue); // which was not offered it, and may have looked no further
     if (expire_ms && item_since_ms(item) + expire_ms <= desk->now_ms) {
         item_close(desk, item, "expired", POLICY_NONE, "waited too long without anybody to answer", 0);
         return;
     }
-    if (item->due_ms && !item->late && item->due_ms <= desk->now_ms)
+    if (item_is_overdue(desk, item))
         pass_service_level(desk, item);
     // Enters again: a reservation or somebody's decline may have run out.
     match_leave(desk, item);

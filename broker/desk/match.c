@@ -196,7 +196,7 @@ static struct item *first_for(const struct desk *desk, const struct heap *waitin
     heap_walk_init(&walk, waiting);
     struct item *item;
     while ((item = heap_walk_next(&walk))) {
-        if (!item_declined_by(desk, item, person))
+        if (!item_declined_by(desk, item, person) && !item_is_overdue(desk, item))
             return item;
     }
     return NULL;
@@ -220,6 +220,13 @@ static struct item *next_for(const struct desk *desk, const struct person *perso
     return best;
 }
 
+void match_again(struct desk *desk, struct queue *queue)
+{
+    const struct seat *seat = heap_first(&queue->ready);
+    if (seat)
+        person_look_again(desk, seat->person);
+}
+
 void match_person(struct desk *desk, struct person *person)
 {
     while (person->ready) {
@@ -227,6 +234,9 @@ void match_person(struct desk *desk, struct person *person)
         struct item *item = next_for(desk, person, &seat);
         if (!item)
             return;
-        offer(desk, item, seat);
+        if (item_is_overdue(desk, item))
+            item_due(desk, item); // kept for them, but it may not be theirs any more
+        else
+            offer(desk, item, seat);
     }
 }

@@ -32,6 +32,9 @@
 // Queues that are kept although nothing is in them: making one anew asks everybody whether they may serve it.
 #define QUEUES_EMPTY_MAX 128
 
+// Timers that one tick lets come at most: the next tick goes on, and what they change can be written meanwhile.
+#define TICK_TIMERS_MAX 1024
+
 // Deletions of one item's posts that are remembered, so that a repeat does not count twice.
 #define ITEM_DELETED_MAX 16
 
@@ -212,11 +215,12 @@ struct desk {
     struct table queues;   // by hash of their needs
     struct queue *first_empty, *last_empty; // in the order in which they became so
     size_t empty_count;
-    struct table sessions;  // by number
-    struct table replies;   // by id
-    struct table names;     // of the policy's people, by hash; only while the desk comes back from the store
-    struct heap timers;     // of items
-    struct person **people; // by index of the policy
+    struct table sessions;     // by number
+    struct table replies;      // by id
+    int64_t restored_clock_ms; // of the last commit before the desk came back
+    struct table names;        // of the policy's people, by hash; only while the desk comes back from the store
+    struct heap timers;        // of items
+    struct person **people;    // by index of the policy
     size_t person_count;
     struct connector **connectors;
     size_t connector_count;
@@ -304,6 +308,10 @@ void item_close(struct desk *desk, struct item *item, const char *outcome, uint3
 // Its timer has come.
 void item_due(struct desk *desk, struct item *item);
 
+// Its service level has passed, which was not noted yet; and whether the rules then move it to PR.
+bool item_is_overdue(const struct desk *desk, const struct item *item);
+bool item_escalates_late(const struct desk *desk, const struct item *item);
+
 // Remembers who had the item, for follow-ups in its thread and its author's next posts.
 void item_remember(struct desk *desk, const struct item *item, uint32_t person);
 
@@ -349,8 +357,12 @@ void match_leave(struct desk *desk, struct item *item);
 // Offers a waiting item to the best person who can take it now; returns whether somebody could.
 bool match_item(struct desk *desk, struct item *item);
 
-// Offers the person what waits for them until they are full or nothing is left.
+// Offers the person what waits for them until they are full or nothing is left.  What is overdue is left to its timer,
+// before anybody is offered it.
 void match_person(struct desk *desk, struct person *person);
+
+// What stood before the others in the queue has gone: whoever is first among the ready looks again.
+void match_again(struct desk *desk, struct queue *queue);
 
 bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t person);
 void item_decline(struct desk *desk, struct item *item, uint32_t person);
@@ -364,6 +376,8 @@ struct person *person_new(struct desk *desk, uint32_t index);
 void person_free(struct person *person);
 // Puts the person's seats into the queues' heaps, or takes them out, as they can take an item now or not.
 void person_refresh(struct desk *desk, struct person *person);
+// Has what waits for the person looked at again at the end of this input.
+void person_look_again(struct desk *desk, struct person *person);
 void person_add_item(struct desk *desk, struct person *person, struct item *item);
 void person_remove_item(struct desk *desk, struct person *person, struct item *item);
 // The connection is gone: offers are withdrawn, holds wait until then.

@@ -33,6 +33,15 @@ struct session *session_find(const struct desk *desk, uint64_t number)
     return table_find(&desk->sessions, number);
 }
 
+void person_look_again(struct desk *desk, struct person *person)
+{
+    if (person->unmatched)
+        return;
+    desk_grow(&desk->unmatched_people, desk->unmatched_person_count, &desk->unmatched_person_capacity);
+    desk->unmatched_people[desk->unmatched_person_count++] = person;
+    person->unmatched = true;
+}
+
 static void set_ready(struct desk *desk, struct person *person, bool ready)
 {
     person->ready = ready;
@@ -42,11 +51,8 @@ static void set_ready(struct desk *desk, struct person *person, bool ready)
         else
             heap_remove(&person->seats[i]->queue->ready, person->seats[i]);
     }
-    if (ready && !person->unmatched) {
-        desk_grow(&desk->unmatched_people, desk->unmatched_person_count, &desk->unmatched_person_capacity);
-        desk->unmatched_people[desk->unmatched_person_count++] = person;
-        person->unmatched = true;
-    }
+    if (ready)
+        person_look_again(desk, person);
 }
 
 void person_refresh(struct desk *desk, struct person *person)

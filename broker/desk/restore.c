@@ -37,8 +37,9 @@ static uint32_t find_person(struct desk *desk, const char *name)
 
 // ---- rows ----
 
-void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_id)
+void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_id, int64_t clock_ms)
 {
+    desk->restored_clock_ms = clock_ms;
     desk->sequence = sequence;
     desk->next_id = next_id ? next_id : 1;
 }
@@ -132,12 +133,19 @@ static void restore_move(struct desk *desk, struct item *item, enum item_state s
     desk->now_ms = now_ms;
 }
 
-// It waits as it did; nobody is there for it yet, so that only what is overdue has to be looked at.
+// Whether it was noted before that it is late.  A million may have been, which is not to be told again at each start;
+// where the rules have something follow from it, that it has not yet followed tells.
+static bool was_noted_late(const struct desk *desk, const struct item *item, int64_t since_ms)
+{
+    if (!item->due_ms || item->due_ms > desk->restored_clock_ms)
+        return false;
+    return item->due_ms <= since_ms || !item_escalates_late(desk, item);
+}
+
+// It waits as it did; nobody is there for it yet.
 static void restore_waiting(struct desk *desk, struct item *item)
 {
     match_enter(desk, item);
-    if (item->due_ms && !item->late && item->due_ms <= desk->now_ms)
-        return;
     must(desk->unmatched_count && desk->unmatched[desk->unmatched_count - 1] == item);
     desk->unmatched_count--;
     item->unmatched = false;
@@ -152,7 +160,7 @@ static void restore_state(struct desk *desk, struct item *item, const struct ite
     if (needs_person && person == POLICY_NONE)
         state = ITEM_WAITING; // a person whom the rules no longer know
     restore_move(desk, item, state, needs_person ? person : POLICY_NONE, record->since_ms);
-    item->late = item->due_ms && item->due_ms <= record->since_ms; // was noted then
+    item->late = was_noted_late(desk, item, record->since_ms);
     if (state == ITEM_WAITING)
         restore_waiting(desk, item);
     if (state == ITEM_PARKED)

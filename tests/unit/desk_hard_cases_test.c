@@ -167,6 +167,55 @@ static void what_became_late_in_hands_goes_to_pr_before_it_is_offered_again(void
     assert_int_equal(world_lease(w, asha, item), 0);
     assert_string_equal(audience_of(w, item), "pr");
 }
+static void lateness_that_was_noted_is_not_noted_again_by_a_restart(void **state)
+{
+    struct world *w = *state;
+    w->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 60000;
+    uint64_t item = world_post(w, (struct world_post){ .id = "1" });
+    world_pass(w, 60001);
+    assert_int_equal(world_events(w, item, "late"), 1);
+    world_restart(w);
+    world_pass(w, 1000);
+    assert_int_equal(world_events(w, item, "late"), 0); // of this list, which begins with the restart
+    assert_null(world_change(w, CHANGE_ITEM));
+}
+static void an_escalation_that_a_crash_prevented_follows_after_it(void **state)
+{
+    struct world *w = *state;
+    w->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 60000;
+    uint64_t item = world_post(w, (struct world_post){ .id = "1" });
+    w->now_ms += 60001; // no tick: the broker is gone
+    w->brands[ACME].escalate_late = true;
+    world_restart(w);
+    uint64_t asha = world_sign_in(w, ASHA);
+    assert_int_equal(world_lease(w, asha, item), 0);
+    world_pass(w, 1);
+    assert_string_equal(audience_of(w, item), "pr");
+}
+static void very_many_that_are_late_are_dealt_with_a_part_at_a_time(void **state)
+{
+    struct world *w = *state;
+    w->brands[ACME].escalate_late = true;
+    w->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 60000;
+    for (unsigned i = 0; i < TICK_TIMERS_MAX + 200; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%u", i);
+        world_post(w, (struct world_post){ .id = id });
+    }
+    w->now_ms += 1000;
+    uint64_t last = world_post(w, (struct world_post){ .id = "not late yet" });
+    w->now_ms += 59500;
+    assert_int_equal(desk_tick(w->desk, w->now_ms), 0); // goes on at once
+    assert_int_equal(w->desk->count[ITEM_WAITING], TICK_TIMERS_MAX + 201);
+    // Who comes meanwhile is not offered what is about to go to PR, and not left idle beside the rest for it.
+    uint64_t asha = world_sign_in(w, ASHA);
+    for (uint64_t item = 1; item < last; item++)
+        assert_int_equal(world_lease(w, asha, item), 0);
+    assert_true(desk_tick(w->desk, w->now_ms) > 0);
+    for (uint64_t item = 1; item < last; item++)
+        assert_string_equal(audience_of(w, item), "pr");
+    assert_int_not_equal(world_lease(w, asha, last), 0);
+}
 static void who_declined_many_is_offered_the_next(void **state)
 {
     struct world *w = *state;
@@ -309,6 +358,9 @@ int main(void)
         CLAIM(a_refused_transfer_leaves_nothing_behind),
         CLAIM(an_urgent_post_raises_the_item_it_joins_also_while_it_waits),
         CLAIM(what_became_late_in_hands_goes_to_pr_before_it_is_offered_again),
+        CLAIM(lateness_that_was_noted_is_not_noted_again_by_a_restart),
+        CLAIM(an_escalation_that_a_crash_prevented_follows_after_it),
+        CLAIM(very_many_that_are_late_are_dealt_with_a_part_at_a_time),
         CLAIM(who_declined_many_is_offered_the_next),
         CLAIM(a_fresh_post_is_not_expired_with_the_old_item_it_joined),
         CLAIM(follow_up_of_what_became_sensitive_while_sending_goes_to_pr),

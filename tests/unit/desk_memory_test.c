@@ -196,7 +196,7 @@ static void waiting_item_costs_at_most_160_bytes(void **state)
     char reason[256];
     world_init(&world);
     world_start(&world);
-    desk_restore_position(world.desk, 1, UINT64_C(1) << 40);
+    desk_restore_position(world.desk, 1, UINT64_C(1) << 40, world.now_ms);
     size_t before = allocated_bytes();
     double most = 0;
     for (uint64_t id = 1; id <= 300000; id++) {

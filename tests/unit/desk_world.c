@@ -265,7 +265,7 @@ void world_restart(struct world *world)
     desk_destroy(&world->desk);
     struct change_list *written = world->list;
     world_start(world);
-    desk_restore_position(world->desk, sequence, next_id);
+    desk_restore_position(world->desk, sequence, next_id, world->now_ms);
     char reason[256];
     for (uint64_t id = 1; id < next_id; id++) {
         const struct change *item = NULL;
