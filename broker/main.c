@@ -10,6 +10,7 @@
 #include <behalf/client.h>
 
 #include <argp.h>
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -18,6 +19,9 @@
 #include <unistd.h>
 
 #define LISTEN_MAX 8
+#define WAITING_BYTES_MAX ((size_t) 256 * 1024 * 1024)     // of all desks; each has at least one message's worth
+#define DESK_WAITING_BYTES_MAX ((size_t) 64 * 1024 * 1024) // of one
+static_assert(WAITING_BYTES_MAX / LOOP_DESKS_MAX >= BEHALF_FRAME_BYTES, "a desk can take any message");
 #define ADVERTISED_BYTES_MAX 255
 
 // Exit codes, as --help and the manual tell them.
@@ -325,6 +329,15 @@ static int exit_code_of(enum loop_end end)
     return codes[end];
 }
 
+// What waits for the store while that is slow or away: of each desk so much, twice (a batch is with the store while
+// the next is made), however many desks there are.
+static size_t batch_bytes_max(size_t desks)
+{
+    size_t share = WAITING_BYTES_MAX / desks;
+
+    return share > DESK_WAITING_BYTES_MAX ? DESK_WAITING_BYTES_MAX : share;
+}
+
 static void fill_sources(struct service *service)
 {
     const struct configuration *configuration = service->configuration;
@@ -341,6 +354,7 @@ static void fill_sources(struct service *service)
             .heartbeat_ms = configuration->heartbeat_ms,
             .person_rate = configuration->person_rate,
             .connector_rate = configuration->connector_rate,
+            .batch_bytes_max = batch_bytes_max(service->count),
             .alone = service->count == 1,
         };
     }

@@ -190,6 +190,7 @@ static enum opening_end make_broker(struct opening *opening, struct rules **rule
         .heartbeat_ms = source->heartbeat_ms,
         .person_rate = source->person_rate,
         .connector_rate = source->connector_rate,
+        .batch_bytes_max = source->batch_bytes_max,
         .rules_name = source->file,
         .random = fill_random,
         .log = log_line,

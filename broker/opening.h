@@ -19,6 +19,7 @@ struct desk_source {
     int64_t heartbeat_ms;
     int64_t person_rate; // as of broker_options
     int64_t connector_rate;
+    size_t batch_bytes_max;
     bool alone; // it is the broker's only desk: log lines need not name it
 };
 
