@@ -231,7 +231,11 @@ static void tell_report(struct broker *broker, const struct session *session, co
 {
     struct behalf_message message = { .id = waiting->id };
 
-    if (report->failed && report->kind != REPORT_TEXTS) {
+    if (report->kind == REPORT_TEXTS && session->peer == NULL) {
+        // The desk knows nobody whom this would be shown to; whoever comes back asks again.
+        speak_error(broker, session->number, waiting->id, BEHALF_CODE_BUSY,
+                    &(struct behalf_error){ .reason = "the connection was lost meanwhile", .retry_ms = RETRY_FULL_MS });
+    } else if (report->failed && report->kind != REPORT_TEXTS) {
         speak_error(broker, session->number, waiting->id, BEHALF_CODE_STORE,
                     &(struct behalf_error){ .reason = "the store could not answer; ask again later" });
     } else if (report->kind == REPORT_TEXTS) {

@@ -663,6 +663,25 @@ static struct behalf_message hello_away(const char *token)
     return ABOUT(HELLO, hello, .version = 1, .role = "person", .name = "asha", .away = "lunch", .token = token);
 }
 
+// Its texts are being read when the connection breaks.
+static void a_listing_for_who_is_gone_is_asked_for_again(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    const struct behalf_message *welcome = world_hello(world, BEN, "person", "ben");
+    char token[65];
+    snprintf(token, sizeof token, "%s", welcome->welcome.token);
+    post(world, "1", "Where is my bag?");
+    int64_t id = world_say(world, BEN, ABOUT(LOOK, look, .limit = 10));
+    broker_peer_lost(world->broker, BEN, "gone", world->now_ms);
+    world_settle(world);
+    expect_type(world_resume(world, OTHER, "person", "ben", token), BEHALF_WELCOME);
+    struct behalf_message look = ABOUT(LOOK, look, .limit = 10);
+    look.id = id;
+    expect_type(world_ask(world, OTHER, look), BEHALF_LISTING);
+}
+
 static void who_was_away_is_away_after_a_restart_too(void **state)
 {
     struct world *world = *state;
@@ -1339,6 +1358,7 @@ int main(void)
         TEST(an_edit_that_turns_sensitive_takes_the_item_from_the_agent),
         TEST(an_edit_that_turns_sensitive_after_the_end_is_shown_to_pr),
         TEST(the_same_edits_again_make_no_further_work),
+        TEST(a_listing_for_who_is_gone_is_asked_for_again),
         TEST(who_was_away_is_away_after_a_restart_too),
         TEST(a_session_that_goes_on_keeps_the_presence_that_the_desk_knows),
         TEST(two_edits_in_one_go_make_one_follow_up),
