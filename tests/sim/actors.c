@@ -59,7 +59,7 @@ bool feed_is_done(const struct simulation *simulation)
     return true;
 }
 
-static int64_t send(struct client *client, struct behalf_message message)
+int64_t client_send(struct client *client, struct behalf_message message)
 {
     struct behalf_fault fault;
     int64_t id = behalf_session_send(client->session, &message, &fault);
@@ -72,14 +72,14 @@ static int64_t send(struct client *client, struct behalf_message message)
 static void send_post(struct client *client, struct sim_post *post)
 {
     post->sent = true;
-    post->request = send(client, (struct behalf_message){ .type = BEHALF_POST,
-                                                          .post = { .channel = post->channel,
-                                                                    .post = post->id,
-                                                                    .brand = post->brand,
-                                                                    .author = post->author,
-                                                                    .text = post->text,
-                                                                    .thread = post->thread,
-                                                                    .posted_ms = post->posted_ms } });
+    post->request = client_send(client, (struct behalf_message){ .type = BEHALF_POST,
+                                                                 .post = { .channel = post->channel,
+                                                                           .post = post->id,
+                                                                           .brand = post->brand,
+                                                                           .author = post->author,
+                                                                           .text = post->text,
+                                                                           .thread = post->thread,
+                                                                           .posted_ms = post->posted_ms } });
 }
 
 static void change_post(struct client *client, struct sim_post *post)
@@ -90,18 +90,19 @@ static void change_post(struct client *client, struct sim_post *post)
         bool sensitive = sim_chance(simulation, 300);
         post->sensitive = post->sensitive || sensitive;
         post->edit_sensitive = sensitive;
-        post->edit =
-            send(client, (struct behalf_message){ .type = BEHALF_EDIT,
-                                                  .edit = { .channel = post->channel,
-                                                            .post = post->id,
-                                                            .posted_ms = post->posted_ms,
-                                                            .text = sensitive ? "edited: my lawsuit begins tomorrow"
-                                                                              : "edited: never mind the parcel" } });
+        post->edit = client_send(
+            client, (struct behalf_message){ .type = BEHALF_EDIT,
+                                             .edit = { .channel = post->channel,
+                                                       .post = post->id,
+                                                       .posted_ms = post->posted_ms,
+                                                       .text = sensitive ? "edited: my lawsuit begins tomorrow"
+                                                                         : "edited: never mind the parcel" } });
     } else if (!post->deleted) {
         post->deleted = true;
-        send(client, (struct behalf_message){
-                         .type = BEHALF_DELETE,
-                         .delete_post = { .channel = post->channel, .post = post->id, .posted_ms = post->posted_ms } });
+        client_send(client,
+                    (struct behalf_message){
+                        .type = BEHALF_DELETE,
+                        .delete_post = { .channel = post->channel, .post = post->id, .posted_ms = post->posted_ms } });
     }
 }
 
@@ -135,6 +136,7 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
                      (long long) post->item, (long long) message->taken.item);
         if (post->taken && !message->taken.repeated)
             sim_fail(simulation, "post %s was taken twice", post->id);
+        judge_taken(simulation, post);
         post->taken = true;
         post->item = moved ? post->item : message->taken.item;
     } else if (message->type == BEHALF_ERROR && post) {
@@ -163,7 +165,6 @@ static void forget(struct client *client, struct belief *belief)
 
 static void hear_item(struct client *client, const struct behalf_item *item)
 {
-    judge_shown(client->simulation, client, item);
     struct belief *belief = find_belief(client, item->item);
     if (!belief) {
         if (client->belief_count == sizeof client->beliefs / sizeof *client->beliefs)
@@ -190,6 +191,8 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
     struct belief *belief = item ? find_belief(client, item) : NULL;
     if (message->type == BEHALF_DONE && message->done.reply && message->done.item < SIM_ITEMS_MAX)
         simulation->promised[message->done.item] = message->done.reply;
+    if (message->type == BEHALF_ERROR)
+        judge_refused(simulation, client, message);
     if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY"))
         sim_fail(simulation, "%s was refused by policy: %s", client->name, message->error.reason);
     if (!belief)
@@ -197,9 +200,12 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
     if (message->type == BEHALF_DONE && !message->done.repeated && belief->behind == message->id)
         sim_fail(simulation, "%s did something under an old lease", client->name);
     belief->asked = false;
+    if (message->type == BEHALF_DONE && belief->drafting == message->id && !message->done.repeated)
+        simulation->drafted[item] = true;
     bool gone = message->type == BEHALF_DONE
                     ? strcmp(message->done.state, "held") && strcmp(message->done.state, "offered")
-                    : !strcmp(message->error.code, "STALE") || !strcmp(message->error.code, "NOT_FOUND");
+                    : !strcmp(message->error.code, "STALE") ||
+                          (!strcmp(message->error.code, "NOT_FOUND") && strcmp(message->error.field, "language") != 0);
     if (gone && (message->type == BEHALF_ERROR || message->done.lease == belief->lease))
         forget(client, belief);
 }
@@ -208,8 +214,8 @@ static void lift_freezes(struct client *client)
 {
     static const char *const brands[] = { "acme", "fizz" };
     for (size_t i = 0; i < 2; i++)
-        send(client,
-             (struct behalf_message){ .type = BEHALF_FREEZE, .freeze = { .brand = brands[i], .reason = "healed" } });
+        client_send(client, (struct behalf_message){ .type = BEHALF_FREEZE,
+                                                     .freeze = { .brand = brands[i], .reason = "healed" } });
 }
 
 #define SAY(kind, field, ...)                                                                                          \
@@ -221,6 +227,7 @@ static struct behalf_message choose_for_held(struct client *client, const struct
     struct simulation *simulation = client->simulation;
     int64_t choice = simulation->healed ? 0 : sim_between(simulation, 0, 99);
     bool well_meant = choice < 60;
+    snprintf(simulation->mark, sizeof simulation->mark, "We are on it #%lld", (long long) belief->item);
     simulation->answers += well_meant;
     if (belief->fate_unknown && well_meant)
         return SAY(CLOSE, close, .outcome = "answered");
@@ -229,13 +236,13 @@ static struct behalf_message choose_for_held(struct client *client, const struct
     if (belief->approving)
         return SAY(REJECT, reject, .reason = "say it more kindly");
     if (well_meant)
-        return SAY(ANSWER, answer, .text = "We are on it.");
+        return SAY(ANSWER, answer, .text = simulation->mark);
     if (choice < 70)
         return SAY(CLOSE, close, .outcome = "no-answer-needed");
     if (choice < 75)
         return SAY(DRAFT, draft, .text = belief->pr ? "secret: we are" : "We are");
     if (choice < 80)
-        return SAY(NOTE, note, .text = belief->pr ? "secret: the board knows" : "called twice");
+        return SAY(NOTE, note, .text = belief->pr ? "secret: the board knows" : simulation->mark);
     if (choice < 85)
         return SAY(PARK, park, .until_ms = simulation->clock_ms + sim_between(simulation, 1, 20000));
     if (choice < 90)
@@ -265,23 +272,37 @@ static void act_on(struct client *client, struct belief *belief)
     if (request.take.lease < 1)
         return;
     belief->asked = true;
-    int64_t id = send(client, request);
+    int64_t id = client_send(client, request);
     belief->behind = request.take.lease < belief->lease ? id : 0;
+    belief->drafting = request.type == BEHALF_DRAFT || request.type == BEHALF_ANSWER ? id : 0;
+}
+
+static void greet_healed_world(struct client *client)
+{
+    client->greeted = true;
+    client_send(client, (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "available" } });
+    if (!strcmp(client->name, "pia"))
+        lift_freezes(client);
 }
 
 static void act_person(struct client *client)
 {
     struct simulation *simulation = client->simulation;
+    if (simulation->healed && !client->greeted)
+        greet_healed_world(client);
     if (!simulation->healed && sim_chance(simulation, 2))
-        send(client,
-             sim_chance(simulation, 500)
-                 ? (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "away", .reason = "tea" } }
-                 : (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "available" } });
+        client_send(
+            client,
+            sim_chance(simulation, 500)
+                ? (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "away", .reason = "tea" } }
+                : (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "available" } });
     if (!simulation->healed && !strcmp(client->name, "pia") && sim_chance(simulation, 2))
-        send(client, (struct behalf_message){ .type = BEHALF_FREEZE,
-                                              .freeze = { .brand = sim_chance(simulation, 500) ? "acme" : "fizz",
-                                                          .frozen = sim_chance(simulation, 500),
-                                                          .reason = "storm" } });
+        client_send(client, (struct behalf_message){ .type = BEHALF_FREEZE,
+                                                     .freeze = { .brand = sim_chance(simulation, 500) ? "acme" : "fizz",
+                                                                 .frozen = sim_chance(simulation, 500),
+                                                                 .reason = "storm" } });
+    if (!simulation->healed && sim_chance(simulation, 3))
+        ask_for_listing(client);
     for (size_t i = 0; i < client->belief_count; i++) {
         if (!client->beliefs[i].asked && sim_chance(simulation, simulation->healed ? 300 : 60))
             act_on(client, &client->beliefs[i]);
@@ -310,16 +331,29 @@ static void hear_reply(struct client *client, const struct behalf_reply *reply)
     client->replies[i].fate = luck < 90 ? "confirmed" : luck < 97 ? "failed" : "unknown";
 }
 
+// Says what became of a reply that another instance has, or had: it is nobody's business but theirs.
+static void settle_anothers(struct client *client)
+{
+    struct simulation *simulation = client->simulation;
+    int64_t reply = sim_between(simulation, 1, 200);
+    if (simulation->handed_to[reply] && !(simulation->handed_to[reply] >> client->index & 1))
+        client->meddling = client_send(
+            client, (struct behalf_message){ .type = BEHALF_SETTLE,
+                                             .settle = { .reply = reply, .fate = "failed", .reason = "not mine" } });
+}
+
 static void act_connector(struct client *client)
 {
     struct simulation *simulation = client->simulation;
+    if (!simulation->healed && sim_chance(simulation, 5))
+        settle_anothers(client);
     for (size_t i = 0; i < client->reply_count; i++) {
         if (client->replies[i].at_ms <= simulation->now_ms && !client->replies[i].request)
             client->replies[i].request =
-                send(client, (struct behalf_message){ .type = BEHALF_SETTLE,
-                                                      .settle = { .reply = client->replies[i].reply,
-                                                                  .fate = client->replies[i].fate,
-                                                                  .reason = "by chance" } });
+                client_send(client, (struct behalf_message){ .type = BEHALF_SETTLE,
+                                                             .settle = { .reply = client->replies[i].reply,
+                                                                         .fate = client->replies[i].fate,
+                                                                         .reason = "by chance" } });
     }
 }
 
@@ -330,6 +364,8 @@ static void hear_connector(struct client *client, const struct behalf_message *m
         hear_reply(client, &message->reply);
         return;
     }
+    if (message->type == BEHALF_DONE && message->id == client->meddling && !message->done.repeated)
+        sim_fail(simulation, "%s settled a reply that it was never handed", client->name);
     for (size_t i = 0; i < client->reply_count; i++) {
         if (!client->replies[i].request || client->replies[i].request != message->id)
             continue;
@@ -351,8 +387,11 @@ static void begin_session(struct client *client)
     static const char *chirp[] = { "chirp" };
     static const char *pagebook[] = { "pagebook" };
     struct simulation *simulation = client->simulation;
-    struct behalf_hello hello = { .role = client->role == CLIENT_PERSON ? "person" : "connector",
-                                  .name = client->name };
+    static const char *const roles[] = { [CLIENT_PERSON] = "person",
+                                         [CLIENT_CONNECTOR] = "connector",
+                                         [CLIENT_FEED] = "connector",
+                                         [CLIENT_CONTROL] = "control" };
+    struct behalf_hello hello = { .role = roles[client->role], .name = client->name };
     if (client->role == CLIENT_CONNECTOR) {
         hello.instance = client->instance;
         hello.channels = client->idempotent ? pagebook : chirp;
@@ -390,6 +429,8 @@ static void end_session(struct client *client, bool bye)
     network_clear(&client->to_broker);
     client->peer = 0;
     client->belief_count = 0;
+    client->meddling = 0;
+    client->greeted = false;
     client->reply_count = 0; // what it knew of its replies is gone with it
     if (client->role == CLIENT_CONNECTOR)
         snprintf(client->instance, sizeof client->instance, "%s-%lld", client->name, (long long) simulation->now_ms);
@@ -403,18 +444,17 @@ static void end_session(struct client *client, bool bye)
 
 void actor_hear(struct client *client, const struct behalf_message *message)
 {
-    struct simulation *simulation = client->simulation;
     if (client->role == CLIENT_FEED) {
         hear_feed(client, message);
     } else if (client->role == CLIENT_CONNECTOR) {
         hear_connector(client, message);
+    } else if (client->role == CLIENT_CONTROL) {
+        hear_control(client, message);
     } else if (message->type == BEHALF_WELCOME) {
         client->belief_count = 0;
-        if (simulation->healed) {
-            send(client, (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "available" } });
-            if (!strcmp(client->name, "pia"))
-                lift_freezes(client);
-        }
+        client->greeted = false;
+    } else if (message->type == BEHALF_LISTING) {
+        hear_listing(client, &message->listing);
     } else if (message->type == BEHALF_ITEM) {
         hear_item(client, &message->item);
     } else if (message->type == BEHALF_GONE) {
@@ -437,9 +477,27 @@ static void listen(struct client *client)
     }
 }
 
+// In the healed world some sign in anew, some go on as they were, and of those whom others can stand in for some
+// never come back and say nothing.
+static void choose_healed_life(struct client *client)
+{
+    static const char *const spared[] = { "asha", "cora", "dov", "pat", "chirp-two" };
+    struct simulation *simulation = client->simulation;
+    client->settled = true;
+    client->greeted = false;
+    int64_t choice = sim_between(simulation, 0, 99);
+    for (size_t i = 0; i < sizeof spared / sizeof *spared; i++)
+        client->absent = client->absent || (choice < 30 && !strcmp(client->name, spared[i]));
+    if (client->session && (client->absent || choice < 65))
+        end_session(client, !client->absent && sim_chance(simulation, 500));
+    client->off_until_ms = client->absent ? INT64_MAX : simulation->now_ms;
+}
+
 void actor_act(struct client *client)
 {
     struct simulation *simulation = client->simulation;
+    if (simulation->healed && !client->settled)
+        choose_healed_life(client);
     if (!client->session) {
         if (simulation->now_ms < client->off_until_ms)
             return;
@@ -447,14 +505,12 @@ void actor_act(struct client *client)
     }
     listen(client);
     enum behalf_client_state state = behalf_session_state(client->session);
-    if (state == BEHALF_CLIENT_REFUSED)
+    bool dropped = !strcmp(client->name, "dov"); // by rules that were applied
+    if (state == BEHALF_CLIENT_REFUSED && !dropped)
         sim_fail(simulation, "%s is refused: %s", client->name, behalf_session_reason(client->session));
-    // Everyone signs in anew once the world is healed.
-    bool end = simulation->healed ? client->off_until_ms >= 0 : sim_chance(simulation, 2);
-    if (state == BEHALF_CLIENT_ENDED || end) {
+    bool end = !simulation->healed && sim_chance(simulation, 2);
+    if (state == BEHALF_CLIENT_ENDED || state == BEHALF_CLIENT_REFUSED || end) {
         end_session(client, sim_chance(simulation, 500));
-        if (simulation->healed)
-            client->off_until_ms = -1;
         return;
     }
     if (state != BEHALF_CLIENT_READY)
@@ -463,14 +519,17 @@ void actor_act(struct client *client)
         act_feed(client);
     else if (client->role == CLIENT_CONNECTOR)
         act_connector(client);
+    else if (client->role == CLIENT_CONTROL)
+        act_control(client);
     else
         act_person(client);
 }
 
 void actors_init(struct simulation *simulation)
 {
-    static const char *const names[SIM_CLIENTS] = { "asha", "ben",       "cora",      "dov",          "pia", "pat",
-                                                    "ann",  "chirp-one", "chirp-two", "pagebook-one", "feed" };
+    static const char *const names[SIM_CLIENTS] = { "asha",         "ben",  "cora",   "dov",       "pia",
+                                                    "pat",          "ann",  "eve",    "chirp-one", "chirp-two",
+                                                    "pagebook-one", "feed", "control" };
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         struct client *client = &simulation->clients[i];
         client->simulation = simulation;
@@ -478,7 +537,8 @@ void actors_init(struct simulation *simulation)
         client->name = names[i];
         client->role = i < SIM_PEOPLE                    ? CLIENT_PERSON
                        : i < SIM_PEOPLE + SIM_CONNECTORS ? CLIENT_CONNECTOR
-                                                         : CLIENT_FEED;
+                       : !strcmp(names[i], "feed")       ? CLIENT_FEED
+                                                         : CLIENT_CONTROL;
         client->agent = i < 4 || !strcmp(names[i], "ann");
         client->idempotent = !strcmp(names[i], "pagebook-one");
         client->off_until_ms = sim_between(simulation, 0, 2000);

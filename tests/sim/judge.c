@@ -1,12 +1,15 @@
 #include "tests/sim/simulation.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply)
 {
     if (!strstr(reply->text, "answering for"))
         sim_fail(simulation, "an undisclosed reply was published: %s", reply->text);
+    if (reply->reply < SIM_REPLIES_MAX)
+        simulation->handed_to[reply->reply] |= (uint16_t) (1u << client->index);
     if (reply->reply >= SIM_REPLIES_MAX)
         sim_fail(simulation, "reply %lld is more than was planned for", (long long) reply->reply);
     simulation->reply_idempotent[reply->reply] = client->idempotent;
@@ -21,41 +24,11 @@ void judge_published(struct simulation *simulation, const struct client *client,
         sim_fail(simulation, "reply %lld was published twice", (long long) reply->reply);
 }
 
-static int64_t judge_item_of(size_t post); // on disk
-
-// Whether the post's text may be seen by agents: it is not sensitive, or PR has released its item.
-static bool released(struct simulation *simulation, const struct behalf_item *item, const char *post)
-{
-    if (simulation->released[item->item])
-        return true;
-    // By the disk: the feed may not have heard TAKEN yet.
-    size_t index = 0;
-    judge_disk(simulation);
-    return sscanf(post, "p%zu", &index) == 1 && index < SIM_POSTS_MAX && simulation->released[judge_item_of(index)];
-}
-
-void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item)
-{
-    for (size_t i = 0; client->agent && i < item->story_count; i++) {
-        const struct behalf_entry *entry = &item->story[i];
-        if ((strstr(entry->text, "lawsuit") || strstr(entry->before, "lawsuit")) &&
-            !released(simulation, item, entry->post))
-            sim_fail(simulation, "%s, no PR, was shown the sensitive post %s in item %lld", client->name, entry->post,
-                     (long long) item->item);
-    }
-    for (size_t i = 0; client->agent && i < item->story_count; i++) {
-        if (strstr(item->story[i].text, "secret") || strstr(item->draft, "secret"))
-            sim_fail(simulation, "%s, no PR, was shown what PR wrote in item %lld", client->name,
-                     (long long) item->item);
-    }
-    if (client->agent && !strcmp(item->audience, "pr"))
-        sim_fail(simulation, "%s, an agent, was shown PR's item %lld", client->name, (long long) item->item);
-}
-
 // ---- the disk ----
 
 struct looked {
     struct simulation *simulation;
+    bool lightly;                  // posts, items and replies only
     int64_t posts[SIM_POSTS_MAX];  // items, by post
     int64_t latest[SIM_POSTS_MAX]; // the same, or the one that a later edit of the post made
     size_t post_rows;
@@ -70,8 +43,15 @@ struct looked {
     bool sensitive[SIM_ITEMS_MAX]; // has a post that agents must not see
     bool exposed[SIM_ITEMS_MAX];   // open, and not PR's
     uint8_t closed_events[SIM_ITEMS_MAX];
-    uint8_t with[SIM_PEOPLE]; // offered to or held by
-    int64_t frozen_ms[2];     // since when, by brand; 0: not
+    bool unknown[SIM_ITEMS_MAX];       // has a reply of unknown fate
+    int64_t refund_ms[SIM_ITEMS_MAX];  // when a post came whose answer must be approved; 0: none
+    uint64_t thread[SIM_ITEMS_MAX];    // its key
+    int64_t closed_ms[SIM_ITEMS_MAX];  // 0: not
+    bool ended_with_pr[SIM_ITEMS_MAX]; // or sealed
+    int64_t request_id[SIM_ITEMS_MAX]; // that last moved it
+    uint8_t request_by[SIM_ITEMS_MAX]; // whose
+    uint8_t with[SIM_PEOPLE];          // offered to or held by
+    int64_t frozen_ms[2];              // since when, by brand; 0: not
     struct {
         int64_t from_ms, to_ms;
         size_t brand;
@@ -96,6 +76,9 @@ static void look_at_post(void *self, const struct post_record *post)
     }
     if (post->sensitive)
         looked->sensitive[post->item] = true;
+    bool first = looked->posts[index] == (int64_t) post->item; // else it is here for what it was edited into
+    if (first && !strcmp(post->brand, "fizz") && strstr(post->text, "refund") && !looked->refund_ms[post->item])
+        looked->refund_ms[post->item] = post->taken_ms;
 }
 
 static void look_at_item(void *self, const struct item_record *item)
@@ -107,7 +90,14 @@ static void look_at_item(void *self, const struct item_record *item)
     looked->sealed[item->item] = item->sealed;
     looked->exposed[item->item] =
         item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr");
-    static const uint8_t capacities[SIM_PEOPLE] = { 2, 1, 3, 2, 3, 2, 3 }; // as in the rules
+    looked->thread[item->item] = item->thread_key;
+    looked->request_id[item->item] = item->request_id;
+    looked->request_by[item->item] = (uint8_t) person_by_name(looked->simulation, item->request_person);
+    size_t person = person_by_name(looked->simulation, item->person);
+    if (!looked->lightly && item->state == ITEM_OFFERED && person < SIM_PEOPLE && !history_is_there(person))
+        sim_fail(looked->simulation, "item %llu is offered to %s, who is not there", (unsigned long long) item->item,
+                 item->person);
+    static const uint8_t capacities[SIM_PEOPLE] = { 2, 1, 3, 2, 3, 2, 3, 2 }; // as in the rules
     for (size_t i = 0; i < SIM_PEOPLE && (item->state == ITEM_OFFERED || item->state == ITEM_HELD); i++) {
         if (!strcmp(looked->simulation->clients[i].name, item->person) && ++looked->with[i] > capacities[i])
             sim_fail(looked->simulation, "%s has more than their capacity", item->person);
@@ -124,6 +114,15 @@ static void look_at_reply(void *self, const struct reply_record *reply)
     looked->states[reply->reply] = reply->state;
     if (!strstr(reply->text, "answering for"))
         sim_fail(looked->simulation, "reply %llu is in the outbox undisclosed", (unsigned long long) reply->reply);
+    looked->unknown[reply->item] = looked->unknown[reply->item] || reply->state == REPLY_UNKNOWN;
+    if (looked->lightly)
+        return;
+    size_t person = person_by_name(looked->simulation, reply->person);
+    int64_t refund_ms = looked->refund_ms[reply->item];
+    if (person < SIM_PEOPLE && looked->simulation->clients[person].agent && refund_ms &&
+        refund_ms < reply->created_ms && !history_submitted(reply->item))
+        sim_fail(looked->simulation, "reply %llu of %s went out without approval", (unsigned long long) reply->reply,
+                 reply->person);
     size_t brand = !strcmp(reply->brand, "fizz");
     bool in_freeze = looked->frozen_ms[brand] && reply->handed_ms > looked->frozen_ms[brand];
     for (size_t i = 0; i < looked->freeze_count; i++)
@@ -139,6 +138,7 @@ static void look_at_reply(void *self, const struct reply_record *reply)
 static void look_at_event(void *self, const struct event_record *event)
 {
     struct looked *looked = self;
+    history_event(event);
     size_t brand = !strcmp(event->rule, "fizz");
     if (!strcmp(event->kind, "closed") && ++looked->closed_events[event->item] > 1)
         sim_fail(looked->simulation, "item %llu was closed twice", (unsigned long long) event->item);
@@ -159,11 +159,15 @@ static void look_at_outcome(void *self, const struct outcome_record *outcome)
         sim_fail(looked->simulation, "item %llu ended twice", (unsigned long long) outcome->item);
     snprintf(looked->ends[outcome->item], sizeof *looked->ends, "%s", outcome->outcome);
     looked->outcome_replies[outcome->item] = outcome->reply;
+    looked->closed_ms[outcome->item] = outcome->closed_ms;
+    looked->ended_with_pr[outcome->item] = outcome->sealed || !strcmp(outcome->audience, "pr");
 }
 
 static void look(struct simulation *simulation, struct looked *looked)
 {
-    *looked = (struct looked){ .simulation = simulation };
+    memset(looked, 0, sizeof *looked);
+    looked->simulation = simulation;
+    history_begin(simulation);
     memory_disk_visit(simulation->disk, &(struct memory_visit){ .self = looked, .event = look_at_event });
     memory_disk_visit(simulation->disk, &(struct memory_visit){ .self = looked,
                                                                 .post = look_at_post,
@@ -174,9 +178,91 @@ static void look(struct simulation *simulation, struct looked *looked)
 
 static struct looked looked; // too large for a stack
 
-static int64_t judge_item_of(size_t post)
+static void look_lightly(struct simulation *simulation)
 {
-    return looked.latest[post];
+    memset(&looked, 0, sizeof looked);
+    looked.simulation = simulation;
+    looked.lightly = true;
+    memory_disk_visit(
+        simulation->disk,
+        &(struct memory_visit){ .self = &looked, .post = look_at_post, .item = look_at_item, .reply = look_at_reply });
+}
+
+// ---- what is said ----
+
+// Whether an item's posts are PR's alone: it is sealed, and PR has not released it.
+static bool is_prs(const struct simulation *simulation, int64_t item)
+{
+    return item > 0 && item < SIM_ITEMS_MAX && looked.sealed[item] && !simulation->released[item];
+}
+
+static void judge_entry(struct simulation *simulation, const struct client *client, const struct behalf_item *item,
+                        const struct behalf_entry *entry)
+{
+    size_t index = 0;
+    bool post = sscanf(entry->post, "p%zu", &index) == 1 && index < SIM_POSTS_MAX;
+    bool released = simulation->released[item->item] ||
+                    (post && (simulation->released[looked.posts[index]] || simulation->released[looked.latest[index]]));
+    if ((strstr(entry->text, "lawsuit") || strstr(entry->before, "lawsuit")) && !released)
+        sim_fail(simulation, "%s, no PR, was shown the sensitive post %s in item %lld", client->name, entry->post,
+                 (long long) item->item);
+    if (post && !released && is_prs(simulation, looked.posts[index]) && looked.posts[index] == looked.latest[index])
+        sim_fail(simulation, "%s, no PR, was shown post %s of PR's item %lld", client->name, entry->post,
+                 (long long) looked.posts[index]);
+    const char *mark = strchr(entry->text, '#');
+    if (!post && mark && strcmp(entry->kind, "guidance") != 0 && is_prs(simulation, atoll(mark + 1)))
+        sim_fail(simulation, "%s, no PR, was shown the %s \"%s\" of PR's item", client->name, entry->kind, entry->text);
+    if (strstr(entry->text, "secret"))
+        sim_fail(simulation, "%s, no PR, was shown what PR wrote in item %lld", client->name, (long long) item->item);
+}
+
+static void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item)
+{
+    look_lightly(simulation);
+    for (size_t i = 0; client->agent && i < item->story_count; i++)
+        judge_entry(simulation, client, item, &item->story[i]);
+    if (client->agent && strstr(item->draft, "secret"))
+        sim_fail(simulation, "%s, no PR, was shown PR's draft of item %lld", client->name, (long long) item->item);
+    if (client->agent && !strcmp(item->audience, "pr"))
+        sim_fail(simulation, "%s, an agent, was shown PR's item %lld", client->name, (long long) item->item);
+    if (!strcmp(item->audience, "approver") && !strcmp(item->draft_by, client->name))
+        sim_fail(simulation, "%s was given their own draft to approve, item %lld", client->name,
+                 (long long) item->item);
+    bool hidden = strcmp(item->audience, "pr") && (looked.sealed[item->item] || simulation->released[item->item]);
+    if (simulation->drafted[item->item] && !hidden && !*item->draft)
+        sim_fail(simulation, "the draft of item %lld is forgotten", (long long) item->item);
+    if (looked.unknown[item->item] && !item->fate_unknown)
+        sim_fail(simulation, "%s is not told that a reply of item %lld may be out", client->name,
+                 (long long) item->item);
+}
+
+void judge_spoken(struct simulation *simulation, const struct client *client, const void *frame, size_t bytes)
+{
+    struct behalf_fault fault;
+    struct behalf_message *message = client->role == CLIENT_PERSON ? behalf_message_decode(frame, bytes, &fault) : NULL;
+    if (message && message->type == BEHALF_ITEM)
+        judge_shown(simulation, client, &message->item);
+    behalf_message_destroy(&message);
+}
+
+// A request that moved its item is never refused, however often it is said.
+void judge_refused(struct simulation *simulation, const struct client *client, const struct behalf_message *message)
+{
+    int64_t item = message->error.item;
+    if (item <= 0 || item >= SIM_ITEMS_MAX)
+        return;
+    look_lightly(simulation);
+    if (looked.request_id[item] == message->id && looked.request_by[item] == client->index)
+        sim_fail(simulation, "%s was refused (%s) what was done for them with item %lld", client->name,
+                 message->error.code, (long long) item);
+}
+
+// TAKEN means on disk.
+void judge_taken(struct simulation *simulation, const struct sim_post *post)
+{
+    look_lightly(simulation);
+    if (!looked.posts[post - simulation->posts])
+        sim_fail(simulation, "post %s was answered TAKEN and is not on disk", post->id);
 }
 
 // An edit into something sensitive is on disk: PR has the item it is told to be of, or had it.
@@ -226,6 +312,8 @@ const char *judge_pending(struct simulation *simulation)
         return "not all posts were taken";
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         const struct client *client = &simulation->clients[i];
+        if (client->absent)
+            continue;
         if (!client->session || behalf_session_pending(client->session) || client->reply_count) {
             snprintf(text, sizeof text, "%s has something under way", client->name);
             return text;
@@ -243,9 +331,29 @@ const char *judge_pending(struct simulation *simulation)
     return NULL;
 }
 
+// What follows in a thread soon after PR ended an item of it is PR's.
+static void judge_follow_ups(struct simulation *simulation)
+{
+    for (size_t i = 1; i < SIM_ITEMS_MAX && looked.items[i]; i++) {
+        int64_t born_ms, last_ms = 0;
+        size_t last = 0;
+        const char *audience = history_born_for(i, &born_ms);
+        for (size_t k = 1; k < i; k++) {
+            if (looked.thread[k] == looked.thread[i] && looked.closed_ms[k] >= last_ms &&
+                looked.closed_ms[k] < born_ms) {
+                last = k;
+                last_ms = looked.closed_ms[k];
+            }
+        }
+        if (last && looked.ended_with_pr[last] && born_ms - last_ms < 60000 && strcmp(audience, "agent") == 0)
+            sim_fail(simulation, "item %zu follows PR's item %zu and came to agents", i, last);
+    }
+}
+
 void judge_end(struct simulation *simulation)
 {
     judge_disk(simulation);
+    judge_follow_ups(simulation);
     if (looked.post_rows != simulation->post_count)
         sim_fail(simulation, "%zu posts were fed, %zu are on disk", simulation->post_count, looked.post_rows);
     for (size_t i = 0; i < simulation->post_count; i++) {

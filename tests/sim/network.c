@@ -58,6 +58,7 @@ void network_to_client(struct simulation *simulation, uint64_t peer, void *frame
 {
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         if (simulation->clients[i].peer == peer) {
+            judge_spoken(simulation, &simulation->clients[i], frame, bytes);
             put(simulation, &simulation->clients[i].to_client, frame, bytes);
             return;
         }

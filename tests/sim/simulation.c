@@ -7,40 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char rules[] =
-    "desk: sim\n"
-    "times: { offer: 5 s, grace: 10 s, decline: 8 s, prefer: 5 s, follow_up: 60 s, fate: 10 s, missed_offers: 4 }\n"
-    "channels:\n  chirp: { length: 280 }\n  pagebook: {}\n"
-    "skills: [refunds]\n"
-    "agencies: [Northline]\n"
-    "brands:\n"
-    "  acme:\n    display_name: Acme\n    languages: [en, de]\n    undetermined: en\n"
-    "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}\"\n"
-    "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"
-    "    service_level: { agent: 60 s, pr: 5 min }\n    escalate_late: yes\n"
-    "  fizz:\n    display_name: Fizz\n    languages: [en, de]\n    undetermined: en\n"
-    "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}\"\n"
-    "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"
-    "    take: automatic\n    approve: [refunds]\n"
-    "topics:\n  refunds: { skill: refunds, patterns: [refund*] }\n"
-    "sensitive:\n  legal: { band: high, patterns: [lawsuit*] }\n"
-    "noise:\n  spam: { patterns: [free followers] }\n"
-    "people:\n"
-    "  asha: { display_name: asha, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en], skills: "
-    "[refunds], capacity: 2 }\n"
-    "  ben: { display_name: ben, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en, de], skills: "
-    "[refunds], capacity: 1 }\n"
-    "  cora: { display_name: cora, roles: [agent], agency: Northline, brands: [fizz], languages: [en, de], skills: [], "
-    "capacity: 3 }\n"
-    "  dov: { display_name: dov, roles: [agent], agency: Northline, brands: [acme], languages: [de], skills: "
-    "[refunds], capacity: 2 }\n"
-    "  pia: { display_name: pia, roles: [pr], brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: "
-    "3 }\n"
-    "  pat: { display_name: pat, roles: [pr], brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: "
-    "2 }\n"
-    "  ann: { display_name: ann, roles: [approver], brands: [acme, fizz], languages: [en, de], skills: [refunds], "
-    "capacity: 3 }\n";
-
 // ---- chance ----
 
 // SplitMix64 (Steele, Lea, Flood 2014).
@@ -101,12 +67,17 @@ static void write_log(void *self, const char *level, const char *line)
 static void start_broker(struct simulation *simulation)
 {
     struct rules_problems problems = { 0 };
-    struct rules *made = rules_new(rules, sizeof rules - 1, NULL, 1, &problems);
+    simulation->engine = engine_memory_open(simulation->disk, "sim");
+    uint64_t version = 0;
+    char *text = broker_stored_rules(simulation->engine, &version);
+    if (!text)
+        text = rules_variant(0);
+    struct rules *made = rules_new(text, strlen(text), NULL, version ? version : 1, &problems);
+    free(text);
     if (!made)
         sim_fail(simulation, "its own rules: line %lld: %s %s", (long long) problems.problems[0].line,
                  problems.problems[0].key, problems.problems[0].message);
     rules_problems_fini(&problems);
-    simulation->engine = engine_memory_open(simulation->disk, "sim");
     struct store_position position;
     enum store_result result = simulation->engine->operations->take_over(simulation->engine, &position);
     if (result != STORE_OK)
@@ -138,7 +109,9 @@ static void crash_broker(struct simulation *simulation)
         if (simulation->clients[i].peer)
             network_break(simulation, &simulation->clients[i], "the broker is gone");
     }
-    simulation->restart_at_ms = simulation->now_ms + sim_between(simulation, 1, simulation->healed ? 100 : 8000);
+    bool long_outage = sim_chance(simulation, 50); // longer than what makes a follow-up
+    int64_t most_ms = simulation->healed ? 100 : long_outage ? 90000 : 8000;
+    simulation->restart_at_ms = simulation->now_ms + sim_between(simulation, 1, most_ms);
 }
 
 // ---- the disk ----
@@ -178,7 +151,8 @@ static void attempt_batch(struct simulation *simulation)
     if (result == STORE_CONTRADICTED)
         sim_fail(simulation, "the store contradicts the desk: %s", simulation->engine->reason);
     set_away(simulation, true);
-    simulation->batch_at_ms = simulation->now_ms + sim_between(simulation, 50, 3000);
+    simulation->batch_at_ms =
+        simulation->now_ms + sim_between(simulation, 50, sim_chance(simulation, 30) ? 80000 : 3000);
 }
 
 static void step_store(struct simulation *simulation)
@@ -202,6 +176,20 @@ static void step_reports(struct simulation *simulation)
         simulation->engine->operations->report(simulation->engine, report);
         broker_reported(simulation->broker, &report, simulation->clock_ms);
     }
+}
+
+// Rules that are to be applied are compiled, in no time.
+static void step_rules(struct simulation *simulation)
+{
+    uint64_t version;
+    const struct rules *previous;
+    const char *text = broker_next_rules(simulation->broker, &version, &previous);
+    if (!text)
+        return;
+    struct rules_problems problems = { 0 };
+    struct rules *made = rules_new(text, strlen(text), previous, version, &problems);
+    broker_rules_ready(simulation->broker, &made, &problems, simulation->clock_ms);
+    rules_problems_fini(&problems);
 }
 
 static void step_outputs(struct simulation *simulation)
@@ -231,6 +219,7 @@ static void step_broker(struct simulation *simulation)
     if (!simulation->broker)
         return;
     step_reports(simulation);
+    step_rules(simulation);
     step_outputs(simulation);
     broker_check(simulation->broker);
     if (!simulation->healed && sim_chance(simulation, 2))
@@ -246,6 +235,8 @@ static void step_time(struct simulation *simulation)
     simulation->clock_ms += pass_ms;
     if (!simulation->healed && sim_chance(simulation, 1)) {
         simulation->clock_ms += sim_between(simulation, 10000, 4000000);
+        if (simulation->broker)
+            simulation->jumped_ms[simulation->jumps % SIM_JUMPS_MAX] = simulation->clock_ms;
         simulation->jumps++;
         sim_note(simulation, "the clock jumps");
     }
@@ -286,9 +277,9 @@ void simulation_run(uint64_t seed, bool verbose)
     judge_end(&simulation);
     if (verbose)
         printf("seed %llu: %zu posts, %zu kills, %zu disk faults, %zu broken connections, %zu jumps, %zu answers, %zu "
-               "escalations\n",
+               "escalations, %zu rules applied\n",
                (unsigned long long) seed, simulation.post_count, simulation.crashes, simulation.faults,
-               simulation.breaks, simulation.jumps, simulation.answers, simulation.escalations);
+               simulation.breaks, simulation.jumps, simulation.answers, simulation.escalations, simulation.applied);
     actors_fini(&simulation);
     broker_destroy(&simulation.broker);
     batch_destroy(&simulation.batch);

@@ -15,9 +15,10 @@
 #include "broker/store/memory.h"
 #include "proto/session.h"
 
-#define SIM_PEOPLE 7
+#define SIM_PEOPLE 8
 #define SIM_CONNECTORS 3
-#define SIM_CLIENTS (SIM_PEOPLE + SIM_CONNECTORS + 1) // and one that feeds
+#define SIM_CLIENTS (SIM_PEOPLE + SIM_CONNECTORS + 2) // and one that feeds, and one that asks
+#define SIM_JUMPS_MAX 64
 #define SIM_POSTS_MAX 400
 #define SIM_ITEMS_MAX 2000
 #define SIM_REPLIES_MAX 4000
@@ -37,7 +38,7 @@ struct line {
     struct packet *first;
 };
 
-enum client_role { CLIENT_PERSON, CLIENT_CONNECTOR, CLIENT_FEED };
+enum client_role { CLIENT_PERSON, CLIENT_CONNECTOR, CLIENT_FEED, CLIENT_CONTROL };
 
 // What a person's client believes to have.
 struct belief {
@@ -46,8 +47,9 @@ struct belief {
     bool fate_unknown;
     bool approving, pr;
     char draft[64];
-    bool asked;     // a request about it is under way
-    int64_t behind; // the last request, when it was sent under an old lease
+    bool asked;       // a request about it is under way
+    int64_t behind;   // the last request, when it was sent under an old lease
+    int64_t drafting; // the last request, when it leaves a draft
 };
 
 struct client {
@@ -63,7 +65,11 @@ struct client {
     struct belief beliefs[8];
     size_t belief_count;
     int64_t off_until_ms; // signed out till then
+    bool settled;         // has chosen how it lives in the healed world
+    bool absent;          // is not in it
+    bool greeted;         // has said there what it must
     int64_t next_id;
+    int64_t meddling; // a connector's: the last SETTLE of a reply that is another's
     // A connector's replies published or not yet settled.
     struct {
         int64_t reply;
@@ -111,9 +117,14 @@ struct simulation {
     uint8_t published[SIM_REPLIES_MAX]; // times published, by reply id
     bool settled_confirmed[SIM_REPLIES_MAX];
     bool reply_idempotent[SIM_REPLIES_MAX];
-    bool released[SIM_ITEMS_MAX];    // returned by PR, by item id
-    int64_t promised[SIM_ITEMS_MAX]; // a reply whose ANSWER was DONE, by item id; the newest
-    size_t crashes, faults, breaks, answers, escalations, jumps;
+    uint16_t handed_to[SIM_REPLIES_MAX]; // clients that were handed it, as bits
+    bool drafted[SIM_ITEMS_MAX];         // has had a draft that was DONE
+    int64_t jumped_ms[SIM_JUMPS_MAX];    // the broker's clock after each jump that a broker lived through
+    unsigned variant;                    // of the rules applied last
+    bool released[SIM_ITEMS_MAX];        // returned by PR, by item id
+    int64_t promised[SIM_ITEMS_MAX];     // a reply whose ANSWER was DONE, by item id; the newest
+    size_t crashes, faults, breaks, answers, escalations, jumps, applied;
+    char mark[40]; // a text that says of which item it is
     bool verbose;
 };
 
@@ -136,6 +147,14 @@ void actor_hear(struct client *client, const struct behalf_message *message);
 void feed_make_posts(struct simulation *simulation);
 bool feed_is_done(const struct simulation *simulation);
 
+// ---- asking.c: LOOK, STATUS, WHY, OUTCOMES, APPLY ----
+char *rules_variant(unsigned variant); // owned by the caller
+void act_control(struct client *client);
+void hear_control(struct client *client, const struct behalf_message *message);
+void ask_for_listing(struct client *client);
+void hear_listing(struct client *client, const struct behalf_listing *listing);
+int64_t client_send(struct client *client, struct behalf_message message);
+
 // ---- network.c ----
 void network_step(struct simulation *simulation);
 void network_break(struct simulation *simulation, struct client *client, const char *reason);
@@ -144,11 +163,22 @@ void network_clear(struct line *line);
 
 // ---- judge.c ----
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply);
-void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item);
+// What the broker says to a client at this moment, before the network has it.
+void judge_spoken(struct simulation *simulation, const struct client *client, const void *frame, size_t bytes);
+void judge_refused(struct simulation *simulation, const struct client *client, const struct behalf_message *message);
+void judge_taken(struct simulation *simulation, const struct sim_post *post);
 void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item);
 void judge_disk(struct simulation *simulation);
 // Why the world is not at its end yet, or NULL when all is done.
 const char *judge_pending(struct simulation *simulation);
 void judge_end(struct simulation *simulation);
+
+// ---- history.c: what the events say, in their order ----
+size_t person_by_name(const struct simulation *simulation, const char *name); // SIM_PEOPLE: nobody
+void history_begin(struct simulation *simulation);
+void history_event(const struct event_record *event);
+bool history_is_there(size_t person); // signed in and not away
+bool history_submitted(uint64_t item);
+const char *history_born_for(uint64_t item, int64_t *born_ms); // the audience a new item came to
 
 #endif

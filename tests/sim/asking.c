@@ -1,0 +1,168 @@
+// asking.c - the client of control, which asks and applies rules while the desk is at work; and what people look up.
+
+#include "tests/sim/simulation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char rules[] =
+    "desk: sim\n"
+    "times: { offer: 5 s, grace: 10 s, decline: 8 s, prefer: 5 s, follow_up: 60 s, fate: 10 s, missed_offers: 4, "
+    "expire: 15 min }\n"
+    "channels:\n  chirp: { length: 280 }\n  pagebook: { reply_window: 3 min }\n"
+    "skills: [refunds]\n"
+    "agencies: [Northline]\n"
+    "brands:\n"
+    "  acme:\n    display_name: Acme\n    languages: [en, de]\n    undetermined: en\n"
+    "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}\"\n"
+    "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"
+    "    service_level: { agent: 60 s, pr: 5 min }\n    escalate_late: yes\n"
+    "  fizz:\n    display_name: Fizz\n    languages: [en, de]\n    undetermined: en\n"
+    "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}\"\n"
+    "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"
+    "    take: automatic\n    approve: [refunds]\n"
+    "topics:\n  refunds: { skill: refunds, patterns: [refund*] }\n"
+    "sensitive:\n  legal: { band: high, patterns: [lawsuit*] }\n"
+    "noise:\n  spam: { patterns: [free followers] }\n"
+    "people:\n"
+    "  asha: { display_name: asha, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en], skills: "
+    "[%s], capacity: 2 }\n"
+    "  ben: { display_name: ben, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en, de], skills: "
+    "[refunds], capacity: 1 }\n"
+    "  cora: { display_name: cora, roles: [agent], agency: Northline, brands: [%s], languages: [en, de], skills: [], "
+    "capacity: 3 }\n"
+    "  pia: { display_name: pia, roles: [pr], brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: "
+    "3 }\n"
+    "  pat: { display_name: pat, roles: [pr], brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: "
+    "2 }\n"
+    "  ann: { display_name: ann, roles: [approver], brands: [acme, fizz], languages: [en, de], skills: [refunds], "
+    "capacity: 3 }\n"
+    "  eve: { display_name: eve, roles: [pr, approver], brands: [acme, fizz], languages: [en, de], skills: [refunds], "
+    "capacity: 2 }\n"
+    "%s";
+
+// Variant 0 has everybody; the bits of others change people, one drops dov.
+char *rules_variant(unsigned variant)
+{
+    static const char dov[] = "  dov: { display_name: dov, roles: [agent], agency: Northline, brands: [acme], "
+                              "languages: [de], skills: [refunds], capacity: 2 }\n";
+    char *text = malloc(sizeof rules + sizeof dov + 32);
+    sprintf(text, rules, variant & 1 ? "" : "refunds", variant & 2 ? "acme, fizz" : "fizz", variant & 4 ? "" : dov);
+    return text;
+}
+
+// ---- control ----
+
+static void apply(struct client *client, unsigned variant)
+{
+    struct simulation *simulation = client->simulation;
+    char *text = rules_variant(variant);
+    simulation->variant = variant;
+    sim_note(simulation, "rules of variant %u are to be applied", variant);
+    client_send(client, (struct behalf_message){ .type = BEHALF_APPLY, .apply = { .rules = text, .name = "sim" } });
+    free(text);
+}
+
+void act_control(struct client *client)
+{
+    struct simulation *simulation = client->simulation;
+    if (simulation->healed) {
+        if (!client->greeted)
+            apply(client, 0);
+        client->greeted = true;
+        return;
+    }
+    if (!sim_chance(simulation, 10) || behalf_session_pending(client->session) > 4)
+        return;
+    int64_t item = sim_between(simulation, 1, 60);
+    switch (sim_between(simulation, 0, 9)) {
+    case 0:
+    case 1:
+    case 2:
+        client_send(client, (struct behalf_message){ .type = BEHALF_STATUS });
+        break;
+    case 3:
+    case 4:
+        client_send(client, (struct behalf_message){ .type = BEHALF_WHY, .why = { .item = item } });
+        break;
+    case 5:
+        client_send(client, (struct behalf_message){ .type = BEHALF_OUTCOMES, .outcomes = { .limit = 20 } });
+        break;
+    case 6:
+    case 7:
+        client_send(client, (struct behalf_message){ .type = BEHALF_LOOK, .look = { .limit = 20 } });
+        break;
+    case 8:
+        if (sim_chance(simulation, 500))
+            apply(client, (unsigned) sim_between(simulation, 0, 7));
+        break;
+    default:
+        client_send(client, (struct behalf_message){ .type = BEHALF_WHY, .why = { .channel = "chirp", .post = "p1" } });
+    }
+}
+
+static void hear_counts(struct client *client, const struct behalf_counts *counts)
+{
+    int64_t in_queues = 0, with_people = 0;
+    for (size_t i = 0; i < counts->queues_count; i++) {
+        const struct behalf_queue_count *queue = &counts->queues[i];
+        in_queues += queue->offered + queue->held;
+        if (!queue->able)
+            sim_fail(client->simulation, "nobody may serve %s of %s", queue->audience, queue->brand);
+    }
+    for (size_t i = 0; i < counts->people_count; i++) {
+        const struct behalf_person_count *person = &counts->people[i];
+        with_people += person->offered + person->held;
+        if (person->offered + person->held > person->capacity)
+            sim_fail(client->simulation, "%s has more than their capacity", person->name);
+    }
+    if (in_queues != with_people)
+        sim_fail(client->simulation, "queues count %lld with people, people %lld", (long long) in_queues,
+                 (long long) with_people);
+}
+
+static void hear_history(struct client *client, const struct behalf_history *history)
+{
+    if (!history->events_count)
+        sim_fail(client->simulation, "item %lld has no history", (long long) history->item);
+    const char *first = history->events[0].kind;
+    if (strcmp(first, "taken") != 0 && strcmp(first, "follow-up") != 0)
+        sim_fail(client->simulation, "the history of item %lld begins with %s", (long long) history->item, first);
+    for (size_t i = 1; i < history->events_count; i++) {
+        if (history->events[i].sequence <= history->events[i - 1].sequence)
+            sim_fail(client->simulation, "the history of item %lld is out of order", (long long) history->item);
+    }
+}
+
+void hear_control(struct client *client, const struct behalf_message *message)
+{
+    if (message->type == BEHALF_COUNTS)
+        hear_counts(client, &message->counts);
+    else if (message->type == BEHALF_HISTORY)
+        hear_history(client, &message->history);
+    else if (message->type == BEHALF_APPLIED)
+        client->simulation->applied += !message->applied.repeated;
+    else if (message->type == BEHALF_ERROR && strcmp(message->error.code, "NOT_FOUND") != 0 && message->id)
+        sim_fail(client->simulation, "control is refused: %s %s", message->error.code, message->error.reason);
+}
+
+// ---- people ----
+
+void ask_for_listing(struct client *client)
+{
+    client_send(client, (struct behalf_message){ .type = BEHALF_LOOK, .look = { .limit = 30 } });
+}
+
+// Texts of what PR has, or had and did not release, are no agent's to see.
+void hear_listing(struct client *client, const struct behalf_listing *listing)
+{
+    struct simulation *simulation = client->simulation;
+    for (size_t i = 0; client->agent && i < listing->items_count; i++) {
+        const struct behalf_listed *row = &listing->items[i];
+        if (!strcmp(row->audience, "pr"))
+            sim_fail(simulation, "%s was listed item %lld of PR", client->name, (long long) row->item);
+        if (strstr(row->text, "lawsuit") && !simulation->released[row->item])
+            sim_fail(simulation, "%s was listed the text of item %lld", client->name, (long long) row->item);
+    }
+}
