@@ -44,7 +44,7 @@
 
 // What BUSY and TOO_MANY suggest: an outage lasts longer than a full batch, and service is to be back within a second of
 // its end; sessions come to an end more slowly.
-#define RETRY_AWAY_MS 400
+#define RETRY_AWAY_MS 250
 #define RETRY_FULL_MS 200
 #define RETRY_ROOM_MS 10000
 

@@ -396,20 +396,44 @@ static int run_loop(struct service *service)
     return exit_code_of(end);
 }
 
+// Opens the store, or leaves a database that is away to be waited for, standing by.  False when the store cannot be
+// used.
+static bool prepare_store(struct service *service)
+{
+    const struct desk_source *source = &service->sources[0];
+    char reason[1024] = "";
+    enum store_result result = STORE_OK;
+
+    if (source->store_url != NULL) {
+        result = engine_postgres_probe(source->store_url, source->name, reason, sizeof reason);
+    }
+    if (result == STORE_UNAVAILABLE) {
+        log_format("warning", "store %s", reason);
+        return true;
+    }
+    if (result != STORE_OK) {
+        log_format("error", "store %s", reason);
+        return false;
+    }
+    service->engine = opening_engine(source);
+    return service->engine != NULL;
+}
+
 static int run(struct service *service)
 {
     const struct configuration *configuration = service->configuration;
     char reason[1024] = "";
     int code = EXIT_LISTEN;
 
-    service->engine = opening_engine(&service->sources[0]);
-    if (service->engine == NULL) {
+    if (!prepare_store(service)) {
         return EXIT_STORE;
     }
     service->router = router_new(configuration->endpoints, configuration->endpoint_count, reason, sizeof reason);
     if (service->router == NULL) {
         log_format("error", "broker %s", reason);
-        service->engine->operations->destroy(&service->engine);
+        if (service->engine != NULL) {
+            service->engine->operations->destroy(&service->engine);
+        }
     } else {
         code = run_loop(service);
     }

@@ -71,12 +71,16 @@ class Broker:
         return [self.program, "--desk", self.desk_file, "--data", self.data, "--listen", self.listen,
                 "--heartbeat", str(self.heartbeat_ms)] + self.more
 
-    def start(self):
-        """Starts it and waits until it is ready; later starts listen where the first did."""
+    def begin(self):
+        """Starts it and returns what is set once it is ready, or has ended."""
         self.process = subprocess.Popen(self.arguments(), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
         ready = threading.Event()
         threading.Thread(target=self.read_log, args=(self.process, ready), daemon=True).start()
-        if not ready.wait(PATIENCE_S) or self.endpoint is None:
+        return ready
+
+    def start(self):
+        """Starts it and waits until it is ready; later starts listen where the first did."""
+        if not self.begin().wait(PATIENCE_S) or self.endpoint is None:
             raise AssertionError("the broker did not get ready:\n" + self.tail())
         self.listen = self.endpoint
         return self

@@ -188,11 +188,87 @@ def a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody(desk)
     expect_back(desk, id, time.monotonic())
 
 
+def a_broker_started_before_its_database_waits_for_it(desk):
+    primary = desk.database.nodes.require_primary()
+    desk.broker.stop()
+    primary.kill()
+    early = StoredBroker(desk.broker.program, desk.database.url)
+    early.listen = early.endpoint = f"ipc://{early.folder}/socket"
+    try:
+        ready = early.begin()
+        line = early.expect_log("waiting for it")
+        print("   log:", line)
+        client = person(early, "asha").connect()
+        client.send("HELLO", 1, **client.hello)
+        assert client.expect("ERROR", 1)["code"] == "BUSY"
+        assert early.process.poll() is None and len(early.log) <= 2, early.log
+        primary.start()
+        begun = time.monotonic()
+        assert ready.wait(PATIENCE_S), early.tail()
+        seconds = time.monotonic() - begun
+        print(f"   ready {seconds:.2f} s after the database was there")
+        assert seconds < 2 * BACK_S, seconds
+        client.sign_in()
+        assert early.stop() == 0
+    finally:
+        early.end()
+        shutil.rmtree(early.folder, ignore_errors=True)
+
+
+TABLES = "SELECT count(*), coalesce(string_agg(relname, ',' ORDER BY relname), '') FROM pg_class WHERE relnamespace::text <> '0'"
+MADE = "CREATE SCHEMA behalf AUTHORIZATION behalf; "
+REFUSALS = [  # what stands there: SQL for the database `other`, what is changed in the URL, words of the line
+    ("", ("behalf:", "behalf:wrong"), "check user and password"),
+    ("", ("//behalf:", "//nobody:"), "check user and password"),
+    ("", ("/other?", "/nowhere?"), "create the database"),
+    ("", ("target_session_attrs=read-write", "target_session_attrs=mostly"), "mend the URL"),
+    ("", ("postgresql://", "postgresql:/"), "not one of PostgreSQL's"),
+    ("", None, "ALTER SCHEMA behalf OWNER TO"),
+    (MADE + "CREATE TABLE behalf.item (a integer)", None, "is not Behalf's"),
+    ("NEWER", None, "start the newer behalf-broker"),
+    ("TORN", None, "half-done"),
+    ("NOT_OURS", None, "ALTER TABLE behalf.item OWNER TO"),
+]
+SPOILT = {  # what is done to a schema that a broker has made
+    "NEWER": "INSERT INTO behalf.migration (number, version) SELECT max(number) + 1, '9' FROM behalf.migration",
+    "TORN": "DROP TABLE behalf.draft",
+    "NOT_OURS": "ALTER TABLE behalf.item OWNER TO postgres",
+}
+
+
+def what_does_not_let_a_broker_in_ends_it_with_one_line(desk):
+    primary = desk.database.nodes.require_primary()
+    good = desk.database.url.replace("/behalf?", "/other?")
+    for sql, change, words in REFUSALS:
+        primary.demand("DROP DATABASE IF EXISTS other WITH (FORCE)")
+        primary.demand("CREATE DATABASE other")
+        if sql in SPOILT:
+            primary.demand(MADE, "other")
+            maker = StoredBroker(desk.broker.program, good).start()
+            assert maker.stop() == 0
+            shutil.rmtree(maker.folder)
+        if sql:
+            primary.demand(SPOILT.get(sql, sql), "other")
+        before = primary.demand(TABLES, "other")
+        refused = StoredBroker(desk.broker.program, good.replace(*change) if change else good)
+        ready = refused.begin()
+        code = refused.process.wait(PATIENCE_S)
+        ready.wait(PATIENCE_S)
+        shutil.rmtree(refused.folder)
+        assert code == 4 and len(refused.log) == 1 and words in refused.log[0], (code, words, refused.log)
+        assert desk.database.nodes.password not in refused.log[0], refused.log
+        assert primary.demand(TABLES, "other") == before, words
+        print("   " + refused.log[0][25:])
+    primary.demand("DROP DATABASE other")
+
+
 if __name__ == "__main__":
     desk = Desk(sys.argv[1], sys.argv[2], os.path.abspath(sys.argv[3]))
     try:
         run_tests([a_dead_database_is_waited_for_in_bounded_memory_and_in_words,
-                   a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody], desk)
+                   a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody,
+                   a_broker_started_before_its_database_waits_for_it,
+                   what_does_not_let_a_broker_in_ends_it_with_one_line], desk)
     except BaseException:
         print(desk.broker.tail(), flush=True)
         raise

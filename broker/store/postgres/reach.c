@@ -158,8 +158,9 @@ static bool plan(struct reaching *reaching, char *trouble, size_t trouble_bytes)
     const char *timeout = option_of(options, "connect_timeout");
     long seconds = timeout == NULL ? 0 : strtol(timeout, NULL, 10);
     reaching->login_ms = seconds > 0 && seconds < 3600 ? seconds * 1000 : REACH_LOGIN_MS;
-    // Without a port the options themselves were wrong; of numbers that do not fit together libpq tells.
-    bool planned = option_of(options, "port") != NULL && strstr(PQerrorMessage(link), "could not match") == NULL;
+    // Without a port, or in these words, libpq tells what is wrong with the options themselves.
+    bool planned = option_of(options, "port") != NULL && strstr(PQerrorMessage(link), "could not match") == NULL &&
+                   strstr(PQerrorMessage(link), "invalid") == NULL;
     if (!planned) {
         put_line(trouble, trouble_bytes, PQerrorMessage(link));
     } else if (wanted != NULL && strcmp(wanted, "prefer-standby") == 0) {
