@@ -291,6 +291,7 @@ static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
 {
     zmq_pollitem_t items[] = {
         { .socket = router_socket(loop->hosting.router), .events = ZMQ_POLLIN },
+        { .fd = router_overrun_fd(loop->hosting.router), .events = ZMQ_POLLIN },
         { .fd = loop->hosting.watching, .events = ZMQ_POLLIN },
     };
     int64_t wait_ms = next_ms == INT64_MAX ? -1 : next_ms - lease_now_ms();
@@ -301,7 +302,7 @@ static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
     if (loop->stopping && (wait_ms < 0 || wait_ms > 100)) {
         wait_ms = 100; // the end of the time to stop is looked for in between
     }
-    zmq_poll(items, 2, more ? 0 : wait_ms);
+    zmq_poll(items, 3, more ? 0 : wait_ms);
 }
 
 enum loop_end loop_run(struct loop *loop)

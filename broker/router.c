@@ -2,6 +2,7 @@
 
 #include "broker/router.h"
 
+#include "broker/overrun.h"
 #include "proto/must.h"
 
 #include <behalf/message.h>
@@ -22,6 +23,9 @@
 // Frames a little too long are still read, so that they can be answered; libzmq cuts off who sends longer ones.
 #define RECEIVE_BYTES_MAX (2 * BEHALF_FRAME_BYTES)
 
+// What may come over a connection without becoming a message: more than the longest one, and what the kernel holds.
+#define UNFINISHED_BYTES_MAX ((size_t) 16 << 20)
+
 #define HANDSHAKE_MS 5000 // a connection that does not complete ZeroMQ's greeting is closed
 #define CONNECTIONS_WAITING_MAX 1024
 #define LINGER_MS 500 // last words at the end
@@ -32,6 +36,7 @@
 struct router {
     void *context;
     void *socket;
+    struct overrun *overrun;
     char *listening;
     zmq_msg_t frame; // of the message received last
 };
@@ -114,6 +119,7 @@ struct router *router_new(const char *const *endpoints, size_t endpoint_count, c
     must(router->socket != NULL);
     zmq_msg_init(&router->frame);
     set_options(router->socket);
+    router->overrun = overrun_new(router->context, router->socket, UNFINISHED_BYTES_MAX);
     for (size_t i = 0; i < endpoint_count; i++) {
         set_option(router->socket, ZMQ_IPV6, starts_with(endpoints[i], "tcp://["));
         if (zmq_bind(router->socket, endpoints[i]) != 0) {
@@ -134,6 +140,7 @@ void router_destroy(struct router **router_p)
         return;
     }
     zmq_msg_close(&router->frame);
+    overrun_destroy(&router->overrun);
     zmq_close(router->socket);
     zmq_ctx_term(router->context);
     free(router->listening);
@@ -149,6 +156,11 @@ const char *router_listening(const struct router *router)
 void *router_socket(const struct router *router)
 {
     return router->socket;
+}
+
+int router_overrun_fd(const struct router *router)
+{
+    return overrun_fd(router->overrun);
 }
 
 // ---- frames in ----
@@ -219,6 +231,7 @@ static bool read_frame(struct router *router, const zmq_msg_t *route, struct rec
     if (!zmq_msg_more(route) || zmq_msg_recv(&router->frame, router->socket, ZMQ_DONTWAIT) < 0) {
         return false;
     }
+    overrun_delivered(router->overrun, zmq_msg_get(&router->frame, ZMQ_SRCFD));
     received->several = zmq_msg_more(&router->frame);
     received->frame = zmq_msg_data(&router->frame);
     received->frame_bytes = zmq_msg_size(&router->frame);
@@ -244,6 +257,9 @@ bool router_receive(struct router *router, struct received *received)
         }
     }
     zmq_msg_close(&route);
+    if (!found) {
+        overrun_drained(router->overrun);
+    }
     return found;
 }
 

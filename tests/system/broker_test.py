@@ -8,6 +8,7 @@ import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -315,6 +316,42 @@ def a_message_of_several_frames_costs_the_session(program):
         asha.sign_in()
 
 
+def stranger(broker):
+    """A connection that speaks ZMTP 3.0 by itself (rfc.zeromq.org/spec/23), greeted."""
+    host, port = broker.endpoint.removeprefix("tcp://").rsplit(":", 1)
+    peer = socket.create_connection((host, int(port)), PATIENCE_S)
+    peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+    peer.sendall(b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER")
+    return peer
+
+
+def resident_bytes(broker):
+    with open(f"/proc/{broker.process.pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def a_message_without_end_costs_the_connection_and_no_memory(program):
+    with Desk(program) as broker:
+        asha, peer = person(broker, "asha"), stranger(broker)
+        asha.sign_in()
+        before = resident_bytes(broker)
+        frame = b"\x03" + (1 << 20).to_bytes(8, "big") + bytes(1 << 20)  # and more to come
+        sent = 0
+        try:
+            while sent < 4096:  # MiB: without the bound all of it would be kept
+                peer.sendall(frame)
+                sent += 1
+        except OSError:
+            pass
+        assert sent < 4096, "it was never cut off"
+        broker.expect_log("without a whole message")
+        asha.send("HEARTBEAT")
+        asha.expect("HEARTBEAT")
+        grown = (resident_bytes(broker) - before) >> 20
+        assert grown < 1024, f"{grown} MiB were kept of {sent}"
+        peer.close()
+
+
 def a_routing_id_of_ones_own_is_refused(program):
     with Desk(program) as broker:
         asha = person(broker, "asha")
@@ -455,6 +492,7 @@ TESTS = [
     bad_frames_are_answered_with_what_is_wrong,
     a_frame_far_too_long_costs_the_connection_only,
     a_message_of_several_frames_costs_the_session,
+    a_message_without_end_costs_the_connection_and_no_memory,
     a_routing_id_of_ones_own_is_refused,
     noise_is_cut_off_with_a_reason,
     a_client_that_does_not_read_is_lost_with_a_reason,

@@ -1,0 +1,266 @@
+// overrun.c - see overrun.h.
+//
+// A connection is suspected when too much has come since a message of it was delivered, and cut at a later look if the
+// loop has drained its socket since and still had nothing from it: what was suspected then is one unfinished message.
+
+#include "broker/overrun.h"
+
+#include "broker/log.h"
+#include "proto/must.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <linux/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define LOOK_MS 50           // at whether memory grows
+#define LOOK_ALL_MS 1000     // at every connection, whatever memory does
+#define GROWTH_BYTES 4194304 // of memory, after which every connection is looked at
+
+// Descriptors of connections are below this; one beyond is not watched.
+#define DESCRIPTORS_MAX 65536
+
+struct watched {
+    bool open;
+    bool suspected;
+    uint64_t bytes;   // received when a message was last seen to be delivered
+    unsigned drained; // when it was suspected
+};
+
+struct overrun {
+    pthread_t thread;
+    void *monitor; // libzmq's events: the thread's
+    void *router;
+    int loop_fd; // wakes the loop
+    size_t bytes_max;
+    atomic_bool ending;
+    atomic_uint drained; // counts
+    atomic_bool delivered[DESCRIPTORS_MAX];
+    struct watched watched[DESCRIPTORS_MAX]; // the thread's
+    int highest;                             // descriptor ever watched; -1: none
+    size_t resident_bytes;                   // when last looked at all
+};
+
+// Bytes that have come over a TCP connection; false for any other descriptor.  Source: tcp(7), TCP_INFO.
+static bool received_bytes(int descriptor, uint64_t *bytes)
+{
+    struct tcp_info info = { 0 };
+    socklen_t size = sizeof info;
+
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+        size < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received) {
+        return false;
+    }
+    *bytes = info.tcpi_bytes_received;
+    return true;
+}
+
+// Source: proc(5), /proc/self/statm.
+static size_t resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long pages = 0;
+
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%*u %lu", &pages) != 1) {
+        pages = 0;
+    }
+    fclose(file);
+    return pages * (size_t) sysconf(_SC_PAGESIZE);
+}
+
+// The descriptor may be another connection's by the time it is cut: so what is cut is a duplicate, looked at once more.
+static void cut(struct overrun *overrun, int descriptor)
+{
+    struct watched *watched = &overrun->watched[descriptor];
+    int duplicate = dup(descriptor);
+    uint64_t bytes = 0;
+
+    if (duplicate >= 0 && received_bytes(duplicate, &bytes) && bytes > watched->bytes + overrun->bytes_max) {
+        // Reset, not just ended: a peer that only sends would not notice for a minute.  Source: socket(7), SO_LINGER.
+        struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+        must(setsockopt(duplicate, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+        shutdown(duplicate, SHUT_RDWR);
+        log_format("warning", "peer dropped: %" PRIu64 " bytes came over its connection without a whole message",
+                   bytes - watched->bytes);
+    }
+    if (duplicate >= 0) {
+        close(duplicate);
+    }
+    watched->open = false;
+}
+
+static void wake_loop(const struct overrun *overrun)
+{
+    uint64_t one = 1;
+
+    must(write(overrun->loop_fd, &one, sizeof one) == (ssize_t) sizeof one);
+}
+
+static void look_at(struct overrun *overrun, int descriptor)
+{
+    struct watched *watched = &overrun->watched[descriptor];
+    unsigned drained = atomic_load(&overrun->drained);
+    bool delivered = atomic_exchange(&overrun->delivered[descriptor], false);
+    uint64_t bytes = 0;
+
+    if (!watched->open || !received_bytes(descriptor, &bytes)) {
+        return;
+    }
+    if (delivered || bytes < watched->bytes) {
+        watched->bytes = bytes;
+        watched->suspected = false;
+    } else if (watched->suspected && drained != watched->drained) {
+        cut(overrun, descriptor);
+    } else if (!watched->suspected && bytes - watched->bytes > overrun->bytes_max) {
+        watched->suspected = true;
+        watched->drained = drained;
+        wake_loop(overrun);
+    }
+}
+
+static void look_at_all(struct overrun *overrun)
+{
+    for (int descriptor = 0; descriptor <= overrun->highest; descriptor++) {
+        look_at(overrun, descriptor);
+    }
+}
+
+// ---- libzmq's events ----
+
+static void hear(struct overrun *overrun, unsigned event, int descriptor)
+{
+    if (descriptor < 0 || descriptor >= DESCRIPTORS_MAX) {
+        return;
+    }
+    overrun->watched[descriptor] = (struct watched){ .open = event == ZMQ_EVENT_ACCEPTED };
+    if (overrun->watched[descriptor].open && descriptor > overrun->highest) {
+        overrun->highest = descriptor;
+    }
+}
+
+// An event is a frame of its number and its value, followed by one with the endpoint.  Source: zmq_socket_monitor(3).
+static void hear_events(struct overrun *overrun)
+{
+    zmq_msg_t frame;
+
+    must(zmq_msg_init(&frame) == 0);
+    while (zmq_msg_recv(&frame, overrun->monitor, ZMQ_DONTWAIT) >= 0) {
+        uint16_t event;
+        uint32_t value;
+        if (!zmq_msg_more(&frame) || zmq_msg_size(&frame) < sizeof event + sizeof value) {
+            continue;
+        }
+        memcpy(&event, zmq_msg_data(&frame), sizeof event);
+        memcpy(&value, (const char *) zmq_msg_data(&frame) + sizeof event, sizeof value);
+        hear(overrun, event, (int) value);
+    }
+    zmq_msg_close(&frame);
+}
+
+static void *watch(void *self)
+{
+    struct overrun *overrun = self;
+    int since_ms = 0;
+
+    while (!atomic_load(&overrun->ending)) {
+        zmq_pollitem_t item = { .socket = overrun->monitor, .events = ZMQ_POLLIN };
+        zmq_poll(&item, 1, LOOK_MS);
+        hear_events(overrun);
+        since_ms += LOOK_MS;
+        size_t resident = resident_bytes();
+        if (resident < overrun->resident_bytes) {
+            overrun->resident_bytes = resident;
+        }
+        if (since_ms >= LOOK_ALL_MS || resident > overrun->resident_bytes + GROWTH_BYTES) {
+            look_at_all(overrun);
+            overrun->resident_bytes = resident;
+            since_ms = 0;
+        }
+    }
+    return NULL;
+}
+
+// ---- public ----
+
+static void start_thread(struct overrun *overrun)
+{
+    sigset_t all;
+    sigset_t before;
+
+    sigfillset(&all);
+    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    must(pthread_create(&overrun->thread, NULL, watch, overrun) == 0);
+    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+}
+
+struct overrun *overrun_new(void *context, void *router, size_t bytes_max)
+{
+    struct overrun *overrun = calloc(1, sizeof *overrun);
+    char endpoint[64];
+    int none = 0;
+
+    must(overrun != NULL);
+    overrun->router = router;
+    overrun->bytes_max = bytes_max;
+    overrun->highest = -1;
+    overrun->loop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    must(overrun->loop_fd >= 0);
+    snprintf(endpoint, sizeof endpoint, "inproc://overrun-%p", (void *) overrun);
+    must(zmq_socket_monitor(router, endpoint, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0);
+    overrun->monitor = zmq_socket(context, ZMQ_PAIR);
+    must(overrun->monitor != NULL);
+    must(zmq_setsockopt(overrun->monitor, ZMQ_LINGER, &none, sizeof none) == 0);
+    must(zmq_connect(overrun->monitor, endpoint) == 0);
+    start_thread(overrun);
+    return overrun;
+}
+
+void overrun_destroy(struct overrun **overrun_p)
+{
+    struct overrun *overrun = *overrun_p;
+
+    if (overrun == NULL) {
+        return;
+    }
+    atomic_store(&overrun->ending, true);
+    must(pthread_join(overrun->thread, NULL) == 0);
+    zmq_socket_monitor(overrun->router, NULL, 0);
+    zmq_close(overrun->monitor);
+    close(overrun->loop_fd);
+    free(overrun);
+    *overrun_p = NULL;
+}
+
+void overrun_delivered(struct overrun *overrun, int descriptor)
+{
+    if (descriptor >= 0 && descriptor < DESCRIPTORS_MAX) {
+        atomic_store(&overrun->delivered[descriptor], true);
+    }
+}
+
+void overrun_drained(struct overrun *overrun)
+{
+    uint64_t count;
+
+    (void) !read(overrun->loop_fd, &count, sizeof count);
+    atomic_fetch_add(&overrun->drained, 1);
+}
+
+int overrun_fd(const struct overrun *overrun)
+{
+    return overrun->loop_fd;
+}

@@ -1,0 +1,32 @@
+// overrun.h - cuts off a connection whose bytes never become a message.
+//
+// libzmq delivers a message once its last frame is there, and keeps what comes until then: a peer that never ends its
+// message would fill the memory, whatever RCVHWM and MAXMSGSIZE say, and no option bounds it.  So a thread of its own
+// holds what the kernel has received over each TCP connection against what the loop was given from it.  Bytes of
+// ipc connections are not counted by the kernel: whoever may open their file is trusted so far.
+
+#ifndef BROKER_OVERRUN_H
+#define BROKER_OVERRUN_H
+
+#include <stddef.h>
+
+struct overrun;
+
+// Watches all connections that `router` accepts from now on: before it is bound.  `context` is the socket's.  A
+// connection is cut once more than `bytes_max` have come without a whole message; it must be more than the longest
+// message and the kernel's buffer together.
+struct overrun *overrun_new(void *context, void *router, size_t bytes_max);
+
+// Before the socket is closed.
+void overrun_destroy(struct overrun **overrun_p);
+
+// The loop was given a message over this connection, by its descriptor (ZMQ_SRCFD; -1 is ignored).
+void overrun_delivered(struct overrun *overrun, int descriptor);
+
+// The loop has asked the socket and found nothing: all that was whole by now has been delivered.
+void overrun_drained(struct overrun *overrun);
+
+// Readable when the loop should drain the socket, for a connection is suspected; overrun_drained clears it.
+int overrun_fd(const struct overrun *overrun);
+
+#endif

@@ -1,0 +1,205 @@
+// overrun_test.c - a peer that never ends its message is cut off; one that sends a lot is not.  Over real sockets.
+
+#include "broker/overrun.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include <cmocka.h>
+
+#define BYTES_MAX ((size_t) 16 << 20)
+#define PATIENCE_MS 20000
+
+struct world {
+    void *context;
+    void *router;
+    struct overrun *overrun;
+    char endpoint[64];
+    uint64_t delivered_bytes;
+};
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int set_up(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    size_t bytes = sizeof world->endpoint;
+
+    assert_non_null(world);
+    world->context = zmq_ctx_new();
+    world->router = zmq_socket(world->context, ZMQ_ROUTER);
+    world->overrun = overrun_new(world->context, world->router, BYTES_MAX);
+    assert_int_equal(zmq_bind(world->router, "tcp://127.0.0.1:*"), 0);
+    assert_int_equal(zmq_getsockopt(world->router, ZMQ_LAST_ENDPOINT, world->endpoint, &bytes), 0);
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+
+    overrun_destroy(&world->overrun);
+    zmq_close(world->router);
+    zmq_ctx_term(world->context);
+    free(world);
+    return 0;
+}
+
+// What a broker's loop does: reads all there is, then says that there was no more.
+static void drain(struct world *world)
+{
+    zmq_msg_t frame;
+
+    zmq_msg_init(&frame);
+    while (zmq_msg_recv(&frame, world->router, ZMQ_DONTWAIT) >= 0) {
+        if (!zmq_msg_more(&frame)) {
+            overrun_delivered(world->overrun, zmq_msg_get(&frame, ZMQ_SRCFD));
+            world->delivered_bytes += zmq_msg_size(&frame);
+        }
+    }
+    zmq_msg_close(&frame);
+    overrun_drained(world->overrun);
+}
+
+static void turn(struct world *world, int wait_ms)
+{
+    zmq_pollitem_t items[] = { { .socket = world->router, .events = ZMQ_POLLIN },
+                               { .fd = overrun_fd(world->overrun), .events = ZMQ_POLLIN } };
+
+    zmq_poll(items, 2, wait_ms);
+    drain(world);
+}
+
+// ---- a peer that speaks ZMTP 3.0 by itself: rfc.zeromq.org/spec/23 ----
+
+static int connect_peer(const struct world *world)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t) atoi(strrchr(world->endpoint, ':') + 1)) };
+    int peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    assert_int_equal(connect(peer, (struct sockaddr *) &address, sizeof address), 0);
+    return peer;
+}
+
+static void greet(int peer)
+{
+    static const char ready[] = "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06"
+                                "DEALER";
+    unsigned char greeting[64] = { 0xff, [9] = 0x7f, [10] = 3, [11] = 0, [12] = 'N', 'U', 'L', 'L' };
+    unsigned char theirs[64];
+
+    assert_int_equal(send(peer, greeting, sizeof greeting, 0), sizeof greeting);
+    assert_int_equal(send(peer, ready, sizeof ready - 1, 0), sizeof ready - 1);
+    assert_int_equal(recv(peer, theirs, sizeof theirs, MSG_WAITALL), sizeof theirs);
+}
+
+// Sends a frame of 64 KiB, the last of its message or not; false when the connection has been cut.
+static bool send_frame(struct world *world, int peer, bool more)
+{
+    static unsigned char frame[9 + 65536];
+    size_t sent = 0;
+
+    frame[0] = more ? 0x03 : 0x02; // long, and more to come or not
+    frame[6] = 1;                  // 65536 in eight bytes, the highest first
+    while (sent < sizeof frame) {
+        ssize_t count = send(peer, frame + sent, sizeof frame - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (count < 0 && errno != EAGAIN) {
+            return false;
+        }
+        sent += count > 0 ? (size_t) count : 0;
+        if (count < 0) {
+            turn(world, 1);
+        }
+    }
+    return true;
+}
+
+static void a_message_that_never_ends_is_cut_off(void **state)
+{
+    struct world *world = *state;
+    int peer = connect_peer(world);
+    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    uint64_t bytes = 0;
+
+    greet(peer);
+    while (send_frame(world, peer, true) && clock_ms() < deadline_ms) {
+        bytes += 65536;
+        turn(world, 0);
+    }
+    assert_true(clock_ms() < deadline_ms);
+    assert_true(bytes > BYTES_MAX);
+    assert_int_equal(world->delivered_bytes, 0);
+    close(peer);
+}
+
+static void a_message_that_stays_unfinished_while_nobody_else_speaks_is_cut_off(void **state)
+{
+    struct world *world = *state;
+    int peer = connect_peer(world);
+    struct pollfd ended = { .fd = peer, .events = POLLRDHUP };
+    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+
+    greet(peer);
+    for (size_t bytes = 0; bytes <= BYTES_MAX; bytes += 65536) {
+        assert_true(send_frame(world, peer, true));
+    }
+    while (poll(&ended, 1, 0) == 0 && clock_ms() < deadline_ms) {
+        turn(world, 1000); // wakes up by what the other thread asks for
+    }
+    assert_true(poll(&ended, 1, 0) > 0);
+    close(peer);
+}
+
+static void many_whole_messages_are_not(void **state)
+{
+    struct world *world = *state;
+    int peer = connect_peer(world);
+    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    uint64_t bytes = 0;
+
+    greet(peer);
+    for (int i = 0; i < 8000; i++) {
+        assert_true(send_frame(world, peer, false));
+        bytes += 65536;
+        if (i % 100 == 0) {
+            turn(world, 0);
+        }
+    }
+    while (world->delivered_bytes < bytes && clock_ms() < deadline_ms) {
+        turn(world, 10);
+    }
+    assert_int_equal(world->delivered_bytes, bytes);
+    close(peer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_message_that_never_ends_is_cut_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_message_that_stays_unfinished_while_nobody_else_speaks_is_cut_off, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(many_whole_messages_are_not, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
