@@ -10,7 +10,7 @@
 
 #define BENCH_PEOPLE_MAX 1500 // each is a client of its own, about a dozen descriptors
 #define BENCH_PEOPLE_RUNS_MAX 8
-#define BENCH_DESKS_MAX 1000
+#define BENCH_DESKS_MAX 256 // of a broker
 #define BENCH_DESKS_RUNS_MAX 8
 #define BENCH_BODY_BYTES 280
 
@@ -36,6 +36,7 @@ bool bench_latency(const struct bench_options *options);
 // What a post costs, in processor time; all zero before the first run, which fills it in for the ratios of the others.
 struct bench_desks_costs {
     double writer_us, server_us;
+    double broker_us, broker_server_us; // with a broker
 };
 bool bench_desks(const struct bench_options *options, unsigned count, struct bench_desks_costs *first);
 

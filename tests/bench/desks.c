@@ -1,11 +1,12 @@
-// desks.c - what a desk more costs: the same posts in flight, spread over more and more desks of one scribe.
+// desks.c - what a desk more costs: the same posts in flight, spread over more and more desks.
 //
-// There is no broker here: batches as a broker makes them when posts are taken in (a post, its item, an event) go
-// straight to the store.  Each desk has one batch with the store and makes the next when that is back, as a broker's
-// do.  The time of the processors is told apart: this process without the thread that makes the batches, and the
-// server's process behind the one session.
+// First without a broker: batches as a broker makes them when posts are taken in (a post, its item, an event) go
+// straight to the stores of one scribe.  Each desk has one batch with the store and makes the next when that is back,
+// as a broker's do.  The time of the processors is told apart: this process without the thread that makes the batches,
+// and the server's process behind the one session.  Then with a broker, a connector a desk, over real sockets.
 
-#include "tests/bench/bench.h"
+#include "tests/bench/feeder.h"
+#include "tests/bench/own_broker.h"
 #include "tests/bench/raw.h"
 
 #include "broker/store/store.h"
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define WARM_UP_S 1.0
+#define READY_S 60
 
 struct bench_desk {
     char name[64];
@@ -277,15 +279,12 @@ static void close_desks(struct bench_desks *run)
     free(run->desks);
 }
 
-bool bench_desks(const struct bench_options *options, unsigned count, struct bench_desks_costs *first)
+static bool measure_stores(const struct bench_options *options, unsigned count, PGconn *asker,
+                           struct bench_desks_costs *first)
 {
     struct bench_desks run = { .options = options, .scribe = scribe_new(), .count = count };
-    PGconn *asker = PQconnectdb(options->store);
-    bool good = PQstatus(asker) == CONNECTION_OK;
+    bool good = open_desks(&run);
 
-    if (!good)
-        bench_complain("%s", PQerrorMessage(asker));
-    good = open_desks(&run) && good;
     for (unsigned i = 0; good && i < count; i++)
         if (run.desks[i].in_flight > 0)
             submit(&run.desks[i]);
@@ -300,7 +299,89 @@ bool bench_desks(const struct bench_options *options, unsigned count, struct ben
         else if (!run.failed)
             bench_complain("nothing was written");
     }
-    PQfinish(asker);
     close_desks(&run);
+    return good;
+}
+
+// ---- with a broker ----
+
+static uint64_t feed_until(struct feeder *feeders, const struct bench_options *options, unsigned count,
+                           struct crew *crew, uint64_t until_ns)
+{
+    uint64_t answered = 0;
+
+    while (!bench_stopped() && bench_now_ns() < until_ns) {
+        for (unsigned i = 0; i < count; i++) {
+            unsigned most = options->in_flight / count + (i < options->in_flight % count);
+            while (feeders[i].sent - feeders[i].answered < most)
+                feeder_post(&feeders[i]);
+        }
+        crew_turn(crew, bench_now_ns() + 100000000u);
+    }
+    for (unsigned i = 0; i < count; i++)
+        answered += feeders[i].answered;
+    return answered;
+}
+
+static bool feed_desks(const struct bench_options *options, struct own_broker *broker, unsigned count,
+                       struct feeder *feeders, struct crew *crew, PGconn *asker, struct bench_desks_costs *first)
+{
+    uint64_t posts = feed_until(feeders, options, count, crew, bench_now_ns() + (uint64_t) (WARM_UP_S * 1e9));
+    struct usage before = own_broker_usage(broker);
+    double server_s = server_seconds(asker);
+    uint64_t begin_ns = bench_now_ns();
+
+    posts = feed_until(feeders, options, count, crew, begin_ns + (uint64_t) (options->seconds * 1e9)) - posts;
+    struct usage after = own_broker_usage(broker);
+    if (posts == 0) {
+        bench_complain("nothing was taken");
+        return false;
+    }
+    double broker_us = us_a_post(before.cpu_s, after.cpu_s, posts);
+    double server_us = us_a_post(server_s, server_seconds(asker), posts);
+    if (first->broker_us <= 0) {
+        first->broker_us = broker_us;
+        first->broker_server_us = server_us;
+    }
+    bench_print(json_pack("{s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "case", "desks-broker", "desks",
+                          (int) count, "in_flight", (int) options->in_flight, "posts", (json_int_t) posts,
+                          "posts_per_s", (double) posts * 1e9 / (double) (bench_now_ns() - begin_ns),
+                          "broker_cpu_us_per_post", broker_us, "server_cpu_us_per_post", server_us, "broker_ratio",
+                          broker_us / first->broker_us, "server_ratio",
+                          first->broker_server_us > 0 ? server_us / first->broker_server_us : 0.0, "rss_mib",
+                          after.rss_bytes / (1024.0 * 1024.0), "refused", (json_int_t) crew_refusals(crew)));
+    return true;
+}
+
+static bool measure_broker(const struct bench_options *options, unsigned count, PGconn *asker,
+                           struct bench_desks_costs *first)
+{
+    struct own_broker *broker = own_broker_new_with(options, 1, count);
+    struct feeder *feeders = calloc(count, sizeof *feeders);
+    struct crew *crew = crew_new();
+    bool good = broker != NULL;
+
+    must(feeders != NULL);
+    for (unsigned i = 0; good && i < count; i++)
+        good = feeder_init_at(&feeders[i], crew, own_broker_endpoint(broker), own_broker_desk_name(broker, i));
+    good = good && crew_wait_ready(crew, READY_S) && feed_desks(options, broker, count, feeders, crew, asker, first);
+    crew_destroy(&crew);
+    for (unsigned i = 0; i < count; i++)
+        feeder_fini(&feeders[i]);
+    free(feeders);
+    own_broker_destroy(&broker);
+    return good;
+}
+
+bool bench_desks(const struct bench_options *options, unsigned count, struct bench_desks_costs *first)
+{
+    PGconn *asker = PQconnectdb(options->store);
+    bool good = PQstatus(asker) == CONNECTION_OK;
+
+    if (!good)
+        bench_complain("%s", PQerrorMessage(asker));
+    good = good && measure_stores(options, count, asker, first) && !bench_stopped() &&
+           measure_broker(options, count, asker, first);
+    PQfinish(asker);
     return good;
 }

@@ -58,7 +58,14 @@ static void hear(struct member *member, const struct behalf_message *message, vo
 
 bool feeder_init(struct feeder *feeder, struct crew *crew, const char *endpoint)
 {
-    const struct behalf_hello hello = { .role = "connector", .name = "feed", .instance = "feed-1", .program = "bench" };
+    return feeder_init_at(feeder, crew, endpoint, NULL);
+}
+
+bool feeder_init_at(struct feeder *feeder, struct crew *crew, const char *endpoint, const char *desk)
+{
+    const struct behalf_hello hello = {
+        .role = "connector", .name = "feed", .instance = "feed-1", .program = "bench", .desk = desk
+    };
     *feeder = (struct feeder){ .member = crew_join(crew, endpoint, &hello, hear, feeder) };
     return feeder->member != NULL;
 }
@@ -75,7 +82,7 @@ static void make_room(struct feeder *feeder)
 {
     if (feeder->sent < feeder->room)
         return;
-    feeder->room = feeder->room ? 2 * feeder->room : 65536;
+    feeder->room = feeder->room ? 2 * feeder->room : 8192;
     feeder->sent_ns = realloc(feeder->sent_ns, feeder->room * sizeof *feeder->sent_ns);
     feeder->requests = realloc(feeder->requests, feeder->room * sizeof *feeder->requests);
     must(feeder->sent_ns != NULL && feeder->requests != NULL);

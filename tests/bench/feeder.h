@@ -17,6 +17,9 @@ struct feeder {
 
 // Joins the crew.  False when it cannot.
 bool feeder_init(struct feeder *feeder, struct crew *crew, const char *endpoint);
+
+// The same at one of several desks.
+bool feeder_init_at(struct feeder *feeder, struct crew *crew, const char *endpoint, const char *desk);
 void feeder_fini(struct feeder *feeder);
 
 // Sends the next post.  Its id on the platform ends with its number.

@@ -40,12 +40,9 @@ static const char manual[] =
     "  latency  200 posts a second and eight people, so that one is idle: from sending a post to its ITEM.  Told with "
     "cycle as "
     "well.\n"
-    "  desks    without a broker: the posts in flight are spread over 1, 10 and 100 desks that write to one "
-    "PostgreSQL "
-    "together; what a post then costs.\n"
-    "  restore  a store with --posts open items (default 1,000,000): 1,000 are fed, their rows copied in the store. "
-    "From the broker's start until it is ready, somebody is signed in, and has an item; then the same after kill "
-    "-9.\n\n"
+    "  desks    the posts in flight are spread over 1, 10 and 100 desks of one PostgreSQL: what a post then costs, to "
+    "the "
+    "stores alone (desks) and with a broker and a connector a desk (desks-broker).\n\n"
     "Raw limits, on lines of their own, with the ratio of the case to them:\n"
     "  raw-rows        the rows which that run's posts made, written again bare, with the same schema and "
     "settings, those of 256 posts a commit.\n"
@@ -71,7 +68,7 @@ static const struct argp_option option_table[] = {
     { "posts", 'n', "N", 0, "intake: at most so many posts; restore: so many open items", 0 },
     { "in-flight", 'w', "N", 0, "posts without an answer at most, 1 to 1024 (default 1000)", 0 },
     { "people", 'p', "N", 0, "cycle: so many people signed in, 1 to 1500 (default 4); may be given again", 0 },
-    { "desks", 'd', "N", 0, "desks: so many desks, 1 to 1000 (default 1, 10 and 100); may be given again", 0 },
+    { "desks", 'd', "N", 0, "desks: so many desks, 1 to 256 (default 1, 10 and 100); may be given again", 0 },
     { "programs", 'b', "DIR", 0, "where behalf-broker is (default: beside this program)", 0 },
     { "keep", 'k', NULL, 0, "keep the run's folder with the broker's log, and its desk", 0 },
     { 0 },

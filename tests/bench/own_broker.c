@@ -27,8 +27,9 @@
 
 struct own_broker {
     char *program, *folder, *rules, *log, *data, *database;
-    char *url; // NULL: SQLite
-    char desk[64];
+    char *url;     // NULL: SQLite
+    char desk[64]; // the first
+    unsigned desks;
     char endpoint[128];
     bool keep;
     pid_t process; // 0: not running
@@ -55,11 +56,11 @@ const char *own_broker_person(unsigned number)
 
 // What a desk of one brand may look like: three languages, some topics and sensitive words; everybody may answer
 // everything, and offers are theirs at once.
-static bool write_rules(const struct own_broker *broker, unsigned people)
+static bool write_rules_of(const char *path, const char *desk, unsigned people)
 {
-    FILE *file = fopen(broker->rules, "we");
+    FILE *file = fopen(path, "we");
     if (!file) {
-        bench_complain("cannot write %s: %s", broker->rules, strerror(errno));
+        bench_complain("cannot write %s: %s", path, strerror(errno));
         return false;
     }
     fprintf(file,
@@ -83,13 +84,38 @@ static bool write_rules(const struct own_broker *broker, unsigned people)
             "  nothing said: { empty: yes, only: [links, mentions, hashtags, emoji] }\n"
             "people:\n"
             "  robin: { display_name: Robin Lee, roles: [pr], brands: [acme], languages: all }\n",
-            broker->desk);
+            desk);
     for (unsigned i = 0; i < people || i == 0; i++)
         fprintf(file,
                 "  %s: { display_name: Kim Weber, roles: [agent], agency: Northline, brands: [acme], languages: all, "
                 "skills: all }\n",
                 own_broker_person(i));
     return fclose(file) == 0;
+}
+
+const char *own_broker_desk_name(const struct own_broker *broker, unsigned number)
+{
+    static char name[80];
+    if (number == 0)
+        return broker->desk;
+    snprintf(name, sizeof name, "%s-%u", broker->desk, number);
+    return name;
+}
+
+static char *rules_path(const struct own_broker *broker, unsigned number)
+{
+    return number == 0 ? format_text("%s", broker->rules) : format_text("%s/rules-%u.yaml", broker->folder, number);
+}
+
+static bool write_rules(const struct own_broker *broker, unsigned people)
+{
+    bool good = true;
+    for (unsigned i = 0; good && i < broker->desks; i++) {
+        char *path = rules_path(broker, i);
+        good = write_rules_of(path, own_broker_desk_name(broker, i), people);
+        free(path);
+    }
+    return good;
 }
 
 static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *walk)
@@ -112,18 +138,23 @@ _Noreturn static void become_broker(const struct own_broker *broker, pid_t paren
         prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
         _exit(127);
     const char *where = broker->url ? "--store" : "--data";
-    char *arguments[] = { broker->program,
-                          "--desk",
-                          broker->rules,
-                          (char *) where,
-                          broker->url ? broker->url : broker->data,
-                          "--listen",
-                          "tcp://127.0.0.1:*",
-                          "--person-rate",
-                          "0",
-                          "--connector-rate",
-                          "0",
-                          NULL };
+    char *usual[] = { broker->program,
+                      (char *) where,
+                      broker->url ? broker->url : broker->data,
+                      "--listen",
+                      "tcp://127.0.0.1:*",
+                      "--person-rate",
+                      "0",
+                      "--connector-rate",
+                      "0" };
+    size_t count = sizeof usual / sizeof *usual;
+    char **arguments = calloc(count + 2 * broker->desks + 1, sizeof(char *));
+    must(arguments != NULL);
+    memcpy(arguments, usual, sizeof usual);
+    for (unsigned i = 0; i < broker->desks; i++) {
+        arguments[count++] = (char *) "--desk";
+        arguments[count++] = rules_path(broker, i);
+    }
     execv(broker->program, arguments);
     dprintf(2, "cannot run %s: %s\n", broker->program, strerror(errno));
     _exit(127);
@@ -133,15 +164,15 @@ _Noreturn static void become_broker(const struct own_broker *broker, pid_t paren
 static bool find_ready(struct own_broker *broker)
 {
     char line[LOG_LINE_BYTES];
-    bool found = false;
+    unsigned found = 0;
     FILE *log = fopen(broker->log, "re");
-    while (log && !found && fgets(line, sizeof line, log)) {
+    while (log && fgets(line, sizeof line, log)) {
         char *listen = strstr(line, " broker ready ") ? strstr(line, "listen=") : NULL;
-        found = listen && sscanf(listen, "listen=%127s", broker->endpoint) == 1;
+        found += listen && sscanf(listen, "listen=%127s", broker->endpoint) == 1;
     }
     if (log)
         fclose(log);
-    return found;
+    return found >= broker->desks;
 }
 
 static void show_log(const struct own_broker *broker)
@@ -272,8 +303,14 @@ static bool make_folder(struct own_broker *broker, const struct bench_options *o
 
 struct own_broker *own_broker_new(const struct bench_options *options, unsigned people)
 {
+    return own_broker_new_with(options, people, 1);
+}
+
+struct own_broker *own_broker_new_with(const struct bench_options *options, unsigned people, unsigned desks)
+{
     struct own_broker *broker = calloc(1, sizeof *broker);
     must(broker != NULL);
+    broker->desks = desks;
     broker->keep = options->keep;
     if (is_url(options->store))
         broker->url = format_text("%s", options->store);
@@ -293,8 +330,8 @@ void own_broker_destroy(struct own_broker **broker_p)
     if (!broker)
         return;
     own_broker_stop(broker);
-    if (broker->url && broker->endpoint[0] && !broker->keep)
-        raw_remove_desk(broker->url, broker->desk);
+    for (unsigned i = 0; broker->url && broker->endpoint[0] && !broker->keep && i < broker->desks; i++)
+        raw_remove_desk(broker->url, own_broker_desk_name(broker, i));
     if (broker->folder && broker->keep)
         bench_complain("kept %s", broker->folder);
     else if (broker->folder)

@@ -19,6 +19,12 @@ struct usage {
 // it is ready.  NULL, having said why, if that does not come about.
 struct own_broker *own_broker_new(const struct bench_options *options, unsigned people);
 
+// The same with so many desks, which are alike; each is ready.
+struct own_broker *own_broker_new_with(const struct bench_options *options, unsigned people, unsigned desks);
+
+// The name of a desk of that number, from 0; valid until the next call.
+const char *own_broker_desk_name(const struct own_broker *broker, unsigned number);
+
 // Stops the broker, cleanly if it will, and removes the folder; of a PostgreSQL, the desk's rows.
 void own_broker_destroy(struct own_broker **broker_p);
 
