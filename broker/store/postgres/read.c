@@ -98,14 +98,6 @@ static bool read_freeze(struct cells *cells, const struct store_reader *reader)
     return reader->freeze(reader->self, &freeze);
 }
 
-static bool read_item(struct cells *cells, const struct store_reader *reader)
-{
-    struct item_record item;
-
-    cell_item(cells, &item);
-    return !cells->connection->failed && reader->item(reader->self, &item);
-}
-
 static bool read_reply(struct cells *cells, const struct store_reader *reader)
 {
     struct reply_record reply = { 0 };
@@ -184,6 +176,62 @@ static bool read_rows(struct connection *connection, const struct store_reader *
     return go_on && !connection->failed;
 }
 
+// ---- items ----
+
+// Items come by the page: a row by itself costs libpq half as much again.
+#define PAGE_ITEMS 4096
+
+static void send_page(struct connection *connection, uint64_t after)
+{
+    struct parameters parameters = { 0 };
+
+    parameters_number(&parameters, (int64_t) after);
+    parameters_number(&parameters, PAGE_ITEMS);
+    connection_send(connection, SQL_READ_ITEMS, &parameters);
+    connection_sync(connection);
+}
+
+static bool read_page(struct connection *connection, const struct store_reader *reader, const PGresult *page)
+{
+    struct item_record item;
+
+    for (int row = 0; row < PQntuples(page); row++) {
+        struct cells cells = cells_of(connection, page, row);
+        cell_item(&cells, &item);
+        if (connection->failed || !reader->item(reader->self, &item)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t last_item(struct connection *connection, const PGresult *page)
+{
+    struct cells cells = cells_of(connection, page, PQntuples(page) - 1);
+
+    return cell_id(&cells);
+}
+
+// While a page is read the server makes the next one.
+static bool read_items(struct connection *connection, const struct store_reader *reader)
+{
+    bool more = true;
+    bool go_on = true;
+
+    send_page(connection, 0);
+    while (more && go_on) {
+        PGresult *page = connection_take(connection);
+        go_on = connection_synced(connection) && page != NULL;
+        more = go_on && PQntuples(page) == PAGE_ITEMS;
+        if (more) {
+            send_page(connection, last_item(connection, page));
+        }
+        go_on = go_on && read_page(connection, reader, page);
+        PQclear(page);
+    }
+    return go_on && !connection->failed;
+}
+
 static bool read_all(struct connection *connection, const struct store_reader *reader)
 {
     struct parameters outcomes_since = { 0 };
@@ -193,7 +241,7 @@ static bool read_all(struct connection *connection, const struct store_reader *r
     parameters_number(&keys_since, intake_day(reader->keys_since_ms));
     return (reader->rules == NULL || read_rows(connection, reader, SQL_READ_RULES, NULL, read_rules)) &&
            (reader->freeze == NULL || read_rows(connection, reader, SQL_READ_FREEZES, NULL, read_freeze)) &&
-           (reader->item == NULL || read_rows(connection, reader, SQL_READ_ITEMS, NULL, read_item)) &&
+           (reader->item == NULL || read_items(connection, reader)) &&
            (reader->reply == NULL || read_rows(connection, reader, SQL_READ_REPLIES, NULL, read_reply)) &&
            (reader->outcome == NULL ||
             read_rows(connection, reader, SQL_READ_OUTCOMES, &outcomes_since, read_outcome)) &&
@@ -205,6 +253,7 @@ bool reading_run(struct connection *connection, const struct store_reader *reade
 {
     PQclear(connection_ask(connection, SQL_BEGIN_READING, NULL));
     PQclear(connection_ask(connection, SQL_NO_TIMEOUT, NULL));
+    PQclear(connection_ask(connection, SQL_BY_INDEX, NULL));
     if (connection->failed || !read_all(connection, reader)) {
         return false;
     }
