@@ -5,6 +5,7 @@
 
 #include "broker/leases.h"
 
+#include "broker/store/owner.h"
 #include "proto/must.h"
 
 #include <poll.h>
@@ -169,8 +170,10 @@ static bool look(struct leases *leases)
     for (size_t i = 0; i < count; i++) {
         struct slot *slot = &leases->slots[leases->places[i]];
         if (slot->order == ORDER_WATCH && slot->look_at_ms <= asked_ms) {
-            bool is_free = lease_watch_seen(&slot->watch, &leases->rows[i], asked_ms, answered_ms);
-            tell_row(leases, slot, &leases->rows[i], is_free);
+            const struct lease_row *row = &leases->rows[i];
+            // Who died on this machine holds nothing: its own lease need not be waited for.
+            bool is_free = lease_watch_seen(&slot->watch, row, asked_ms, answered_ms) || owner_is_dead(row->owner);
+            tell_row(leases, slot, row, is_free);
         }
     }
     pthread_mutex_unlock(&leases->mutex);

@@ -6,12 +6,12 @@
 
 #include "broker/store/hold.h"
 #include "broker/store/lease_row.h"
+#include "broker/store/owner.h"
 #include "broker/store/postgres/session.h"
 #include "proto/must.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct postgres_engine *postgres_engine_of(struct engine *engine)
 {
@@ -194,11 +194,9 @@ static enum store_result sign_over(struct postgres_engine *engine, const struct 
 {
     struct connection *connection = engine->session->connection;
     struct parameters parameters = { 0 };
-    char host[64] = "";
-    char owner[128];
+    char owner[OWNER_NAME_BYTES];
 
-    (void) gethostname(host, sizeof host - 1);
-    snprintf(owner, sizeof owner, "%s:%ld", host, (long) getpid());
+    owner_name(owner);
     parameters_text(&parameters, owner);
     parameters_text(&parameters, connection->started);
     parameters_text(&parameters, endpoints);

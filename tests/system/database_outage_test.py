@@ -236,6 +236,23 @@ SPOILT = {  # what is done to a schema that a broker has made
 }
 
 
+def a_broker_that_was_killed_has_its_desk_again_at_once(desk):
+    """Its lease stands for two seconds more, but it is seen to be dead."""
+    broker = StoredBroker(desk.broker.program, desk.database.url).start()
+    try:
+        for _ in range(3):
+            broker.kill()
+            begun = time.monotonic()
+            broker.start()
+            seconds = time.monotonic() - begun
+            print(f"   ready {seconds:.2f} s after kill -9")
+            assert seconds < 1.5, seconds
+        assert broker.stop() == 0
+    finally:
+        broker.end()
+        shutil.rmtree(broker.folder, ignore_errors=True)
+
+
 def what_does_not_let_a_broker_in_ends_it_with_one_line(desk):
     primary = desk.database.nodes.require_primary()
     good = desk.database.url.replace("/behalf?", "/other?")
@@ -268,6 +285,7 @@ if __name__ == "__main__":
         run_tests([a_dead_database_is_waited_for_in_bounded_memory_and_in_words,
                    a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody,
                    a_broker_started_before_its_database_waits_for_it,
+                   a_broker_that_was_killed_has_its_desk_again_at_once,
                    what_does_not_let_a_broker_in_ends_it_with_one_line], desk)
     except BaseException:
         print(desk.broker.tail(), flush=True)
