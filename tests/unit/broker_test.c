@@ -1084,6 +1084,36 @@ static void intake_is_refused_while_the_store_is_away_and_people_wait(void **sta
     expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), BEHALF_TAKEN);
 }
 
+static void why_the_store_is_away_is_told_to_who_runs_the_desk_and_to_nobody_else(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    expect_type(world_hello(world, SAM, "person", "sam"), BEHALF_WELCOME);
+    world->hold_batches = true;
+    broker_store_state(world->broker, true, "disk full: free some", world->now_ms);
+    const struct behalf_message *busy = world_hello(world, OTHER, "control", "ctl");
+    expect_code(busy, "BUSY");
+    assert_string_equal(busy->error.reason, "disk full: free some");
+    busy = world_ask(world, SAM, (struct behalf_message){ .type = BEHALF_STATUS });
+    expect_code(busy, "BUSY");
+    assert_string_equal(busy->error.reason, "disk full: free some");
+    broker_store_state(world->broker, true, "disk full: still", world->now_ms);
+    busy = world_ask(world, SAM, (struct behalf_message){ .type = BEHALF_STATUS });
+    assert_string_equal(busy->error.reason, "disk full: still");
+    busy = world_ask(world, FEED, world_post("2", world->now_ms, "hi"));
+    assert_null(strstr(busy->error.reason, "disk"));
+    int64_t asked = world_say(world, ASHA, (struct behalf_message){ .type = BEHALF_STATUS });
+    world_settle(world);
+    assert_null(world_answer(world, ASHA, asked));
+    world->hold_batches = false;
+    broker_store_state(world->broker, false, "sqlite", world->now_ms);
+    world_settle(world);
+    expect_code(world_answer(world, ASHA, asked), "FORBIDDEN");
+    expect_type(world_ask(world, SAM, (struct behalf_message){ .type = BEHALF_STATUS }), BEHALF_COUNTS);
+    expect_type(world_hello(world, OTHER, "control", "ctl"), BEHALF_WELCOME);
+}
+
 // ---- the lease ----
 
 static void nothing_about_the_desk_is_spoken_while_the_lease_is_not_valid(void **state)
@@ -1377,6 +1407,7 @@ int main(void)
         TEST(a_request_cut_off_before_its_answer_can_be_repeated_after_a_resume),
         TEST(a_reply_that_was_never_spoken_is_handed_out_later),
         TEST(intake_is_refused_while_the_store_is_away_and_people_wait),
+        TEST(why_the_store_is_away_is_told_to_who_runs_the_desk_and_to_nobody_else),
         TEST(nothing_about_the_desk_is_spoken_while_the_lease_is_not_valid),
         TEST(no_batch_goes_out_while_the_lease_is_not_valid),
         TEST(a_fenced_broker_tells_where_the_desk_is_and_nothing_it_held_back),
