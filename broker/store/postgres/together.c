@@ -481,8 +481,12 @@ void together_attempt(struct share *const *shares, size_t count)
     if (doubts > 0) {
         settle(session, chosen, doubts);
     }
+    bool away = doubts > 0 && session->connection == NULL; // not to be found out once more
     for (size_t i = 0; i < count; i++) {
-        if (shares[i]->result == STORE_OK) {
+        if (shares[i]->result == STORE_OK && away) {
+            shares[i]->result = STORE_UNAVAILABLE;
+            snprintf(shares[i]->engine->reason, sizeof shares[i]->engine->reason, "%s", session->reason);
+        } else if (shares[i]->result == STORE_OK) {
             chosen[clear++] = shares[i];
         }
     }
