@@ -68,6 +68,7 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
         speak_error(broker, session->number, (*message_p)->id, BEHALF_CODE_FORBIDDEN,
                     &(struct behalf_error){ .reason = "only control and supervisors see the counts" });
     } else if (broker->away) {
+        key_set_remove(&session->in_flight, (uint64_t) (*message_p)->id); // else asked again it would wait for ever
         speak_away(broker, session->peer->number, (*message_p)->id);
     } else {
         desk_count(broker->desk, memory, &message.counts, broker->now_ms);

@@ -682,6 +682,19 @@ static void a_listing_for_who_is_gone_is_asked_for_again(void **state)
     expect_type(world_ask(world, OTHER, look), BEHALF_LISTING);
 }
 
+static void counts_refused_in_an_outage_are_told_when_asked_for_again(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    broker_store_state(world->broker, true, "the disk is full", world->now_ms);
+    struct behalf_message status = { .type = BEHALF_STATUS, .id = 4711 };
+    expect_code(world_ask(world, CONTROL, status), "BUSY");
+    broker_store_state(world->broker, false, "working", world->now_ms);
+    world_forget(world, CONTROL);
+    expect_type(world_ask(world, CONTROL, status), BEHALF_COUNTS);
+}
+
 static void who_was_away_is_away_after_a_restart_too(void **state)
 {
     struct world *world = *state;
@@ -1389,6 +1402,7 @@ int main(void)
         TEST(an_edit_that_turns_sensitive_after_the_end_is_shown_to_pr),
         TEST(the_same_edits_again_make_no_further_work),
         TEST(a_listing_for_who_is_gone_is_asked_for_again),
+        TEST(counts_refused_in_an_outage_are_told_when_asked_for_again),
         TEST(who_was_away_is_away_after_a_restart_too),
         TEST(a_session_that_goes_on_keeps_the_presence_that_the_desk_knows),
         TEST(two_edits_in_one_go_make_one_follow_up),
