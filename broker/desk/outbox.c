@@ -223,6 +223,23 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
     return true;
 }
 
+void outbox_restored(struct desk *desk)
+{
+    struct reply *reply;
+    // What is forgotten leaves the table, which must not change during a walk: one at a time.
+    do {
+        size_t place = 0;
+        while ((reply = table_next(&desk->replies, &place)) && !reply->unwritten)
+            ;
+        if (reply) {
+            write_reply(desk, reply, NULL, NULL, "who wrote it is no longer in the rules");
+            reply->unwritten = false;
+            if (reply->state == REPLY_WITHDRAWN)
+                reply_forget(desk, reply);
+        }
+    } while (reply);
+}
+
 void outbox_forget_item(struct desk *desk, const struct item *item)
 {
     while (item->detail && item->detail->unknown) {

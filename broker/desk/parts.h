@@ -182,6 +182,7 @@ struct reply {
     enum reply_state state;
     bool sealed;
     bool idempotent; // of the instance that has it
+    bool unwritten;  // came back in another state than the store has
     uint32_t attempt;
     int64_t created_ms;
     int64_t handed_ms;
@@ -408,6 +409,9 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason);
 
 // Keeps a reply of unknown fate with its item, until the item ends or the fate is known.
 void outbox_keep_unknown(struct desk *desk, struct item *item, struct reply *reply);
+
+// Writes the replies that came back in another state than the store has, and forgets those that will not go out.
+void outbox_restored(struct desk *desk);
 
 // An item ends: its replies of unknown fate are of no consequence any more.
 void outbox_forget_item(struct desk *desk, const struct item *item);

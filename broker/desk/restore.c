@@ -216,8 +216,6 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
     // Its author may no longer be in the rules: a person has the item, and may not know that it has been published.
     bool kept = item->state == ITEM_SENDING && item->detail->reply == record->reply;
     bool handed_once = record->state != REPLY_QUEUED || record->attempt > 0;
-    if (record->state != REPLY_UNKNOWN && !kept && !handed_once)
-        return true;
     struct reply *reply = calloc(1, sizeof *reply);
     must(reply);
     *reply = (struct reply){
@@ -227,7 +225,9 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
         .channel = channel,
         .person = person,
         .audience = item->queue->audience == AUDIENCE_PR ? AUDIENCE_PR : AUDIENCE_AGENT,
-        .state = kept ? record->state : REPLY_UNKNOWN,
+        .state = kept          ? record->state
+                 : handed_once ? REPLY_UNKNOWN
+                               : REPLY_WITHDRAWN,
         .sealed = record->sealed,
         .idempotent = record->idempotent,
         .attempt = record->attempt,
@@ -243,6 +243,7 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
         outbox_keep_unknown(desk, item, reply);
         item->fate_unknown = item->fate_unknown || record->state != REPLY_UNKNOWN;
     }
+    reply->unwritten = reply->state != record->state;
     reply_restore(desk, reply);
     return true;
 }
@@ -302,6 +303,7 @@ void desk_restored(struct desk *desk, int64_t now_ms)
     }
     for (size_t i = 0; i < desk->connector_count; i++)
         connector_lost(desk, desk->connectors[i], now_ms + desk->policy->times.fate_ms);
+    outbox_restored(desk);
     restore_sending(desk);
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];

@@ -281,6 +281,69 @@ static void replies_of_unknown_fate_are_forgotten_with_their_item(void **state)
     assert_string_equal(world_outcome(w, item), "answered");
     assert_int_equal(w->desk->replies.count, 0);
 }
+// The store must not say for ever that a reply is on its way which nobody will settle.
+static void drop_the_author(struct world *w, bool handed)
+{
+    uint64_t ben = world_sign_in(w, BEN);
+    uint64_t item = world_post(w, (struct world_post){ .id = "1" });
+    take(w, ben, item);
+    if (handed)
+        world_connect(w, "c", false);
+    reply_to(w, ben, item, "hello");
+    w->people[BEN].retired = true;
+    world_restart(w);
+    w->people[BEN].retired = false;
+}
+static void the_reply_of_somebody_dropped_is_written_as_what_it_is_now(void **state)
+{
+    struct world *w = *state;
+    drop_the_author(w, false);
+    assert_non_null(world_change(w, CHANGE_REPLY));
+    assert_int_equal(world_change(w, CHANGE_REPLY)->reply.state, REPLY_WITHDRAWN);
+    assert_int_equal(w->desk->replies.count, 0);
+}
+static void the_reply_of_somebody_dropped_may_be_out(void **state)
+{
+    struct world *w = *state;
+    drop_the_author(w, true);
+    assert_non_null(world_change(w, CHANGE_REPLY));
+    assert_int_equal(world_change(w, CHANGE_REPLY)->reply.state, REPLY_UNKNOWN);
+}
+// Whoever goes on with a draft that waits to be approved is somebody else than who wrote it.
+static void an_own_draft_is_not_offered_for_approval(void **state)
+{
+    struct world *w = *state;
+    w->people[BEN].audiences |= 1u << AUDIENCE_APPROVER;
+    w->people[BEN].approve_all = true;
+    uint64_t ben = world_sign_in(w, BEN);
+    uint64_t item = world_post(w, (struct world_post){ .id = "1" });
+    take(w, ben, item);
+    int64_t lease = world_lease(w, ben, item);
+    reply_to(w, ben, item, "hello");
+    assert_int_equal(world_lease(w, ben, item), lease);
+    uint64_t ann = world_sign_in(w, ANN);
+    assert_int_not_equal(world_lease(w, ann, item), 0);
+}
+// Nobody else would give back what somebody lost still had.
+static void somebody_lost_whom_the_rules_drop_keeps_nothing(void **state)
+{
+    struct world *w = *state;
+    uint64_t ben = world_sign_in(w, BEN);
+    uint64_t item = world_post(w, (struct world_post){ .id = "1" });
+    take(w, ben, item);
+    desk_session_lost(w->desk, ben, w->now_ms);
+    struct policy without = w->policy;
+    struct policy_person people[PEOPLE];
+    memcpy(people, w->people, sizeof people);
+    people[BEN].retired = true;
+    without.people = people;
+    struct rules_record record = { .version = 2, .name = "", .text = "" };
+    desk_apply(w->desk, &without, &record, w->now_ms);
+    desk_check(w->desk);
+    assert_int_equal(desk_items_of(w->desk, BEN), 0);
+    assert_int_equal(desk_item_state(w->desk, item), ITEM_WAITING);
+    desk_apply(w->desk, &w->policy, &record, w->now_ms);
+}
 static void nobody_approves_their_own_draft(void **state)
 {
     struct world *w = *state;
@@ -365,6 +428,10 @@ int main(void)
         CLAIM(a_fresh_post_is_not_expired_with_the_old_item_it_joined),
         CLAIM(follow_up_of_what_became_sensitive_while_sending_goes_to_pr),
         CLAIM(replies_of_unknown_fate_are_forgotten_with_their_item),
+        CLAIM(the_reply_of_somebody_dropped_is_written_as_what_it_is_now),
+        CLAIM(the_reply_of_somebody_dropped_may_be_out),
+        CLAIM(an_own_draft_is_not_offered_for_approval),
+        CLAIM(somebody_lost_whom_the_rules_drop_keeps_nothing),
         CLAIM(nobody_approves_their_own_draft),
         CLAIM(prs_service_level_holds_also_where_replies_have_a_window),
         CLAIM(a_reply_not_handed_out_does_not_go_out_to_what_became_sensitive),
