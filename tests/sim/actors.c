@@ -66,6 +66,7 @@ int64_t client_send(struct client *client, struct behalf_message message)
     if (!id)
         sim_fail(client->simulation, "%s cannot send %s: %s %s", client->name, behalf_type_name(message.type),
                  fault.field, fault.reason);
+    sim_note(client->simulation, "%s says %s %lld", client->name, behalf_type_name(message.type), (long long) id);
     return id;
 }
 
@@ -200,6 +201,8 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
     if (message->type == BEHALF_DONE && !message->done.repeated && belief->behind == message->id)
         sim_fail(simulation, "%s did something under an old lease", client->name);
     belief->asked = false;
+    if (message->type == BEHALF_ERROR && belief->behind == message->id)
+        return; // it was behind: what it has now it still has
     if (message->type == BEHALF_DONE && belief->drafting == message->id && !message->done.repeated)
         simulation->drafted[item] = true;
     bool gone = message->type == BEHALF_DONE
