@@ -186,11 +186,18 @@ static bool is_idle(const struct broker *broker)
 // Tells everyone once all that was decided is spoken.
 static void finish_stop(struct broker *broker)
 {
-    static const struct behalf_message bye = { .type = BEHALF_BYE, .bye = { .reason = BYE_RESTARTING } };
+    struct behalf_message bye = { .type = BEHALF_BYE, .bye = { .reason = BYE_RESTARTING } };
     struct session *session;
 
     if (!broker->stopping || broker->stopped || broker->out || !is_idle(broker)) {
         return;
+    }
+    if (broker->heir_count > 0) {
+        bye = (struct behalf_message){ .type = BEHALF_MOVED,
+                                       .moved = { .desk = rules_policy(broker->rules)->desk,
+                                                  .brokers = broker->heirs,
+                                                  .brokers_count = broker->heir_count,
+                                                  .reason = "the desk was handed to another broker" } };
     }
     for (size_t place = 0; (session = session_table_next(&broker->sessions, &place)) != NULL;) {
         if (session->peer != NULL) {
@@ -235,6 +242,13 @@ void broker_stop(struct broker *broker, int64_t now_ms)
         broker_log(broker, "info", "broker", "stopping");
         finish_stop(broker);
     }
+}
+
+void broker_hand_over(struct broker *broker, const char **brokers, size_t broker_count, int64_t now_ms)
+{
+    broker->heirs = brokers;
+    broker->heir_count = broker_count;
+    broker_stop(broker, now_ms);
 }
 
 bool broker_stopped(const struct broker *broker)

@@ -84,6 +84,10 @@ void broker_rules_ready(struct broker *broker, struct rules **rules_p, const str
 void broker_stop(struct broker *broker, int64_t now_ms);
 bool broker_stopped(const struct broker *broker);
 
+// The same for a desk that another broker is to have: at the end everyone is told MOVED to `brokers`, which are
+// borrowed until then; "restarting" when there are none.
+void broker_hand_over(struct broker *broker, const char **brokers, size_t broker_count, int64_t now_ms);
+
 // ---- out ----
 
 // The next frame to send, or NULL.  The frame is owned by the caller (free).  `peer` is to whom.

@@ -126,6 +126,8 @@ struct broker {
     bool lease_stood;       // when last told
     bool stopping;
     bool stopped;
+    const char **heirs; // where everyone is sent at the end of a stop; borrowed
+    size_t heir_count;
     char store_text[512];
     int64_t now_ms;
     int64_t due_ms;   // when the next tick is expected; -1: whenever

@@ -35,6 +35,9 @@ struct hosted_desk {
     enum hosted_end end;
     enum hosted_end failed; // how it ends once it is closed; HOSTED_GOES_ON: it is tried again
     bool stopping;
+    bool handing; // to another broker, where `heir` is
+    struct stand_by heir;
+    size_t sessions;  // as last told
     bool releasing;   // the lease is being given up
     int64_t pause_ms; // once it is, before the desk is looked at again
     struct lease_news lease;
@@ -260,7 +263,9 @@ static void begin_closing(struct hosted_desk *hosted)
         unwatch(hosted, compile_fd(hosted->compile));
     }
     reception_forget_all(hosted->hosting->reception, hosted->number, lease_now_ms());
-    stand_by_set_owner(&hosted->stand_by, "", true, hosted->source->endpoints);
+    stand_by_set_owner(&hosted->stand_by, hosted->handing ? hosted->lease.heir_endpoints : "", !hosted->handing,
+                       hosted->source->endpoints);
+    hosted->handing = false;
     hosted->closing = (struct closing){ .broker = hosted->broker, .compile = hosted->compile };
     hosted->broker = NULL;
     hosted->compile = NULL;
@@ -355,14 +360,39 @@ static int64_t next_work(const struct hosted_desk *hosted, int64_t wait_ms)
     return hosted->contradicted_ms != 0 ? sooner(due_ms, boot_ms + LOOK_MS) : due_ms;
 }
 
+// Another broker with fewer desks is to have this one.
+static void begin_hand_over(struct hosted_desk *hosted, int64_t now_ms)
+{
+    hosted->handing = true;
+    stand_by_set_owner(&hosted->heir, hosted->lease.heir_endpoints, false, hosted->source->endpoints);
+    desk_log(hosted->source, "info", "broker hands the desk %s to %s at=%s", hosted->source->name, hosted->lease.heir,
+             hosted->lease.heir_endpoints);
+    broker_hand_over(hosted->broker, hosted->heir.brokers, hosted->heir.broker_count, now_ms);
+}
+
+static void tell_sessions(struct hosted_desk *hosted)
+{
+    size_t sessions = broker_session_count(hosted->broker);
+
+    if (hosted->hosting->leases != NULL && sessions != hosted->sessions) {
+        hosted->sessions = sessions;
+        leases_tell_sessions(hosted->hosting->leases, hosted->number, sessions);
+    }
+}
+
 static int64_t work_serving(struct hosted_desk *hosted)
 {
     int64_t now_ms = clock_now_ms(&hosted->clock);
 
     if (is_fenced(hosted, now_ms)) {
+        hosted->handing = false;
         begin_closing(hosted);
         return INT64_MAX;
     }
+    if (hosted->lease.heir[0] != '\0' && !hosted->handing && !hosted->stopping) {
+        begin_hand_over(hosted, now_ms);
+    }
+    tell_sessions(hosted);
     hear_store(hosted, now_ms);
     if (is_contradicted(hosted)) {
         close_contradicted(hosted);

@@ -5,6 +5,7 @@
 
 #include "broker/leases.h"
 
+#include "broker/sharing.h"
 #include "broker/store/owner.h"
 #include "proto/must.h"
 
@@ -17,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REOPEN_MS 100 // between attempts to reach the store
+#define REOPEN_MS 100     // between attempts to reach the store
+#define CANDIDATES_MS 500 // between looks at the other brokers, while no desk is free
 
 enum order { ORDER_WATCH, ORDER_HOLD, ORDER_RELEASE, ORDER_NONE };
 
@@ -27,6 +29,9 @@ struct slot {
     enum order order;
     bool told;          // there is news of it
     int64_t look_at_ms; // WATCH: not before
+    bool seen;          // WATCH: its row has been read since then
+    bool is_free;       // WATCH: as far as the row tells
+    size_t sessions;
     struct lease_watch watch;
     struct lease_hold hold;
     struct lease_news news;
@@ -43,6 +48,7 @@ struct leases {
     size_t told; // slots with news; news_fd is readable while there are some
     size_t next; // where the loop looks for news next
     bool ending;
+    bool leaving; // ours is no candidate any more
 
     // The thread's.
     struct lease_link *link;
@@ -53,7 +59,20 @@ struct leases {
     struct lease_claim *claims;
     struct lease_row *rows;
     bool *ours;
+    bool *dead;
+    const char **all; // the desks
+    char *endpoints;
+    struct sharing *sharing;
+    struct shared_desk *shared;
+    struct lease_row *shared_rows; // what `shared` points to
+    struct candidate_row *candidates;
+    int64_t beat_ms;       // when we last showed that we live
+    size_t load;           // as we showed then
+    bool left;             // our rows are removed
+    int64_t candidates_ms; // when the others were last looked at
 };
+
+#define CANDIDATES_A_DESK 16 // read at most
 
 int64_t lease_now_ms(void)
 {
@@ -101,16 +120,21 @@ static void tell(struct leases *leases, struct slot *slot, enum lease_state stat
     raise_news(leases, slot);
 }
 
-// What a look has found: also who has the desk, and whether it is quiet, are news.
-static void tell_row(struct leases *leases, struct slot *slot, const struct lease_row *row, bool is_free)
+// What a look has found: also who has the desk, and whether it is quiet, are news.  Whether a free desk is ours to
+// take is told once that is decided.
+static void note_row(struct leases *leases, struct slot *slot, const struct lease_row *row, bool is_free)
 {
     bool same =
         slot->news.row.epoch == row->epoch && slot->news.row.held == row->held && slot->news.quiet == slot->watch.quiet;
 
+    slot->seen = true;
+    slot->is_free = is_free;
     slot->news.row = *row;
     slot->news.quiet = slot->watch.quiet;
     slot->news.trouble[0] = '\0';
-    tell(leases, slot, is_free ? LEASE_FREE : LEASE_ELSEWHERE);
+    if (!is_free) {
+        tell(leases, slot, LEASE_ELSEWHERE);
+    }
     if (!same) {
         raise_news(leases, slot);
     }
@@ -120,11 +144,13 @@ static void tell_row(struct leases *leases, struct slot *slot, const struct leas
 
 static void note_trouble(struct leases *leases)
 {
+    sharing_lost(leases->sharing);
     pthread_mutex_lock(&leases->mutex);
     for (size_t i = 0; i < leases->count; i++) {
         struct slot *slot = &leases->slots[i];
         snprintf(slot->news.trouble, sizeof slot->news.trouble, "%s", lease_link_reason(leases->link));
         lease_watch_lost(&slot->watch);
+        slot->seen = false;
         if (slot->order == ORDER_WATCH) {
             tell(leases, slot, LEASE_UNKNOWN);
         }
@@ -152,6 +178,23 @@ static size_t find_slots(struct leases *leases, enum order order, int64_t now_ms
     return count;
 }
 
+// Who died on this machine holds nothing: its own lease need not be waited for.  Owners come in rows, and are asked
+// after once each.
+static void find_dead(struct leases *leases, size_t count)
+{
+    const char *asked = "";
+    bool dead = false;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *owner = leases->rows[i].owner;
+        if (strcmp(owner, asked) != 0) {
+            asked = owner;
+            dead = owner_is_dead(owner);
+        }
+        leases->dead[i] = dead && owner[0] != '\0';
+    }
+}
+
 // Returns false when the store is away, as the next ones do.
 static bool look(struct leases *leases)
 {
@@ -166,14 +209,14 @@ static bool look(struct leases *leases)
         return false;
     }
     int64_t answered_ms = lease_now_ms();
+    find_dead(leases, count);
     pthread_mutex_lock(&leases->mutex);
     for (size_t i = 0; i < count; i++) {
         struct slot *slot = &leases->slots[leases->places[i]];
         if (slot->order == ORDER_WATCH && slot->look_at_ms <= asked_ms) {
             const struct lease_row *row = &leases->rows[i];
-            // Who died on this machine holds nothing: its own lease need not be waited for.
-            bool is_free = lease_watch_seen(&slot->watch, row, asked_ms, answered_ms) || owner_is_dead(row->owner);
-            tell_row(leases, slot, row, is_free);
+            bool is_free = lease_watch_seen(&slot->watch, row, asked_ms, answered_ms);
+            note_row(leases, slot, row, is_free || leases->dead[i]);
         }
     }
     pthread_mutex_unlock(&leases->mutex);
@@ -229,11 +272,15 @@ static bool release(struct leases *leases)
     size_t count = find_slots(leases, ORDER_RELEASE, 0);
 
     for (size_t i = 0; i < count; i++) {
-        if (!lease_link_release(leases->link, &leases->claims[i])) {
+        char heir[LEASE_BROKER_BYTES];
+        struct slot *slot = &leases->slots[leases->places[i]];
+        pthread_mutex_lock(&leases->mutex);
+        memcpy(heir, slot->news.heir, sizeof heir);
+        pthread_mutex_unlock(&leases->mutex);
+        if (!lease_link_release(leases->link, &leases->claims[i], heir)) {
             return false;
         }
         pthread_mutex_lock(&leases->mutex);
-        struct slot *slot = &leases->slots[leases->places[i]];
         if (slot->order == ORDER_RELEASE) {
             slot->order = ORDER_NONE;
             tell(leases, slot, LEASE_RELEASED);
@@ -243,17 +290,151 @@ static bool release(struct leases *leases)
     return true;
 }
 
+// ---- sharing out ----
+
+static enum shared_state shared_state_of(const struct slot *slot)
+{
+    if (slot->order == ORDER_HOLD) {
+        return slot->hold.fenced ? SHARED_ELSEWHERE : slot->news.heir[0] != '\0' ? SHARED_LEAVING : SHARED_OURS;
+    }
+    if (slot->order == ORDER_RELEASE) {
+        return SHARED_LEAVING;
+    }
+    if (slot->order != ORDER_WATCH || !slot->seen || !slot->is_free) {
+        return SHARED_ELSEWHERE;
+    }
+    return slot->news.state == LEASE_FREE ? SHARED_OPENING : SHARED_FREE;
+}
+
+// Copies how all desks are; returns whether any is free.
+static bool note_states(struct leases *leases)
+{
+    bool any = false;
+
+    pthread_mutex_lock(&leases->mutex);
+    for (size_t i = 0; i < leases->count; i++) {
+        const struct slot *slot = &leases->slots[i];
+        struct shared_desk *shared = &leases->shared[i];
+        leases->shared_rows[i] = slot->news.row;
+        shared->state = shared_state_of(slot);
+        shared->stood_still = slot->news.row.held;
+        shared->sessions = slot->sessions;
+        any = any || shared->state == SHARED_FREE;
+    }
+    pthread_mutex_unlock(&leases->mutex);
+    return any;
+}
+
+// Shows the others that we live and how much we have; false when the store is away, as the next ones do.
+static bool beat(struct leases *leases)
+{
+    size_t load = sharing_load(leases->shared, leases->count);
+    int64_t now_ms = lease_now_ms();
+
+    if (now_ms < leases->beat_ms + SHARING_BEAT_MS && load == leases->load) {
+        return true;
+    }
+    leases->beat_ms = now_ms;
+    leases->load = load;
+    return lease_link_beat(leases->link, leases->all, leases->count, leases->endpoints, load);
+}
+
+static bool look_at_candidates(struct leases *leases)
+{
+    size_t count = 0;
+    struct candidate_row dead;
+
+    if (!lease_link_candidates(leases->link, leases->all, leases->count, leases->candidates,
+                               leases->count * CANDIDATES_A_DESK, &count)) {
+        return false;
+    }
+    int64_t now_ms = lease_now_ms();
+    leases->candidates_ms = now_ms;
+    sharing_seen(leases->sharing, leases->candidates, count, now_ms);
+    return !sharing_forget(leases->sharing, now_ms, &dead) ||
+           lease_link_forget(leases->link, leases->all, leases->count, &dead);
+}
+
+// Tells which free desks are ours to take.
+static void tell_shares(struct leases *leases)
+{
+    pthread_mutex_lock(&leases->mutex);
+    for (size_t i = 0; i < leases->count; i++) {
+        struct slot *slot = &leases->slots[i];
+        if (slot->order == ORDER_WATCH && slot->seen && slot->is_free && leases->shared[i].take) {
+            tell(leases, slot, LEASE_FREE);
+        }
+    }
+    pthread_mutex_unlock(&leases->mutex);
+}
+
+// Tells that a desk is to be handed over; not, when its heir has gone meanwhile.
+static bool tell_hand_over(struct leases *leases, const struct hand_over *hand_over)
+{
+    struct slot *slot = &leases->slots[hand_over->desk];
+    char endpoints[LEASE_ENDPOINTS_BYTES];
+
+    if (!lease_link_endpoints(leases->link, leases->all[hand_over->desk], hand_over->heir, endpoints)) {
+        return false;
+    }
+    pthread_mutex_lock(&leases->mutex);
+    if (slot->order == ORDER_HOLD && !slot->hold.fenced && endpoints[0] != '\0') {
+        snprintf(slot->news.heir, sizeof slot->news.heir, "%s", hand_over->heir);
+        memcpy(slot->news.heir_endpoints, endpoints, sizeof slot->news.heir_endpoints);
+        raise_news(leases, slot);
+    }
+    pthread_mutex_unlock(&leases->mutex);
+    return true;
+}
+
+static bool leave(struct leases *leases)
+{
+    if (!leases->left && !lease_link_leave(leases->link, leases->all, leases->count)) {
+        return false;
+    }
+    leases->left = true;
+    return true;
+}
+
+static bool share(struct leases *leases)
+{
+    struct hand_over hand_over = { 0 };
+    bool any_free = note_states(leases);
+
+    if (!beat(leases)) {
+        return false;
+    }
+    if (!any_free && lease_now_ms() < leases->candidates_ms + CANDIDATES_MS) {
+        return true;
+    }
+    if (!look_at_candidates(leases)) {
+        return false;
+    }
+    bool hand = sharing_decide(leases->sharing, leases->shared, lease_now_ms(), &hand_over);
+    tell_shares(leases);
+    return !hand || tell_hand_over(leases, &hand_over);
+}
+
+static bool is_leaving(struct leases *leases)
+{
+    pthread_mutex_lock(&leases->mutex);
+    bool leaving = leases->leaving;
+    pthread_mutex_unlock(&leases->mutex);
+    return leaving;
+}
+
 // Does what is due; returns how long to rest.
 static int64_t turn(struct leases *leases)
 {
     int64_t now_ms = lease_now_ms();
-    bool done = release(leases);
+    bool leaving = is_leaving(leases);
+    bool done = (!leaving || leave(leases)) && release(leases);
 
     if (done && now_ms >= leases->renewed_ms + LEASE_RENEW_MS) {
         done = renew(leases);
     }
     if (done && now_ms >= leases->looked_ms + LEASE_LOOK_MS) {
-        done = look(leases);
+        done = look(leases) && (leaving || share(leases));
     }
     if (!done) {
         note_trouble(leases);
@@ -322,6 +503,8 @@ void leases_hold(struct leases *leases, size_t desk, uint64_t epoch, int64_t sen
     struct slot *slot = begin_order(leases, desk);
 
     lease_hold_begin(&slot->hold, epoch, sent_ms);
+    slot->news.row = (struct lease_row){ 0 }; // it was another's
+    slot->news.heir[0] = slot->news.heir_endpoints[0] = '\0';
     tell(leases, slot, LEASE_HELD);
     give_order(leases, slot, ORDER_HOLD);
 }
@@ -333,6 +516,8 @@ void leases_stand_by(struct leases *leases, size_t desk, int64_t pause_ms)
     lease_watch_lost(&slot->watch);
     slot->hold = (struct lease_hold){ 0 };
     slot->news.trouble[0] = '\0';
+    slot->news.heir[0] = slot->news.heir_endpoints[0] = '\0';
+    slot->seen = false;
     slot->look_at_ms = lease_now_ms() + pause_ms;
     tell(leases, slot, LEASE_UNKNOWN);
     give_order(leases, slot, ORDER_WATCH);
@@ -341,6 +526,22 @@ void leases_stand_by(struct leases *leases, size_t desk, int64_t pause_ms)
 void leases_release(struct leases *leases, size_t desk)
 {
     give_order(leases, begin_order(leases, desk), ORDER_RELEASE);
+}
+
+void leases_tell_sessions(struct leases *leases, size_t desk, size_t sessions)
+{
+    struct slot *slot = begin_order(leases, desk);
+
+    slot->sessions = sessions;
+    pthread_mutex_unlock(&leases->mutex);
+}
+
+void leases_leave(struct leases *leases)
+{
+    pthread_mutex_lock(&leases->mutex);
+    leases->leaving = true;
+    raise_fd(leases->order_fd);
+    pthread_mutex_unlock(&leases->mutex);
 }
 
 int leases_fd(const struct leases *leases)
@@ -390,7 +591,26 @@ static void *allocate(size_t count, size_t bytes)
     return memory;
 }
 
-struct leases *leases_new(const char *conninfo, const char *const *desks, size_t desk_count)
+// What is needed to share desks out.
+static void init_sharing(struct leases *leases, const char *endpoints)
+{
+    char name[OWNER_NAME_BYTES];
+
+    owner_name(name);
+    leases->endpoints = strdup(endpoints);
+    must(leases->endpoints != NULL);
+    leases->all = allocate(leases->count, sizeof *leases->all);
+    leases->shared = allocate(leases->count, sizeof *leases->shared);
+    leases->shared_rows = allocate(leases->count, sizeof *leases->shared_rows);
+    leases->candidates = allocate(leases->count * CANDIDATES_A_DESK, sizeof *leases->candidates);
+    for (size_t i = 0; i < leases->count; i++) {
+        leases->all[i] = leases->slots[i].desk;
+        leases->shared[i].row = &leases->shared_rows[i];
+    }
+    leases->sharing = sharing_new(name, leases->all, leases->count);
+}
+
+struct leases *leases_new(const char *conninfo, const char *const *desks, size_t desk_count, const char *endpoints)
 {
     struct leases *leases = allocate(1, sizeof *leases);
 
@@ -402,10 +622,12 @@ struct leases *leases_new(const char *conninfo, const char *const *desks, size_t
     leases->claims = allocate(desk_count, sizeof *leases->claims);
     leases->rows = allocate(desk_count, sizeof *leases->rows);
     leases->ours = allocate(desk_count, sizeof *leases->ours);
+    leases->dead = allocate(desk_count, sizeof *leases->dead);
     for (size_t i = 0; i < desk_count; i++) {
         leases->slots[i].desk = strdup(desks[i]);
         must(leases->slots[i].desk != NULL);
     }
+    init_sharing(leases, endpoints);
     leases->link = lease_link_new(conninfo, desk_count == 1 ? desks[0] : "(leases)");
     leases->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     leases->order_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -441,6 +663,13 @@ void leases_destroy(struct leases **leases_p)
     free(leases->claims);
     free(leases->rows);
     free(leases->ours);
+    free(leases->dead);
+    sharing_destroy(&leases->sharing);
+    free(leases->endpoints);
+    free(leases->all);
+    free(leases->shared);
+    free(leases->shared_rows);
+    free(leases->candidates);
     free(leases);
     *leases_p = NULL;
 }

@@ -1,7 +1,8 @@
 // leases.h - the thread that watches or renews the leases of all our desks, on one connection of its own.
 //
-// It decides by lease_watch.h alone.  The loop polls leases_fd and reads leases_next_news; nothing here waits but the
-// end.  Desks are named by their place in the list that was given; each begins by being watched, and goes its own way.
+// What a lease's row means is decided by lease_watch.h, which broker takes what by sharing.h.  The loop polls leases_fd
+// and reads leases_next_news; nothing here waits but the end.  Desks are named by their place in the list that was
+// given; each begins by being watched, and goes its own way.
 
 #ifndef BROKER_LEASES_H
 #define BROKER_LEASES_H
@@ -13,7 +14,7 @@ struct leases;
 enum lease_state {
     LEASE_UNKNOWN,   // the store does not answer, or was not asked yet
     LEASE_ELSEWHERE, // another broker has the desk
-    LEASE_FREE,      // the desk may be taken over, if its row is still `row`
+    LEASE_FREE,      // the desk is to be taken over by us, if its row is still `row`
     LEASE_HELD,      // ours; valid before `until_ms`
     LEASE_FENCED,    // it was ours; `row` says whose it is now
     LEASE_RELEASED   // it was ours; we have given it up
@@ -26,10 +27,14 @@ struct lease_news {
     int64_t until_ms;   // HELD: by the boot-time clock
     int64_t renewed_ms; // HELD: when the last renewal that was answered had been sent
     char trouble[512];  // UNKNOWN: why, in words that say what to do
+
+    // HELD: the desk is to be handed to this broker, which clients find there; else "".
+    char heir[LEASE_BROKER_BYTES];
+    char heir_endpoints[LEASE_ENDPOINTS_BYTES];
 };
 
-// Copies the names of the desks.
-struct leases *leases_new(const char *conninfo, const char *const *desks, size_t desk_count);
+// Copies the names of the desks, and where our clients connect.
+struct leases *leases_new(const char *conninfo, const char *const *desks, size_t desk_count, const char *endpoints);
 void leases_destroy(struct leases **leases_p);
 
 // Readable (level-triggered) when there is something for leases_next_news.
@@ -44,8 +49,15 @@ void leases_hold(struct leases *leases, size_t desk, uint64_t epoch, int64_t sen
 // Back to watching, from the beginning, after a pause.
 void leases_stand_by(struct leases *leases, size_t desk, int64_t pause_ms);
 
-// Gives a desk up and tells those who wait for it; RELEASED says that it was done.
+// Gives a desk up and tells those who wait for it; RELEASED says that it was done.  If it was to be handed over, to
+// that broker.
 void leases_release(struct leases *leases, size_t desk);
+
+// How many sessions a desk of ours has: where there are fewer, it is handed over first.
+void leases_tell_sessions(struct leases *leases, size_t desk, size_t sessions);
+
+// We take no more desks, and others need not reckon with us.
+void leases_leave(struct leases *leases);
 
 // The boot-time clock.
 int64_t lease_now_ms(void);

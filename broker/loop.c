@@ -170,6 +170,9 @@ static bool hear_signals(struct loop *loop, int64_t now_ms)
         loop->stop_by_ms = now_ms + STOP_MS;
         log_format("info", "broker signal %u received", signal.ssi_signo);
         loop->end = LOOP_STOPPED_SPARE;
+        if (loop->hosting.leases != NULL) {
+            leases_leave(loop->hosting.leases);
+        }
         for (size_t i = 0; i < loop->count; i++) {
             loop->end = hosted_desk_is_ours(loop->desks[i]) ? LOOP_STOPPED : loop->end;
             hosted_desk_stop(loop->desks[i]);

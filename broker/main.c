@@ -365,14 +365,17 @@ static void make_loop(struct service *service)
     const struct configuration *configuration = service->configuration;
     struct engine *engine = service->engine;
 
+    const char *endpoints =
+        configuration->advertised != NULL ? configuration->advertised : router_listening(service->router);
+
     if (configuration->store_url != NULL) {
-        service->leases = leases_new(configuration->store_url, (const char *const *) service->names, service->count);
+        service->leases =
+            leases_new(configuration->store_url, (const char *const *) service->names, service->count, endpoints);
     }
     service->loop = loop_new(service->router, service->leases);
     service->engine = NULL;
     for (size_t i = 0; i < service->count; i++) {
-        service->sources[i].endpoints =
-            configuration->advertised != NULL ? configuration->advertised : router_listening(service->router);
+        service->sources[i].endpoints = endpoints;
         loop_add(service->loop, &service->sources[i], rules_policy(service->plans[i].rules), &engine);
         rules_destroy(&service->plans[i].rules);
     }

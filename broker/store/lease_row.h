@@ -7,16 +7,29 @@
 #define STORE_LEASE_ROW_H
 
 #include "broker/store/engine.h"
+#include "broker/store/owner.h"
 
 // Endpoints of a broker in the row, joined by commas, at most.
 #define LEASE_ENDPOINTS_BYTES 2048
+
+// A broker as others know it: see owner.h.
+#define LEASE_BROKER_BYTES OWNER_NAME_BYTES
 
 struct lease_row {
     uint64_t epoch;    // 0: nobody ever had the desk
     uint64_t renewals; // counts up while its owner lives
     bool held;         // false: it was handed over
-    char owner[160];   // host and process
+    char owner[LEASE_BROKER_BYTES];
     char endpoints[LEASE_ENDPOINTS_BYTES];
+    char heir[LEASE_BROKER_BYTES]; // not held: to whom it was handed over, or ""
+};
+
+// A row of a broker that serves a desk, whether it has it or not.
+struct candidate_row {
+    size_t desk; // among those asked for
+    char broker[LEASE_BROKER_BYTES];
+    uint64_t beats; // counts up while it lives
+    uint64_t desks; // how many it has
 };
 
 struct lease_link;
@@ -44,8 +57,25 @@ struct lease_claim {
 bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims, size_t count,
                       int64_t (*clock_ms)(void), int64_t *sent_ms, bool *ours);
 
-// Gives one up, and tells those who wait.
-bool lease_link_release(struct lease_link *link, const struct lease_claim *claim);
+// Gives one up, to `heir` or, "", to anybody, and tells those who wait.
+bool lease_link_release(struct lease_link *link, const struct lease_claim *claim, const char *heir);
+
+// Shows the others that we live, that we serve these desks, and how many we have; or that we serve none any more.
+bool lease_link_beat(struct lease_link *link, const char *const *desks, size_t count, const char *endpoints,
+                     size_t owned);
+bool lease_link_leave(struct lease_link *link, const char *const *desks, size_t count);
+
+// Reads who serves these desks, `rows_max` rows at most.
+bool lease_link_candidates(struct lease_link *link, const char *const *desks, size_t count, struct candidate_row *rows,
+                           size_t rows_max, size_t *row_count);
+
+// Where clients find a broker that serves the desk; "" when it does not any more.
+bool lease_link_endpoints(struct lease_link *link, const char *desk, const char *broker,
+                          char endpoints[LEASE_ENDPOINTS_BYTES]);
+
+// Removes the rows of a broker that have not moved since.
+bool lease_link_forget(struct lease_link *link, const char *const *desks, size_t count,
+                       const struct candidate_row *row);
 
 // Waits until a release is told (`heard`) or the descriptor can be read, so long at most.  False, at once, when there
 // is no connection to wait on.

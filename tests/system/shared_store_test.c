@@ -372,7 +372,7 @@ static void take_away(const struct place *place, bool released)
         bool looked = lease_link_look(link, &desk, 1, &seen);
         if (released) {
             struct lease_claim claim = { .desk = desk, .epoch = seen.epoch };
-            looked = looked && lease_link_release(link, &claim) && lease_link_look(link, &desk, 1, &seen);
+            looked = looked && lease_link_release(link, &claim, "") && lease_link_look(link, &desk, 1, &seen);
         }
         bool taken = engine != NULL && looked && engine_postgres_take_over(engine, &seen, "", &position) == STORE_OK;
         _exit(taken ? 0 : 1);

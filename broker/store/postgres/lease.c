@@ -6,6 +6,7 @@
 
 #include "broker/store/lease_row.h"
 
+#include "broker/store/owner.h"
 #include "broker/store/postgres/connection.h"
 #include "proto/must.h"
 
@@ -125,6 +126,16 @@ static size_t place_of(struct lease_link *link, struct cells *cells, size_t coun
     return (size_t) place - 1;
 }
 
+static void name_desks(struct lease_link *link, const char *const *desks, size_t count, struct parameters *parameters)
+{
+    rows_clear(&link->rows);
+    for (size_t i = 0; i < count; i++) {
+        rows_text(&link->rows, desks[i]);
+        rows_end(&link->rows);
+    }
+    parameters_rows(parameters, &link->rows);
+}
+
 bool lease_link_look(struct lease_link *link, const char *const *desks, size_t count, struct lease_row *rows)
 {
     struct parameters parameters = { 0 };
@@ -133,12 +144,7 @@ bool lease_link_look(struct lease_link *link, const char *const *desks, size_t c
     if (!require_connection(link)) {
         return false;
     }
-    rows_clear(&link->rows);
-    for (size_t i = 0; i < count; i++) {
-        rows_text(&link->rows, desks[i]);
-        rows_end(&link->rows);
-    }
-    parameters_rows(&parameters, &link->rows);
+    name_desks(link, desks, count, &parameters);
     PGresult *result = connection_ask(link->connection, SQL_LOOK_AT_LEASES, &parameters);
     for (int i = 0; result != NULL && i < PQntuples(result); i++) {
         struct cells cells = cells_of(link->connection, result, i);
@@ -148,6 +154,7 @@ bool lease_link_look(struct lease_link *link, const char *const *desks, size_t c
         row->held = cell_flag(&cells);
         snprintf(row->owner, sizeof row->owner, "%s", cell_text(&cells));
         snprintf(row->endpoints, sizeof row->endpoints, "%s", cell_text(&cells));
+        snprintf(row->heir, sizeof row->heir, "%s", cell_text(&cells));
     }
     PQclear(result);
     return judge(link);
@@ -179,7 +186,7 @@ bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims,
     return judge(link);
 }
 
-bool lease_link_release(struct lease_link *link, const struct lease_claim *claim)
+bool lease_link_release(struct lease_link *link, const struct lease_claim *claim, const char *heir)
 {
     struct parameters release = { 0 };
     struct parameters notify = { 0 };
@@ -189,9 +196,95 @@ bool lease_link_release(struct lease_link *link, const struct lease_claim *claim
     }
     parameters_text(&release, claim->desk);
     parameters_number(&release, (int64_t) claim->epoch);
+    parameters_text(&release, heir);
     parameters_text(&notify, claim->desk);
     PQclear(connection_ask(link->connection, SQL_RELEASE_LEASE, &release));
     PQclear(connection_ask(link->connection, SQL_NOTIFY_LEASE, &notify));
+    return judge(link);
+}
+
+// ---- candidates ----
+
+bool lease_link_beat(struct lease_link *link, const char *const *desks, size_t count, const char *endpoints,
+                     size_t owned)
+{
+    struct parameters parameters = { 0 };
+    char name[OWNER_NAME_BYTES];
+
+    if (!require_connection(link)) {
+        return false;
+    }
+    owner_name(name);
+    name_desks(link, desks, count, &parameters);
+    parameters_text(&parameters, name);
+    parameters_text(&parameters, endpoints);
+    parameters_number(&parameters, (int64_t) owned);
+    PQclear(connection_ask(link->connection, SQL_BEAT, &parameters));
+    return judge(link);
+}
+
+bool lease_link_forget(struct lease_link *link, const char *const *desks, size_t count, const struct candidate_row *row)
+{
+    struct parameters parameters = { 0 };
+
+    if (!require_connection(link)) {
+        return false;
+    }
+    name_desks(link, desks, count, &parameters);
+    parameters_text(&parameters, row->broker);
+    parameters_number(&parameters, (int64_t) row->beats);
+    PQclear(connection_ask(link->connection, SQL_FORGET_CANDIDATE, &parameters));
+    return judge(link);
+}
+
+bool lease_link_leave(struct lease_link *link, const char *const *desks, size_t count)
+{
+    struct candidate_row row = { .beats = INT64_MAX };
+
+    owner_name(row.broker);
+    return lease_link_forget(link, desks, count, &row);
+}
+
+bool lease_link_candidates(struct lease_link *link, const char *const *desks, size_t count, struct candidate_row *rows,
+                           size_t rows_max, size_t *row_count)
+{
+    struct parameters parameters = { 0 };
+
+    *row_count = 0;
+    if (!require_connection(link)) {
+        return false;
+    }
+    name_desks(link, desks, count, &parameters);
+    PGresult *result = connection_ask(link->connection, SQL_LOOK_AT_CANDIDATES, &parameters);
+    for (int i = 0; result != NULL && i < PQntuples(result) && *row_count < rows_max; i++) {
+        struct cells cells = cells_of(link->connection, result, i);
+        struct candidate_row *row = &rows[(*row_count)++];
+        row->desk = place_of(link, &cells, count);
+        snprintf(row->broker, sizeof row->broker, "%s", cell_text(&cells));
+        row->beats = cell_id(&cells);
+        row->desks = cell_id(&cells);
+    }
+    PQclear(result);
+    return judge(link);
+}
+
+bool lease_link_endpoints(struct lease_link *link, const char *desk, const char *broker,
+                          char endpoints[LEASE_ENDPOINTS_BYTES])
+{
+    struct parameters parameters = { 0 };
+
+    endpoints[0] = '\0';
+    if (!require_connection(link)) {
+        return false;
+    }
+    parameters_text(&parameters, desk);
+    parameters_text(&parameters, broker);
+    PGresult *result = connection_ask(link->connection, SQL_CANDIDATE_ENDPOINTS, &parameters);
+    if (result != NULL && PQntuples(result) == 1) {
+        struct cells cells = cells_of(link->connection, result, 0);
+        snprintf(endpoints, LEASE_ENDPOINTS_BYTES, "%s", cell_text(&cells));
+    }
+    PQclear(result);
     return judge(link);
 }
 
