@@ -629,6 +629,11 @@ static void news_leave_what_is_typed(void **state)
     finish(&world, 0);
 }
 
+static bool shows_second_line(void *self)
+{
+    return strstr(child_output(self), "it is") != NULL;
+}
+
 static void interrupted_answer_becomes_a_draft(void **state)
 {
     (void) state;
@@ -640,6 +645,8 @@ static void interrupted_answer_becomes_a_draft(void **state)
     expect(&world, "Write.");
     child_type(world.worker, "Dear Jo,\rit is");
     expect(&world, "Dear Jo,");
+    // A terminal forgets what was typed and not yet read when it is interrupted.
+    fake_broker_work_until(world.broker, shows_second_line, world.worker);
     child_type(world.worker, "\x03");
     struct behalf_message *draft = fake_broker_expect(world.broker, BEHALF_DRAFT);
     assert_string_equal(draft->draft.text, "Dear Jo,\nit is");
