@@ -396,6 +396,43 @@ static void adapter_that_does_not_end_is_ended(void **state)
     finish(&world);
 }
 
+static void adapter_that_prints_without_end_is_ended(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    start(&world, "--idempotent", "exec yes '{}'");
+    expect_log(&world, "line 1 is skipped");
+    child_signal(world.connector, SIGTERM);
+    expect_log(&world, "sending TERM");
+    assert_int_equal(child_wait(world.connector, world.broker), 0);
+    finish(&world);
+}
+
+static void adapter_that_complains_without_end_is_ended(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    start(&world, "--idempotent", "exec yes oops >&2");
+    expect_log(&world, "more lines about the adapter are left out");
+    child_signal(world.connector, SIGTERM);
+    expect_log(&world, "sending TERM");
+    assert_int_equal(child_wait(world.connector, world.broker), 0);
+    finish(&world);
+}
+
+static void bad_value_is_told_with_its_key(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    start(&world, "--idempotent", "echo '{\"type\":\"post\",\"post\":\"\",\"author\":\"@jo\"}'; " ECHO_INPUT);
+    expect_log(&world, "line 1 is skipped: `post` is required and empty");
+    stop_well(&world);
+    finish(&world);
+}
+
 static void adapter_gets_three_descriptors_and_its_signals(void **state)
 {
     (void) state;
@@ -601,6 +638,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(stop_waits_for_what_the_adapter_has_begun),
         cmocka_unit_test(stop_tells_what_cannot_be_known),
         cmocka_unit_test(adapter_that_does_not_end_is_ended),
+        cmocka_unit_test(adapter_that_prints_without_end_is_ended),
+        cmocka_unit_test(adapter_that_complains_without_end_is_ended),
+        cmocka_unit_test(bad_value_is_told_with_its_key),
         cmocka_unit_test(adapter_gets_three_descriptors_and_its_signals),
         cmocka_unit_test(log_cannot_be_forged_by_an_adapter),
         cmocka_unit_test(missing_adapter_is_an_error),

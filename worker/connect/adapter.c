@@ -15,6 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+// How often its standard error is read at once: all that a pipe holds, and some.
+#define ERROR_READS 64
+
 // A line that waits to be written.
 struct unsaid {
     struct unsaid *next;
@@ -221,27 +224,31 @@ static void write_unsaid(struct adapter *adapter, int64_t now_ms)
     }
 }
 
-static void log_errors(struct adapter *adapter)
+// Reads a bounded part, for there may be no end of it.  Returns true if there may be more.
+static bool log_errors(struct adapter *adapter)
 {
     const char *line;
     size_t bytes;
-    do {
+    for (int i = 0; i < ERROR_READS; i++) {
         enum line_kind kind;
         while ((kind = line_reader_next(&adapter->error_lines, &line, &bytes)) != LINE_NONE) {
             if (kind == LINE_WHOLE)
-                log_info("adapter says: %.*s", (int) bytes, line);
+                log_often("info", "adapter says: %.*s", (int) bytes, line);
             else
-                log_info("adapter says a line of more than %zu bytes, left out", ADAPTER_ERROR_BYTES);
+                log_often("info", "adapter says a line of more than %zu bytes, left out", ADAPTER_ERROR_BYTES);
         }
-    } while (line_reader_fill(&adapter->error_lines));
+        if (!line_reader_fill(&adapter->error_lines))
+            return false;
+    }
+    return true;
 }
 
-void adapter_work(struct adapter *adapter, int64_t now_ms)
+bool adapter_work(struct adapter *adapter, int64_t now_ms)
 {
     if (adapter->state == ADAPTER_DOWN)
-        return;
+        return false;
     write_unsaid(adapter, now_ms);
-    log_errors(adapter);
+    return log_errors(adapter);
 }
 
 enum line_kind adapter_listen(struct adapter *adapter, const char **line, size_t *line_bytes, int64_t *number)

@@ -51,8 +51,9 @@ int64_t adapter_run(const struct adapter *adapter);
 // Fills in what to poll, at most 3, and returns how many.  Its output is polled only if `listen`.
 size_t adapter_watch(struct adapter *adapter, struct pollfd *fds, bool listen);
 
-// Writes what waits to be said, and logs its standard error.  Never blocks.
-void adapter_work(struct adapter *adapter, int64_t now_ms);
+// Writes what waits to be said, and logs a part of its standard error.  Never blocks.  Returns true if there may be
+// more to log.
+bool adapter_work(struct adapter *adapter, int64_t now_ms);
 
 // Gives the next line of its output.  When there is none and it is draining, it is then down.
 enum line_kind adapter_listen(struct adapter *adapter, const char **line, size_t *line_bytes, int64_t *number);

@@ -115,7 +115,7 @@ static void say_refused_post(struct connector *connector, const struct post *pos
 static void say_bad_line(struct connector *connector, int64_t number, const json_t *line, const char *code,
                          const char *reason)
 {
-    log_error("adapter line %" PRId64 " is skipped: %s", number, reason);
+    log_often("error", "adapter line %" PRId64 " is skipped: %s", number, reason);
     json_t *object =
         json_pack("{ss sI ss ss}", "type", "refused", "line", (json_int_t) number, "code", code, "reason", reason);
     must(object != NULL);
@@ -343,7 +343,13 @@ static void hear_post(struct connector *connector, enum behalf_type type, json_t
     int64_t id = message != NULL ? behalf_client_send(connector->client, message, &fault) : 0;
     behalf_message_destroy(&message);
     if (id == 0) {
-        say_bad_line(connector, number, line, behalf_code_name(fault.code), fault.reason);
+        char reason[sizeof fault.field + sizeof fault.reason + 3];
+        bool named = fault.field[0] == '\0' || strstr(fault.reason, fault.field) != NULL;
+        if (named)
+            snprintf(reason, sizeof reason, "%s", fault.reason);
+        else
+            snprintf(reason, sizeof reason, "`%s` %s", fault.field, fault.reason);
+        say_bad_line(connector, number, line, behalf_code_name(fault.code), reason);
         return;
     }
     if (unknown[0] != '\0' && !connector->unknown_key_told) {
@@ -509,6 +515,7 @@ static void reap_adapter(struct connector *connector)
     bool clean = false;
     if (!adapter_reap(connector->adapter, how, sizeof how, &clean))
         return;
+    log_left_out();
     if (clean)
         log_info("adapter %s", how);
     else
@@ -632,7 +639,8 @@ static void turn(struct connector *connector)
         watch_withheld(connector);
         watch_tally(connector, false);
         busy |= give_replies(connector);
-        adapter_work(connector->adapter, connector->now_ms);
+        busy |= adapter_work(connector->adapter, connector->now_ms);
+        adapter_tick(connector->adapter, connector->now_ms); // also of one that is never silent
         watch_end(connector);
     }
 }

@@ -57,3 +57,40 @@ void log_error(const char *format, ...)
     write_line("error", format, arguments);
     va_end(arguments);
 }
+
+// ---- what may come without end ----
+
+static struct {
+    time_t second;
+    unsigned lines;    // logged in it
+    unsigned left_out; // since the last one logged
+} often;
+
+void log_left_out(void)
+{
+    unsigned left_out = often.left_out;
+
+    often.left_out = 0;
+    if (left_out > 0)
+        log_warning("%u more lines about the adapter are left out", left_out);
+}
+
+void log_often(const char *level, const char *format, ...)
+{
+    time_t second = time(NULL);
+    va_list arguments;
+
+    if (second != often.second) {
+        often.second = second;
+        often.lines = 0;
+        log_left_out();
+    }
+    if (often.lines >= LOG_OFTEN_MAX) {
+        often.left_out++;
+        return;
+    }
+    often.lines++;
+    va_start(arguments, format);
+    write_line(level, format, arguments);
+    va_end(arguments);
+}
