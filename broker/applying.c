@@ -59,7 +59,7 @@ static void refuse_rules(struct broker *broker, const struct behalf_problem *pro
 {
     const struct applying *applying = &broker->applying;
 
-    broker_log(broker, "warning", "rules", "not applied: %zu problems", count);
+    broker_log(broker, "warning", "rules", "not applied: %zu problem%s", count, count == 1 ? "" : "s");
     speak_error(broker, applying->session, applying->id, BEHALF_CODE_RULES,
                 &(struct behalf_error){
                     .reason = reason,

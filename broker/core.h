@@ -39,11 +39,15 @@
 #define OTHER_HELLO_BURST 500
 #define OTHER_HELLO_RATE 50
 
+// Refusals of HELLO that are logged: at once, and more a second.
+#define REFUSALS_LOG_BURST 50
+#define REFUSALS_LOG_RATE 5
+
 // Reports in flight: they are read one by one, and a console asks one at a time.
 #define REPORTS_MAX 64
 
-// What BUSY and TOO_MANY suggest: an outage lasts longer than a full batch, and service is to be back within a second of
-// its end; sessions come to an end more slowly.
+// What BUSY and TOO_MANY suggest: an outage lasts longer than a full batch, and service is to be back within a second
+// of its end; sessions come to an end more slowly.
 #define RETRY_AWAY_MS 250
 #define RETRY_FULL_MS 200
 #define RETRY_ROOM_MS 10000

@@ -25,8 +25,8 @@ const char *router_listening(const struct router *router);
 // For polling only.
 void *router_socket(const struct router *router);
 
-// Readable when the socket is to be read until it has nothing, though it may have nothing now: a connection is suspected
-// of sending a message without end (overrun.h).
+// Readable when the socket is to be read until it has nothing, though it may have nothing now: a connection is
+// suspected of sending a message without end (overrun.h).
 int router_overrun_fd(const struct router *router);
 
 // A message as it came.

@@ -69,6 +69,8 @@ struct session_table {
     struct session *people[POLICY_PEOPLE_MAX]; // the session of each person, or NULL
     struct allowance person_hellos[POLICY_PEOPLE_MAX];
     struct allowance other_hellos[3]; // by role, of all its principals together
+    struct allowance refusals;        // of HELLO: how many are logged
+    uint64_t refusals_left_out;       // since the last one logged
     size_t count[3];                  // sessions by role, lost ones too
     size_t connected;                 // sessions that have a peer
     uint64_t next_number;

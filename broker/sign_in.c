@@ -117,13 +117,29 @@ struct hello {
     uint32_t person;
 };
 
+// Whoever is refused may try again as fast as they can: that must not fill the disk that the store may be on.
+static void log_refusal(struct broker *broker, const struct hello *hello, enum behalf_code code, const char *reason)
+{
+    struct session_table *table = &broker->sessions;
+
+    if (allowance_spend(&table->refusals, REFUSALS_LOG_RATE, REFUSALS_LOG_BURST, broker->now_ms) > 0) {
+        table->refusals_left_out++;
+        return;
+    }
+    if (table->refusals_left_out > 0) {
+        broker_log(broker, "warning", "peer", "%" PRIu64 " more refusals of HELLO left out", table->refusals_left_out);
+        table->refusals_left_out = 0;
+    }
+    broker_log(broker, "info", "peer", "HELLO of %s %s refused: %s %s", hello->body->role, hello->body->name,
+               behalf_code_name(code), reason);
+}
+
 static bool refuse(struct broker *broker, const struct hello *hello, enum behalf_code code, const char *field,
                    const char *reason)
 {
     speak_error_now(broker, hello->peer->number, hello->id,
                     &(struct behalf_error){ .code = behalf_code_name(code), .field = field, .reason = reason });
-    broker_log(broker, "info", "peer", "HELLO of %s %s refused: %s %s", hello->body->role, hello->body->name,
-               behalf_code_name(code), reason);
+    log_refusal(broker, hello, code, reason);
     return false;
 }
 
@@ -146,6 +162,9 @@ static bool check_connector(struct broker *broker, const struct hello *hello)
 
 static bool check_hello(struct broker *broker, struct hello *hello)
 {
+    if (hello->id <= 0) {
+        return refuse(broker, hello, BEHALF_CODE_INVALID, "id", "the id of HELLO is greater than 0");
+    }
     if (hello->body->version != BEHALF_PROTOCOL_VERSION) {
         return refuse(broker, hello, BEHALF_CODE_VERSION, "version", "this broker speaks version 1 of the protocol");
     }

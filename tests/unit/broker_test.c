@@ -399,6 +399,34 @@ static void requests_beyond_the_rate_are_put_off_and_change_nothing(void **state
     expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "And mine?")), BEHALF_TAKEN); // each its own
 }
 
+static void refused_sign_ins_do_not_fill_the_log(void **state)
+{
+    struct world *world = *state;
+
+    for (int i = 0; i < 1000; i++) {
+        expect_code(world_hello(world, ASHA, "person", "nobody"), "NOT_FOUND");
+    }
+    assert_in_range(world->log_lines, 50, 60);
+    world_pass(world, 1000);
+    size_t before = world->log_lines;
+    world_hello(world, ASHA, "person", "nobody");
+    assert_int_equal(world->log_lines, before + 2); // this one, and how many were left out
+}
+
+static void hello_without_an_id_is_refused(void **state)
+{
+    struct world *world = *state;
+    static const char hello[] = "\x93\xa5HELLO\x00\x83\xa7version\x01\xa4role\xa6person\xa4name\xa4"
+                                "asha";
+
+    world_say_bytes(world, ASHA, hello, sizeof hello - 1);
+    world_settle(world);
+    const struct behalf_message *error = world_told(world, ASHA, BEHALF_ERROR);
+    expect_code(error, "INVALID");
+    assert_string_equal(error->error.field, "id");
+    assert_int_equal(world_count_told(world, ASHA, BEHALF_WELCOME), 0);
+}
+
 static void signing_in_over_and_over_is_put_off(void **state)
 {
     struct world *world = *state;
@@ -1370,6 +1398,8 @@ int main(void)
         TEST(a_person_the_rules_do_not_name_is_refused),
         TEST(a_desk_that_is_not_served_is_refused_and_the_served_one_may_be_named),
         TEST(requests_beyond_the_rate_are_put_off_and_change_nothing),
+        TEST(refused_sign_ins_do_not_fill_the_log),
+        TEST(hello_without_an_id_is_refused),
         TEST(signing_in_over_and_over_is_put_off),
         TEST(a_connector_of_an_unknown_channel_is_refused),
         TEST(welcome_describes_the_session),
