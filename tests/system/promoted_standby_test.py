@@ -160,9 +160,12 @@ class FailoverRun(Run):
         nodes = self.database.nodes
         primary = nodes.require_primary()
         standbys = self.database.standbys()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE 'behalf%'"
+        self.broker.process.send_signal(signal.SIGSTOP)  # else what it commits meanwhile may reach a standby still
+        self.until(lambda: self.meanwhile(primary.demand, waiting) == ["0"], "a commit still waits for a standby")
         for node in standbys:
             self.meanwhile(node.kill)
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name LIKE 'behalf%'"
+        self.broker.process.send_signal(signal.SIGCONT)
         self.until(lambda: self.meanwhile(primary.demand, waiting) != ["0"], "no commit waits for a standby")
         before = self.told()
         cancelled = 0
