@@ -34,7 +34,9 @@ class Desk:
     def __init__(self, program, ctl, script):
         self.ctl = ctl
         self.database = Database(script)
-        self.broker = StoredBroker(program, self.database.url).start()
+        self.broker = StoredBroker(program, self.database.url)
+        self.broker.heartbeat_ms = 10000  # nobody is to be lost while a database takes its time to start
+        self.broker.start()
         self.feed, self.asha = connector(self.broker, "feed"), person(self.broker, "asha")
         self.outlet = connector(self.broker, "out", ["chirp"])
         for client in (self.feed, self.asha, self.outlet):
