@@ -338,7 +338,7 @@ static void close_contradicted(struct hosted_desk *hosted)
 static void close_stopped(struct hosted_desk *hosted)
 {
     // Nothing of ours is on its way to the store any more: whoever waits may have the desk.
-    give_lease_up(hosted, MISSED_PAUSE_MS);
+    give_lease_up(hosted, hosted->handing ? LOOK_MS : MISSED_PAUSE_MS);
     hosted->failed = hosted->stopping && hosted->hosting->leases == NULL ? HOSTED_STOPPED : HOSTED_GOES_ON;
     begin_closing(hosted);
 }

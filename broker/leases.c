@@ -404,7 +404,7 @@ static bool share(struct leases *leases)
     if (!beat(leases)) {
         return false;
     }
-    if (!any_free && lease_now_ms() < leases->candidates_ms + CANDIDATES_MS) {
+    if (!any_free && !sharing_is_handing(leases->sharing) && lease_now_ms() < leases->candidates_ms + CANDIDATES_MS) {
         return true;
     }
     if (!look_at_candidates(leases)) {

@@ -250,6 +250,7 @@ static void share_free(struct sharing *sharing, struct shared_desk *desks, int64
 {
     uint64_t our_load = sharing_load(desks, sharing->desk_count);
     uint64_t owned[SHARING_BROKERS_MAX];
+    int64_t queued[SHARING_BROKERS_MAX] = { 0 }; // free desks left to each
     bool early = sharing->desk_count > 1 && now_ms - sharing->begun_ms < SHARING_FIRST_MS;
 
     for (size_t i = 0; i < sharing->peer_count; i++) {
@@ -267,6 +268,7 @@ static void share_free(struct sharing *sharing, struct shared_desk *desks, int64
         struct peer *first = find_next_owner(sharing, i, shared, our_load, owned, now_ms, &wait_ms);
         if (first != NULL) {
             owned[first - sharing->peers]++;
+            wait_ms += SHARING_TURN_MS * queued[first - sharing->peers]++;
         } else {
             our_load++;
         }
@@ -355,6 +357,11 @@ static bool is_at_rest(const struct shared_desk *desks, size_t desk_count)
         }
     }
     return true;
+}
+
+bool sharing_is_handing(const struct sharing *sharing)
+{
+    return sharing->handing.under_way;
 }
 
 bool sharing_decide(struct sharing *sharing, struct shared_desk *desks, int64_t now_ms, struct hand_over *hand_over)

@@ -17,11 +17,12 @@
 
 #include "broker/store/lease_row.h"
 
-#define SHARING_BEAT_MS 1000     // how often a broker's counter moves
-#define SHARING_LOST_MS 3500     // it stands still for so long: its broker is taken for dead
-#define SHARING_WAIT_MS 200      // who is not the first in line for a free desk leaves it so long to who is
-#define SHARING_HEIR_MS 1500     // and so long to whom it was handed
-#define SHARING_FIRST_MS 250     // a broker of several desks looks around for so long before it takes the first
+#define SHARING_BEAT_MS 1000 // how often a broker's counter moves
+#define SHARING_LOST_MS 3500 // it stands still for so long: its broker is taken for dead
+#define SHARING_WAIT_MS 200  // who is not the first in line for a free desk leaves it so long to who is
+#define SHARING_TURN_MS 25   // longer for each that stands before it in the same line: they are opened a few at a time
+#define SHARING_HEIR_MS 1500 // and so long to whom it was handed
+#define SHARING_FIRST_MS 250 // a broker of several desks looks around for so long before it takes the first
 #define SHARING_SETTLED_MS 2000  // a broker lives for so long before it is handed anything
 #define SHARING_CALM_MS 1000     // for so long it must have been right to hand a desk over; longer for who has not most
 #define SHARING_TAKEN_MS 3000    // for so long a desk handed over is waited for to be taken by whom it was handed to
@@ -70,6 +71,9 @@ struct hand_over {
 
 // Decides for all desks.  True when one is to be handed over, which the caller then begins.
 bool sharing_decide(struct sharing *sharing, struct shared_desk *desks, int64_t now_ms, struct hand_over *hand_over);
+
+// Whether one is on its way: it is well to decide soon again.
+bool sharing_is_handing(const struct sharing *sharing);
 
 // How many desks we have, as others are to be told.
 size_t sharing_load(const struct shared_desk *desks, size_t desk_count);
