@@ -23,6 +23,7 @@ extern "C" {
 #define BEHALF_NAME_BYTES 64                     // names of people, brands, skills, channels
 #define BEHALF_KEY_BYTES 256                     // ids that platforms make
 #define BEHALF_POST_BYTES 32768                  // text of a post, a draft, a reply
+#define BEHALF_REPLY_BYTES 34000                 // the longest such text with its disclosure line
 #define BEHALF_NOTE_BYTES 4096                   // notes, reasons, guidance
 #define BEHALF_RULES_BYTES 393216                // a desk's rules of engagement
 

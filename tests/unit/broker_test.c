@@ -65,6 +65,44 @@ static struct behalf_message answering(int64_t item, int64_t lease)
     return ABOUT(ANSWER, answer, .item = item, .lease = lease, .text = "We are on it.");
 }
 
+// What was answered at the greatest length that is allowed goes out, into the reports, and into the story of what
+// follows.
+static void the_longest_answer_can_be_previewed_reported_and_shown_again(void **state)
+{
+    struct world *world = *state;
+    static char longest[BEHALF_POST_BYTES + 1];
+    const char *channels[] = { "mail" };
+
+    memset(longest, 'x', BEHALF_POST_BYTES);
+    sign_in_all(world);
+    expect_type(world_ask(world, FEED,
+                          ABOUT(HELLO, hello, .version = 1, .role = "connector", .name = "mailer", .instance = "i",
+                                .channels = channels, .channels_count = 1)),
+                BEHALF_WELCOME);
+    struct behalf_message mail = world_post("1", world->now_ms, "Where is my bag?");
+    mail.post.channel = "mail";
+    mail.post.thread = "t";
+    int64_t item = world_ask(world, FEED, mail)->taken.item;
+    int64_t lease = take(world, ASHA, item);
+    struct behalf_message answer = answering(item, lease);
+    answer.answer.text = longest;
+    expect_type(world_ask(world, ASHA, ABOUT(PREVIEW, preview, .item = item, .lease = lease, .text = longest)),
+                BEHALF_PREVIEWED);
+    expect_type(world_ask(world, ASHA, answer), BEHALF_DONE);
+    const struct behalf_message *reply = world_told(world, FEED, BEHALF_REPLY);
+    expect_type(reply, BEHALF_REPLY);
+    int64_t number = reply->reply.reply;
+    expect_type(world_ask(world, FEED, ABOUT(SETTLE, settle, .reply = number, .fate = "confirmed")), BEHALF_DONE);
+    const struct behalf_message *ended = world_ask(world, CONTROL, ABOUT(OUTCOMES, outcomes, .brand = "acme"));
+    expect_type(ended, BEHALF_ENDED);
+    assert_int_equal(ended->ended.rows_count, 1);
+    mail.post.post = "2";
+    item = world_ask(world, FEED, mail)->taken.item;
+    const struct behalf_message *shown = world_told(world, ASHA, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_int_equal(shown->item.item, item);
+}
+
 // ---- HELLO ----
 
 static void a_request_before_hello_is_refused(void **state)
@@ -1398,6 +1436,7 @@ int main(void)
         TEST(a_person_the_rules_do_not_name_is_refused),
         TEST(a_desk_that_is_not_served_is_refused_and_the_served_one_may_be_named),
         TEST(requests_beyond_the_rate_are_put_off_and_change_nothing),
+        TEST(the_longest_answer_can_be_previewed_reported_and_shown_again),
         TEST(refused_sign_ins_do_not_fill_the_log),
         TEST(hello_without_an_id_is_refused),
         TEST(signing_in_over_and_over_is_put_off),
