@@ -101,6 +101,34 @@ bool outgoing_has_card_number(const char *text)
     return run_has_card(digits, count);
 }
 
+bool outgoing_is_empty(const char *text)
+{
+    ucs4_t character;
+    for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
+        if (!uc_is_property_white_space(character) && !uc_is_property_default_ignorable_code_point(character))
+            return false;
+    }
+    return true;
+}
+
+// Source: Unicode Standard Annex #9, 2.1 to 2.5 and 3.3.2: what opens reaches to its end or that of the paragraph.
+bool outgoing_turns_what_follows(const char *text)
+{
+    size_t embeddings = 0;
+    size_t isolates = 0;
+    ucs4_t character;
+    for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
+        bool printed = character >= 0xa0 || (character >= ' ' && character < 0x7f);
+        if (character == 0x202d || character == 0x202e || (!printed && !strchr("\t\n\r", (int) character)))
+            return true; // overrides; controls, which a terminal or a page may obey
+        embeddings += character == 0x202a || character == 0x202b;
+        isolates += character >= 0x2066 && character <= 0x2068;
+        embeddings -= character == 0x202c && embeddings > 0;
+        isolates -= character == 0x2069 && isolates > 0;
+    }
+    return embeddings > 0 || isolates > 0;
+}
+
 struct outgoing outgoing_compose(const struct policy *policy, uint32_t brand, uint32_t channel, uint32_t person,
                                  enum audience audience, const char *text, struct change_list *memory)
 {
@@ -109,8 +137,11 @@ struct outgoing outgoing_compose(const struct policy *policy, uint32_t brand, ui
                                           : change_list_text(memory, text) };
     out.length = outgoing_length(out.text);
     int64_t length_max = policy->channels[channel].length_max;
-    if (!text[strspn(text, " \t\r\n")])
+    if (outgoing_is_empty(text))
         out.refused = "the reply is empty: write a text";
+    else if (outgoing_turns_what_follows(text))
+        out.refused = "the reply holds control characters that could hide its disclosure line or turn it around: take "
+                      "them out";
     else if (outgoing_has_card_number(text))
         out.refused = "the reply holds what looks like a payment card's number: take it out";
     else if (length_max && out.length > length_max)

@@ -23,6 +23,13 @@ struct outgoing outgoing_compose(const struct policy *policy, uint32_t brand, ui
 // Characters (code points) of a valid UTF-8 text.
 int64_t outgoing_length(const char *text);
 
+// True if nothing of the text would be seen.
+bool outgoing_is_empty(const char *text);
+
+// True if the text holds control characters, or bidi controls that reach beyond its end: what is put behind it, the
+// disclosure line, could then not be read.
+bool outgoing_turns_what_follows(const char *text);
+
 // True if the text holds what looks like a payment card's number: 13 to 19 digits in any script,
 // alone or among others, with at most one
 // blank, dash or dot between two, that pass the Luhn check (ISO/IEC 7812-1, annex B).

@@ -884,6 +884,26 @@ static void card_numbers_never_go_out(void **state)
     expect_done(answer(world, asha, item, "Order 4111 1111 1111 1112 is on its way"), "sending");
 }
 
+static void a_reply_cannot_hide_its_disclosure_line(void **state)
+{
+    static const char *const refused[] = { "Sorry \xe2\x80\xae",
+                                           "Sorry \xe2\x80\xab",
+                                           "Sorry \xe2\x81\xa7",
+                                           "\x1b[8mSorry",
+                                           "Sorry\xc2\x9b"
+                                           "8m",
+                                           "\xe2\x80\x8b",
+                                           "\xe2\x80\x8f\xc2\xa0" };
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1" });
+    take(world, asha, item);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        expect_error(answer(world, asha, item, refused[i]), "POLICY");
+    expect_done(answer(world, asha, item, "\xe2\x80\xab\xd7\xa9\xe2\x80\xac\xe2\x81\xa7\xd7\x9d\xe2\x81\xa9\r\n\tok"),
+                "sending");
+}
+
 // ---- the outbox ----
 
 static uint64_t answered(struct world *world, uint64_t session, const char *id)
@@ -1158,6 +1178,7 @@ int main(void)
         CLAIM(every_reply_carries_the_disclosure_line),
         CLAIM(a_reply_too_long_with_its_disclosure_is_refused),
         CLAIM(card_numbers_never_go_out),
+        CLAIM(a_reply_cannot_hide_its_disclosure_line),
         CLAIM(a_confirmed_reply_closes_the_item),
         CLAIM(sending_does_not_count_against_capacity),
         CLAIM(a_failed_reply_goes_back_to_its_author_first),
