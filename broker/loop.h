@@ -1,6 +1,6 @@
 // loop.h - the one thread that owns every desk of the process: sockets, time, signals, news of other threads.
 //
-// It decides nothing.  It blocks only in poll; stores write on threads of their own, rules compile and desks are read
+// It decides nothing.  It blocks only in poll; the scribe writes on a thread of its own, rules compile and desks are read
 // back on others.  Signals are taken through a descriptor: the caller has blocked SIGINT and SIGTERM before any thread
 // was made.
 
@@ -11,7 +11,7 @@
 
 struct loop;
 
-// Desks of a process at most: each has threads and connections to the store.
+// Desks of a process at most: they share one core, and one connection to the store.
 #define LOOP_DESKS_MAX 256
 
 // Borrows the router, and the leases, which may be NULL: nobody else can have a desk.  Desks are added in the order in
