@@ -1,8 +1,8 @@
 // loop.h - the one thread that owns every desk of the process: sockets, time, signals, news of other threads.
 //
-// It decides nothing.  It blocks only in poll; the scribe writes on a thread of its own, rules compile and desks are read
-// back on others.  Signals are taken through a descriptor: the caller has blocked SIGINT and SIGTERM before any thread
-// was made.
+// It decides nothing.  It blocks only in poll; the scribe writes on a thread of its own, rules compile and desks are
+// read back on others.  Signals are taken through a descriptor: the caller has blocked SIGINT and SIGTERM before any
+// thread was made.
 
 #ifndef BROKER_LOOP_H
 #define BROKER_LOOP_H
