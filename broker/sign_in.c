@@ -147,6 +147,10 @@ static bool check_connector(struct broker *broker, const struct hello *hello)
 {
     const struct policy *policy = rules_policy(broker->rules);
 
+    // The desk knows an instance as NAME/INSTANCE: no two connectors may mean the same.
+    if (strchr(hello->body->name, '/') != NULL) {
+        return refuse(broker, hello, BEHALF_CODE_INVALID, "name", "a connector's name has no slash");
+    }
     for (size_t i = 0; i < hello->body->channels_count; i++) {
         if (policy_find_channel(policy, hello->body->channels[i]) == POLICY_NONE) {
             return refuse(broker, hello, BEHALF_CODE_NOT_FOUND, "channels",

@@ -148,6 +148,15 @@ static void a_desk_that_is_not_served_is_refused_and_the_served_one_may_be_named
     assert_int_equal(world_ask(world, ASHA, hello)->type, BEHALF_WELCOME);
 }
 
+static void a_connector_that_could_pass_for_another_ones_instance_is_refused(void **state)
+{
+    struct world *world = *state;
+    const struct behalf_message *answer = world_hello(world, OTHER, "connector", "feed/i");
+
+    expect_code(answer, "INVALID");
+    assert_string_equal(answer->error.field, "name");
+}
+
 static void a_connector_of_an_unknown_channel_is_refused(void **state)
 {
     struct world *world = *state;
@@ -1440,6 +1449,7 @@ int main(void)
         TEST(refused_sign_ins_do_not_fill_the_log),
         TEST(hello_without_an_id_is_refused),
         TEST(signing_in_over_and_over_is_put_off),
+        TEST(a_connector_that_could_pass_for_another_ones_instance_is_refused),
         TEST(a_connector_of_an_unknown_channel_is_refused),
         TEST(welcome_describes_the_session),
         TEST(a_second_sign_in_of_a_person_ends_the_first),
