@@ -13,7 +13,7 @@
 
 #define BACK_OFF_MS_MIN 50
 #define BACK_OFF_MS_MAX 250 // so that a store that is back is noticed well within a second
-#define APART_MS_MAX 1000 // of a desk that stands in the others' way: what it waits for, they wait for
+#define APART_MS_MAX 1000   // of a desk that stands in the others' way: what it waits for, they wait for
 
 #define DESCRIBE_MS 1000 // the description of a session that many share is made anew so often
 
