@@ -942,6 +942,25 @@ static int64_t answer_item(struct world *world, int64_t item, int64_t *request, 
     return reply->reply.reply;
 }
 
+static void a_listing_shows_agents_no_text_that_became_sealed_while_its_reply_went_out(void **state)
+{
+    struct world *world = *state;
+    int64_t request, lease;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    answer_item(world, item, &request, &lease);
+    expect_type(world_ask(world, FEED,
+                          ABOUT(EDIT, edit, .channel = "chirp", .post = "1", .posted_ms = world->now_ms,
+                                .text = "My lawyer will call you")),
+                BEHALF_TAKEN);
+    const struct behalf_message *listing = world_ask(world, ASHA, ABOUT(LOOK, look, .limit = 50));
+    expect_type(listing, BEHALF_LISTING);
+    assert_int_equal(listing->listing.items_count, 1);
+    assert_string_equal(listing->listing.items[0].state, "sending");
+    assert_string_equal(listing->listing.items[0].text, "");
+}
+
 static void a_post_is_answered_published_and_kept(void **state)
 {
     struct world *world = *state;
@@ -1491,6 +1510,7 @@ int main(void)
         TEST(a_sensitive_post_reaches_pr_and_no_agent),
         TEST(an_offer_overtaken_by_an_escalation_is_never_spoken),
         TEST(a_listing_shows_agents_no_text_of_sealed_items),
+        TEST(a_listing_shows_agents_no_text_that_became_sealed_while_its_reply_went_out),
         TEST(a_post_is_answered_published_and_kept),
         TEST(a_preview_is_what_would_go_out),
         TEST(a_repeated_answer_gets_its_first_answer_even_after_the_end_and_a_crash),
