@@ -26,22 +26,16 @@ void broker_log(struct broker *broker, const char *level, const char *who, const
 
 // ---- the end ----
 
-static void forget_frames(struct broker *broker)
-{
-    while (broker->frames != NULL) {
-        struct outgoing_frame *first = broker->frames;
-        broker->frames = first->next;
-        free(first->frame);
-        free(first);
-    }
-    broker->frames_end = &broker->frames;
-}
-
 static void destroy_queues(struct broker *broker)
 {
     struct report *report;
 
-    forget_frames(broker);
+    frame_queue_fini(&broker->frames);
+    while (broker->overfull != NULL) {
+        struct outgoing_drop *first = broker->overfull;
+        broker->overfull = first->next;
+        free(first);
+    }
     while (broker_next_drop(broker) != 0) {
     }
     while ((report = broker_next_report(broker)) != NULL) {
@@ -215,11 +209,24 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+// Not at once: whoever speaks may be on a walk over the sessions.
+static void lose_overfull(struct broker *broker)
+{
+    while (broker->overfull != NULL) {
+        struct outgoing_drop *first = broker->overfull;
+        broker->overfull = first->next;
+        broker_peer_lost(broker, first->peer, "more waits to be told to it than may wait", broker->now_ms);
+        broker_drop(broker, first->peer);
+        free(first);
+    }
+}
+
 int64_t broker_tick(struct broker *broker, int64_t now_ms)
 {
     int64_t wait_ms = -1;
 
     broker_advance(broker, now_ms);
+    lose_overfull(broker);
     if (!broker->stopping) {
         intake_advance(&broker->intake, broker->now_ms);
         if (broker_is_full(broker)) {
@@ -378,7 +385,7 @@ void broker_fenced(struct broker *broker, const char **brokers, size_t broker_co
             .moved = { .desk = desk, .brokers = brokers, .brokers_count = broker_count, .reason = reason }
         };
     }
-    forget_frames(broker);
+    frame_queue_fini(&broker->frames);
     for (size_t place = 0; (session = session_table_next(&broker->sessions, &place)) != NULL;) {
         if (session->peer != NULL) {
             speak_now(broker, session->peer->number, &message);
@@ -401,24 +408,7 @@ void broker_reported(struct broker *broker, struct report **report_p, int64_t no
 
 void *broker_next_frame(struct broker *broker, uint64_t *peer, size_t *frame_bytes)
 {
-    struct outgoing_frame **at = &broker->frames;
-
-    while (*at != NULL && (*at)->claims && !broker_lease_stands(broker)) {
-        at = &(*at)->next;
-    }
-    struct outgoing_frame *first = *at;
-    if (first == NULL) {
-        return NULL;
-    }
-    *at = first->next;
-    if (first->next == NULL) {
-        broker->frames_end = at;
-    }
-    void *frame = first->frame;
-    *peer = first->peer;
-    *frame_bytes = first->bytes;
-    free(first);
-    return frame;
+    return frame_queue_take(&broker->frames, broker_lease_stands(broker), peer, frame_bytes);
 }
 
 void broker_drop(struct broker *broker, uint64_t peer)

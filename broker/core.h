@@ -14,6 +14,7 @@
 #define BROKER_CORE_H
 
 #include "broker/broker.h"
+#include "broker/frame_queue.h"
 #include "broker/intake.h"
 #include "broker/session_table.h"
 #include "broker/triage/triage.h"
@@ -22,8 +23,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-// Frames in a row that cannot be decoded after which a peer is dropped: a client that errs goes on, one that
-// only makes noise is not worth listening to.
+// Frames in a row that are no message, or of no type that exists, after which a peer is dropped: a client that errs
+// goes on, one that only makes noise is not worth listening to.
 #define FAULTS_MAX 16
 
 // A banned peer is not listened to for so many timeouts.
@@ -62,15 +63,6 @@ struct waiting {
     int64_t id;
     struct behalf_message *message;
     size_t bytes; // memory it stands for, for bounds
-};
-
-// Something that goes out to the shell, in order.
-struct outgoing_frame {
-    struct outgoing_frame *next;
-    uint64_t peer;
-    void *frame;
-    size_t bytes;
-    bool claims; // something about the desk: it waits while the lease is not valid
 };
 
 struct outgoing_drop {
@@ -120,7 +112,8 @@ struct broker {
     size_t reports; // in flight
     struct applying applying;
 
-    struct outgoing_frame *frames, **frames_end;
+    struct frame_queue frames;      // what claims something about the desk waits while the lease is not valid
+    struct outgoing_drop *overfull; // peers that have too much waiting, to be lost at the next tick
     struct outgoing_drop *drops, **drops_end;
     struct outgoing_report *report_queue, **report_queue_end;
 
@@ -168,7 +161,13 @@ uint64_t broker_tag(const struct waiting *waiting);
 
 // Sends a message at once.  Only for what no batch must come before; what others could gainsay waits for the lease.
 void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message);
+
+// Refuses at once.  A refusal that others could gainsay is BUSY while the lease is not valid: it is to be asked again.
 void speak_error_now(struct broker *broker, uint64_t peer, int64_t id, const struct behalf_error *error);
+
+// Says what is true whoever has the desk, because it is about the form of what the peer sent: never held back.
+void speak_of_form(struct broker *broker, uint64_t peer, const struct behalf_message *message);
+void speak_error_of_form(struct broker *broker, uint64_t peer, int64_t id, const struct behalf_error *error);
 
 // BUSY, with what keeps the store away and what to do about it: for those who may know where the store is.
 void speak_away(struct broker *broker, uint64_t peer, int64_t id);

@@ -156,12 +156,12 @@ static bool is_intake(enum behalf_type type)
     return type == BEHALF_POST || type == BEHALF_EDIT || type == BEHALF_DELETE;
 }
 
-static void refuse_now(struct broker *broker, const struct peer *peer, int64_t id, enum behalf_code code,
-                       const char *field, const char *reason)
+static void refuse_form(struct broker *broker, const struct peer *peer, int64_t id, enum behalf_code code,
+                        const char *field, const char *reason)
 {
     struct behalf_error error = { .code = behalf_code_name(code), .field = field, .reason = reason };
 
-    speak_error_now(broker, peer->number, id, &error);
+    speak_error_of_form(broker, peer->number, id, &error);
 }
 
 static void refuse_for_now(struct broker *broker, const struct peer *peer, int64_t id, enum behalf_code code,
@@ -205,12 +205,12 @@ static bool may_request(struct broker *broker, const struct peer *peer, const st
     const struct session *session = peer->session;
 
     if (message->id <= 0) {
-        refuse_now(broker, peer, 0, BEHALF_CODE_INVALID, "id", "a request's id is greater than 0");
+        refuse_form(broker, peer, 0, BEHALF_CODE_INVALID, "id", "a request's id is greater than 0");
         return false;
     }
     if ((behalf_type_senders(message->type) & sender_of_role[session->role]) == 0) {
-        refuse_now(broker, peer, message->id, BEHALF_CODE_FORBIDDEN, "",
-                   "a session of this role may not send this message");
+        refuse_form(broker, peer, message->id, BEHALF_CODE_FORBIDDEN, "",
+                    "a session of this role may not send this message");
         return false;
     }
     if (!is_within_rate(broker, peer, message->id)) {
@@ -259,17 +259,52 @@ static void receive_heartbeat(struct broker *broker, const struct peer *peer, in
     speak_now(broker, peer->number, &(struct behalf_message){ .type = BEHALF_HEARTBEAT, .id = id });
 }
 
+// ---- faults ----
+
+static void ban(struct broker *broker, struct peer *peer)
+{
+    static const char reason[] = "too many frames in a row that are no message";
+
+    peer->banned = true;
+    if (peer->session != NULL) {
+        session_lost(broker, peer->session, reason);
+    } else {
+        broker_log(broker, "warning", "peer", "dropped: %s", reason);
+    }
+    peer->since_ms = broker->now_ms;
+    speak_of_form(broker, peer->number, &(struct behalf_message){ .type = BEHALF_BYE, .bye = { .reason = reason } });
+    broker_drop(broker, peer->number);
+}
+
+// A message with a wrong field is answered as often as it comes; what is no message, or of no type, is noise.
+static void answer_fault(struct broker *broker, struct peer *peer, const struct behalf_fault *fault)
+{
+    bool noise = fault->code == BEHALF_CODE_MALFORMED || fault->code == BEHALF_CODE_UNKNOWN_TYPE;
+
+    refuse_form(broker, peer, fault->id > 0 ? fault->id : 0, fault->code, fault->field, fault->reason);
+    if (noise && ++peer->faults >= FAULTS_MAX) {
+        ban(broker, peer);
+    }
+}
+
 static void receive_message(struct broker *broker, struct peer *peer, struct behalf_message **message_p)
 {
     struct behalf_message *message = *message_p;
 
     if ((behalf_type_senders(message->type) & BEHALF_BY_ANYONE) == 0) {
-        refuse_now(broker, peer, message->id, BEHALF_CODE_UNKNOWN_TYPE, "type", "only a broker sends this message");
-    } else if (message->type == BEHALF_HELLO) {
+        answer_fault(broker, peer,
+                     &(struct behalf_fault){ .code = BEHALF_CODE_UNKNOWN_TYPE,
+                                             .id = message->id,
+                                             .field = "type",
+                                             .reason = "only a broker sends this message" });
+        return;
+    }
+    peer->faults = 0;
+    if (message->type == BEHALF_HELLO) {
         sign_in(broker, peer, message);
     } else if (peer->session == NULL) {
-        refuse_now(broker, peer, message->id, BEHALF_CODE_NOT_SIGNED_IN, "",
-                   "this connection has no session; send HELLO first");
+        refuse_form(broker, peer, message->id, BEHALF_CODE_NOT_SIGNED_IN, "",
+                    "this connection has no session; send HELLO first");
     } else if (message->type == BEHALF_HEARTBEAT) {
         receive_heartbeat(broker, peer, message->id);
     } else if (message->type == BEHALF_BYE) {
@@ -298,29 +333,6 @@ static struct peer *require_peer(struct broker *broker, uint64_t number)
     return peer;
 }
 
-static void ban(struct broker *broker, struct peer *peer)
-{
-    static const char reason[] = "too many malformed frames in a row";
-
-    peer->banned = true;
-    if (peer->session != NULL) {
-        session_lost(broker, peer->session, reason);
-    } else {
-        broker_log(broker, "warning", "peer", "dropped: %s", reason);
-    }
-    peer->since_ms = broker->now_ms;
-    speak_now(broker, peer->number, &(struct behalf_message){ .type = BEHALF_BYE, .bye = { .reason = reason } });
-    broker_drop(broker, peer->number);
-}
-
-static void answer_fault(struct broker *broker, struct peer *peer, const struct behalf_fault *fault)
-{
-    refuse_now(broker, peer, fault->id > 0 ? fault->id : 0, fault->code, fault->field, fault->reason);
-    if (fault->code == BEHALF_CODE_MALFORMED && ++peer->faults >= FAULTS_MAX) {
-        ban(broker, peer);
-    }
-}
-
 void broker_receive(struct broker *broker, uint64_t number, const void *frame, size_t frame_bytes, int64_t now_ms)
 {
     struct behalf_fault fault = { 0 };
@@ -342,7 +354,6 @@ void broker_receive(struct broker *broker, uint64_t number, const void *frame, s
         answer_fault(broker, peer, &fault);
         return;
     }
-    peer->faults = 0;
     receive_message(broker, peer, &message);
     behalf_message_destroy(&message);
 }

@@ -177,7 +177,6 @@ static struct broker *make(struct rules **rules_p, const struct store_position *
     broker->current = batch_new();
     broker->current_number = 1;
     broker->handed = *position;
-    broker->frames_end = &broker->frames;
     broker->lease_until_ms = INT64_MAX;
     broker->lease_stood = true;
     broker->drops_end = &broker->drops;

@@ -2,6 +2,9 @@
 
 #include "broker/core.h"
 
+#include <unictype.h>
+#include <unistr.h>
+
 // Lost sessions are kept for resuming at least so long; what they keep is only a convenience by then.
 #define LOST_KEPT_MS (INT64_C(5) * 60 * 1000)
 
@@ -143,13 +146,38 @@ static bool refuse(struct broker *broker, const struct hello *hello, enum behalf
     return false;
 }
 
+// What is wrong with a HELLO whoever has the desk.
+static bool refuse_form(struct broker *broker, const struct hello *hello, enum behalf_code code, const char *field,
+                        const char *reason)
+{
+    speak_error_of_form(broker, hello->peer->number, hello->id,
+                        &(struct behalf_error){ .code = behalf_code_name(code), .field = field, .reason = reason });
+    log_refusal(broker, hello, code, reason);
+    return false;
+}
+
+// True if every character of a name is seen as it stands: no controls, nothing that turns the direction of writing,
+// joins without being seen, or breaks the line.
+static bool is_seen(const char *name)
+{
+    ucs4_t character;
+
+    for (const uint8_t *next = (const uint8_t *) name; (next = u8_next(&character, next)) != NULL;) {
+        if (uc_is_general_category_withtable(character,
+                                             UC_CATEGORY_MASK_C | UC_CATEGORY_MASK_Zl | UC_CATEGORY_MASK_Zp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool check_connector(struct broker *broker, const struct hello *hello)
 {
     const struct policy *policy = rules_policy(broker->rules);
 
     // The desk knows an instance as NAME/INSTANCE: no two connectors may mean the same.
     if (strchr(hello->body->name, '/') != NULL) {
-        return refuse(broker, hello, BEHALF_CODE_INVALID, "name", "a connector's name has no slash");
+        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "name", "a connector's name has no slash");
     }
     for (size_t i = 0; i < hello->body->channels_count; i++) {
         if (policy_find_channel(policy, hello->body->channels[i]) == POLICY_NONE) {
@@ -158,8 +186,8 @@ static bool check_connector(struct broker *broker, const struct hello *hello)
         }
     }
     if (hello->body->channels_count > 0 && hello->body->instance[0] == '\0') {
-        return refuse(broker, hello, BEHALF_CODE_MISSING, "instance",
-                      "a connector that takes replies out names its instance");
+        return refuse_form(broker, hello, BEHALF_CODE_MISSING, "instance",
+                           "a connector that takes replies out names its instance");
     }
     return true;
 }
@@ -167,19 +195,28 @@ static bool check_connector(struct broker *broker, const struct hello *hello)
 static bool check_hello(struct broker *broker, struct hello *hello)
 {
     if (hello->id <= 0) {
-        return refuse(broker, hello, BEHALF_CODE_INVALID, "id", "the id of HELLO is greater than 0");
+        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "id", "the id of HELLO is greater than 0");
     }
     if (hello->body->version != BEHALF_PROTOCOL_VERSION) {
-        return refuse(broker, hello, BEHALF_CODE_VERSION, "version", "this broker speaks version 1 of the protocol");
+        return refuse_form(broker, hello, BEHALF_CODE_VERSION, "version",
+                           "this broker speaks version 1 of the protocol");
     }
     if (!session_role_from_name(hello->body->role, &hello->role)) {
-        return refuse(broker, hello, BEHALF_CODE_INVALID, "role", "person, connector or control");
+        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "role", "person, connector or control");
     }
     if (hello->body->name[0] == '\0') {
-        return refuse(broker, hello, BEHALF_CODE_INVALID, "name", "a name is not empty");
+        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "name", "a name is not empty");
+    }
+    if (!is_seen(hello->body->name)) {
+        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "name",
+                           "a name holds no control characters, and none that cannot be seen");
+    }
+    if (!is_seen(hello->body->instance)) {
+        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "instance",
+                           "an instance holds no control characters, and none that cannot be seen");
     }
     if (hello->body->desk[0] != '\0' && strcmp(hello->body->desk, rules_policy(broker->rules)->desk) != 0) {
-        return refuse(broker, hello, BEHALF_CODE_NOT_FOUND, "desk", "this broker does not serve that desk");
+        return refuse_form(broker, hello, BEHALF_CODE_NOT_FOUND, "desk", "this broker does not serve that desk");
     }
     if (hello->role == SESSION_PERSON) {
         hello->person = policy_find_person(rules_policy(broker->rules), hello->body->name);

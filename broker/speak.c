@@ -29,15 +29,16 @@ static bool claims(const struct behalf_message *message)
 
 static void queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_t count, bool claiming)
 {
-    struct outgoing_frame *frame = calloc(1, sizeof *frame);
-
-    must(frame != NULL);
-    *frame = (struct outgoing_frame){ .peer = peer, .frame = bytes, .bytes = count, .claims = claiming };
-    *broker->frames_end = frame;
-    broker->frames_end = &frame->next;
+    if (frame_queue_put(&broker->frames, peer, &bytes, count, claiming)) {
+        return;
+    }
+    struct outgoing_drop *overfull = calloc(1, sizeof *overfull);
+    must(overfull != NULL);
+    *overfull = (struct outgoing_drop){ .next = broker->overfull, .peer = peer };
+    broker->overfull = overfull;
 }
 
-void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message)
+static void speak(struct broker *broker, uint64_t peer, const struct behalf_message *message, bool claiming)
 {
     struct behalf_fault fault;
     size_t count = 0;
@@ -57,14 +58,36 @@ void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message
         }
     }
     if (bytes != NULL) {
-        queue_frame(broker, peer, bytes, count, claims(message));
+        queue_frame(broker, peer, bytes, count, claiming);
     }
+}
+
+void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message)
+{
+    speak(broker, peer, message, claims(message));
+}
+
+void speak_of_form(struct broker *broker, uint64_t peer, const struct behalf_message *message)
+{
+    speak(broker, peer, message, false);
+}
+
+void speak_error_of_form(struct broker *broker, uint64_t peer, int64_t id, const struct behalf_error *error)
+{
+    broker->refused++;
+    speak_of_form(broker, peer, &(struct behalf_message){ .type = BEHALF_ERROR, .id = id, .error = *error });
 }
 
 void speak_error_now(struct broker *broker, uint64_t peer, int64_t id, const struct behalf_error *error)
 {
+    struct behalf_message message = { .type = BEHALF_ERROR, .id = id, .error = *error };
+
+    if (claims(&message) && !broker_lease_stands(broker)) {
+        speak_away(broker, peer, id);
+        return;
+    }
     broker->refused++;
-    speak_now(broker, peer, &(struct behalf_message){ .type = BEHALF_ERROR, .id = id, .error = *error });
+    speak_now(broker, peer, &message);
 }
 
 void speak_away(struct broker *broker, uint64_t peer, int64_t id)

@@ -1,3 +1,4 @@
+behalf_test(frame_queue_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/frame_queue_test.c LIBRARIES behalf_broker_core LABEL unit)
 behalf_test(allowance_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/allowance_test.c LIBRARIES behalf_broker_core LABEL unit)
 behalf_test(intake_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/intake_test.c LIBRARIES behalf_broker_core LABEL unit)
 behalf_test(broker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c

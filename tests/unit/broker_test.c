@@ -390,6 +390,21 @@ static void a_message_that_only_a_broker_sends_is_unknown(void **state)
     expect_code(world_ask(world, ASHA, ABOUT(DONE, done, .item = 1)), "UNKNOWN_TYPE");
 }
 
+static void names_with_characters_that_are_not_seen_are_refused(void **state)
+{
+    struct world *world = *state;
+    static const char *const names[] = { "feed\x1b[2J",    "feed\n",        "fe\x7f",       "fe\xc2\x9b",
+                                         "fe\xe2\x80\xae", "f\xe2\x80\x8b", "f\xe2\x80\xa8" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct behalf_message *refused =
+            world_hello(world, OTHER, i % 2 == 0 ? "connector" : "control", names[i]);
+        expect_code(refused, "INVALID");
+        assert_string_equal(refused->error.field, "name");
+    }
+    expect_type(world_hello(world, OTHER, "control", "J\xc3\xb6rg's desk"), BEHALF_WELCOME);
+}
+
 // [ "STATUS", 0, {} ]
 static void a_request_without_an_id_is_refused(void **state)
 {
@@ -1247,12 +1262,96 @@ static void nothing_about_the_desk_is_spoken_while_the_lease_is_not_valid(void *
         world, OTHER,
         (struct behalf_message){ .type = BEHALF_HELLO, .hello = { .version = 1, .role = "person", .name = "nobody" } });
     world_settle(world);
-    assert_null(world_answer(world, OTHER, hello)); // the other broker may know this person
+    expect_code(world_answer(world, OTHER, hello), "BUSY"); // the other broker may know this person
     broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
     world_settle(world);
     expect_type(world_answer(world, ASHA, asked), BEHALF_DONE);
-    expect_code(world_answer(world, OTHER, hello), "NOT_FOUND");
+    expect_code(world_hello(world, OTHER, "person", "nobody"), "NOT_FOUND");
     expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), BEHALF_TAKEN);
+}
+
+static void let_the_lease_lapse(struct world *world)
+{
+    broker_lease(world->broker, world->now_ms, world->now_ms);
+    world_settle(world);
+}
+
+// [ "NOSUCH", 1, {} ]
+static void say_noise(struct world *world, uint64_t peer)
+{
+    world_say_bytes(world, peer, "\x93\xa6NOSUCH\x01\x80", 10);
+}
+
+static void what_is_wrong_with_a_frames_form_is_said_while_the_lease_is_not_valid(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    let_the_lease_lapse(world);
+    say_noise(world, OTHER);
+    world_settle(world);
+    expect_code(world_told(world, OTHER, BEHALF_ERROR), "UNKNOWN_TYPE");
+    world_say_bytes(world, OTHER, "\x93\xa4TAKE\x07\x80", 8);
+    world_settle(world);
+    expect_code(world_told(world, OTHER, BEHALF_ERROR), "MISSING");
+    expect_code(world_ask(world, OTHER, ABOUT(TAKE, take, .item = 1, .lease = 1)), "NOT_SIGNED_IN");
+    expect_code(world_ask(world, FEED, ABOUT(TAKE, take, .item = 1, .lease = 1)), "FORBIDDEN");
+    expect_code(world_ask(world, OTHER,
+                          (struct behalf_message){ .type = BEHALF_HELLO,
+                                                   .hello = { .version = 2, .role = "person", .name = "asha" } }),
+                "VERSION");
+}
+
+static void noise_is_dropped_whatever_its_kind_and_the_state_of_the_lease(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    for (int lapsed = 0; lapsed < 2; lapsed++) {
+        uint64_t peer = OTHER + (uint64_t) lapsed;
+        if (lapsed == 1) {
+            let_the_lease_lapse(world);
+        }
+        for (int i = 0; i < 200000; i++) {
+            say_noise(world, peer);
+        }
+        world_settle(world);
+        assert_true(world->told[peer].dropped);
+        assert_int_equal(world_count_told(world, peer, BEHALF_BYE), 1);
+        assert_int_equal(world_count_told(world, peer, BEHALF_ERROR), 16);
+    }
+}
+
+static void a_flood_of_refusable_sign_ins_is_not_kept_while_the_lease_is_not_valid(void **state)
+{
+    struct world *world = *state;
+    struct behalf_message hello = { .type = BEHALF_HELLO,
+                                    .hello = { .version = 1, .role = "person", .name = "nobody" } };
+
+    sign_in_all(world);
+    let_the_lease_lapse(world);
+    for (int i = 0; i < 2000; i++) {
+        int64_t id = world_say(world, OTHER, hello);
+        world_settle(world);
+        expect_code(world_answer(world, OTHER, id), "BUSY");
+    }
+}
+
+static void a_peer_with_too_much_waiting_is_lost_and_the_others_are_told(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    for (int i = 0; i < 5000; i++) {
+        world_say(world, ASHA, (struct behalf_message){ .type = BEHALF_HEARTBEAT }); // and nothing is taken out
+    }
+    world_say(world, FEED, (struct behalf_message){ .type = BEHALF_HEARTBEAT });
+    world_forget(world, ASHA);
+    world_settle(world);
+    assert_true(world->told[ASHA].dropped);
+    assert_int_equal(world_count_told(world, ASHA, BEHALF_HEARTBEAT), 0);
+    assert_int_equal(world_count_told(world, FEED, BEHALF_HEARTBEAT), 1);
+    assert_false(world->told[FEED].dropped);
 }
 
 static void no_batch_goes_out_while_the_lease_is_not_valid(void **state)
@@ -1467,6 +1566,7 @@ int main(void)
         TEST(the_longest_answer_can_be_previewed_reported_and_shown_again),
         TEST(refused_sign_ins_do_not_fill_the_log),
         TEST(hello_without_an_id_is_refused),
+        TEST(names_with_characters_that_are_not_seen_are_refused),
         TEST(signing_in_over_and_over_is_put_off),
         TEST(a_connector_that_could_pass_for_another_ones_instance_is_refused),
         TEST(a_connector_of_an_unknown_channel_is_refused),
@@ -1523,6 +1623,10 @@ int main(void)
         TEST(why_the_store_is_away_is_told_to_who_runs_the_desk_and_to_nobody_else),
         TEST(nothing_about_the_desk_is_spoken_while_the_lease_is_not_valid),
         TEST(no_batch_goes_out_while_the_lease_is_not_valid),
+        TEST(what_is_wrong_with_a_frames_form_is_said_while_the_lease_is_not_valid),
+        TEST(noise_is_dropped_whatever_its_kind_and_the_state_of_the_lease),
+        TEST(a_flood_of_refusable_sign_ins_is_not_kept_while_the_lease_is_not_valid),
+        TEST(a_peer_with_too_much_waiting_is_lost_and_the_others_are_told),
         TEST(a_fenced_broker_tells_where_the_desk_is_and_nothing_it_held_back),
         TEST(a_fenced_broker_that_does_not_know_by_whom_says_that_it_restarts),
         TEST(a_hold_does_not_run_out_while_the_store_is_away),
