@@ -13,15 +13,20 @@ static size_t length(const char *text)
     return text == NULL ? 0 : strlen(text);
 }
 
-// ---- status ----
-
-static bool is_supervisor(const struct broker *broker, const struct session *session)
+// Whether the desk lets the session ask this; else it was told why not.
+static bool may_ask(struct broker *broker, const struct session *session, const struct behalf_message *question)
 {
-    const struct policy *policy = rules_policy(broker->rules);
+    enum behalf_code code;
+    struct behalf_error error;
 
-    return session->role == SESSION_PERSON &&
-           (policy->people[session->person].audiences & 1u << AUDIENCE_SUPERVISOR) != 0;
+    if (desk_may_ask(broker->desk, session->number, question, &code, &error)) {
+        return true;
+    }
+    speak_error(broker, session->number, question->id, code, &error);
+    return false;
 }
+
+// ---- status ----
 
 // Shortens the lists to what a frame holds.
 static void limit_counts(struct behalf_counts *counts)
@@ -64,9 +69,8 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
     struct behalf_message message = { .type = BEHALF_COUNTS, .id = (*message_p)->id };
     struct change_list *memory = change_list_new();
 
-    if (session->role != SESSION_CONTROL && !is_supervisor(broker, session)) {
-        speak_error(broker, session->number, (*message_p)->id, BEHALF_CODE_FORBIDDEN,
-                    &(struct behalf_error){ .reason = "only control and supervisors see the counts" });
+    if (!may_ask(broker, session, *message_p)) {
+        // The asker was told.
     } else if (broker->away) {
         key_set_remove(&session->in_flight, (uint64_t) (*message_p)->id); // else asked again it would wait for ever
         speak_away(broker, session->peer->number, (*message_p)->id);
@@ -146,7 +150,7 @@ void ask_outcomes(struct broker *broker, struct session *session, struct behalf_
 struct look {
     struct change_list *memory;
     struct behalf_listing listing;
-    bool *text_allowed;
+    enum sight *sights; // one a row
 };
 
 static struct look look_now(struct broker *broker, const struct session *session, const struct behalf_look *asked)
@@ -154,7 +158,7 @@ static struct look look_now(struct broker *broker, const struct session *session
     struct look look = { .memory = change_list_new() };
     uint64_t asker = session->role == SESSION_CONTROL ? 0 : session->number;
 
-    desk_look(broker->desk, asker, asked, look.memory, &look.listing, &look.text_allowed, broker->now_ms);
+    desk_look(broker->desk, asker, asked, look.memory, &look.listing, &look.sights, broker->now_ms);
     return look;
 }
 
@@ -172,24 +176,19 @@ static void limit_listing(struct behalf_listing *listing)
     }
 }
 
-static bool sees_only_agents(const struct broker *broker, const struct session *session)
-{
-    return session->role == SESSION_PERSON &&
-           rules_policy(broker->rules)->people[session->person].audiences == 1u << AUDIENCE_AGENT;
-}
-
 void ask_listing(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
-    if (!may_report(broker, session, (*message_p)->id)) {
+    if (!may_ask(broker, session, *message_p) || !may_report(broker, session, (*message_p)->id)) {
         return;
     }
     struct look look = look_now(broker, session, &(*message_p)->look);
     struct report *report = report_new(REPORT_TEXTS);
 
-    report->sealed_too = !sees_only_agents(broker, session);
     report->items = report_allocate(report, (look.listing.items_count + 1) * sizeof *report->items);
+    report->sealed_too = report_allocate(report, (look.listing.items_count + 1) * sizeof *report->sealed_too);
     for (size_t i = 0; i < look.listing.items_count; i++) {
-        if (look.text_allowed[i]) {
+        if (look.sights[i] >= SIGHT_OPEN) {
+            report->sealed_too[report->item_count] = look.sights[i] == SIGHT_WHOLE;
             report->items[report->item_count++] = (uint64_t) look.listing.items[i].item;
         }
     }
@@ -217,7 +216,7 @@ static void tell_listing(struct broker *broker, const struct session *session, c
 
     for (size_t i = 0; i < look.listing.items_count; i++) {
         struct behalf_listed *row = &look.listing.items[i];
-        if (look.text_allowed[i]) {
+        if (look.sights[i] >= SIGHT_OPEN) {
             row->text = text_of(report, row->item);
         }
     }
@@ -274,20 +273,17 @@ void ask_preview(struct broker *broker, struct session *session, struct behalf_m
 {
     struct behalf_message message = { .type = BEHALF_PREVIEWED, .id = (*message_p)->id };
     const struct behalf_preview *preview = &(*message_p)->preview;
-    enum item_state state = desk_item_state(broker->desk, (uint64_t) preview->item);
 
-    if (state == ITEM_CLOSED) {
+    if (desk_item_state(broker->desk, (uint64_t) preview->item) == ITEM_CLOSED) {
         ask_closed_item(broker, session, preview->item, message_p);
         return;
     }
-    enum behalf_code code =
-        desk_preview(broker->desk, session->number, preview, broker_list(broker), &message.previewed);
-    if (code == BEHALF_CODE_NONE) {
+    enum behalf_code code;
+    struct behalf_error error;
+    if (desk_preview(broker->desk, session->number, *message_p, broker_list(broker), &message.previewed, &code,
+                     &error)) {
         speak_later(broker, session->number, &message);
     } else {
-        speak_error(broker, session->number, message.id, code,
-                    &(struct behalf_error){ .item = preview->item,
-                                            .state = item_state_name(state),
-                                            .reason = "a text is previewed by who holds the item, under its lease" });
+        speak_error(broker, session->number, message.id, code, &error);
     }
 }

@@ -10,40 +10,6 @@ static const unsigned sender_of_role[] = {
 
 // ---- items ----
 
-static int64_t item_of(const struct behalf_message *message)
-{
-    switch (message->type) {
-    case BEHALF_TAKE:
-        return message->take.item;
-    case BEHALF_DECLINE:
-        return message->decline.item;
-    case BEHALF_DRAFT:
-        return message->draft.item;
-    case BEHALF_NOTE:
-        return message->note.item;
-    case BEHALF_PREVIEW:
-        return message->preview.item;
-    case BEHALF_ANSWER:
-        return message->answer.item;
-    case BEHALF_APPROVE:
-        return message->approve.item;
-    case BEHALF_REJECT:
-        return message->reject.item;
-    case BEHALF_CLOSE:
-        return message->close.item;
-    case BEHALF_ESCALATE:
-        return message->escalate.item;
-    case BEHALF_RETURN:
-        return message->return_item.item;
-    case BEHALF_TRANSFER:
-        return message->transfer.item;
-    case BEHALF_PARK:
-        return message->park.item;
-    default:
-        return 0;
-    }
-}
-
 static void request_desk(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
     desk_request(broker->desk, session->number, *message_p, broker->now_ms);
@@ -51,8 +17,9 @@ static void request_desk(struct broker *broker, struct session *session, struct 
 
 static void request_item(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
-    int64_t item = item_of(*message_p);
+    int64_t item = (*message_p)->take.item; // such messages begin alike
 
+    must(authority_is_about_item((*message_p)->type));
     if (desk_item_state(broker->desk, (uint64_t) item) == ITEM_CLOSED) {
         ask_closed_item(broker, session, item, message_p);
     } else {
@@ -208,7 +175,7 @@ static bool may_request(struct broker *broker, const struct peer *peer, const st
         refuse_form(broker, peer, 0, BEHALF_CODE_INVALID, "id", "a request's id is greater than 0");
         return false;
     }
-    if ((behalf_type_senders(message->type) & sender_of_role[session->role]) == 0) {
+    if (!authority_may_send(message->type, sender_of_role[session->role])) {
         refuse_form(broker, peer, message->id, BEHALF_CODE_FORBIDDEN, "",
                     "a session of this role may not send this message");
         return false;

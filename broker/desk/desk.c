@@ -353,6 +353,7 @@ static void check_item(const struct desk *desk, const struct item *item)
             found += person->items[i] == item;
         must(found == 1);
         must(person_may_serve(desk, person, item->queue));
+        must(!authority_is_own_draft(item, item->person));
         must(item->lease > 0);
     }
     if (item->state == ITEM_SENDING) {

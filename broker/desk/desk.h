@@ -11,6 +11,7 @@
 #ifndef DESK_DESK_H
 #define DESK_DESK_H
 
+#include "broker/desk/authority.h"
 #include "broker/desk/change.h"
 #include "broker/desk/policy.h"
 
@@ -89,16 +90,21 @@ void desk_session_left(struct desk *desk, uint64_t session, int64_t now_ms);
 
 // ---- requests ----
 
-// A request of a signed-in person about an item, presence or a freeze: PRESENCE TAKE DECLINE DRAFT NOTE
-// ANSWER APPROVE REJECT CLOSE ESCALATE RETURN TRANSFER PARK FREEZE; or of a connector: SETTLE; or of control:
-// FREEZE.  Appends exactly one effect that answers it (DONE or ERROR with the request's id) before any
-// other effect to the same session.
+// A request of a signed-in person, a REQUEST of authority.def; or of a connector: SETTLE; or of control: FREEZE.  Who
+// may ask for what is decided here; the caller only knows which kind of session it is.  Appends exactly one effect that
+// answers it (DONE or ERROR with the request's id) before any other effect to the same session.
 void desk_request(struct desk *desk, uint64_t session, const struct behalf_message *request, int64_t now_ms);
 
-// Fills in the answer to PREVIEW; `code` is BEHALF_CODE_NONE or why it is refused.  The texts belong to the
+// Whether a session, of control when the desk does not know it, may ask a question about no item: STATUS, LOOK.  False:
+// `code` and `error` say why not.
+bool desk_may_ask(const struct desk *desk, uint64_t session, const struct behalf_message *question,
+                  enum behalf_code *code, struct behalf_error *error);
+
+// Fills in the answer to PREVIEW of an open item; or returns false with `code` and `error`.  The texts belong to the
 // list given.
-enum behalf_code desk_preview(const struct desk *desk, uint64_t session, const struct behalf_preview *preview,
-                              struct change_list *memory, struct behalf_previewed *previewed);
+bool desk_preview(const struct desk *desk, uint64_t session, const struct behalf_message *question,
+                  struct change_list *memory, struct behalf_previewed *previewed, enum behalf_code *code,
+                  struct behalf_error *error);
 
 // Time passes.  Returns milliseconds until something is due, -1 if nothing is.  Does not do everything at once when
 // very much is due: then it returns 0.
@@ -143,9 +149,9 @@ bool desk_reply_is_settled(const struct desk *desk, uint64_t reply);
 void desk_count(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts, int64_t now_ms);
 
 // Lists open items that the session may see (control: session 0, all).  The rows' `text` is left empty, for
-// the caller to fill from the store with those in `text_allowed` (true: may be shown to the asker).
+// the caller to fill from the store as far as `sights`, one a row, lets the asker see it.
 void desk_look(const struct desk *desk, uint64_t session, const struct behalf_look *look, struct change_list *memory,
-               struct behalf_listing *listing, bool **text_allowed, int64_t now_ms);
+               struct behalf_listing *listing, enum sight **sights, int64_t now_ms);
 
 // The name of a queue (audience/brand/language/skills) in which something came to wait that nobody in the rules may
 // serve, signed in or not, once a queue until somebody may; NULL when there is none to be told of.

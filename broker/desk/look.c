@@ -17,7 +17,6 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
     const struct policy *policy = desk->policy;
     const struct queue *queue = item->queue;
     const struct policy_brand *brand = &policy->brands[queue->brand];
-    const struct policy_person *person = &policy->people[item->person];
     bool approving = queue->audience == AUDIENCE_APPROVER;
     uint32_t author = approving && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
     const char *disclosure =
@@ -39,7 +38,7 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
     view->created_ms = item->created_ms;
     view->due_ms = item->due_ms;
     view->answer_by_ms = item->state == ITEM_OFFERED ? item->timer_ms : 0;
-    view->approval = queue->audience == AUDIENCE_AGENT && (item->approval || brand->approve_all || person->approve_all);
+    view->approval = authority_needs_approval(desk, item, session->person);
     view->frozen = desk->frozen >> queue->brand & 1;
     view->fate_unknown = item->fate_unknown;
     return true;
@@ -53,13 +52,11 @@ bool desk_reply_is_with(const struct desk *desk, uint64_t number, uint64_t id)
            reply->connector == session->connector;
 }
 
-// PR's own items are shown whole to PR; everyone else sees what is not sealed.
 bool desk_shows_sealed(const struct desk *desk, uint64_t number, uint64_t id)
 {
     const struct session *session = session_find(desk, number);
     const struct item *item = item_find(desk, id);
-    return session && session->person && item && item->queue->audience == AUDIENCE_PR &&
-           (desk->policy->people[session->person->index].audiences & 1u << AUDIENCE_PR);
+    return session && session->person && item && authority_sight(desk, session->person, item) == SIGHT_WHOLE;
 }
 
 enum item_state desk_item_state(const struct desk *desk, uint64_t id)
@@ -220,29 +217,6 @@ void desk_count(const struct desk *desk, struct change_list *memory, struct beha
 
 #define LOOK_MAX 200 // rows, as in messages.def
 
-struct asker {
-    bool control;
-    const struct person *person;
-    unsigned audiences;
-};
-
-static bool may_see(const struct desk *desk, const struct asker *asker, const struct item *item)
-{
-    if (asker->control)
-        return true;
-    const struct policy_person *rules = &desk->policy->people[asker->person->index];
-    return (asker->audiences & (1u << AUDIENCE_SUPERVISOR) && rules->brands >> item->queue->brand & 1) ||
-           person_may_serve(desk, asker->person, item->queue);
-}
-
-static bool may_see_text(const struct desk *desk, const struct asker *asker, const struct item *item)
-{
-    if (asker->control || !item->sealed)
-        return true;
-    const struct policy_person *rules = &desk->policy->people[asker->person->index];
-    return (asker->audiences & 1u << AUDIENCE_PR) && (rules->brands >> item->queue->brand & 1);
-}
-
 // Puts an item into a list sorted by id that keeps the first `most`.  Returns how many it has then.
 static size_t keep_first(const struct item **items, size_t count, size_t most, const struct item *item)
 {
@@ -255,12 +229,12 @@ static size_t keep_first(const struct item **items, size_t count, size_t most, c
     return count;
 }
 
-static size_t gather(const struct desk *desk, const struct asker *asker, const struct behalf_look *look,
+static size_t gather(const struct desk *desk, const struct person *asker, const struct behalf_look *look,
                      const struct item **items, size_t most)
 {
     size_t count = 0, place = 0;
     for (const struct item *item; (item = item_next(desk, &place));) {
-        if (item->id > (uint64_t) look->after && may_see(desk, asker, item) &&
+        if (item->id > (uint64_t) look->after && authority_sight(desk, asker, item) != SIGHT_ABSENT &&
             (!*look->audience || !strcmp(look->audience, audience_name(item->queue->audience))) &&
             (!*look->brand || !strcmp(look->brand, desk->policy->brands[item->queue->brand].name)))
             count = keep_first(items, count, most, item);
@@ -269,29 +243,25 @@ static size_t gather(const struct desk *desk, const struct asker *asker, const s
 }
 
 void desk_look(const struct desk *desk, uint64_t number, const struct behalf_look *look, struct change_list *memory,
-               struct behalf_listing *listing, bool **text_allowed, int64_t now_ms)
+               struct behalf_listing *listing, enum sight **sights, int64_t now_ms)
 {
     (void) now_ms;
     const struct session *session = session_find(desk, number);
-    struct asker asker = { .control = !number };
-    if (session && session->person) {
-        asker.person = session->person;
-        asker.audiences = desk->policy->people[session->person->index].audiences;
-    }
-    must(asker.control || asker.person);
+    const struct person *asker = session ? session->person : NULL;
+    must(!number || asker);
     const struct item *items[LOOK_MAX + 1];
     size_t limit = look->limit ? (size_t) look->limit : 50;
     must(limit <= LOOK_MAX);
-    size_t count = gather(desk, &asker, look, items, limit + 1); // one more tells whether there is more
+    size_t count = gather(desk, asker, look, items, limit + 1); // one more tells whether there is more
     listing->more = count > limit;
     count = count < limit ? count : limit;
     listing->items = change_list_allocate(memory, count * sizeof *listing->items);
     listing->items_count = count;
-    *text_allowed = change_list_allocate(memory, count * sizeof **text_allowed);
+    *sights = change_list_allocate(memory, count * sizeof **sights);
     for (size_t i = 0; i < count; i++) {
         const struct item *item = items[i];
-        bool whole = may_see_text(desk, &asker, item);
-        (*text_allowed)[i] = whole;
+        enum sight sight = authority_sight(desk, asker, item);
+        (*sights)[i] = sight;
         listing->items[i] = (struct behalf_listed){
             .item = (int64_t) item->id,
             .audience = audience_name(item->queue->audience),
@@ -300,7 +270,7 @@ void desk_look(const struct desk *desk, uint64_t number, const struct behalf_loo
             .skills = item->queue->skills_text,
             .state = item_state_name((enum item_state) item->state),
             .person = person_name(desk, item->person),
-            .reason = whole ? change_list_text(memory, words_text(&desk->words, item->reason)) : "",
+            .reason = sight >= SIGHT_OPEN ? change_list_text(memory, words_text(&desk->words, item->reason)) : "",
             .text = "",
             .created_ms = item->created_ms,
             .due_ms = item->due_ms,

@@ -45,8 +45,8 @@ bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t
 {
     if (!item->detail)
         return false;
-    if (item->queue->audience == AUDIENCE_APPROVER && item->detail->draft_by == person)
-        return true; // nobody approves their own draft
+    if (authority_is_own_draft(item, person))
+        return true;
     for (size_t i = 0; item->detail->declines && i < ITEM_DECLINED_MAX; i++) {
         const struct declined *declined = &item->detail->declines->latest[i];
         if (declined->until_ms > desk->now_ms && declined->person == person)

@@ -396,8 +396,7 @@ void outbox_settle(struct desk *desk, struct connector *connector, uint64_t sess
     struct reply *reply = table_find(&desk->replies, (uint64_t) settle->reply);
     struct behalf_done done = { .reply = settle->reply };
     error = (struct behalf_error){ .field = "reply", .reason = "no such reply was handed to this connector" };
-    if (!connector || !reply || !reply->instance || strcmp(reply->instance, connector->instance) != 0 ||
-        (reply->state != REPLY_HANDED && reply->state != REPLY_UNKNOWN)) {
+    if (!authority_may_settle(connector, reply)) {
         desk_tell_error(desk, session, request->id, BEHALF_CODE_NOT_FOUND, &error);
     } else {
         done.item = (int64_t) reply->item_id;

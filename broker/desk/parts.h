@@ -6,6 +6,7 @@
 //   match.c    orders, reservations: who gets what next, and why
 //   people.c   presence, sessions, what a person has
 //   posts.c    posts in: new items, merges, follow-ups, edits, deletions
+//   authority.c  who may ask for what, and see what
 //   requests.c what people ask for
 //   outbox.c   replies and connectors
 //   restore.c  coming back from the store
@@ -15,6 +16,7 @@
 #ifndef DESK_PARTS_H
 #define DESK_PARTS_H
 
+#include "broker/desk/authority.h"
 #include "broker/desk/desk.h"
 #include "broker/desk/heap.h"
 #include "broker/desk/lookup.h"
@@ -243,6 +245,31 @@ struct desk {
     struct queue **unserved; // queues that came to have work for nobody; for desk_next_unserved
     size_t unserved_count, unserved_capacity;
 };
+
+// ---- authority.c ----
+
+// Why a request is refused; `code` is BEHALF_CODE_NONE when it may go on.
+struct refusal {
+    enum behalf_code code;
+    const char *field, *reason;
+};
+
+// Whether the person may ask this; `person` NULL: control or a connector, whose messages need nothing else.  `item` is
+// the one that the request is about, if it is about one.
+struct refusal authority_refusal(const struct desk *desk, const struct person *person, const struct item *item,
+                                 const struct behalf_message *request);
+
+// Whether what this person, who has the item, answers goes to an approver first.
+bool authority_needs_approval(const struct desk *desk, const struct item *item, const struct person *person);
+
+// Whether the item waits for somebody else to approve what this person wrote.
+bool authority_is_own_draft(const struct item *item, uint32_t person);
+
+// Whether the connector, or NULL, may say what became of the reply, or NULL.
+bool authority_may_settle(const struct connector *connector, const struct reply *reply);
+
+// How much of the item the person may see; `person` NULL: control.
+enum sight authority_sight(const struct desk *desk, const struct person *person, const struct item *item);
 
 // ---- item.c ----
 

@@ -2,25 +2,30 @@
 
 #include "broker/desk/outgoing.h"
 
-#include <assert.h>
 #include <string.h>
 
-// One request about an item that has passed all checks that requests share.
+// One request that its sender may make; what it does is its own function's, do_ and its name.
 struct order {
     struct desk *desk;
-    struct item *item;
-    struct person *person;
+    struct item *item;     // NULL: it is about none
+    struct person *person; // NULL: control
     uint64_t session;
     const struct behalf_message *request;
     uint32_t author; // whose reply it becomes: the person, or who wrote the draft approved
 };
 
+// The functions of the rows.
+#define REQUEST(name, NAME, hold, audiences, states, needs, code, otherwise)                                           \
+    static void do_##name(const struct order *order);
+#include "broker/desk/authority.def"
+
 static void refuse(const struct order *order, enum behalf_code code, const char *field, const char *reason)
 {
-    struct behalf_error error = { .field = field,
-                                  .reason = reason,
-                                  .item = (int64_t) order->item->id,
-                                  .state = item_state_name((enum item_state) order->item->state) };
+    struct behalf_error error = { .field = field, .reason = reason };
+    if (order->item) {
+        error.item = (int64_t) order->item->id;
+        error.state = item_state_name((enum item_state) order->item->state);
+    }
     desk_tell_error(order->desk, order->session, order->request->id, code, &error);
 }
 
@@ -40,7 +45,7 @@ static void answer(const struct order *order, enum item_state state, uint64_t re
 
 // ---- offers ----
 
-static void take(const struct order *order)
+static void do_take(const struct order *order)
 {
     if (order->item->state == ITEM_HELD) { // taken already, or automatically
         answer(order, ITEM_HELD, 0);
@@ -52,7 +57,7 @@ static void take(const struct order *order)
     item_show(order->desk, order->item);
 }
 
-static void decline(const struct order *order)
+static void do_decline(const struct order *order)
 {
     struct desk *desk = order->desk;
     struct item *item = order->item;
@@ -68,11 +73,14 @@ static void decline(const struct order *order)
 static void write_draft(const struct order *order, const char *text)
 {
     struct item *item = order->item;
-    item_require_detail(item)->draft_by = *text ? order->author : POLICY_NONE;
+    uint32_t author = *text ? order->author : POLICY_NONE;
+    if (item->queue->audience == AUDIENCE_APPROVER) // mended, whatever is left of it: it stays its author's
+        author = item->detail->draft_by;
+    item_require_detail(item)->draft_by = author;
     desk_change(order->desk, &(struct change){
                                  .kind = CHANGE_DRAFT,
                                  .draft = { .item = item->id,
-                                            .person = person_name(order->desk, order->author),
+                                            .person = person_name(order->desk, author),
                                             .text = text,
                                             .at_ms = order->desk->now_ms },
                              });
@@ -87,7 +95,7 @@ static void tell_unmoved(const struct order *order)
     desk_tell_done(order->desk, order->session, order->request->id, &done);
 }
 
-static void draft(const struct order *order)
+static void do_draft(const struct order *order)
 {
     tell_unmoved(order);
     write_draft(order, order->request->draft.text);
@@ -106,7 +114,7 @@ static void write_note(const struct order *order, const char *kind, const char *
                              });
 }
 
-static void note(const struct order *order)
+static void do_note(const struct order *order)
 {
     tell_unmoved(order);
     write_note(order, "note", order->request->note.text);
@@ -114,14 +122,6 @@ static void note(const struct order *order)
 }
 
 // ---- answering ----
-
-static bool needs_approval(const struct desk *desk, const struct item *item, const struct person *person)
-{
-    const struct policy *policy = desk->policy;
-    return item->queue->audience == AUDIENCE_AGENT &&
-           (item->approval || policy->brands[item->queue->brand].approve_all ||
-            policy->people[person->index].approve_all);
-}
 
 static struct outgoing compose(const struct order *order, enum audience audience, const char *text)
 {
@@ -138,6 +138,9 @@ static void send_reply(const struct order *order, enum audience audience, const 
         return;
     }
     answer(order, ITEM_SENDING, order->desk->next_id);
+    if (order->author != order->person->index)
+        item_event(order->desk, order->item, "approved", order->person->index, NULL,
+                   change_list_format(order->desk->list, "the draft of %s", person_name(order->desk, order->author)));
     write_draft(order, text); // what comes back if publishing fails
     outbox_put(order->desk, order->item, order->author, audience, out.text);
 }
@@ -160,30 +163,24 @@ static void submit(const struct order *order, const char *text)
     item_event(desk, item, "submitted", order->person->index, NULL, "its reply needs approval");
 }
 
-static void answer_item(const struct order *order)
+static void do_answer(const struct order *order)
 {
     const char *text = order->request->answer.text;
-    if (order->item->queue->audience == AUDIENCE_APPROVER)
-        refuse(order, BEHALF_CODE_FORBIDDEN, NULL, "an approver approves or rejects the draft");
-    else if (needs_approval(order->desk, order->item, order->person))
+    if (authority_needs_approval(order->desk, order->item, order->person))
         submit(order, text);
     else
         send_reply(order, order->item->queue->audience, text);
 }
 
-static void approve(const struct order *order)
+static void do_approve(const struct order *order)
 {
     struct order of_author = *order;
     of_author.author = order->item->detail->draft_by;
-    if (of_author.author == POLICY_NONE)
-        refuse(order, BEHALF_CODE_STATE, NULL, "there is no draft to approve: reject it");
-    else if (of_author.author == order->person->index)
-        refuse(order, BEHALF_CODE_FORBIDDEN, NULL, "nobody approves their own draft: transfer it to another approver");
-    else
-        send_reply(&of_author, AUDIENCE_AGENT, order->request->approve.text);
+    must(of_author.author != order->person->index); // nobody is given their own draft
+    send_reply(&of_author, AUDIENCE_AGENT, order->request->approve.text);
 }
 
-static void reject(const struct order *order)
+static void do_reject(const struct order *order)
 {
     struct desk *desk = order->desk;
     struct item *item = order->item;
@@ -199,54 +196,41 @@ static void reject(const struct order *order)
 
 // ---- other ends and ways ----
 
-static bool outcome_allowed(const struct item *item, const char *outcome)
+static bool is_outcome(const char *outcome)
 {
-    static const char *const outcomes[] = { "no-answer-needed", "noise", "duplicate", "handed-off" };
+    static const char *const outcomes[] = { "no-answer-needed", "noise", "duplicate", "handed-off", "answered" };
     for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
         if (!strcmp(outcome, outcomes[i]))
             return true;
     }
-    return item->fate_unknown && !strcmp(outcome, "answered");
+    return false;
 }
 
-static void close_item(const struct order *order)
+static void do_close(const struct order *order)
 {
     const struct behalf_close *close = &order->request->close;
-    if (!outcome_allowed(order->item, close->outcome)) {
+    if (!is_outcome(close->outcome)) {
         refuse(order, BEHALF_CODE_INVALID, "outcome",
                "an outcome is no-answer-needed, noise, duplicate or handed-off (answered only when an earlier reply is "
                "of unknown fate)");
         return;
     }
     answer(order, ITEM_CLOSED, 0);
-    uint64_t reply = order->item->fate_unknown && !strcmp(close->outcome, "answered") ? order->item->detail->reply : 0;
+    uint64_t reply = !strcmp(close->outcome, "answered") ? order->item->detail->reply : 0;
     item_close(order->desk, order->item, change_list_text(order->desk->list, close->outcome), order->person->index,
                close->note, reply);
 }
 
-static void escalate(const struct order *order)
+static void do_escalate(const struct order *order)
 {
-    if (order->item->queue->audience == AUDIENCE_PR) {
-        refuse(order, BEHALF_CODE_STATE, NULL, "the item is with the brand's PR team already");
-        return;
-    }
     answer(order, ITEM_WAITING, 0);
     item_escalate(order->desk, order->item, order->person->index, NULL, order->request->escalate.reason);
 }
 
-static void return_item(const struct order *order)
+static void do_return_item(const struct order *order)
 {
     struct desk *desk = order->desk;
     struct item *item = order->item;
-    if (item->queue->audience != AUDIENCE_PR) {
-        refuse(order, BEHALF_CODE_FORBIDDEN, NULL, "only the brand's PR team returns items");
-        return;
-    }
-    if (desk->frozen >> item->queue->brand & 1) {
-        refuse(order, BEHALF_CODE_STATE, NULL,
-               "the brand is frozen: its items stay with PR until the freeze is lifted");
-        return;
-    }
     answer(order, ITEM_WAITING, 0);
     write_note(order, "guidance", order->request->return_item.guidance);
     item->sealed = false;
@@ -311,7 +295,7 @@ static bool refuse_unserved(const struct order *order, const struct queue *needs
     return true;
 }
 
-static void transfer(const struct order *order)
+static void do_transfer(const struct order *order)
 {
     struct desk *desk = order->desk;
     struct item *item = order->item;
@@ -345,7 +329,7 @@ static void transfer(const struct order *order)
     item_event(desk, item, "transferred", order->person->index, NULL, transfer->reason);
 }
 
-static void park(const struct order *order)
+static void do_park(const struct order *order)
 {
     struct desk *desk = order->desk;
     struct item *item = order->item;
@@ -366,28 +350,79 @@ static void park(const struct order *order)
     item_event(desk, item, "parked", order->person->index, NULL, order->request->park.reason);
 }
 
-// ---- the table ----
+// ---- about no item ----
 
-#define OFFERED (1u << ITEM_OFFERED)
-#define HELD (1u << ITEM_HELD)
+static void tell_state(const struct order *order, const char *state)
+{
+    struct behalf_done done = { .state = state };
+    desk_tell_done(order->desk, order->session, order->request->id, &done);
+}
 
-// Every request about an item begins with `item` and `lease`.
-static const struct {
-    enum behalf_type type;
-    unsigned states; // in which the item must be
-    void (*handle)(const struct order *order);
-} orders[] = {
-    { BEHALF_TAKE, OFFERED | HELD, take }, { BEHALF_DECLINE, OFFERED, decline }, { BEHALF_DRAFT, HELD, draft },
-    { BEHALF_NOTE, HELD, note },           { BEHALF_ANSWER, HELD, answer_item }, { BEHALF_APPROVE, HELD, approve },
-    { BEHALF_REJECT, HELD, reject },       { BEHALF_CLOSE, HELD, close_item },   { BEHALF_ESCALATE, HELD, escalate },
-    { BEHALF_RETURN, HELD, return_item },  { BEHALF_TRANSFER, HELD, transfer },  { BEHALF_PARK, HELD, park },
+static void do_presence(const struct order *order)
+{
+    const struct behalf_presence *wanted = &order->request->presence;
+    bool available = !strcmp(wanted->state, "available");
+    if (!available && strcmp(wanted->state, "away") != 0) {
+        refuse(order, BEHALF_CODE_INVALID, "state", "a presence is available or away");
+        return;
+    }
+    if (!available && !*wanted->reason) {
+        refuse(order, BEHALF_CODE_MISSING, "reason", "say why you are away");
+        return;
+    }
+    tell_state(order, available ? "available" : "away");
+    if (available)
+        person_set_available(order->desk, order->person);
+    else
+        person_set_away(order->desk, order->person, wanted->reason, false);
+}
+
+// Whoever has an item of the brand is to know that its replies stop, or go on.
+static void show_items_of(struct desk *desk, uint32_t brand)
+{
+    for (size_t i = 0; i < desk->person_count; i++) {
+        for (size_t k = 0; k < desk->people[i]->item_count; k++) {
+            if (desk->people[i]->items[k]->queue->brand == brand)
+                item_show(desk, desk->people[i]->items[k]);
+        }
+    }
+}
+
+static void do_freeze(const struct order *order)
+{
+    struct desk *desk = order->desk;
+    const struct behalf_freeze *wanted = &order->request->freeze;
+    uint32_t brand = policy_find_brand(desk->policy, wanted->brand);
+    if (brand == POLICY_NONE) {
+        refuse(order, BEHALF_CODE_NOT_FOUND, "brand", "the rules know no such brand");
+        return;
+    }
+    tell_state(order, wanted->frozen ? "frozen" : "lifted");
+    uint64_t bit = UINT64_C(1) << brand;
+    if (((desk->frozen & bit) != 0) == wanted->frozen)
+        return;
+    desk->frozen ^= bit;
+    const char *name = order->person ? person_name(desk, order->person->index) : "control";
+    desk_change(desk, &(struct change){
+                          .kind = CHANGE_FREEZE,
+                          .freeze = { .brand = wanted->brand,
+                                      .frozen = wanted->frozen,
+                                      .person = name,
+                                      .reason = wanted->reason,
+                                      .at_ms = desk->now_ms },
+                      });
+    item_event(desk, NULL, wanted->frozen ? "frozen" : "lifted", order->author, wanted->brand, wanted->reason);
+    if (!wanted->frozen)
+        outbox_lift(desk, brand);
+    show_items_of(desk, brand);
+}
+
+// ---- a request comes in ----
+
+static void (*const functions[BEHALF_TYPE_COUNT])(const struct order *order) = {
+#define REQUEST(name, NAME, hold, audiences, states, needs, code, otherwise) [BEHALF_##NAME] = do_##name,
+#include "broker/desk/authority.def"
 };
-
-static_assert(offsetof(struct behalf_take, item) == 0 && offsetof(struct behalf_answer, item) == 0 &&
-                  offsetof(struct behalf_park, item) == 0 && offsetof(struct behalf_take, lease) == sizeof(int64_t) &&
-                  offsetof(struct behalf_answer, lease) == sizeof(int64_t) &&
-                  offsetof(struct behalf_park, lease) == sizeof(int64_t),
-              "requests about items begin alike");
 
 static bool was_answered(const struct order *order)
 {
@@ -403,123 +438,33 @@ static bool was_answered(const struct order *order)
     return true;
 }
 
-static bool has_lease(const struct order *order, unsigned states)
+static void tell_not_open(const struct order *order)
 {
-    const struct item *item = order->item;
-    if (item->person != order->person->index || item->state == ITEM_SENDING ||
-        order->request->take.lease != item->lease) {
-        refuse(order, BEHALF_CODE_STALE, "lease", "the item is no longer yours under this lease");
-        return false;
-    }
-    if (!(states & 1u << item->state)) {
-        refuse(order, BEHALF_CODE_STATE, NULL, item->state == ITEM_OFFERED ? "take it first" : "it is held already");
-        return false;
-    }
-    return true;
+    struct behalf_error error = { .field = "item",
+                                  .reason = "the item is not open",
+                                  .item = order->request->take.item,
+                                  .state = item_state_name(ITEM_CLOSED) };
+    desk_tell_error(order->desk, order->session, order->request->id, BEHALF_CODE_NOT_FOUND, &error);
 }
 
-static void item_request(struct desk *desk, struct person *person, uint64_t session,
-                         const struct behalf_message *request)
+static void run(struct order *order)
 {
-    struct item *item = item_find(desk, (uint64_t) request->take.item);
-    if (!item) {
-        struct behalf_error error = { .field = "item",
-                                      .reason = "the item is not open",
-                                      .item = request->take.item,
-                                      .state = item_state_name(ITEM_CLOSED) };
-        desk_tell_error(desk, session, request->id, BEHALF_CODE_NOT_FOUND, &error);
+    const struct behalf_message *request = order->request;
+    bool about_item = order->person && authority_is_about_item(request->type);
+    order->item = about_item ? item_find(order->desk, (uint64_t) request->take.item) : NULL;
+    if (about_item && !order->item) {
+        tell_not_open(order);
         return;
     }
-    struct order order = {
-        .desk = desk, .item = item, .person = person, .session = session, .request = request, .author = person->index
-    };
-    if (was_answered(&order))
+    if (about_item && was_answered(order))
         return;
-    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
-        if (orders[i].type == request->type) {
-            if (has_lease(&order, orders[i].states))
-                orders[i].handle(&order);
-            return;
-        }
-    }
-    must(false && "a request that the broker should not have passed on");
-}
-
-// ---- requests about no item ----
-
-static void presence(struct desk *desk, struct person *person, const struct behalf_message *request)
-{
-    const struct behalf_presence *wanted = &request->presence;
-    bool available = !strcmp(wanted->state, "available");
-    struct behalf_error error = { .field = "state", .reason = "a presence is available or away" };
-    if (!available && strcmp(wanted->state, "away") != 0) {
-        desk_tell_error(desk, person->session, request->id, BEHALF_CODE_INVALID, &error);
-        return;
-    }
-    error = (struct behalf_error){ .field = "reason", .reason = "say why you are away" };
-    if (!available && !*wanted->reason) {
-        desk_tell_error(desk, person->session, request->id, BEHALF_CODE_MISSING, &error);
-        return;
-    }
-    struct behalf_done done = { .state = available ? "available" : "away" };
-    desk_tell_done(desk, person->session, request->id, &done);
-    if (available)
-        person_set_available(desk, person);
+    struct refusal refusal = authority_refusal(order->desk, order->person, order->item, request);
+    if (refusal.code != BEHALF_CODE_NONE)
+        refuse(order, refusal.code, refusal.field, refusal.reason);
+    else if (functions[request->type])
+        functions[request->type](order);
     else
-        person_set_away(desk, person, wanted->reason, false);
-}
-
-static bool may_freeze(const struct desk *desk, const struct person *person, uint32_t brand)
-{
-    const struct policy_person *rules = &desk->policy->people[person->index];
-    return (rules->audiences & (1u << AUDIENCE_PR | 1u << AUDIENCE_SUPERVISOR)) && (rules->brands >> brand & 1);
-}
-
-// Whoever has an item of the brand is to know that its replies stop, or go on.
-static void show_items_of(struct desk *desk, uint32_t brand)
-{
-    for (size_t i = 0; i < desk->person_count; i++) {
-        for (size_t k = 0; k < desk->people[i]->item_count; k++) {
-            if (desk->people[i]->items[k]->queue->brand == brand)
-                item_show(desk, desk->people[i]->items[k]);
-        }
-    }
-}
-
-static void freeze(struct desk *desk, struct person *person, uint64_t session, const struct behalf_message *request)
-{
-    const struct behalf_freeze *wanted = &request->freeze;
-    uint32_t brand = policy_find_brand(desk->policy, wanted->brand);
-    struct behalf_error error = { .field = "brand", .reason = "the rules know no such brand" };
-    if (brand == POLICY_NONE) {
-        desk_tell_error(desk, session, request->id, BEHALF_CODE_NOT_FOUND, &error);
-        return;
-    }
-    error = (struct behalf_error){ .reason = "only the brand's PR team and supervisors press the red button" };
-    if (person && !may_freeze(desk, person, brand)) {
-        desk_tell_error(desk, session, request->id, BEHALF_CODE_FORBIDDEN, &error);
-        return;
-    }
-    struct behalf_done done = { .state = wanted->frozen ? "frozen" : "lifted" };
-    desk_tell_done(desk, session, request->id, &done);
-    uint64_t bit = UINT64_C(1) << brand;
-    if (((desk->frozen & bit) != 0) == wanted->frozen)
-        return;
-    desk->frozen ^= bit;
-    const char *name = person ? person_name(desk, person->index) : "control";
-    desk_change(desk, &(struct change){
-                          .kind = CHANGE_FREEZE,
-                          .freeze = { .brand = wanted->brand,
-                                      .frozen = wanted->frozen,
-                                      .person = name,
-                                      .reason = wanted->reason,
-                                      .at_ms = desk->now_ms },
-                      });
-    item_event(desk, NULL, wanted->frozen ? "frozen" : "lifted", person ? person->index : POLICY_NONE, wanted->brand,
-               wanted->reason);
-    if (!wanted->frozen)
-        outbox_lift(desk, brand);
-    show_items_of(desk, brand);
+        must(false && "a request that the broker should not have passed on");
 }
 
 void desk_request(struct desk *desk, uint64_t number, const struct behalf_message *request, int64_t now_ms)
@@ -527,29 +472,43 @@ void desk_request(struct desk *desk, uint64_t number, const struct behalf_messag
     desk->now_ms = now_ms;
     struct session *session = session_find(desk, number);
     struct person *person = session ? session->person : NULL;
-    if (request->type == BEHALF_FREEZE)
-        freeze(desk, person, number, request);
-    else if (request->type == BEHALF_SETTLE)
+    if (request->type == BEHALF_SETTLE)
         outbox_settle(desk, session ? session->connector : NULL, number, request);
-    else if (request->type == BEHALF_PRESENCE && person)
-        presence(desk, person, request);
-    else if (person)
-        item_request(desk, person, number, request);
     else
-        must(false && "a request of nobody");
+        run(&(struct order){ .desk = desk,
+                             .person = person,
+                             .session = number,
+                             .request = request,
+                             .author = person ? person->index : POLICY_NONE });
     desk_settle(desk);
 }
 
-enum behalf_code desk_preview(const struct desk *desk, uint64_t number, const struct behalf_preview *preview,
-                              struct change_list *memory, struct behalf_previewed *previewed)
+bool desk_may_ask(const struct desk *desk, uint64_t number, const struct behalf_message *question,
+                  enum behalf_code *code, struct behalf_error *error)
 {
     const struct session *session = session_find(desk, number);
+    struct refusal refusal = authority_refusal(desk, session ? session->person : NULL, NULL, question);
+    *code = refusal.code;
+    *error = (struct behalf_error){ .field = refusal.field, .reason = refusal.reason };
+    return refusal.code == BEHALF_CODE_NONE;
+}
+
+bool desk_preview(const struct desk *desk, uint64_t number, const struct behalf_message *question,
+                  struct change_list *memory, struct behalf_previewed *previewed, enum behalf_code *code,
+                  struct behalf_error *error)
+{
+    const struct session *session = session_find(desk, number);
+    const struct behalf_preview *preview = &question->preview;
     const struct item *item = item_find(desk, (uint64_t) preview->item);
-    if (!item)
-        return BEHALF_CODE_NOT_FOUND;
-    if (!session || !session->person || item->person != session->person->index || item->lease != preview->lease ||
-        item->state != ITEM_HELD)
-        return BEHALF_CODE_STALE;
+    must(session && session->person && item);
+    struct refusal refusal = authority_refusal(desk, session->person, item, question);
+    *code = refusal.code;
+    *error = (struct behalf_error){ .field = refusal.field,
+                                    .reason = refusal.reason,
+                                    .item = preview->item,
+                                    .state = item_state_name((enum item_state) item->state) };
+    if (refusal.code != BEHALF_CODE_NONE)
+        return false;
     bool approving = item->queue->audience == AUDIENCE_APPROVER;
     uint32_t author = approving && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
     struct outgoing out = outgoing_compose(desk->policy, item->queue->brand, item->channel, author,
@@ -560,7 +519,7 @@ enum behalf_code desk_preview(const struct desk *desk, uint64_t number, const st
         .length = out.length,
         .refused = out.refused ? out.refused : "",
         .length_max = desk->policy->channels[item->channel].length_max,
-        .approval = needs_approval(desk, item, session->person),
+        .approval = authority_needs_approval(desk, item, session->person),
     };
-    return BEHALF_CODE_NONE;
+    return true;
 }

@@ -308,8 +308,12 @@ void desk_restored(struct desk *desk, int64_t now_ms)
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
         for (size_t k = person->item_count; k > 0; k--) {
-            if (k <= person->item_count && !person_may_serve(desk, person, person->items[k - 1]->queue))
+            if (k > person->item_count)
+                continue;
+            if (!person_may_serve(desk, person, person->items[k - 1]->queue))
                 item_take_back(desk, person->items[k - 1], "returned", "the rules changed", true);
+            else if (authority_is_own_draft(person->items[k - 1], person->index)) // could be in earlier versions
+                item_take_back(desk, person->items[k - 1], "returned", "nobody approves their own draft", true);
         }
     }
     item_event(desk, NULL, "started", POLICY_NONE, NULL, NULL);

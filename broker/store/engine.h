@@ -140,7 +140,7 @@ struct report {
     struct behalf_outcomes outcomes; // OUTCOMES: asked
     uint64_t *items;                 // TEXTS: asked, in memory of report_allocate
     size_t item_count;
-    bool sealed_too; // TEXTS: asked: also those that agents must not see; else they read ""
+    bool *sealed_too; // TEXTS: asked, one an item: also what agents must not see; else that reads ""
 
     bool found;  // answered
     bool failed; // the store could not answer; `found` is false

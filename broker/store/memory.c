@@ -1172,7 +1172,7 @@ static void report_texts(const struct memory_disk *disk, struct report *report)
             post = post->next_of_item;
         }
         report->texts[i] = "";
-        if (post != NULL && !post->deleted && !hidden(post, !report->sealed_too)) {
+        if (post != NULL && !post->deleted && !hidden(post, !report->sealed_too[i])) {
             const char *text = post->edited != NULL ? post->edited : post->change->post.text;
             report->texts[i] = report_text_part(report, text, story_text_bytes(text, REPORT_TEXT_BYTES));
         }

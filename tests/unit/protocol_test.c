@@ -162,14 +162,52 @@ static void write_bounds(FILE *file)
     fprintf(file, "| values in a frame, keys included | %d |\n\n", FRAME_VALUES_MAX);
 }
 
+// "AGENT | PR" as "agent, pr"; nothing for what is no condition.
+static void write_words(FILE *file, const char *expression)
+{
+    static const char *const none[] = { "NOTHING", "0", "NO_ITEM" };
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        if (strcmp(expression, none[i]) == 0)
+            return;
+    for (const char *at = expression; *at != '\0'; at++)
+        if (at[0] == ' ' && at[1] == '|')
+            fputc(',', file);
+        else if (*at != '|')
+            fputc(*at == '_' ? ' ' : tolower((unsigned char) *at), file);
+}
+
+static void write_authority_row(FILE *file, const char *name, const char *hold, const char *audiences,
+                                const char *states, const char *needs)
+{
+    bool theirs = strcmp(hold, "THEIRS") == 0;
+    bool anybody = strcmp(audiences, "ANYBODY") == 0;
+    fprintf(file, "| `%s` | %s", name, !theirs ? "" : anybody ? "who has the item" : "who has the item as ");
+    if (!theirs || !anybody)
+        write_words(file, audiences);
+    fputs(" | ", file);
+    write_words(file, states);
+    fputs(" | ", file);
+    write_words(file, needs);
+    fputs(" |\n", file);
+}
+
+static void write_authority(FILE *file)
+{
+    fprintf(file, "| request | from whom | item | else |\n| --- | --- | --- | --- |\n");
+#define ROW(NAME, hold, audiences, states, needs) write_authority_row(file, #NAME, #hold, #audiences, #states, #needs);
+#define REQUEST(name, NAME, hold, audiences, states, needs, code, otherwise) ROW(NAME, hold, audiences, states, needs)
+#define QUESTION(name, NAME, hold, audiences, states, needs, code, otherwise) ROW(NAME, hold, audiences, states, needs)
+#include "broker/desk/authority.def"
+#undef ROW
+    fputc('\n', file);
+}
+
 static const struct part {
     const char *name;
     void (*write)(FILE *file);
 } parts[] = {
-    { "limits", write_bounds },
-    { "messages", write_messages },
-    { "records", write_records },
-    { "codes", write_codes },
+    { "limits", write_bounds }, { "messages", write_messages },   { "records", write_records },
+    { "codes", write_codes },   { "authority", write_authority },
 };
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))

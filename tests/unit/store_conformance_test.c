@@ -1031,7 +1031,10 @@ static void texts_begin_at_the_first_post_and_end_at_a_character(void **state)
         report->items = report_allocate(report, sizeof items);
         memcpy(report->items, items, sizeof items);
         report->item_count = 3;
-        report->sealed_too = sealed_too == 1;
+        // Each item's own: what is asked of one says nothing of the others.
+        report->sealed_too = report_allocate(report, 3 * sizeof(bool));
+        report->sealed_too[0] = sealed_too == 1;
+        report->sealed_too[1] = report->sealed_too[2] = sealed_too == 0;
         answer_report(fixture, report);
         assert_string_equal(report->texts[0], sealed_too == 1 ? "SECRET" : "");
         assert_string_equal(report->texts[1], "");

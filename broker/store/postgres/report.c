@@ -154,10 +154,10 @@ static void report_texts(struct connection *connection, struct report *report)
     for (size_t i = 0; i < report->item_count; i++) {
         report->texts[i] = "";
         rows_id(&rows, report->items[i]);
+        rows_flag(&rows, report->sealed_too[i]);
         rows_end(&rows);
     }
     parameters_rows(&parameters, &rows);
-    parameters_flag(&parameters, report->sealed_too);
     PGresult *result = connection_ask(connection, SQL_REPORT_TEXTS, &parameters);
     for (int row = 0; result != NULL && row < PQntuples(result); row++) {
         struct cells cells = cells_of(connection, result, row);

@@ -122,7 +122,7 @@ static void report_texts(struct database *database, struct report *report)
     for (size_t i = 0; i < report->item_count; i++) {
         struct binding binding = database_bind(database, STATEMENT_REPORT_TEXT);
         bind_id(&binding, report->items[i]);
-        bind_flag(&binding, !report->sealed_too);
+        bind_flag(&binding, !report->sealed_too[i]);
         report->texts[i] = "";
         if (binding_row(&binding)) {
             const char *text = row_text(&binding);
