@@ -172,6 +172,7 @@ static void limit_listing(struct behalf_listing *listing)
         if (i > 0 && bytes > LIST_BYTES_MAX) {
             listing->items_count = i;
             listing->more = true;
+            listing->next = listing->items[i - 1].item;
         }
     }
 }

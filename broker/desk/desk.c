@@ -41,7 +41,9 @@ struct desk *desk_new(const struct policy *policy, int64_t now_ms)
     desk->now_ms = now_ms;
     desk->next_id = 1;
     item_init_all(desk);
-    desk->timers = (struct heap){ .before = timer_before, .slot = timer_slot };
+    desk->seat_pool = (struct pool){ .element_bytes = sizeof(struct seat) };
+    desk->timers =
+        (struct heap){ .pool = &desk->item_pool, .before = timer_before, .slot = timer_slot, .number = item_number };
     add_people(desk);
     return desk;
 }
@@ -78,6 +80,7 @@ void desk_destroy(struct desk **desk_p)
     for (size_t i = 0; i < desk->connector_count; i++)
         connector_free(desk->connectors[i]);
     heap_fini(&desk->timers);
+    pool_fini(&desk->seat_pool);
     recent_fini(&desk->thread_memory);
     recent_fini(&desk->author_memory);
     free(desk->people);
@@ -197,10 +200,24 @@ void desk_settle(struct desk *desk)
 
 // ---- time ----
 
+static int64_t sooner(int64_t one_ms, int64_t other_ms)
+{
+    if (one_ms < 0 || other_ms < 0)
+        return one_ms < 0 ? other_ms : one_ms;
+    return one_ms < other_ms ? one_ms : other_ms;
+}
+
+static int64_t left_ms(const struct desk *desk, int64_t at_ms)
+{
+    return at_ms > desk->now_ms ? at_ms - desk->now_ms : 0;
+}
+
 int64_t desk_tick(struct desk *desk, int64_t now_ms)
 {
     desk->now_ms = now_ms;
     struct item *item;
+    for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->dues)) && item->due_ms <= now_ms; i++)
+        item_set_overdue(desk, item);
     for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->timers)) && item->timer_ms <= now_ms; i++) {
         item_set_timer(desk, item, 0);
         item_due(desk, item);
@@ -208,9 +225,10 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
     }
     int64_t next_ms = outbox_tick(desk);
     desk_settle(desk);
-    item = heap_first(&desk->timers);
-    if (item && (next_ms < 0 || item->timer_ms - now_ms < next_ms))
-        next_ms = item->timer_ms > now_ms ? item->timer_ms - now_ms : 0;
+    if ((item = heap_first(&desk->timers)))
+        next_ms = sooner(next_ms, left_ms(desk, item->timer_ms));
+    if ((item = heap_first(&desk->dues)))
+        next_ms = sooner(next_ms, left_ms(desk, item->due_ms));
     return next_ms;
 }
 
@@ -259,11 +277,10 @@ bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *
             return false;
         }
     }
-    place = 0;
-    for (const struct item *item; (item = item_next(desk, &place));) {
-        if (policy->channels[item->channel].retired) {
+    for (size_t i = 0; i < policy->channel_count; i++) {
+        if (policy->channels[i].retired && desk->of_channel[i]) {
             snprintf(reason, reason_bytes, "items of the channel %s are still open: end them before dropping it",
-                     policy->channels[item->channel].name);
+                     policy->channels[i].name);
             return false;
         }
     }
@@ -314,14 +331,14 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
         take_what_may_not_be_had(desk, person);
         person_refresh(desk, person);
     }
-    size_t place = 0;
-    for (struct item *item; (item = item_next(desk, &place));) {
+    uint64_t after = 0;
+    for (struct item *item; (item = item_next(desk, &after));) {
         int64_t due_ms = item_due_ms(desk, item, item->queue->audience);
         bool waits = item->waiting_slot != 0;
         if (waits)
             match_leave(desk, item);
         if (due_ms != item->due_ms) {
-            item->due_ms = due_ms;
+            item_set_due(desk, item, due_ms);
             item->late = due_ms && due_ms <= now_ms;
             item_changed(desk, item);
         }
@@ -338,6 +355,8 @@ static void check_item(const struct desk *desk, const struct item *item)
 {
     must(item_find(desk, item->id) == item && item->state < ITEM_CLOSED && item->queue);
     must(!item->changed && !item->unmatched);
+    must((item->age_slot != 0) == (item->state == ITEM_WAITING));
+    must(!item->overdue || (item->due_ms && item->due_ms <= desk->now_ms));
     bool with_person = item->state == ITEM_OFFERED || item->state == ITEM_HELD;
     must((item->person != POLICY_NONE) == (with_person || item->state == ITEM_SENDING));
     must((item->waiting_slot != 0) == (item->state == ITEM_WAITING));
@@ -401,23 +420,35 @@ static void check_matched(const struct desk *desk, const struct queue *queue)
 void desk_check(const struct desk *desk)
 {
     size_t count[ITEM_STATE_COUNT] = { 0 };
-    size_t place = 0;
-    for (const struct item *item; (item = item_next(desk, &place));) {
+    size_t of_channel[POLICY_CHANNELS_MAX] = { 0 };
+    size_t overdue = 0, awaited = 0;
+    uint64_t after = 0;
+    for (const struct item *item; (item = item_next(desk, &after));) {
         check_item(desk, item);
         count[item->state]++;
+        of_channel[item->channel]++;
+        overdue += item->overdue;
+        awaited += item->detail && item->detail->due_slot;
     }
     must(!memcmp(count, desk->count, sizeof count));
+    must(!memcmp(of_channel, desk->of_channel, sizeof of_channel));
+    must(awaited == desk->dues.count);
     size_t by_queue[ITEM_STATE_COUNT] = { 0 };
-    place = 0;
+    size_t place = 0;
     for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
         queue_check(desk, queue);
         check_matched(desk, queue);
         for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
             by_queue[i] += queue->count[i];
+        must(overdue >= queue->overdue);
+        overdue -= queue->overdue;
     }
+    must(!overdue);
     must(!memcmp(count, by_queue, sizeof count));
     queue_check_empty(desk);
     heap_check(&desk->timers);
+    heap_check(&desk->dues);
+    by_id_check(&desk->items);
     check_people(desk);
     for (size_t i = 0; i < desk->connector_count; i++)
         must(desk->connectors[i]->handed <= OUTBOX_HANDED_MAX);

@@ -148,6 +148,9 @@ bool desk_reply_is_settled(const struct desk *desk, uint64_t reply);
 // Fills in counts; texts and lists belong to `memory`.
 void desk_count(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts, int64_t now_ms);
 
+// Of a listing's page, items that are looked at most, whether the asker may see them or not.
+#define DESK_LOOK_AT_MAX 8192
+
 // Lists open items that the session may see (control: session 0, all).  The rows' `text` is left empty, for
 // the caller to fill from the store as far as `sights`, one a row, lets the asker see it.
 void desk_look(const struct desk *desk, uint64_t session, const struct behalf_look *look, struct change_list *memory,

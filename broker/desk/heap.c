@@ -2,27 +2,35 @@
 
 #include "proto/must.h"
 
+#include <stdlib.h>
+
 void heap_fini(struct heap *heap)
 {
-    free(heap->elements);
-    heap->elements = NULL;
+    free(heap->numbers);
+    heap->numbers = NULL;
     heap->count = heap->capacity = 0;
+}
+
+static void *at(const struct heap *heap, uint32_t index)
+{
+    return pool_at(heap->pool, heap->numbers[index]);
 }
 
 static void place(struct heap *heap, uint32_t index, void *element)
 {
-    heap->elements[index] = element;
+    heap->numbers[index] = heap->number(element);
     *heap->slot(element) = index + 1;
 }
 
 static void rise(struct heap *heap, uint32_t index)
 {
-    void *element = heap->elements[index];
+    void *element = at(heap, index);
     while (index > 0) {
         uint32_t parent = (index - 1) / 2;
-        if (!heap->before(heap, element, heap->elements[parent]))
+        void *above = at(heap, parent);
+        if (!heap->before(heap, element, above))
             break;
-        place(heap, index, heap->elements[parent]);
+        place(heap, index, above);
         index = parent;
     }
     place(heap, index, element);
@@ -30,16 +38,17 @@ static void rise(struct heap *heap, uint32_t index)
 
 static void sink(struct heap *heap, uint32_t index)
 {
-    void *element = heap->elements[index];
+    void *element = at(heap, index);
     for (;;) {
         uint32_t child = 2 * index + 1;
         if (child >= heap->count)
             break;
-        if (child + 1 < heap->count && heap->before(heap, heap->elements[child + 1], heap->elements[child]))
-            child++;
-        if (!heap->before(heap, heap->elements[child], element))
+        void *below = at(heap, child);
+        if (child + 1 < heap->count && heap->before(heap, at(heap, child + 1), below))
+            below = at(heap, ++child);
+        if (!heap->before(heap, below, element))
             break;
-        place(heap, index, heap->elements[child]);
+        place(heap, index, below);
         index = child;
     }
     place(heap, index, element);
@@ -50,20 +59,26 @@ void heap_push(struct heap *heap, void *element)
     must(*heap->slot(element) == 0);
     if (heap->count == heap->capacity) {
         uint32_t capacity = heap->capacity + heap->capacity / 8 + 4;
-        heap->elements = realloc(heap->elements, capacity * sizeof *heap->elements);
-        must(heap->elements);
+        heap->numbers = realloc(heap->numbers, capacity * sizeof *heap->numbers);
+        must(heap->numbers);
         heap->capacity = capacity;
     }
     place(heap, heap->count++, element);
     rise(heap, heap->count - 1);
 }
 
+bool heap_has(const struct heap *heap, const void *element)
+{
+    uint32_t slot = *heap->slot((void *) (uintptr_t) element);
+    return slot > 0 && slot <= heap->count && heap->numbers[slot - 1] == heap->number(element);
+}
+
 void heap_remove(struct heap *heap, void *element)
 {
+    must(heap_has(heap, element));
     uint32_t slot = *heap->slot(element);
-    must(slot > 0 && slot <= heap->count && heap->elements[slot - 1] == element);
     *heap->slot(element) = 0;
-    void *last = heap->elements[--heap->count];
+    void *last = at(heap, --heap->count);
     if (last == element)
         return;
     place(heap, slot - 1, last);
@@ -73,7 +88,7 @@ void heap_remove(struct heap *heap, void *element)
 
 void *heap_first(const struct heap *heap)
 {
-    return heap->count ? heap->elements[0] : NULL;
+    return heap->count ? at(heap, 0) : NULL;
 }
 
 void heap_rebuild(struct heap *heap)
@@ -97,7 +112,7 @@ void *heap_walk_next(struct heap_walk *walk)
         return NULL;
     uint32_t best = 0;
     for (uint32_t i = 1; i < walk->frontier_count; i++) {
-        if (heap->before(heap, heap->elements[walk->frontier[i]], heap->elements[walk->frontier[best]]))
+        if (heap->before(heap, at(heap, walk->frontier[i]), at(heap, walk->frontier[best])))
             best = i;
     }
     uint32_t index = walk->frontier[best];
@@ -105,13 +120,13 @@ void *heap_walk_next(struct heap_walk *walk)
     for (uint32_t child = 2 * index + 1; child <= 2 * index + 2 && child < heap->count; child++)
         walk->frontier[walk->frontier_count++] = child;
     walk->visited++;
-    return heap->elements[index];
+    return at(heap, index);
 }
 
 void heap_check(const struct heap *heap)
 {
     for (uint32_t i = 0; i < heap->count; i++) {
-        must(*heap->slot(heap->elements[i]) == i + 1);
-        must(i == 0 || !heap->before(heap, heap->elements[i], heap->elements[(i - 1) / 2]));
+        must(*heap->slot(at(heap, i)) == i + 1);
+        must(i == 0 || !heap->before(heap, at(heap, i), at(heap, (i - 1) / 2)));
     }
 }

@@ -1,24 +1,26 @@
-// heap.h - a binary heap of elements that know their own place in it, so that any can leave at any time.
+// heap.h - a binary heap of a pool's elements that know their own place in it, so that any can leave at any time.
 //
 // The element embeds a `uint32_t` slot that the heap keeps up to date: 0 when it is in no heap, else its place
-// counted from 1.  The heap owns only its array, 8 to 9 bytes an element.  A zeroed heap with its two functions set is
-// empty and ready.
+// counted from 1.  The heap owns only its array of numbers, 4 to 4.5 bytes an element.  A zeroed heap with its pool and
+// functions set is empty and ready.
 
 #ifndef DESK_HEAP_H
 #define DESK_HEAP_H
 
+#include "broker/desk/pool.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 struct heap {
-    void **elements; // [0] is the first
+    const struct pool *pool; // of the elements; borrowed
+    uint32_t *numbers;       // of the elements; [0] is the first
     uint32_t count;
     uint32_t capacity;
     // True if `one` comes before `other`; must be a strict order that does not change while they are in.
     bool (*before)(const struct heap *heap, const void *one, const void *other);
     uint32_t *(*slot)(void *element);
-    const void *context; // for `before`
+    uint32_t (*number)(const void *element); // in the pool
+    const void *context;                     // for `before`
 };
 
 void heap_fini(struct heap *heap);
@@ -28,6 +30,9 @@ void heap_push(struct heap *heap, void *element);
 
 // Asserts: the element is in this heap.
 void heap_remove(struct heap *heap, void *element);
+
+// Whether the element is in this heap, rather than in none or in another one through the same slot.
+bool heap_has(const struct heap *heap, const void *element);
 
 // The first element, or NULL.
 void *heap_first(const struct heap *heap);

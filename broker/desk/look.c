@@ -88,7 +88,8 @@ static int compare_queues(const void *one, const void *other)
     return strcmp(a->text, b->text);
 }
 
-static void count_queue(const struct desk *desk, const struct queue *queue, struct behalf_queue_count *count)
+static void count_queue(const struct desk *desk, const struct queue *queue, struct behalf_queue_count *count,
+                        int64_t now_ms)
 {
     *count = (struct behalf_queue_count){
         .audience = audience_name(queue->audience),
@@ -100,30 +101,13 @@ static void count_queue(const struct desk *desk, const struct queue *queue, stru
         .held = (int64_t) queue->count[ITEM_HELD],
         .parked = (int64_t) queue->count[ITEM_PARKED],
         .sending = (int64_t) queue->count[ITEM_SENDING],
+        .late = (int64_t) queue->overdue,
+        .people = (int64_t) queue->available,
         .able = (int64_t) queue->seat_count,
     };
-    for (size_t i = 0; i < queue->seat_count; i++)
-        count->people += queue->seats[i]->person->session && queue->seats[i]->person->presence == PRESENCE_AVAILABLE;
-}
-
-// One walk over the items for what queues do not keep: the oldest and the late ones.
-static void count_ages(const struct desk *desk, struct queue *const *queues, size_t count,
-                       struct behalf_queue_count *counts, int64_t now_ms)
-{
-    struct table places = { 0 };
-    for (size_t i = 0; i < count; i++)
-        table_put(&places, (uint64_t) (uintptr_t) queues[i], &counts[i]);
-    size_t place = 0;
-    for (const struct item *item; (item = item_next(desk, &place));) {
-        struct behalf_queue_count *of = table_find(&places, (uint64_t) (uintptr_t) item->queue);
-        if (!of)
-            continue;
-        int64_t age_ms = now_ms - item->created_ms;
-        if (item->state == ITEM_WAITING && age_ms > of->oldest_ms)
-            of->oldest_ms = age_ms;
-        of->late += item->due_ms && item->due_ms <= now_ms;
-    }
-    table_fini(&places);
+    const struct item *oldest = heap_first(&queue->ages);
+    if (oldest && oldest->created_ms < now_ms)
+        count->oldest_ms = now_ms - oldest->created_ms;
 }
 
 static void count_queues(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts,
@@ -144,8 +128,7 @@ static void count_queues(const struct desk *desk, struct change_list *memory, st
     counts->queues = change_list_allocate(memory, count * sizeof *counts->queues);
     counts->queues_count = count;
     for (size_t i = 0; i < count; i++)
-        count_queue(desk, queues[i], &counts->queues[i]);
-    count_ages(desk, queues, count, counts->queues, now_ms);
+        count_queue(desk, queues[i], &counts->queues[i], now_ms);
     free(queues);
 }
 
@@ -172,13 +155,11 @@ static void count_person(const struct desk *desk, const struct person *person, s
         .agency = rules->agency == POLICY_NONE ? "" : desk->policy->agencies[rules->agency].name,
         .presence = presences[person->presence],
         .reason = person->reason ? change_list_text(memory, person->reason) : "",
+        .offered = (int64_t) person->offered,
+        .held = (int64_t) (person->item_count - person->offered),
         .capacity = rules->capacity,
         .ended = (int64_t) person->ended,
     };
-    for (size_t i = 0; i < person->item_count; i++) {
-        count->offered += person->items[i]->state == ITEM_OFFERED;
-        count->held += person->items[i]->state == ITEM_HELD;
-    }
 }
 
 static void count_people(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts)
@@ -217,29 +198,38 @@ void desk_count(const struct desk *desk, struct change_list *memory, struct beha
 
 #define LOOK_MAX 200 // rows, as in messages.def
 
-// Puts an item into a list sorted by id that keeps the first `most`.  Returns how many it has then.
-static size_t keep_first(const struct item **items, size_t count, size_t most, const struct item *item)
+static bool is_asked_for(const struct desk *desk, const struct behalf_look *look, const struct queue *queue)
 {
-    if (count == most && items[count - 1]->id < item->id)
-        return count;
-    size_t place = count < most ? count++ : count - 1;
-    for (; place > 0 && items[place - 1]->id > item->id; place--)
-        items[place] = items[place - 1];
-    items[place] = item;
-    return count;
+    return (!*look->audience || !strcmp(look->audience, audience_name(queue->audience))) &&
+           (!*look->brand || !strcmp(look->brand, desk->policy->brands[queue->brand].name));
 }
 
-static size_t gather(const struct desk *desk, const struct person *asker, const struct behalf_look *look,
-                     const struct item **items, size_t most)
+// The items of one page, and where the next one goes on.
+struct page {
+    const struct item *items[LOOK_MAX];
+    size_t count;
+    size_t limit;
+    bool more;
+    uint64_t next; // everything up to here is in this page or a former one, or is not for the asker
+};
+
+// Looks at so many items at most: what is for the asker may be far apart, and others wait meanwhile.
+static void gather(const struct desk *desk, const struct person *asker, const struct behalf_look *look,
+                   struct page *page)
 {
-    size_t count = 0, place = 0;
-    for (const struct item *item; (item = item_next(desk, &place));) {
-        if (item->id > (uint64_t) look->after && authority_sight(desk, asker, item) != SIGHT_ABSENT &&
-            (!*look->audience || !strcmp(look->audience, audience_name(item->queue->audience))) &&
-            (!*look->brand || !strcmp(look->brand, desk->policy->brands[item->queue->brand].name)))
-            count = keep_first(items, count, most, item);
+    uint64_t id = page->next = (uint64_t) look->after;
+    const struct item *item;
+    for (size_t looked_at = 0; (item = item_next(desk, &id)); looked_at++) {
+        page->more = page->count == page->limit || looked_at == DESK_LOOK_AT_MAX;
+        bool fits = is_asked_for(desk, look, item->queue) && authority_sight(desk, asker, item) != SIGHT_ABSENT;
+        if (page->more && (fits || looked_at == DESK_LOOK_AT_MAX))
+            return;
+        if (fits)
+            page->items[page->count++] = item;
+        if (!page->more)
+            page->next = id;
     }
-    return count;
+    page->more = false;
 }
 
 void desk_look(const struct desk *desk, uint64_t number, const struct behalf_look *look, struct change_list *memory,
@@ -249,17 +239,17 @@ void desk_look(const struct desk *desk, uint64_t number, const struct behalf_loo
     const struct session *session = session_find(desk, number);
     const struct person *asker = session ? session->person : NULL;
     must(!number || asker);
-    const struct item *items[LOOK_MAX + 1];
-    size_t limit = look->limit ? (size_t) look->limit : 50;
-    must(limit <= LOOK_MAX);
-    size_t count = gather(desk, asker, look, items, limit + 1); // one more tells whether there is more
-    listing->more = count > limit;
-    count = count < limit ? count : limit;
+    struct page page = { .limit = look->limit ? (size_t) look->limit : 50 };
+    must(page.limit <= LOOK_MAX);
+    gather(desk, asker, look, &page);
+    size_t count = page.count;
+    listing->more = page.more;
+    listing->next = page.more ? (int64_t) page.next : 0;
     listing->items = change_list_allocate(memory, count * sizeof *listing->items);
     listing->items_count = count;
     *sights = change_list_allocate(memory, count * sizeof **sights);
     for (size_t i = 0; i < count; i++) {
-        const struct item *item = items[i];
+        const struct item *item = page.items[i];
         enum sight sight = authority_sight(desk, asker, item);
         (*sights)[i] = sight;
         listing->items[i] = (struct behalf_listed){

@@ -36,7 +36,9 @@ static uint32_t *waiting_slot(void *element)
 
 void match_init_waiting(const struct desk *desk, struct heap *heap)
 {
-    *heap = (struct heap){ .before = waiting_before, .slot = waiting_slot, .context = desk };
+    *heap = (struct heap){
+        .pool = &desk->item_pool, .before = waiting_before, .slot = waiting_slot, .number = item_number, .context = desk
+    };
 }
 
 // ---- declines ----

@@ -17,6 +17,7 @@
 #define DESK_PARTS_H
 
 #include "broker/desk/authority.h"
+#include "broker/desk/by_id.h"
 #include "broker/desk/desk.h"
 #include "broker/desk/heap.h"
 #include "broker/desk/lookup.h"
@@ -73,6 +74,7 @@ struct item_detail {
     uint32_t preferred; // shall have it first; POLICY_NONE
     uint32_t draft_by;  // POLICY_NONE: no draft
     uint32_t moves;     // times put back into a queue
+    uint32_t due_slot;  // in desk.dues
 };
 
 // There may be a million of them, nearly all waiting: what a waiting item can do without is in its detail, and an
@@ -90,6 +92,7 @@ struct item {
     uint32_t number;            // its place in desk.item_pool
     uint32_t waiting_slot;      // in its queue's heap, or in its preferred person's when `reserved`
     uint32_t timer_slot;
+    uint32_t age_slot;  // in its queue's order of age, while it waits
     uint32_t reason;    // why it is in its queue; of desk.words, 0: none
     uint32_t escalated; // why it was first escalated; 0: never
     uint32_t person;    // offered to, held by, or author of the reply that is sending; else POLICY_NONE
@@ -105,6 +108,7 @@ struct item {
     bool fate_unknown : 1;
     bool reserved : 1;  // waits for its preferred person, outside the queue's order
     bool late : 1;      // its due time has passed and was noted
+    bool overdue : 1;   // its due time has passed: its queue counts it
     bool threaded : 1;  // is in desk.threads
     bool changed : 1;   // is in desk.changed
     bool unmatched : 1; // is in desk.unmatched
@@ -112,6 +116,7 @@ struct item {
 
 // A person's place at a queue they may serve.  Owned by the person.
 struct seat {
+    uint32_t number; // its place in desk.seat_pool
     struct person *person;
     struct queue *queue;
     uint32_t ready_slot;
@@ -127,11 +132,14 @@ struct queue {
     uint32_t language;
     uint64_t skills;
     struct heap waiting; // of items, in their order; without the reserved ones
+    struct heap ages;    // of all items that wait, the oldest first
     struct heap ready;   // of seats whose person can take an item now, best first
     struct seat **seats; // of all who may serve it
     size_t seat_count, seat_capacity;
     size_t count[ITEM_STATE_COUNT];
     size_t open;                   // all of them
+    size_t overdue;                // of them, those whose due time has passed
+    size_t available;              // people signed in and available, of those who may serve it
     struct queue *earlier, *later; // among the empty
     bool unserved;                 // work came here that nobody may serve, and the shell is told of it
     char *skills_text;             // sorted names joined by commas
@@ -153,10 +161,12 @@ struct person {
     uint64_t session;    // 0 when not signed in
     struct item **items; // offered and held
     size_t item_count, item_capacity;
+    size_t offered;       // of them, those not taken yet
     struct heap reserved; // items that wait for this person first
     struct seat **seats;
     size_t seat_count, seat_capacity;
     bool ready;     // its seats are in the queues' heaps
+    bool available; // signed in and available: its queues count it
     bool unmatched; // is in desk.unmatched_people
     int64_t idle_since_ms;
     uint32_t missed; // offers missed in a row
@@ -212,7 +222,8 @@ struct desk {
     int64_t now_ms;        // of the input being worked on
     struct words words;    // of items
     struct pool item_pool; // all items
-    struct lookup items;   // by id
+    struct by_id items;
+    struct pool seat_pool;
     struct lookup threads; // open items a further post merges into, by thread key
     struct table sending;  // items whose reply is in the outbox, by thread key: what comes to them is a follow-up
     struct table queues;   // by hash of their needs
@@ -223,6 +234,7 @@ struct desk {
     int64_t restored_clock_ms; // of the last commit before the desk came back
     struct table names;        // of the policy's people, by hash; only while the desk comes back from the store
     struct heap timers;        // of items
+    struct heap dues;          // of items that do not wait and are not overdue, by their due time
     struct person **people;    // by index of the policy
     size_t person_count;
     struct connector **connectors;
@@ -233,7 +245,8 @@ struct desk {
     struct recent author_memory;
     uint64_t frozen; // brands
     size_t count[ITEM_STATE_COUNT];
-    uint64_t closed; // items ended since the start
+    size_t of_channel[POLICY_CHANNELS_MAX]; // open items
+    uint64_t closed;                        // items ended since the start
     // Work that every input leaves for desk_settle, so that nothing recurses and a request is answered before
     // what follows from it.
     struct item **changed; // to be written to the list
@@ -277,9 +290,12 @@ enum sight authority_sight(const struct desk *desk, const struct person *person,
 void item_init_all(struct desk *desk);
 void item_fini_all(struct desk *desk);
 
+uint32_t item_number(const void *item);                          // of the pool's elements, for heaps
+void item_init_ages(const struct desk *desk, struct heap *heap); // an empty one, the oldest first
+
 struct item *item_new(struct desk *desk, uint64_t id, int64_t created_ms);
 struct item *item_find(const struct desk *desk, uint64_t id);              // NULL: not open
-struct item *item_next(const struct desk *desk, size_t *place);            // as lookup_next does
+struct item *item_next(const struct desk *desk, uint64_t *after);          // by id; start with 0, ends with NULL
 struct item *item_of_thread(const struct desk *desk, uint64_t thread_key); // that a further post merges into, or NULL
 struct item_detail *item_require_detail(struct item *item);
 
@@ -305,6 +321,10 @@ void item_prefer(struct desk *desk, struct item *item, uint32_t person);
 void item_set_reason(struct desk *desk, struct item *item, const char *reason);
 void item_set_escalated(struct desk *desk, struct item *item, const char *reason); // the first one stays
 void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms);          // 0: none
+void item_set_due(struct desk *desk, struct item *item, int64_t due_ms);           // 0: none
+
+// Its due time has passed: it is counted so from now on.
+void item_set_overdue(struct desk *desk, struct item *item);
 
 // Notes what became true.  `rule` and `detail` may be NULL.
 void item_event(struct desk *desk, const struct item *item, const char *kind, uint32_t person, const char *rule,
@@ -360,8 +380,8 @@ bool person_may_serve(const struct desk *desk, const struct person *person, cons
 struct seat *person_seat(const struct person *person, const struct queue *queue); // NULL: may not serve it
 
 // An item comes to be the queue's in this state, or no longer is.
-void queue_enter(struct desk *desk, struct queue *queue, enum item_state state);
-void queue_leave(struct desk *desk, struct queue *queue, enum item_state state);
+void queue_enter(struct desk *desk, struct queue *queue, struct item *item, enum item_state state);
+void queue_leave(struct desk *desk, struct queue *queue, struct item *item, enum item_state state);
 
 // Gives up the longest empty of the empty queues that are too many.  Only for desk_settle.
 void queue_collect(struct desk *desk);

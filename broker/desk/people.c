@@ -14,8 +14,6 @@ struct person *person_new(struct desk *desk, uint32_t index)
 
 void person_free(struct person *person)
 {
-    for (size_t i = 0; i < person->seat_count; i++)
-        free(person->seats[i]);
     heap_fini(&person->reserved);
     free(person->seats);
     free(person->items);
@@ -55,9 +53,20 @@ static void set_ready(struct desk *desk, struct person *person, bool ready)
         person_look_again(desk, person);
 }
 
+static void count_available(struct person *person)
+{
+    bool available = person->session && person->presence == PRESENCE_AVAILABLE;
+    if (available == person->available)
+        return;
+    person->available = available;
+    for (size_t i = 0; i < person->seat_count; i++)
+        person->seats[i]->queue->available += available ? 1 : SIZE_MAX;
+}
+
 void person_refresh(struct desk *desk, struct person *person)
 {
     const struct policy_person *rules = &desk->policy->people[person->index];
+    count_available(person);
     bool ready = person->presence == PRESENCE_AVAILABLE && person->session && !rules->retired &&
                  person->item_count < rules->capacity;
     if (ready != person->ready)
@@ -68,6 +77,7 @@ void person_add_item(struct desk *desk, struct person *person, struct item *item
 {
     desk_grow(&person->items, person->item_count, &person->item_capacity);
     person->items[person->item_count++] = item;
+    person->offered += item->state == ITEM_OFFERED;
     person_refresh(desk, person);
 }
 
@@ -78,6 +88,7 @@ void person_remove_item(struct desk *desk, struct person *person, struct item *i
         i++;
     must(i < person->item_count);
     person->items[i] = person->items[--person->item_count];
+    person->offered -= item->state == ITEM_OFFERED;
     // Its place among the ready goes by how long it has been idle, so it leaves while that changes.
     if (person->ready)
         set_ready(desk, person, false);

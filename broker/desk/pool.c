@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_ELEMENTS 1024u
+// So few that a chunk just begun hardly counts beside 20,000 elements, and so many that its header does not.
+#define CHUNK_ELEMENTS 256u
 
 // The first number of chunk i is 1 + i * CHUNK_ELEMENTS.  A place that was given back holds the number of the next
 // such place in its first bytes.

@@ -26,6 +26,11 @@ static uint32_t *ready_slot(void *element)
     return &((struct seat *) element)->ready_slot;
 }
 
+static uint32_t seat_number(const void *element)
+{
+    return ((const struct seat *) element)->number;
+}
+
 // Skills are what agents are trained for; an item keeps its needs in the other audiences, for when it returns, but
 // nobody is asked for them there.
 bool person_may_serve(const struct desk *desk, const struct person *person, const struct queue *queue)
@@ -49,14 +54,16 @@ static uint32_t rank_of(const struct policy_person *rules, const struct queue *q
 
 static void add_seat(struct desk *desk, struct person *person, struct queue *queue)
 {
-    struct seat *seat = calloc(1, sizeof *seat);
-    must(seat);
-    *seat =
-        (struct seat){ .person = person, .queue = queue, .rank = rank_of(&desk->policy->people[person->index], queue) };
+    uint32_t number;
+    struct seat *seat = pool_take(&desk->seat_pool, &number);
+    *seat = (struct seat){
+        .number = number, .person = person, .queue = queue, .rank = rank_of(&desk->policy->people[person->index], queue)
+    };
     desk_grow(&person->seats, person->seat_count, &person->seat_capacity);
     person->seats[person->seat_count++] = seat;
     desk_grow(&queue->seats, queue->seat_count, &queue->seat_capacity);
     queue->seats[queue->seat_count++] = seat;
+    queue->available += person->available;
     if (person->ready)
         heap_push(&queue->ready, seat);
 }
@@ -78,7 +85,7 @@ struct seat *person_seat(const struct person *person, const struct queue *queue)
     return NULL;
 }
 
-static void remove_seat(struct seat *seat)
+static void remove_seat(struct desk *desk, struct seat *seat)
 {
     struct person *person = seat->person;
     size_t i = 0;
@@ -88,7 +95,8 @@ static void remove_seat(struct seat *seat)
     person->seats[i] = person->seats[--person->seat_count];
     if (seat->ready_slot)
         heap_remove(&seat->queue->ready, seat);
-    free(seat);
+    seat->queue->available -= person->available;
+    pool_give(&desk->seat_pool, seat->number);
 }
 
 // ---- those that nobody may serve ----
@@ -126,7 +134,7 @@ void seats_rebuild(struct desk *desk)
         for (size_t k = 0; k < person->seat_count; k++) {
             if (person->seats[k]->ready_slot)
                 heap_remove(&person->seats[k]->queue->ready, person->seats[k]);
-            free(person->seats[k]);
+            pool_give(&desk->seat_pool, person->seats[k]->number);
         }
         person->seat_count = 0;
         person->ready = false;
@@ -134,6 +142,7 @@ void seats_rebuild(struct desk *desk)
     }
     for (size_t place = 0; (queue = table_next(&desk->queues, &place));) {
         queue->seat_count = 0;
+        queue->available = 0;
         heap_rebuild(&queue->waiting);
         seat_everyone(desk, queue);
         if (queue->seat_count)
@@ -163,17 +172,23 @@ static void remove_empty(struct desk *desk, struct queue *queue)
     desk->empty_count--;
 }
 
-void queue_enter(struct desk *desk, struct queue *queue, enum item_state state)
+void queue_enter(struct desk *desk, struct queue *queue, struct item *item, enum item_state state)
 {
     if (!queue->open++)
         remove_empty(desk, queue);
     queue->count[state]++;
+    queue->overdue += item->overdue;
+    if (state == ITEM_WAITING)
+        heap_push(&queue->ages, item);
 }
 
-void queue_leave(struct desk *desk, struct queue *queue, enum item_state state)
+void queue_leave(struct desk *desk, struct queue *queue, struct item *item, enum item_state state)
 {
     must(queue->count[state] && queue->open);
     queue->count[state]--;
+    queue->overdue -= item->overdue;
+    if (state == ITEM_WAITING)
+        heap_remove(&queue->ages, item);
     if (!--queue->open)
         append_empty(desk, queue);
 }
@@ -184,7 +199,7 @@ static void queue_drop(struct desk *desk, struct queue *queue)
     forget_unserved(desk, queue);
     table_remove(&desk->queues, queue->hash, queue);
     while (queue->seat_count)
-        remove_seat(queue->seats[--queue->seat_count]);
+        remove_seat(desk, queue->seats[--queue->seat_count]);
     queue_free(queue);
 }
 
@@ -211,6 +226,12 @@ void queue_check(const struct desk *desk, const struct queue *queue)
     for (size_t i = 0; i < desk->person_count; i++)
         seats += person_seat(desk->people[i], queue) != NULL;
     must(seats == queue->seat_count);
+    size_t available = 0;
+    for (size_t i = 0; i < queue->seat_count; i++)
+        available += queue->seats[i]->person->available;
+    must(available == queue->available);
+    must(queue->ages.count == queue->count[ITEM_WAITING]);
+    heap_check(&queue->ages);
     heap_check(&queue->waiting);
     heap_check(&queue->ready);
 }
@@ -280,10 +301,11 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
         .brand = brand,
         .language = language,
         .skills = skills,
-        .ready = { .before = ready_before, .slot = ready_slot },
+        .ready = { .pool = &desk->seat_pool, .before = ready_before, .slot = ready_slot, .number = seat_number },
         .skills_text = join_skills(policy, skills),
     };
     match_init_waiting(desk, &queue->waiting);
+    item_init_ages(desk, &queue->ages);
     int length = asprintf(&queue->text, "%s/%s/%s/%s", audience_name(audience), policy->brands[brand].name,
                           policy->languages[language].name, queue->skills_text);
     must(length > 0);
@@ -296,6 +318,7 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
 void queue_free(struct queue *queue)
 {
     heap_fini(&queue->waiting);
+    heap_fini(&queue->ages);
     heap_fini(&queue->ready);
     free(queue->seats);
     free(queue->skills_text);

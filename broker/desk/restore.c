@@ -160,6 +160,7 @@ static void restore_state(struct desk *desk, struct item *item, const struct ite
     if (needs_person && person == POLICY_NONE)
         state = ITEM_WAITING; // a person whom the rules no longer know
     restore_move(desk, item, state, needs_person ? person : POLICY_NONE, record->since_ms);
+    item_set_due(desk, item, item->due_ms);
     item->late = was_noted_late(desk, item, record->since_ms);
     if (state == ITEM_WAITING)
         restore_waiting(desk, item);
@@ -284,8 +285,8 @@ void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcom
 // An item whose reply did not come back with it can only be one of a person the rules no longer know.
 static void restore_sending(struct desk *desk)
 {
-    size_t place = 0;
-    for (struct item *item; (item = item_next(desk, &place));) {
+    uint64_t after = 0;
+    for (struct item *item; (item = item_next(desk, &after));) {
         if (item->state != ITEM_SENDING || table_find(&desk->replies, item->detail->reply))
             continue;
         item_event(desk, item, "reply lost", POLICY_NONE, NULL, "its reply cannot be continued: a person decides");

@@ -436,6 +436,31 @@ static void why_reads_every_page(void **state)
     finish(&world);
 }
 
+static void look_goes_on_past_empty_pages(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    run(&world, "look", "--brand", "acme", NULL);
+    for (int64_t page = 0; page < 3; page++) {
+        struct behalf_message *question = expect_request(&world, BEHALF_LOOK);
+        assert_int_equal(question->look.after, page * 1000);
+        struct behalf_listed row = { .item = 2500, .audience = "pr", .brand = "acme", .state = "waiting" };
+        struct behalf_message answer = { .type = BEHALF_LISTING,
+                                         .id = question->id,
+                                         .listing = { .items = &row,
+                                                      .items_count = page == 2,
+                                                      .more = page < 2,
+                                                      .next = page < 2 ? 1000 * (page + 1) : 0 } };
+        fake_broker_send(world.broker, &answer);
+        behalf_message_destroy(&question);
+    }
+    expect_exit(&world, 0);
+    expect_output(&world, "2500");
+    expect_output(&world, "1 open item\n");
+    finish(&world);
+}
+
 static void answer_outcomes(struct world *world)
 {
     for (int64_t page = 1; page <= 2; page++) {
@@ -596,6 +621,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_broker_is_said_in_time),
         cmocka_unit_test(status_shows_queues_and_people_and_no_escape_sequence),
         cmocka_unit_test(why_reads_every_page),
+        cmocka_unit_test(look_goes_on_past_empty_pages),
         cmocka_unit_test(outcomes_come_whole_as_csv_and_json_and_as_a_table),
         cmocka_unit_test(freeze_wants_a_reason),
         cmocka_unit_test(check_tells_every_problem_with_its_place),

@@ -477,7 +477,13 @@ static void commands_of_other_roles_are_refused_at_once(void **state)
     expect(&world, "The queues of pr are not yours");
     struct behalf_message *look = fake_broker_expect(world.broker, BEHALF_LOOK);
     assert_string_equal(look->look.audience, "agent");
-    struct behalf_message listing = { .type = BEHALF_LISTING, .id = look->id };
+    struct behalf_message listing = { .type = BEHALF_LISTING, .id = look->id, .listing = { .more = true, .next = 77 } };
+    fake_broker_send(world.broker, &listing);
+    behalf_message_destroy(&look);
+    look = fake_broker_expect(world.broker, BEHALF_LOOK); // an empty page that is not the last is gone past
+    assert_string_equal(look->look.audience, "agent");
+    assert_int_equal(look->look.after, 77);
+    listing = (struct behalf_message){ .type = BEHALF_LISTING, .id = look->id };
     fake_broker_send(world.broker, &listing);
     behalf_message_destroy(&look);
     expect(&world, "Nothing is open for you.");

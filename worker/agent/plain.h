@@ -63,10 +63,11 @@ struct plain {
     int64_t asked;          // the request whose answer is awaited; 0: none
     enum behalf_type asked_type;
     int64_t asked_item;
-    int64_t asked_lease;    // under which it was asked
-    int64_t asked_until_ms; // PARK
-    char asked_outcome[24]; // CLOSE
-    int64_t saving;         // a DRAFT sent by itself; its answer is no news
+    int64_t asked_lease;     // under which it was asked
+    int64_t asked_until_ms;  // PARK
+    char asked_audience[16]; // LOOK
+    char asked_outcome[24];  // CLOSE
+    int64_t saving;          // a DRAFT sent by itself; its answer is no news
     int64_t saving_item;
     int64_t save_at_ms;      // while writing
     int64_t wait_until_ms;   // MODE_WAIT
@@ -189,5 +190,8 @@ void plain_take_confirmation(struct plain *plain, const char *line);
 void plain_take_command(struct plain *plain, char *line);
 void plain_run_command(struct plain *plain, enum command_verb verb, char *rest);
 void plain_run_quit(struct plain *plain);
+
+// Asks for the open items of the audience last asked for that come after this one.
+void plain_look(struct plain *plain, int64_t after);
 
 #endif

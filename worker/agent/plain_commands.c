@@ -129,9 +129,17 @@ static void run_transfer(struct plain *plain, char *rest)
     }
 }
 
-static void run_look(struct plain *plain, char *rest)
+void plain_look(struct plain *plain, int64_t after)
 {
     struct behalf_message look = { .type = BEHALF_LOOK };
+    look.look.audience = plain->asked_audience;
+    look.look.after = after;
+    look.look.limit = 50;
+    plain_ask(plain, &look, 0);
+}
+
+static void run_look(struct plain *plain, char *rest)
+{
     const char *audience = command_word(&rest);
     static const char every[] = "agent,pr,approver,supervisor";
     if (audience[0] != '\0' && !command_has_role(every, audience)) {
@@ -143,9 +151,8 @@ static void run_look(struct plain *plain, char *rest)
         plain_tell(plain, "The queues of %s are not yours: you are signed in as %s.", audience, plain->roles);
         return;
     }
-    look.look.audience = audience;
-    look.look.limit = 50;
-    plain_ask(plain, &look, 0);
+    snprintf(plain->asked_audience, sizeof plain->asked_audience, "%s", audience);
+    plain_look(plain, 0);
 }
 
 static void run_presence(struct plain *plain, const char *state, const char *reason)

@@ -229,6 +229,10 @@ static void take_answer(struct plain *plain, const struct behalf_message *messag
         take_previewed(plain, &message->previewed);
         break;
     case BEHALF_LISTING:
+        if (message->listing.items_count == 0 && message->listing.more) {
+            plain_look(plain, message->listing.next); // what is for this person comes behind much that is not
+            break;
+        }
         view_listing(plain_page_open(&page, plain), &message->listing);
         plain_page_show(&page);
         break;

@@ -290,9 +290,8 @@ static int look_pages(struct behalf_client *client, const struct look_options *o
         if (!page)
             return status;
         size_t count = page->listing.items_count;
-        more = page->listing.more && count;
-        if (count)
-            after = page->listing.items[count - 1].item;
+        more = page->listing.more && page->listing.next > after;
+        after = page->listing.next;
         if (options->json)
             print_listed_json(page);
         for (size_t i = 0; !options->json && i < count; i++)
