@@ -294,8 +294,10 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
     }
     await_due(desk, item);
     desk->of_channel[item->channel] += (size_t) (from == ITEM_CLOSED) - (size_t) (state == ITEM_CLOSED);
-    if (state == ITEM_OFFERED || state == ITEM_HELD)
+    if (state == ITEM_OFFERED || state == ITEM_HELD) {
         person_add_item(desk, desk->people[person], item);
+        recent_require(&desk->author_memory, item->author_key)->with = person;
+    }
     item_changed(desk, item);
 }
 
@@ -400,21 +402,41 @@ void item_change_queue(struct desk *desk, struct item *item, struct queue *queue
     item_wait(desk, item);
 }
 
+static void seal(struct desk *desk, struct item *item)
+{
+    if (item->sealed)
+        return;
+    item->sealed = true;
+    desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
+    item_changed(desk, item);
+}
+
 void item_escalate(struct desk *desk, struct item *item, uint32_t by, const char *rule, const char *reason)
 {
     must(item->state != ITEM_CLOSED);
     item_set_reason(desk, item, reason);
     item_set_escalated(desk, item, reason);
-    if (!item->sealed) {
-        item->sealed = true;
-        desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
-    }
+    seal(desk, item);
     if ((item->state == ITEM_OFFERED || item->state == ITEM_HELD) && item->person != by)
         item_tell_gone(desk, item, desk->people[item->person], "escalated to the brand's PR team");
     const struct queue *queue = item->queue;
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_PR, queue->brand, queue->language, queue->skills),
                       POLICY_NONE);
     item_event(desk, item, "escalated", by, rule, reason);
+}
+
+bool item_becomes_sensitive(struct desk *desk, struct item *item, const char *rule)
+{
+    bool with_pr = item->queue->audience == AUDIENCE_PR;
+    if (item->state == ITEM_SENDING && (with_pr || !outbox_withdraw(desk, item, "became sensitive"))) {
+        seal(desk, item);
+        return false;
+    }
+    if (with_pr)
+        seal(desk, item);
+    else
+        item_escalate(desk, item, POLICY_NONE, rule, rule);
+    return true;
 }
 
 void item_thread_in(struct desk *desk, struct item *item)

@@ -349,6 +349,11 @@ void item_take_back(struct desk *desk, struct item *item, const char *kind, cons
 // Moves an item to the PR audience, sealed, and lets it wait.  Of a SENDING item the reply must be settled.
 void item_escalate(struct desk *desk, struct item *item, uint32_t by, const char *rule, const char *reason);
 
+// What an open item has in it turned out to be sensitive by `rule`: PR has it then, sealed, whatever was being done
+// with it.  False where its reply is on its way and cannot be taken back, or is PR's own: the item is sealed, so that
+// PR has it should the reply fail, but once that is published nobody looks at it again.
+bool item_becomes_sensitive(struct desk *desk, struct item *item, const char *rule);
+
 // Ends an item: outcome row, memory of thread and author; frees it.
 void item_close(struct desk *desk, struct item *item, const char *outcome, uint32_t person, const char *reason,
                 uint64_t reply);
@@ -433,6 +438,8 @@ void person_lose(struct desk *desk, struct person *person, int64_t grace_until_m
 void person_set_available(struct desk *desk, struct person *person);
 void person_set_away(struct desk *desk, struct person *person, const char *reason, bool tell);
 const char *person_name(const struct desk *desk, uint32_t index); // "" for POLICY_NONE
+// Whether something of this author is offered to or held by the person; false for POLICY_NONE.
+bool person_has_author(const struct desk *desk, uint32_t index, uint64_t author_key);
 struct session *session_find(const struct desk *desk, uint64_t number);
 
 // ---- outbox.c ----

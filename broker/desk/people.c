@@ -21,6 +21,16 @@ void person_free(struct person *person)
     free(person);
 }
 
+bool person_has_author(const struct desk *desk, uint32_t index, uint64_t author_key)
+{
+    const struct person *person = index == POLICY_NONE ? NULL : desk->people[index];
+    for (size_t i = 0; person && i < person->item_count; i++) {
+        if (person->items[i]->author_key == author_key)
+            return true;
+    }
+    return false;
+}
+
 const char *person_name(const struct desk *desk, uint32_t index)
 {
     return index == POLICY_NONE ? "" : desk->policy->people[index].name;

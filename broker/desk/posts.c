@@ -38,14 +38,14 @@ const char *desk_author_language(const struct desk *desk, uint64_t author_key)
     return row ? desk->policy->languages[row->language].name : "";
 }
 
-// A post that comes to work: a new one, or one of an item that has ended, which its author has edited since.
+// A post that comes to work: a new one, or one of an item that has been answered, which its author has edited since.
 struct arrival {
     const struct behalf_post *post; // its text as it is now
     const struct needs *needs;
     uint64_t intake_key;
     uint64_t author_key;
     uint64_t thread_key;
-    uint64_t ended; // the item it was of; 0: it is new
+    uint64_t before; // the item it was of; 0: it is new
 };
 
 static void write_again(struct desk *desk, const struct item *item, const struct behalf_post *post)
@@ -68,7 +68,7 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
     const struct needs *needs = arrival->needs;
     item->posts++;
     item->numbered++;
-    if (arrival->ended) {
+    if (arrival->before) {
         write_again(desk, item, post);
         return;
     }
@@ -134,7 +134,9 @@ static struct place find_place(const struct desk *desk, const struct item *item,
         }
     } else {
         const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
-        if (author && author->at_ms && desk->now_ms - author->at_ms < desk->policy->times.known_author_ms)
+        if (author && person_has_author(desk, author->with, item->author_key))
+            place.preferred = author->with;
+        else if (author && author->at_ms && desk->now_ms - author->at_ms < desk->policy->times.known_author_ms)
             place.preferred = author->person;
     }
     if ((desk->frozen >> needs->brand & 1) && place.audience == AUDIENCE_AGENT) {
@@ -148,9 +150,9 @@ static struct place find_place(const struct desk *desk, const struct item *item,
 // What the event of its arrival says besides the rule.
 static const char *arrival_detail(struct desk *desk, const struct arrival *arrival)
 {
-    return arrival->ended ? change_list_format(desk->list, "a post of item %llu was edited after its end; %s",
-                                               (unsigned long long) arrival->ended, arrival->needs->detail)
-                          : arrival->needs->detail;
+    return arrival->before ? change_list_format(desk->list, "a post of item %llu was edited after its answer; %s",
+                                                (unsigned long long) arrival->before, arrival->needs->detail)
+                           : arrival->needs->detail;
 }
 
 static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
@@ -175,7 +177,7 @@ static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
     recent_require(&desk->author_memory, arrival->author_key)->language = needs->language;
     bool noise = needs->noise && place.audience != AUDIENCE_PR;
     item_wait(desk, item);
-    item_event(desk, item, arrival->ended ? "follow-up" : place.kind, POLICY_NONE,
+    item_event(desk, item, arrival->before ? "follow-up" : place.kind, POLICY_NONE,
                *place.reason ? place.reason : needs->rule, arrival_detail(desk, arrival));
     if (noise)
         item_close(desk, item, "noise", POLICY_NONE, needs->rule, 0);
@@ -198,33 +200,45 @@ static void renew_lease(struct desk *desk, struct item *item)
     item_changed(desk, item);
 }
 
-static void merge(struct desk *desk, struct item *item, const struct arrival *arrival)
+static void raise_band(struct desk *desk, struct item *item, uint8_t band)
 {
-    const struct needs *needs = arrival->needs;
+    if (band >= item->band)
+        return;
+    bool waits = item->waiting_slot != 0;
+    if (waits)
+        match_leave(desk, item);
+    item->band = band;
+    if (waits)
+        match_enter(desk, item);
+}
+
+// What a text that comes to an open item, a further post's or another one of a post it has, means for it.  Its reply is
+// not in the outbox.
+static void join(struct desk *desk, struct item *item, const struct needs *needs, const char *woken)
+{
     bool sensitive = needs->audience == AUDIENCE_PR;
-    write_post(desk, item, arrival, sensitive || item->sealed);
-    if (needs->band < item->band) {
-        bool waits = item->waiting_slot != 0;
-        if (waits)
-            match_leave(desk, item);
-        item->band = needs->band;
-        if (waits)
-            match_enter(desk, item);
-    }
+    raise_band(desk, item, needs->band);
     item->approval = item->approval || needs->approval;
-    item_event(desk, item, "merged", POLICY_NONE, needs->rule, arrival_detail(desk, arrival));
     item_changed(desk, item);
     if (sensitive && item->queue->audience != AUDIENCE_PR) {
-        item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
+        item_becomes_sensitive(desk, item, needs->rule);
         return;
     }
     if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD))
         renew_lease(desk, item);
     if (item->state == ITEM_PARKED) {
-        item_event(desk, item, "woken", POLICY_NONE, NULL, "its author wrote again");
+        item_event(desk, item, "woken", POLICY_NONE, NULL, woken);
         item_wait(desk, item);
     }
     show_if_with_somebody(desk, item);
+}
+
+static void merge(struct desk *desk, struct item *item, const struct arrival *arrival)
+{
+    const struct needs *needs = arrival->needs;
+    write_post(desk, item, arrival, needs->audience == AUDIENCE_PR || item->sealed);
+    item_event(desk, item, "merged", POLICY_NONE, needs->rule, arrival_detail(desk, arrival));
+    join(desk, item, needs, "its author wrote again");
 }
 
 // A sensitive post comes to a thread whose reply an agent wrote and nobody has handed out yet: PR is to see both.
@@ -268,23 +282,38 @@ uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const stru
 
 // ---- further messages about a post ----
 
-static void open_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
+// A reply that nobody has handed out answers a text that is another one now: it needs approval, as the new text says.
+static void ask_for_approval(struct desk *desk, struct item *item)
 {
-    bool sensitive = needs->audience == AUDIENCE_PR;
-    item_event(desk, item, "edited", POLICY_NONE, needs->rule, needs->detail);
-    item_changed(desk, item);
-    bool with_agents = item->queue->audience != AUDIENCE_PR;
-    if (sensitive && with_agents && (item->state != ITEM_SENDING || outbox_withdraw(desk, item, "became sensitive"))) {
-        item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
+    if (!outbox_withdraw(desk, item, "edited by its author, and needs approval now"))
         return;
-    }
-    if (sensitive && !item->sealed) { // its reply is on the way; should that fail, PR has it
-        item->sealed = true;
-        desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
-    }
-    if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD))
-        renew_lease(desk, item);
-    show_if_with_somebody(desk, item);
+    const struct queue *queue = item->queue;
+    item_set_reason(desk, item, "a reply to approve");
+    item_change_queue(desk, item, queue_require(desk, AUDIENCE_APPROVER, queue->brand, queue->language, queue->skills),
+                      POLICY_NONE);
+    item_event(desk, item, "submitted", POLICY_NONE, NULL, "its post was edited: its reply needs approval");
+}
+
+// What is harmless is only kept, as after the end: the reply has been written.  False when PR is to have the post anew.
+static bool sending_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
+{
+    bool unasked = needs->approval && !item->approval && item->queue->audience != AUDIENCE_PR;
+    if (needs->audience == AUDIENCE_PR)
+        return item_becomes_sensitive(desk, item, needs->rule);
+    item->approval = item->approval || needs->approval;
+    item_changed(desk, item);
+    if (unasked)
+        ask_for_approval(desk, item);
+    return true;
+}
+
+static bool open_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
+{
+    item_event(desk, item, "edited", POLICY_NONE, needs->rule, needs->detail);
+    if (item->state == ITEM_SENDING)
+        return sending_post_edited(desk, item, needs);
+    join(desk, item, needs, "its author edited a post");
+    return true;
 }
 
 uint64_t desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_post *post,
@@ -302,10 +331,9 @@ uint64_t desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_po
                                            .sensitive = sensitive || (item && item->sealed),
                                            .at_ms = edit->edited_ms ? edit->edited_ms : now_ms },
                       });
-    if (item)
-        open_post_edited(desk, item, needs);
-    else if (sensitive)
-        id = arrive(desk, &(struct arrival){ .post = post, .needs = needs, .ended = id });
+    bool heard = item ? open_post_edited(desk, item, needs) : !sensitive;
+    if (!heard)
+        id = arrive(desk, &(struct arrival){ .post = post, .needs = needs, .before = id });
     desk_settle(desk);
     return id;
 }

@@ -26,7 +26,7 @@ struct recent_row *recent_require(struct recent *recent, uint64_t key)
     row = &recent->rows[recent->next];
     recent->next = (recent->next + 1) % RECENT_MAX;
     table_remove(&recent->table, row->key, row);
-    *row = (struct recent_row){ .key = key, .person = POLICY_NONE };
+    *row = (struct recent_row){ .key = key, .person = POLICY_NONE, .with = POLICY_NONE };
     table_put(&recent->table, key, row);
     return row;
 }

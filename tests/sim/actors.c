@@ -209,7 +209,8 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
                     ? strcmp(message->done.state, "held") && strcmp(message->done.state, "offered")
                     : !strcmp(message->error.code, "STALE") ||
                           (!strcmp(message->error.code, "NOT_FOUND") && strcmp(message->error.field, "language") != 0);
-    if (gone && (message->type == BEHALF_ERROR || message->done.lease == belief->lease))
+    // Shown under another lease since, it is still theirs.
+    if (gone && belief->lease == (message->type == BEHALF_ERROR ? belief->asked_lease : message->done.lease))
         forget(client, belief);
 }
 
@@ -276,6 +277,7 @@ static void act_on(struct client *client, struct belief *belief)
         return;
     belief->asked = true;
     int64_t id = client_send(client, request);
+    belief->asked_lease = belief->lease;
     belief->behind = request.take.lease < belief->lease ? id : 0;
     belief->drafting = request.type == BEHALF_DRAFT || request.type == BEHALF_ANSWER ? id : 0;
 }
@@ -473,8 +475,13 @@ static void listen(struct client *client)
 {
     struct behalf_message *message;
     while ((message = behalf_session_next(client->session))) {
-        sim_note(client->simulation, "%s hears %s %lld", client->name, behalf_type_name(message->type),
-                 (long long) message->id);
+        sim_note(client->simulation, "%s hears %s %lld %s item %lld", client->name, behalf_type_name(message->type),
+                 (long long) message->id, message->type == BEHALF_ERROR ? message->error.code : "",
+                 (long long) (message->type == BEHALF_ERROR   ? message->error.item
+                              : message->type == BEHALF_ITEM  ? message->item.item
+                              : message->type == BEHALF_DONE  ? message->done.item
+                              : message->type == BEHALF_REPLY ? message->reply.item
+                                                              : 0));
         actor_hear(client, message);
         behalf_message_destroy(&message);
     }

@@ -43,6 +43,7 @@ enum client_role { CLIENT_PERSON, CLIENT_CONNECTOR, CLIENT_FEED, CLIENT_CONTROL 
 // What a person's client believes to have.
 struct belief {
     int64_t item, lease;
+    int64_t asked_lease; // of the last request
     bool held;
     bool fate_unknown;
     bool approving, pr;
