@@ -143,8 +143,14 @@ static void look_at_lease(struct broker *broker)
 
     if (stands != broker->lease_stood) {
         broker->lease_stood = stands;
-        broker_log(broker, stands ? "info" : "warning", "lease", "%s",
-                   stands ? "valid again" : "not renewed in time: nothing about the desk is spoken until it is");
+        broker_log(
+            broker, stands ? "info" : "warning", "lease", "%s",
+            stands
+                ? "valid again"
+                : "not renewed in time: clients are sent elsewhere, and nothing about the desk is spoken until it is");
+        if (!stands) {
+            lapse_begin(broker);
+        }
         judge_away(broker);
     }
 }
@@ -373,6 +379,12 @@ void broker_lease(struct broker *broker, int64_t until_ms, int64_t now_ms)
     broker_advance(broker, now_ms);
 }
 
+void broker_set_others(struct broker *broker, const char *const *brokers, size_t broker_count)
+{
+    broker->others = brokers;
+    broker->other_count = broker_count;
+}
+
 void broker_fenced(struct broker *broker, const char **brokers, size_t broker_count, const char *reason)
 {
     const char *desk = rules_policy(broker->rules)->desk;
@@ -385,7 +397,7 @@ void broker_fenced(struct broker *broker, const char **brokers, size_t broker_co
             .moved = { .desk = desk, .brokers = brokers, .brokers_count = broker_count, .reason = reason }
         };
     }
-    frame_queue_fini(&broker->frames);
+    frame_queue_forget_claims(&broker->frames);
     for (size_t place = 0; (session = session_table_next(&broker->sessions, &place)) != NULL;) {
         if (session->peer != NULL) {
             speak_now(broker, session->peer->number, &message);

@@ -65,9 +65,14 @@ void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_m
 // The store went away or came back; while away intake is answered BUSY and lease times stand still.
 void broker_store_state(struct broker *broker, bool away, const char *description, int64_t now_ms);
 
-// Our lease of the desk is valid before `until_ms` by our own clock; a broker that was never told needs none.  While
-// it is not valid nothing about the desk is spoken and no batch goes out, as while the store is away.
+// Our lease of the desk is valid before `until_ms` by our own clock; a broker that was never told needs none.  Once it
+// has lapsed another broker may have the desk: no batch goes out and nothing about the desk is spoken.  Whoever is
+// signed in is sent elsewhere at once and loses the connection's session, to resume it, and whoever says HELLO is sent
+// on: to the brokers of broker_set_others, else BYE "restarting" and BUSY.
 void broker_lease(struct broker *broker, int64_t until_ms, int64_t now_ms);
+
+// Where other brokers that serve this desk are found; borrowed until the next call.  None at first.
+void broker_set_others(struct broker *broker, const char *const *brokers, size_t broker_count);
 
 // Another broker has the desk: forgets what was not spoken and tells everyone where it is (`brokers`), or, when that
 // is not known, BYE "restarting".

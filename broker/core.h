@@ -119,8 +119,10 @@ struct broker {
 
     bool away; // the store is, or our lease has lapsed
     bool store_away;
-    int64_t lease_until_ms; // INT64_MAX: none is needed
-    bool lease_stood;       // when last told
+    int64_t lease_until_ms;    // INT64_MAX: none is needed
+    bool lease_stood;          // when last told
+    const char *const *others; // brokers that serve the desk besides us; borrowed
+    size_t other_count;
     bool stopping;
     bool stopped;
     const char **heirs; // where everyone is sent at the end of a stop; borrowed
@@ -200,6 +202,14 @@ int64_t sessions_watch(struct broker *broker);
 
 // Gives everyone the full timeout again: it was we who did not listen.
 void sessions_forgive(struct broker *broker);
+
+// ---- lapse.c ----
+
+// The lease has lapsed: everyone is told to look elsewhere, and their connections carry no session any more.
+void lapse_begin(struct broker *broker);
+
+// The answer to HELLO meanwhile.
+void lapse_answer_hello(struct broker *broker, uint64_t peer, int64_t id);
 
 // ---- taking.c ----
 

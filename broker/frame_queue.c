@@ -119,6 +119,16 @@ void *frame_queue_take(struct frame_queue *queue, bool claiming_too, uint64_t *p
     return NULL;
 }
 
+void frame_queue_forget_claims(struct frame_queue *queue)
+{
+    while (queue->claiming.first != NULL) {
+        struct queued_frame *first = remove_first(&queue->claiming);
+        (void) count_out(queue, first->peer, first->bytes);
+        free(first->frame);
+        free(first);
+    }
+}
+
 void frame_queue_fini(struct frame_queue *queue)
 {
     uint64_t peer;

@@ -34,6 +34,9 @@ void frame_queue_fini(struct frame_queue *queue);
 // those before it, which are taken out no more.
 bool frame_queue_put(struct frame_queue *queue, uint64_t peer, void **frame_p, size_t bytes, bool claiming);
 
+// Drops what claims something.
+void frame_queue_forget_claims(struct frame_queue *queue);
+
 // The next frame, owned by the caller (free), or NULL.  `claiming_too`: also of those that claim something.
 void *frame_queue_take(struct frame_queue *queue, bool claiming_too, uint64_t *peer, size_t *bytes);
 

@@ -37,9 +37,10 @@ struct hosted_desk {
     bool stopping;
     bool handing; // to another broker, where `heir` is
     struct stand_by heir;
-    size_t sessions;  // as last told
-    bool releasing;   // the lease is being given up
-    int64_t pause_ms; // once it is, before the desk is looked at again
+    struct stand_by others; // where clients are sent while our lease has lapsed
+    size_t sessions;        // as last told
+    bool releasing;         // the lease is being given up
+    int64_t pause_ms;       // once it is, before the desk is looked at again
     struct lease_news lease;
     enum lease_state said; // of it, in the log
     struct stand_by stand_by;
@@ -92,6 +93,14 @@ static void tell_lease(const struct hosted_desk *hosted)
 {
     if (hosted->lease.state == LEASE_HELD) {
         broker_lease(hosted->broker, clock_at_ms(&hosted->clock, hosted->lease.until_ms), clock_now_ms(&hosted->clock));
+    }
+}
+
+static void tell_others(struct hosted_desk *hosted)
+{
+    if (hosted->state == HOSTED_SERVING) {
+        stand_by_set_owner(&hosted->others, hosted->lease.others, false, hosted->source->endpoints);
+        broker_set_others(hosted->broker, hosted->others.brokers, hosted->others.broker_count);
     }
 }
 
@@ -228,6 +237,7 @@ size_t hosted_desk_of_store(const struct store *store)
 void hosted_desk_lease(struct hosted_desk *hosted, const struct lease_news *news)
 {
     hosted->lease = *news;
+    tell_others(hosted);
 }
 
 // ---- closing ----
@@ -433,6 +443,7 @@ static void begin_serving(struct hosted_desk *hosted)
         hosted->lease.until_ms = hosted->opening.sent_ms + LEASE_TTL_MS;
         hosted->lease.renewed_ms = hosted->opening.sent_ms;
     }
+    tell_others(hosted);
     reception_set_people(hosted->hosting->reception, hosted->number, rules_policy(broker_rules(hosted->broker)));
     desk_log(hosted->source, "info", "broker ready desk=%s listen=%s", hosted->source->name,
              router_listening(hosted->hosting->router));

@@ -339,6 +339,23 @@ static bool beat(struct leases *leases)
     return lease_link_beat(leases->link, leases->all, leases->count, leases->endpoints, load);
 }
 
+// Where clients would be sent if we lost sight of the store.
+static void note_others(struct leases *leases, int64_t now_ms)
+{
+    char others[LEASE_ENDPOINTS_BYTES];
+
+    pthread_mutex_lock(&leases->mutex);
+    for (size_t i = 0; i < leases->count; i++) {
+        struct slot *slot = &leases->slots[i];
+        sharing_others(leases->sharing, i, now_ms, others);
+        if (strcmp(slot->news.others, others) != 0) {
+            memcpy(slot->news.others, others, sizeof others);
+            raise_news(leases, slot);
+        }
+    }
+    pthread_mutex_unlock(&leases->mutex);
+}
+
 static bool look_at_candidates(struct leases *leases)
 {
     size_t count = 0;
@@ -351,6 +368,7 @@ static bool look_at_candidates(struct leases *leases)
     int64_t now_ms = lease_now_ms();
     leases->candidates_ms = now_ms;
     sharing_seen(leases->sharing, leases->candidates, count, now_ms);
+    note_others(leases, now_ms);
     return !sharing_forget(leases->sharing, now_ms, &dead) ||
            lease_link_forget(leases->link, leases->all, leases->count, &dead);
 }

@@ -23,10 +23,11 @@ enum lease_state {
 struct lease_news {
     enum lease_state state;
     struct lease_row row;
-    bool quiet;         // ELSEWHERE: its owner has not renewed lately
-    int64_t until_ms;   // HELD: by the boot-time clock
-    int64_t renewed_ms; // HELD: when the last renewal that was answered had been sent
-    char trouble[512];  // UNKNOWN: why, in words that say what to do
+    bool quiet;                         // ELSEWHERE: its owner has not renewed lately
+    int64_t until_ms;                   // HELD: by the boot-time clock
+    int64_t renewed_ms;                 // HELD: when the last renewal that was answered had been sent
+    char others[LEASE_ENDPOINTS_BYTES]; // where the living brokers, besides us, that serve the desk are found
+    char trouble[512];                  // UNKNOWN: why, in words that say what to do
 
     // HELD: the desk is to be handed to this broker, which clients find there; else "".
     char heir[LEASE_BROKER_BYTES];

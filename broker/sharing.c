@@ -19,6 +19,7 @@ struct peer {
     int64_t alive_ms;   // since when it has been alive without a break; 0: it is not known to be
     int64_t refused_ms; // when it last did not take what it was handed; 0: it did
     bool *serves;       // of each of our desks
+    char endpoints[LEASE_ENDPOINTS_BYTES];
 };
 
 // The desk on its way to another broker.
@@ -124,6 +125,7 @@ static void note_row(struct sharing *sharing, const struct candidate_row *row, i
         peer->desks = row->desks;
     }
     peer->present = true;
+    memcpy(peer->endpoints, row->endpoints, sizeof peer->endpoints);
     peer->serves[row->desk] = true;
 }
 
@@ -153,6 +155,21 @@ void sharing_seen(struct sharing *sharing, const struct candidate_row *rows, siz
         struct peer *peer = &sharing->peers[i];
         bool alive = peer->moved && is_alive(peer, answered_ms);
         peer->alive_ms = !alive ? 0 : peer->alive_ms == 0 ? answered_ms : peer->alive_ms;
+    }
+}
+
+void sharing_others(const struct sharing *sharing, size_t desk, int64_t now_ms, char endpoints[LEASE_ENDPOINTS_BYTES])
+{
+    size_t bytes = 0;
+
+    endpoints[0] = '\0';
+    for (size_t i = 0; i < sharing->peer_count; i++) {
+        const struct peer *peer = &sharing->peers[i];
+        size_t more = strlen(peer->endpoints);
+        if (peer->serves[desk] && is_alive(peer, now_ms) && more > 0 && bytes + more + 2 <= LEASE_ENDPOINTS_BYTES) {
+            bytes += (size_t) snprintf(endpoints + bytes, LEASE_ENDPOINTS_BYTES - bytes, "%s%s", bytes > 0 ? "," : "",
+                                       peer->endpoints);
+        }
     }
 }
 

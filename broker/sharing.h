@@ -78,6 +78,9 @@ bool sharing_is_handing(const struct sharing *sharing);
 // How many desks we have, as others are to be told.
 size_t sharing_load(const struct shared_desk *desks, size_t desk_count);
 
+// Where clients find the living brokers, besides us, that serve a desk: joined by commas, as many as there is room for.
+void sharing_others(const struct sharing *sharing, size_t desk, int64_t now_ms, char endpoints[LEASE_ENDPOINTS_BYTES]);
+
 // A broker that has been dead for long, as last seen: its rows are to be removed.  False when there is none.
 bool sharing_forget(struct sharing *sharing, int64_t now_ms, struct candidate_row *row);
 

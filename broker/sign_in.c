@@ -78,9 +78,9 @@ void session_bye(struct broker *broker, struct session **session_p, const char *
 
 void broker_peer_lost(struct broker *broker, uint64_t number, const char *reason, int64_t now_ms)
 {
+    broker_advance(broker, now_ms);
     struct peer *peer = session_table_peer(&broker->sessions, number);
 
-    broker_advance(broker, now_ms);
     if (peer == NULL) {
         return;
     }
@@ -94,9 +94,9 @@ void broker_peer_lost(struct broker *broker, uint64_t number, const char *reason
 
 void broker_peer_left(struct broker *broker, uint64_t number, const char *reason, int64_t now_ms)
 {
+    broker_advance(broker, now_ms);
     struct peer *peer = session_table_peer(&broker->sessions, number);
 
-    broker_advance(broker, now_ms);
     if (peer == NULL || broker->stopping) {
         return;
     }
@@ -192,7 +192,8 @@ static bool check_connector(struct broker *broker, const struct hello *hello)
     return true;
 }
 
-static bool check_hello(struct broker *broker, struct hello *hello)
+// What can be said of it whoever has the desk.
+static bool check_form(struct broker *broker, struct hello *hello)
 {
     if (hello->id <= 0) {
         return refuse_form(broker, hello, BEHALF_CODE_INVALID, "id", "the id of HELLO is greater than 0");
@@ -218,6 +219,11 @@ static bool check_hello(struct broker *broker, struct hello *hello)
     if (hello->body->desk[0] != '\0' && strcmp(hello->body->desk, rules_policy(broker->rules)->desk) != 0) {
         return refuse_form(broker, hello, BEHALF_CODE_NOT_FOUND, "desk", "this broker does not serve that desk");
     }
+    return true;
+}
+
+static bool check_hello(struct broker *broker, struct hello *hello)
+{
     if (hello->role == SESSION_PERSON) {
         hello->person = policy_find_person(rules_policy(broker->rules), hello->body->name);
         if (hello->person == POLICY_NONE) {
@@ -425,6 +431,14 @@ void sign_in(struct broker *broker, struct peer *peer, const struct behalf_messa
 {
     struct hello hello = { .body = &message->hello, .peer = peer, .id = message->id, .person = POLICY_NONE };
 
+    if (!check_form(broker, &hello)) {
+        return;
+    }
+    // Of the rest another broker may know better.
+    if (!broker_lease_stands(broker)) {
+        lapse_answer_hello(broker, peer->number, hello.id);
+        return;
+    }
     if (!check_hello(broker, &hello) || !is_within_rate(broker, &hello)) {
         return;
     }

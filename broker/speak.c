@@ -7,13 +7,13 @@
 #include "broker/core.h"
 #include "broker/desk/table.h"
 
-// Whether a broker that has lost the desk without knowing it could say something untrue or final with this.
+// Whether a broker that has lost the desk without knowing it could say something untrue or final with this.  That it
+// lives is one: a client that hears it believes what it was told before.
 static bool claims(const struct behalf_message *message)
 {
     enum behalf_code code;
 
     switch (message->type) {
-    case BEHALF_HEARTBEAT:
     case BEHALF_MOVED:
         return false;
     case BEHALF_BYE:

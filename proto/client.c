@@ -324,6 +324,11 @@ enum behalf_client_state behalf_client_state(const struct behalf_client *client)
     return behalf_session_state(client->session);
 }
 
+bool behalf_client_is_sure(const struct behalf_client *client)
+{
+    return behalf_session_is_sure(client->session);
+}
+
 const char *behalf_client_reason(const struct behalf_client *client)
 {
     return behalf_session_reason(client->session);

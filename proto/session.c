@@ -30,7 +30,8 @@ struct delivery {
 
 struct known_broker {
     char *endpoint;
-    bool own; // of the caller's list; else MOVED has named it
+    bool own;                // of the caller's list; else MOVED has named it
+    int64_t silent_until_ms; // it did not answer lately: others are tried before
 };
 
 struct behalf_session {
@@ -72,6 +73,7 @@ struct behalf_session {
     int64_t heartbeat_ms;    // STANDING: from WELCOME
     int64_t timeout_ms;
     size_t window;
+    int64_t items_to_come; // STANDING: ITEMs announced by WELCOME
 
     struct delivery *first; // messages for the caller
     struct delivery *last;
@@ -193,6 +195,11 @@ static uint64_t draw(struct behalf_session *session)
     return session->random * UINT64_C(2685821657736338717);
 }
 
+static int64_t earlier(int64_t left, int64_t right)
+{
+    return left < right ? left : right;
+}
+
 // From half to the whole of a delay that doubles with each attempt.
 static int64_t back_off_ms(struct behalf_session *session)
 {
@@ -203,6 +210,23 @@ static int64_t back_off_ms(struct behalf_session *session)
         most = SESSION_BACKOFF_LAST_MS;
     session->attempts++;
     return most - (int64_t) (draw(session) % (uint64_t) (most / 2 + 1));
+}
+
+static void note_silence(struct behalf_session *session, int64_t now_ms)
+{
+    session->brokers[session->broker].silent_until_ms = now_ms + SESSION_SILENT_MS;
+}
+
+// To the next broker that answered when it was last asked; this one, when there is no other.
+static void move_on(struct behalf_session *session, int64_t now_ms)
+{
+    for (size_t i = 1; i < session->broker_count; i++) {
+        size_t next = (session->broker + i) % session->broker_count;
+        if (session->brokers[next].silent_until_ms <= now_ms) {
+            session->broker = next;
+            return;
+        }
+    }
 }
 
 static void wait_to_connect(struct behalf_session *session, int64_t delay_ms, int64_t now_ms)
@@ -282,6 +306,7 @@ static void take_welcome(struct behalf_session *session, struct behalf_message *
     session->heartbeat_ms = welcome->heartbeat_ms;
     session->timeout_ms = welcome->timeout_ms;
     session->window = (size_t) welcome->window;
+    session->items_to_come = welcome->items;
     snprintf(session->token, sizeof(session->token), "%s", welcome->token);
     remember_presence(session, welcome->presence, session->away);
     say(session, "signed in at %.200s, desk %s%s", broker_name(session), welcome->desk,
@@ -298,6 +323,7 @@ static void take_error_of_hello(struct behalf_session *session, const struct beh
         code == BEHALF_CODE_NOT_SIGNED_IN) {
         // A broker that says when to ask again lives: no need to doubt it longer each time.
         int64_t delay_ms = error->retry_ms;
+        session->attempts = delay_ms > 0 ? 0 : session->attempts;
         if (delay_ms > 0)
             delay_ms += (int64_t) (draw(session) % (uint64_t) (delay_ms / 2 + 1));
         else
@@ -305,6 +331,8 @@ static void take_error_of_hello(struct behalf_session *session, const struct beh
         char when[48];
         say(session, "%.100s: %s %.350s%s", broker_name(session), error->code, error->reason,
             when_next(when, delay_ms));
+        if (code == BEHALF_CODE_BUSY)
+            move_on(session, now_ms); // another one may have the desk, or know who has
         wait_to_connect(session, delay_ms, now_ms);
         return;
     }
@@ -421,7 +449,7 @@ static void take_moved(struct behalf_session *session, const struct behalf_messa
         return;
     }
     session->broker = 0;
-    int64_t delay_ms = back_off_ms(session);
+    int64_t delay_ms = earlier(back_off_ms(session), SESSION_MOVED_LAST_MS);
     char when[48];
     say(session, "%s: desk %s has moved to %.200s%s", from, moved->desk, broker_name(session),
         when_next(when, delay_ms));
@@ -448,6 +476,8 @@ static void take_message(struct behalf_session *session, struct behalf_message *
         // What comes before WELCOME belongs to no session.
         if (session->phase != STANDING)
             return;
+        if (message->type == BEHALF_ITEM && session->items_to_come > 0)
+            session->items_to_come--;
         if (message->type == BEHALF_PRESENCE)
             remember_presence(session, message->presence.state, message->presence.reason);
         deliver(session, message_p);
@@ -464,6 +494,7 @@ void behalf_session_receive(struct behalf_session *session, const void *frame, s
     if (session->phase != GREETING && session->phase != STANDING)
         return;
     session->heard_ms = now_ms;
+    session->brokers[session->broker].silent_until_ms = now_ms;
     struct behalf_fault fault;
     struct behalf_message *message = behalf_message_decode(frame, frame_bytes, &fault);
     if (message == NULL) {
@@ -500,6 +531,7 @@ static void keep_alive(struct behalf_session *session, int64_t now_ms)
     if (now_ms - session->heard_ms >= session->timeout_ms) {
         char why[64];
         snprintf(why, sizeof(why), "silent for %" PRId64 " ms", now_ms - session->heard_ms);
+        note_silence(session, now_ms);
         lose(session, why, now_ms);
     } else if (now_ms >= heartbeat_due_ms(session)) {
         struct behalf_message heartbeat = { .type = BEHALF_HEARTBEAT };
@@ -515,15 +547,11 @@ void behalf_session_tick(struct behalf_session *session, int64_t now_ms)
         greet(session, now_ms);
         session->heard_ms = now_ms;
     } else if (session->phase == GREETING && now_ms - session->greeted_ms >= SESSION_GREETING_MS) {
+        note_silence(session, now_ms);
         lose(session, "no answer to HELLO", now_ms);
     } else if (session->phase == STANDING) {
         keep_alive(session, now_ms);
     }
-}
-
-static int64_t earlier(int64_t left, int64_t right)
-{
-    return left < right ? left : right;
 }
 
 int64_t behalf_session_due_ms(const struct behalf_session *session, int64_t now_ms)
@@ -677,6 +705,11 @@ enum behalf_client_state behalf_session_state(const struct behalf_session *sessi
     default:
         return BEHALF_CLIENT_CONNECTING;
     }
+}
+
+bool behalf_session_is_sure(const struct behalf_session *session)
+{
+    return session->phase == STANDING && session->items_to_come == 0;
 }
 
 const char *behalf_session_reason(const struct behalf_session *session)

@@ -30,6 +30,8 @@ struct behalf_session;
 #define SESSION_GREETING_MS 5000
 #define SESSION_BACKOFF_FIRST_MS 100
 #define SESSION_BACKOFF_LAST_MS 5000
+#define SESSION_MOVED_LAST_MS 500 // after MOVED: who sends us on lives
+#define SESSION_SILENT_MS 10000   // a broker that was silent is not tried because another one is BUSY
 
 // Brokers of the caller's list, and those known beside them because MOVED named them, at most.
 #define SESSION_BROKERS_OWN_MAX 16
@@ -92,6 +94,10 @@ bool behalf_session_has_next(const struct behalf_session *session);
 
 // Milliseconds until behalf_session_tick is due, 0 if it is; -1: never.
 int64_t behalf_session_due_ms(const struct behalf_session *session, int64_t now_ms);
+
+// Whether what the caller was told it has is so as far as anybody knows: a session stands, and all that WELCOME
+// announced has come.  False from the moment the session is lost: another broker may have given it away since.
+bool behalf_session_is_sure(const struct behalf_session *session);
 
 enum behalf_client_state behalf_session_state(const struct behalf_session *session);
 const char *behalf_session_reason(const struct behalf_session *session);

@@ -85,6 +85,9 @@ void desk_connector_in(struct desk *desk, uint64_t session, const char *instance
 // replies wait for it.
 void desk_session_lost(struct desk *desk, uint64_t session, int64_t now_ms);
 
+// The same of many at one moment: nothing is offered to one of them because another was lost before.
+void desk_sessions_lost(struct desk *desk, const uint64_t *sessions, size_t count, int64_t now_ms);
+
 // BYE: a person's holds and offers return at once; a connector's handed replies are of unknown fate at once.
 void desk_session_left(struct desk *desk, uint64_t session, int64_t now_ms);
 

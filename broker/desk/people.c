@@ -254,20 +254,27 @@ void desk_connector_in(struct desk *desk, uint64_t number, const char *instance,
     desk_settle(desk);
 }
 
+void desk_sessions_lost(struct desk *desk, const uint64_t *numbers, size_t count, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    for (size_t i = 0; i < count; i++) {
+        struct session *session = session_find(desk, numbers[i]);
+        if (!session)
+            continue;
+        if (session->person) {
+            item_event(desk, NULL, "connection lost", session->person->index, NULL, NULL);
+            person_lose(desk, session->person, now_ms + desk->policy->times.grace_ms);
+        } else if (session->connector) {
+            connector_lost(desk, session->connector, now_ms + desk->policy->times.fate_ms);
+        }
+        session_remove(desk, numbers[i]);
+    }
+    desk_settle(desk);
+}
+
 void desk_session_lost(struct desk *desk, uint64_t number, int64_t now_ms)
 {
-    struct session *session = session_find(desk, number);
-    if (!session)
-        return;
-    desk->now_ms = now_ms;
-    if (session->person) {
-        item_event(desk, NULL, "connection lost", session->person->index, NULL, NULL);
-        person_lose(desk, session->person, now_ms + desk->policy->times.grace_ms);
-    } else if (session->connector) {
-        connector_lost(desk, session->connector, now_ms + desk->policy->times.fate_ms);
-    }
-    session_remove(desk, number);
-    desk_settle(desk);
+    desk_sessions_lost(desk, &number, 1, now_ms);
 }
 
 void desk_session_left(struct desk *desk, uint64_t number, int64_t now_ms)

@@ -28,8 +28,9 @@ struct lease_row {
 struct candidate_row {
     size_t desk; // among those asked for
     char broker[LEASE_BROKER_BYTES];
-    uint64_t beats; // counts up while it lives
-    uint64_t desks; // how many it has
+    uint64_t beats;                        // counts up while it lives
+    uint64_t desks;                        // how many it has
+    char endpoints[LEASE_ENDPOINTS_BYTES]; // where clients find it, joined by commas
 };
 
 struct lease_link;

@@ -22,7 +22,7 @@ extern "C" {
 struct behalf_client;
 
 enum behalf_client_state {
-    BEHALF_CLIENT_CONNECTING, // no session now; requests wait
+    BEHALF_CLIENT_CONNECTING, // no session now; requests wait; what the caller has may be another's by now
     BEHALF_CLIENT_READY,      // a session stands
     BEHALF_CLIENT_REFUSED,    // the broker refused HELLO for a reason that repeating does not mend
     BEHALF_CLIENT_ENDED       // the broker said BYE, or behalf_client_close was called
@@ -39,6 +39,11 @@ struct behalf_client *behalf_client_new(const char *brokers, const struct behalf
 void behalf_client_destroy(struct behalf_client **client_p);
 
 enum behalf_client_state behalf_client_state(const struct behalf_client *client);
+
+// Whether what the caller was shown (ITEM) is its own as far as any broker has said: a session stands, and all that
+// its WELCOME announced has come.  While it is false, show what is held as not sure to be the person's still: somebody
+// else may have it.
+bool behalf_client_is_sure(const struct behalf_client *client);
 
 // In words, why the state is what it is ("no answer from tcp://... for 5 s; next attempt in 2 s").
 // Belongs to the client, valid until its next call.

@@ -1238,36 +1238,109 @@ static void why_the_store_is_away_is_told_to_who_runs_the_desk_and_to_nobody_els
 
 // ---- the lease ----
 
-static void nothing_about_the_desk_is_spoken_while_the_lease_is_not_valid(void **state)
+// What a broker says that may have lost the desk: nothing that a living desk would.
+static void expect_nothing_claimed(const struct world *world)
+{
+    for (size_t peer = 0; peer < WORLD_PEERS; peer++) {
+        for (size_t i = 0; i < world->told[peer].count; i++) {
+            const struct behalf_message *message = world->told[peer].messages[i];
+            const char *code = message->type == BEHALF_ERROR ? message->error.code : "";
+            assert_true(message->type == BEHALF_MOVED || strcmp(code, "BUSY") == 0 ||
+                        strcmp(code, "NOT_SIGNED_IN") == 0 ||
+                        (message->type == BEHALF_BYE && strcmp(message->bye.reason, "restarting") == 0));
+        }
+    }
+}
+
+static void forget_all(struct world *world)
+{
+    for (uint64_t peer = 0; peer < WORLD_PEERS; peer++) {
+        world_forget(world, peer);
+    }
+}
+
+static void once_the_lease_has_lapsed_everyone_is_sent_elsewhere_and_nothing_else_is_spoken(void **state)
 {
     struct world *world = *state;
+    const char *others[] = { "tcp://127.0.0.1:7312", "tcp://127.0.0.1:7313" };
 
     sign_in_all(world);
     int64_t item = post(world, "1", "Where is my bag?");
     int64_t lease = take(world, ASHA, item);
+    broker_set_others(world->broker, others, 2);
     broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
     world->hold_batches = true;
     int64_t asked = world_say(world, ASHA, answering(item, lease));
     world_settle(world);
-    world_pass(world, 2500);
+    forget_all(world);
+    world_pass(world, 2000);
+    for (uint64_t peer = FEED; peer <= CONTROL; peer++) {
+        const struct behalf_message *moved = peer == BEN ? NULL : world_told(world, peer, BEHALF_MOVED);
+        if (peer != BEN) {
+            expect_type(moved, BEHALF_MOVED);
+            assert_int_equal(moved->id, 0);
+            assert_string_equal(moved->moved.desk, "test");
+            assert_int_equal(moved->moved.brokers_count, 2);
+            assert_string_equal(moved->moved.brokers[1], others[1]);
+        }
+    }
     world->hold_batches = false; // it becomes durable, but too late to be told
     world_settle(world);
-    assert_null(world_answer(world, ASHA, asked));
-    expect_code(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), "BUSY");
-    size_t beats = world_count_told(world, ASHA, BEHALF_HEARTBEAT);
     world_say(world, ASHA, (struct behalf_message){ .type = BEHALF_HEARTBEAT });
-    world_settle(world);
-    assert_int_equal(world_count_told(world, ASHA, BEHALF_HEARTBEAT), beats + 1);
-    int64_t hello = world_say(
-        world, OTHER,
-        (struct behalf_message){ .type = BEHALF_HELLO, .hello = { .version = 1, .role = "person", .name = "nobody" } });
-    world_settle(world);
-    expect_code(world_answer(world, OTHER, hello), "BUSY"); // the other broker may know this person
+    expect_code(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), "NOT_SIGNED_IN");
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_MOVED);
+    // The other broker may know this person.
+    expect_type(world_hello(world, OTHER, "person", "nobody"), BEHALF_MOVED);
+    world_pass(world, 60000);
+    expect_nothing_claimed(world);
+    assert_null(world_answer(world, ASHA, asked));
+    assert_null(broker_next_batch(world->broker, world->now_ms));
+}
+
+static void a_lease_renewed_after_all_lets_sessions_go_on_where_they_were(void **state)
+{
+    struct world *world = *state;
+    char token[65];
+
+    sign_in_all(world);
+    snprintf(token, sizeof token, "%s", world_hello(world, ASHA, "person", "asha")->welcome.token);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
     broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
+    world->hold_batches = true;
+    struct behalf_message answer = answering(item, lease);
+    answer.id = world_say(world, ASHA, answer);
     world_settle(world);
-    expect_type(world_answer(world, ASHA, asked), BEHALF_DONE);
-    expect_code(world_hello(world, OTHER, "person", "nobody"), "NOT_FOUND");
+    forget_all(world);
+    world_pass(world, 200000); // nobody's time goes on
+    const struct behalf_message *bye = world_told(world, ASHA, BEHALF_BYE);
+    expect_type(bye, BEHALF_BYE);
+    assert_string_equal(bye->bye.reason, "restarting");
+    const struct behalf_message *busy = world_hello(world, OTHER, "person", "asha");
+    expect_code(busy, "BUSY");
+    assert_true(busy->error.retry_ms > 0);
+    expect_nothing_claimed(world);
+    world->hold_batches = false;
+    broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
+    const struct behalf_message *welcome = world_resume(world, OTHER, "person", "asha", token);
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_true(welcome->welcome.resumed);
+    const struct behalf_message *done = world_ask(world, OTHER, answer);
+    expect_type(done, BEHALF_DONE);
+    assert_true(done->done.repeated);
+    expect_type(world_hello(world, FEED, "connector", "feed"), BEHALF_WELCOME);
     expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), BEHALF_TAKEN);
+}
+
+static void a_connection_that_breaks_as_the_lease_lapses_is_gone_once(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
+    broker_peer_lost(world->broker, ASHA, "its connection is gone", world->now_ms + 3000);
+    broker_peer_left(world->broker, PETRA, "gone", world->now_ms + 3000);
+    broker_check(world->broker);
 }
 
 static void let_the_lease_lapse(struct world *world)
@@ -1295,7 +1368,7 @@ static void what_is_wrong_with_a_frames_form_is_said_while_the_lease_is_not_vali
     world_settle(world);
     expect_code(world_told(world, OTHER, BEHALF_ERROR), "MISSING");
     expect_code(world_ask(world, OTHER, ABOUT(TAKE, take, .item = 1, .lease = 1)), "NOT_SIGNED_IN");
-    expect_code(world_ask(world, FEED, ABOUT(TAKE, take, .item = 1, .lease = 1)), "FORBIDDEN");
+    expect_code(world_ask(world, FEED, ABOUT(TAKE, take, .item = 1, .lease = 1)), "NOT_SIGNED_IN");
     expect_code(world_ask(world, OTHER,
                           (struct behalf_message){ .type = BEHALF_HELLO,
                                                    .hello = { .version = 2, .role = "person", .name = "asha" } }),
@@ -1383,11 +1456,8 @@ static void a_fenced_broker_tells_where_the_desk_is_and_nothing_it_held_back(voi
     world->hold_batches = true;
     int64_t asked = world_say(world, ASHA, answering(item, lease));
     world_settle(world);
-    broker_lease(world->broker, world->now_ms, world->now_ms);
-    world->hold_batches = false;
-    world_settle(world);
+    broker_lease(world->broker, world->now_ms + 1, world->now_ms);
     broker_fenced(world->broker, brokers, 1, "another broker has taken the desk over");
-    broker_lease(world->broker, world->now_ms + 2000, world->now_ms);
     world_settle(world);
     assert_null(world_answer(world, ASHA, asked));
     const struct behalf_message *moved = world_told(world, ASHA, BEHALF_MOVED);
@@ -1402,8 +1472,8 @@ static void a_fenced_broker_that_does_not_know_by_whom_says_that_it_restarts(voi
     struct world *world = *state;
 
     sign_in_all(world);
-    broker_lease(world->broker, world->now_ms, world->now_ms);
     broker_fenced(world->broker, NULL, 0, "");
+    broker_lease(world->broker, world->now_ms, world->now_ms);
     world_settle(world);
     const struct behalf_message *bye = world_told(world, ASHA, BEHALF_BYE);
     expect_type(bye, BEHALF_BYE);
@@ -1621,7 +1691,9 @@ int main(void)
         TEST(a_reply_that_was_never_spoken_is_handed_out_later),
         TEST(intake_is_refused_while_the_store_is_away_and_people_wait),
         TEST(why_the_store_is_away_is_told_to_who_runs_the_desk_and_to_nobody_else),
-        TEST(nothing_about_the_desk_is_spoken_while_the_lease_is_not_valid),
+        TEST(once_the_lease_has_lapsed_everyone_is_sent_elsewhere_and_nothing_else_is_spoken),
+        TEST(a_lease_renewed_after_all_lets_sessions_go_on_where_they_were),
+        TEST(a_connection_that_breaks_as_the_lease_lapses_is_gone_once),
         TEST(no_batch_goes_out_while_the_lease_is_not_valid),
         TEST(what_is_wrong_with_a_frames_form_is_said_while_the_lease_is_not_valid),
         TEST(noise_is_dropped_whatever_its_kind_and_the_state_of_the_lease),

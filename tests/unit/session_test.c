@@ -622,6 +622,93 @@ static void however_many_brokers_are_named_the_list_is_bounded_and_keeps_the_cal
     end(&world);
 }
 
+// ---- a broker that cannot serve, and others that may ----
+
+static void a_busy_broker_is_left_for_the_next_when_others_are_known(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    for (int i = 0; i < 8; i++) { // however often, no longer than it said
+        int64_t hello = connect_and_greet(&world, brokers[i % 2]);
+        refuse(&world, hello, "BUSY", 200);
+        assert_in_range(behalf_session_due_ms(world.session, world.now_ms), 200, 300);
+    }
+    end(&world);
+    world = world_of(1, 1);
+    refuse(&world, connect_and_greet(&world, "tcp://one:1"), "BUSY", 200);
+    connect_and_greet(&world, "tcp://one:1");
+    end(&world);
+}
+
+static void a_broker_that_was_silent_is_not_tried_because_another_is_busy(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    connect_and_greet(&world, "tcp://one:1");
+    pass(&world, SESSION_GREETING_MS);
+    for (int64_t begun_ms = world.now_ms; world.now_ms < begun_ms + SESSION_SILENT_MS - 1000;)
+        refuse(&world, connect_and_greet(&world, "tcp://two:2"), "BUSY", 200);
+    pass(&world, 2000); // but it is not given up
+    expect_order(&world, 1);
+    refuse(&world, expect_sent_id(&world, BEHALF_HELLO), "BUSY", 200);
+    connect_and_greet(&world, "tcp://one:1");
+    end(&world);
+}
+
+static void brokers_that_send_a_client_to_each_other_are_asked_again_and_again_quickly(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    sign_in(&world, 0);
+    moved(&world, 0, "tcp://two:2", NULL);
+    assert_in_range(behalf_session_due_ms(world.session, world.now_ms), 0, SESSION_BACKOFF_FIRST_MS);
+    for (int i = 0; i < 20; i++) {
+        int64_t hello = connect_and_greet(&world, brokers[(i + 1) % 2]);
+        moved(&world, hello, brokers[i % 2], NULL);
+        assert_in_range(behalf_session_due_ms(world.session, world.now_ms), 0, SESSION_MOVED_LAST_MS);
+    }
+    end(&world);
+}
+
+static void what_is_held_is_sure_only_once_a_session_stands_and_all_of_it_has_come(void **state)
+{
+    (void) state;
+    struct world world = world_of(2, 1);
+    struct behalf_message item = { .type = BEHALF_ITEM,
+                                   .item = { .item = 1,
+                                             .lease = 1,
+                                             .state = "held",
+                                             .audience = "agent",
+                                             .brand = "acme",
+                                             .language = "en",
+                                             .channel = "chirp",
+                                             .author = "@c" } };
+    struct behalf_message welcome_of_two = { .type = BEHALF_WELCOME,
+                                             .welcome = { .version = 1,
+                                                          .token = "token",
+                                                          .desk = "desk",
+                                                          .now_ms = 1,
+                                                          .heartbeat_ms = 1000,
+                                                          .timeout_ms = 4000,
+                                                          .window = 3,
+                                                          .items = 2 } };
+    assert_false(behalf_session_is_sure(world.session));
+    welcome_of_two.id = connect_and_greet(&world, "tcp://one:1");
+    from_broker(&world, &welcome_of_two);
+    assert_false(behalf_session_is_sure(world.session));
+    from_broker(&world, &item);
+    assert_false(behalf_session_is_sure(world.session));
+    from_broker(&world, &item);
+    assert_true(behalf_session_is_sure(world.session));
+    moved(&world, 0, "tcp://two:2", NULL); // from a broker that may have lost the desk
+    assert_false(behalf_session_is_sure(world.session));
+    welcome(&world, connect_and_greet(&world, "tcp://two:2"), "token-2");
+    assert_true(behalf_session_is_sure(world.session));
+    bye(&world, "restarting");
+    assert_false(behalf_session_is_sure(world.session));
+    end(&world);
+}
+
 static void bad_frame_from_the_broker_loses_the_connection(void **state)
 {
     (void) state;
@@ -899,6 +986,10 @@ int main(void)
         cmocka_unit_test(moved_as_news_repeats_what_has_no_answer_at_the_new_broker),
         cmocka_unit_test(moved_to_where_a_client_may_not_follow_is_a_loss),
         cmocka_unit_test(however_many_brokers_are_named_the_list_is_bounded_and_keeps_the_callers),
+        cmocka_unit_test(a_busy_broker_is_left_for_the_next_when_others_are_known),
+        cmocka_unit_test(a_broker_that_was_silent_is_not_tried_because_another_is_busy),
+        cmocka_unit_test(brokers_that_send_a_client_to_each_other_are_asked_again_and_again_quickly),
+        cmocka_unit_test(what_is_held_is_sure_only_once_a_session_stands_and_all_of_it_has_come),
         cmocka_unit_test(message_of_a_later_version_is_passed_over),
         cmocka_unit_test(request_waits_for_the_session),
         cmocka_unit_test(frame_that_the_transport_did_not_take_is_offered_again),

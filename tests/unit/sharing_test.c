@@ -123,6 +123,7 @@ static void see_others(struct world *world, struct member *member)
         const struct member *other = &world->members[i];
         for (size_t desk = 0; other->beats > 0 && desk < world->desk_count; desk++) {
             rows[count] = (struct candidate_row){ .desk = desk, .beats = other->beats, .desks = other->told_load };
+            snprintf(rows[count].endpoints, sizeof rows[count].endpoints, "tcp://%s", other->name);
             snprintf(rows[count++].broker, LEASE_BROKER_BYTES, "%s", other->name);
         }
     }
@@ -382,6 +383,29 @@ static void rows_of_a_broker_long_dead_are_to_be_removed(void **state)
     world_fini(&world);
 }
 
+static void others_that_live_and_serve_a_desk_are_told(void **state)
+{
+    struct world world;
+    char endpoints[LEASE_ENDPOINTS_BYTES];
+
+    (void) state;
+    world_init(&world, 2);
+    start(&world, 0);
+    pass(&world, 2000);
+    sharing_others(world.members[0].sharing, 0, world.now_ms, endpoints);
+    assert_string_equal(endpoints, "");
+    start(&world, 1);
+    start(&world, 2);
+    pass(&world, 2000);
+    sharing_others(world.members[0].sharing, 1, world.now_ms, endpoints);
+    assert_string_equal(endpoints, "tcp://host:1,tcp://host:2");
+    world.members[1].started = false;
+    pass(&world, SHARING_LOST_MS + 2 * SHARING_BEAT_MS);
+    sharing_others(world.members[0].sharing, 1, world.now_ms, endpoints);
+    assert_string_equal(endpoints, "tcp://host:2");
+    world_fini(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +420,7 @@ int main(void)
         cmocka_unit_test(many_joining_a_full_one_end_in_equal_shares),
         cmocka_unit_test(an_outage_moves_nothing),
         cmocka_unit_test(rows_of_a_broker_long_dead_are_to_be_removed),
+        cmocka_unit_test(others_that_live_and_serve_a_desk_are_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,8 @@
 // Every message of the broker is one line: {"type":"ITEM", ...its fields}.  Every line of standard input is
 // a request: {"type":"ANSWER","item":1,"lease":2,"text":"..."}.  A request may carry an "id", any JSON value of
 // the caller's; its answer carries the same.  What cannot be understood is answered by an ERROR.  A change of
-// the connection is told as {"type":"CONNECTION","state":"ready|lost|refused|ended","reason":"..."}.
+// the connection is told as {"type":"CONNECTION","state":"ready|lost|refused|ended","sure":true|false,"reason":"..."}:
+// while `sure` is false nobody knows whether what the person had is theirs still; it is told again once that is known.
 //
 // No message is spelt out here: the table of messages leads.
 
@@ -38,6 +39,7 @@ struct json_mode {
     const struct worker_options *options;
     struct behalf_client *client;
     enum behalf_client_state state; // as last told
+    bool sure;                      // as last told
     struct line_reader lines;
     struct request requests[REQUESTS_MAX];
     size_t request_count;
@@ -77,8 +79,8 @@ static void put_error(struct json_mode *mode, json_t *own_id, const char *code, 
 
 static void put_connection(struct json_mode *mode, const char *state)
 {
-    put(mode,
-        json_pack("{ss ss ss}", "type", "CONNECTION", "state", state, "reason", behalf_client_reason(mode->client)));
+    put(mode, json_pack("{ss ss sb ss}", "type", "CONNECTION", "state", state, "sure", mode->sure, "reason",
+                        behalf_client_reason(mode->client)));
 }
 
 static void put_message(struct json_mode *mode, const struct behalf_message *message)
@@ -185,9 +187,11 @@ static bool take_lines(struct json_mode *mode)
 static void watch_session(struct json_mode *mode)
 {
     enum behalf_client_state state = behalf_client_state(mode->client);
-    if (state == mode->state)
+    bool sure = behalf_client_is_sure(mode->client);
+    if (state == mode->state && sure == mode->sure)
         return;
     mode->state = state;
+    mode->sure = sure;
     if (state == BEHALF_CLIENT_READY) {
         put_connection(mode, "ready");
     } else if (state == BEHALF_CLIENT_CONNECTING) {

@@ -110,8 +110,9 @@ static void ask_person(struct plain *plain)
         if (plain->front == NULL)
             snprintf(question, sizeof question, "behalf> ");
         else
-            snprintf(question, sizeof question, "%" PRId64 "%s> ", plain_front(plain)->item,
-                     strcmp(plain_front(plain)->state, "offered") == 0 ? " offered" : "");
+            snprintf(question, sizeof question, "%" PRId64 "%s%s> ", plain_front(plain)->item,
+                     strcmp(plain_front(plain)->state, "offered") == 0 ? " offered" : "",
+                     plain->unsure ? " (not sure that it is still yours)" : "");
         break;
     case MODE_ARGUMENT:
         snprintf(question, sizeof question, "%s", command_question(plain->verb));

@@ -74,6 +74,7 @@ struct plain {
     int64_t clock_offset_ms; // the broker's clock is this plus ours
     int64_t timeout_ms;      // of the session
     size_t items_to_come;    // after WELCOME
+    bool unsure;             // the session was lost: what is in hand may be somebody else's by now
     char presence[16];
     char roles[64];
     int signals;

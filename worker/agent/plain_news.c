@@ -50,7 +50,18 @@ static void take_item(struct plain *plain, struct behalf_message **message_p)
     plain_page_show(&page);
 }
 
-// After a new session: what the broker did not name again is gone.
+// Says something about all items in hand, by their numbers.
+static void tell_of_items(struct plain *plain, const char *what)
+{
+    char numbers[160] = "";
+    size_t bytes = 0;
+    for (struct held *held = plain->items; held != NULL && bytes < sizeof numbers; held = held->next)
+        bytes += (size_t) snprintf(numbers + bytes, sizeof numbers - bytes, "%s%" PRId64, bytes > 0 ? ", " : "",
+                                   held->message->item.item);
+    plain_tell(plain, "*** %s: %s%s.", what, numbers, bytes >= sizeof numbers ? "..." : "");
+}
+
+// After a new session: what the broker did not name again is gone, and the rest is sure.
 static void drop_unconfirmed(struct plain *plain)
 {
     if (plain->items_to_come > 0)
@@ -61,6 +72,9 @@ static void drop_unconfirmed(struct plain *plain)
             plain_lose(plain, held, "it went back to its queue while you were not connected");
         held = next;
     }
+    if (plain->unsure && plain->items != NULL)
+        tell_of_items(plain, "Yours, says the broker");
+    plain->unsure = false;
 }
 
 static void take_welcome(struct plain *plain, const struct behalf_welcome *welcome)
@@ -303,8 +317,9 @@ void plain_watch_session(struct plain *plain)
         return;
     plain->state = state;
     if (state == BEHALF_CLIENT_CONNECTING && plain->items != NULL) {
+        plain->unsure = true;
         plain_tell(plain, "*** Connection lost (%s); reconnecting.", reason);
-        plain_tell(plain, "*** What you hold stays yours for at least %" PRId64 " s.", plain->timeout_ms / 1000);
+        tell_of_items(plain, "Not sure that this is still yours");
     } else if (state == BEHALF_CLIENT_CONNECTING) {
         plain_tell(plain, "*** Connection lost (%s); reconnecting.", reason);
     } else if (state == BEHALF_CLIENT_REFUSED) {

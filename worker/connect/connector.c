@@ -277,6 +277,10 @@ static void watch_session(struct connector *connector)
     connector->client_state = state;
     if (state == BEHALF_CLIENT_CONNECTING) {
         log_warning("session lost: %s", reason);
+        if (ledger_count(connector->ledger) > 0)
+            log_warning("not sure that the %zu replies in hand are still ours; none is given to the adapter before a "
+                        "broker says",
+                        ledger_count(connector->ledger));
         connector->away_told = true;
         connector->away_at_ms = connector->now_ms + AWAY_AGAIN_MS;
     } else if (state == BEHALF_CLIENT_REFUSED) {

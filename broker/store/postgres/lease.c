@@ -263,6 +263,7 @@ bool lease_link_candidates(struct lease_link *link, const char *const *desks, si
         snprintf(row->broker, sizeof row->broker, "%s", cell_text(&cells));
         row->beats = cell_id(&cells);
         row->desks = cell_id(&cells);
+        snprintf(row->endpoints, sizeof row->endpoints, "%s", cell_text(&cells));
     }
     PQclear(result);
     return judge(link);
