@@ -279,6 +279,7 @@ void ask_preview(struct broker *broker, struct session *session, struct behalf_m
         ask_closed_item(broker, session, preview->item, message_p);
         return;
     }
+    desk_heard(broker->desk, session->number, (uint64_t) preview->item, broker->now_ms);
     enum behalf_code code;
     struct behalf_error error;
     if (desk_preview(broker->desk, session->number, *message_p, broker_list(broker), &message.previewed, &code,

@@ -170,7 +170,7 @@ static void shrink(struct item ***list, size_t *capacity)
 // next tick, as there may be many; at once if it is kept for somebody.
 static void settle_item(struct desk *desk, struct item *item)
 {
-    if (item->state != ITEM_WAITING || !item->waiting_slot)
+    if (item->state != ITEM_WAITING || !item_waits(item))
         return;
     if (!item_is_overdue(desk, item))
         match_item(desk, item);
@@ -186,7 +186,9 @@ void desk_settle(struct desk *desk)
             item->unmatched = false;
             settle_item(desk, item);
         } else {
-            struct person *person = desk->unmatched_people[--desk->unmatched_person_count];
+            struct person *person = desk->unmatched_people[desk->unmatched_person_first++];
+            if (desk->unmatched_person_first == desk->unmatched_person_count)
+                desk->unmatched_person_first = desk->unmatched_person_count = 0;
             person->unmatched = false;
             match_person(desk, person);
         }
@@ -334,7 +336,7 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
     uint64_t after = 0;
     for (struct item *item; (item = item_next(desk, &after));) {
         int64_t due_ms = item_due_ms(desk, item, item->queue->audience);
-        bool waits = item->waiting_slot != 0;
+        bool waits = item_waits(item);
         if (waits)
             match_leave(desk, item);
         if (due_ms != item->due_ms) {
@@ -359,7 +361,7 @@ static void check_item(const struct desk *desk, const struct item *item)
     must(!item->overdue || (item->due_ms && item->due_ms <= desk->now_ms));
     bool with_person = item->state == ITEM_OFFERED || item->state == ITEM_HELD;
     must((item->person != POLICY_NONE) == (with_person || item->state == ITEM_SENDING));
-    must((item->waiting_slot != 0) == (item->state == ITEM_WAITING));
+    must(item_waits(item) == (item->state == ITEM_WAITING));
     must(item->state != ITEM_OFFERED || item->timer_slot);
     must(item->state != ITEM_PARKED || item->timer_slot);
     must(item->state != ITEM_SENDING || !item->timer_slot);

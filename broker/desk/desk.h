@@ -103,6 +103,10 @@ void desk_request(struct desk *desk, uint64_t session, const struct behalf_messa
 bool desk_may_ask(const struct desk *desk, uint64_t session, const struct behalf_message *question,
                   enum behalf_code *code, struct behalf_error *error);
 
+// The person of a session asked for something about an item that the desk does not answer itself (PREVIEW): they are at
+// work on it.
+void desk_heard(struct desk *desk, uint64_t session, uint64_t item, int64_t now_ms);
+
 // Fills in the answer to PREVIEW of an open item; or returns false with `code` and `error`.  The texts belong to the
 // list given.
 bool desk_preview(const struct desk *desk, uint64_t session, const struct behalf_message *question,

@@ -86,6 +86,12 @@ void heap_remove(struct heap *heap, void *element)
     sink(heap, *heap->slot(last) - 1);
 }
 
+void heap_reorder(struct heap *heap, void *element)
+{
+    rise(heap, *heap->slot(element) - 1);
+    sink(heap, *heap->slot(element) - 1);
+}
+
 void *heap_first(const struct heap *heap)
 {
     return heap->count ? at(heap, 0) : NULL;

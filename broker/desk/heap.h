@@ -16,7 +16,7 @@ struct heap {
     uint32_t *numbers;       // of the elements; [0] is the first
     uint32_t count;
     uint32_t capacity;
-    // True if `one` comes before `other`; must be a strict order that does not change while they are in.
+    // True if `one` comes before `other`; must be a strict order; when it changes, see heap_reorder.
     bool (*before)(const struct heap *heap, const void *one, const void *other);
     uint32_t *(*slot)(void *element);
     uint32_t (*number)(const void *element); // in the pool
@@ -30,6 +30,9 @@ void heap_push(struct heap *heap, void *element);
 
 // Asserts: the element is in this heap.
 void heap_remove(struct heap *heap, void *element);
+
+// Puts one element that is in the heap back in order after its own place in the order has changed.
+void heap_reorder(struct heap *heap, void *element);
 
 // Whether the element is in this heap, rather than in none or in another one through the same slot.
 bool heap_has(const struct heap *heap, const void *element);

@@ -154,6 +154,11 @@ struct item_detail *item_require_detail(struct item *item)
     return item->detail;
 }
 
+bool item_waits(const struct item *item)
+{
+    return item->waiting_slot || item->reserved;
+}
+
 uint32_t item_preferred(const struct item *item)
 {
     return item->detail ? item->detail->preferred : POLICY_NONE;
@@ -253,7 +258,7 @@ int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audie
 
 void item_set_queue(struct desk *desk, struct item *item, struct queue *queue)
 {
-    must(!item->waiting_slot);
+    must(!item_waits(item));
     if (item->queue && item->state != ITEM_CLOSED) {
         queue_leave(desk, item->queue, item, (enum item_state) item->state);
         queue_enter(desk, queue, item, (enum item_state) item->state);
@@ -271,7 +276,7 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
     must(step_allowed[from][state]);
     must((person != POLICY_NONE) == (state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING));
     must(item->queue);
-    if (item->waiting_slot)
+    if (item_waits(item))
         match_leave(desk, item);
     if (from == ITEM_OFFERED || from == ITEM_HELD)
         person_remove_item(desk, desk->people[item->person], item);
@@ -382,7 +387,7 @@ void item_take_back(struct desk *desk, struct item *item, const char *kind, cons
 
 void item_prefer(struct desk *desk, struct item *item, uint32_t person)
 {
-    must(!item->waiting_slot);
+    must(!item_waits(item));
     item_forget_preferred(item);
     if (person == POLICY_NONE)
         return;
@@ -393,7 +398,7 @@ void item_prefer(struct desk *desk, struct item *item, uint32_t person)
 
 void item_change_queue(struct desk *desk, struct item *item, struct queue *queue, uint32_t preferred)
 {
-    if (item->waiting_slot)
+    if (item_waits(item))
         match_leave(desk, item);
     item_set_queue(desk, item, queue);
     item_prefer(desk, item, preferred);
@@ -636,7 +641,7 @@ static void due_while_offered(struct desk *desk, struct item *item)
 {
     struct person *person = desk->people[item->person];
     item_decline(desk, item, item->person);
-    person->missed++;
+    person_let_lapse(desk, person, item);
     item_take_back(desk, item, "no answer", "not taken in time", false);
     if (person->missed >= desk->policy->times.missed_offers)
         person_set_away(desk, person, "offers were not taken in time", true);

@@ -41,6 +41,62 @@ void match_init_waiting(const struct desk *desk, struct heap *heap)
     };
 }
 
+static uint32_t *reserved_slot(void *element)
+{
+    return &((struct item *) element)->detail->reserved_slot;
+}
+
+void match_init_reserved(const struct desk *desk, struct heap *heap)
+{
+    match_init_waiting(desk, heap);
+    heap->slot = reserved_slot;
+}
+
+// ---- what only few can do ----
+
+// Whether so few of those who are there can do what is in this queue that it is kept for them.
+static bool is_for_few(const struct desk *desk, const struct queue *queue)
+{
+    return queue->available <= desk->policy->few;
+}
+
+// Nothing of the item's queue was offered to anybody for a while, or the item itself has come back from somebody's
+// hands and waits that long: those whom the few leave it to do not come to it.
+static bool is_stuck(const struct desk *desk, const struct item *item)
+{
+    bool came_back = item->detail && item->detail->moves;
+    int64_t since_ms = came_back ? item_since_ms(item) : item->queue->moved_ms;
+    return desk->now_ms - since_ms >= desk->policy->times.keep_ms;
+}
+
+// Lower is sooner.  Who can do what few can comes to that before what others can do as well: a person alone with a
+// language answers in it as long as somebody waits for that.  What is stuck comes first, one at a time; what is one
+// person's alone is theirs in any case.
+static uint32_t hands_rank(const struct desk *desk, const struct item *item)
+{
+    uint32_t few = desk->policy->few;
+    size_t hands = item->queue->available;
+    if (!few || (hands > 1 && is_stuck(desk, item)))
+        return 0;
+    return hands <= few ? (uint32_t) hands : few + 1;
+}
+
+// The queue that a person's last free place is kept for when it could be filled from another one; NULL if none.
+static const struct queue *kept_for(const struct desk *desk, const struct person *person, const struct queue *other)
+{
+    if (person->item_count + 1 != desk->policy->people[person->index].capacity)
+        return NULL;
+    const struct queue *kept = NULL;
+    for (size_t i = 0; i < person->seat_count; i++) {
+        const struct queue *queue = person->seats[i]->queue;
+        if (queue->available < other->available && is_for_few(desk, queue) &&
+            (!kept || queue->available < kept->available ||
+             (queue->available == kept->available && queue->hash < kept->hash)))
+            kept = queue;
+    }
+    return kept;
+}
+
 // ---- declines ----
 
 bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t person)
@@ -110,12 +166,17 @@ static int64_t waiting_timer(const struct desk *desk, const struct item *item)
 
 void match_enter(struct desk *desk, struct item *item)
 {
-    must(item->state == ITEM_WAITING && !item->waiting_slot);
+    must(item->state == ITEM_WAITING && !item_waits(item));
     queue_note_unserved(desk, item->queue);
     // A service level already missed when the item comes to wait is dealt with by the timer, at once.
     struct person *person = reserved_for(desk, item);
     item->reserved = person != NULL;
-    heap_push(person ? &person->reserved : &item->queue->waiting, item);
+    if (!item->queue->waiting.count)
+        item->queue->moved_ms = desk->now_ms;
+    if (person)
+        heap_push(&person->reserved, item);
+    if (!person || !item->detail->meant)
+        heap_push(&item->queue->waiting, item);
     item_set_timer(desk, item, waiting_timer(desk, item));
     if (!item->unmatched) {
         desk_grow(&desk->unmatched, desk->unmatched_count, &desk->unmatched_capacity);
@@ -126,70 +187,131 @@ void match_enter(struct desk *desk, struct item *item)
 
 void match_leave(struct desk *desk, struct item *item)
 {
-    heap_remove(item->reserved ? &desk->people[item->detail->preferred]->reserved : &item->queue->waiting, item);
+    if (item->reserved)
+        heap_remove(&desk->people[item->detail->preferred]->reserved, item);
+    if (item->waiting_slot)
+        heap_remove(&item->queue->waiting, item);
     item->reserved = false;
 }
 
 // ---- offering ----
 
-static const char *describe_choice(struct desk *desk, const struct item *item, const struct seat *chosen)
+// How a person came to be the one who is offered an item.
+struct choice {
+    struct seat *seat;
+    const struct person *spared; // was before them in the order, and keeps a place for the queue `kept`
+    const struct queue *kept;
+    bool declined; // somebody before them in the order had declined it
+    bool ahead;    // the item was taken ahead of others of this person's, by its `hands`
+    uint32_t hands;
+};
+
+// "least in hand, then level of skill, then longest idle", as the brand has it.
+static const char *describe_order(struct desk *desk, const struct queue *queue)
 {
-    const struct heap *ready = &item->queue->ready;
-    if (item->reserved)
-        return change_list_format(desk->list, "kept for %s, who had it or its author before",
-                                  person_name(desk, chosen->person->index));
-    const char *first_few = "";
+    static const char *const words[CHOICE_COUNT] = { "", "least in hand", "level of skill", "longest idle" };
+    const uint8_t *choose = policy_choose(&desk->policy->brands[queue->brand]);
+    const char *text = "";
+    for (size_t i = 0; choose[i]; i++)
+        text = change_list_format(desk->list, "%s%s%s", text, i ? ", then " : "", words[choose[i]]);
+    return text;
+}
+
+static const char *describe_first_few(struct desk *desk, const struct heap *ready)
+{
+    const char *text = "";
     struct heap_walk walk;
     heap_walk_init(&walk, ready);
     const struct seat *seat;
     for (int i = 0; i < 3 && (seat = heap_walk_next(&walk)); i++)
-        first_few =
-            change_list_format(desk->list, "%s%s%s (skill %u, language %u, idle %lld s)", first_few, i ? ", " : "",
-                               person_name(desk, seat->person->index), seat->rank / 16, seat->rank % 16,
-                               (long long) (desk->now_ms - seat->person->idle_since_ms) / 1000);
-    return change_list_format(desk->list, "%u could take it: %s%s; %s by level of skill, then longest idle%s",
-                              ready->count, first_few, ready->count > 3 ? ", ..." : "",
-                              person_name(desk, chosen->person->index),
-                              heap_first(ready) == chosen ? "" : ", after those who declined it");
+        text = change_list_format(desk->list, "%s%s%s (%zu in hand, skill %u, language %u, idle %lld s)", text,
+                                  i ? ", " : "", person_name(desk, seat->person->index), seat->person->item_count,
+                                  seat->rank / 16, seat->rank % 16,
+                                  (long long) (desk->now_ms - seat->person->idle_since_ms) / 1000);
+    return text;
 }
 
-static void offer(struct desk *desk, struct item *item, struct seat *seat)
+static const char *describe_choice(struct desk *desk, const struct item *item, const struct choice *choice)
 {
-    const char *choice = describe_choice(desk, item, seat);
+    const struct heap *ready = &item->queue->ready;
+    const struct person *chosen = choice->seat->person;
+    if (item->reserved && item->detail->preferred == chosen->index)
+        return change_list_format(desk->list, "kept for %s, who had it or its author before",
+                                  person_name(desk, chosen->index));
+    const char *text = change_list_format(desk->list, "%u could take it: %s%s; %s by %s%s", ready->count,
+                                          describe_first_few(desk, ready), ready->count > 3 ? ", ..." : "",
+                                          person_name(desk, chosen->index), describe_order(desk, item->queue),
+                                          choice->declined ? ", after those who declined it" : "");
+    if (choice->spared)
+        text = change_list_format(
+            desk->list, "%s; %s keeps the last free place for %s, which %zu of those there can do", text,
+            person_name(desk, choice->spared->index), choice->kept->text, choice->kept->available);
+    if (choice->ahead && choice->hands)
+        text = change_list_format(desk->list, "%s; ahead of what more people can do, as %zu of those there can do this",
+                                  text, item->queue->available);
+    else if (choice->ahead)
+        text = change_list_format(desk->list, "%s; ahead of what few can do, as nobody else came to it", text);
+    return text;
+}
+
+static void offer(struct desk *desk, struct item *item, const struct choice *choice)
+{
+    const char *description = describe_choice(desk, item, choice);
+    const struct person *person = choice->seat->person;
     bool automatic = desk->policy->brands[item->queue->brand].take_automatic;
     struct item_detail *detail = item_require_detail(item);
     item->lease++;
     item->returned = false;
+    item->queue->moved_ms = desk->now_ms;
+    detail->offered_turn = desk->turn;
     if (!detail->first_offered_ms)
         detail->first_offered_ms = desk->now_ms;
-    item_move(desk, item, automatic ? ITEM_HELD : ITEM_OFFERED, seat->person->index);
+    item_move(desk, item, automatic ? ITEM_HELD : ITEM_OFFERED, person->index);
+    detail->meant = false;
     if (!automatic)
         item_set_timer(desk, item, desk->now_ms + desk->policy->times.offer_ms);
-    item_event(desk, item, automatic ? "held" : "offered", seat->person->index, automatic ? "take: automatic" : NULL,
-               choice);
+    item_event(desk, item, automatic ? "held" : "offered", person->index, automatic ? "take: automatic" : NULL,
+               description);
     item_show(desk, item);
+}
+
+// The first in the order who has not declined it; who keeps their last place for what few can do only when nobody
+// else is there.  False if there is nobody.
+static bool choose_for(const struct desk *desk, const struct item *item, struct choice *choice)
+{
+    struct heap_walk walk;
+    struct seat *seat, *spared = NULL;
+    *choice = (struct choice){ 0 };
+    heap_walk_init(&walk, &item->queue->ready);
+    while ((seat = heap_walk_next(&walk))) {
+        const struct queue *kept = NULL;
+        if (item_declined_by(desk, item, seat->person->index)) {
+            choice->declined = true;
+        } else if (!(kept = kept_for(desk, seat->person, item->queue))) {
+            choice->seat = seat;
+            return true;
+        } else if (!spared) {
+            spared = seat;
+            choice->spared = seat->person;
+            choice->kept = kept;
+        }
+    }
+    choice->seat = spared;
+    choice->spared = NULL;
+    return spared != NULL;
 }
 
 bool match_item(struct desk *desk, struct item *item)
 {
-    must(item->state == ITEM_WAITING && item->waiting_slot);
-    if (item->reserved) {
-        struct person *person = desk->people[item->detail->preferred];
-        if (!person->ready)
-            return false;
-        offer(desk, item, person_seat(person, item->queue));
-        return true;
-    }
-    struct heap_walk walk;
-    heap_walk_init(&walk, &item->queue->ready);
-    struct seat *seat;
-    while ((seat = heap_walk_next(&walk))) {
-        if (!item_declined_by(desk, item, seat->person->index)) {
-            offer(desk, item, seat);
-            return true;
-        }
-    }
-    return false;
+    must(item->state == ITEM_WAITING && item_waits(item));
+    struct person *person = item->reserved ? desk->people[item->detail->preferred] : NULL;
+    struct choice choice;
+    if (person && person->ready)
+        choice = (struct choice){ .seat = person_seat(person, item->queue) };
+    else if ((person && item->detail->meant) || !choose_for(desk, item, &choice))
+        return false;
+    offer(desk, item, &choice);
+    return true;
 }
 
 static struct item *first_for(const struct desk *desk, const struct heap *waiting, uint32_t person)
@@ -204,21 +326,30 @@ static struct item *first_for(const struct desk *desk, const struct heap *waitin
     return NULL;
 }
 
-static struct item *next_for(const struct desk *desk, const struct person *person, struct seat **seat)
+static struct item *next_for(const struct desk *desk, const struct person *person, struct choice *choice)
 {
+    *choice = (struct choice){ 0 };
     struct item *best = heap_first(&person->reserved);
     if (best) {
-        *seat = person_seat(person, best->queue);
+        choice->seat = person_seat(person, best->queue);
         return best;
     }
+    struct item *soonest = NULL;
     for (size_t i = 0; i < person->seat_count; i++) {
         const struct queue *queue = person->seats[i]->queue;
         struct item *item = queue->waiting.count ? first_for(desk, &queue->waiting, person->index) : NULL;
-        if (item && (!best || item_before(desk, item, best))) {
+        if (!item)
+            continue;
+        uint32_t hands = hands_rank(desk, item);
+        if (!soonest || item_before(desk, item, soonest))
+            soonest = item;
+        if (!best || (hands != choice->hands ? hands < choice->hands : item_before(desk, item, best))) {
             best = item;
-            *seat = person->seats[i];
+            choice->hands = hands;
+            choice->seat = person->seats[i];
         }
     }
+    choice->ahead = best != soonest;
     return best;
 }
 
@@ -231,14 +362,13 @@ void match_again(struct desk *desk, struct queue *queue)
 
 void match_person(struct desk *desk, struct person *person)
 {
-    while (person->ready) {
-        struct seat *seat = NULL;
-        struct item *item = next_for(desk, person, &seat);
-        if (!item)
-            return;
-        if (item_is_overdue(desk, item))
-            item_due(desk, item); // kept for them, but it may not be theirs any more
-        else
-            offer(desk, item, seat);
-    }
+    struct choice choice;
+    struct item *item = person->ready ? next_for(desk, person, &choice) : NULL;
+    if (!item)
+        return;
+    if (item_is_overdue(desk, item))
+        item_due(desk, item); // kept for them, but it may not be theirs any more
+    else
+        offer(desk, item, &choice);
+    person_look_again(desk, person); // behind the others, so that what waits is spread
 }

@@ -61,6 +61,7 @@ struct item_detail {
     int64_t since_ms; // when it came into its state
     int64_t first_offered_ms;
     int64_t preferred_until_ms;
+    uint64_t offered_turn;       // desk.turn when it was last offered
     uint64_t reply;              // the last one made
     uint64_t unknown;            // the newest of its replies of unknown fate; 0: none
     struct declines *declines;   // NULL: nobody did
@@ -71,10 +72,12 @@ struct item_detail {
     uint64_t request_reply;
     enum item_state request_state;
     uint32_t request_person;
-    uint32_t preferred; // shall have it first; POLICY_NONE
-    uint32_t draft_by;  // POLICY_NONE: no draft
-    uint32_t moves;     // times put back into a queue
-    uint32_t due_slot;  // in desk.dues
+    uint32_t preferred;     // shall have it first; POLICY_NONE
+    uint32_t draft_by;      // POLICY_NONE: no draft
+    uint32_t moves;         // times put back into a queue
+    uint32_t due_slot;      // in desk.dues
+    uint32_t reserved_slot; // in its preferred person's heap while it is `reserved`
+    bool meant;             // a person said for whom: it waits for them also while they are full
 };
 
 // There may be a million of them, nearly all waiting: what a waiting item can do without is in its detail, and an
@@ -90,7 +93,7 @@ struct item {
     struct queue *queue;
     struct item_detail *detail; // NULL until needed
     uint32_t number;            // its place in desk.item_pool
-    uint32_t waiting_slot;      // in its queue's heap, or in its preferred person's when `reserved`
+    uint32_t waiting_slot;      // in its queue's heap
     uint32_t timer_slot;
     uint32_t age_slot;  // in its queue's order of age, while it waits
     uint32_t reason;    // why it is in its queue; of desk.words, 0: none
@@ -106,7 +109,7 @@ struct item {
     bool returned : 1; // waits at the head of its queue
     bool approval : 1;
     bool fate_unknown : 1;
-    bool reserved : 1;  // waits for its preferred person, outside the queue's order
+    bool reserved : 1;  // its preferred person has it before anything else; outside the queue's order if `meant`
     bool late : 1;      // its due time has passed and was noted
     bool overdue : 1;   // its due time has passed: its queue counts it
     bool threaded : 1;  // is in desk.threads
@@ -131,7 +134,7 @@ struct queue {
     uint32_t brand;
     uint32_t language;
     uint64_t skills;
-    struct heap waiting; // of items, in their order; without the reserved ones
+    struct heap waiting; // of items, in their order; without those meant for one person
     struct heap ages;    // of all items that wait, the oldest first
     struct heap ready;   // of seats whose person can take an item now, best first
     struct seat **seats; // of all who may serve it
@@ -140,6 +143,7 @@ struct queue {
     size_t open;                   // all of them
     size_t overdue;                // of them, those whose due time has passed
     size_t available;              // people signed in and available, of those who may serve it
+    int64_t moved_ms;              // when one that waited in it was last offered, or came to wait where none did
     struct queue *earlier, *later; // among the empty
     bool unserved;                 // work came here that nobody may serve, and the shell is told of it
     char *skills_text;             // sorted names joined by commas
@@ -169,8 +173,10 @@ struct person {
     bool available; // signed in and available: its queues count it
     bool unmatched; // is in desk.unmatched_people
     int64_t idle_since_ms;
-    uint32_t missed; // offers missed in a row
-    uint64_t ended;  // items answered or closed
+    uint32_t missed;      // offers missed in a row
+    int64_t missed_ms;    // when the last of them was counted
+    uint64_t active_turn; // desk.turn of their last request
+    uint64_t ended;       // items answered or closed
 };
 
 struct connector {
@@ -219,6 +225,7 @@ struct desk {
     struct change_list *list;
     uint64_t sequence;
     uint64_t next_id;
+    uint64_t turn;         // counts what people ask for, so that it is known what came before what
     int64_t now_ms;        // of the input being worked on
     struct words words;    // of items
     struct pool item_pool; // all items
@@ -254,7 +261,7 @@ struct desk {
     struct item **unmatched; // waiting, and somebody may be there for them
     size_t unmatched_count, unmatched_capacity;
     struct person **unmatched_people; // may take more than they could before
-    size_t unmatched_person_count, unmatched_person_capacity;
+    size_t unmatched_person_first, unmatched_person_count, unmatched_person_capacity; // taken from the first on
     struct queue **unserved; // queues that came to have work for nobody; for desk_next_unserved
     size_t unserved_count, unserved_capacity;
 };
@@ -299,6 +306,7 @@ struct item *item_next(const struct desk *desk, uint64_t *after);          // by
 struct item *item_of_thread(const struct desk *desk, uint64_t thread_key); // that a further post merges into, or NULL
 struct item_detail *item_require_detail(struct item *item);
 
+bool item_waits(const struct item *item);         // is in the heap of its queue, or of whom it is meant for
 uint32_t item_preferred(const struct item *item); // POLICY_NONE: nobody
 void item_forget_preferred(struct item *item);
 int64_t item_since_ms(const struct item *item);
@@ -410,8 +418,8 @@ void match_leave(struct desk *desk, struct item *item);
 // Offers a waiting item to the best person who can take it now; returns whether somebody could.
 bool match_item(struct desk *desk, struct item *item);
 
-// Offers the person what waits for them until they are full or nothing is left.  What is overdue is left to its timer,
-// before anybody is offered it.
+// Offers the person one of what waits for them, and has them looked at again behind all others who look for work.
+// What is overdue is left to its timer, before anybody is offered it.
 void match_person(struct desk *desk, struct person *person);
 
 // What stood before the others in the queue has gone: whoever is first among the ready looks again.
@@ -420,8 +428,9 @@ void match_again(struct desk *desk, struct queue *queue);
 bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t person);
 void item_decline(struct desk *desk, struct item *item, uint32_t person);
 
-// An empty heap of items in the order in which they are offered.
+// An empty heap of items in the order in which they are offered: a queue's, or a person's.
 void match_init_waiting(const struct desk *desk, struct heap *heap);
+void match_init_reserved(const struct desk *desk, struct heap *heap);
 
 // ---- people.c ----
 
@@ -431,6 +440,10 @@ void person_free(struct person *person);
 void person_refresh(struct desk *desk, struct person *person);
 // Has what waits for the person looked at again at the end of this input.
 void person_look_again(struct desk *desk, struct person *person);
+// The person asked for something: they are at work, and no offer made before is missed by letting it lapse.
+void person_is_active(struct desk *desk, struct person *person);
+// An offer ran out: counts as missed if only silence followed it.  Before the item is taken from them.
+void person_let_lapse(struct desk *desk, struct person *person, const struct item *item);
 void person_add_item(struct desk *desk, struct person *person, struct item *item);
 void person_remove_item(struct desk *desk, struct person *person, struct item *item);
 // The connection is gone: offers are withdrawn, holds wait until then.

@@ -8,7 +8,7 @@ struct person *person_new(struct desk *desk, uint32_t index)
     must(person);
     person->index = index;
     person->idle_since_ms = desk->now_ms;
-    match_init_waiting(desk, &person->reserved);
+    match_init_reserved(desk, &person->reserved);
     return person;
 }
 
@@ -83,12 +83,20 @@ void person_refresh(struct desk *desk, struct person *person)
         set_ready(desk, person, ready);
 }
 
+// What they have, or since when they have less, has changed: their place among the ready goes by that.
+static void reorder(struct desk *desk, struct person *person)
+{
+    for (size_t i = 0; person->ready && i < person->seat_count; i++)
+        heap_reorder(&person->seats[i]->queue->ready, person->seats[i]);
+    person_refresh(desk, person);
+}
+
 void person_add_item(struct desk *desk, struct person *person, struct item *item)
 {
     desk_grow(&person->items, person->item_count, &person->item_capacity);
     person->items[person->item_count++] = item;
     person->offered += item->state == ITEM_OFFERED;
-    person_refresh(desk, person);
+    reorder(desk, person);
 }
 
 void person_remove_item(struct desk *desk, struct person *person, struct item *item)
@@ -99,21 +107,53 @@ void person_remove_item(struct desk *desk, struct person *person, struct item *i
     must(i < person->item_count);
     person->items[i] = person->items[--person->item_count];
     person->offered -= item->state == ITEM_OFFERED;
-    // Its place among the ready goes by how long it has been idle, so it leaves while that changes.
-    if (person->ready)
-        set_ready(desk, person, false);
     person->idle_since_ms = desk->now_ms;
     if (person->presence == PRESENCE_LOST && !person->item_count && !person->was_away)
         person->presence = PRESENCE_OUT;
-    person_refresh(desk, person);
+    reorder(desk, person);
+    if (person->ready)
+        person_look_again(desk, person);
 }
 
-// Items kept for somebody who cannot have them soon wait for everyone again.
+// ---- whether they are at work ----
+
+void person_is_active(struct desk *desk, struct person *person)
+{
+    person->active_turn = ++desk->turn;
+    person->missed = 0;
+}
+
+static bool holds_something(const struct person *person)
+{
+    for (size_t i = 0; i < person->item_count; i++) {
+        if (person->items[i]->state == ITEM_HELD)
+            return true;
+    }
+    return false;
+}
+
+// Offers that ran at the same time are missed by the same silence, which counts once.
+void person_let_lapse(struct desk *desk, struct person *person, const struct item *item)
+{
+    bool at_work = person->active_turn > item->detail->offered_turn || holds_something(person);
+    bool counted = person->missed && item_since_ms(item) < person->missed_ms;
+    if (at_work || counted)
+        return;
+    person->missed++;
+    person->missed_ms = desk->now_ms;
+}
+
+// Items kept for somebody who cannot have them soon wait for everyone again.  Who left or went away is not thought of
+// when they come back; a lost connection may be back at once.
 static void release_reserved(struct desk *desk, struct person *person)
 {
     struct item *item;
     while ((item = heap_first(&person->reserved))) {
         match_leave(desk, item);
+        if (person->presence != PRESENCE_LOST) {
+            item_forget_preferred(item);
+            item_changed(desk, item);
+        }
         match_enter(desk, item);
         must(!item->reserved || desk->people[item->detail->preferred] != person);
     }

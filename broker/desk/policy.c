@@ -45,6 +45,19 @@ uint32_t policy_find_person(const struct policy *policy, const char *name)
     FIND(policy->people, policy->person_count, name);
 }
 
+const uint8_t *policy_choose(const struct policy_brand *brand)
+{
+    static const uint8_t usual[] = { CHOOSE_LEAST_IN_HAND, CHOOSE_LEVEL, CHOOSE_IDLE, CHOOSE_NOTHING };
+    return brand->choose[0] ? brand->choose : usual;
+}
+
+const char *policy_choice_name(enum policy_choice choice)
+{
+    static const char *const names[CHOICE_COUNT] = { "", "least_in_hand", "level", "idle" };
+    must(choice < CHOICE_COUNT);
+    return names[choice];
+}
+
 const char *audience_name(enum audience audience)
 {
     must(audience < AUDIENCE_COUNT);

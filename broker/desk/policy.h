@@ -37,6 +37,15 @@ struct policy_name {
     bool retired;
 };
 
+// By what it goes who is offered an item, of those who can take it now.
+enum policy_choice {
+    CHOOSE_NOTHING,       // ends a list of them
+    CHOOSE_LEAST_IN_HAND, // who has the fewest items offered and held
+    CHOOSE_LEVEL,         // who is best at the weakest of the skills needed, then at the language
+    CHOOSE_IDLE,          // whose last item went the longest ago
+    CHOICE_COUNT
+};
+
 struct policy_brand {
     char *name;            // as connectors say it
     char *display_name;    // as people and disclosure lines say it
@@ -46,7 +55,8 @@ struct policy_brand {
     char *disclosure;      // with {first_name}, {name}, {agency}, {brand}; never empty for agents
     char *disclosure_pr;   // the same for PR people
     bool take_automatic;   // an offer is held as soon as it is delivered
-    bool approve_all;      // every agent's reply goes to an approver first
+    uint8_t choose[CHOICE_COUNT]; // enum policy_choice: the first one first; an empty list is the enum's order
+    bool approve_all;             // every agent's reply goes to an approver first
     int64_t service_level_ms[AUDIENCE_COUNT]; // from taking in to the end, by audience; 0: none
     bool escalate_late;                       // a missed service level moves an agents' item to PR
     bool retired;
@@ -74,12 +84,15 @@ struct policy_person {
     bool retired;
 };
 
+#define POLICY_FEW_DEFAULT 2
+
 // Times that hold for the whole desk; all have defaults (POLICY_TIMES_DEFAULT).
 struct policy_times {
     int64_t offer_ms;        // an offer is to be taken within this
     int64_t grace_ms;        // a lost person's holds wait so long for them
     int64_t decline_ms;      // an item is not offered again so long to who declined it or let it run out
-    int64_t prefer_ms;       // an item meant for one person first waits so long for them
+    int64_t prefer_ms;       // so long an item is for one person first
+    int64_t keep_ms;         // when nothing of a queue moved for so long, the few take of it also out of turn
     int64_t known_author_ms; // so long after an answer its author's next post prefers the same person
     int64_t follow_up_ms;    // so long after the end a further post in the thread is a follow-up
     int64_t band_raise_ms;   // waiting so long raises an item by one band
@@ -92,14 +105,16 @@ struct policy_times {
 #define POLICY_TIMES_DEFAULT                                                                                           \
     {                                                                                                                  \
         .offer_ms = 30 * 1000, .grace_ms = 60 * 1000, .decline_ms = 5 * 60 * 1000, .prefer_ms = 2 * 60 * 1000,         \
-        .known_author_ms = 24 * 3600 * 1000, .follow_up_ms = 3600 * 1000, .band_raise_ms = 30 * 60 * 1000,             \
-        .park_max_ms = INT64_C(7) * 24 * 3600 * 1000, .fate_ms = 60 * 1000, .expire_ms = 0, .missed_offers = 3         \
+        .keep_ms = 2 * 60 * 1000, .known_author_ms = 24 * 3600 * 1000, .follow_up_ms = 3600 * 1000,                    \
+        .band_raise_ms = 30 * 60 * 1000, .park_max_ms = INT64_C(7) * 24 * 3600 * 1000, .fate_ms = 60 * 1000,           \
+        .expire_ms = 0, .missed_offers = 3                                                                             \
     }
 
 struct policy {
     uint64_t version; // 1 for the first rules of a desk
     char *desk;
     struct policy_times times;
+    uint32_t few; // what at most so many who are there can do is kept for them; 0: no such rule
     struct policy_brand *brands;
     size_t brand_count;
     struct policy_name *languages; // [0] is und
@@ -134,6 +149,10 @@ uint32_t policy_find_language(const struct policy *policy, const char *name);
 uint32_t policy_find_skill(const struct policy *policy, const char *name);
 uint32_t policy_find_channel(const struct policy *policy, const char *name);
 uint32_t policy_find_person(const struct policy *policy, const char *name);
+
+// A brand's order of choosing, ended by CHOOSE_NOTHING; and what each is called in rules and words.
+const uint8_t *policy_choose(const struct policy_brand *brand);
+const char *policy_choice_name(enum policy_choice choice);
 
 // "agent", "pr", "approver", "supervisor"; and back, AUDIENCE_COUNT for no such name.
 const char *audience_name(enum audience audience);

@@ -204,7 +204,7 @@ static void raise_band(struct desk *desk, struct item *item, uint8_t band)
 {
     if (band >= item->band)
         return;
-    bool waits = item->waiting_slot != 0;
+    bool waits = item_waits(item);
     if (waits)
         match_leave(desk, item);
     item->band = band;

@@ -8,16 +8,37 @@
 
 // ---- seats ----
 
-// Level of skill, then longest idle, then the order of the rules.
+// Below 0 if the first is to be chosen before the second by this alone.
+static int compare_seats(enum policy_choice choice, const struct seat *one, const struct seat *other)
+{
+    const struct person *a = one->person;
+    const struct person *b = other->person;
+    switch (choice) {
+    case CHOOSE_LEAST_IN_HAND:
+        return (a->item_count > b->item_count) - (a->item_count < b->item_count);
+    case CHOOSE_LEVEL:
+        return (one->rank < other->rank) - (one->rank > other->rank);
+    case CHOOSE_IDLE:
+        return (a->idle_since_ms > b->idle_since_ms) - (a->idle_since_ms < b->idle_since_ms);
+    case CHOOSE_NOTHING:
+    case CHOICE_COUNT:
+        break;
+    }
+    return 0;
+}
+
+// As the brand's rules say, then the order of the people in the rules.
 static bool ready_before(const struct heap *heap, const void *one, const void *other)
 {
-    (void) heap;
+    const struct desk *desk = heap->context;
     const struct seat *a = one;
     const struct seat *b = other;
-    if (a->rank != b->rank)
-        return a->rank > b->rank;
-    if (a->person->idle_since_ms != b->person->idle_since_ms)
-        return a->person->idle_since_ms < b->person->idle_since_ms;
+    const uint8_t *choose = policy_choose(&desk->policy->brands[a->queue->brand]);
+    for (size_t i = 0; choose[i]; i++) {
+        int compared = compare_seats((enum policy_choice) choose[i], a, b);
+        if (compared)
+            return compared < 0;
+    }
     return a->person->index < b->person->index;
 }
 
@@ -301,7 +322,11 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
         .brand = brand,
         .language = language,
         .skills = skills,
-        .ready = { .pool = &desk->seat_pool, .before = ready_before, .slot = ready_slot, .number = seat_number },
+        .ready = { .pool = &desk->seat_pool,
+                   .before = ready_before,
+                   .slot = ready_slot,
+                   .number = seat_number,
+                   .context = desk },
         .skills_text = join_skills(policy, skills),
     };
     match_init_waiting(desk, &queue->waiting);

@@ -40,7 +40,6 @@ static void answer(const struct order *order, enum item_state state, uint64_t re
         .item = (int64_t) item->id, .lease = item->lease, .state = item_state_name(state), .reply = (int64_t) reply
     };
     desk_tell_done(order->desk, order->session, order->request->id, &done);
-    order->person->missed = 0;
 }
 
 // ---- offers ----
@@ -324,6 +323,7 @@ static void do_transfer(const struct order *order)
     answer(order, ITEM_WAITING, 0);
     item_decline(desk, item, order->person->index); // who gives it away is not offered it at once again
     item_set_reason(desk, item, transfer->reason);
+    item->detail->meant = person != POLICY_NONE;
     item_change_queue(desk, item, queue_require(desk, item->queue->audience, item->queue->brand, language, skills),
                       person);
     item_event(desk, item, "transferred", order->person->index, NULL, transfer->reason);
@@ -472,6 +472,8 @@ void desk_request(struct desk *desk, uint64_t number, const struct behalf_messag
     desk->now_ms = now_ms;
     struct session *session = session_find(desk, number);
     struct person *person = session ? session->person : NULL;
+    if (person)
+        person_is_active(desk, person);
     if (request->type == BEHALF_SETTLE)
         outbox_settle(desk, session ? session->connector : NULL, number, request);
     else
@@ -481,6 +483,15 @@ void desk_request(struct desk *desk, uint64_t number, const struct behalf_messag
                              .request = request,
                              .author = person ? person->index : POLICY_NONE });
     desk_settle(desk);
+}
+
+void desk_heard(struct desk *desk, uint64_t number, uint64_t id, int64_t now_ms)
+{
+    struct session *session = session_find(desk, number);
+    (void) id;
+    desk->now_ms = now_ms;
+    if (session && session->person)
+        person_is_active(desk, session->person);
 }
 
 bool desk_may_ask(const struct desk *desk, uint64_t number, const struct behalf_message *question,

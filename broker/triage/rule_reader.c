@@ -812,5 +812,13 @@ void rules_manual(FILE *file)
             "languages that patterns stand under are there for the reader.\n\n"
             "Order: a post that a sensitive rule holds for goes to PR, whatever else it says.  Else the topics it\n"
             "is about each add their skill, and the most urgent band holds.  Only a post that is neither can be\n"
-            "noise.\n");
+            "noise.\n\n"
+            "Who gets a post: of those who are there, may serve it and have room, whoever answered its author last;\n"
+            "else the first by the brand's `choose`.  What at most `few` of those who are there can do is kept for\n"
+            "them in two ways.  Of what waits they are offered that first, the fewer can do it the sooner, also\n"
+            "before what is more urgent but can be done by others; only when nothing of the other queue was offered\n"
+            "to anybody for `times.keep`, or a post that came back waits for so long, they are offered one of it.\n"
+            "And their last free place is filled with what more people can do only when nobody else has room; no\n"
+            "place is left empty while something waits that its owner can do.\n"
+            "Who is there: signed in and not away, with room or without.\n");
 }

@@ -57,6 +57,7 @@ static void build_times(struct building *building)
         .grace_ms = times.grace.number,
         .decline_ms = times.decline.number,
         .prefer_ms = times.prefer.number,
+        .keep_ms = times.keep.number,
         .known_author_ms = times.known_author.number,
         .follow_up_ms = times.follow_up.number,
         .band_raise_ms = times.band_raise.number,
@@ -125,6 +126,7 @@ static void build_desk(struct building *building)
 {
     struct policy *policy = building->policy;
     policy->desk = building_copy_text(building->desk.desk.text);
+    policy->few = (uint32_t) building->desk.few.number;
     build_times(building);
     build_channels(building);
     build_skills_and_agencies(building);

@@ -96,6 +96,30 @@ static void build_brand_languages(struct building *building, struct policy_brand
         brand->languages |= bit_of(0);
 }
 
+// What the rule names, then what it left out, in its usual order.
+static void build_choose(struct building *building, struct policy_brand *brand, const struct rule_value *value)
+{
+    size_t count = 0;
+    bool named[CHOICE_COUNT] = { false };
+    for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
+        unsigned choice = CHOOSE_NOTHING + 1;
+        while (choice < CHOICE_COUNT && strcmp(policy_choice_name((enum policy_choice) choice), node->text) != 0)
+            choice++;
+        if (choice < CHOICE_COUNT && named[choice])
+            continue; // twice: the reader has said so
+        if (choice == CHOICE_COUNT) {
+            rule_problem_at(&building->problems, node, "must be least_in_hand, level or idle, not \"%s\"", node->text);
+            continue;
+        }
+        named[choice] = true;
+        brand->choose[count++] = (uint8_t) choice;
+    }
+    for (unsigned choice = CHOOSE_NOTHING + 1; choice < CHOICE_COUNT; choice++) {
+        if (!named[choice])
+            brand->choose[count++] = (uint8_t) choice;
+    }
+}
+
 static struct policy_brand *require_brand(struct building *building, const struct yaml_node *node)
 {
     struct policy *policy = building->policy;
@@ -137,6 +161,7 @@ static void build_brand(struct building *building, const struct yaml_node *node)
         check_placeholders(building, &values.disclosure_pr, "{first_name}, {name}, {brand}");
         check_names_brand(building, &values.disclosure_pr, &values);
     }
+    build_choose(building, brand, &values.choose);
     build_brand_languages(building, brand, &values);
     build_service_levels(building, brand, values.service_level.node);
     if (brand->escalate_late && brand->service_level_ms[AUDIENCE_AGENT] == 0)

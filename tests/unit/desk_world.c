@@ -62,6 +62,7 @@ void world_init(struct world *world)
         .version = 1,
         .desk = (char *) "test",
         .times = POLICY_TIMES_DEFAULT,
+        .few = POLICY_FEW_DEFAULT,
         .brands = world->brands,
         .brand_count = 2,
         .languages = world->languages,

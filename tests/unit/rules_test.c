@@ -385,6 +385,28 @@ static void text_that_is_not_yaml_is_told_by_line(void **state)
     }
 }
 
+static void a_brand_says_by_what_it_goes_who_is_offered_a_post(void **state)
+{
+    (void) state;
+    static const uint8_t usual[] = { CHOOSE_LEAST_IN_HAND, CHOOSE_LEVEL, CHOOSE_IDLE, CHOOSE_NOTHING };
+    static const uint8_t best[] = { CHOOSE_LEVEL, CHOOSE_LEAST_IN_HAND, CHOOSE_IDLE, CHOOSE_NOTHING };
+    struct rules *rules = read_rules(base, NULL, 1);
+    assert_memory_equal(rules_policy(rules)->brands[0].choose, usual, sizeof usual);
+    assert_int_equal(rules_policy(rules)->few, POLICY_FEW_DEFAULT);
+    rules_destroy(&rules);
+    rules = read_changed("    languages: [en, de]\n", "    languages: [en, de]\n    choose: [level]\n");
+    assert_memory_equal(rules_policy(rules)->brands[0].choose, best, sizeof best);
+    rules_destroy(&rules);
+    rules = read_changed("skills:", "few: 0\nskills:");
+    assert_int_equal(rules_policy(rules)->few, 0);
+    rules_destroy(&rules);
+    static const struct mistake mistakes[] = {
+        { "    languages: [en, de]\n", "    languages: [en, de]\n    choose: [level, luck]\n", 11, 21,
+          "brands.acme.choose[2]", "least_in_hand, level or idle, not \"luck\"" },
+    };
+    CHECK_MISTAKES(mistakes);
+}
+
 static void all_problems_are_found_in_one_go_in_order(void **state)
 {
     (void) state;
@@ -644,6 +666,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(agents_never_see_what_is_sensitive),
         cmocka_unit_test(bad_patterns_are_told_where_they_stand),
         cmocka_unit_test(text_that_is_not_yaml_is_told_by_line),
+        cmocka_unit_test(a_brand_says_by_what_it_goes_who_is_offered_a_post),
         cmocka_unit_test(all_problems_are_found_in_one_go_in_order),
         cmocka_unit_test(at_most_64_problems_are_shown_and_all_are_counted),
         cmocka_unit_test(an_empty_text_lacks_what_is_required),
