@@ -472,6 +472,13 @@ static bool weigh_word_text(const char *text, size_t bytes, double share, struct
     return slot->first != 0;
 }
 
+bool function_words_known(const char *word, size_t bytes)
+{
+    pthread_once(&built, build);
+    return fits_key(bytes) &&
+           find_slot(WORD, word, bytes, hash_end(hash_extend(hash_begin(WORD), word, bytes)))->first != 0;
+}
+
 // The whole word, else its parts at the apostrophe or hyphens: "qu'" and "il", "don" and "'t".
 static void weigh_word(const struct word *word, double share, struct word_evidence *out)
 {

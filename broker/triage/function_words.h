@@ -47,6 +47,9 @@ const char *function_words_code(int index);
 // How many words of two letters and more only the one or only the other of two languages knows.
 void function_words_apart(const struct word_evidence *evidence, int one, int other, int *only_one, int *only_other);
 
+// True if some language has the word, in small letters, in its list.
+bool function_words_known(const char *word, size_t bytes);
+
 // Millions who speak it.
 double function_words_speakers(int index);
 

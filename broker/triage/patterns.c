@@ -7,11 +7,15 @@
 
 #include "broker/triage/patterns.h"
 
+#include "broker/triage/endings.h"
+#include "broker/triage/function_words.h"
+#include "broker/triage/letters.h"
 #include "broker/triage/plain_text.h"
 #include "proto/must.h"
 
 #include <hs/hs.h>
-#include <unictype.h>
+#include <unicode/ubrk.h>
+#include <unicode/ustring.h>
 #include <uninorm.h>
 
 #include <ctype.h>
@@ -24,6 +28,17 @@
 #define STAR_CHARACTERS_MAX 30 // what a * inside a word stands for
 #define STARS_MAX 4            // inside the words of one pattern
 #define PLACES_MAX 512         // ways in which one pattern can lie in a text that are looked at
+
+// Phrases and patterns with stars are followed for so many steps in a text; what of them is not found by then is not
+// found.  No text that people write needs a hundredth of it.  Single words need no such bound.
+#define STEPS_MAX 100000
+
+#define HASHTAG_WORD_LETTERS 5  // a word of so many is found behind another in a hashtag,
+#define HASHTAG_FIRST_LETTERS 3 // which has at least so many
+#define HASHTAG_BYTES_MAX 120   // looked back for its beginning
+
+#define BREAKS_MAX 40    // places in a text at which it is asked whether a word begins,
+#define BREAK_LETTERS 16 // looking at so many letters around
 
 // Letters of scripts that part their words by blanks, and those that do not as well, as ranges.  Wide ranges
 // instead of \p{L} or UCP: a Unicode property costs Vectorscan 0.1 s at every use, a range nothing.
@@ -40,46 +55,65 @@
 
 enum piece_kind {
     PIECE_LETTERS,    // exactly these
-    PIECE_GAP,        // up to GAP_CHARACTERS_MAX characters that are no letters, at least one
+    PIECE_GAP,        // up to GAP_CHARACTERS_MAX characters that are no letters, at least one but in a hashtag
     PIECE_STAR,       // up to STAR_CHARACTERS_MAX letters
-    PIECE_APOSTROPHE, // one of the signs that people type for it
+    PIECE_APOSTROPHE, // one of the signs that people type for it, or none
 };
 
 struct piece {
     enum piece_kind kind;
-    const char *text; // letters: in the pattern's folded text
+    const char *text; // letters: in the form's folded text
     size_t bytes;
 };
 
-// A word or phrase has pieces; a regular expression has none.
-struct pattern {
+// One way in which a pattern is written for Vectorscan to find.  A word or phrase has pieces; a regular expression has
+// none.
+struct form {
+    uint32_t pattern; // index
+    enum pattern_form which;
     char *expression; // for Vectorscan
     unsigned flags;   // HS_FLAG_...
     struct plain_text folded;
     struct piece *pieces;
     size_t piece_count;
-    size_t anchor;  // the piece that `expression` finds
-    bool open_head; // began with *: no boundary before it
-    bool open_tail; // ended with *
+    size_t anchor;          // the piece that `expression` finds
+    bool open_head;         // began with *: no boundary before it
+    bool open_tail;         // ended with *
+    bool addresses;         // has a sign of an address in it itself
+    bool long_word;         // one word that may stand behind another in a hashtag
+    bool begins_word;       // of a script that parts no words; begins where a word begins
+    bool ends_word;         // and ends where one ends
+    struct endings endings; // of its last word, whose stem is in the last piece
+};
+
+// Patterns that are exact about the same foldings.
+struct group {
+    unsigned exact;
+    hs_database_t *database;
 };
 
 struct patterns {
     uint64_t serial; // of this process; no two are alike
-    struct pattern *patterns;
-    size_t count;
-    size_t capacity;
-    size_t words;  // words and phrases among them
-    size_t budget; // what further regular expressions may cost
+    struct form *forms;
+    uint8_t *form_groups; // of each form
+    size_t form_count;
+    size_t form_capacity;
+    uint32_t count;
+    struct group groups[PATTERNS_EXACT_MAX];
+    size_t group_count;
+    struct plain_text names; // parted by blanks, with a blank before and behind
+    size_t words;            // words and phrases among the patterns
+    size_t budget;           // what further regular expressions may cost
     bool compiled;
-    hs_database_t *database; // NULL when there are no patterns
 };
 
 struct patterns_memory {
     hs_scratch_t *scratch;
-    uint64_t serial;   // of the patterns it was last used with
-    uint64_t *found;   // a bit for each pattern; all zero between uses
-    uint32_t *indexes; // those found
-    size_t capacity;   // patterns there is room for in both
+    UBreakIterator *breaker; // made when first needed
+    uint64_t serial;         // of the patterns it was last used with
+    uint64_t *found;         // a bit for each pattern; all zero between uses
+    uint32_t *indexes;       // those found
+    size_t capacity;         // patterns there is room for in both
 };
 
 // An expression being written.
@@ -121,24 +155,14 @@ static bool is_gap(char byte)
     return byte == ' ' || byte == '-';
 }
 
-// Scripts whose words are not parted by blanks.  U+3000 to U+30FF holds signs that kana share.
 static bool runs_on(uint32_t code)
 {
-    static const char *const scripts[] = { "Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar" };
-    if (code >= 0x3000 && code <= 0x30FF)
-        return true;
-    const uc_script_t *script = uc_script(code);
-    if (script == NULL)
-        return false;
-    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
-        if (strcmp(script->name, scripts[i]) == 0)
-            return true;
-    return false;
+    return (letters_class(code) & LETTER_RUNS_ON) != 0;
 }
 
 static bool belongs_to_word(uint32_t code)
 {
-    return uc_is_general_category_withtable(code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_N);
+    return (letters_class(code) & LETTER_WORD) != 0;
 }
 
 // Reads the character that ends at the offset, which is not 0; returns where it begins.
@@ -180,15 +204,29 @@ static void add_place(struct places *places, size_t offset)
         places->offsets[places->count++] = offset;
 }
 
+// A text in which patterns are looked for.
+struct search {
+    const struct patterns *patterns;
+    struct patterns_memory *memory;
+    const struct reading *reading;
+    unsigned exact;
+    size_t steps;  // left, of STEPS_MAX
+    size_t breaks; // left, of BREAKS_MAX
+};
+
 struct around {
+    struct search *search;
     const char *text;
     size_t bytes;
     bool forward; // else towards the beginning
+    bool hashtag; // a blank may be left out
+    unsigned exact;
 };
 
 // Goes past one character.  Returns false at the end.
 static bool step(const struct around *around, size_t *offset, uint32_t *code)
 {
+    around->search->steps -= around->search->steps > 0;
     if (around->forward) {
         if (*offset >= around->bytes)
             return false;
@@ -225,9 +263,12 @@ static void follow_run(const struct around *around, bool letters, size_t least, 
 static void follow_apostrophe(const struct around *around, size_t offset, struct places *places)
 {
     struct piece accent = { PIECE_LETTERS, " \xCC\x81", 3 };
+    bool loose = (around->exact & FOLDING_apostrophes) == 0;
     uint32_t code = 0;
     follow_letters(around, &accent, offset, places);
-    if (step(around, &offset, &code) && is_apostrophe(code))
+    if (loose)
+        add_place(places, offset);
+    if (step(around, &offset, &code) && (is_apostrophe(code) || ((loose || code == 0xB4) && code == ' ')))
         add_place(places, offset);
 }
 
@@ -241,7 +282,7 @@ static void follow(const struct around *around, const struct piece *piece, const
             follow_letters(around, piece, offset, to);
             break;
         case PIECE_GAP:
-            follow_run(around, false, 1, GAP_CHARACTERS_MAX, offset, to);
+            follow_run(around, false, around->hashtag ? 0 : 1, GAP_CHARACTERS_MAX, offset, to);
             break;
         case PIECE_STAR:
             follow_run(around, true, 0, STAR_CHARACTERS_MAX, offset, to);
@@ -253,34 +294,162 @@ static void follow(const struct around *around, const struct piece *piece, const
     }
 }
 
-// True if the pieces on one side of the anchor lie in the text from `offset` on, up to the end of a word
-// unless that end is open.
-static bool lies_around(const struct pattern *pattern, const struct around *around, size_t offset)
+// ---- where words begin in scripts that part none ----
+
+// Whether a word begins or ends at the offset, by the dictionaries of ICU.  True, too, once it was asked too often.
+static bool is_break(struct search *search, const char *text, size_t bytes, size_t offset)
+{
+    UErrorCode error = U_ZERO_ERROR;
+    UChar around[4 * BREAK_LETTERS];
+    int32_t before = 0;
+    int32_t length = 0;
+    uint32_t code = 0;
+    if (search->breaks == 0 || offset == 0 || offset >= bytes)
+        return true;
+    search->breaks--;
+    size_t start = offset;
+    for (int i = 0; i < BREAK_LETTERS && start > 0; i++)
+        start = step_back(text, bytes, start, &code);
+    size_t end = offset;
+    for (int i = 0; i < BREAK_LETTERS && end < bytes; i++)
+        end += plain_text_character(text + end, bytes - end, &code);
+    struct patterns_memory *memory = search->memory;
+    if (memory->breaker == NULL)
+        memory->breaker = ubrk_open(UBRK_WORD, "ja", NULL, 0, &error);
+    must(U_SUCCESS(error));
+    u_strFromUTF8(around, 2 * BREAK_LETTERS, &before, text + start, (int32_t) (offset - start), &error);
+    u_strFromUTF8(around + before, 2 * BREAK_LETTERS, &length, text + offset, (int32_t) (end - offset), &error);
+    ubrk_setText(memory->breaker, around, before + length, &error);
+    must(U_SUCCESS(error));
+    return ubrk_isBoundary(memory->breaker, before);
+}
+
+// The verb kakeru makes another word of what it stands behind: uttaekakeru is to appeal, not to sue.
+static bool goes_on_as_another_word(const char *text, size_t bytes, size_t offset)
+{
+    static const char kake[] = "かけ";
+    return offset > 0 && bytes - offset >= sizeof kake - 1 && memcmp(text + offset, kake, sizeof kake - 1) == 0;
+}
+
+// ---- hashtags ----
+
+// Where the hashtag around the offset begins, behind its #; SIZE_MAX if there is none.
+static size_t hashtag_around(const char *text, size_t bytes, size_t offset)
+{
+    uint32_t code = 0;
+    for (size_t at = offset; at > 0 && offset - at < HASHTAG_BYTES_MAX;) {
+        size_t end = at;
+        at = step_back(text, bytes, at, &code);
+        if (code == '#')
+            return end;
+        if (code != '_' && !belongs_to_word(code))
+            return SIZE_MAX;
+    }
+    return SIZE_MAX;
+}
+
+// True if what stands in a hashtag between two offsets is a word that people put before another: a brand's name, or a
+// common one.
+static bool is_first_word(const struct patterns *patterns, const char *text, size_t from, size_t to)
+{
+    char word[HASHTAG_BYTES_MAX + 3];
+    size_t bytes = to - from;
+    if (bytes < HASHTAG_FIRST_LETTERS || bytes > HASHTAG_BYTES_MAX)
+        return false;
+    snprintf(word, sizeof word, " %.*s ", (int) bytes, text + from);
+    return (patterns->names.text != NULL && strstr(patterns->names.text, word) != NULL) ||
+           function_words_known(text + from, bytes);
+}
+
+// ---- where a form lies in a text ----
+
+// The letters from the offset on up to the end of the word; SIZE_MAX if they are more than any ending has.
+static size_t letters_to_boundary(const struct around *around, size_t offset)
+{
+    size_t at = offset;
+    uint32_t code = 0;
+    for (;;) {
+        size_t before = at;
+        if (!step(around, &at, &code))
+            break;
+        if (!belongs_to_word(code) || runs_on(code)) {
+            at = before;
+            break;
+        }
+        if ((at > offset ? at - offset : offset - at) > ENDINGS_BYTES_MAX)
+            return SIZE_MAX;
+    }
+    return at > offset ? at - offset : offset - at;
+}
+
+static bool may_begin(const struct form *form, const struct around *around, size_t offset)
+{
+    const char *text = around->text;
+    if (form->open_head)
+        return true;
+    if (is_boundary(text, around->bytes, offset))
+        return !form->begins_word || is_break(around->search, text, around->bytes, offset);
+    if (form->endings.row != NULL && form->piece_count == 1) {
+        size_t before = letters_to_boundary(around, offset);
+        if (before != SIZE_MAX && before > 0 && endings_fit_before(&form->endings, text + offset - before, before))
+            return true;
+    }
+    if (!form->long_word || (around->exact & FOLDING_hashtags))
+        return false;
+    size_t hashtag = hashtag_around(text, around->bytes, offset);
+    return hashtag != SIZE_MAX && is_first_word(around->search->patterns, text, hashtag, offset);
+}
+
+static bool may_end(const struct form *form, const struct around *around, size_t offset)
+{
+    const char *text = around->text;
+    if (form->open_tail)
+        return true;
+    if (form->endings.row != NULL) {
+        size_t rest = letters_to_boundary(around, offset);
+        const struct piece *last = &form->pieces[form->piece_count - 1];
+        const char *word = last->text + last->bytes - form->endings.stem_bytes;
+        return rest != SIZE_MAX && endings_fit(&form->endings, word, text + offset, rest);
+    }
+    if (!is_boundary(text, around->bytes, offset))
+        return false;
+    return (!form->ends_word || is_break(around->search, text, around->bytes, offset)) &&
+           !(form->begins_word && goes_on_as_another_word(text, around->bytes, offset));
+}
+
+// True if the pieces on one side of the anchor lie in the text from `offset` on, up to the beginning or the end of a
+// word unless that end is open.
+static bool lies_around(const struct form *form, const struct around *around, size_t offset)
 {
     struct places places[2];
     size_t now = 0;
     places[0].count = 1;
     places[1].count = 0;
     places[0].offsets[0] = offset;
-    size_t left = around->forward ? pattern->piece_count - 1 - pattern->anchor : pattern->anchor;
+    size_t left = around->forward ? form->piece_count - 1 - form->anchor : form->anchor;
     for (size_t i = 1; i <= left && places[now].count > 0; i++, now = 1 - now) {
-        size_t piece = around->forward ? pattern->anchor + i : pattern->anchor - i;
-        follow(around, &pattern->pieces[piece], &places[now], &places[1 - now]);
+        size_t piece = around->forward ? form->anchor + i : form->anchor - i;
+        follow(around, &form->pieces[piece], &places[now], &places[1 - now]);
     }
-    bool open = around->forward ? pattern->open_tail : pattern->open_head;
-    for (size_t i = 0; i < places[now].count; i++)
-        if (open || is_boundary(around->text, around->bytes, places[now].offsets[i]))
+    for (size_t i = 0; i < places[now].count; i++) {
+        size_t at = places[now].offsets[i];
+        if (around->forward ? may_end(form, around, at) : may_begin(form, around, at))
             return true;
+    }
     return false;
 }
 
-// True if the whole pattern lies where its anchor was found to end.
-static bool lies_at(const struct pattern *pattern, const char *text, size_t bytes, size_t anchor_end)
+// True if the whole form lies where its anchor was found to end.
+static bool lies_at(const struct form *form, struct search *search, size_t anchor_end)
 {
-    struct around back = { text, bytes, false };
-    struct around ahead = { text, bytes, true };
-    return lies_around(pattern, &back, anchor_end - pattern->pieces[pattern->anchor].bytes) &&
-           lies_around(pattern, &ahead, anchor_end);
+    const char *text = search->reading->text;
+    size_t bytes = search->reading->bytes;
+    size_t anchor_start = anchor_end - form->pieces[form->anchor].bytes;
+    bool hashtag = form->piece_count > 1 && !(search->exact & FOLDING_hashtags) &&
+                   hashtag_around(text, bytes, anchor_start) != SIZE_MAX;
+    struct around back = { search, text, bytes, false, hashtag, search->exact };
+    struct around ahead = { search, text, bytes, true, hashtag, search->exact };
+    return lies_around(form, &back, anchor_start) && lies_around(form, &ahead, anchor_end);
 }
 
 // ---- making patterns ----
@@ -300,83 +469,130 @@ static size_t count_letters(const char *text, size_t bytes)
     return count;
 }
 
-static void add_piece(struct pattern *pattern, enum piece_kind kind, const char *text, size_t bytes)
+static void add_piece(struct form *form, enum piece_kind kind, const char *text, size_t bytes)
 {
-    struct piece *last = pattern->piece_count > 0 ? &pattern->pieces[pattern->piece_count - 1] : NULL;
+    struct piece *last = form->piece_count > 0 ? &form->pieces[form->piece_count - 1] : NULL;
     if (last != NULL && last->kind == kind && kind != PIECE_APOSTROPHE) {
         last->bytes += bytes;
         return;
     }
-    pattern->pieces = realloc(pattern->pieces, (pattern->piece_count + 1) * sizeof *pattern->pieces);
-    must(pattern->pieces != NULL);
-    pattern->pieces[pattern->piece_count++] = (struct piece){ kind, text, bytes };
+    form->pieces = realloc(form->pieces, (form->piece_count + 1) * sizeof *form->pieces);
+    must(form->pieces != NULL);
+    form->pieces[form->piece_count++] = (struct piece){ kind, text, bytes };
 }
 
 // Takes a folded word or phrase without its outer stars apart.
-static void add_pieces(struct pattern *pattern, const char *text, size_t bytes)
+static void add_pieces(struct form *form, const char *text, size_t bytes)
 {
     for (size_t at = 0; at < bytes;) {
         uint32_t code = 0;
         size_t length = plain_text_character(text + at, bytes - at, &code);
         bool inside = at > 0 && at + length < bytes;
         if (code == '*')
-            add_piece(pattern, PIECE_STAR, text + at, length);
+            add_piece(form, PIECE_STAR, text + at, length);
         else if (inside && is_gap(text[at]))
-            add_piece(pattern, PIECE_GAP, text + at, length);
+            add_piece(form, PIECE_GAP, text + at, length);
         else if (is_apostrophe(code))
-            add_piece(pattern, PIECE_APOSTROPHE, text + at, length);
+            add_piece(form, PIECE_APOSTROPHE, text + at, length);
         else
-            add_piece(pattern, PIECE_LETTERS, text + at, length);
+            add_piece(form, PIECE_LETTERS, text + at, length);
         at += length;
     }
 }
 
 // Makes the longest letters the anchor.  Returns false if there are none.
-static bool choose_anchor(struct pattern *pattern, size_t *stars)
+static bool choose_anchor(struct form *form, size_t *stars)
 {
     bool any = false;
     *stars = 0;
-    for (size_t i = 0; i < pattern->piece_count; i++) {
-        const struct piece *piece = &pattern->pieces[i];
+    for (size_t i = 0; i < form->piece_count; i++) {
+        const struct piece *piece = &form->pieces[i];
         *stars += piece->kind == PIECE_STAR;
-        if (piece->kind != PIECE_LETTERS || (any && piece->bytes <= pattern->pieces[pattern->anchor].bytes))
+        if (piece->kind != PIECE_LETTERS || (any && piece->bytes <= form->pieces[form->anchor].bytes))
             continue;
-        pattern->anchor = i;
+        form->anchor = i;
         any = true;
     }
     return any;
 }
 
-static char *write_anchor(const struct pattern *pattern)
+static char *write_anchor(const struct form *form)
 {
-    const struct piece *anchor = &pattern->pieces[pattern->anchor];
+    const struct piece *anchor = &form->pieces[form->anchor];
     struct writing writing = { 0 };
     for (size_t i = 0; i < anchor->bytes; i++)
         write_byte(&writing, (unsigned char) anchor->text[i]);
     return writing.text;
 }
 
-static bool make_word(struct pattern *pattern, const char *text, size_t text_bytes, char reason[PATTERN_REASON_BYTES])
+// Finds out which forms the last word has, and leaves of it in the last piece what they share.
+static void find_endings(struct form *form, const struct pattern_terms *terms)
 {
-    plain_text_for_patterns(&pattern->folded, text, text_bytes);
-    const char *folded = pattern->folded.text;
+    struct piece *last = &form->pieces[form->piece_count - 1];
+    bool starred = form->open_tail || (form->piece_count > 1 && last[-1].kind != PIECE_GAP);
+    if ((terms->exact & FOLDING_endings) != 0 || starred || last->kind != PIECE_LETTERS)
+        return;
+    form->endings = endings_of(terms->language, last->text, last->bytes);
+    if (form->endings.row == NULL)
+        return;
+    if (form->open_head && form->piece_count == 1 && form->endings.stem_bytes < last->bytes)
+        form->endings = (struct endings){ NULL, 0 };
+    else
+        last->bytes = form->endings.stem_bytes;
+}
+
+// Where a script parts no words: patterns that are too short, or made of signs that make up other words, to be found
+// anywhere.
+static void find_word_edges(struct form *form)
+{
+    uint32_t first = 0;
+    const struct piece *piece = &form->pieces[0];
+    if (form->open_head || piece->kind != PIECE_LETTERS)
+        return;
+    size_t length = plain_text_character(piece->text, piece->bytes, &first);
+    bool one_han = (letters_class(first) & LETTER_HAN) != 0 && length == piece->bytes && form->piece_count == 1;
+    uint32_t last = 0;
+    step_back(piece->text, piece->bytes, piece->bytes, &last);
+    bool han_and_hiragana = (letters_class(first) & LETTER_HAN) != 0 && (letters_class(last) & LETTER_HIRAGANA) != 0;
+    form->begins_word = one_han || han_and_hiragana || (letters_class(first) & LETTER_HIRAGANA) != 0;
+    form->ends_word = one_han && !form->open_tail;
+}
+
+static bool has_address_sign(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (strchr("@/:.", text[i]) != NULL && i + 1 < bytes)
+            return true;
+    return false;
+}
+
+static bool make_word(struct form *form, const char *text, size_t text_bytes, const struct pattern_terms *terms,
+                      char reason[PATTERN_REASON_BYTES])
+{
+    readings_write_pattern(&form->folded, text, text_bytes, form->which, terms->exact);
+    const char *folded = form->folded.text;
     size_t start = 0;
-    size_t end = pattern->folded.bytes;
+    size_t end = form->folded.bytes;
     while (start < end && (folded[start] == '*' || folded[start] == ' '))
-        pattern->open_head = folded[start++] == '*' || pattern->open_head;
+        form->open_head = folded[start++] == '*' || form->open_head;
     while (end > start && (folded[end - 1] == '*' || folded[end - 1] == ' '))
-        pattern->open_tail = folded[--end] == '*' || pattern->open_tail;
+        form->open_tail = folded[--end] == '*' || form->open_tail;
 
     size_t letters = count_letters(folded + start, end - start);
     size_t stars = 0;
-    add_pieces(pattern, folded + start, end - start);
-    if (letters == 0 || !choose_anchor(pattern, &stars))
+    add_pieces(form, folded + start, end - start);
+    if (letters == 0 || !choose_anchor(form, &stars))
         return refuse(reason, "an empty pattern; write a word, a phrase or /a regular expression/");
-    if ((pattern->open_head || pattern->open_tail) && letters == 1 && (unsigned char) folded[start] < 0x80)
+    if ((form->open_head || form->open_tail) && letters == 1 && (unsigned char) folded[start] < 0x80)
         return refuse(reason, "one letter and a * would be found in nearly every post; write more of the word");
     if (stars > STARS_MAX)
         return refuse(reason, "more than 4 times a * inside of words; make several patterns of it");
-    pattern->expression = write_anchor(pattern);
+    form->addresses = has_address_sign(folded + start, end - start);
+    form->long_word = form->piece_count == 1 && letters >= HASHTAG_WORD_LETTERS;
+    find_word_edges(form);
+    find_endings(form, terms);
+    choose_anchor(form, &stars);
+    form->expression = write_anchor(form);
     return true;
 }
 
@@ -480,7 +696,7 @@ static void write_escape(struct writing *writing, char escaped, bool in_class)
 
 // Folds what is not ASCII of an expression as the text is; its ASCII may be syntax, and the case does not
 // matter to Vectorscan.
-static char *fold_expression(const char *text, size_t text_bytes)
+static char *fold_expression(const char *text, size_t text_bytes, enum pattern_form which, unsigned exact)
 {
     size_t bytes = 0;
     uint8_t *composed = u8_normalize(UNINORM_NFC, (const uint8_t *) text, text_bytes, NULL, &bytes);
@@ -495,7 +711,7 @@ static char *fold_expression(const char *text, size_t text_bytes)
             end++;
         char ascii[2] = { (char) composed[at], '\0' };
         if (end > at) {
-            plain_text_for_patterns(&folded, (const char *) composed + at, end - at);
+            readings_write_pattern(&folded, (const char *) composed + at, end - at, which, exact);
             write_text(&writing, folded.text);
             at = end;
         } else if (ascii[0] == '\\' && at + 1 < bytes && composed[at + 1] < 0x80) {
@@ -543,8 +759,18 @@ static bool ends_with_boundary(const char *text, size_t bytes)
     return bytes >= 2 && text[bytes - 1] == 'b' && slashes % 2 == 1;
 }
 
-static bool make_expression(struct pattern *pattern, const char *text, size_t bytes, size_t *budget,
-                            char reason[PATTERN_REASON_BYTES])
+// True of an expression that seems to look for an address.
+static bool expects_address(const char *text, size_t bytes)
+{
+    static const char *const signs[] = { "@", "://", "\\.", "\\/", "http", "www" };
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (memmem(text, bytes, signs[i], strlen(signs[i])) != NULL)
+            return true;
+    return false;
+}
+
+static bool make_expression(struct form *form, const char *text, size_t bytes, const struct pattern_terms *terms,
+                            size_t *budget, char reason[PATTERN_REASON_BYTES])
 {
     bool head = bytes >= 2 && text[0] == '\\' && text[1] == 'b';
     text += head ? 2 : 0;
@@ -570,26 +796,27 @@ static bool make_expression(struct pattern *pattern, const char *text, size_t by
                       "phrases instead");
     *budget -= cost;
 
-    char *folded = fold_expression(text, bytes);
-    pattern->flags = HS_FLAG_UTF8 | HS_FLAG_CASELESS | HS_FLAG_SINGLEMATCH;
-    bool good = understands(folded, pattern->flags, reason);
+    char *folded = fold_expression(text, bytes, form->which, terms->exact);
+    form->addresses = expects_address(text, bytes);
+    form->flags = HS_FLAG_UTF8 | HS_FLAG_CASELESS | HS_FLAG_SINGLEMATCH;
+    bool good = understands(folded, form->flags, reason);
     if (good) {
         struct writing writing = { 0 };
         write_text(&writing, head ? BEFORE "(?:" : "(?:");
         write_text(&writing, folded);
         write_text(&writing, tail ? ")" AFTER : ")");
-        pattern->expression = writing.text;
-        good = understands(pattern->expression, pattern->flags, reason);
+        form->expression = writing.text;
+        good = understands(form->expression, form->flags, reason);
     }
     free(folded);
     return good;
 }
 
-static void empty_pattern(struct pattern *pattern)
+static void empty_form(struct form *form)
 {
-    free(pattern->expression);
-    free(pattern->pieces);
-    plain_text_fini(&pattern->folded);
+    free(form->expression);
+    free(form->pieces);
+    plain_text_fini(&form->folded);
 }
 
 struct patterns *patterns_new(void)
@@ -607,15 +834,90 @@ void patterns_destroy(struct patterns **patterns_p)
     struct patterns *patterns = *patterns_p;
     if (patterns == NULL)
         return;
-    for (size_t i = 0; i < patterns->count; i++)
-        empty_pattern(&patterns->patterns[i]);
-    free(patterns->patterns);
-    hs_free_database(patterns->database);
+    for (size_t i = 0; i < patterns->form_count; i++)
+        empty_form(&patterns->forms[i]);
+    free(patterns->forms);
+    free(patterns->form_groups);
+    for (size_t i = 0; i < patterns->group_count; i++)
+        hs_free_database(patterns->groups[i].database);
+    plain_text_fini(&patterns->names);
     free(patterns);
     *patterns_p = NULL;
 }
 
-bool patterns_add(struct patterns *patterns, const char *text, size_t bytes, char reason[PATTERN_REASON_BYTES])
+// The index of the group of patterns that are exact about these; PATTERNS_EXACT_MAX if there is no room for it.
+static size_t group_for(struct patterns *patterns, unsigned exact)
+{
+    size_t i = 0;
+    while (i < patterns->group_count && patterns->groups[i].exact != exact)
+        i++;
+    if (i == patterns->group_count && i < PATTERNS_EXACT_MAX)
+        patterns->groups[patterns->group_count++] = (struct group){ .exact = exact };
+    return i;
+}
+
+static void keep_form(struct patterns *patterns, struct form *form, size_t group)
+{
+    if (patterns->form_count == patterns->form_capacity) {
+        patterns->form_capacity = patterns->form_capacity > 0 ? 2 * patterns->form_capacity : 64;
+        patterns->forms = realloc(patterns->forms, patterns->form_capacity * sizeof *form);
+        patterns->form_groups = realloc(patterns->form_groups, patterns->form_capacity);
+        must(patterns->forms != NULL);
+        must(patterns->form_groups != NULL);
+    }
+    form->pattern = patterns->count;
+    patterns->form_groups[patterns->form_count] = (uint8_t) group;
+    patterns->forms[patterns->form_count++] = *form;
+}
+
+// True if letters that look alike leave a word of two alphabets, which no text has but by them.
+static bool stays_mixed(const char *text)
+{
+    size_t bytes = strlen(text);
+    bool latin = false;
+    bool other = false;
+    for (size_t i = 0; i < bytes;) {
+        uint32_t code = 0;
+        i += plain_text_character(text + i, bytes - i, &code);
+        bool alphabetic = (letters_class(code) & LETTER_ALPHABETIC) != 0;
+        latin = latin || (alphabetic && code < 0x80);
+        other = other || (alphabetic && code >= 0x80);
+    }
+    return latin && other;
+}
+
+// True if a further form of a pattern is one that the plain form is not.
+static bool differs(const char *text, size_t bytes, enum pattern_form which, unsigned exact)
+{
+    unsigned folding = which == PATTERN_DIGRAPHS     ? FOLDING_accents
+                       : which == PATTERN_LOOKALIKES ? FOLDING_lookalikes
+                                                     : FOLDING_kana;
+    if (exact & folding)
+        return false;
+    struct plain_text plain = { 0 };
+    struct plain_text other = { 0 };
+    readings_write_pattern(&plain, text, bytes, PATTERN_PLAIN, exact);
+    readings_write_pattern(&other, text, bytes, which, exact);
+    bool differ = strcmp(plain.text, other.text) != 0 && (which != PATTERN_LOOKALIKES || stays_mixed(other.text));
+    plain_text_fini(&plain);
+    plain_text_fini(&other);
+    return differ;
+}
+
+// What people write who mean several patterns.
+static bool check_signs(const char *text, size_t bytes, char reason[PATTERN_REASON_BYTES])
+{
+    const char *bar = memchr(text, '|', bytes);
+    if (bar == NULL || bar == text || bar + 1 == text + bytes)
+        return true;
+    snprintf(reason, PATTERN_REASON_BYTES,
+             "| stands for \"or\" only in a regular expression: write two patterns, or /\\b(%.*s)\\b/",
+             (int) (bytes < 100 ? bytes : 100), text);
+    return false;
+}
+
+bool patterns_add(struct patterns *patterns, const char *text, size_t bytes, const struct pattern_terms *terms,
+                  char reason[PATTERN_REASON_BYTES])
 {
     must(!patterns->compiled);
     bool expression = bytes >= 2 && text[0] == '/' && text[bytes - 1] == '/';
@@ -625,22 +927,51 @@ bool patterns_add(struct patterns *patterns, const char *text, size_t bytes, cha
         return refuse(reason, "has a NUL character in it");
     if (!expression && patterns->words == PATTERNS_WORDS_MAX)
         return refuse(reason, "more than 8000 words and phrases");
-
-    struct pattern pattern = { 0 };
-    bool good = expression ? make_expression(&pattern, text + 1, bytes - 2, &patterns->budget, reason)
-                           : make_word(&pattern, text, bytes, reason);
-    if (!good) {
-        empty_pattern(&pattern);
+    if (!expression && !check_signs(text, bytes, reason))
         return false;
+    size_t group = group_for(patterns, terms->exact);
+    if (group == PATTERNS_EXACT_MAX)
+        return refuse(reason, "one too many: the rules of a desk can be exact in 4 ways at most, counting not at all");
+
+    struct form forms[PATTERN_FORM_COUNT] = { 0 };
+    size_t count = 0;
+    size_t free_of_charge = SIZE_MAX; // further forms of an expression
+    bool good = true;
+    for (int which = PATTERN_PLAIN; which < PATTERN_FORM_COUNT && good; which++) {
+        if (which != PATTERN_PLAIN && !differs(text, bytes, (enum pattern_form) which, terms->exact))
+            continue;
+        struct form *form = &forms[count++];
+        form->which = (enum pattern_form) which;
+        good = expression ? make_expression(form, text + 1, bytes - 2, terms,
+                                            count > 1 ? &free_of_charge : &patterns->budget, reason)
+                          : make_word(form, text, bytes, terms, reason);
     }
-    if (patterns->count == patterns->capacity) {
-        patterns->capacity = patterns->capacity > 0 ? 2 * patterns->capacity : 64;
-        patterns->patterns = realloc(patterns->patterns, patterns->capacity * sizeof pattern);
-        must(patterns->patterns != NULL);
+    for (size_t i = 0; i < count; i++) {
+        if (good)
+            keep_form(patterns, &forms[i], group);
+        else
+            empty_form(&forms[i]);
     }
-    patterns->patterns[patterns->count++] = pattern;
-    patterns->words += !expression;
-    return true;
+    patterns->count += good;
+    patterns->words += good && !expression;
+    return good;
+}
+
+void patterns_add_name(struct patterns *patterns, const char *name)
+{
+    struct plain_text folded = { 0 };
+    must(!patterns->compiled);
+    if (patterns->names.bytes == 0)
+        plain_text_append(&patterns->names, ' ');
+    readings_write_pattern(&folded, name, strlen(name), PATTERN_PLAIN, 0);
+    // "Skyline Air" stands in hashtags as skylineair, and as skyline.
+    for (int joined = 0; joined < 2; joined++) {
+        for (size_t i = 0; i < folded.bytes; i++)
+            if (folded.text[i] != ' ' || joined == 0)
+                plain_text_append(&patterns->names, (unsigned char) folded.text[i]);
+        plain_text_append(&patterns->names, ' ');
+    }
+    plain_text_fini(&folded);
 }
 
 size_t patterns_count(const struct patterns *patterns)
@@ -648,23 +979,26 @@ size_t patterns_count(const struct patterns *patterns)
     return patterns->count;
 }
 
-static bool compile_all(struct patterns *patterns, uint32_t *at_fault, char reason[PATTERN_REASON_BYTES])
+static bool compile_group(struct patterns *patterns, size_t group, uint32_t *at_fault,
+                          char reason[PATTERN_REASON_BYTES])
 {
-    size_t count = patterns->count;
-    const char **expressions = calloc(count, sizeof *expressions);
-    unsigned *flags = calloc(count, sizeof *flags);
-    unsigned *ids = calloc(count, sizeof *ids);
+    size_t count = 0;
+    const char **expressions = calloc(patterns->form_count, sizeof *expressions);
+    unsigned *flags = calloc(patterns->form_count, sizeof *flags);
+    unsigned *ids = calloc(patterns->form_count, sizeof *ids);
     must(expressions != NULL && flags != NULL && ids != NULL);
-    for (size_t i = 0; i < count; i++) {
-        expressions[i] = patterns->patterns[i].expression;
-        flags[i] = patterns->patterns[i].flags;
-        ids[i] = (unsigned) i;
+    for (size_t i = 0; i < patterns->form_count; i++) {
+        if (patterns->form_groups[i] != group)
+            continue;
+        expressions[count] = patterns->forms[i].expression;
+        flags[count] = patterns->forms[i].flags;
+        ids[count++] = (unsigned) i;
     }
     hs_compile_error_t *error = NULL;
-    bool good = hs_compile_multi(expressions, flags, ids, (unsigned) count, HS_MODE_BLOCK, NULL, &patterns->database,
-                                 &error) == HS_SUCCESS;
+    bool good = hs_compile_multi(expressions, flags, ids, (unsigned) count, HS_MODE_BLOCK, NULL,
+                                 &patterns->groups[group].database, &error) == HS_SUCCESS;
     if (!good) {
-        *at_fault = error->expression >= 0 ? (uint32_t) error->expression : UINT32_MAX;
+        *at_fault = error->expression >= 0 ? patterns->forms[ids[error->expression]].pattern : UINT32_MAX;
         snprintf(reason, PATTERN_REASON_BYTES, "too much for the pattern matcher: %s", error->message);
     }
     hs_free_compile_error(error);
@@ -680,8 +1014,12 @@ bool patterns_compile(struct patterns *patterns, uint32_t *at_fault, char reason
     *at_fault = UINT32_MAX;
     if (hs_valid_platform() != HS_SUCCESS)
         return refuse(reason, "this computer's processor lacks what Vectorscan needs (SSE4.2 or NEON)");
-    if (patterns->count > 0 && !compile_all(patterns, at_fault, reason))
-        return false;
+    // A group of which no pattern was good in the end is empty.
+    for (size_t i = 0; i < patterns->group_count; i++) {
+        bool any = patterns->form_count > 0 && memchr(patterns->form_groups, (int) i, patterns->form_count) != NULL;
+        if (any && !compile_group(patterns, i, at_fault, reason))
+            return false;
+    }
     patterns->compiled = true;
     return true;
 }
@@ -699,30 +1037,28 @@ void patterns_memory_destroy(struct patterns_memory **memory_p)
     if (memory == NULL)
         return;
     hs_free_scratch(memory->scratch);
+    if (memory->breaker != NULL)
+        ubrk_close(memory->breaker);
     free(memory->found);
     free(memory->indexes);
     free(memory);
     *memory_p = NULL;
 }
 
-struct search {
-    const struct patterns *patterns;
-    uint64_t *found;
-    const char *text;
-    size_t bytes;
-};
-
 static int take_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *argument)
 {
     (void) from;
     (void) flags;
     struct search *search = argument;
-    const struct pattern *pattern = &search->patterns->patterns[id];
-    uint64_t bit = UINT64_C(1) << (id % 64);
-    if (search->found[id / 64] & bit)
+    const struct form *form = &search->patterns->forms[id];
+    uint64_t bit = UINT64_C(1) << (form->pattern % 64);
+    uint64_t *found = &search->memory->found[form->pattern / 64];
+    if ((*found & bit) != 0 || (search->reading->addresses && !form->addresses))
         return 0;
-    if (pattern->piece_count == 0 || lies_at(pattern, search->text, search->bytes, (size_t) to))
-        search->found[id / 64] |= bit;
+    if (form->piece_count > 1 && search->steps == 0)
+        return 0;
+    if (form->piece_count == 0 || lies_at(form, search, (size_t) to))
+        *found |= bit;
     return 0;
 }
 
@@ -731,8 +1067,10 @@ static void make_room(struct patterns_memory *memory, const struct patterns *pat
     if (memory->serial == patterns->serial)
         return;
     memory->serial = patterns->serial;
-    // Grows where this database needs more than those before it.
-    must(hs_alloc_scratch(patterns->database, &memory->scratch) == HS_SUCCESS);
+    // Grows where a database needs more than those before it.
+    for (size_t i = 0; i < patterns->group_count; i++)
+        if (patterns->groups[i].database != NULL)
+            must(hs_alloc_scratch(patterns->groups[i].database, &memory->scratch) == HS_SUCCESS);
     if (memory->capacity >= patterns->count)
         return;
     free(memory->found);
@@ -743,16 +1081,25 @@ static void make_room(struct patterns_memory *memory, const struct patterns *pat
     must(memory->found != NULL && memory->indexes != NULL);
 }
 
-const uint32_t *patterns_find(const struct patterns *patterns, struct patterns_memory *memory, const char *text,
-                              size_t bytes, size_t *count)
+const uint32_t *patterns_find(const struct patterns *patterns, struct patterns_memory *memory,
+                              struct readings *readings, size_t *count)
 {
     must(patterns->compiled);
     *count = 0;
-    if (patterns->database == NULL)
-        return NULL;
     make_room(memory, patterns);
-    struct search search = { .patterns = patterns, .found = memory->found, .text = text, .bytes = bytes };
-    must(hs_scan(patterns->database, text, (unsigned) bytes, 0, memory->scratch, take_match, &search) == HS_SUCCESS);
+    struct search search = { .patterns = patterns, .memory = memory, .steps = STEPS_MAX, .breaks = BREAKS_MAX };
+    for (size_t group = 0; group < patterns->group_count; group++) {
+        size_t reading_count = 0;
+        if (patterns->groups[group].database == NULL)
+            continue;
+        search.exact = patterns->groups[group].exact;
+        const struct reading *all = readings_write(readings, search.exact, &reading_count);
+        for (size_t i = 0; i < reading_count; i++) {
+            search.reading = &all[i];
+            must(hs_scan(patterns->groups[group].database, all[i].text, (unsigned) all[i].bytes, 0, memory->scratch,
+                         take_match, &search) == HS_SUCCESS);
+        }
+    }
     for (size_t word = 0; word < (patterns->count + 63) / 64; word++) {
         for (uint64_t bits = memory->found[word]; bits != 0; bits &= bits - 1)
             memory->indexes[(*count)++] = (uint32_t) (word * 64 + (size_t) __builtin_ctzll(bits));

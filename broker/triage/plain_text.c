@@ -5,21 +5,28 @@
 
 #include "broker/triage/plain_text.h"
 
+#include "broker/triage/addresses.h"
+#include "broker/triage/letters.h"
 #include "proto/must.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unicase.h>
-#include <unictype.h>
-#include <uninorm.h>
+#include <unicode/unorm2.h>
+#include <unicode/ustring.h>
 #include <unistr.h>
 
 #define REPLACEMENT 0xFFFD
+// A long text is looked at in parts, until so much of it was words: that tells the language.
+#define LANGUAGE_PART_BYTES 6144
+#define LANGUAGE_ENOUGH_BYTES 256
 #define ENTITY_NAME_BYTES 8 // the longest name in entities.def, with room to see that one is longer
 
-// Marks on one letter beyond this many are decoration; Vietnamese, Yoruba and polytonic Greek need two or
-// three, of which NFKC has joined at least one with its letter.
-#define MARKS_PER_LETTER 2
+// Signs that are whole words are spelled out so many times in a text; more of them are an ornament.  One UTF-16 unit
+// becomes at most so many otherwise (U+1F240, three of two), and U+FDFA 18.
+#define WHOLE_WORDS_MAX 100
+#define ORNAMENT 0xFFFC
+#define NFKC_GROWTH 4
+#define NFKC_MORE (18 * WHOLE_WORDS_MAX + 16)
 
 struct entity {
     const char *name;
@@ -47,7 +54,7 @@ static void reserve(struct plain_text *self, size_t bytes)
     self->capacity = capacity;
 }
 
-static void clear(struct plain_text *self)
+void plain_text_clear(struct plain_text *self)
 {
     self->bytes = 0;
     reserve(self, 0);
@@ -69,7 +76,7 @@ static void append_byte(struct plain_text *self, char byte)
     self->text[self->bytes] = '\0';
 }
 
-static void append(struct plain_text *self, uint32_t code)
+void plain_text_append(struct plain_text *self, uint32_t code)
 {
     if (code < 0x80) { // most of most posts
         append_byte(self, (char) code);
@@ -195,21 +202,16 @@ static size_t decode_entity(const char *text, size_t bytes, uint32_t *code)
     return used + named_entity(text + used, bytes - used, code);
 }
 
-static bool white_space(uint32_t code)
+// True of signs that are whole words, or sentences, under NFKC.
+static bool whole_words(uint32_t code)
 {
-    if (code < 0x80)
-        return code == ' ' || (code >= '\t' && code <= '\r');
-    return code == 0x2800 || uc_is_property_white_space((ucs4_t) code);
+    return (code >= 0x3300 && code <= 0x33FF) || code == 0xFDFA || code == 0xFDFB;
 }
 
-// What nobody sees: it must neither split a word nor keep a pattern from matching.
-static bool unseen(uint32_t code)
+// Invisible characters at which a word may end as well.
+static bool is_gap(uint32_t code)
 {
-    if (code < 0x80)
-        return code < 0x20 || code == 0x7F;
-    if (code < 0xA0 || (code >= 0xFFF9 && code <= 0xFFFB))
-        return true;
-    return uc_is_property_default_ignorable_code_point((ucs4_t) code);
+    return code == 0x200B || code == 0x200C || code == 0x2060 || code == 0xFEFF || code == 0x180E;
 }
 
 // How many bytes from `text` on are characters that stay as they are: ASCII that is seen, neither blank nor '&'.
@@ -222,11 +224,12 @@ static size_t plain_run(const char *text, size_t bytes)
 }
 
 // The common first pass.  Returns true if `self` is more than ASCII.
-static bool decode(struct plain_text *self, const char *text, size_t text_bytes)
+static bool decode(struct plain_text *self, const char *text, size_t text_bytes, bool keep)
 {
     bool beyond_ascii = false;
+    unsigned signs = 0;
     size_t bytes = text_bytes < PLAIN_TEXT_INPUT_BYTES ? text_bytes : PLAIN_TEXT_INPUT_BYTES;
-    clear(self);
+    plain_text_clear(self);
     reserve(self, bytes);
     for (size_t i = 0; i < bytes;) {
         size_t run = plain_run(text + i, bytes - i);
@@ -239,88 +242,60 @@ static bool decode(struct plain_text *self, const char *text, size_t text_bytes)
         size_t used = text[i] == '&' ? decode_entity(text + i, bytes - i, &code)
                                      : plain_text_character(text + i, bytes - i, &code);
         i += used;
-        if (white_space(code)) {
+        unsigned class = letters_class(code);
+        if (class & LETTER_BLANK) {
             append_blank(self);
-        } else if (!unseen(code)) {
-            append(self, code);
-            beyond_ascii = beyond_ascii || code >= 0x80;
+            continue;
         }
+        if (class & LETTER_HIDDEN) {
+            code = keep && is_gap(code) ? 0x200B : code;
+            if (!keep || (code != 0x200B && code != 0x202E && code != 0x202C))
+                continue;
+        }
+        if (whole_words(code) && ++signs > WHOLE_WORDS_MAX)
+            code = ORNAMENT;
+        plain_text_append(self, code);
+        beyond_ascii = beyond_ascii || code >= 0x80;
     }
     trim_end(self);
     return beyond_ascii;
 }
 
-// Replaces the text by its NFKC form, case-folded as well if asked.
-static void normalise(struct plain_text *self, bool fold_case)
+// Replaces the text by its NFKC form.
+static void compose(struct plain_text *self)
 {
-    size_t bytes = 0;
-    uint8_t *normal = u8_normalize(UNINORM_NFKC, (const uint8_t *) self->text, self->bytes, NULL, &bytes);
-    must(normal != NULL);
-    if (fold_case) {
-        size_t folded_bytes = 0;
-        uint8_t *folded = u8_casefold(normal, bytes, NULL, UNINORM_NFKC, NULL, &folded_bytes);
-        must(folded != NULL);
-        free(normal);
-        normal = folded;
-        bytes = folded_bytes;
+    UErrorCode error = U_ZERO_ERROR;
+    const UNormalizer2 *normalizer = unorm2_getNFKCInstance(&error);
+    int32_t capacity = (int32_t) (self->bytes + 1);
+    UChar *text = malloc((size_t) capacity * sizeof *text);
+    must(text != NULL);
+    int32_t length = 0;
+    u_strFromUTF8WithSub(text, capacity, &length, self->text, (int32_t) self->bytes, REPLACEMENT, NULL, &error);
+    must(U_SUCCESS(error));
+    if (unorm2_spanQuickCheckYes(normalizer, text, length, &error) < length) {
+        int32_t room = length * NFKC_GROWTH + NFKC_MORE;
+        UChar *normal = malloc((size_t) room * sizeof *normal);
+        must(normal != NULL);
+        length = unorm2_normalize(normalizer, text, length, normal, room, &error);
+        must(U_SUCCESS(error));
+        free(text);
+        text = normal;
+        int32_t bytes = 0;
+        self->bytes = 0;
+        reserve(self, (size_t) length * 3);
+        u_strToUTF8WithSub(self->text, (int32_t) self->capacity, &bytes, text, length, REPLACEMENT, NULL, &error);
+        must(U_SUCCESS(error));
+        self->bytes = (size_t) bytes;
+        self->text[self->bytes] = '\0';
     }
-    self->bytes = 0;
-    append_bytes(self, (const char *) normal, bytes < PLAIN_TEXT_OUTPUT_BYTES ? bytes : PLAIN_TEXT_OUTPUT_BYTES);
-    free(normal);
+    free(text);
 }
 
-// Marks that strike a letter through or ring it; no language spells with them.
-static bool overlay(uint32_t code)
+void plain_text_decode(struct plain_text *self, const char *text, size_t text_bytes, bool keep)
 {
-    return (code >= 0x334 && code <= 0x338) || (code >= 0x20D0 && code <= 0x20F0);
-}
-
-// Drops marks that hide letters, and folds white space that normalising brought back.  Returns true if it
-// dropped any mark, as the next one may then join its letter.
-static bool bare_letters(struct plain_text *self)
-{
-    struct plain_text bare = { 0 };
-    bool dropped = false;
-    int marks = 0;
-    uint32_t base = 0;
-    clear(&bare);
-    reserve(&bare, self->bytes);
-    for (size_t i = 0; i < self->bytes;) {
-        uint32_t code;
-        i += plain_text_character(self->text + i, self->bytes - i, &code);
-        bool mark = overlay(code) || (code >= 0x300 && uc_combining_class((ucs4_t) code) > 0);
-        if (mark) {
-            // Turkish capital dotted i folds to i with a dot; it is an i.
-            if (overlay(code) || (code == 0x307 && base == 'i') || ++marks > MARKS_PER_LETTER) {
-                dropped = true;
-                continue;
-            }
-        } else {
-            marks = 0;
-            base = code;
-        }
-        if (white_space(code))
-            append_blank(&bare);
-        else if (!unseen(code))
-            append(&bare, code);
-    }
-    trim_end(&bare);
-    plain_text_fini(self);
-    *self = bare;
-    return dropped;
-}
-
-void plain_text_for_patterns(struct plain_text *self, const char *text, size_t text_bytes)
-{
-    if (decode(self, text, text_bytes)) {
-        normalise(self, true);
-        if (bare_letters(self))
-            normalise(self, true);
-        return;
-    }
-    for (size_t i = 0; i < self->bytes; i++)
-        if (self->text[i] >= 'A' && self->text[i] <= 'Z')
-            self->text[i] = (char) (self->text[i] | 0x20);
+    letters_prepare();
+    if (decode(self, text, text_bytes, keep))
+        compose(self);
 }
 
 // For the language.
@@ -330,61 +305,25 @@ static bool word_byte(char c)
     return ascii_letter((unsigned char) c) || ascii_digit((unsigned char) c) || c == '_' || (c & 0x80) != 0;
 }
 
-// Ends of host names that people write without http; those that are common words (es, de, me, it) count
-// only before a slash.
-static bool host_end(const char *text, size_t bytes, bool before_slash)
-{
-    static const char *const ends[] = {
-        "com", "net", "org", "info", "edu", "gov", "cat", "eus", "gal", "tv", "ly", "io"
-    };
-    if (before_slash && bytes >= 2 && bytes <= 6)
-        return true;
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (strlen(ends[i]) == bytes && strncasecmp(ends[i], text, bytes) == 0)
-            return true;
-    return false;
-}
-
-#define HOST_BYTES 253 // no host name is longer
-
-// True if a bare host name, with a path or without, begins at `text`: "bit.ly/x", "example.com".
-static bool host_begins(const char *text, size_t bytes)
-{
-    size_t dot = 0;
-    size_t i = 0;
-    while (i < bytes && i < HOST_BYTES &&
-           (ascii_letter((unsigned char) text[i]) || ascii_digit((unsigned char) text[i]) || text[i] == '-' ||
-            text[i] == '.')) {
-        if (text[i] == '.' && i + 1 < bytes && ascii_letter((unsigned char) text[i + 1]))
-            dot = i;
-        i++;
-    }
-    if (dot == 0)
-        return false;
-    size_t end = i;
-    while (end > dot && text[end - 1] == '.')
-        end--;
-    return host_end(text + dot + 1, end - dot - 1, i < bytes && text[i] == '/');
-}
-
 // Where in a token a link begins; its length if there is none.
 static size_t link_begins(const char *token, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++) {
-        if (i > 0 && word_byte(token[i - 1]))
-            continue;
+    size_t step = 1;
+    for (size_t i = 0; i < bytes; i += step) {
+        step = 1;
         size_t left = bytes - i;
-        if (left > 4 && (strncasecmp(token + i, "www.", 4) == 0 || host_begins(token + i, left)))
-            return i;
-        if (left > 4 && strncasecmp(token + i, "http", 4) == 0 && (token[i + 4] == ':' || token[i + 4] == 's'))
-            return i;
-    }
-    for (size_t i = 1; i + 2 < bytes; i++)
-        if (memcmp(token + i, "://", 3) == 0) {
+        if (left > 2 && memcmp(token + i, "://", 3) == 0 && i > 0) {
             while (i > 0 && ascii_letter((unsigned char) token[i - 1]))
                 i--;
             return i;
         }
+        if ((i > 0 && word_byte(token[i - 1])) || !word_byte(token[i]) || token[i] == '_')
+            continue;
+        if (left > 4 && strncasecmp(token + i, "http", 4) == 0 && (token[i + 4] == ':' || token[i + 4] == 's'))
+            return i;
+        if (address_host(token + i, left, &step))
+            return i;
+    }
     return bytes;
 }
 
@@ -419,8 +358,8 @@ static bool letter_or_punctuation(uint32_t code)
 {
     if (code < 0x80)
         return ascii_letter(code) || strchr("'\"!?.,;:()-/", (int) code) != NULL;
-    return uc_is_general_category_withtable((ucs4_t) code,
-                                            UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_P);
+    return (letters_class(code) & LETTER_WORD) != 0 ? !(U_GET_GC_MASK((UChar32) code) & U_GC_N_MASK)
+                                                    : u_ispunct((UChar32) code);
 }
 
 // How many bytes from `piece` on are ASCII letters and punctuation.
@@ -497,21 +436,44 @@ static void copy_token(struct plain_text *self, const char *token, size_t bytes)
     }
 }
 
-void plain_text_for_language(struct plain_text *self, const char *text, size_t text_bytes)
+// Adds the words of a part of a text.
+static void add_language(struct plain_text *self, const char *text, size_t text_bytes, struct plain_text *decoded)
 {
-    struct plain_text decoded = { 0 };
-    if (decode(&decoded, text, text_bytes))
-        normalise(&decoded, false);
-
-    clear(self);
-    for (size_t i = 0; i < decoded.bytes;) {
-        const char *token = decoded.text + i;
-        const char *blank = memchr(token, ' ', decoded.bytes - i);
-        size_t bytes = blank != NULL ? (size_t) (blank - token) : decoded.bytes - i;
-        if (!retweet_marker(token, bytes, i == 0))
+    plain_text_decode(decoded, text, text_bytes, false);
+    for (size_t i = 0; i < decoded->bytes;) {
+        const char *token = decoded->text + i;
+        const char *blank = memchr(token, ' ', decoded->bytes - i);
+        size_t bytes = blank != NULL ? (size_t) (blank - token) : decoded->bytes - i;
+        if (!retweet_marker(token, bytes, i == 0 && self->bytes == 0))
             copy_token(self, token, bytes);
         append_blank(self);
         i += bytes + 1;
+    }
+}
+
+// Where a part of a text ends: at a blank, or else at a character.
+static size_t part_bytes(const char *text, size_t bytes)
+{
+    if (bytes <= LANGUAGE_PART_BYTES)
+        return bytes;
+    const char *blank = memrchr(text, ' ', LANGUAGE_PART_BYTES);
+    if (blank != NULL && blank > text)
+        return (size_t) (blank - text);
+    bytes = LANGUAGE_PART_BYTES;
+    while (bytes > 1 && ((unsigned char) text[bytes] & 0xC0) == 0x80)
+        bytes--;
+    return bytes;
+}
+
+void plain_text_for_language(struct plain_text *self, const char *text, size_t text_bytes)
+{
+    struct plain_text decoded = { 0 };
+    plain_text_clear(self);
+    size_t end = text_bytes < PLAIN_TEXT_INPUT_BYTES ? text_bytes : PLAIN_TEXT_INPUT_BYTES;
+    for (size_t at = 0; at < end && self->bytes < LANGUAGE_ENOUGH_BYTES;) {
+        size_t bytes = part_bytes(text + at, end - at);
+        add_language(self, text + at, bytes, &decoded);
+        at += bytes;
     }
     trim_end(self);
     plain_text_fini(&decoded);

@@ -2,7 +2,7 @@
 //
 // A post arrives as people (and people who want to get past a filter) write it.  Two readers want it
 // plain in different ways: the language detection wants only words of a language, the patterns want every
-// way of writing the same letters to be one.  Neither text is ever shown to anybody or kept.
+// way of writing the same letters to be one (readings.h).  Neither text is ever shown to anybody or kept.
 //
 // Nothing here fails: the input is cut at PLAIN_TEXT_INPUT_BYTES, bytes that are not UTF-8 become
 // U+FFFD, and time and memory grow with the length of the input and nothing else.
@@ -17,8 +17,8 @@
 // The longest post (BEHALF_POST_BYTES); what comes after it is not looked at.
 #define PLAIN_TEXT_INPUT_BYTES 32768
 
-// The longest result.  One character grows elevenfold at most under NFKC (U+FDFA, 3 bytes to 33).
-#define PLAIN_TEXT_OUTPUT_BYTES (12 * PLAIN_TEXT_INPUT_BYTES)
+// The longest result.  Characters grow fourfold at most, but for some signs of which a text is given few.
+#define PLAIN_TEXT_OUTPUT_BYTES (4 * PLAIN_TEXT_INPUT_BYTES)
 
 // A text and the memory it lives in, which is used again from post to post.  All zero is an empty one.
 struct plain_text {
@@ -35,13 +35,17 @@ void plain_text_fini(struct plain_text *self);
 // their case, punctuation between words stays, runs of white space are one blank.
 void plain_text_for_language(struct plain_text *self, const char *text, size_t text_bytes);
 
-// Fills `self` with `text` folded for matching: entities decoded, NFKC (full-width letters, ligatures and
-// mathematical letters become plain ones), full case folding, default-ignorable and control characters
-// gone, letters struck through or stacked with more than two marks laid bare, runs of white space one
-// blank, none at the ends.  Letters keep their diacritics.  Folding a folded text changes nothing (but for
-// entities that only folding brought to light), so literal words to be searched for go through the same
-// function.
-void plain_text_for_patterns(struct plain_text *self, const char *text, size_t text_bytes);
+// Makes `self` an empty text.
+void plain_text_clear(struct plain_text *self);
+
+// Adds a character.
+void plain_text_append(struct plain_text *self, uint32_t code);
+
+// Fills `self` with what a reader sees of `text`: entities decoded, NFKC (full-width letters, ligatures and
+// mathematical letters become plain ones), default-ignorable and control characters gone, runs of white space one
+// blank, none at the ends.  With `keep`, U+200B stands for each invisible character at which a word may end, and the
+// overrides of direction U+202E and U+202C stay.
+void plain_text_decode(struct plain_text *self, const char *text, size_t text_bytes, bool keep);
 
 // Reads one character at `text` (`bytes` left, at least 1) into `code`, U+FFFD if it is not valid UTF-8.
 // Returns how many bytes it took, at least 1.

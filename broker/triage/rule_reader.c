@@ -800,16 +800,28 @@ static void print_section(FILE *file, const struct section *section, const char 
     }
 }
 
+static void print_foldings(FILE *file)
+{
+#define FOLDING(name, doc) fprintf(file, "%s\n    %s\n\n", #name, doc);
+#include "broker/triage/foldings.def"
+#undef FOLDING
+}
+
 void rules_manual(FILE *file)
 {
     fprintf(file, "The keys of the rules of engagement.  NAME stands for a name of your own.\n\n");
     print_section(file, find_section("desk"), "");
     fprintf(file,
-            "Patterns: a word or a phrase, found as whole words in any script; capitals, width and invisible\n"
-            "characters make no difference.  A * stands for any letters of the same word: refund* finds\n"
-            "refunded.  Between slashes stands a regular expression, found anywhere: /gate [a-d][0-9]+/; \\b at\n"
-            "its beginning and end asks for whole words.  Every pattern is looked for in every post: the\n"
-            "languages that patterns stand under are there for the reader.\n\n"
+            "Patterns: a word or a phrase, found as whole words in any script.  A * stands for any letters of the\n"
+            "same word: refund* finds refunded, refundable.  Between slashes stands a regular expression, found\n"
+            "anywhere: /gate [a-d][0-9]+/; \\b at its beginning and end asks for whole words.  Every pattern is\n"
+            "looked for in every post: the languages that patterns stand under tell whose plain forms a word has,\n"
+            "and tie patterns to posts in them only with `languages: theirs`.\n\n"
+            "Capitals, width, styled letters (bold, in circles), markup entities and invisible characters never\n"
+            "make a difference to patterns.  Neither do these foldings, unless a rule names them under `exact`\n"
+            "(`exact: [accents]`; `exact: all` for none of them):\n\n");
+    print_foldings(file);
+    fprintf(file,
             "Order: a post that a sensitive rule holds for goes to PR, whatever else it says.  Else the topics it\n"
             "is about each add their skill, and the most urgent band holds.  Only a post that is neither can be\n"
             "noise.\n\n"

@@ -10,10 +10,10 @@
 enum rule_kind { RULE_SENSITIVE, RULE_TOPIC, RULE_NOISE };
 
 // What a text can be nothing but.
-#define RULE_ONLY_LINKS 1u
-#define RULE_ONLY_MENTIONS 2u
-#define RULE_ONLY_HASHTAGS 4u
-#define RULE_ONLY_EMOJI 8u
+#define RULE_ONLY_LINKS READINGS_LINKS
+#define RULE_ONLY_MENTIONS READINGS_MENTIONS
+#define RULE_ONLY_HASHTAGS READINGS_HASHTAGS
+#define RULE_ONLY_EMOJI READINGS_EMOJI
 
 struct rule {
     enum rule_kind kind;
@@ -22,6 +22,7 @@ struct rule {
     uint64_t languages; // the post is in one of these
     uint64_t channels;  // came from one of these
     bool has_patterns;  // one of its patterns is found in it
+    bool theirs;        // each pattern only in posts of the language that it stands under
     int64_t reach;      // its author has at least so many followers; 0: any
     uint8_t band;
     uint32_t skill;          // topic: the skill needed; POLICY_NONE
@@ -32,9 +33,10 @@ struct rule {
 
 // To which rule a pattern belongs.
 struct rule_pattern {
-    uint32_t rule;   // index into `rules`
-    uint32_t number; // within its list, from 1
-    char label[12];  // the language it stands under, or ""
+    uint32_t rule;      // index into `rules`
+    uint32_t number;    // within its list, from 1
+    char label[12];     // the language it stands under, or ""
+    uint64_t languages; // the post is in one of these
 };
 
 struct rule_set {

@@ -24,11 +24,37 @@ static struct rule *add_rule(struct building *building, enum rule_kind kind, con
     return rule;
 }
 
-static void add_pattern(struct building *building, const struct yaml_node *node, const char *label, uint32_t number)
+// The foldings that a value of `exact` turns off.
+static unsigned exact_of(struct building *building, const struct rule_value *value)
+{
+    static const char *const names[] = {
+#define FOLDING(name, doc) #name,
+#include "broker/triage/foldings.def"
+#undef FOLDING
+    };
+    if (value->number == 1)
+        return FOLDING_ALL;
+    unsigned exact = 0;
+    for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
+        struct likeness likeness = { .word = node->text };
+        size_t i = 0;
+        while (i < FOLDING_COUNT && strcmp(names[i], node->text) != 0)
+            likeness_try(&likeness, names[i++]);
+        if (i < FOLDING_COUNT)
+            exact |= 1u << i;
+        else
+            building_report_unknown(building, node, "folding", node->text, likeness.nearest);
+    }
+    return exact;
+}
+
+static void add_pattern(struct building *building, const struct yaml_node *node, const char *label, uint32_t number,
+                        unsigned exact)
 {
     struct rule_set *set = &building->rules->set;
     char reason[PATTERN_REASON_BYTES];
-    if (!patterns_add(set->patterns, node->text, node->bytes, reason)) {
+    struct pattern_terms terms = { exact, label };
+    if (!patterns_add(set->patterns, node->text, node->bytes, &terms, reason)) {
         rule_problem_at(&building->problems, node, "%s", reason);
         return;
     }
@@ -41,20 +67,26 @@ static void add_pattern(struct building *building, const struct yaml_node *node,
     pattern->rule = (uint32_t) (set->rule_count - 1);
     pattern->number = number;
     snprintf(pattern->label, sizeof pattern->label, "%s", label);
+    pattern->languages = UINT64_MAX;
+    if (set->rules[pattern->rule].theirs && label[0] != '\0') {
+        uint32_t language = policy_find_language(building->policy, label);
+        pattern->languages = language == POLICY_NONE ? bit_of(0) : bit_of(0) | bit_of(language);
+    }
 }
 
 // Adds the patterns of the rule added last.
-static void add_patterns(struct building *building, const struct rule_value *value)
+static void add_patterns(struct building *building, const struct rule_value *value, const struct rule_value *own_exact)
 {
     uint32_t number = 0;
+    unsigned exact = exact_of(building, own_exact->node != NULL ? own_exact : &building->desk.exact);
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         if (node->kind == YAML_SCALAR) {
-            add_pattern(building, node, "", ++number);
+            add_pattern(building, node, "", ++number, exact);
             continue;
         }
         uint32_t under_label = 0;
         for (const struct yaml_node *pattern = node->first; pattern != NULL; pattern = pattern->next)
-            add_pattern(building, pattern, node->key, ++under_label);
+            add_pattern(building, pattern, node->key, ++under_label, exact);
     }
 }
 
@@ -66,6 +98,7 @@ static void build_sensitive(struct building *building, const struct yaml_node *n
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
     if (values.languages.node != NULL)
         rule->languages = building_set_of(building, &values.languages, UINT64_MAX, building_known_language);
+    rule->theirs = values.languages.number == 1;
     if (values.channels.node != NULL)
         rule->channels = building_set_of(building, &values.channels, UINT64_MAX, building_known_channel);
     rule->reach = values.reach.number;
@@ -76,7 +109,7 @@ static void build_sensitive(struct building *building, const struct yaml_node *n
     if (!states_something && yaml_node_find(node, "patterns") == NULL)
         rule_problem_at(&building->problems, node,
                         "holds for every post; state patterns, reach, languages or channels");
-    add_patterns(building, &values.patterns);
+    add_patterns(building, &values.patterns, &values.exact);
 }
 
 struct rule_value building_approved_topics(const struct yaml_node *brand)
@@ -112,24 +145,26 @@ static void build_topic(struct building *building, const struct yaml_node *node)
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
     if (values.languages.node != NULL)
         rule->languages = building_set_of(building, &values.languages, UINT64_MAX, building_known_language);
+    rule->theirs = values.languages.number == 1;
     if (values.skill.node != NULL)
         rule->skill = building_known_skill(building, values.skill.text, values.skill.node);
     rule->band = (uint8_t) values.band.number;
     rule->has_patterns = true;
     rule->approve_brands = values.approve.number == 1 ? rule->brands : approving_brands(building, node->key);
-    add_patterns(building, &values.patterns);
+    add_patterns(building, &values.patterns, &values.exact);
 }
 
 static unsigned only_of(struct building *building, const struct rule_value *value)
 {
     static const char *const kinds[] = { "links", "mentions", "hashtags", "emoji" };
+    static const unsigned bits[] = { RULE_ONLY_LINKS, RULE_ONLY_MENTIONS, RULE_ONLY_HASHTAGS, RULE_ONLY_EMOJI };
     unsigned only = 0;
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         unsigned kind = 0;
         while (kind < 4 && strcmp(kinds[kind], node->text) != 0)
             kind++;
         if (kind < 4)
-            only |= 1u << kind;
+            only |= bits[kind];
         else
             rule_problem_at(&building->problems, node, "must be links, mentions, hashtags or emoji, not \"%s\"",
                             node->text);
@@ -149,11 +184,16 @@ static void build_noise(struct building *building, const struct yaml_node *node)
     if (!rule->has_patterns && !rule->empty && values.only.node == NULL && yaml_node_find(node, "patterns") == NULL &&
         yaml_node_find(node, "only") == NULL)
         rule_problem_at(&building->problems, node, "holds for no post; state patterns, empty or only");
-    add_patterns(building, &values.patterns);
+    add_patterns(building, &values.patterns, &values.exact);
 }
 
 void building_add_rules(struct building *building)
 {
+    struct policy *policy = building->policy;
+    for (size_t i = 0; i < policy->brand_count; i++) {
+        patterns_add_name(building->rules->set.patterns, policy->brands[i].name);
+        patterns_add_name(building->rules->set.patterns, policy->brands[i].display_name);
+    }
     static const struct {
         enum rule_kind kind;
         void (*build)(struct building *building, const struct yaml_node *node);

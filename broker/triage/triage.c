@@ -7,11 +7,9 @@
 
 #include "broker/triage/language.h"
 #include "broker/triage/patterns.h"
-#include "broker/triage/plain_text.h"
+#include "broker/triage/readings.h"
 #include "broker/triage/rule_set.h"
 #include "proto/must.h"
-
-#include <unictype.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +21,7 @@
 #define NO_PATTERN UINT32_MAX
 
 struct triage {
-    struct plain_text folded;
+    struct readings *readings;
     struct patterns_memory *memory;
     uint32_t *first_pattern; // by rule: the first of its patterns that was found, or NO_PATTERN
     size_t rule_capacity;    // rules there is room for in it
@@ -46,6 +44,7 @@ struct triage *triage_new(void)
 {
     struct triage *triage = calloc(1, sizeof *triage);
     must(triage != NULL);
+    triage->readings = readings_new();
     triage->memory = patterns_memory_new();
     return triage;
 }
@@ -55,7 +54,7 @@ void triage_destroy(struct triage **triage_p)
     struct triage *triage = *triage_p;
     if (triage == NULL)
         return;
-    plain_text_fini(&triage->folded);
+    readings_destroy(&triage->readings);
     patterns_memory_destroy(&triage->memory);
     free(triage->first_pattern);
     free(triage);
@@ -132,10 +131,12 @@ static void find_patterns(struct finding *finding)
     for (size_t i = 0; i < set->rule_count; i++)
         triage->first_pattern[i] = NO_PATTERN;
     size_t count = 0;
-    const uint32_t *found =
-        patterns_find(set->patterns, triage->memory, triage->folded.text, triage->folded.bytes, &count);
-    for (size_t i = count; i-- > 0;)
-        triage->first_pattern[set->rule_patterns[found[i]].rule] = found[i];
+    const uint32_t *found = patterns_find(set->patterns, triage->memory, triage->readings, &count);
+    for (size_t i = count; i-- > 0;) {
+        const struct rule_pattern *pattern = &set->rule_patterns[found[i]];
+        if (pattern->languages & UINT64_C(1) << finding->language)
+            triage->first_pattern[pattern->rule] = found[i];
+    }
 }
 
 static void tell_pattern(struct finding *finding, uint32_t pattern)
@@ -143,81 +144,6 @@ static void tell_pattern(struct finding *finding, uint32_t pattern)
     const struct rule_pattern *which = &finding->set->rule_patterns[pattern];
     add_words(finding->triage->detail, DETAIL_BYTES, " pattern %s%s%u", which->label,
               which->label[0] != '\0' ? " " : "", which->number);
-}
-
-// ---- what a text is made of ----
-
-#define WORDS (1u << 31) // something that is none of RULE_ONLY_...
-
-static bool is_handle(char byte)
-{
-    return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '_' || byte == '.';
-}
-
-static bool begins(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
-}
-
-static bool is_letter_or_digit(uint32_t code)
-{
-    return uc_is_general_category_withtable(code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_N);
-}
-
-static bool is_emoji(uint32_t code)
-{
-    return code > 0xFF && (uc_is_property_emoji(code) || uc_is_property_emoji_component(code));
-}
-
-static size_t skip_hashtag(const char *text)
-{
-    size_t at = 1;
-    for (size_t bytes = strlen(text); at < bytes;) {
-        uint32_t code = 0;
-        size_t length = plain_text_character(text + at, bytes - at, &code);
-        if (code != '_' && !is_letter_or_digit(code))
-            break;
-        at += length;
-    }
-    return at;
-}
-
-// Reads one thing at the beginning of a folded text and adds its kind to `kinds`; returns its length.
-static size_t read_thing(const char *text, size_t bytes, unsigned *kinds)
-{
-    size_t length = 1;
-    if (begins(text, "http://") || begins(text, "https://") || begins(text, "www.")) {
-        while (text[length] > ' ' && text[length] < 0x7F)
-            length++;
-        *kinds |= RULE_ONLY_LINKS;
-        return length;
-    }
-    if (text[0] == '@' && is_handle(text[1])) {
-        while (is_handle(text[length]))
-            length++;
-        *kinds |= RULE_ONLY_MENTIONS;
-        return length;
-    }
-    if (text[0] == '#' && (length = skip_hashtag(text)) > 1) {
-        *kinds |= RULE_ONLY_HASHTAGS;
-        return length;
-    }
-    uint32_t code = 0;
-    length = plain_text_character(text, bytes, &code);
-    if (is_emoji(code))
-        *kinds |= RULE_ONLY_EMOJI;
-    else if (uc_is_general_category_withtable(code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_N | UC_CATEGORY_MASK_Sc))
-        *kinds |= WORDS;
-    return length;
-}
-
-// Which kinds of things a folded text has in it; punctuation does not count.
-static unsigned kinds_in(const struct plain_text *folded)
-{
-    unsigned kinds = 0;
-    for (size_t at = 0; at < folded->bytes && (kinds & WORDS) == 0;)
-        at += read_thing(folded->text + at, folded->bytes - at, &kinds);
-    return kinds;
 }
 
 // ---- rules ----
@@ -307,12 +233,12 @@ static bool apply_topics(struct finding *finding)
 static void apply_noise(struct finding *finding)
 {
     struct triage *triage = finding->triage;
-    unsigned kinds = kinds_in(&triage->folded);
+    unsigned kinds = readings_contents(triage->readings);
     for (size_t i = 0; i < finding->set->rule_count && !finding->needs->noise; i++) {
         const struct rule *rule = &finding->set->rules[i];
         if (rule->kind != RULE_NOISE || !concerns(finding, rule))
             continue;
-        bool empty = rule->empty && triage->folded.bytes == 0;
+        bool empty = rule->empty && readings_empty(triage->readings);
         bool only = kinds != 0 && (kinds & ~rule->only) == 0;
         bool pattern = triage->first_pattern[i] != NO_PATTERN;
         if (!empty && !only && !pattern)
@@ -350,7 +276,7 @@ bool triage_post(struct triage *triage, const struct rules *rules, const struct 
         .triage = triage, .rules = rules, .set = rules_set(rules), .post = post, .needs = needs
     };
     const char *text = post->text != NULL ? post->text : "";
-    plain_text_for_patterns(&triage->folded, text, strlen(text));
+    readings_take(triage->readings, text, strlen(text));
     find_language(&finding, author_language);
     find_patterns(&finding);
     if (!apply_sensitive(&finding) && !apply_topics(&finding))

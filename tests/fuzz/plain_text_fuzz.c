@@ -5,6 +5,7 @@
 
 #include "broker/triage/language.h"
 #include "broker/triage/plain_text.h"
+#include "broker/triage/readings.h"
 #include "proto/must.h"
 
 #include <stdint.h>
@@ -14,7 +15,7 @@
 #include <unictype.h>
 #include <unistr.h>
 
-// What both ways promise of their result.
+// What is promised of a text for the language.
 static void check(const struct plain_text *plain)
 {
     must(plain->text != NULL);
@@ -32,17 +33,23 @@ static void check(const struct plain_text *plain)
     }
 }
 
-static void check_folded(const struct plain_text *plain)
+// And of readings, exact and not.
+static void check_readings(const uint8_t *bytes, size_t count)
 {
-    check(plain);
-    for (size_t i = 0; i < plain->bytes; i++)
-        must(plain->text[i] < 'A' || plain->text[i] > 'Z');
-    if (strchr(plain->text, '&') != NULL)
-        return;
-    struct plain_text again = { 0 };
-    plain_text_for_patterns(&again, plain->text, plain->bytes);
-    must(plain->bytes > PLAIN_TEXT_INPUT_BYTES || strcmp(again.text, plain->text) == 0);
-    plain_text_fini(&again);
+    struct readings *readings = readings_new();
+    readings_take(readings, (const char *) bytes, count);
+    for (unsigned exact = 0; exact < 2; exact++) {
+        size_t reading_count = 0;
+        const struct reading *all = readings_write(readings, exact == 0 ? 0 : FOLDING_ALL, &reading_count);
+        must(reading_count >= 1 && reading_count <= READINGS_MAX);
+        for (size_t i = 0; i < reading_count; i++) {
+            must(strlen(all[i].text) == all[i].bytes);
+            must(u8_check((const uint8_t *) all[i].text, all[i].bytes) == NULL);
+            for (size_t at = 0; at < all[i].bytes; at++)
+                must(all[i].text[at] < 'A' || all[i].text[at] > 'Z');
+        }
+    }
+    readings_destroy(&readings);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
@@ -50,8 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
     struct plain_text plain = { 0 };
-    plain_text_for_patterns(&plain, (const char *) bytes, count);
-    check_folded(&plain);
+    check_readings(bytes, count);
     plain_text_for_language(&plain, (const char *) bytes, count);
     check(&plain);
     plain_text_fini(&plain);
@@ -92,6 +98,7 @@ static size_t make_input(uint64_t *seed, uint8_t *input)
         "\u00A0",  "\u200B", "\u202E",    "\uFE0F",   "\u0301", "\u0316",     "\u0336",     "\u0345",
         "\u0130",  "\u1E9E", "\uFDFA",    "\uFF21",   "\uFB03", "\U0001D4D0", "\U0001F602", "\u3042",
         "\uAC00",  "\u1100", "\u1161",    "\u00DF",   "danke ", "the ",       "A",          "z",
+        "#AbC",    "r.a.c ", "\u0430",    "\u0287",   "\u202C", "aaa",        "a1b",        "a*b ",
         "1",       "_",      "-",         "'",        ".",      "\xFF",       "\xE2\x82",   "\xED\xA0\x80",
     };
     size_t count = 0;

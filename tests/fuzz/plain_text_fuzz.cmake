@@ -1,16 +1,18 @@
 add_executable(plain_text_fuzz_smoke fuzz/plain_text_fuzz.c)
-target_link_libraries(plain_text_fuzz_smoke PRIVATE behalf_options behalf_language)
+target_link_libraries(plain_text_fuzz_smoke PRIVATE behalf_options behalf_triage ${UNISTRING_LIBRARY})
 add_test(NAME fuzz/plain_text_fuzz_smoke COMMAND plain_text_fuzz_smoke)
 set_tests_properties(fuzz/plain_text_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 120)
 
 # The fuzzer proper compiles the code itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)
     set(triage ${PROJECT_SOURCE_DIR}/broker/triage)
-    add_executable(plain_text_fuzz fuzz/plain_text_fuzz.c ${triage}/plain_text.c ${triage}/function_words.c
+    add_executable(plain_text_fuzz fuzz/plain_text_fuzz.c ${triage}/plain_text.c ${triage}/letters.c
+        ${triage}/addresses.c ${triage}/readings.c ${triage}/function_words.c
         ${triage}/language.c ${triage}/cld2_face.cc)
     target_compile_definitions(plain_text_fuzz PRIVATE BEHALF_FUZZER)
     target_compile_options(plain_text_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_options(plain_text_fuzz PRIVATE -fsanitize=fuzzer)
-    target_link_libraries(plain_text_fuzz PRIVATE behalf_options ${CLD2_LIBRARY} ${UNISTRING_LIBRARY} Threads::Threads m)
+    target_link_libraries(plain_text_fuzz PRIVATE behalf_options ${CLD2_LIBRARY} ${UNISTRING_LIBRARY}
+        PkgConfig::icu Threads::Threads m)
     set_target_properties(plain_text_fuzz PROPERTIES LINKER_LANGUAGE CXX)
 endif()

@@ -291,9 +291,8 @@ static void posts_without_words_are_noise(void **state)
                                          "☕☕",
                                          "@a, @b: www.example.org",
                                          "🇩🇪👨‍👩‍👧" };
-    static const char *const words[] = {
-        "@acme no", "#fail", "?!", "@acme遅い", "5", "£", "http", "a@b.de", "@acme :D"
-    };
+    static const char *const words[] = { "@acme no", "#NoInternet", "?!",     "@acme遅い", "5",
+                                         "£",        "http",        "a@b.de", "@acme :D" };
     for (size_t i = 0; i < sizeof noise / sizeof noise[0]; i++)
         if (!take_text(world, "acme", noise[i])->noise)
             fail_msg("\"%s\" is no noise", noise[i]);
@@ -366,6 +365,143 @@ static char *read_file(const char *name, size_t bytes_max)
     assert_true(fread(text, 1, bytes_max, file) > 0);
     fclose(file);
     return text;
+}
+
+// The sample's rules, for posts that their reader would expect to go one way or the other.
+static struct rules *sample_rules(void)
+{
+    char *text = read_file("rules.yaml", BEHALF_RULES_BYTES);
+    struct rules_problems problems = { 0 };
+    struct rules *rules = rules_new(text, strlen(text), NULL, 1, &problems);
+    assert_non_null(rules);
+    assert_int_equal(rules_warnings(rules)->found, 0);
+    free(text);
+    return rules;
+}
+
+struct sample {
+    const char *brand;
+    const char *text;
+    const char *rule; // what it begins with: "sensitive legal", "topic outage", "" for neither
+};
+
+static void expect_rules(struct world *world, struct rules *rules, const struct sample *samples, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct behalf_post post = post_to(samples[i].brand, samples[i].text);
+        assert_true(triage_post(world->triage, rules, &post, "", &world->needs, &world->field));
+        bool right = samples[i].rule[0] == '\0' ? world->needs.rule[0] == '\0'
+                                                : strstr(world->needs.rule, samples[i].rule) == world->needs.rule;
+        if (!right)
+            fail_msg("\"%s\" goes by \"%s\", not \"%s\"; %s", samples[i].text, world->needs.rule, samples[i].rule,
+                     world->needs.detail);
+    }
+    rules_destroy(&rules);
+}
+
+#define EXPECT_SAMPLES(world, samples)                                                                                 \
+    expect_rules(world, sample_rules(), samples, sizeof(samples) / sizeof(samples)[0])
+
+static void words_joined_in_hashtags_are_words(void **state)
+{
+    static const struct sample samples[] = {
+        { "skyline", "#ClassActionLawsuit", "sensitive legal" },
+        { "skyline", "#TakeThemToCourt", "sensitive legal" },
+        { "skyline", "#SkylineDataBreach", "sensitive data leak" },
+        { "skyline", "never again #SkylineBoycott", "sensitive boycott" },
+        { "skyline", "never again #skylineboycott", "sensitive boycott" },
+        { "skyline", "#StopRacism now", "sensitive discrimination" },
+        { "skyline", "my bag #FoodPoisoning", "sensitive injury" },
+        { "skyline", "#vousEtesRacistes", "sensitive discrimination" },
+        { "telvia", "#NoInternet", "topic outage" },
+        { "skyline", "#WheresMyRefund", "topic refunds" },
+        { "skyline", "#MiVueloCancelado #quieroReembolso", "topic refunds" },
+        { "skyline", "@skyline #BagLost #NoAnswer #3Days", "" },
+        { "skyline", "@LawyerBoycott hello there my friends", "" },
+        { "skyline", "#love", "noise" },
+        { "skyline", "#travel #sky #sunset https://t.co/x", "noise" },
+    };
+    EXPECT_SAMPLES(*state, samples);
+}
+
+static void accents_may_be_left_out(void **state)
+{
+    static const struct sample samples[] = {
+        { "skyline", "quiero saber de la filtracion de datos", "sensitive data leak" },
+        { "skyline", "mon fils est a l'hopital apres votre vol", "sensitive injury" },
+        { "skyline", "j'ai ete blesse par le chariot", "sensitive injury" },
+        { "skyline", "vou a justica contra voces", "sensitive legal" },
+        { "nordbank", "Ihre Mitarbeiter sind auslaenderfeindlich", "sensitive discrimination" },
+        { "skyline", "Ich habe mich am Kaffee verbrueht", "sensitive injury" },
+        { "skyline", "quiero la devolucion de mi dinero", "topic refunds" },
+        { "nordbank", "Warum wieder Gebuehren?", "topic billing" },
+    };
+    EXPECT_SAMPLES(*state, samples);
+}
+
+static void letters_that_look_alike_are_the_same(void **state)
+{
+    static const struct sample samples[] = {
+        { "skyline", "my l\u0430wyer", "sensitive legal" },
+        { "skyline", "b\u043Ey\u0441\u043Ett them", "sensitive boycott" },
+        { "skyline", "see you in\u200B court", "sensitive legal" },
+        { "skyline", "see you in\u200Bcourt", "sensitive legal" },
+        { "skyline", "l a w y e r", "sensitive legal" },
+        { "skyline", "l.a.w.y.e.r", "sensitive legal" },
+        { "skyline", "l4wyer", "sensitive legal" },
+        { "kawa", "弁 護 士", "sensitive legal" },
+    };
+    EXPECT_SAMPLES(*state, samples);
+}
+
+static void what_is_no_word_of_the_customers_is_not_looked_at(void **state)
+{
+    static const struct sample samples[] = {
+        { "skyline", "@reporter_jane where can I check in?", "" },
+        { "skyline", "thanks @lawyer_bob for the help today", "" },
+        { "skyline", "is this yours? https://shop.example/hospital-street/12", "" },
+        { "skyline", "have you seen www.boycott-history.example", "" },
+        { "skyline", "who reads hospital.desk@example.org", "" },
+        { "skyline", "Puis-je reporter mon vol à demain ?", "" },
+        { "kawa", "Le toast à l'avocat était délicieux", "" },
+        { "kawa", "Votre presse-agrumes est-il à vendre ?", "" },
+        { "skyline", "Pas de plainte, tout était parfait", "" },
+        { "skyline", "Mon avocat vous écrira demain", "sensitive legal" },
+        { "skyline", "J'ai déposé plainte contre vous", "sensitive legal" },
+        { "skyline", "Je suis reporter à la télévision et je prépare un article", "sensitive press" },
+        { "skyline", "I am a reporter and this is for our story", "sensitive press" },
+    };
+    EXPECT_SAMPLES(*state, samples);
+}
+
+static void rules_say_what_makes_a_difference(void **state)
+{
+    static const char text[] = "desk: d\nchannels: { chirp: {} }\nagencies: [N]\nexact: [endings]\n"
+                               "brands: { acme: { display_name: A, languages: [en, es, fr], disclosure: "
+                               "\"{agency} for {brand}\" } }\n"
+                               "sensitive:\n"
+                               "  rude: { exact: accents, patterns: [ano] }\n"
+                               "  legal: { patterns: [lawyer] }\n"
+                               "  all: { exact: all, patterns: [boycott] }\n"
+                               "  press: { languages: theirs, patterns: { en: [reporter], fr: [rédaction] } }\n"
+                               "people:\n"
+                               "  asha: { display_name: A, roles: [agent], agency: N, brands: all, languages: all }\n"
+                               "  petra: { display_name: P, roles: [pr], brands: all, languages: all }\n";
+    static const struct sample samples[] = {
+        { "acme", "este ano es malo y no me gusta", "sensitive rude" },
+        { "acme", "este año es malo y no me gusta", "" },
+        { "acme", "my lawyer will call you", "sensitive legal" },
+        { "acme", "two lawyers will call you", "" },
+        { "acme", "I will boycott you all", "sensitive all" },
+        { "acme", "I will b0ycott you all", "" },
+        { "acme", "I am a reporter and have a question for you", "sensitive press" },
+        { "acme", "Puis-je reporter mon vol à la semaine prochaine ?", "" },
+    };
+    struct rules_problems problems = { 0 };
+    struct rules *rules = rules_new(text, strlen(text), NULL, 1, &problems);
+    if (rules == NULL)
+        fail_msg("%s: %s", problems.problems[0].key, problems.problems[0].message);
+    expect_rules(*state, rules, samples, sizeof samples / sizeof samples[0]);
 }
 
 static const char *text_in(const json_t *object, const char *key)
@@ -444,6 +580,11 @@ int main(int count, char **arguments)
         IN_WORLD(hints_of_platform_and_author_reach_the_language),
         IN_WORLD(the_posts_text_is_never_told),
         IN_WORLD(the_same_post_gets_the_same_needs),
+        IN_WORLD(words_joined_in_hashtags_are_words),
+        IN_WORLD(accents_may_be_left_out),
+        IN_WORLD(letters_that_look_alike_are_the_same),
+        IN_WORLD(what_is_no_word_of_the_customers_is_not_looked_at),
+        IN_WORLD(rules_say_what_makes_a_difference),
         IN_WORLD(sample_posts_are_of_every_kind),
     };
     if (count != 2) {

@@ -1,0 +1,849 @@
+// readings.c - the ways in which a reader may take a post's letters, written out for patterns to be looked for.
+//
+// A text is taken apart into letters once, each with what it is and where it stands.  A reading is then written
+// letter by letter in some manner.  What cannot be told by single letters (letters spelled out, words that mix
+// alphabets) is first tidied in a copy of the letters.
+
+#include "broker/triage/readings.h"
+
+#include "broker/triage/addresses.h"
+#include "broker/triage/letters.h"
+#include "proto/must.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BARRIER 0xFFFCu      // stands for what is left out; a phrase does not go across it
+#define BARRIER_CHARACTERS 4 // more than a blank of a phrase stands for
+#define GAP 0x200Bu          // an invisible gap, as plain_text_decode leaves it
+#define OVERRIDE 0x202Eu     // from here on the text is shown from right to left
+#define OVERRIDE_END 0x202Cu
+
+// A letter's place.
+#define IN_ADDRESS 1u // of an account name, link or mail address
+#define STARTS 2u     // the first of such a one
+#define CUT 4u        // in a hashtag: a word begins here
+#define TURNED_ROUND 8u
+#define IN_HASHTAG 16u
+#define SPELLED 32u // the first of single letters that were joined
+
+// What is odd in a text, and makes further readings.
+#define ODD_HASHTAGS 1u
+#define ODD_GAPS 2u
+#define ODD_ADDRESSES 4u
+#define ODD_DIGRAPHS 8u
+#define ODD_KATAKANA 16u
+#define ODD_STRETCHES 32u
+#define ODD_LOOKALIKES 64u
+#define ODD_TURNED 128u
+#define ODD_SPELLED 256u
+#define ODD_SIGNS 512u
+#define ODD_TIDY (ODD_STRETCHES | ODD_LOOKALIKES | ODD_TURNED | ODD_SPELLED | ODD_SIGNS)
+
+#define STRETCH 3            // so many of a letter in a row are one or two
+#define SPELLED_LETTERS 3    // single letters that are a word, with signs between them,
+#define SPELLED_BLANKS 4     // and with nothing but blanks
+#define SPELLED_SIGNS_MAX 3  // between two of them
+#define WORD_LETTERS_MAX 64  // longer words are not looked at one by one
+#define WORD_SIGNS_MAX 2     // of * in a word
+#define WORDS_BYTES_MAX 8192 // of words written one by one, for a text
+
+// Marks on one letter beyond this many are decoration; Vietnamese, Yoruba and polytonic Greek need two or
+// three, of which NFKC has joined at least one with its letter.
+#define MARKS_PER_LETTER 2
+
+struct letter {
+    uint32_t code;
+    uint16_t class; // LETTER_...
+    uint16_t place;
+};
+
+struct letters {
+    struct letter *letters;
+    size_t count;
+    size_t capacity;
+};
+
+struct readings {
+    struct plain_text decoded;
+    struct letters taken;
+    struct letters tidy;
+    struct letters word; // one being made
+    struct plain_text text;
+    struct reading readings[READINGS_MAX];
+    size_t ends[READINGS_MAX]; // of the readings in `text`, with their NUL
+    size_t count;
+    unsigned contents;
+    unsigned odd;
+};
+
+// How letters are written.
+struct manner {
+    unsigned exact;
+    bool addresses;   // with what stands in them
+    bool split;       // hashtags in words
+    bool parted;      // at invisible gaps
+    bool digraphs;    // ä as ae
+    bool hiragana;    // for katakana
+    unsigned stretch; // to which letters in a row are brought; 0: as they are
+};
+
+// ---- letters ----
+
+static void reserve(struct letters *letters, size_t more)
+{
+    if (letters->count + more <= letters->capacity)
+        return;
+    letters->capacity = 2 * (letters->count + more);
+    letters->letters = realloc(letters->letters, letters->capacity * sizeof *letters->letters);
+    must(letters->letters != NULL);
+}
+
+static void add_letter(struct letters *letters, uint32_t code, unsigned class, unsigned place)
+{
+    reserve(letters, 1);
+    letters->letters[letters->count++] = (struct letter){ code, (uint16_t) class, (uint16_t) place };
+}
+
+static bool is(const struct letters *letters, size_t at, unsigned class)
+{
+    return at < letters->count && (letters->letters[at].class & class) != 0;
+}
+
+static bool is_flag(uint32_t code)
+{
+    return code >= 0x1F1E6 && code <= 0x1F1FF;
+}
+
+static void take_text(struct letters *letters, const char *text, size_t bytes)
+{
+    letters->count = 0;
+    reserve(letters, bytes);
+    unsigned round = 0;
+    for (size_t at = 0; at < bytes;) {
+        uint32_t code = 0;
+        at += plain_text_character(text + at, bytes - at, &code);
+        if (code >= 0x80)
+            code = letters_unstyled(code);
+        if (code == OVERRIDE || code == OVERRIDE_END) {
+            round = code == OVERRIDE ? TURNED_ROUND : 0;
+            continue;
+        }
+        letters->letters[letters->count++] = (struct letter){ code, (uint16_t) letters_class(code), (uint16_t) round };
+    }
+    // A flag is two signs; one alone is a letter.
+    for (size_t i = 0; i < letters->count; i++) {
+        struct letter *letter = &letters->letters[i];
+        if (is_flag(letter->code) && !(i > 0 && is_flag(letter[-1].code)) &&
+            !(i + 1 < letters->count && is_flag(letter[1].code))) {
+            letter->code = 'a' + (letter->code - 0x1F1E6);
+            letter->class = (uint16_t) letters_class(letter->code);
+        }
+    }
+}
+
+// ---- what a text is made of ----
+
+// Marks where words begin in a hashtag from `start` on; returns true if it holds several.
+static bool cut_hashtag(struct readings *readings, size_t start, size_t end)
+{
+    struct letters *all = &readings->taken;
+    size_t words = 0;
+    size_t length = 0; // letters of the word so far
+    size_t runs_on = 0;
+    for (size_t i = start; i < end; i++) {
+        bool upper = is(all, i, LETTER_UPPER);
+        bool letter = is(all, i, LETTER_ALPHABETIC | LETTER_MARK);
+        bool digit = is(all, i, LETTER_DIGIT);
+        bool after_letter = i > start && is(all, i - 1, LETTER_ALPHABETIC | LETTER_MARK);
+        bool after_upper = i > start && is(all, i - 1, LETTER_UPPER);
+        bool after_digit = i > start && is(all, i - 1, LETTER_DIGIT);
+        bool before_small = i + 1 < end && is(all, i + 1, LETTER_ALPHABETIC) && !is(all, i + 1, LETTER_UPPER);
+        bool cut = (upper && after_letter && (!after_upper || before_small)) || (digit && after_letter) ||
+                   (letter && after_digit);
+        if (cut) {
+            all->letters[i].place |= CUT;
+            readings->odd |= ODD_HASHTAGS;
+        }
+        if (cut || !letter)
+            length = 0;
+        length += letter;
+        words += length == 2;
+        runs_on += is(all, i, LETTER_RUNS_ON);
+    }
+    return words >= 2 || runs_on >= 4;
+}
+
+static void mark_addresses(struct readings *readings)
+{
+    const char *text = readings->decoded.text;
+    size_t bytes = readings->decoded.bytes;
+    struct letters *all = &readings->taken;
+    struct address address;
+    size_t at = 0;     // in the text
+    size_t letter = 0; // in the letters
+    static const unsigned contents[] = { READINGS_MENTIONS, READINGS_LINKS, READINGS_WORDS, READINGS_HASHTAGS };
+    while (address_next(text, bytes, at, &address)) {
+        size_t first = 0;
+        for (; at < address.end; at++) {
+            if (((unsigned char) text[at] & 0xC0) == 0x80)
+                continue;
+            // An override is in the text and not among the letters.
+            if ((unsigned char) text[at] == 0xE2 && bytes - at >= 3 &&
+                (memcmp(text + at, "\u202E", 3) == 0 || memcmp(text + at, "\u202C", 3) == 0))
+                continue;
+            if (at == address.start)
+                first = letter;
+            if (at >= address.start)
+                all->letters[letter].place |= (uint16_t) ((address.kind == ADDRESS_HASHTAG ? IN_HASHTAG : IN_ADDRESS) |
+                                                          (at == address.start ? STARTS : 0));
+            letter++;
+        }
+        bool words = address.kind == ADDRESS_HASHTAG && cut_hashtag(readings, first + 1, letter);
+        readings->contents |= words ? READINGS_WORDS : contents[address.kind];
+        readings->odd |= address.kind == ADDRESS_HASHTAG ? 0 : ODD_ADDRESSES;
+    }
+}
+
+// Tells what stands outside of addresses and hashtags.
+static void find_contents(struct readings *readings)
+{
+    const struct letters *all = &readings->taken;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct letter *letter = &all->letters[i];
+        if ((letter->place & (IN_ADDRESS | IN_HASHTAG)) != 0)
+            continue;
+        if (letter->class & LETTER_EMOJI)
+            readings->contents |= READINGS_EMOJI;
+        else if ((letter->class & (LETTER_WORD | LETTER_CURRENCY)) != 0 && (letter->class & LETTER_MARK) == 0)
+            readings->contents |= READINGS_WORDS;
+    }
+}
+
+static bool same_letter(uint32_t one, uint32_t other)
+{
+    return one == other || letters_lower(one) == letters_lower(other);
+}
+
+static bool apostrophe_at(const struct letters *all, size_t at)
+{
+    return at < all->count && (all->letters[at].code == '\'' || all->letters[at].code == 0x2019);
+}
+
+// True if the letter at `at` stands alone.
+static bool single(const struct letters *all, size_t at)
+{
+    return is(all, at, LETTER_ALPHABETIC) && !is(all, at + 1, LETTER_ALPHABETIC | LETTER_DIGIT) &&
+           !apostrophe_at(all, at + 1) && !(at > 0 && (is(all, at - 1, LETTER_WORD) || apostrophe_at(all, at - 1)));
+}
+
+// A sign that is put between letters, where the script parts no words.
+static bool parts_letters(const struct letters *all, size_t at)
+{
+    uint32_t code = all->letters[at].code;
+    return is(all, at, LETTER_EMOJI) || code == 0x30FB || (code < 0x80 && code > 0 && strchr(" .*-_/", (int) code));
+}
+
+// True of a digit or sign that may stand for a letter of the word around it; most signs at a word's end do not.
+static bool sign_for_letter(const struct letters *all, size_t at)
+{
+    if (letters_of_sign(all->letters[at].code) == NULL)
+        return false;
+    bool after = at > 0 && is(all, at - 1, LETTER_ALPHABETIC);
+    bool before = is(all, at + 1, LETTER_ALPHABETIC);
+    return (after && before) || (strchr("!|+*", (int) all->letters[at].code) == NULL && (after || before));
+}
+
+// What is odd about the letters at `at`.
+static unsigned oddity(const struct letters *all, size_t at)
+{
+    const struct letter *letter = &all->letters[at];
+    unsigned odd = 0;
+    bool after_letter = at > 0 && is(all, at - 1, LETTER_ALPHABETIC);
+    if (after_letter && is(all, at, LETTER_ALPHABETIC) && is(all, at + 1, LETTER_ALPHABETIC) &&
+        same_letter(letter->code, letter[-1].code) && same_letter(letter->code, letter[1].code))
+        odd |= ODD_STRETCHES;
+    if (single(all, at) && (single(all, at + 2) || single(all, at + 3) || single(all, at + 4)))
+        odd |= ODD_SPELLED;
+    if (sign_for_letter(all, at))
+        odd |= ODD_SIGNS;
+    if (letter->code < 0x80)
+        return odd;
+    if (letters_digraph(letters_lower(letter->code)) != NULL)
+        odd |= ODD_DIGRAPHS;
+    if (letter->class & LETTER_KATAKANA)
+        odd |= ODD_KATAKANA;
+    if (letters_lookalike(letter->code) != 0)
+        odd |= ODD_LOOKALIKES;
+    if (letters_turned(letter->code) != 0)
+        odd |= ODD_TURNED;
+    if ((letter->class & LETTER_EMOJI) && after_letter && is(all, at + 1, LETTER_ALPHABETIC | LETTER_EMOJI))
+        odd |= ODD_SPELLED;
+    if ((letter->class & LETTER_RUNS_ON) && is(all, at + 2, LETTER_RUNS_ON) && parts_letters(all, at + 1))
+        odd |= ODD_SPELLED;
+    if (letter->code == GAP)
+        odd |= ODD_GAPS;
+    return odd;
+}
+
+static void find_odd(struct readings *readings)
+{
+    const struct letters *all = &readings->taken;
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->letters[i].place & TURNED_ROUND)
+            readings->odd |= ODD_TURNED;
+        if ((all->letters[i].place & IN_ADDRESS) == 0)
+            readings->odd |= oddity(all, i);
+    }
+}
+
+// ---- writing ----
+
+static void write_barrier(struct plain_text *out)
+{
+    for (int i = 0; i < BARRIER_CHARACTERS; i++)
+        plain_text_append(out, BARRIER);
+}
+
+// Marks that strike a letter through or ring it; no language spells with them.
+static bool overlay(uint32_t code)
+{
+    return (code >= 0x334 && code <= 0x338) || (code >= 0x20D0 && code <= 0x20F0);
+}
+
+// A small letter with its accents, but for what is decoration; `marks` counts those on the letter before.
+static void write_exact(struct plain_text *out, const struct letter *letter, uint32_t code, const struct letter *before,
+                        unsigned *marks)
+{
+    if ((letter->class & LETTER_MARK) == 0)
+        *marks = 0;
+    else if (overlay(code) || (code == 0x307 && before != NULL && (before->code | 0x20) == 'i') ||
+             ((letter->class & LETTER_LOOSE) != 0 && ++*marks > MARKS_PER_LETTER))
+        return;
+    plain_text_append(out, code);
+}
+
+static void write_loose(struct plain_text *out, const struct letter *letter, uint32_t code, const struct manner *manner)
+{
+    if ((letter->class & LETTER_LOOSE) != 0 || code == 0x640) // Arabic tatweel
+        return;
+    const char *two = manner->digraphs || code == 0xE6 || code == 0x153 || code == 0xFE ? letters_digraph(code) : NULL;
+    if (two != NULL) {
+        plain_text_append(out, (uint32_t) two[0]);
+        plain_text_append(out, (uint32_t) two[1]);
+        return;
+    }
+    plain_text_append(out, letters_base(code));
+}
+
+static void write_letter(struct plain_text *out, const struct letter *letter, const struct letter *before,
+                         const struct manner *manner, unsigned *marks)
+{
+    uint32_t code = letter->code;
+    if (code < 0x80) {
+        *marks = 0;
+        plain_text_append(out, code >= 'A' && code <= 'Z' ? code | 0x20 : code);
+        return;
+    }
+    code = code == 0x130 ? 'i' : letters_lower(code); // Turkish capital dotted i
+    if (manner->hiragana)
+        code = letters_hiragana(code);
+    if (code == 0xDF) { // full case folding, in any manner
+        plain_text_append(out, 's');
+        plain_text_append(out, 's');
+    } else if (manner->exact & FOLDING_accents) {
+        write_exact(out, letter, code, before, marks);
+    } else {
+        write_loose(out, letter, code, manner);
+    }
+}
+
+// How many of the same letter follow one another from `at` on.
+static size_t stretch_at(const struct letters *all, size_t at)
+{
+    size_t end = at + 1;
+    if (!is(all, at, LETTER_ALPHABETIC))
+        return 1;
+    while (end < all->count && same_letter(all->letters[at].code, all->letters[end].code))
+        end++;
+    return end - at;
+}
+
+static void write_letters(struct plain_text *out, const struct letters *all, const struct manner *manner)
+{
+    unsigned marks = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct letter *letter = &all->letters[i];
+        if ((letter->place & IN_ADDRESS) != 0 && !manner->addresses && !(manner->exact & FOLDING_addresses)) {
+            if (letter->place & STARTS)
+                write_barrier(out);
+            continue;
+        }
+        if (letter->code == GAP) {
+            if (manner->parted)
+                plain_text_append(out, ' ');
+            continue;
+        }
+        if ((letter->place & CUT) != 0 && manner->split)
+            plain_text_append(out, ' ');
+        size_t stretch = manner->stretch > 0 ? stretch_at(all, i) : 1;
+        for (unsigned n = stretch >= STRETCH ? manner->stretch : 1; n > 0; n--)
+            write_letter(out, letter, i > 0 ? letter - 1 : NULL, manner, &marks);
+        i += stretch >= STRETCH ? stretch - 1 : 0;
+    }
+}
+
+static void begin_reading(struct readings *readings, bool addresses, bool hiragana, bool loose)
+{
+    must(readings->count < READINGS_MAX);
+    readings->readings[readings->count] =
+        (struct reading){ .addresses = addresses, .hiragana = hiragana, .loose = loose };
+}
+
+static void end_reading(struct readings *readings)
+{
+    size_t start = readings->count > 0 ? readings->ends[readings->count - 1] : 0;
+    struct reading *reading = &readings->readings[readings->count];
+    reading->bytes = readings->text.bytes - start;
+    plain_text_append(&readings->text, 0);
+    readings->ends[readings->count++] = readings->text.bytes;
+}
+
+static void write_reading(struct readings *readings, const struct letters *all, struct manner manner)
+{
+    begin_reading(readings, manner.addresses, manner.hiragana, false);
+    write_letters(&readings->text, all, &manner);
+    end_reading(readings);
+}
+
+// ---- tidying ----
+
+// Copies the letters taken with their hashtags in words, without invisible gaps, and without what is in addresses.
+static void copy_letters(struct readings *readings, unsigned exact)
+{
+    struct letters *tidy = &readings->tidy;
+    tidy->count = 0;
+    reserve(tidy, readings->taken.count);
+    for (size_t i = 0; i < readings->taken.count; i++) {
+        const struct letter *letter = &readings->taken.letters[i];
+        if ((letter->place & IN_ADDRESS) != 0 && !(exact & FOLDING_addresses)) {
+            if (letter->place & STARTS)
+                for (int n = 0; n < BARRIER_CHARACTERS; n++)
+                    add_letter(tidy, BARRIER, 0, 0);
+            continue;
+        }
+        if (letter->code == GAP)
+            continue;
+        if ((letter->place & CUT) != 0 && !(exact & FOLDING_hashtags))
+            add_letter(tidy, ' ', 0, 0);
+        add_letter(tidy, letter->code, letter->class, letter->place & TURNED_ROUND);
+    }
+}
+
+// Where a letter with its marks ends.
+static size_t after_marks(const struct letters *all, size_t at)
+{
+    at++;
+    while (is(all, at, LETTER_MARK))
+        at++;
+    return at;
+}
+
+// The end of a run of single letters that begins at `at`, with signs or blanks between them, or `at` if it is none.
+static size_t spelled_end(const struct letters *all, size_t at)
+{
+    if (!is(all, at, LETTER_ALPHABETIC) || (at > 0 && (is(all, at - 1, LETTER_WORD) || apostrophe_at(all, at - 1))))
+        return at;
+    size_t end = after_marks(all, at);
+    size_t count = 1;
+    bool signs = false;
+    bool latin = is(all, at, LETTER_LATIN);
+    while (!is(all, end, LETTER_WORD)) {
+        size_t next = end;
+        bool sign = false;
+        while (next < all->count && next - end < SPELLED_SIGNS_MAX && !is(all, next, LETTER_WORD) &&
+               all->letters[next].code != BARRIER && !apostrophe_at(all, next)) {
+            sign = sign || all->letters[next].code != ' ';
+            next++;
+        }
+        if (next == end || !is(all, next, LETTER_ALPHABETIC))
+            break;
+        size_t after = after_marks(all, next);
+        if (is(all, after, LETTER_WORD))
+            break;
+        signs = signs || sign;
+        end = after;
+        count++;
+    }
+    return count >= (signs || !latin ? SPELLED_LETTERS : SPELLED_BLANKS) ? end : at;
+}
+
+// How many signs at `at` stand between letters that belong together: emoji inside a word, and what parts letters of a
+// script that parts no words.
+static size_t signs_inside(const struct letters *all, size_t at)
+{
+    if (at == 0 || is(all, at, LETTER_WORD))
+        return 0;
+    size_t end = at;
+    bool emoji = true;
+    while (end < all->count && end - at < SPELLED_SIGNS_MAX && !is(all, end, LETTER_WORD)) {
+        emoji = emoji && is(all, end, LETTER_EMOJI);
+        if (!parts_letters(all, end))
+            return 0;
+        end++;
+    }
+    bool run_on = is(all, at - 1, LETTER_RUNS_ON) && is(all, end, LETTER_RUNS_ON);
+    bool word = emoji && is(all, at - 1, LETTER_ALPHABETIC | LETTER_MARK) && is(all, end, LETTER_ALPHABETIC);
+    return run_on || word ? end - at : 0;
+}
+
+static void join_letters(struct letters *all)
+{
+    size_t to = 0;
+    size_t spelled = 0; // up to where single letters are joined
+    for (size_t at = 0; at < all->count;) {
+        if (at >= spelled) {
+            spelled = spelled_end(all, at);
+            all->letters[at].place |= spelled > at ? SPELLED : 0;
+        }
+        size_t inside = at < spelled ? !is(all, at, LETTER_WORD) : signs_inside(all, at);
+        if (inside > 0) {
+            at += inside;
+            continue;
+        }
+        // What was joined is not looked at again: `to` never passes `at`, and what lies behind `at` is as it was.
+        all->letters[to++] = all->letters[at++];
+    }
+    all->count = to;
+}
+
+// The end of the word at `at`.
+static size_t word_end(const struct letters *all, size_t at, bool with_signs)
+{
+    while (is(all, at, LETTER_WORD) ||
+           (with_signs && at < all->count && letters_of_sign(all->letters[at].code) != NULL))
+        at++;
+    return at;
+}
+
+// Letters of a word that look like Latin ones, and those that are Latin, of those that are neither mark nor digit.
+static void count_alphabets(const struct letters *all, size_t at, size_t end, size_t *alike, size_t *latin,
+                            size_t *other)
+{
+    *alike = *latin = *other = 0;
+    for (; at < end; at++) {
+        if (!is(all, at, LETTER_ALPHABETIC))
+            continue;
+        if (all->letters[at].code < 0x80)
+            ++*latin;
+        else if (letters_lookalike(all->letters[at].code) != 0)
+            ++*alike;
+        else if (is(all, at, LETTER_LATIN))
+            ++*latin;
+        else
+            ++*other;
+    }
+}
+
+// True if the text is in Latin letters, and all its words of another alphabet are made of letters that look Latin.
+static bool all_alike(const struct letters *all)
+{
+    bool any_latin = false;
+    for (size_t at = 0; at < all->count; at++) {
+        size_t end = word_end(all, at, false);
+        size_t alike, latin, other;
+        count_alphabets(all, at, end, &alike, &latin, &other);
+        if (other > 0)
+            return false;
+        any_latin = any_latin || latin > 0;
+        at = end;
+    }
+    return any_latin;
+}
+
+static void read_lookalikes(struct letters *all)
+{
+    bool whole_words = all_alike(all);
+    for (size_t at = 0; at < all->count; at++) {
+        size_t end = word_end(all, at, false);
+        size_t alike, latin, other;
+        count_alphabets(all, at, end, &alike, &latin, &other);
+        bool mixed = alike > 0 && (latin > 0 || (whole_words && other == 0));
+        for (; at < end; at++) {
+            struct letter *letter = &all->letters[at];
+            // A capital that looks like a Latin one is told as such, before it is made small.
+            char like = mixed && letter->code >= 0x80 ? letters_lookalike(letter->code) : 0;
+            if (like != 0)
+                *letter = (struct letter){ (uint32_t) like, (uint16_t) letters_class((uint32_t) like), letter->place };
+        }
+    }
+}
+
+// ---- words written one by one ----
+
+static void write_word(struct readings *readings, unsigned exact, unsigned stretch)
+{
+    struct manner manner = { .exact = exact, .stretch = stretch };
+    write_barrier(&readings->text);
+    write_letters(&readings->text, &readings->word, &manner);
+    write_barrier(&readings->text);
+}
+
+static void take_word(struct readings *readings, size_t at, size_t end)
+{
+    readings->word.count = 0;
+    for (; at < end; at++)
+        add_letter(&readings->word, readings->tidy.letters[at].code, readings->tidy.letters[at].class, 0);
+}
+
+// What follows "a" or "I", where these were spelled as well: a l a w y e r.
+static void write_without_first(struct readings *readings, size_t at, size_t end, unsigned exact)
+{
+    uint32_t first = letters_lower(readings->tidy.letters[at].code);
+    if ((readings->tidy.letters[at].place & SPELLED) == 0 || (first != 'a' && first != 'i'))
+        return;
+    take_word(readings, at + 1, end);
+    write_word(readings, exact, 0);
+}
+
+// A word turned upside down: from its end, each letter the one that it is upside down.
+static void write_turned(struct readings *readings, size_t at, size_t end, unsigned exact)
+{
+    const struct letter *letters = readings->tidy.letters;
+    size_t turned = 0;
+    readings->word.count = 0;
+    for (size_t i = end; i-- > at;) {
+        char letter = letters_turned(letters_lower(letters[i].code));
+        turned += letter != 0;
+        letter = letter != 0 ? letter : letters_turned_too(letters_lower(letters[i].code));
+        if (letter == 0)
+            return;
+        add_letter(&readings->word, (uint32_t) letter, letters_class((uint32_t) letter), 0);
+    }
+    if (turned >= 2)
+        write_word(readings, exact, 0);
+}
+
+// Each stretch of a word brought to one or two, in all ways in which these are mixed.
+static void write_stretches(struct readings *readings, size_t at, size_t end, unsigned exact)
+{
+    size_t starts[4];
+    size_t count = 0;
+    take_word(readings, at, end);
+    for (size_t i = 0; i < readings->word.count && count < 4; i += stretch_at(&readings->word, i))
+        if (stretch_at(&readings->word, i) >= STRETCH)
+            starts[count++] = at + i;
+    if (count < 2)
+        return;
+    for (unsigned choice = 1; choice + 1 < 1u << count; choice++) {
+        readings->word.count = 0;
+        size_t next = 0;
+        for (size_t i = at; i < end;) {
+            const struct letter *letter = &readings->tidy.letters[i];
+            size_t length = stretch_at(&readings->tidy, i);
+            size_t copies = 1;
+            if (next < count && starts[next] == i)
+                copies = choice >> next++ & 1 ? 2 : 1;
+            else
+                length = 1;
+            while (copies-- > 0)
+                add_letter(&readings->word, letter->code, letter->class, 0);
+            i += length;
+        }
+        write_word(readings, exact, 0);
+    }
+}
+
+// Writes a word with signs for letters in every way in which its first few can be read.
+static void write_signs(struct readings *readings, size_t at, size_t end, unsigned exact)
+{
+    size_t letters = 0;
+    size_t signs = 0;
+    size_t stars = 0;
+    while (at < end && strchr("!|+*", (int) readings->tidy.letters[at].code) != NULL)
+        at++;
+    while (end > at && strchr("!|+*", (int) readings->tidy.letters[end - 1].code) != NULL)
+        end--;
+    for (size_t i = at; i < end; i++) {
+        uint32_t code = readings->tidy.letters[i].code;
+        const char *read = letters_of_sign(code);
+        letters += read == NULL;
+        signs += read != NULL;
+        stars += code == '*';
+        if (read == NULL && !(code < 0x80 && is(&readings->tidy, i, LETTER_ALPHABETIC)))
+            return;
+    }
+    if (signs == 0 || letters < 3 || signs > letters || stars > WORD_SIGNS_MAX)
+        return;
+    for (unsigned choice = 0; choice < 25; choice++) {
+        unsigned left = choice;
+        readings->word.count = 0;
+        for (size_t i = at; i < end; i++) {
+            uint32_t code = readings->tidy.letters[i].code;
+            const char *read = letters_of_sign(code);
+            if (read != NULL) {
+                size_t ways = strlen(read);
+                code = (uint32_t) (unsigned char) read[left % ways];
+                left /= (unsigned) ways;
+            }
+            add_letter(&readings->word, code, letters_class(code), 0);
+        }
+        if (left > 0)
+            break;
+        write_word(readings, exact, 1);
+    }
+}
+
+// Text that an override shows from right to left, turned round.
+static void write_turned_round(struct readings *readings, unsigned exact)
+{
+    const struct letters *all = &readings->tidy;
+    for (size_t at = 0; at < all->count; at++) {
+        size_t end = at;
+        while (end < all->count && (all->letters[end].place & TURNED_ROUND) != 0 && end - at < WORDS_BYTES_MAX / 4)
+            end++;
+        if (end <= at + 1)
+            continue;
+        readings->word.count = 0;
+        for (size_t i = end; i-- > at;)
+            add_letter(&readings->word, all->letters[i].code, all->letters[i].class, 0);
+        write_word(readings, exact, 0);
+        at = end;
+        if (readings->text.bytes > readings->ends[readings->count - 1] + WORDS_BYTES_MAX)
+            return;
+    }
+}
+
+static void write_words(struct readings *readings, unsigned odd, unsigned exact)
+{
+    const struct letters *all = &readings->tidy;
+    begin_reading(readings, false, false, true);
+    if ((odd & ODD_TURNED) && !(exact & FOLDING_lookalikes))
+        write_turned_round(readings, exact);
+    for (size_t at = 0; at < all->count; at++) {
+        size_t end = word_end(all, at, true);
+        if (end > at + 2 && end - at <= WORD_LETTERS_MAX) {
+            write_without_first(readings, at, end, exact);
+            if ((odd & ODD_TURNED) && !(exact & FOLDING_lookalikes))
+                write_turned(readings, at, end, exact);
+            if ((odd & ODD_STRETCHES) && !(exact & FOLDING_stretches))
+                write_stretches(readings, at, end, exact);
+            if ((odd & ODD_SIGNS) && !(exact & FOLDING_signs))
+                write_signs(readings, at, end, exact);
+        }
+        at = end;
+        if (readings->text.bytes > readings->ends[readings->count - 1] + WORDS_BYTES_MAX)
+            break;
+    }
+    end_reading(readings);
+}
+
+// ---- outside ----
+
+struct readings *readings_new(void)
+{
+    struct readings *readings = calloc(1, sizeof *readings);
+    must(readings != NULL);
+    letters_prepare();
+    return readings;
+}
+
+void readings_destroy(struct readings **readings_p)
+{
+    struct readings *readings = *readings_p;
+    if (readings == NULL)
+        return;
+    plain_text_fini(&readings->decoded);
+    plain_text_fini(&readings->text);
+    free(readings->taken.letters);
+    free(readings->tidy.letters);
+    free(readings->word.letters);
+    free(readings);
+    *readings_p = NULL;
+}
+
+void readings_take(struct readings *readings, const char *text, size_t text_bytes)
+{
+    readings->contents = 0;
+    readings->odd = 0;
+    plain_text_decode(&readings->decoded, text, text_bytes, true);
+    take_text(&readings->taken, readings->decoded.text, readings->decoded.bytes);
+    mark_addresses(readings);
+    find_contents(readings);
+    find_odd(readings);
+}
+
+unsigned readings_contents(const struct readings *readings)
+{
+    return readings->contents;
+}
+
+bool readings_empty(const struct readings *readings)
+{
+    for (size_t i = 0; i < readings->taken.count; i++)
+        if (readings->taken.letters[i].code != GAP && readings->taken.letters[i].code != ' ')
+            return false;
+    return true;
+}
+
+const struct reading *readings_write(struct readings *readings, unsigned exact, size_t *count)
+{
+    unsigned odd = readings->odd;
+    const struct letters *taken = &readings->taken;
+    bool split = !(exact & FOLDING_hashtags);
+    readings->count = 0;
+    plain_text_clear(&readings->text);
+    write_reading(readings, taken, (struct manner){ .exact = exact });
+    if ((odd & ODD_HASHTAGS) && split)
+        write_reading(readings, taken, (struct manner){ .exact = exact, .split = true });
+    if ((odd & ODD_GAPS) && !(exact & FOLDING_gaps))
+        write_reading(readings, taken, (struct manner){ .exact = exact, .split = split, .parted = true });
+    if ((odd & ODD_DIGRAPHS) && !(exact & FOLDING_accents))
+        write_reading(readings, taken, (struct manner){ .exact = exact, .split = split, .digraphs = true });
+    if ((odd & ODD_KATAKANA) && !(exact & FOLDING_kana))
+        write_reading(readings, taken, (struct manner){ .exact = exact, .split = split, .hiragana = true });
+    if ((odd & ODD_ADDRESSES) && !(exact & FOLDING_addresses))
+        write_reading(readings, taken, (struct manner){ .exact = exact, .addresses = true });
+    if (odd & ODD_TIDY) {
+        copy_letters(readings, exact);
+        if ((odd & ODD_SPELLED) && !(exact & FOLDING_spelling))
+            join_letters(&readings->tidy);
+        if ((odd & ODD_LOOKALIKES) && !(exact & FOLDING_lookalikes))
+            read_lookalikes(&readings->tidy);
+        bool stretched = (odd & ODD_STRETCHES) != 0 && !(exact & FOLDING_stretches);
+        write_reading(readings, &readings->tidy, (struct manner){ .exact = exact, .stretch = stretched ? 1 : 0 });
+        if (stretched)
+            write_reading(readings, &readings->tidy, (struct manner){ .exact = exact, .stretch = 2 });
+        if (odd & (ODD_TURNED | ODD_STRETCHES | ODD_SIGNS | ODD_SPELLED))
+            write_words(readings, odd, exact);
+    }
+    size_t start = 0;
+    for (size_t i = 0; i < readings->count; i++) {
+        readings->readings[i].text = readings->text.text + start;
+        start = readings->ends[i];
+    }
+    *count = readings->count;
+    return readings->readings;
+}
+
+void readings_write_pattern(struct plain_text *form, const char *text, size_t bytes, enum pattern_form which,
+                            unsigned exact)
+{
+    struct plain_text decoded = { 0 };
+    struct letters letters = { 0 };
+    struct manner manner = { .exact = exact, .addresses = true };
+    plain_text_decode(&decoded, text, bytes, false);
+    take_text(&letters, decoded.text, decoded.bytes);
+    manner.digraphs = which == PATTERN_DIGRAPHS;
+    manner.hiragana = which == PATTERN_HIRAGANA;
+    if (which == PATTERN_LOOKALIKES)
+        for (size_t i = 0; i < letters.count; i++) {
+            char like = letters.letters[i].code >= 0x80 ? letters_lookalike(letters.letters[i].code) : 0;
+            if (like != 0)
+                letters.letters[i] = (struct letter){ (uint32_t) like, (uint16_t) letters_class((uint32_t) like), 0 };
+        }
+    plain_text_clear(form);
+    write_letters(form, &letters, &manner);
+    plain_text_fini(&decoded);
+    free(letters.letters);
+}
