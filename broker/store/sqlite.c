@@ -3,7 +3,8 @@
 // The file is kept for a broker by a lock beside it and fenced by the desk's row.  The write-ahead log is
 // bounded here: checkpoints ride on a thread of their own, but when they cannot keep up, the writer pauses at
 // the bound and empties the log itself.  A COMMIT that failed is in doubt: nothing is committed until the
-// position was read from the file opened anew, after its log was written and synced once more.
+// position was read from the file opened anew, after its log was written and synced once more; so it is at each start
+// that finds a log.
 
 #include "broker/store/hold.h"
 #include "broker/store/sqlite/checkpoint.h"
@@ -28,6 +29,7 @@ struct sqlite_engine {
     struct database *database; // NULL while it could not be opened again
     struct checkpointer *checkpointer;
     bool doubt;         // position() must be read first
+    bool log_suspect;   // what the log says may not be on the disk: it is written anew before it is believed
     int log_pages_next; // empty the log when it has so many
     char description[320];
 };
@@ -48,7 +50,12 @@ static enum store_result require_database(struct sqlite_engine *engine)
 {
     enum store_result result = STORE_OK;
 
+    if (engine->database == NULL && engine->log_suspect &&
+        !database_rewrite_log(engine->folder, engine->engine.reason, sizeof engine->engine.reason)) {
+        return STORE_UNAVAILABLE;
+    }
     if (engine->database == NULL) {
+        engine->log_suspect = false;
         engine->database = database_open(engine->folder, engine->desk, engine->read_only, &result,
                                          engine->engine.reason, sizeof engine->engine.reason);
         engine->log_pages_next = LOG_PAGES_MAX;
@@ -68,6 +75,7 @@ static enum store_result result_of(struct sqlite_engine *engine)
     enum store_result result = database_result(engine->database, engine->engine.reason, sizeof engine->engine.reason);
 
     if ((engine->database->error & 0xFF) == SQLITE_IOERR) {
+        engine->log_suspect = !engine->read_only;
         close_database(engine);
     }
     return result;
@@ -83,6 +91,7 @@ static enum store_result roll_back(struct sqlite_engine *engine)
         (void) sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
     }
     if (!sqlite3_get_autocommit(connection) || (engine->database->error & 0xFF) == SQLITE_IOERR) {
+        engine->log_suspect = true;
         close_database(engine);
     }
     return result;
@@ -265,9 +274,7 @@ static enum store_result sqlite_position(struct engine *base, struct store_posit
 
     if (engine->doubt) {
         close_database(engine);
-        if (!database_rewrite_log(engine->folder, engine->engine.reason, sizeof engine->engine.reason)) {
-            return STORE_UNAVAILABLE;
-        }
+        engine->log_suspect = true;
     }
     enum store_result result = require_database(engine);
     if (result == STORE_OK) {
@@ -417,6 +424,9 @@ static struct engine *open_engine(const char *folder, const char *desk, int lock
     must(engine->desk != NULL);
     engine->lock = lock;
     engine->read_only = lock < 0;
+    // A log is there after a clean stop only if somebody else has the file open.  Else the process before us was
+    // killed, perhaps after an fsync that failed: what it left in the log can be read, and may be gone when power goes.
+    engine->log_suspect = !engine->read_only;
     struct engine *opened = &engine->engine;
     if (require_database(engine) != STORE_OK) {
         snprintf(reason, reason_bytes, "%s", opened->reason);

@@ -1,10 +1,33 @@
 // failing_disk.c - every call goes through to the real file, but fsync of a log while the disk fails.
+//
+// Beside the log stands what the platters have of it: each piece written is copied there by the next fsync that does
+// not fail; by one that fails it is forgotten, as Linux marks a page clean that it could not write.
 
 #include "tests/system/failing_disk.h"
 
+#include "proto/must.h"
+
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define PIECES_MAX 100000
+
+struct piece {
+    sqlite3_int64 at;
+    int bytes;
+};
+
+// Of the log opened last, also after it was closed.
+static struct {
+    char *bytes;
+    sqlite3_int64 count, room;
+    struct piece dirty[PIECES_MAX];
+    size_t dirty_count;
+} platters;
 
 struct failing_file {
     sqlite3_file base;
@@ -27,6 +50,27 @@ static sqlite3_file *real(sqlite3_file *file)
     return (sqlite3_file *) (void *) own(file)->real;
 }
 
+static void require_platters(sqlite3_int64 bytes)
+{
+    if (bytes > platters.room) {
+        platters.bytes = realloc(platters.bytes, (size_t) bytes * 2);
+        must(platters.bytes != NULL);
+        memset(platters.bytes + platters.room, 0, (size_t) (bytes * 2 - platters.room));
+        platters.room = bytes * 2;
+    }
+    platters.count = bytes > platters.count ? bytes : platters.count;
+}
+
+static void write_platters(sqlite3_file *file)
+{
+    for (size_t i = 0; i < platters.dirty_count; i++) {
+        const struct piece *piece = &platters.dirty[i];
+        require_platters(piece->at + piece->bytes);
+        (void) real(file)->pMethods->xRead(real(file), platters.bytes + piece->at, piece->bytes, piece->at);
+    }
+    platters.dirty_count = 0;
+}
+
 static int close_file(sqlite3_file *file)
 {
     return real(file)->pMethods->xClose(real(file));
@@ -39,11 +83,18 @@ static int read_file(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 
 static int write_file(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
+    if (own(file)->log) {
+        must(platters.dirty_count < PIECES_MAX);
+        platters.dirty[platters.dirty_count++] = (struct piece){ .at = at, .bytes = bytes };
+    }
     return real(file)->pMethods->xWrite(real(file), from, bytes, at);
 }
 
 static int truncate_file(sqlite3_file *file, sqlite3_int64 bytes)
 {
+    if (own(file)->log && bytes < platters.count) {
+        platters.count = bytes;
+    }
     return real(file)->pMethods->xTruncate(real(file), bytes);
 }
 
@@ -53,11 +104,17 @@ static int sync_file(sqlite3_file *file, int flags)
 
     if (!own(file)->log || state == DISK_WELL) {
         int result = real(file)->pMethods->xSync(real(file), flags);
+        if (own(file)->log) {
+            write_platters(file);
+        }
         (void) real(file)->pMethods->xFileSize(real(file), &own(file)->synced_bytes);
         return result;
     }
     if (state == DISK_LOSES) {
         (void) real(file)->pMethods->xTruncate(real(file), own(file)->synced_bytes);
+    }
+    if (state == DISK_FORGETS) {
+        platters.dirty_count = 0;
     }
     atomic_fetch_add(&failures, 1);
     return SQLITE_IOERR_FSYNC;
@@ -148,8 +205,21 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
         own(file)->log = (flags & SQLITE_OPEN_WAL) != 0;
         own(file)->synced_bytes = 0;
         (void) real(file)->pMethods->xFileSize(real(file), &own(file)->synced_bytes);
+        if (own(file)->log && own(file)->synced_bytes == 0) {
+            platters.count = 0;
+            platters.dirty_count = 0;
+        }
     }
     return result;
+}
+
+void failing_disk_write_platters(const char *path)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    must(file >= 0);
+    must(pwrite(file, platters.bytes, (size_t) platters.count, 0) == (ssize_t) platters.count);
+    must(close(file) == 0);
 }
 
 void failing_disk_install(void)

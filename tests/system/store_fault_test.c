@@ -271,6 +271,68 @@ static void an_fsync_that_fails_and_loses_is_settled(void **state)
 }
 
 // The process that is killed: commits until then, telling through the pipe what came back durable.
+// Commits one batch of the desk's, without a thread.
+static enum store_result commit_one(struct fixture *fixture)
+{
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    char name[32];
+
+    snprintf(name, sizeof name, "p-%llu", (unsigned long long) fixture->desk.position.sequence);
+    put(batch, a_post(fixture->desk.position.sequence, 1, name, "Where is my bag?"));
+    enum store_result result = fixture->desk.engine->operations->commit(fixture->desk.engine, batch);
+    batch_destroy(&batch);
+    return result;
+}
+
+static uint64_t sequence_after_restart(struct fixture *fixture)
+{
+    fixture->desk.engine = open_engine(fixture);
+    desk_take_over(&fixture->desk);
+    return fixture->desk.position.sequence;
+}
+
+// Linux tells of a page that it could not write once, and takes it for clean from then on.  Who starts again reads it
+// as if it were on the disk.
+static void what_a_restart_acknowledges_after_a_failed_fsync_outlives_power(void **state)
+{
+    struct fixture *fixture = *state;
+    char log[256];
+
+    fixture->desk.engine = open_engine(fixture);
+    desk_take_over(&fixture->desk);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(commit_one(fixture), STORE_OK);
+    }
+    failing_disk_set(DISK_FORGETS);
+    assert_int_equal(commit_one(fixture), STORE_IN_DOUBT);
+    failing_disk_set(DISK_WELL);
+    fixture->desk.engine->operations->destroy(&fixture->desk.engine); // as by kill -9: the log stays
+    uint64_t found = sequence_after_restart(fixture);
+    assert_true(found == 5 || found == 6);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(commit_one(fixture), STORE_OK); // and this is acknowledged
+    }
+    uint64_t acknowledged = fixture->desk.position.sequence;
+    assert_int_equal(acknowledged, found + 5);
+    // Power goes: what the disk has, in a folder of its own.
+    char command[512];
+    snprintf(command, sizeof command, "mkdir %s/power && cp %s/behalf.db %s/power", fixture->folder, fixture->folder,
+             fixture->folder);
+    assert_int_equal(system(command), 0);
+    path_of(fixture, "power/behalf.db-wal", log, sizeof log);
+    failing_disk_write_platters(log);
+    fixture->desk.engine->operations->destroy(&fixture->desk.engine);
+    char folder[128];
+    memcpy(folder, fixture->folder, sizeof folder);
+    path_of(fixture, "power", log, sizeof log);
+    snprintf(fixture->folder, sizeof fixture->folder, "%.100s", log);
+    assert_int_equal(sequence_after_restart(fixture), acknowledged);
+    fixture->desk.engine->operations->destroy(&fixture->desk.engine);
+    snprintf(command, sizeof command, "rm -r %s", fixture->folder);
+    assert_int_equal(system(command), 0);
+    memcpy(fixture->folder, folder, sizeof folder);
+}
+
 static void write_until_killed(struct fixture *fixture, int out)
 {
     start(fixture);
@@ -476,6 +538,7 @@ int main(void)
         CLAIM(a_crash_on_a_full_disk_keeps_what_came_back),
         CLAIM(an_fsync_that_fails_but_keeps_is_settled),
         CLAIM(an_fsync_that_fails_and_loses_is_settled),
+        CLAIM(what_a_restart_acknowledges_after_a_failed_fsync_outlives_power),
         CLAIM(a_second_broker_is_refused_with_a_clear_word),
         CLAIM(a_folder_that_is_missing_is_made_for_its_owner_alone),
         CLAIM(a_newer_schema_is_refused_and_left_as_it_is),

@@ -231,39 +231,48 @@ void database_close(struct database **database_p, bool in_doubt)
     *database_p = NULL;
 }
 
-static bool rewrite(int file)
+// Writes each byte over itself: a page that the kernel could not write, and took for clean, is dirty again.
+static int rewrite(sqlite3_file *file)
 {
-    char buffer[16 * 1024];
-    off_t at = 0;
+    char buffer[64 * 1024];
+    sqlite3_int64 bytes = 0;
+    int result = file->pMethods->xFileSize(file, &bytes);
 
-    for (;;) {
-        ssize_t count = pread(file, buffer, sizeof buffer, at);
-        if (count == 0) {
-            return fsync(file) == 0;
-        }
-        if (count < 0 || pwrite(file, buffer, (size_t) count, at) != count) {
-            return false;
-        }
+    for (sqlite3_int64 at = 0; result == SQLITE_OK && at < bytes;) {
+        int count = bytes - at < (sqlite3_int64) sizeof buffer ? (int) (bytes - at) : (int) sizeof buffer;
+        result = file->pMethods->xRead(file, buffer, count, at);
+        result = result == SQLITE_OK ? file->pMethods->xWrite(file, buffer, count, at) : result;
         at += count;
     }
+    return result == SQLITE_OK ? file->pMethods->xSync(file, SQLITE_SYNC_FULL) : result;
 }
 
 bool database_rewrite_log(const char *folder, char *reason, size_t reason_bytes)
 {
+    // Through SQLite's way to the disk, so that whatever stands in for it is asked here, too.
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
     char *path = format_path(folder, FILE_NAME "-wal");
-    int file = open(path, O_RDWR | O_CLOEXEC);
-    bool missing = file < 0 && errno == ENOENT;
-    bool written = missing || (file >= 0 && rewrite(file));
+    sqlite3_file *file = calloc(1, (size_t) vfs->szOsFile);
+    int present = 0;
+    int result = vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &present);
 
-    if (!written) {
+    must(file != NULL);
+    if (result == SQLITE_OK && present != 0) {
+        result = vfs->xOpen(vfs, path, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL, NULL);
+    }
+    if (result == SQLITE_OK && file->pMethods != NULL) {
+        result = rewrite(file);
+    }
+    if (result != SQLITE_OK) {
         snprintf(reason, reason_bytes, "the disk of %s fails (%s): mend it; nothing acknowledged is lost", path,
-                 strerror(errno));
+                 sqlite3_errstr(result));
     }
-    if (file >= 0) {
-        (void) close(file);
+    if (file->pMethods != NULL) {
+        (void) file->pMethods->xClose(file);
     }
+    free(file);
     free(path);
-    return written;
+    return result == SQLITE_OK;
 }
 
 struct binding database_bind(struct database *database, enum statement statement)
