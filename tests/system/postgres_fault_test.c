@@ -580,6 +580,72 @@ static void assert_away(const char *url, const char *part, const char *advice)
     assert_int_equal(probe(url), STORE_UNAVAILABLE);
 }
 
+static void run(const char *text)
+{
+    (void) postgres_cluster_sql(cluster, text);
+}
+
+// Where an operator may have said that commits need not wait for the disk, and how that is taken back.
+static const struct {
+    const char *off, *back;
+} hurries[] = {
+    { "ALTER ROLE behalf SET synchronous_commit = off", "ALTER ROLE behalf RESET synchronous_commit" },
+    { "ALTER DATABASE behalf SET synchronous_commit = off", "ALTER DATABASE behalf RESET synchronous_commit" },
+    { "ALTER SYSTEM SET synchronous_commit = off", "ALTER SYSTEM RESET synchronous_commit" },
+};
+
+static void what_is_acknowledged_waits_for_the_disk_whatever_the_operator_has_set(void **state)
+{
+    struct fixture *fixture = *state;
+    char desk[32];
+
+    memcpy(desk, fixture->name, sizeof desk);
+    run("ALTER SYSTEM SET wal_writer_delay = '10s'"); // what does not wait stays in memory for so long
+    for (size_t i = 0; i < sizeof hurries / sizeof *hurries; i++) {
+        snprintf(fixture->name, sizeof fixture->name, "%.20s-%zu", desk, i);
+        run(hurries[i].off);
+        run("SELECT pg_reload_conf()");
+        fixture->desk = (struct desk_under_test){ .engine = open_at(fixture, postgres_cluster_url(cluster)) };
+        desk_take_over(&fixture->desk);
+        for (int k = 0; k < 20; k++) {
+            struct batch *batch = next_batch(fixture, 200);
+            desk_commit(&fixture->desk, &batch);
+        }
+        postgres_cluster_kill(cluster);
+        uint64_t acknowledged = fixture->desk.position.sequence;
+        fixture->desk.engine->operations->destroy(&fixture->desk.engine);
+        postgres_cluster_start(cluster);
+        fixture->desk.engine = open_at(fixture, postgres_cluster_url(cluster));
+        desk_take_over(&fixture->desk);
+        assert_int_equal(fixture->desk.position.sequence, acknowledged);
+        fixture->desk.engine->operations->destroy(&fixture->desk.engine);
+        run(hurries[i].back);
+    }
+    run("ALTER SYSTEM RESET wal_writer_delay");
+    run("SELECT pg_reload_conf()");
+}
+
+static void a_server_that_does_not_keep_what_it_says_is_refused(void **state)
+{
+    static const char *const settings[] = { "fsync", "full_page_writes" };
+    char text[128];
+
+    (void) state;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        snprintf(text, sizeof text, "ALTER SYSTEM SET %s = off", settings[i]);
+        run(text);
+        run("SELECT pg_reload_conf()");
+        snprintf(text, sizeof text, "SHOW %s", settings[i]);
+        await_sql(text, "off");
+        assert_refused(postgres_cluster_url(cluster), settings[i], "ALTER SYSTEM SET");
+        snprintf(text, sizeof text, "ALTER SYSTEM RESET %s", settings[i]);
+        run(text);
+        run("SELECT pg_reload_conf()");
+        snprintf(text, sizeof text, "SHOW %s", settings[i]);
+        await_sql(text, "on");
+    }
+}
+
 static void a_wrong_url_is_refused_in_one_line_without_its_password(void **state)
 {
     char url[256];
@@ -828,6 +894,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         CLAIM(a_server_that_crashes_among_commits_loses_and_doubles_nothing),
         CLAIM(a_server_killed_by_kill_9_among_commits_loses_and_doubles_nothing),
+        CLAIM(what_is_acknowledged_waits_for_the_disk_whatever_the_operator_has_set),
+        CLAIM(a_server_that_does_not_keep_what_it_says_is_refused),
         CLAIM(a_server_shut_down_in_order_is_waited_for),
         CLAIM(a_session_ended_in_mid_transaction_is_repeated),
         CLAIM(a_database_made_read_only_is_waited_for),

@@ -42,6 +42,20 @@ static const char settings[] =
     " SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
     " SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'";
 
+// Whatever role, database or server say of it, a commit of ours is on the disk before it is answered, and on that of
+// the standby where there is a synchronous one.  Who wants more of the standby may have it.
+static const char durability[] = "SELECT set_config('synchronous_commit', 'on', false)"
+                                 " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
+
+// What a session cannot set, and without which a server loses what it has answered.
+static const struct need {
+    const char *setting;
+    const char *danger;
+} needs[] = {
+    { "fsync", "what was acknowledged is lost when the machine goes down" },
+    { "full_page_writes", "a page half written when the machine goes down damages the database" },
+};
+
 static bool is_given(const PQconninfoOption *options, const char *keyword)
 {
     for (; options->keyword != NULL; options++) {
@@ -164,8 +178,32 @@ static bool note_backend(struct connection *connection)
 static bool set_up_session(struct connection *connection)
 {
     return connection_run_all(connection, timeouts) && connection_run_all(connection, settings) &&
-           (!connection->read_only || connection_run_all(connection, "SET default_transaction_read_only = on")) &&
+           connection_run_all(connection,
+                              connection->read_only ? "SET default_transaction_read_only = on" : durability) &&
            note_backend(connection);
+}
+
+// Whether the server keeps what it says it has.
+static enum store_result judge_server(struct connection *connection, char *reason, size_t reason_bytes)
+{
+    enum store_result result = STORE_OK;
+
+    for (size_t i = 0; result == STORE_OK && i < sizeof needs / sizeof *needs; i++) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "SHOW %s", needs[i].setting);
+        PGresult *row = connection_run(connection, sql);
+        if (row == NULL) {
+            result = connection_result(connection, reason, reason_bytes);
+        } else if (strcmp(PQgetvalue(row, 0, 0), "on") != 0) {
+            snprintf(reason, reason_bytes,
+                     "PostgreSQL at %s runs with %s = off: %s; set it with ALTER SYSTEM SET %s = on and"
+                     " SELECT pg_reload_conf()",
+                     connection->place, needs[i].setting, needs[i].danger, needs[i].setting);
+            result = STORE_REFUSED;
+        }
+        PQclear(row);
+    }
+    return result;
 }
 
 // Object ids differ from database to database.
@@ -211,7 +249,10 @@ static enum store_result set_up(struct connection *connection, char *reason, siz
     if (!set_up_session(connection)) {
         return connection_result(connection, reason, reason_bytes);
     }
-    enum store_result result = schema_prepare(connection, reason, reason_bytes);
+    enum store_result result = connection->read_only ? STORE_OK : judge_server(connection, reason, reason_bytes);
+    if (result == STORE_OK) {
+        result = schema_prepare(connection, reason, reason_bytes);
+    }
     if (result == STORE_OK && (!find_row_types(connection) || !prepare_statements(connection))) {
         result = connection_result(connection, reason, reason_bytes);
     }
