@@ -73,6 +73,7 @@ static const struct {
 // can leave one of them out, to show that the hole would be found.
 #ifndef STANDS
 #define STANDS(check, type, condition) (condition)
+#define SEEN(audience, own, sealed) sights[audience][own][sealed]
 #endif
 
 bool authority_may_send(enum behalf_type type, unsigned sender)
@@ -146,8 +147,10 @@ struct refusal authority_refusal(const struct desk *desk, const struct person *p
 {
     enum behalf_type type = request->type;
     const struct row *row = &rows[type];
-    if (!person) // which messages control and connectors may send is all that there is to know
+    if (!person) { // which messages control and connectors may send is all that there is to know
+        must(behalf_type_senders(type) & (BEHALF_BY_CONTROL | BEHALF_BY_CONNECTOR));
         return (struct refusal){ .code = BEHALF_CODE_NONE };
+    }
     if (row->hold == NO_ROW)
         return (struct refusal){ BEHALF_CODE_FORBIDDEN, "", "no person may ask this" };
     if (row->hold == THEIRS)
@@ -196,13 +199,15 @@ enum sight authority_sight(const struct desk *desk, const struct person *person,
 {
     if (!person)
         return SIGHT_WHOLE; // control
+    if (!STANDS(SIGHT_BRAND, BEHALF_LOOK, has_brand(desk, person, item->queue->brand)))
+        return SIGHT_ABSENT;
     enum sight most = SIGHT_ABSENT;
-    bool may_serve = person_may_serve(desk, person, item->queue);
+    bool may_serve = STANDS(SIGHT_NEEDS, BEHALF_LOOK, person_may_serve(desk, person, item->queue));
     for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
         bool own = may_serve && i == (unsigned) item->queue->audience;
-        enum sight sight = sights[i][own][item->sealed];
-        if (!(desk->policy->people[person->index].audiences >> i & 1) || !has_brand(desk, person, item->queue->brand))
+        if (!(desk->policy->people[person->index].audiences >> i & 1))
             continue;
+        enum sight sight = SEEN(i, own, item->sealed);
         most = sight > most ? sight : most;
     }
     return most;

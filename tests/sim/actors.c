@@ -63,6 +63,8 @@ int64_t client_send(struct client *client, struct behalf_message message)
 {
     struct behalf_fault fault;
     int64_t id = behalf_session_send(client->session, &message, &fault);
+    if (message.type == BEHALF_TAKE)
+        client->simulation->shown[message.take.item].took = message.take.lease;
     if (!id)
         sim_fail(client->simulation, "%s cannot send %s: %s %s", client->name, behalf_type_name(message.type),
                  fault.field, fault.reason);
@@ -194,6 +196,12 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
         simulation->promised[message->done.item] = message->done.reply;
     if (message->type == BEHALF_ERROR)
         judge_refused(simulation, client, message);
+    if (message->type == BEHALF_ERROR && item > 0 && item < SIM_ITEMS_MAX &&
+        simulation->releasing[item] == message->id && simulation->releaser[item] == client->index &&
+        (!strcmp(message->error.code, "STATE") || !strcmp(message->error.code, "FORBIDDEN")))
+        simulation->released[item] = false; // it was not, after all
+    if (message->type == BEHALF_ERROR && misdeed_of(client, message->id))
+        return; // what it has it still has
     if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY"))
         sim_fail(simulation, "%s was refused by policy: %s", client->name, message->error.reason);
     if (!belief)
@@ -253,11 +261,19 @@ static struct behalf_message choose_for_held(struct client *client, const struct
         return SAY(TRANSFER, transfer, .language = sim_chance(simulation, 500) ? "en" : "de",
                    .reason = "wrong language");
     simulation->escalations++;
-    if (belief->pr) {
-        simulation->released[belief->item] = true;
+    if (belief->pr)
         return SAY(RETURN, return_item, .guidance = "say sorry");
-    }
     return SAY(ESCALATE, escalate, .reason = "smells of press");
+}
+
+void sim_release(struct client *client, int64_t item, int64_t request)
+{
+    struct simulation *simulation = client->simulation;
+    if (!simulation->released[item]) {
+        simulation->releasing[item] = request;
+        simulation->releaser[item] = (uint8_t) client->index;
+    }
+    simulation->released[item] = true;
 }
 
 static void act_on(struct client *client, struct belief *belief)
@@ -278,6 +294,8 @@ static void act_on(struct client *client, struct belief *belief)
     belief->asked = true;
     int64_t id = client_send(client, request);
     belief->asked_lease = belief->lease;
+    if (request.type == BEHALF_RETURN)
+        sim_release(client, belief->item, id);
     belief->behind = request.take.lease < belief->lease ? id : 0;
     belief->drafting = request.type == BEHALF_DRAFT || request.type == BEHALF_ANSWER ? id : 0;
 }
@@ -295,6 +313,8 @@ static void act_person(struct client *client)
     struct simulation *simulation = client->simulation;
     if (simulation->healed && !client->greeted)
         greet_healed_world(client);
+    else if (simulation->healed && !strcmp(client->name, "pia") && sim_chance(simulation, 2))
+        lift_freezes(client); // somebody's FREEZE of before may have come after
     if (!simulation->healed && sim_chance(simulation, 2))
         client_send(
             client,
@@ -435,6 +455,7 @@ static void end_session(struct client *client, bool bye)
     client->peer = 0;
     client->belief_count = 0;
     client->meddling = 0;
+    memset(client->misdeeds, 0, sizeof client->misdeeds);
     client->greeted = false;
     client->reply_count = 0; // what it knew of its replies is gone with it
     if (client->role == CLIENT_CONNECTOR)
@@ -449,6 +470,8 @@ static void end_session(struct client *client, bool bye)
 
 void actor_hear(struct client *client, const struct behalf_message *message)
 {
+    if (client->role != CLIENT_PERSON && misdeed_of(client, message->id))
+        return;
     if (client->role == CLIENT_FEED) {
         hear_feed(client, message);
     } else if (client->role == CLIENT_CONNECTOR) {
@@ -525,6 +548,8 @@ void actor_act(struct client *client)
     }
     if (state != BEHALF_CLIENT_READY)
         return;
+    if (!simulation->healed && sim_chance(simulation, client->role == CLIENT_PERSON ? 15 : 3))
+        act_badly(client);
     if (client->role == CLIENT_FEED)
         act_feed(client);
     else if (client->role == CLIENT_CONNECTOR)
@@ -537,9 +562,9 @@ void actor_act(struct client *client)
 
 void actors_init(struct simulation *simulation)
 {
-    static const char *const names[SIM_CLIENTS] = { "asha",         "ben",  "cora",   "dov",       "pia",
-                                                    "pat",          "ann",  "eve",    "chirp-one", "chirp-two",
-                                                    "pagebook-one", "feed", "control" };
+    static const char *const names[SIM_CLIENTS] = { "asha",      "ben",       "cora",         "dov",  "pia",
+                                                    "pat",       "ann",       "eve",          "sam",  "kim",
+                                                    "chirp-one", "chirp-two", "pagebook-one", "feed", "control" };
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         struct client *client = &simulation->clients[i];
         client->simulation = simulation;
@@ -549,7 +574,7 @@ void actors_init(struct simulation *simulation)
                        : i < SIM_PEOPLE + SIM_CONNECTORS ? CLIENT_CONNECTOR
                        : !strcmp(names[i], "feed")       ? CLIENT_FEED
                                                          : CLIENT_CONTROL;
-        client->agent = i < 4 || !strcmp(names[i], "ann");
+        client->agent = client->role == CLIENT_PERSON && !sim_has_role(i, "pr");
         client->idempotent = !strcmp(names[i], "pagebook-one");
         client->off_until_ms = sim_between(simulation, 0, 2000);
         snprintf(client->instance, sizeof client->instance, "%s-0", names[i]);

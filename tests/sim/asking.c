@@ -40,7 +40,40 @@ static const char rules[] =
     "capacity: 3 }\n"
     "  eve: { display_name: eve, roles: [pr, approver], brands: [acme, fizz], languages: [en, de], skills: [refunds], "
     "capacity: 2 }\n"
+    "  sam: { display_name: sam, roles: [supervisor], brands: [acme], languages: [en, de], skills: [], capacity: 2 }\n"
+    "  kim: { display_name: kim, roles: [agent, supervisor], agency: Northline, brands: [acme, fizz], languages: [en, "
+    "de], "
+    "skills: [refunds], capacity: 2 }\n"
     "%s";
+
+// The same, for those who judge; who loses a brand by a variant still has it here.
+static const struct {
+    const char *name, *roles, *brands, *languages;
+} people[SIM_PEOPLE] = {
+    { "asha", "agent", "acme fizz", "en" },      { "ben", "agent", "acme fizz", "en de" },
+    { "cora", "agent", "acme fizz", "en de" },   { "dov", "agent", "acme", "de" },
+    { "pia", "pr", "acme fizz", "en de" },       { "pat", "pr", "acme fizz", "en de" },
+    { "ann", "approver", "acme fizz", "en de" }, { "eve", "pr approver", "acme fizz", "en de" },
+    { "sam", "supervisor", "acme", "en de" },    { "kim", "agent supervisor", "acme fizz", "en de" },
+};
+
+bool sim_has_role(size_t person, const char *role)
+{
+    const char *found = strstr(people[person].roles, role); // "pr" is not what "approver" has in it
+    while (found && found != people[person].roles && found[-1] != ' ')
+        found = strstr(found + 1, role);
+    return found && (found[strlen(role)] == ' ' || !found[strlen(role)]);
+}
+
+bool sim_has_brand(size_t person, const char *brand)
+{
+    return strstr(people[person].brands, brand) != NULL;
+}
+
+bool sim_has_language(size_t person, const char *language)
+{
+    return strstr(people[person].languages, language) != NULL;
+}
 
 // Variant 0 has everybody; the bits of others change people, one drops dov.
 char *rules_variant(unsigned variant)
@@ -154,15 +187,24 @@ void ask_for_listing(struct client *client)
     client_send(client, (struct behalf_message){ .type = BEHALF_LOOK, .look = { .limit = 30 } });
 }
 
-// Texts of what PR has, or had and did not release, are no agent's to see.
+// Who may take it, or supervises its brand, is listed an item; what is sealed only PR reads.
+static void judge_row(const struct client *client, const struct behalf_listed *row)
+{
+    const struct simulation *simulation = client->simulation;
+    bool takes = sim_has_role(client->index, row->audience) && sim_has_language(client->index, row->language);
+    if ((!takes && !sim_has_role(client->index, "supervisor")) || !sim_has_brand(client->index, row->brand))
+        sim_fail(simulation, "%s was listed item %lld of %s, %s, %s", client->name, (long long) row->item,
+                 row->audience, row->brand, row->language);
+    if (!client->agent)
+        return;
+    if (strstr(row->text, "lawsuit") && !simulation->released[row->item])
+        sim_fail(simulation, "%s was listed the text of item %lld", client->name, (long long) row->item);
+    if (!strcmp(row->audience, "pr") && (*row->text || *row->reason))
+        sim_fail(simulation, "%s was listed words of PR's item %lld", client->name, (long long) row->item);
+}
+
 void hear_listing(struct client *client, const struct behalf_listing *listing)
 {
-    struct simulation *simulation = client->simulation;
-    for (size_t i = 0; client->agent && i < listing->items_count; i++) {
-        const struct behalf_listed *row = &listing->items[i];
-        if (!strcmp(row->audience, "pr"))
-            sim_fail(simulation, "%s was listed item %lld of PR", client->name, (long long) row->item);
-        if (strstr(row->text, "lawsuit") && !simulation->released[row->item])
-            sim_fail(simulation, "%s was listed the text of item %lld", client->name, (long long) row->item);
-    }
+    for (size_t i = 0; i < listing->items_count; i++)
+        judge_row(client, &listing->items[i]);
 }

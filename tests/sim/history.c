@@ -5,6 +5,7 @@
 
 #include "tests/sim/simulation.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define GRACE_MS 10000  // as in the rules
@@ -17,9 +18,13 @@ static struct {
     int64_t declined_ms[SIM_ITEMS_MAX][SIM_PEOPLE]; // by whom, and when; 0: not, or forgotten by a restart
     uint8_t expected[SIM_ITEMS_MAX];                // what the item's next event must be
     bool parked[SIM_ITEMS_MAX];
-    bool submitted[SIM_ITEMS_MAX];
-    char audience[SIM_ITEMS_MAX][12]; // that it was taken in for
+    int64_t unapproved_ms[SIM_ITEMS_MAX]; // when an agent last answered it without an approver
+    char audience[SIM_ITEMS_MAX][12];     // that it was taken in for
     int64_t born_ms[SIM_ITEMS_MAX];
+    uint8_t with[SIM_ITEMS_MAX];         // to whom it is offered or who holds it; SIM_PEOPLE: nobody
+    bool held[SIM_ITEMS_MAX];            // by them
+    char queue[SIM_ITEMS_MAX][12];       // its audience, as its last event says
+    char approved_by[SIM_ITEMS_MAX][16]; // by the event before, "" if that said something else
     bool connected[SIM_PEOPLE], away[SIM_PEOPLE];
     bool frozen[2]; // by brand
 } history;
@@ -35,6 +40,7 @@ size_t person_by_name(const struct simulation *simulation, const char *name)
 void history_begin(struct simulation *simulation)
 {
     memset(&history, 0, sizeof history);
+    memset(history.with, SIM_PEOPLE, sizeof history.with);
     history.simulation = simulation;
 }
 
@@ -43,9 +49,9 @@ bool history_is_there(size_t person)
     return history.connected[person] && !history.away[person];
 }
 
-bool history_submitted(uint64_t item)
+int64_t history_unapproved_ms(uint64_t item)
 {
-    return history.submitted[item];
+    return history.unapproved_ms[item];
 }
 
 const char *history_born_for(uint64_t item, int64_t *born_ms)
@@ -73,9 +79,19 @@ static void person_event(const struct event_record *event, size_t person)
         history.away[person] = false;
 }
 
-static void desk_event(const struct event_record *event)
+static void check_button(const struct event_record *event, size_t person)
+{
+    const char *of = event->rule;
+    bool may = person == SIM_PEOPLE || sim_has_role(person, "pr") || sim_has_role(person, "supervisor");
+    if (!may || (person < SIM_PEOPLE && !sim_has_brand(person, of)))
+        sim_fail(history.simulation, "%s had %s %s", event->person, of, event->kind);
+}
+
+static void desk_event(const struct event_record *event, size_t person)
 {
     size_t brand = strcmp(event->rule, "fizz") == 0;
+    if (is(event, "frozen") || is(event, "lifted"))
+        check_button(event, person);
     if (is(event, "frozen"))
         history.frozen[brand] = true;
     else if (is(event, "lifted"))
@@ -127,10 +143,95 @@ static void check_lost(const struct event_record *event)
     }
 }
 
+// ---- who may have done it ----
+
+// What only who holds the item may do, and as what: audiences, NULL for any.
+static const struct {
+    const char *kind;
+    const char *detail; // begins so
+    const char *as, *or_as;
+} deeds[] = {
+    { "note", "", NULL, NULL },
+    { "transferred", "", NULL, NULL },
+    { "parked", "", NULL, NULL },
+    { "escalated", "", "agent", "approver" },
+    { "submitted", "", "agent", "supervisor" },
+    { "approved", "", "approver", "approver" },
+    { "rejected", "", "approver", "approver" },
+    { "returned", "returned by PR", "pr", "pr" },
+    { "answered", "", "agent", "pr" },
+    { "closed", "no-answer-needed", NULL, NULL },
+    { "closed", "noise", NULL, NULL },
+    { "closed", "duplicate", NULL, NULL },
+    { "closed", "handed-off", NULL, NULL },
+};
+
+static void check_deed(const struct event_record *event, size_t person, const char *as, const char *or_as)
+{
+    uint64_t item = event->item;
+    const char *queue = history.queue[item];
+    if (!history.held[item] || history.with[item] != person)
+        sim_fail(history.simulation, "item %llu: %s by %s, who did not hold it", (unsigned long long) item, event->kind,
+                 event->person);
+    if (as && strcmp(queue, as) != 0 && strcmp(queue, or_as) != 0)
+        sim_fail(history.simulation, "item %llu: %s by %s, who had it as %s", (unsigned long long) item, event->kind,
+                 event->person, queue);
+    size_t brand = strstr(event->queue, "/fizz/") != NULL;
+    if (is(event, "returned") && history.frozen[brand])
+        sim_fail(history.simulation, "item %llu was returned although its brand is frozen", (unsigned long long) item);
+}
+
+static void check_doer(const struct event_record *event, size_t person)
+{
+    const char *approver = history.approved_by[event->item];
+    if (person == SIM_PEOPLE)
+        return;                               // a rule, or time
+    if (is(event, "answered") && *approver) { // the reply of whose draft was approved
+        if (!strcmp(approver, event->person))
+            sim_fail(history.simulation, "item %llu: %s approved their own draft", (unsigned long long) event->item,
+                     approver);
+        return;
+    }
+    if ((is(event, "declined") || (is(event, "held") && !strcmp(event->detail, "taken"))) &&
+        (history.held[event->item] || history.with[event->item] != person))
+        sim_fail(history.simulation, "item %llu: %s by %s, to whom it was not offered",
+                 (unsigned long long) event->item, event->kind, event->person);
+    for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
+        if (is(event, deeds[i].kind) && !strncmp(event->detail, deeds[i].detail, strlen(deeds[i].detail)))
+            check_deed(event, person, deeds[i].as, deeds[i].or_as);
+    }
+}
+
+// In whose hands it is after the event.
+static void follow(const struct event_record *event, size_t person)
+{
+    static const char *const leaving[] = { "declined", "no answer", "withdrawn offer", "lost",      "returned",
+                                           "parked",   "escalated", "submitted",       "rejected",  "transferred",
+                                           "answered", "closed",    "fate unknown",    "reply lost" };
+    uint64_t item = event->item;
+    snprintf(history.queue[item], sizeof history.queue[0], "%.*s", (int) strcspn(event->queue, "/"), event->queue);
+    snprintf(history.approved_by[item], sizeof history.approved_by[0], "%s",
+             is(event, "approved") ? event->person : "");
+    if (is(event, "offered") || is(event, "held")) {
+        history.with[item] = (uint8_t) person;
+        history.held[item] = is(event, "held");
+    }
+    for (size_t i = 0; i < sizeof leaving / sizeof *leaving; i++) {
+        if (is(event, leaving[i])) {
+            history.with[item] = SIM_PEOPLE;
+            history.held[item] = false;
+        }
+    }
+}
+
 static void item_event(const struct event_record *event, size_t person)
 {
     uint64_t item = event->item;
     check_expected(event);
+    check_doer(event, person);
+    if (is(event, "answered") && !strncmp(event->queue, "agent/", 6))
+        history.unapproved_ms[item] = event->at_ms;
+    follow(event, person);
     if (is(event, "taken") || is(event, "follow-up"))
         birth(event);
     else if ((is(event, "offered") || is(event, "held")) && person < SIM_PEOPLE)
@@ -145,8 +246,6 @@ static void item_event(const struct event_record *event, size_t person)
         history.parked[item] = false;
     else if (is(event, "merged") && history.parked[item])
         history.expected[item] = WOKEN;
-    else if (is(event, "submitted"))
-        history.submitted[item] = true;
     else if (is(event, "lost"))
         check_lost(event);
 }
@@ -161,5 +260,5 @@ void history_event(const struct event_record *event)
     else if (person < SIM_PEOPLE && !is(event, "frozen") && !is(event, "lifted"))
         person_event(event, person);
     else
-        desk_event(event);
+        desk_event(event, person);
 }

@@ -43,7 +43,7 @@ struct looked {
     bool sensitive[SIM_ITEMS_MAX]; // has a post that agents must not see
     bool exposed[SIM_ITEMS_MAX];   // open, and not PR's
     uint8_t closed_events[SIM_ITEMS_MAX];
-    bool unknown[SIM_ITEMS_MAX];       // has a reply of unknown fate
+    uint16_t unknown[SIM_ITEMS_MAX];   // a reply of unknown fate; 0: none
     int64_t refund_ms[SIM_ITEMS_MAX];  // when a post came whose answer must be approved; 0: none
     uint64_t thread[SIM_ITEMS_MAX];    // its key
     int64_t closed_ms[SIM_ITEMS_MAX];  // 0: not
@@ -97,7 +97,7 @@ static void look_at_item(void *self, const struct item_record *item)
     if (!looked->lightly && item->state == ITEM_OFFERED && person < SIM_PEOPLE && !history_is_there(person))
         sim_fail(looked->simulation, "item %llu is offered to %s, who is not there", (unsigned long long) item->item,
                  item->person);
-    static const uint8_t capacities[SIM_PEOPLE] = { 2, 1, 3, 2, 3, 2, 3, 2 }; // as in the rules
+    static const uint8_t capacities[SIM_PEOPLE] = { 2, 1, 3, 2, 3, 2, 3, 2, 2, 2 }; // as in the rules
     for (size_t i = 0; i < SIM_PEOPLE && (item->state == ITEM_OFFERED || item->state == ITEM_HELD); i++) {
         if (!strcmp(looked->simulation->clients[i].name, item->person) && ++looked->with[i] > capacities[i])
             sim_fail(looked->simulation, "%s has more than their capacity", item->person);
@@ -114,13 +114,12 @@ static void look_at_reply(void *self, const struct reply_record *reply)
     looked->states[reply->reply] = reply->state;
     if (!strstr(reply->text, "answering for"))
         sim_fail(looked->simulation, "reply %llu is in the outbox undisclosed", (unsigned long long) reply->reply);
-    looked->unknown[reply->item] = looked->unknown[reply->item] || reply->state == REPLY_UNKNOWN;
+    if (reply->state == REPLY_UNKNOWN)
+        looked->unknown[reply->item] = (uint16_t) reply->reply;
     if (looked->lightly)
         return;
-    size_t person = person_by_name(looked->simulation, reply->person);
     int64_t refund_ms = looked->refund_ms[reply->item];
-    if (person < SIM_PEOPLE && looked->simulation->clients[person].agent && refund_ms &&
-        refund_ms < reply->created_ms && !history_submitted(reply->item))
+    if (refund_ms && refund_ms < history_unapproved_ms(reply->item))
         sim_fail(looked->simulation, "reply %llu of %s went out without approval", (unsigned long long) reply->reply,
                  reply->person);
     size_t brand = !strcmp(reply->brand, "fizz");
@@ -216,6 +215,18 @@ static void judge_entry(struct simulation *simulation, const struct client *clie
         sim_fail(simulation, "%s, no PR, was shown what PR wrote in item %lld", client->name, (long long) item->item);
 }
 
+// Its fate may be known already, and not be on disk yet.
+static bool is_settling(const struct simulation *simulation, int64_t reply)
+{
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
+        for (size_t k = 0; k < simulation->clients[i].reply_count; k++) {
+            if (simulation->clients[i].replies[k].reply == reply)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item)
 {
     look_lightly(simulation);
@@ -224,24 +235,39 @@ static void judge_shown(struct simulation *simulation, const struct client *clie
     if (client->agent && strstr(item->draft, "secret"))
         sim_fail(simulation, "%s, no PR, was shown PR's draft of item %lld", client->name, (long long) item->item);
     if (client->agent && !strcmp(item->audience, "pr"))
-        sim_fail(simulation, "%s, an agent, was shown PR's item %lld", client->name, (long long) item->item);
+        sim_fail(simulation, "%s, no PR, was shown PR's item %lld", client->name, (long long) item->item);
     if (!strcmp(item->audience, "approver") && !strcmp(item->draft_by, client->name))
         sim_fail(simulation, "%s was given their own draft to approve, item %lld", client->name,
                  (long long) item->item);
     bool hidden = strcmp(item->audience, "pr") && (looked.sealed[item->item] || simulation->released[item->item]);
     if (simulation->drafted[item->item] && !hidden && !*item->draft)
         sim_fail(simulation, "the draft of item %lld is forgotten", (long long) item->item);
-    if (looked.unknown[item->item] && !item->fate_unknown)
+    if (looked.unknown[item->item] && !item->fate_unknown && !is_settling(simulation, looked.unknown[item->item]))
         sim_fail(simulation, "%s is not told that a reply of item %lld may be out", client->name,
                  (long long) item->item);
 }
 
-void judge_spoken(struct simulation *simulation, const struct client *client, const void *frame, size_t bytes)
+// Words of sealed posts and of PR's come to others in no answer and no news.
+static void judge_words(const struct simulation *simulation, const struct client *client, enum behalf_type type,
+                        const void *frame, size_t bytes)
+{
+    bool judged_apart = type == BEHALF_ITEM || type == BEHALF_LISTING;
+    if (client->agent && !judged_apart && (memmem(frame, bytes, "lawsuit", 7) || memmem(frame, bytes, "secret", 6)))
+        sim_fail(simulation, "%s, no PR, was told what is sealed by %s", client->name, behalf_type_name(type));
+}
+
+void judge_spoken(struct simulation *simulation, struct client *client, const void *frame, size_t bytes)
 {
     struct behalf_fault fault;
-    struct behalf_message *message = client->role == CLIENT_PERSON ? behalf_message_decode(frame, bytes, &fault) : NULL;
+    struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
+    if (message && client->role == CLIENT_PERSON) {
+        judge_words(simulation, client, message->type, frame, bytes);
+        misdeeds_heard(simulation, client, message);
+    }
     if (message && message->type == BEHALF_ITEM)
         judge_shown(simulation, client, &message->item);
+    if (message)
+        misdeeds_judge(client, message);
     behalf_message_destroy(&message);
 }
 
@@ -362,7 +388,7 @@ void judge_end(struct simulation *simulation)
     }
     for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
         uint64_t reply = looked.outcome_replies[i];
-        if (!strcmp(looked.ends[i], "answered") && reply && looked.states[reply] != REPLY_CONFIRMED &&
+        if (!strcmp(looked.ends[i], "answered") && looked.states[reply] != REPLY_CONFIRMED &&
             looked.states[reply] != REPLY_UNKNOWN)
             sim_fail(simulation, "item %zu is answered by a reply of state %d", i, (int) looked.states[reply]);
         if (looked.outcomes[i] && !looked.items[i])

@@ -1,13 +1,38 @@
 // simulation [--verbose] [FIRST [COUNT]] - runs seeds; a failing one stops the program and names itself.
+// simulation_holes [HOLE [FIRST [COUNT]]] - the same with a hole in the broker; without one it lists those there are.
 
+#include "tests/sim/holes.h"
 #include "tests/sim/simulation.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static char last_words[64];
+
+// The broker's own broken promises, and worse, do not know the seed.
+static void tell_seed(int signal)
+{
+    (void) !write(STDERR_FILENO, last_words, strlen(last_words));
+    raise(signal);
+}
 
 int main(int argc, char **argv)
 {
+#ifdef SIM_HOLES
+    if (argc < 2) {
+        holes_list(stdout);
+        return 0;
+    }
+    if (!hole_open(argv[1])) {
+        fprintf(stderr, "there is no hole %s\n", argv[1]);
+        return 2;
+    }
+    argc--;
+    argv++;
+#endif
     bool verbose = argc > 1 && !strcmp(argv[1], "--verbose");
     if (verbose) {
         setvbuf(stdout, NULL, _IOLBF, 0); // an abort must not swallow the last lines
@@ -20,8 +45,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: simulation [--verbose] [FIRST-SEED [COUNT]]\n");
         return 2;
     }
-    for (uint64_t seed = first; seed < first + count; seed++)
+    const struct sigaction telling = { .sa_handler = tell_seed, .sa_flags = (int) SA_RESETHAND };
+    sigaction(SIGABRT, &telling, NULL);
+    sigaction(SIGSEGV, &telling, NULL);
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        snprintf(last_words, sizeof last_words, "SEED=%llu stopped it\n", (unsigned long long) seed);
         simulation_run(seed, verbose);
+    }
     printf("%llu seeds from %llu passed\n", (unsigned long long) count, (unsigned long long) first);
     return 0;
 }

@@ -259,6 +259,7 @@ void simulation_run(uint64_t seed, bool verbose)
                                       .verbose = verbose,
                                       .clock_ms = INT64_C(1700000000000),
                                       .disk = memory_disk_new() };
+    simulation.mischief_rules = rules_variant(0);
     feed_make_posts(&simulation);
     actors_init(&simulation);
     size_t steps = (size_t) sim_between(&simulation, 600, 2500);
@@ -286,4 +287,5 @@ void simulation_run(uint64_t seed, bool verbose)
     if (simulation.engine)
         simulation.engine->operations->destroy(&simulation.engine);
     memory_disk_destroy(&simulation.disk);
+    free(simulation.mischief_rules);
 }

@@ -15,13 +15,14 @@
 #include "broker/store/memory.h"
 #include "proto/session.h"
 
-#define SIM_PEOPLE 8
+#define SIM_PEOPLE 10
 #define SIM_CONNECTORS 3
 #define SIM_CLIENTS (SIM_PEOPLE + SIM_CONNECTORS + 2) // and one that feeds, and one that asks
 #define SIM_JUMPS_MAX 64
 #define SIM_POSTS_MAX 400
 #define SIM_ITEMS_MAX 2000
 #define SIM_REPLIES_MAX 4000
+#define SIM_MISDEEDS 32 // of one client, that it remembers
 
 struct simulation;
 
@@ -53,12 +54,30 @@ struct belief {
     int64_t drafting; // the last request, when it leaves a draft
 };
 
+// A request that need not be the client's to make.
+struct misdeed {
+    int64_t request; // 0: none
+    int64_t item, lease;
+    enum behalf_type type;
+    const char *why_not; // why it must be refused; NULL: it may be right
+};
+
+// What the broker has said about an item under its newest lease.
+struct shown {
+    int64_t lease; // 0: nothing
+    int64_t took;  // the newest lease under which somebody sent TAKE
+    size_t client;
+    char audience[12];
+    bool held, ended;
+};
+
 struct client {
     struct simulation *simulation;
     size_t index;
     enum client_role role;
     const char *name;
-    bool agent, idempotent;
+    bool agent;      // a person who is not PR
+    bool idempotent; // a connector
     char instance[32];
     struct behalf_session *session;
     uint64_t peer; // of the present connection; 0: none
@@ -70,6 +89,8 @@ struct client {
     bool absent;          // is not in it
     bool greeted;         // has said there what it must
     int64_t next_id;
+    struct misdeed misdeeds[SIM_MISDEEDS]; // a ring
+    size_t misdeed_next;
     int64_t meddling; // a connector's: the last SETTLE of a reply that is another's
     // A connector's replies published or not yet settled.
     struct {
@@ -123,7 +144,11 @@ struct simulation {
     int64_t jumped_ms[SIM_JUMPS_MAX];    // the broker's clock after each jump that a broker lived through
     unsigned variant;                    // of the rules applied last
     bool released[SIM_ITEMS_MAX];        // returned by PR, by item id
-    int64_t promised[SIM_ITEMS_MAX];     // a reply whose ANSWER was DONE, by item id; the newest
+    int64_t releasing[SIM_ITEMS_MAX];    // the request that did, or is under way
+    uint8_t releaser[SIM_ITEMS_MAX];     // whose it is: ids are each client's own
+    struct shown shown[SIM_ITEMS_MAX];
+    char *mischief_rules;
+    int64_t promised[SIM_ITEMS_MAX]; // a reply whose ANSWER was DONE, by item id; the newest
     size_t crashes, faults, breaks, answers, escalations, jumps, applied;
     char mark[40]; // a text that says of which item it is
     bool verbose;
@@ -148,8 +173,21 @@ void actor_hear(struct client *client, const struct behalf_message *message);
 void feed_make_posts(struct simulation *simulation);
 bool feed_is_done(const struct simulation *simulation);
 
+// The person's client tries to return PR's item: from now on agents may see its posts.
+void sim_release(struct client *client, int64_t item, int64_t request);
+
+// ---- misdeeds.c: what is not theirs to ask ----
+void act_badly(struct client *client);
+struct misdeed *misdeed_of(struct client *client, int64_t request); // NULL: the request is none
+void misdeeds_heard(struct simulation *simulation, const struct client *client, const struct behalf_message *message);
+void misdeeds_judge(struct client *client, const struct behalf_message *message);
+
 // ---- asking.c: LOOK, STATUS, WHY, OUTCOMES, APPLY ----
 char *rules_variant(unsigned variant); // owned by the caller
+// What the rules say of a person, by index.
+bool sim_has_role(size_t person, const char *role);
+bool sim_has_brand(size_t person, const char *brand);
+bool sim_has_language(size_t person, const char *language);
 void act_control(struct client *client);
 void hear_control(struct client *client, const struct behalf_message *message);
 void ask_for_listing(struct client *client);
@@ -165,7 +203,7 @@ void network_clear(struct line *line);
 // ---- judge.c ----
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply);
 // What the broker says to a client at this moment, before the network has it.
-void judge_spoken(struct simulation *simulation, const struct client *client, const void *frame, size_t bytes);
+void judge_spoken(struct simulation *simulation, struct client *client, const void *frame, size_t bytes);
 void judge_refused(struct simulation *simulation, const struct client *client, const struct behalf_message *message);
 void judge_taken(struct simulation *simulation, const struct sim_post *post);
 void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item);
@@ -178,8 +216,8 @@ void judge_end(struct simulation *simulation);
 size_t person_by_name(const struct simulation *simulation, const char *name); // SIM_PEOPLE: nobody
 void history_begin(struct simulation *simulation);
 void history_event(const struct event_record *event);
-bool history_is_there(size_t person); // signed in and not away
-bool history_submitted(uint64_t item);
+bool history_is_there(size_t person);         // signed in and not away
+int64_t history_unapproved_ms(uint64_t item); // when an agent last answered it without an approver; 0: never
 const char *history_born_for(uint64_t item, int64_t *born_ms); // the audience a new item came to
 
 #endif
