@@ -219,6 +219,7 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
     reply->state = REPLY_WITHDRAWN;
     write_reply(desk, reply, NULL, NULL, reason);
     item_event(desk, item, "reply withdrawn", reply->person, NULL, reason);
+    item->fate_unknown = item->detail->unknown != 0;
     reply_forget(desk, reply);
     return true;
 }
@@ -281,6 +282,7 @@ static void send_back(struct desk *desk, struct item *item, const struct reply *
 {
     item_event(desk, item, kind, reply->person, NULL, reason);
     item->returned = true;
+    item->fate_unknown = item->detail->unknown != 0; // this one's or an earlier one's, answered again meanwhile
     item_count_move(item);
     bool for_agents = item->queue->audience != AUDIENCE_PR;
     if (item->sealed && for_agents) {
@@ -334,6 +336,8 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
         item->fate_unknown = item->detail->unknown != 0;
         item_event(desk, item, "reply failed", reply->person, NULL, reason);
         item_changed(desk, item);
+        if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+            item_show(desk, item);
     } else if (item && !withdrawn) {
         send_back(desk, item, reply, "reply failed", reason);
     }
@@ -358,7 +362,6 @@ static void lose(struct desk *desk, struct reply *reply, const char *reason)
     reply->state = REPLY_UNKNOWN;
     write_reply(desk, reply, NULL, NULL, reason);
     outbox_keep_unknown(desk, item, reply);
-    item->fate_unknown = true;
     send_back(desk, item, reply, "fate unknown", reason);
 }
 

@@ -215,7 +215,9 @@ static void do_close(const struct order *order)
         return;
     }
     answer(order, ITEM_CLOSED, 0);
-    uint64_t reply = !strcmp(close->outcome, "answered") ? order->item->detail->reply : 0;
+    const struct item_detail *detail = order->item->detail;
+    uint64_t unknown = detail->unknown ? detail->unknown : detail->reply;
+    uint64_t reply = !strcmp(close->outcome, "answered") ? unknown : 0;
     item_close(order->desk, order->item, change_list_text(order->desk->list, close->outcome), order->person->index,
                close->note, reply);
 }

@@ -1054,6 +1054,51 @@ static void an_unknown_fate_is_decided_by_a_person(void **state)
     assert_string_equal(world_outcome(world, item), "answered");
 }
 
+static bool shown_as_unknown(struct world *world, uint64_t session, uint64_t item)
+{
+    struct behalf_item view = { 0 };
+    uint64_t lease = (uint64_t) world_lease(world, session, item);
+    assert_true(desk_show_item(world->desk, session, item, lease, world->list, &view));
+    return view.fate_unknown;
+}
+
+static void an_earlier_unknown_fate_is_told_again_when_a_later_reply_fails(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t first = handed(world, connector);
+    expect_done(settle(world, connector, first, "unknown"), "");
+    take(world, asha, item);
+    expect_done(answer(world, asha, item, "Hello again."), "sending");
+    uint64_t second = handed(world, connector);
+    assert_int_not_equal(second, first);
+    expect_done(settle(world, connector, second, "failed"), "");
+    take(world, asha, item);
+    assert_true(shown_as_unknown(world, asha, item));
+    expect_done(world_ask(world, asha,
+                          ABOUT(CLOSE, close, .item = (int64_t) item, .lease = world_lease(world, asha, item),
+                                .outcome = "answered")),
+                "closed");
+    assert_int_equal(world_change(world, CHANGE_OUTCOME)->outcome.reply, first);
+}
+
+static void who_has_the_item_is_told_that_a_reply_surely_failed(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t reply = handed(world, connector);
+    expect_done(settle(world, connector, reply, "unknown"), "");
+    take(world, asha, item);
+    const struct effect *before = world_effect(world, asha, EFFECT_SHOW_ITEM);
+    expect_done(settle(world, connector, reply, "failed"), "");
+    assert_ptr_not_equal(world_effect(world, asha, EFFECT_SHOW_ITEM), before);
+    assert_false(shown_as_unknown(world, asha, item));
+}
+
 // ---- coming back ----
 
 static void a_restart_loses_nothing(void **state)
@@ -1184,6 +1229,8 @@ int main(void)
         CLAIM(an_idempotent_connectors_reply_is_repeated),
         CLAIM(only_who_has_a_reply_settles_it),
         CLAIM(an_unknown_fate_is_decided_by_a_person),
+        CLAIM(an_earlier_unknown_fate_is_told_again_when_a_later_reply_fails),
+        CLAIM(who_has_the_item_is_told_that_a_reply_surely_failed),
         CLAIM(a_restart_loses_nothing),
         CLAIM(a_jump_of_the_clock_gives_a_fresh_grace),
         CLAIM(new_rules_take_hold_without_losing_items),
