@@ -39,7 +39,7 @@ static const double size_millions_max = 500.0; // beyond this languages are equa
 #define CLD2_LETTERS_MIN 5
 
 // So much text tells CLD2 all it can tell; a longer post does not cost more.
-#define CLD2_BYTES_MAX 2048
+#define CLD2_BYTES_MAX 768
 
 // CLD2 is asked with a hint for at most so many of the languages served, the likeliest; each costs 10 us.
 #define CLD2_HINTS_MAX 6

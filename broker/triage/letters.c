@@ -21,6 +21,7 @@
 #define CLASSES 0x20000 // with emoji
 
 static uint16_t classes[CLASSES];
+static uint16_t lowers[PLANE];
 static uint16_t bases[PLANE];
 static char lookalikes[PLANE];
 static char turned[PLANE];
@@ -227,8 +228,11 @@ static void build(void)
     must(U_SUCCESS(error));
     for (uint32_t code = 0; code < CLASSES; code++)
         classes[code] = (uint16_t) find_class(code);
-    for (uint32_t code = 0; code < PLANE; code++)
+    for (uint32_t code = 0; code < PLANE; code++) {
+        // Cherokee would fold to its capitals.
+        lowers[code] = (uint16_t) (within(code, 0x13A0, 0x13FF) ? (UChar32) code : u_foldCase((UChar32) code, 0));
         bases[code] = (uint16_t) find_base(decomposer, code);
+    }
     read_names(0xDF, 0x2AF);
     read_names(0x1D00, 0x1DBF);
     read_names(0x2C60, 0x2C7F);
@@ -258,11 +262,7 @@ unsigned letters_class(uint32_t code)
 
 uint32_t letters_lower(uint32_t code)
 {
-    if (code < 0x80)
-        return code >= 'A' && code <= 'Z' ? code | 0x20 : code;
-    if (code >= 0x13A0 && code <= 0x13FF) // Cherokee folds to its capitals
-        return code;
-    return (uint32_t) u_foldCase((UChar32) code, U_FOLD_CASE_DEFAULT);
+    return code < PLANE ? lowers[code] : (uint32_t) u_foldCase((UChar32) code, U_FOLD_CASE_DEFAULT);
 }
 
 uint32_t letters_unstyled(uint32_t code)

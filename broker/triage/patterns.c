@@ -31,7 +31,10 @@
 
 // Phrases and patterns with stars are followed for so many steps in a text; what of them is not found by then is not
 // found.  No text that people write needs a hundredth of it.  Single words need no such bound.
-#define STEPS_MAX 100000
+#define STEPS_MAX 20000
+
+// And so many beginnings of patterns are looked at in a text, which only a set with patterns of one letter ever has.
+#define MATCHES_MAX 60000
 
 #define HASHTAG_WORD_LETTERS 5  // a word of so many is found behind another in a hashtag,
 #define HASHTAG_FIRST_LETTERS 3 // which has at least so many
@@ -210,8 +213,10 @@ struct search {
     struct patterns_memory *memory;
     const struct reading *reading;
     unsigned exact;
-    size_t steps;  // left, of STEPS_MAX
-    size_t breaks; // left, of BREAKS_MAX
+    bool hashtags;  // there may be some in the reading
+    size_t matches; // left, of MATCHES_MAX
+    size_t steps;   // left, of STEPS_MAX
+    size_t breaks;  // left, of BREAKS_MAX
 };
 
 struct around {
@@ -333,11 +338,13 @@ static bool goes_on_as_another_word(const char *text, size_t bytes, size_t offse
 
 // ---- hashtags ----
 
-// Where the hashtag around the offset begins, behind its #; SIZE_MAX if there is none.
-static size_t hashtag_around(const char *text, size_t bytes, size_t offset)
+// Where the hashtag around the offset begins, behind its #; SIZE_MAX if there is none, or too far to be looked for.
+static size_t hashtag_around(struct search *search, const char *text, size_t bytes, size_t offset)
 {
     uint32_t code = 0;
-    for (size_t at = offset; at > 0 && offset - at < HASHTAG_BYTES_MAX;) {
+    if (!search->hashtags)
+        return SIZE_MAX;
+    for (size_t at = offset; at > 0 && offset - at < HASHTAG_BYTES_MAX && search->steps > 0; search->steps--) {
         size_t end = at;
         at = step_back(text, bytes, at, &code);
         if (code == '#')
@@ -396,7 +403,7 @@ static bool may_begin(const struct form *form, const struct around *around, size
     }
     if (!form->long_word || (around->exact & FOLDING_hashtags))
         return false;
-    size_t hashtag = hashtag_around(text, around->bytes, offset);
+    size_t hashtag = hashtag_around(around->search, text, around->bytes, offset);
     return hashtag != SIZE_MAX && is_first_word(around->search->patterns, text, hashtag, offset);
 }
 
@@ -446,7 +453,7 @@ static bool lies_at(const struct form *form, struct search *search, size_t ancho
     size_t bytes = search->reading->bytes;
     size_t anchor_start = anchor_end - form->pieces[form->anchor].bytes;
     bool hashtag = form->piece_count > 1 && !(search->exact & FOLDING_hashtags) &&
-                   hashtag_around(text, bytes, anchor_start) != SIZE_MAX;
+                   hashtag_around(search, text, bytes, anchor_start) != SIZE_MAX;
     struct around back = { search, text, bytes, false, hashtag, search->exact };
     struct around ahead = { search, text, bytes, true, hashtag, search->exact };
     return lies_around(form, &back, anchor_start) && lies_around(form, &ahead, anchor_end);
@@ -1053,6 +1060,8 @@ static int take_match(unsigned id, unsigned long long from, unsigned long long t
     const struct form *form = &search->patterns->forms[id];
     uint64_t bit = UINT64_C(1) << (form->pattern % 64);
     uint64_t *found = &search->memory->found[form->pattern / 64];
+    if (search->matches-- == 1)
+        return 1;
     if ((*found & bit) != 0 || (search->reading->addresses && !form->addresses))
         return 0;
     if (form->piece_count > 1 && search->steps == 0)
@@ -1087,17 +1096,21 @@ const uint32_t *patterns_find(const struct patterns *patterns, struct patterns_m
     must(patterns->compiled);
     *count = 0;
     make_room(memory, patterns);
-    struct search search = { .patterns = patterns, .memory = memory, .steps = STEPS_MAX, .breaks = BREAKS_MAX };
+    struct search search = {
+        .patterns = patterns, .memory = memory, .matches = MATCHES_MAX, .steps = STEPS_MAX, .breaks = BREAKS_MAX
+    };
     for (size_t group = 0; group < patterns->group_count; group++) {
         size_t reading_count = 0;
         if (patterns->groups[group].database == NULL)
             continue;
         search.exact = patterns->groups[group].exact;
         const struct reading *all = readings_write(readings, search.exact, &reading_count);
-        for (size_t i = 0; i < reading_count; i++) {
+        for (size_t i = 0; i < reading_count && search.matches > 0; i++) {
             search.reading = &all[i];
-            must(hs_scan(patterns->groups[group].database, all[i].text, (unsigned) all[i].bytes, 0, memory->scratch,
-                         take_match, &search) == HS_SUCCESS);
+            search.hashtags = memchr(all[i].text, '#', all[i].bytes) != NULL;
+            hs_error_t scanned = hs_scan(patterns->groups[group].database, all[i].text, (unsigned) all[i].bytes, 0,
+                                         memory->scratch, take_match, &search);
+            must(scanned == HS_SUCCESS || scanned == HS_SCAN_TERMINATED);
         }
     }
     for (size_t word = 0; word < (patterns->count + 63) / 64; word++) {

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
-#include <unistr.h>
+#include <unicode/utf8.h>
 
 #define REPLACEMENT 0xFFFD
 // A long text is looked at in parts, until so much of it was words: that tells the language.
@@ -71,7 +71,8 @@ static void append_bytes(struct plain_text *self, const char *text, size_t bytes
 
 static void append_byte(struct plain_text *self, char byte)
 {
-    reserve(self, 1);
+    if (self->bytes + 2 > self->capacity)
+        reserve(self, 1);
     self->text[self->bytes++] = byte;
     self->text[self->bytes] = '\0';
 }
@@ -82,10 +83,23 @@ void plain_text_append(struct plain_text *self, uint32_t code)
         append_byte(self, (char) code);
         return;
     }
-    uint8_t encoded[6];
-    int bytes = u8_uctomb(encoded, (ucs4_t) code, (ptrdiff_t) sizeof encoded);
-    must(bytes > 0);
-    append_bytes(self, (const char *) encoded, (size_t) bytes);
+    must(code <= 0x10FFFF);
+    reserve(self, 4);
+    char *to = self->text + self->bytes;
+    if (code < 0x800) {
+        *to++ = (char) (0xC0 | code >> 6);
+    } else {
+        if (code < 0x10000) {
+            *to++ = (char) (0xE0 | code >> 12);
+        } else {
+            *to++ = (char) (0xF0 | code >> 18);
+            *to++ = (char) (0x80 | (code >> 12 & 0x3F));
+        }
+        *to++ = (char) (0x80 | (code >> 6 & 0x3F));
+    }
+    *to++ = (char) (0x80 | (code & 0x3F));
+    *to = '\0';
+    self->bytes = (size_t) (to - self->text);
 }
 
 // A blank, unless the text is empty or ends with one.
@@ -114,10 +128,11 @@ size_t plain_text_character(const char *text, size_t bytes, uint32_t *code)
         *code = (unsigned char) text[0];
         return 1;
     }
-    ucs4_t character = REPLACEMENT;
-    int used = u8_mbtoucr(&character, (const uint8_t *) text, bytes);
-    *code = used > 0 ? character : REPLACEMENT;
-    return used > 0 ? (size_t) used : 1;
+    UChar32 character = 0;
+    int32_t used = 0;
+    U8_NEXT_OR_FFFD((const uint8_t *) text, used, bytes < 4 ? (int32_t) bytes : 4, character);
+    *code = (uint32_t) character;
+    return character == REPLACEMENT && (unsigned char) text[0] != 0xEF ? 1 : (size_t) used;
 }
 
 static bool ascii_letter(uint32_t code)
@@ -177,6 +192,8 @@ static size_t named_entity(const char *text, size_t bytes, uint32_t *code)
         name[length] = text[length];
         length++;
     }
+    if (length == 0)
+        return 0;
     const struct entity *entity =
         bsearch(name, entities, sizeof entities / sizeof *entities, sizeof *entities, compare_entity);
     if (entity == NULL)

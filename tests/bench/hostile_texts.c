@@ -25,6 +25,7 @@ static const struct {
     { "hashtags", "#ab " },
     { "hashtags of many words", "#AbCdEf" },
     { "one long hashtag", "aB" },
+    { "one hashtag of a pattern", "lawyer" },
     { "hashtags of one letter", "#a" },
     { "hash signs", "#" },
     { "at signs", "@" },
@@ -90,6 +91,6 @@ void hostile_text_write(size_t index, char text[HOSTILE_TEXT_BYTES + 1])
     for (; bytes + unit_bytes <= HOSTILE_TEXT_BYTES; bytes += unit_bytes)
         memcpy(text + bytes, unit, unit_bytes);
     text[bytes] = '\0';
-    if (strcmp(texts[index].name, "one long hashtag") == 0)
+    if (strncmp(texts[index].name, "one ", 4) == 0 && strstr(texts[index].name, "hashtag") != NULL)
         text[0] = '#';
 }
