@@ -291,6 +291,10 @@ static void speak_reply(struct broker *broker, const struct effect *effect, cons
     struct session *session = session_table_find(&broker->sessions, effect->session);
     struct behalf_message message = { .type = BEHALF_REPLY };
 
+    if ((session == NULL || session->peer == NULL) && !effect->again) {
+        desk_reply_not_told(broker->desk, effect->reply, effect->attempt, broker->now_ms);
+        return;
+    }
     if (session == NULL || session->peer == NULL || !session->welcomed || question == NULL ||
         !desk_reply_is_with(broker->desk, effect->session, effect->reply)) {
         return;

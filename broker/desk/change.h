@@ -59,7 +59,8 @@ struct effect {
     uint64_t item;
     uint64_t lease;
     uint64_t reply;
-    bool again; // HAND_REPLY: it was handed to this instance before, which may not have heard
+    uint32_t attempt; // HAND_REPLY: at the reply
+    bool again;       // HAND_REPLY: it was handed to this instance before, which may not have heard
 };
 
 // A copy of one change with its texts behind it in the same piece of memory, freed with free().

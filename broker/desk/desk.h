@@ -128,6 +128,10 @@ void desk_clock_jumped(struct desk *desk, int64_t now_ms);
 bool desk_show_item(const struct desk *desk, uint64_t session, uint64_t item, uint64_t lease,
                     struct change_list *memory, struct behalf_item *view);
 
+// The connector's connection was gone before it could be told of an attempt at a reply: nothing of it is out, and it
+// waits for a connector again as if it had not been handed out.
+void desk_reply_not_told(struct desk *desk, uint64_t reply, uint32_t attempt, int64_t now_ms);
+
 // True if the reply is at this moment handed to the connector of `session`.
 bool desk_reply_is_with(const struct desk *desk, uint64_t session, uint64_t reply);
 

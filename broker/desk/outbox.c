@@ -23,10 +23,42 @@ static void list_append(struct reply_list *list, struct reply *reply)
     list->last = reply;
 }
 
-static void wait_in_outbox(struct desk *desk, struct reply *reply)
+// ---- resting ----
+
+// Puts a reply among those that rest as long, which came in nearly this order.
+static void list_insert_resting(struct reply_list *list, struct reply *reply)
+{
+    struct reply *before = list->last;
+    while (before && before->rest_until_ms > reply->rest_until_ms)
+        before = before->previous;
+    reply->list = list;
+    reply->previous = before;
+    reply->next = before ? before->next : list->first;
+    *(before ? &before->next : &list->first) = reply;
+    *(reply->next ? &reply->next->previous : &list->last) = reply;
+}
+
+// Until when a reply rests that has been handed out before.  What it follows from is kept on disk with the reply.
+static int64_t rest_until_ms(const struct desk *desk, const struct reply *reply)
+{
+    uint32_t doubled = reply->attempt < OUTBOX_ATTEMPTS_MAX ? reply->attempt : OUTBOX_ATTEMPTS_MAX;
+    int64_t handed_ms = reply->handed_ms < desk->now_ms ? reply->handed_ms : desk->now_ms;
+    return handed_ms + ((int64_t) OUTBOX_REST_MS << (doubled - 1));
+}
+
+static void wait_for_connector(struct desk *desk, struct reply *reply)
 {
     bool frozen = desk->frozen >> reply->brand & 1;
     list_append(frozen ? &desk->held_back : &desk->outbox[reply->channel], reply);
+}
+
+static void wait_in_outbox(struct desk *desk, struct reply *reply)
+{
+    reply->rest_until_ms = reply->attempt ? rest_until_ms(desk, reply) : 0;
+    if (reply->rest_until_ms > desk->now_ms && reply->attempt <= OUTBOX_ATTEMPTS_MAX)
+        list_insert_resting(&desk->resting[reply->attempt - 1], reply);
+    else
+        wait_for_connector(desk, reply);
 }
 
 void reply_restore(struct desk *desk, struct reply *reply)
@@ -164,8 +196,10 @@ static void hand_out(struct desk *desk, struct reply *reply, struct connector *c
         must(reply->instance);
     }
     write_reply(desk, reply, NULL, NULL, NULL);
-    change_list_tell(desk->list,
-                     &(struct effect){ .kind = EFFECT_HAND_REPLY, .session = connector->session, .reply = reply->id });
+    change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_HAND_REPLY,
+                                                   .session = connector->session,
+                                                   .reply = reply->id,
+                                                   .attempt = reply->attempt });
 }
 
 void outbox_tell_again(struct desk *desk, struct connector *connector)
@@ -176,6 +210,7 @@ void outbox_tell_again(struct desk *desk, struct connector *connector)
             change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_HAND_REPLY,
                                                            .session = connector->session,
                                                            .reply = reply->id,
+                                                           .attempt = reply->attempt,
                                                            .again = true });
     }
 }
@@ -346,23 +381,70 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
         item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author; its reply was not published", 0);
 }
 
+// Nobody repeats the reply: a person looks whether it was published, and decides.
+static void give_to_person(struct desk *desk, struct item *item, struct reply *reply, const char *reason)
+{
+    if (reply->attempt >= OUTBOX_ATTEMPTS_MAX)
+        reason = change_list_format(desk->list, "handed out %u times%s%s", reply->attempt, *reason ? ": " : "", reason);
+    reply->state = REPLY_UNKNOWN;
+    write_reply(desk, reply, NULL, NULL, reason);
+    outbox_keep_unknown(desk, item, reply);
+    send_back(desk, item, reply, "fate unknown", reason);
+}
+
+static bool has_had_its_attempts(const struct reply *reply)
+{
+    return (reply->state == REPLY_QUEUED && reply->attempt >= OUTBOX_ATTEMPTS_MAX) ||
+           (reply->state == REPLY_HANDED && reply->attempt > BEHALF_ATTEMPTS_MAX);
+}
+
+void outbox_give_up_restored(struct desk *desk)
+{
+    size_t place = 0;
+    for (struct reply *reply; (reply = table_next(&desk->replies, &place));) {
+        if (!has_had_its_attempts(reply))
+            continue;
+        if (reply->list)
+            list_remove(reply);
+        stop_having(reply);
+        struct item *item = item_find(desk, reply->item_id);
+        must(item);
+        give_to_person(desk, item, reply, "");
+    }
+}
+
+void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64_t now_ms)
+{
+    struct reply *reply = table_find(&desk->replies, id);
+    if (!reply || reply->state != REPLY_HANDED || reply->attempt != attempt || reply->connector->session)
+        return; // it was settled, lost, or can be told again
+    desk->now_ms = now_ms;
+    stop_having(reply);
+    reply->state = REPLY_QUEUED;
+    reply->attempt--;
+    write_reply(desk, reply, NULL, NULL, "its connector was gone before it was told");
+    struct item *item = item_find(desk, reply->item_id);
+    if (item)
+        item_event(desk, item, "reply not handed out", reply->person, NULL,
+                   "its connector was gone before it was told");
+    wait_in_outbox(desk, reply);
+    desk_settle(desk);
+}
+
 static void lose(struct desk *desk, struct reply *reply, const char *reason)
 {
     must(reply->state == REPLY_HANDED);
     struct item *item = item_find(desk, reply->item_id);
     must(item); // only its reply's fate ends an item that is sending
     stop_having(reply);
-    if (reply->idempotent) {
+    if (reply->idempotent && reply->attempt < OUTBOX_ATTEMPTS_MAX) {
         reply->state = REPLY_QUEUED;
         write_reply(desk, reply, NULL, NULL, reason);
         item_event(desk, item, "reply repeated", reply->person, NULL, reason);
         wait_in_outbox(desk, reply);
         return;
     }
-    reply->state = REPLY_UNKNOWN;
-    write_reply(desk, reply, NULL, NULL, reason);
-    outbox_keep_unknown(desk, item, reply);
-    send_back(desk, item, reply, "fate unknown", reason);
+    give_to_person(desk, item, reply, reason);
 }
 
 static const struct {
@@ -424,9 +506,25 @@ static void lose_all(struct desk *desk, struct connector *connector)
     } while (reply && connector->handed);
 }
 
-int64_t outbox_tick(struct desk *desk)
+// Lets what has rested wait for a connector.  Milliseconds until the next one has, or -1.
+static int64_t wake_rested(struct desk *desk)
 {
     int64_t next_ms = -1;
+    for (size_t i = 0; i < OUTBOX_ATTEMPTS_MAX; i++) {
+        struct reply *reply;
+        while ((reply = desk->resting[i].first) && reply->rest_until_ms <= desk->now_ms) {
+            list_remove(reply);
+            wait_for_connector(desk, reply);
+        }
+        if (reply && (next_ms < 0 || reply->rest_until_ms - desk->now_ms < next_ms))
+            next_ms = reply->rest_until_ms - desk->now_ms;
+    }
+    return next_ms;
+}
+
+int64_t outbox_tick(struct desk *desk)
+{
+    int64_t next_ms = wake_rested(desk);
     for (size_t i = desk->connector_count; i > 0; i--) {
         struct connector *connector = desk->connectors[i - 1];
         if (connector->session)

@@ -26,11 +26,19 @@
 #include "broker/desk/words.h"
 #include "proto/must.h"
 
+#include <assert.h>
+
 // People who have declined an item or let it run out, and until when it is not offered to them again.
 #define ITEM_DECLINED_MAX 8
 
 // Replies handed to one connector instance and not settled at most; the others wait in the outbox.
 #define OUTBOX_HANDED_MAX 256
+
+// Times that a reply is handed out, each after a longer rest, before its unknown fate is a person's to decide.
+#define OUTBOX_ATTEMPTS_MAX 10
+#define OUTBOX_REST_MS 1000 // after the first one; twice as long after each further one
+
+static_assert(OUTBOX_ATTEMPTS_MAX <= BEHALF_ATTEMPTS_MAX, "REPLY tells every attempt");
 
 // Queues that are kept although nothing is in them: making one anew asks everybody whether they may serve it.
 #define QUEUES_EMPTY_MAX 128
@@ -206,8 +214,9 @@ struct reply {
     int64_t handed_ms;
     struct connector *connector; // HANDED: who has it
     char *instance;              // the last to have it; NULL
-    struct reply_list *list;     // QUEUED: where it waits; else NULL
+    struct reply_list *list;     // QUEUED: where it waits or rests; else NULL
     struct reply *next, *previous;
+    int64_t rest_until_ms; // QUEUED: it is not handed out again before
 };
 
 struct reply_list {
@@ -248,6 +257,8 @@ struct desk {
     size_t connector_count;
     struct reply_list outbox[POLICY_CHANNELS_MAX]; // QUEUED, by channel, oldest first
     struct reply_list held_back;                   // QUEUED, of frozen brands
+    // QUEUED, after an attempt of unknown fate, by how many there were, soonest first.
+    struct reply_list resting[OUTBOX_ATTEMPTS_MAX];
     struct recent thread_memory;
     struct recent author_memory;
     uint64_t frozen; // brands
@@ -483,11 +494,14 @@ void outbox_restored(struct desk *desk);
 // An item ends: its replies of unknown fate are of no consequence any more.
 void outbox_forget_item(struct desk *desk, const struct item *item);
 
+// Ends what cannot go on of the replies that came back: too many attempts were made at them.
+void outbox_give_up_restored(struct desk *desk);
+
 // SETTLE.
 void outbox_settle(struct desk *desk, struct connector *connector, uint64_t session,
                    const struct behalf_message *request);
 
-// Lost connectors whose time is over.  Milliseconds until the next one is, or -1.
+// Lost connectors whose time is over, and replies that have rested.  Milliseconds until the next one has, or -1.
 int64_t outbox_tick(struct desk *desk);
 
 struct connector *connector_require(struct desk *desk, const char *instance);

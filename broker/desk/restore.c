@@ -295,6 +295,16 @@ static void restore_sending(struct desk *desk)
     }
 }
 
+// An item that was sealed while its reply was in the outbox, and waits now as its author is no longer in the rules.
+static void restore_sealed(struct desk *desk)
+{
+    size_t place = 0;
+    for (struct item *item; (item = item_next(desk, &place));) {
+        if (item->state == ITEM_WAITING && item->sealed && item->queue->audience != AUDIENCE_PR)
+            item_escalate(desk, item, POLICY_NONE, NULL, "became sensitive while its reply was in the outbox");
+    }
+}
+
 void desk_restored(struct desk *desk, int64_t now_ms)
 {
     desk->now_ms = now_ms;
@@ -305,7 +315,9 @@ void desk_restored(struct desk *desk, int64_t now_ms)
     for (size_t i = 0; i < desk->connector_count; i++)
         connector_lost(desk, desk->connectors[i], now_ms + desk->policy->times.fate_ms);
     outbox_restored(desk);
+    outbox_give_up_restored(desk);
     restore_sending(desk);
+    restore_sealed(desk);
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
         for (size_t k = person->item_count; k > 0; k--) {

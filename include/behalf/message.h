@@ -25,6 +25,7 @@ extern "C" {
 #define BEHALF_POST_BYTES 32768                  // text of a post, a draft, a reply
 #define BEHALF_REPLY_BYTES 34000                 // the longest such text with its disclosure line
 #define BEHALF_NOTE_BYTES 4096                   // notes, reasons, guidance
+#define BEHALF_ATTEMPTS_MAX 1000                 // times that one reply is handed out
 #define BEHALF_RULES_BYTES 393216                // a desk's rules of engagement
 
 // A frame in either direction is at most this long.  Senders of lists stop a page, and the story of an

@@ -345,7 +345,12 @@ static void hear_reply(struct client *client, const struct behalf_reply *reply)
     }
     if (client->reply_count == sizeof client->replies / sizeof *client->replies)
         sim_fail(simulation, "%s was handed more than it remembers", client->name);
+    if (reply->attempt > 10)
+        sim_fail(simulation, "reply %lld was handed out %lld times", (long long) reply->reply,
+                 (long long) reply->attempt);
     int64_t luck = simulation->healed ? 0 : sim_between(simulation, 0, 99);
+    if (client->idempotent && reply->reply % 7 == 0 && !simulation->healed)
+        luck = 99; // its platform never says what became of it
     bool publishes = luck < 90 || (luck >= 97 && sim_chance(simulation, 500));
     if (publishes)
         judge_published(simulation, client, reply);

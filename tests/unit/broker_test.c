@@ -1500,6 +1500,26 @@ static void a_hold_does_not_run_out_while_the_store_is_away(void **state)
     assert_int_equal(desk_item_state(broker_desk(world->broker), (uint64_t) item), ITEM_WAITING);
 }
 
+static void a_reply_whose_connector_closed_before_it_was_told_goes_to_another(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = post(world, "1", "Where is my bag?");
+    int64_t lease = take(world, ASHA, item);
+    world->hold_batches = true;
+    world_say(world, ASHA, answering(item, lease));
+    world_settle(world);
+    broker_peer_lost(world->broker, FEED, "its connection is gone", world->now_ms);
+    world->hold_batches = false;
+    world_settle(world);
+    assert_int_equal(world_count_told(world, FEED, BEHALF_REPLY), 0);
+    expect_type(world_hello(world, OTHER, "connector", "other"), BEHALF_WELCOME);
+    const struct behalf_message *reply = world_told(world, OTHER, BEHALF_REPLY);
+    expect_type(reply, BEHALF_REPLY);
+    assert_int_equal(reply->reply.attempt, 1);
+}
+
 static void memory_is_bounded_while_the_store_does_not_come_back(void **state)
 {
     struct world *world = *state;
@@ -1702,6 +1722,7 @@ int main(void)
         TEST(a_fenced_broker_tells_where_the_desk_is_and_nothing_it_held_back),
         TEST(a_fenced_broker_that_does_not_know_by_whom_says_that_it_restarts),
         TEST(a_hold_does_not_run_out_while_the_store_is_away),
+        TEST(a_reply_whose_connector_closed_before_it_was_told_goes_to_another),
         TEST(memory_is_bounded_while_the_store_does_not_come_back),
         TEST(rules_with_errors_change_nothing),
         TEST(new_rules_are_live_and_kept_and_who_they_drop_is_signed_out),

@@ -109,6 +109,23 @@ static void a_reply_handed_out_of_a_dropped_author_is_of_unknown_fate_after_a_re
     struct item *open = item_find(w->desk, item);
     assert_true(open->fate_unknown);
 }
+static void an_item_sealed_while_sending_is_prs_when_its_author_is_dropped(void **state)
+{
+    struct world *w = *state;
+    uint64_t asha = world_sign_in(w, ASHA);
+    world_connect(w, "c", false);
+    uint64_t item = world_post(w, (struct world_post){ .id = "1", .thread = "t", .author = "a" });
+    take(w, asha, item);
+    reply_to(w, asha, item, "hello");
+    struct needs needs = {
+        .brand = ACME, .channel = CHIRP, .language = EN, .audience = AUDIENCE_PR, .rule = "legal", .detail = ""
+    };
+    struct behalf_edit edit = { .channel = "chirp", .post = "1", .posted_ms = 1, .text = "I sue you" };
+    world_edit(w, item, &edit, &needs);
+    w->people[ASHA].retired = true;
+    world_restart(w);
+    assert_string_equal(audience_of(w, item), "pr");
+}
 static void what_pr_returned_late_is_not_escalated_again_by_a_restart(void **state)
 {
     struct world *w = *state;
@@ -266,6 +283,33 @@ static void follow_up_of_what_became_sensitive_while_sending_goes_to_pr(void **s
     uint64_t more = world_post(w, (struct world_post){ .id = "2", .thread = "t", .author = "a" });
     assert_string_equal(audience_of(w, more), "pr");
 }
+static void a_reply_that_came_back_with_more_attempts_than_there_are_is_a_persons(void **state)
+{
+    static const enum reply_state states[] = { REPLY_QUEUED, REPLY_HANDED };
+    for (size_t i = 0; i < 2; i++) {
+        struct world *w = *state;
+        uint64_t asha = world_sign_in(w, ASHA);
+        uint64_t item = world_post(w, (struct world_post){ .id = i ? "2" : "1" });
+        take(w, asha, item);
+        uint64_t reply = (uint64_t) reply_to(w, asha, item, "Hello.")->done.reply;
+        const struct change *written = world_change(w, CHANGE_REPLY);
+        struct change many = *written;
+        many.reply.state = states[i];
+        many.reply.attempt = 1001; // by a broker that knew no end
+        many.reply.instance = "c1";
+        many.reply.idempotent = true;
+        many.reply.handed_ms = w->now_ms;
+        change_list_add(w->list, &many);
+        world_restart(w);
+        assert_int_not_equal(item_find(w->desk, item)->state, ITEM_SENDING);
+        assert_true(item_find(w->desk, item)->fate_unknown);
+        uint64_t connector = world_connect(w, "c1", true);
+        assert_null(world_effect(w, connector, EFFECT_HAND_REPLY));
+        ok(settle(w, connector, reply, "confirmed"));
+        assert_string_equal(world_outcome(w, item), "answered");
+    }
+}
+
 static void replies_of_unknown_fate_are_forgotten_with_their_item(void **state)
 {
     struct world *w = *state;
@@ -416,6 +460,7 @@ int main(void)
         CLAIM(follow_up_of_prs_sending_item_stays_with_pr_after_a_restart),
         CLAIM(follow_up_while_prs_reply_waits_for_its_connector_stays_with_pr),
         CLAIM(a_confirmation_after_a_restart_settles_a_reply_of_unknown_fate),
+        CLAIM(an_item_sealed_while_sending_is_prs_when_its_author_is_dropped),
         CLAIM(a_reply_handed_out_of_a_dropped_author_is_of_unknown_fate_after_a_restart),
         CLAIM(what_pr_returned_late_is_not_escalated_again_by_a_restart),
         CLAIM(a_refused_transfer_leaves_nothing_behind),
@@ -427,6 +472,7 @@ int main(void)
         CLAIM(who_declined_many_is_offered_the_next),
         CLAIM(a_fresh_post_is_not_expired_with_the_old_item_it_joined),
         CLAIM(follow_up_of_what_became_sensitive_while_sending_goes_to_pr),
+        CLAIM(a_reply_that_came_back_with_more_attempts_than_there_are_is_a_persons),
         CLAIM(replies_of_unknown_fate_are_forgotten_with_their_item),
         CLAIM(the_reply_of_somebody_dropped_is_written_as_what_it_is_now),
         CLAIM(the_reply_of_somebody_dropped_may_be_out),

@@ -1024,6 +1024,90 @@ static void an_idempotent_connectors_reply_is_repeated(void **state)
     assert_int_equal(world_change(world, CHANGE_REPLY)->reply.attempt, 2);
 }
 
+// Lets time pass until a reply is handed out again; returns how long that took.
+static int64_t rest(struct world *world, uint64_t connector, uint32_t attempt)
+{
+    int64_t begun_ms = world->now_ms;
+    for (int i = 0; i < 10000; i++) {
+        const struct effect *told = world_effect(world, connector, EFFECT_HAND_REPLY);
+        if (told && told->attempt == attempt)
+            return world->now_ms - begun_ms;
+        world_pass(world, 100);
+    }
+    return -1;
+}
+
+static void a_reply_of_unknown_fate_rests_longer_each_time_and_ends_with_a_person(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", true);
+    uint64_t reply = handed(world, connector);
+    int64_t rested_ms = 0;
+    for (uint32_t attempt = 1; attempt < 10; attempt++) {
+        expect_done(settle(world, connector, reply, "unknown"), "");
+        assert_int_equal(desk_item_state(world->desk, item), ITEM_SENDING);
+        if (attempt == 5) { // what it has rested and how often it was tried is kept
+            world_restart(world);
+            asha = world_sign_in(world, ASHA);
+            connector = world_connect(world, "c1", true);
+        }
+        int64_t longer_ms = rest(world, connector, attempt + 1);
+        assert_true(longer_ms > rested_ms);
+        rested_ms = longer_ms;
+    }
+    expect_done(settle(world, connector, reply, "unknown"), "");
+    assert_int_not_equal(desk_item_state(world->desk, item), ITEM_SENDING);
+    assert_string_equal(world_change(world, CHANGE_REPLY)->reply.reason, "handed out 10 times: by the test");
+    assert_int_equal(world_change(world, CHANGE_REPLY)->reply.state, REPLY_UNKNOWN);
+    world_pass(world, 3600000);
+    assert_int_equal(world_effect(world, connector, EFFECT_HAND_REPLY)->attempt, 10);
+    expect_done(settle(world, connector, reply, "confirmed"), ""); // it is known in the end
+    assert_string_equal(world_outcome(world, item), "answered");
+}
+
+static void replies_rest_each_for_itself_and_a_freeze_holds_rested_ones(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t sam = world_sign_in(world, SAM);
+    answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", true);
+    uint64_t first = handed(world, connector);
+    expect_done(settle(world, connector, first, "unknown"), "");
+    answered(world, asha, "2");
+    assert_int_not_equal(handed(world, connector), first); // goes out meanwhile
+    expect_done(world_ask(world, sam, ABOUT(FREEZE, freeze, .brand = "acme", .frozen = true, .reason = "wait")),
+                "frozen");
+    world_pass(world, 60000);
+    assert_int_not_equal(handed(world, connector), first);
+    expect_done(world_ask(world, sam, ABOUT(FREEZE, freeze, .brand = "acme", .reason = "go on")), "lifted");
+    assert_int_equal(handed(world, connector), first);
+}
+
+static void a_reply_that_nobody_was_told_of_goes_to_a_connector_that_lives(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t dead = world_connect(world, "c1", false);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t reply = handed(world, dead);
+    uint32_t attempt = world_effect(world, dead, EFFECT_HAND_REPLY)->attempt;
+    desk_reply_not_told(world->desk, reply, attempt, world->now_ms); // it is connected, and will be told again
+    assert_int_equal(world_change(world, CHANGE_REPLY)->reply.state, REPLY_HANDED);
+    desk_session_lost(world->desk, dead, world->now_ms);
+    desk_reply_not_told(world->desk, reply, attempt + 1, world->now_ms); // not this attempt
+    assert_int_equal(world_change(world, CHANGE_REPLY)->reply.state, REPLY_HANDED);
+    desk_reply_not_told(world->desk, reply, attempt, world->now_ms);
+    assert_int_equal(world_change(world, CHANGE_REPLY)->reply.state, REPLY_QUEUED);
+    uint64_t other = world_connect(world, "c2", false);
+    assert_int_equal(handed(world, other), reply);
+    assert_int_equal(world_effect(world, other, EFFECT_HAND_REPLY)->attempt, 1); // nothing of it was out
+    expect_done(settle(world, other, reply, "confirmed"), "");
+    assert_string_equal(world_outcome(world, item), "answered");
+}
+
 static void only_who_has_a_reply_settles_it(void **state)
 {
     struct world *world = *state;
@@ -1227,6 +1311,9 @@ int main(void)
         CLAIM(a_reply_that_fails_after_its_post_was_deleted_ends_the_item),
         CLAIM(deleting_does_not_take_back_a_reply_that_waits_to_be_repeated),
         CLAIM(an_idempotent_connectors_reply_is_repeated),
+        CLAIM(a_reply_of_unknown_fate_rests_longer_each_time_and_ends_with_a_person),
+        CLAIM(replies_rest_each_for_itself_and_a_freeze_holds_rested_ones),
+        CLAIM(a_reply_that_nobody_was_told_of_goes_to_a_connector_that_lives),
         CLAIM(only_who_has_a_reply_settles_it),
         CLAIM(an_unknown_fate_is_decided_by_a_person),
         CLAIM(an_earlier_unknown_fate_is_told_again_when_a_later_reply_fails),
