@@ -14,12 +14,21 @@ void network_clear(struct line *line)
 }
 
 // Frames keep their order, as the real transport keeps it, but now and then one is repeated or overtakes.
+static bool ends_with_welcome(const struct line *line)
+{
+    const struct packet *last = line->first;
+    while (last && last->next)
+        last = last->next;
+    return last && last->bytes > 9 && !memcmp((const char *) last->frame + 1, "\xa7WELCOME", 8);
+}
+
 static void put(struct simulation *simulation, struct line *line, void *frame, size_t bytes)
 {
     struct packet *packet = calloc(1, sizeof *packet);
     *packet =
         (struct packet){ .at_ms = simulation->now_ms + sim_between(simulation, 0, 30), .frame = frame, .bytes = bytes };
-    bool overtakes = !simulation->healed && sim_chance(simulation, 5);
+    // Nothing comes before WELCOME: what a client hears then belongs to no session.
+    bool overtakes = !simulation->healed && sim_chance(simulation, 5) && !ends_with_welcome(line);
     struct packet **place = &line->first;
     while (*place && !(overtakes && !(*place)->next))
         place = &(*place)->next;
