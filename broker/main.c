@@ -46,6 +46,8 @@ struct configuration {
     int64_t heartbeat_ms;
     int64_t person_rate;
     int64_t connector_rate;
+    bool accept_loss; // what the store has lost
+    bool accept_clock;
 };
 
 // A desk as its file has it.
@@ -88,12 +90,19 @@ static const char manual[] =
     "is stopped cleanly.\n\n"
     "A broker of several desks goes on when one of them cannot be opened, says why, and tries again.  Clients name "
     "their desk with --desk NAME, unless the rules of only one desk name the person.\n\n"
+    "In DIR lies the database with its log, and a file `marks` that says how far the desk was.  A desk that is behind "
+    "its marks, or damaged, is not run: put back what is missing, or start once with --accept-loss.  After a restore "
+    "from a copy of behalf.db that is what to do, too: numbers go on where they were.  A start whose clock is days "
+    "away "
+    "from the desk's is refused as well: more than a day behind, or more than four days ahead while the kernel's clock "
+    "is "
+    "not synchronised.\n\n"
     "SIGTERM or SIGINT stops it cleanly, within seconds; a second one at once.\n\n"
     "Exit codes: 0 stopped; 1 stopped while the store was away (nothing was lost that anybody was told); 2 wrong "
     "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store contradicts the desk: "
     "start again.";
 
-enum { OPTION_PERSON_RATE = 256, OPTION_CONNECTOR_RATE };
+enum { OPTION_PERSON_RATE = 256, OPTION_CONNECTOR_RATE, OPTION_ACCEPT_LOSS, OPTION_ACCEPT_CLOCK };
 
 static const struct argp_option option_table[] = {
     { "desk", 'd', "FILE", 0,
@@ -112,6 +121,14 @@ static const struct argp_option option_table[] = {
     { "person-rate", OPTION_PERSON_RATE, "NUMBER", 0,
       "requests a second that one person may make, four seconds' worth at once; 0: any (default 100)", 0 },
     { "connector-rate", OPTION_CONNECTOR_RATE, "NUMBER", 0, "the same of a connector (default 50000)", 0 },
+    { "accept-loss", OPTION_ACCEPT_LOSS, NULL, 0,
+      "go on with a desk that has lost something it had acknowledged, or is damaged; says what.  To be given once, by "
+      "somebody who has looked",
+      0 },
+    { "accept-clock", OPTION_ACCEPT_CLOCK, NULL, 0,
+      "go on although the machine's clock is days away from the desk's: a clock that is ahead is believed, one that is "
+      "behind leaves the desk to its own.  To be given once, by somebody who has looked at a clock",
+      0 },
     { 0 },
 };
 
@@ -230,6 +247,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_CONNECTOR_RATE:
         configuration->connector_rate = parse_rate(value, state);
+        return 0;
+    case OPTION_ACCEPT_LOSS:
+        configuration->accept_loss = true;
+        return 0;
+    case OPTION_ACCEPT_CLOCK:
+        configuration->accept_clock = true;
         return 0;
     case ARGP_KEY_END:
         check_options(configuration, state);
@@ -355,6 +378,8 @@ static void fill_sources(struct service *service)
             .person_rate = configuration->person_rate,
             .connector_rate = configuration->connector_rate,
             .batch_bytes_max = batch_bytes_max(service->count),
+            .accept_loss = configuration->accept_loss,
+            .accept_clock = configuration->accept_clock,
             .alone = service->count == 1,
         };
     }
@@ -399,6 +424,18 @@ static int run_loop(struct service *service)
     return exit_code_of(end);
 }
 
+// Lets the desk go on without what its folder has lost.
+static bool accept_loss(const struct desk_source *source)
+{
+    char words[1024];
+    bool accepted = engine_sqlite_accept_loss(source->folder, source->name, words, sizeof words);
+
+    if (!accepted || words[0] != '\0') {
+        log_format(accepted ? "warning" : "error", "store %s", words);
+    }
+    return accepted;
+}
+
 // Opens the store, or leaves a database that is away to be waited for, standing by.  False when the store cannot be
 // used.
 static bool prepare_store(struct service *service)
@@ -416,6 +453,9 @@ static bool prepare_store(struct service *service)
     }
     if (result != STORE_OK) {
         log_format("error", "store %s", reason);
+        return false;
+    }
+    if (source->folder != NULL && source->accept_loss && !accept_loss(source)) {
         return false;
     }
     service->engine = opening_engine(source);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 // ---- the log ----
@@ -155,10 +156,51 @@ static enum opening_end take_lease(struct opening *opening, struct store_positio
     return OPENING_DONE;
 }
 
+static void name_day(char text[16], int64_t ms)
+{
+    time_t seconds = ms / 1000;
+    struct tm utc;
+
+    if (gmtime_r(&seconds, &utc) == NULL || strftime(text, 16, "%Y-%m-%d", &utc) == 0) {
+        snprintf(text, 16, "?");
+    }
+}
+
+// A clock that is wrong once moves the desk's for good: it never goes back.  Asked before the desk is taken over.
+static bool clock_is_plausible(struct opening *opening)
+{
+    const struct desk_source *source = opening->source;
+    struct store_position position = { 0 };
+    char machine[16], desk[16];
+
+    if (opening->engine == NULL || source->accept_clock ||
+        opening->engine->operations->position(opening->engine, &position) != STORE_OK) {
+        return true; // a new desk, or what is wrong is told when it is taken over
+    }
+    int64_t utc_ms = clock_utc_ms();
+    enum clock_verdict verdict = clock_judge(position.clock_ms, utc_ms, clock_is_vouched_for());
+    if (verdict == CLOCK_PLAUSIBLE) {
+        return true;
+    }
+    name_day(machine, utc_ms);
+    name_day(desk, position.clock_ms);
+    desk_log(source, "error",
+             verdict == CLOCK_AHEAD
+                 ? "broker the machine's clock says %s, the desk's said %s when it ran last, and nothing synchronises"
+                   " the machine's: set it, or, if it is right, start behalf-broker once with --accept-clock"
+                 : "broker the machine's clock says %s, the desk's already said %s: set the machine's, or, to let the"
+                   " desk go on from its own, start behalf-broker with --accept-clock",
+             machine, desk);
+    return false;
+}
+
 static enum opening_end take_over(struct opening *opening, struct store_position *position)
 {
     if (opening->engine == NULL) {
         opening->engine = opening_engine(opening->source);
+    }
+    if (!clock_is_plausible(opening)) {
+        return OPENING_STORE;
     }
     if (opening->leases != NULL) {
         return take_lease(opening, position);

@@ -20,7 +20,9 @@ struct desk_source {
     int64_t person_rate; // as of broker_options
     int64_t connector_rate;
     size_t batch_bytes_max;
-    bool alone; // it is the broker's only desk: log lines need not name it
+    bool accept_loss;  // the operator has said that the desk goes on behind what its clients were told
+    bool accept_clock; // and that it goes on although the machine's clock is days away from its own
+    bool alone;        // it is the broker's only desk: log lines need not name it
 };
 
 enum opening_end {

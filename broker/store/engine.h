@@ -239,8 +239,13 @@ enum doubt_end {
 enum doubt_end engine_judge_doubt(struct engine *engine, const struct batch *group, const struct store_position *found);
 
 // Opens (and makes) the store in a folder; applies migrations.  Returns NULL with the reason, in words that
-// say what to do, in `reason`: another broker has it, a newer schema, no rights, ...
+// say what to do, in `reason`: another broker has it, a newer schema, no rights, it has lost something, ...
 struct engine *engine_sqlite_open(const char *folder, const char *desk, char *reason, size_t reason_bytes);
+
+// An operator has said that a desk may go on without what its store has lost: from now on, with numbers beyond all that
+// may have been told, so that none is given twice.  `words` gets what was found, "" when nothing was lost; false with
+// the reason there when nothing can be done.
+bool engine_sqlite_accept_loss(const char *folder, const char *desk, char *words, size_t words_bytes);
 
 // A second handle of the same store for reports only; it takes no lock that a writer waits for.
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes);

@@ -7,8 +7,11 @@
 // that finds a log.
 
 #include "broker/store/hold.h"
+#include "broker/store/sqlite/accept_loss.h"
 #include "broker/store/sqlite/checkpoint.h"
+#include "broker/store/sqlite/inspection.h"
 #include "broker/store/sqlite/lock.h"
+#include "broker/store/sqlite/marks.h"
 #include "broker/store/sqlite/records.h"
 #include "proto/must.h"
 
@@ -28,9 +31,12 @@ struct sqlite_engine {
     int lock;                  // -1 for a handle of reports
     struct database *database; // NULL while it could not be opened again
     struct checkpointer *checkpointer;
-    bool doubt;         // position() must be read first
-    bool log_suspect;   // what the log says may not be on the disk: it is written anew before it is believed
-    int log_pages_next; // empty the log when it has so many
+    struct marks marks;            // as they were when the store was opened
+    struct marker *marker;         // NULL before the desk is taken over
+    struct inspection *inspection; // looks for damage; NULL before the desk is taken over
+    bool doubt;                    // position() must be read first
+    bool log_suspect;              // what the log says may not be on the disk: it is written anew before it is believed
+    int log_pages_next;            // empty the log when it has so many
     char description[320];
 };
 
@@ -246,12 +252,31 @@ static enum store_result refuse_doubt(struct sqlite_engine *engine)
     return STORE_IN_DOUBT;
 }
 
+// Damage that the inspection has found stops the desk, unless an operator has said that it is to go on.
+static enum store_result judge_damage(struct sqlite_engine *engine)
+{
+    char found[256];
+
+    if (engine->inspection == NULL || engine->marks.damage == DAMAGE_ACCEPTED ||
+        !inspection_found(engine->inspection, found, sizeof found)) {
+        return STORE_OK;
+    }
+    engine->marks.damage = DAMAGE_FOUND;
+    marker_note_damage(engine->marker, DAMAGE_FOUND);
+    loss_describe_damage(engine->folder, found, engine->engine.reason, sizeof engine->engine.reason);
+    return STORE_CONTRADICTED;
+}
+
 static enum store_result sqlite_commit(struct engine *base, struct batch *batch)
 {
     struct sqlite_engine *engine = own(base);
+    struct batch *first = batch;
 
     if (engine->doubt) {
         return refuse_doubt(engine);
+    }
+    if (judge_damage(engine) != STORE_OK) {
+        return STORE_CONTRADICTED;
     }
     enum store_result result = require_database(engine);
     if (result == STORE_OK && batch_group_change_count(batch) > 0) {
@@ -264,6 +289,11 @@ static enum store_result sqlite_commit(struct engine *base, struct batch *batch)
         if (!answer_questions(engine->database, batch)) {
             return result_of(engine);
         }
+    }
+    if (engine->marker != NULL && batch_group_change_count(first) > 0) {
+        struct store_position position = *batch_group_to(first);
+        position.epoch = batch_from(first)->epoch;
+        marker_note(engine->marker, &position);
     }
     return STORE_OK;
 }
@@ -322,6 +352,22 @@ static enum store_result judge_hold(struct sqlite_engine *engine)
     return STORE_CONTRADICTED;
 }
 
+// From now on the marks tell where the desk is, and its pages are looked at.
+static enum store_result begin_marking(struct sqlite_engine *engine, const struct store_position *position)
+{
+    if (engine->marker == NULL) {
+        engine->marks.position = *position;
+        engine->marker = marker_new(engine->folder, engine->desk, &engine->marks, engine->engine.reason,
+                                    sizeof engine->engine.reason);
+        if (engine->marker == NULL) {
+            return STORE_UNAVAILABLE;
+        }
+        engine->inspection = inspection_new(engine->database->path);
+    }
+    marker_note(engine->marker, position);
+    return STORE_OK;
+}
+
 static enum store_result sqlite_take_over(struct engine *base, struct store_position *position)
 {
     struct sqlite_engine *engine = own(base);
@@ -338,7 +384,10 @@ static enum store_result sqlite_take_over(struct engine *base, struct store_posi
         return roll_back(engine);
     }
     result = commit_transaction(engine);
-    return result == STORE_OK ? read_position(engine, position) : result;
+    if (result == STORE_OK) {
+        result = read_position(engine, position);
+    }
+    return result == STORE_OK ? begin_marking(engine, position) : result;
 }
 
 static enum store_result sqlite_confirm(struct engine *base)
@@ -390,7 +439,9 @@ static void sqlite_destroy(struct engine **engine_p)
         return;
     }
     struct sqlite_engine *engine = own(*engine_p);
+    inspection_destroy(&engine->inspection);
     close_database(engine);
+    marker_destroy(&engine->marker);
     if (engine->lock >= 0) {
         (void) close(engine->lock);
     }
@@ -435,11 +486,50 @@ static struct engine *open_engine(const char *folder, const char *desk, int lock
     return opened;
 }
 
+// Whether the desk that was opened is as far as it was when it was last heard of.
+static bool is_whole(struct sqlite_engine *engine)
+{
+    struct store_position position = { 0 };
+
+    if (!marks_read(engine->folder, engine->desk, &engine->marks)) {
+        return true; // of a former version, or new
+    }
+    struct binding binding = database_bind(engine->database, STATEMENT_POSITION);
+    if (binding_row(&binding)) {
+        position.epoch = row_id(&binding);
+        position.sequence = row_id(&binding);
+        binding_end(&binding);
+    }
+    if (marks_are_ahead(&engine->marks, &position)) {
+        loss_describe(engine->folder, &engine->marks, &position, engine->engine.reason, sizeof engine->engine.reason);
+        return false;
+    }
+    if (engine->marks.damage == DAMAGE_FOUND) {
+        loss_describe_damage(engine->folder, "found when it ran last", engine->engine.reason,
+                             sizeof engine->engine.reason);
+        return false;
+    }
+    return true;
+}
+
 struct engine *engine_sqlite_open(const char *folder, const char *desk, char *reason, size_t reason_bytes)
 {
     int lock = lock_folder(folder, reason, reason_bytes);
 
-    return lock < 0 ? NULL : open_engine(folder, desk, lock, reason, reason_bytes);
+    if (lock < 0) {
+        return NULL;
+    }
+    if (loss_is_log_alone(folder, reason, reason_bytes)) {
+        (void) close(lock);
+        return NULL;
+    }
+    struct engine *engine = open_engine(folder, desk, lock, reason, reason_bytes);
+    if (engine != NULL && !is_whole(own(engine))) {
+        snprintf(reason, reason_bytes, "%s", engine->reason);
+        own(engine)->doubt = true; // what is there stays as it is
+        sqlite_destroy(&engine);
+    }
+    return engine;
 }
 
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes)

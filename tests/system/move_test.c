@@ -61,7 +61,7 @@ static int set_up(void **state)
 
 static void remove_store(const char *folder)
 {
-    const char *const names[] = { "behalf.db", "behalf.db-wal", "behalf.db-shm", "lock" };
+    const char *const names[] = { "behalf.db", "behalf.db-wal", "behalf.db-shm", "lock", "marks" };
     char path[256];
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

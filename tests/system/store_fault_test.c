@@ -48,7 +48,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    const char *names[] = { "behalf.db", "behalf.db-wal", "behalf.db-shm", "lock" };
+    const char *names[] = { "behalf.db", "behalf.db-wal", "behalf.db-shm", "lock", "marks" };
     char path[256];
 
     failing_disk_set(DISK_WELL);

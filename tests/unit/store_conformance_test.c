@@ -121,6 +121,7 @@ static int tear_down(void **state)
     remove_file(fixture->folder, "behalf.db");
     remove_file(fixture->folder, "behalf.db-wal");
     remove_file(fixture->folder, "behalf.db-shm");
+    remove_file(fixture->folder, "marks");
     remove_file(fixture->folder, "lock");
     (void) rmdir(fixture->folder);
     free(fixture);

@@ -362,10 +362,10 @@ static void desks_come_and_go_while_others_are_written(void **state)
 
 static void remove_folder(const char *folder)
 {
-    const char *names[] = { "behalf.db", "behalf.db-wal", "behalf.db-shm", "lock" };
+    const char *names[] = { "behalf.db", "behalf.db-wal", "behalf.db-shm", "lock", "marks" };
     char path[128];
 
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         (void) unlink(path);
     }

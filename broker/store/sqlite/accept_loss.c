@@ -1,0 +1,174 @@
+// accept_loss.c - see accept_loss.h; and engine_sqlite_accept_loss.
+
+#include "broker/store/sqlite/accept_loss.h"
+
+#include "broker/store/sqlite/database.h"
+#include "broker/store/sqlite/lock.h"
+#include "proto/must.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+// What may have been told beyond the marks, which a power loss leaves a second behind.
+#define NUMBERS_LEFT_OUT UINT64_C(1000000)
+
+#define WAY_OUT "to go on without what is lost, start behalf-broker once with --accept-loss"
+
+static off_t size_of(const char *folder, const char *name)
+{
+    struct stat about;
+    char *path = NULL;
+
+    must(asprintf(&path, "%s/%s", folder, name) >= 0);
+    off_t bytes = stat(path, &about) == 0 ? about.st_size : 0;
+    free(path);
+    return bytes;
+}
+
+void loss_describe(const char *folder, const struct marks *marks, const struct store_position *found, char *reason,
+                   size_t reason_bytes)
+{
+    snprintf(reason, reason_bytes,
+             "%s/behalf.db has lost what was acknowledged: the desk is at sequence %" PRIu64 " (epoch %" PRIu64
+             ") and was at %" PRIu64 " (epoch %" PRIu64 "); its file or its log was cut off, removed, or put back from"
+             " a copy: put both back as they were last; " WAY_OUT,
+             folder, found->sequence, found->epoch, marks->position.sequence, marks->position.epoch);
+}
+
+void loss_describe_damage(const char *folder, const char *found, char *reason, size_t reason_bytes)
+{
+    snprintf(reason, reason_bytes, "%s/behalf.db is damaged (%.160s): restore it from a copy; " WAY_OUT, folder, found);
+}
+
+bool loss_is_log_alone(const char *folder, char *reason, size_t reason_bytes)
+{
+    off_t log_bytes = size_of(folder, "behalf.db-wal");
+
+    if (log_bytes == 0 || size_of(folder, "behalf.db") > 0) {
+        return false;
+    }
+    snprintf(reason, reason_bytes,
+             "%s/behalf.db is empty or gone, beside a log of %lld kB: put the database back that the log belongs"
+             " to; " WAY_OUT,
+             folder, (long long) log_bytes / 1024);
+    return true;
+}
+
+// ---- going on ----
+
+// The log of a database that is gone is kept: somebody may want to look into it.
+static bool set_log_aside(const char *folder, char *words, size_t words_bytes)
+{
+    char *from = NULL;
+    char *to = NULL;
+
+    must(asprintf(&from, "%s/behalf.db-wal", folder) >= 0);
+    must(asprintf(&to, "%s/behalf.db-wal.lost-%lld", folder, (long long) time(NULL)) >= 0);
+    bool moved = rename(from, to) == 0;
+    if (moved) {
+        snprintf(words, words_bytes, "the log without its database is now %s; the desk begins empty", to);
+    } else {
+        snprintf(words, words_bytes, "%s cannot be set aside: %s", from, strerror(errno));
+    }
+    free(from);
+    free(to);
+    return moved;
+}
+
+// Numbers of requests, items and replies that somebody may have been told are never given again.
+static bool leave_numbers_out(struct database *database, const struct store_position *to)
+{
+    struct binding make = database_bind(database, STATEMENT_MAKE_DESK);
+
+    if (!database_run(database, "BEGIN IMMEDIATE") || !binding_run(&make)) {
+        return false;
+    }
+    struct binding leave_out = database_bind(database, STATEMENT_LEAVE_OUT);
+    bind_id(&leave_out, to->epoch);
+    bind_id(&leave_out, to->sequence);
+    bind_id(&leave_out, to->next_id);
+    bind_number(&leave_out, to->clock_ms);
+    return binding_run(&leave_out) && database_run(database, "COMMIT");
+}
+
+static bool accept_behind(struct database *database, struct marks *marks, char *words, size_t words_bytes)
+{
+    struct store_position found = { 0 };
+    struct binding binding = database_bind(database, STATEMENT_POSITION);
+
+    if (binding_row(&binding)) {
+        found.epoch = row_id(&binding);
+        found.sequence = row_id(&binding);
+        binding_end(&binding);
+    }
+    if (!marks_are_ahead(marks, &found)) {
+        return database->error == SQLITE_OK;
+    }
+    struct store_position *to = &marks->position;
+    to->epoch = to->epoch > found.epoch ? to->epoch : found.epoch;
+    to->sequence = (to->sequence > found.sequence ? to->sequence : found.sequence) + NUMBERS_LEFT_OUT;
+    to->next_id += NUMBERS_LEFT_OUT;
+    if (!leave_numbers_out(database, to)) {
+        return false;
+    }
+    snprintf(words, words_bytes,
+             "accepted: the desk goes on from what it was at sequence %" PRIu64 ", with numbers after %" PRIu64
+             "; what was acknowledged between is lost",
+             found.sequence, to->sequence);
+    return true;
+}
+
+static bool accept_in(struct database *database, const char *folder, const char *desk, char *words, size_t words_bytes)
+{
+    struct marks marks = { 0 };
+
+    if (!marks_read(folder, desk, &marks)) {
+        return true;
+    }
+    if (marks.damage == DAMAGE_FOUND) {
+        marks.damage = DAMAGE_ACCEPTED;
+        snprintf(words, words_bytes, "accepted: the desk goes on with what can be read of a damaged file");
+    }
+    if (!accept_behind(database, &marks, words, words_bytes)) {
+        (void) database_result(database, words, words_bytes);
+        return false;
+    }
+    return marks_write(folder, desk, &marks);
+}
+
+static bool accept(const char *folder, const char *desk, char *words, size_t words_bytes)
+{
+    enum store_result result = STORE_OK;
+
+    if (loss_is_log_alone(folder, words, words_bytes) && !set_log_aside(folder, words, words_bytes)) {
+        return false;
+    }
+    if (size_of(folder, "behalf.db") == 0 && size_of(folder, "marks") == 0) {
+        return true; // nothing was ever here that we know of
+    }
+    if (!database_rewrite_log(folder, words, words_bytes)) {
+        return false;
+    }
+    struct database *database = database_open(folder, desk, false, &result, words, words_bytes);
+    bool accepted = database != NULL && accept_in(database, folder, desk, words, words_bytes);
+    database_close(&database, false);
+    return accepted;
+}
+
+bool engine_sqlite_accept_loss(const char *folder, const char *desk, char *words, size_t words_bytes)
+{
+    words[0] = '\0';
+    int lock = lock_folder(folder, words, words_bytes);
+    bool accepted = lock >= 0 && accept(folder, desk, words, words_bytes);
+
+    if (lock >= 0) {
+        (void) close(lock);
+    }
+    return accepted;
+}

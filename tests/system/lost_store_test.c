@@ -1,0 +1,487 @@
+// lost_store_test.c - what SQLite does not tell: a log cut off, a database put back, pages that are not what they were;
+// and a clock that is days away from the desk's.
+
+#include "broker/store/sqlite/inspection.h"
+#include "tests/system/child.h"
+#include "tests/unit/store_desk.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/timex.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define DESK "support"
+#define BATCHES 40
+#define PAGE_BYTES 4096
+#define DAMAGES 64
+
+static const char *broker_program;
+
+struct fixture {
+    char folder[128];
+    struct desk_under_test desk;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    snprintf(fixture->folder, sizeof fixture->folder, "/tmp/behalf-lost-XXXXXX");
+    *state = fixture;
+    return mkdtemp(fixture->folder) == NULL ? -1 : 0;
+}
+
+static void run_shell(const char *format, const char *folder)
+{
+    char command[512];
+
+    snprintf(command, sizeof command, format, folder, folder, folder);
+    assert_int_equal(system(command), 0);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    run_shell("rm -r %s", fixture->folder);
+    free(fixture);
+    return 0;
+}
+
+static void path_of(const struct fixture *fixture, const char *name, char path[256])
+{
+    snprintf(path, 256, "%s/%s", fixture->folder, name);
+}
+
+static off_t size_of(const struct fixture *fixture, const char *name)
+{
+    struct stat about;
+    char path[256];
+
+    path_of(fixture, name, path);
+    return stat(path, &about) == 0 ? about.st_size : -1;
+}
+
+// ---- a desk ----
+
+static struct engine *try_open(const struct fixture *fixture, char reason[1024])
+{
+    reason[0] = '\0';
+    return engine_sqlite_open(fixture->folder, DESK, reason, 1024);
+}
+
+static void open_desk(struct fixture *fixture)
+{
+    char reason[1024];
+
+    fixture->desk = (struct desk_under_test){ .engine = try_open(fixture, reason) };
+    if (fixture->desk.engine == NULL) {
+        fail_msg("%s", reason);
+    }
+    desk_take_over(&fixture->desk);
+}
+
+static void close_desk(struct fixture *fixture)
+{
+    fixture->desk.engine->operations->destroy(&fixture->desk.engine);
+}
+
+static enum store_result commit_one(struct fixture *fixture)
+{
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    uint64_t sequence = fixture->desk.position.sequence;
+    char name[32];
+    char text[600];
+
+    memset(text, 'a' + (int) (sequence % 26), sizeof text);
+    text[sizeof text - 1] = '\0';
+    snprintf(name, sizeof name, "p-%llu", (unsigned long long) sequence);
+    put(batch, a_post(sequence, 1, name, text));
+    put(batch, an_item(sequence, ITEM_WAITING));
+    put(batch, a_note(sequence, "note", "once", false));
+    put(batch, an_event(sequence, sequence, "taken"));
+    enum store_result result = fixture->desk.engine->operations->commit(fixture->desk.engine, batch);
+    batch_destroy(&batch);
+    return result;
+}
+
+// Somebody has a desk, commits to it, and is killed; returns the sequence that was acknowledged last.
+static uint64_t use_and_be_killed(struct fixture *fixture)
+{
+    int out[2];
+    uint64_t acknowledged = 0;
+
+    assert_int_equal(pipe(out), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        open_desk(fixture);
+        for (int i = 0; i < BATCHES; i++) {
+            if (commit_one(fixture) != STORE_OK) {
+                _exit(1);
+            }
+        }
+        acknowledged = fixture->desk.position.sequence;
+        (void) !write(out[1], &acknowledged, sizeof acknowledged);
+        (void) raise(SIGKILL);
+    }
+    (void) close(out[1]);
+    assert_int_equal(read(out[0], &acknowledged, sizeof acknowledged), sizeof acknowledged);
+    (void) close(out[0]);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    return acknowledged;
+}
+
+static void expect_refused(const struct fixture *fixture, const char *words)
+{
+    char reason[1024];
+    struct engine *engine = try_open(fixture, reason);
+
+    assert_null(engine);
+    assert_non_null(strstr(reason, words));
+    assert_non_null(strstr(reason, "--accept-loss"));
+}
+
+// Goes on without what is lost; no number that was told is given again.
+static void accept_and_go_on(struct fixture *fixture, uint64_t acknowledged)
+{
+    char words[1024];
+
+    assert_true(engine_sqlite_accept_loss(fixture->folder, DESK, words, sizeof words));
+    assert_string_not_equal(words, "");
+    open_desk(fixture);
+    assert_true(fixture->desk.position.sequence > acknowledged);
+    assert_true(fixture->desk.position.next_id > acknowledged);
+    assert_int_equal(commit_one(fixture), STORE_OK);
+    close_desk(fixture);
+    open_desk(fixture); // and needs no further word
+    close_desk(fixture);
+    assert_true(engine_sqlite_accept_loss(fixture->folder, DESK, words, sizeof words)); // nor does it harm
+    assert_string_equal(words, "");
+}
+
+// ---- a log or a database that is not what it was ----
+
+static void a_killed_desk_is_whole(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < 3; i++) {
+        uint64_t acknowledged = use_and_be_killed(fixture);
+        open_desk(fixture);
+        assert_int_equal(fixture->desk.position.sequence, acknowledged);
+        assert_int_equal(commit_one(fixture), STORE_OK);
+        close_desk(fixture);
+    }
+}
+
+static void cut_log(const struct fixture *fixture, off_t bytes)
+{
+    char path[256];
+
+    path_of(fixture, "behalf.db-wal", path);
+    assert_int_equal(truncate(path, bytes), 0);
+}
+
+static void zero_log_from(const struct fixture *fixture, off_t from)
+{
+    off_t bytes = size_of(fixture, "behalf.db-wal");
+
+    cut_log(fixture, from);
+    cut_log(fixture, bytes);
+}
+
+static void a_log_that_was_cut_off_zeroed_flipped_or_removed_is_noticed_wherever_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t acknowledged = 0;
+    int cases = 0;
+
+    for (int part = 0; part < 8; part++) {
+        for (int how = 0; how < 3; how++) {
+            run_shell("rm -f %s/behalf.db* %s/marks*", fixture->folder);
+            acknowledged = use_and_be_killed(fixture);
+            off_t bytes = size_of(fixture, "behalf.db-wal");
+            off_t at = bytes * part / 8;
+            char path[256];
+            path_of(fixture, "behalf.db-wal", path);
+            if (how == 0) {
+                cut_log(fixture, at);
+            } else if (how == 1) {
+                zero_log_from(fixture, at);
+            } else {
+                int file = open(path, O_RDWR | O_CLOEXEC);
+                char byte = 0;
+                assert_int_equal(pread(file, &byte, 1, at + 100), 1);
+                byte ^= 0x10;
+                assert_int_equal(pwrite(file, &byte, 1, at + 100), 1);
+                (void) close(file);
+            }
+            expect_refused(fixture, "has lost what was acknowledged");
+            expect_refused(fixture, "has lost what was acknowledged"); // a second start does not go on by itself
+            cases++;
+        }
+    }
+    accept_and_go_on(fixture, acknowledged);
+    run_shell("rm -f %s/behalf.db* %s/marks*", fixture->folder);
+    acknowledged = use_and_be_killed(fixture);
+    run_shell("rm %s/behalf.db-wal", fixture->folder);
+    expect_refused(fixture, "has lost what was acknowledged");
+    accept_and_go_on(fixture, acknowledged);
+    print_message("%d damaged logs of %d noticed\n", cases + 1, cases + 1);
+}
+
+static void an_empty_database_beside_a_log_is_not_begun_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t acknowledged = use_and_be_killed(fixture);
+    char path[256];
+
+    path_of(fixture, "behalf.db", path);
+    off_t bytes = size_of(fixture, "behalf.db-wal");
+    assert_int_equal(truncate(path, 0), 0);
+    expect_refused(fixture, "is empty or gone, beside a log");
+    assert_int_equal(size_of(fixture, "behalf.db-wal"), bytes); // it is still there, to be put together again
+    accept_and_go_on(fixture, acknowledged);
+    run_shell("test -s %s/behalf.db-wal.lost-*", fixture->folder);
+}
+
+static void a_database_put_back_from_a_copy_is_noticed(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_desk(fixture);
+    assert_int_equal(commit_one(fixture), STORE_OK);
+    close_desk(fixture);
+    run_shell("cp %s/behalf.db %s/copy", fixture->folder);
+    open_desk(fixture);
+    assert_int_equal(commit_one(fixture), STORE_OK);
+    uint64_t acknowledged = fixture->desk.position.sequence;
+    close_desk(fixture); // a clean stop
+    run_shell("cp %s/copy %s/behalf.db", fixture->folder);
+    expect_refused(fixture, "put back from a copy");
+    accept_and_go_on(fixture, acknowledged);
+}
+
+// ---- pages ----
+
+static void fill(struct fixture *fixture)
+{
+    open_desk(fixture);
+    for (int i = 0; i < 400; i++) {
+        assert_int_equal(commit_one(fixture), STORE_OK);
+    }
+    close_desk(fixture);
+    run_shell("cp %s/behalf.db %s/whole", fixture->folder);
+}
+
+enum damage { DAMAGE_GARBAGE, DAMAGE_ZEROES, DAMAGE_BIT, DAMAGE_KINDS };
+
+static void damage_page(const char *path, off_t page, enum damage damage, unsigned seed)
+{
+    unsigned char bytes[PAGE_BYTES] = { 0 };
+    int file = open(path, O_RDWR | O_CLOEXEC);
+
+    assert_true(file >= 0);
+    if (damage == DAMAGE_BIT) {
+        assert_int_equal(pread(file, bytes, PAGE_BYTES, page * PAGE_BYTES), PAGE_BYTES);
+        bytes[seed * 2654435761u % PAGE_BYTES] ^= (unsigned char) (1u << seed % 8);
+    } else if (damage == DAMAGE_GARBAGE) {
+        for (size_t i = 0; i < PAGE_BYTES; i++) {
+            seed = seed * 1103515245u + 12345u;
+            bytes[i] = (unsigned char) (seed >> 16);
+        }
+    }
+    assert_int_equal(pwrite(file, bytes, PAGE_BYTES, page * PAGE_BYTES), PAGE_BYTES);
+    (void) close(file);
+}
+
+static void damaged_pages_are_noticed_by_who_looks(void **state)
+{
+    static const char *const words[] = { "garbage", "zeroes", "one bit" };
+    struct fixture *fixture = *state;
+    char path[256], found[256];
+    int noticed[DAMAGE_KINDS] = { 0 };
+
+    fill(fixture);
+    path_of(fixture, "behalf.db", path);
+    assert_false(inspection_look(path, found, sizeof found));
+    off_t pages = size_of(fixture, "behalf.db") / PAGE_BYTES;
+    for (int kind = 0; kind < DAMAGE_KINDS; kind++) {
+        for (int i = 0; i < DAMAGES; i++) {
+            run_shell("cp %s/whole %s/behalf.db", fixture->folder);
+            damage_page(path, 1 + (pages - 1) * i / DAMAGES, (enum damage) kind, (unsigned) i + 1);
+            noticed[kind] += inspection_look(path, found, sizeof found) ? 1 : 0;
+        }
+        print_message("%s: %d of %d damaged pages noticed\n", words[kind], noticed[kind], DAMAGES);
+    }
+    assert_true(noticed[DAMAGE_GARBAGE] >= DAMAGES - 2);
+    assert_true(noticed[DAMAGE_ZEROES] >= DAMAGES - 4);
+}
+
+static void a_desk_in_which_damage_is_found_stops_until_somebody_says_so(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[256], found[256];
+    enum store_result result = STORE_OK;
+
+    fill(fixture);
+    path_of(fixture, "behalf.db", path);
+    // A page that nothing reads at the start.
+    for (off_t page = size_of(fixture, "behalf.db") / PAGE_BYTES / 2; !inspection_look(path, found, sizeof found);
+         page++) {
+        damage_page(path, page, DAMAGE_ZEROES, 1);
+    }
+    open_desk(fixture);
+    for (int waits = 0; result == STORE_OK && waits < 600; waits++) {
+        result = commit_one(fixture);
+        (void) poll(NULL, 0, 50);
+    }
+    assert_int_equal(result, STORE_CONTRADICTED);
+    assert_non_null(strstr(fixture->desk.engine->reason, "is damaged"));
+    close_desk(fixture);
+    expect_refused(fixture, "is damaged");
+    char words[1024];
+    assert_true(engine_sqlite_accept_loss(fixture->folder, DESK, words, sizeof words));
+    assert_non_null(strstr(words, "damaged"));
+    open_desk(fixture);
+    close_desk(fixture);
+}
+
+// ---- the broker ----
+
+static void write_rules(const struct fixture *fixture)
+{
+    char path[256];
+
+    path_of(fixture, "rules.yaml", path);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    fprintf(file, "desk: " DESK "\nchannels:\n  chirp: { length: 280 }\nagencies: [Northline]\n"
+                  "brands:\n  bolt:\n    display_name: Bolt\n    languages: [en]\n"
+                  "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}.\"\n"
+                  "    disclosure_pr: \"{first_name}, {brand}\"\n"
+                  "people:\n  asha: { display_name: Asha Rao, roles: [agent], agency: Northline, brands: all,"
+                  " languages: [en], capacity: 3 }\n"
+                  "  petra: { display_name: Petra Lind, roles: [pr], brands: all, languages: all, capacity: 5 }\n");
+    assert_int_equal(fclose(file), 0);
+}
+
+static struct child *start_broker(const struct fixture *fixture, const char *option)
+{
+    char path[256], listen[256];
+
+    path_of(fixture, "rules.yaml", path);
+    snprintf(listen, sizeof listen, "ipc://%s/socket", fixture->folder);
+    const char *argv[] = {
+        broker_program, "--desk", path, "--data", fixture->folder, "--listen", listen, option, NULL
+    };
+    return child_new(argv);
+}
+
+// Starts a broker on the folder: it is to say this, and then to end, or to serve and be stopped.
+static void run_broker(const struct fixture *fixture, const char *option, const char *words, bool serves)
+{
+    struct child *broker = start_broker(fixture, option);
+
+    free(child_expect_error(broker, NULL, words));
+    if (serves) {
+        child_signal(broker, SIGTERM);
+    }
+    assert_int_equal(child_wait(broker, NULL), serves ? 0 : 4);
+    child_destroy(&broker);
+}
+
+static void set_clock(const struct fixture *fixture, int64_t clock_ms)
+{
+    char path[256], sql[128];
+    sqlite3 *connection = NULL;
+
+    path_of(fixture, "behalf.db", path);
+    snprintf(sql, sizeof sql, "UPDATE desk SET clock_ms = %lld", (long long) clock_ms);
+    assert_int_equal(sqlite3_open(path, &connection), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(connection, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(connection), SQLITE_OK);
+}
+
+static void the_broker_says_what_is_lost_and_goes_on_when_told_to(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_rules(fixture);
+    struct child *broker = start_broker(fixture, NULL);
+    free(child_expect_error(broker, NULL, "broker ready"));
+    child_signal(broker, SIGKILL);
+    (void) child_wait(broker, NULL);
+    child_destroy(&broker);
+    cut_log(fixture, size_of(fixture, "behalf.db-wal") / 2);
+    run_broker(fixture, NULL, "--accept-loss", false);
+    run_broker(fixture, NULL, "--accept-loss", false);
+    run_broker(fixture, "--accept-loss", "accepted: the desk goes on", true);
+    run_broker(fixture, NULL, "broker ready", true);
+}
+
+static void a_start_whose_clock_is_days_away_from_the_desks_is_refused_until_somebody_says_so(void **state)
+{
+    static const int64_t day_ms = INT64_C(24) * 60 * 60 * 1000;
+    struct fixture *fixture = *state;
+    struct timex kernel = { .modes = 0 };
+    bool vouched = adjtimex(&kernel) != TIME_ERROR && (kernel.status & STA_UNSYNC) == 0;
+    int64_t now_ms = (int64_t) time(NULL) * 1000;
+
+    write_rules(fixture);
+    run_broker(fixture, NULL, "broker ready", true);
+    set_clock(fixture, INT64_C(10381564800000)); // 2298: as if the machine's were centuries behind
+    run_broker(fixture, NULL, "--accept-clock", false);
+    run_broker(fixture, "--accept-clock", "broker ready", true);
+    set_clock(fixture, now_ms + 2 * day_ms);
+    run_broker(fixture, NULL, "--accept-clock", false);
+    set_clock(fixture, now_ms + day_ms / 24); // an hour: as ever
+    run_broker(fixture, NULL, "broker ready", true);
+    set_clock(fixture, now_ms - 3 * day_ms); // a long weekend
+    run_broker(fixture, NULL, "broker ready", true);
+    set_clock(fixture, now_ms - 4000 * day_ms);
+    print_message("the kernel %s for the machine's clock\n", vouched ? "vouches" : "does not vouch");
+    run_broker(fixture, NULL, vouched ? "broker ready" : "--accept-clock", vouched);
+    set_clock(fixture, now_ms - 4000 * day_ms);
+    run_broker(fixture, "--accept-clock", "broker ready", true);
+    run_broker(fixture, NULL, "broker ready", true);
+}
+
+#define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        CLAIM(a_killed_desk_is_whole),
+        CLAIM(a_log_that_was_cut_off_zeroed_flipped_or_removed_is_noticed_wherever_it_is),
+        CLAIM(an_empty_database_beside_a_log_is_not_begun_anew),
+        CLAIM(a_database_put_back_from_a_copy_is_noticed),
+        CLAIM(damaged_pages_are_noticed_by_who_looks),
+        CLAIM(a_desk_in_which_damage_is_found_stops_until_somebody_says_so),
+        CLAIM(the_broker_says_what_is_lost_and_goes_on_when_told_to),
+        CLAIM(a_start_whose_clock_is_days_away_from_the_desks_is_refused_until_somebody_says_so),
+    };
+
+    if (argc < 2) {
+        return 2;
+    }
+    broker_program = argv[1];
+    if (argc > 2) {
+        cmocka_set_test_filter(argv[2]);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
