@@ -6,3 +6,5 @@ behalf_test(broker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_test.c ${CMAKE_
 behalf_test(broker_shell_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_shell_test.c LIBRARIES behalf_broker_shell
     LABEL unit)
 behalf_test(overrun_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/overrun_test.c LIBRARIES behalf_broker_shell LABEL unit)
+behalf_test(sight_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sight_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c
+    LIBRARIES behalf_broker_core LABEL unit)
