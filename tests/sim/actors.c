@@ -63,7 +63,7 @@ int64_t client_send(struct client *client, struct behalf_message message)
 {
     struct behalf_fault fault;
     int64_t id = behalf_session_send(client->session, &message, &fault);
-    if (message.type == BEHALF_TAKE)
+    if (message.type == BEHALF_TAKE && client->simulation->shown[message.take.item].took < message.take.lease)
         client->simulation->shown[message.take.item].took = message.take.lease;
     if (!id)
         sim_fail(client->simulation, "%s cannot send %s: %s %s", client->name, behalf_type_name(message.type),
@@ -326,7 +326,7 @@ static void act_person(struct client *client)
                                                      .freeze = { .brand = sim_chance(simulation, 500) ? "acme" : "fizz",
                                                                  .frozen = sim_chance(simulation, 500),
                                                                  .reason = "storm" } });
-    if (!simulation->healed && sim_chance(simulation, 3))
+    if (!simulation->healed && sim_chance(simulation, 5))
         ask_for_listing(client);
     for (size_t i = 0; i < client->belief_count; i++) {
         if (!client->beliefs[i].asked && sim_chance(simulation, simulation->healed ? 300 : 60))
@@ -365,7 +365,10 @@ static void hear_reply(struct client *client, const struct behalf_reply *reply)
 static void settle_anothers(struct client *client)
 {
     struct simulation *simulation = client->simulation;
-    int64_t reply = sim_between(simulation, 1, 200);
+    int64_t newest = 1;
+    for (int64_t i = 1; i < SIM_REPLIES_MAX; i++)
+        newest = simulation->handed_to[i] ? i : newest;
+    int64_t reply = sim_between(simulation, newest > 12 ? newest - 12 : 1, newest); // may still be on its way
     if (simulation->handed_to[reply] && !(simulation->handed_to[reply] >> client->index & 1))
         client->meddling = client_send(
             client, (struct behalf_message){ .type = BEHALF_SETTLE,

@@ -51,7 +51,7 @@ static const struct {
     const char *name, *roles, *brands, *languages;
 } people[SIM_PEOPLE] = {
     { "asha", "agent", "acme fizz", "en" },      { "ben", "agent", "acme fizz", "en de" },
-    { "cora", "agent", "acme fizz", "en de" },   { "dov", "agent", "acme", "de" },
+    { "cora", "agent", "acme fizz", "en de" },   { "dov", "agent", "acme fizz", "de" },
     { "pia", "pr", "acme fizz", "en de" },       { "pat", "pr", "acme fizz", "en de" },
     { "ann", "approver", "acme fizz", "en de" }, { "eve", "pr approver", "acme fizz", "en de" },
     { "sam", "supervisor", "acme", "en de" },    { "kim", "agent supervisor", "acme fizz", "en de" },
@@ -78,7 +78,7 @@ bool sim_has_language(size_t person, const char *language)
 // Variant 0 has everybody; the bits of others change people, one drops dov.
 char *rules_variant(unsigned variant)
 {
-    static const char dov[] = "  dov: { display_name: dov, roles: [agent], agency: Northline, brands: [acme], "
+    static const char dov[] = "  dov: { display_name: dov, roles: [agent], agency: Northline, brands: [acme, fizz], "
                               "languages: [de], skills: [refunds], capacity: 2 }\n";
     char *text = malloc(sizeof rules + sizeof dov + 32);
     sprintf(text, rules, variant & 1 ? "" : "refunds", variant & 2 ? "acme, fizz" : "fizz", variant & 4 ? "" : dov);
@@ -90,10 +90,11 @@ char *rules_variant(unsigned variant)
 static void apply(struct client *client, unsigned variant)
 {
     struct simulation *simulation = client->simulation;
-    char *text = rules_variant(variant);
+    char *text = rules_variant(variant), name[16];
+    snprintf(name, sizeof name, "variant %u", variant); // for history.c, which reads it in the events
     simulation->variant = variant;
     sim_note(simulation, "rules of variant %u are to be applied", variant);
-    client_send(client, (struct behalf_message){ .type = BEHALF_APPLY, .apply = { .rules = text, .name = "sim" } });
+    client_send(client, (struct behalf_message){ .type = BEHALF_APPLY, .apply = { .rules = text, .name = name } });
     free(text);
 }
 

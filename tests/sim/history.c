@@ -26,7 +26,8 @@ static struct {
     char queue[SIM_ITEMS_MAX][12];       // its audience, as its last event says
     char approved_by[SIM_ITEMS_MAX][16]; // by the event before, "" if that said something else
     bool connected[SIM_PEOPLE], away[SIM_PEOPLE];
-    bool frozen[2]; // by brand
+    bool frozen[2];   // by brand
+    bool dov_dropped; // from the rules
 } history;
 
 size_t person_by_name(const struct simulation *simulation, const char *name)
@@ -96,7 +97,11 @@ static void desk_event(const struct event_record *event, size_t person)
         history.frozen[brand] = true;
     else if (is(event, "lifted"))
         history.frozen[brand] = false;
-    else if (is(event, "started")) { // presence and declines are the process's own
+    else if (is(event, "rules applied")) {
+        unsigned variant = 0; // else nobody gave them a name
+        sscanf(event->detail, "variant %u", &variant);
+        history.dov_dropped = variant & 4;
+    } else if (is(event, "started")) { // presence and declines are the process's own
         memset(history.connected, 0, sizeof history.connected);
         memset(history.away, 0, sizeof history.away);
         memset(history.declined_ms, 0, sizeof history.declined_ms);
@@ -187,6 +192,9 @@ static void check_doer(const struct event_record *event, size_t person)
     if (person == SIM_PEOPLE)
         return;                               // a rule, or time
     if (is(event, "answered") && *approver) { // the reply of whose draft was approved
+        if (history.dov_dropped && !strcmp(event->person, "dov"))
+            sim_fail(history.simulation, "item %llu: a draft of dov's was approved, who is no longer there",
+                     (unsigned long long) event->item);
         if (!strcmp(approver, event->person))
             sim_fail(history.simulation, "item %llu: %s approved their own draft", (unsigned long long) event->item,
                      approver);

@@ -195,7 +195,10 @@ static struct behalf_message about_item(struct client *client, enum behalf_type 
         message.return_item.guidance = "do what you want";
         break;
     case BEHALF_TRANSFER:
-        message.transfer.person = simulation->clients[sim_between(simulation, 0, SIM_PEOPLE - 1)].name;
+        if (sim_chance(simulation, 500))
+            message.transfer.person = simulation->clients[sim_between(simulation, 0, SIM_PEOPLE - 1)].name;
+        else
+            message.transfer.language = "de";
         message.transfer.reason = "yours";
         break;
     case BEHALF_PARK:
