@@ -100,7 +100,7 @@ struct broker {
     struct desk *desk;
     struct session_table sessions;
     struct intake intake;
-    struct key_set decided; // intake keys decided into the current batch: no answer from the store knows them yet
+    struct key_set decided; // keys of posts decided into the current batch: no answer from the store knows them yet
 
     struct batch *current;        // what is being decided
     uint64_t current_number;      // of `current`; counts batches handed out

@@ -1,4 +1,4 @@
-// intake.c - one key set a day of the platform's time, in a ring that the days of the window fit into.
+// intake.c - one key set a day of taking, in a ring that the days of the window fit into.
 
 #include "broker/intake.h"
 
@@ -22,7 +22,7 @@ static int64_t later(int64_t a, int64_t b)
 
 int64_t intake_since_ms(int64_t now_ms)
 {
-    return later(now_ms - INTAKE_BACK_MS, 0) / INTAKE_DAY_MS * INTAKE_DAY_MS;
+    return later(now_ms - INTAKE_BACK_MS - INTAKE_WRONG_MS, 0) / INTAKE_DAY_MS * INTAKE_DAY_MS;
 }
 
 void intake_init(struct intake *intake, size_t keys_max, int64_t now_ms)
@@ -37,7 +37,6 @@ void intake_fini(struct intake *intake)
     for (size_t i = 0; i < INTAKE_DAYS; i++) {
         key_set_fini(&intake->days[i].keys);
     }
-    key_set_fini(&intake->ahead);
 }
 
 void intake_advance(struct intake *intake, int64_t now_ms)
@@ -55,16 +54,9 @@ void intake_advance(struct intake *intake, int64_t now_ms)
     }
 }
 
-static bool is_unsettled_day(const struct intake *intake, int64_t posted_ms)
-{
-    return key_set_count(&intake->ahead) > INTAKE_AHEAD_DAYS_MAX ||
-           key_set_has(&intake->ahead, (uint64_t) (posted_ms / INTAKE_DAY_MS));
-}
-
 bool intake_settles(const struct intake *intake, int64_t posted_ms, int64_t now_ms)
 {
-    return posted_ms > 0 && posted_ms >= intake->from_ms && posted_ms <= now_ms + INTAKE_AHEAD_MS &&
-           !is_unsettled_day(intake, posted_ms);
+    return posted_ms > 0 && posted_ms - INTAKE_WRONG_MS >= intake->from_ms && posted_ms <= now_ms + INTAKE_AHEAD_MS;
 }
 
 bool intake_has(const struct intake *intake, uint64_t key)
@@ -103,18 +95,12 @@ static void drop_oldest_day(struct intake *intake)
     intake->from_ms = later(intake->from_ms, (oldest->day + 1) * INTAKE_DAY_MS);
 }
 
-void intake_add(struct intake *intake, uint64_t key, int64_t posted_ms, int64_t now_ms)
+void intake_add(struct intake *intake, uint64_t key, int64_t taken_ms)
 {
-    if (posted_ms > now_ms + INTAKE_AHEAD_MS && key_set_count(&intake->ahead) <= INTAKE_AHEAD_DAYS_MAX) {
-        key_set_add(&intake->ahead, (uint64_t) (posted_ms / INTAKE_DAY_MS));
-    }
-    if (!intake_settles(intake, posted_ms, now_ms)) {
-        return;
-    }
-    while (intake_count(intake) >= intake->keys_max) {
+    while (taken_ms >= intake->from_ms && intake_count(intake) >= intake->keys_max) {
         drop_oldest_day(intake);
     }
-    if (intake_settles(intake, posted_ms, now_ms)) {
-        key_set_add(&day_of(intake, posted_ms / INTAKE_DAY_MS)->keys, key);
+    if (taken_ms >= intake->from_ms) {
+        key_set_add(&day_of(intake, taken_ms / INTAKE_DAY_MS)->keys, key);
     }
 }

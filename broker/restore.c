@@ -96,15 +96,22 @@ static bool restore_outcome(void *self, const struct outcome_record *outcome)
     return true;
 }
 
-static bool restore_key(void *self, uint64_t intake_key, int64_t day)
+static bool restore_early(void *self, const struct early_record *early)
+{
+    struct reading *reading = self;
+
+    desk_restore_early(reading->broker->desk, early);
+    return true;
+}
+
+static bool restore_key(void *self, const char *channel, const char *post, int64_t taken_ms)
 {
     struct reading *reading = self;
     struct broker *broker = reading->broker;
 
-    // Any time of that day will do: keys are kept by the day.
-    if (day >= 0 && day < BEHALF_TIME_MAX / INTAKE_DAY_MS) {
-        int64_t at_ms = day * INTAKE_DAY_MS;
-        intake_add(&broker->intake, intake_key, at_ms, broker->now_ms);
+    // The desk's clock never goes back, so that nothing was taken after now.
+    if (taken_ms >= 0 && taken_ms <= broker->now_ms) {
+        intake_add(&broker->intake, desk_intake_key(channel, post), taken_ms);
     }
     return true;
 }
@@ -124,6 +131,7 @@ static bool restore(struct broker *broker, struct engine *engine, const struct s
         .item = restore_item,
         .reply = restore_reply,
         .outcome = restore_outcome,
+        .early = restore_early,
         .intake_key = restore_key,
     };
 

@@ -1,55 +1,52 @@
 // taking.c - posts come in: whether each is new is settled first, then what it needs, then the desk has it.
 //
-// The set of recent keys answers "new" at once.  Everything else is asked of the store, behind the batch being
-// decided now.  Its answer knows nothing of posts decided or edited since that batch was handed out; their keys are
-// in `decided`, and what is about a post found there is asked for once more.
+// A post is its channel, brand and id; an edit or deletion is of every brand's that has the channel and id.  The set of
+// recent keys, which are of channel and id alone, answers "new" at once.  Everything else is asked of the store, behind
+// the batch being decided now.  Its answer knows nothing of posts decided or edited since that batch was handed out;
+// their keys are in `decided`, and what is about a post found there is asked for once more.
 
 #include "broker/core.h"
 
-static uint64_t key_of(const struct behalf_message *message)
+struct name {
+    const char *channel;
+    const char *post;
+};
+
+static struct name name_of(const struct behalf_message *message)
 {
     switch (message->type) {
     case BEHALF_POST:
-        return desk_intake_key(message->post.channel, message->post.post);
+        return (struct name){ message->post.channel, message->post.post };
     case BEHALF_EDIT:
-        return desk_intake_key(message->edit.channel, message->edit.post);
+        return (struct name){ message->edit.channel, message->edit.post };
     default:
-        return desk_intake_key(message->delete_post.channel, message->delete_post.post);
+        return (struct name){ message->delete_post.channel, message->delete_post.post };
     }
+}
+
+static uint64_t key_of(const struct behalf_message *message)
+{
+    struct name name = name_of(message);
+
+    return desk_intake_key(name.channel, name.post);
 }
 
 static void ask(struct broker *broker, struct waiting *waiting)
 {
-    const struct behalf_message *message = waiting->message;
-    struct question question = {
-        .kind = QUESTION_INTAKE,
-        .tag = broker_tag(waiting),
-        .intake_key = key_of(message),
-    };
+    struct name name = name_of(waiting->message);
 
-    if (message->type == BEHALF_POST) {
-        question.channel = message->post.channel;
-        question.post = message->post.post;
-        question.posted_ms = message->post.posted_ms;
-    } else if (message->type == BEHALF_EDIT) {
-        question.channel = message->edit.channel;
-        question.post = message->edit.post;
-        question.posted_ms = message->edit.posted_ms;
-    } else {
-        question.channel = message->delete_post.channel;
-        question.post = message->delete_post.post;
-        question.posted_ms = message->delete_post.posted_ms;
-    }
-    batch_ask(broker->current, &question);
+    batch_ask(broker->current, &(struct question){ .kind = QUESTION_INTAKE,
+                                                   .tag = broker_tag(waiting),
+                                                   .channel = name.channel,
+                                                   .post = name.post,
+                                                   .intake_key = key_of(waiting->message) });
 }
 
-static void tell_taken(struct broker *broker, uint64_t session, int64_t id, uint64_t item, bool repeated)
+static void tell_taken(struct broker *broker, uint64_t session, int64_t id, const struct behalf_taken *taken)
 {
-    broker->taken += repeated ? 0 : 1;
-    broker->repeated += repeated ? 1 : 0;
-    speak_later(broker, session,
-                &(struct behalf_message){
-                    .type = BEHALF_TAKEN, .id = id, .taken = { .item = (int64_t) item, .repeated = repeated } });
+    broker->taken += taken->repeated ? 0 : 1;
+    broker->repeated += taken->repeated ? 1 : 0;
+    speak_later(broker, session, &(struct behalf_message){ .type = BEHALF_TAKEN, .id = id, .taken = *taken });
 }
 
 static void refuse_unknown(struct broker *broker, uint64_t session, int64_t id, const char *field)
@@ -58,32 +55,75 @@ static void refuse_unknown(struct broker *broker, uint64_t session, int64_t id, 
                 &(struct behalf_error){ .field = field, .reason = "the desk's rules do not name it" });
 }
 
-// What a text needs.  False if its brand or channel is not known; the sender has then been told.
-static bool find_needs(struct broker *broker, uint64_t session, int64_t id, const struct behalf_post *post,
-                       struct needs *needs)
+// What a text needs.  False, with the field, if its brand or channel is not known.
+static bool find_needs(struct broker *broker, const struct behalf_post *post, struct needs *needs, const char **field)
 {
-    const char *hint = desk_author_language(broker->desk, desk_author_key(post->channel, post->author));
-    const char *field = "";
+    const char *author = triage_author(broker->triage, broker->rules, post->channel, post->author);
+    const char *hint =
+        *author == '\0' ? "" : desk_author_language(broker->desk, desk_author_key(post->channel, author));
 
-    if (triage_post(broker->triage, broker->rules, post, hint, needs, &field)) {
-        return true;
-    }
-    refuse_unknown(broker, session, id, field);
-    return false;
+    return triage_post(broker->triage, broker->rules, post, hint, needs, field);
 }
 
-static void decide_post(struct broker *broker, uint64_t session, int64_t id, const struct behalf_post *post)
+// The needs of a text, kept over the triage of another one.
+static void keep_needs(struct broker *broker, struct needs *needs)
+{
+    needs->author = change_list_text(broker_list(broker), needs->author);
+    needs->rule = change_list_text(broker_list(broker), needs->rule);
+    needs->detail = change_list_text(broker_list(broker), needs->detail);
+}
+
+// ---- posts ----
+
+// What its author did to it before it came: as was kept, or as another brand has it already.
+static bool find_changed(const struct broker *broker, const struct behalf_post *post, const struct known_post *known,
+                         struct desk_changed *changed)
+{
+    const struct early_record *early = desk_early(broker->desk, post->channel, post->post);
+    bool found = early != NULL;
+
+    if (found) {
+        *changed =
+            (struct desk_changed){ .deleted = early->deleted, .text = early->text, .edited_ms = early->edited_ms };
+    }
+    for (; known != NULL; known = known->next) {
+        bool newer = known->edited && (!found || (!changed->deleted && known->edited_ms > changed->edited_ms));
+        if (known->deleted || newer) {
+            *changed = (struct desk_changed){ .deleted = known->deleted,
+                                              .text = known->post.text,
+                                              .edited_ms = known->edited_ms };
+            found = true;
+        }
+    }
+    return found;
+}
+
+// `known`: other brands' posts of the same channel and id.
+static void decide_post(struct broker *broker, uint64_t session, int64_t id, const struct behalf_post *post,
+                        const struct known_post *known)
 {
     uint64_t key = desk_intake_key(post->channel, post->post);
+    struct desk_changed changed = { 0 };
+    bool is_changed = find_changed(broker, post, known, &changed);
     struct needs needs = { 0 };
+    struct needs needs_now = { 0 };
+    const char *field = "";
 
-    if (!find_needs(broker, session, id, post, &needs)) {
+    if (!find_needs(broker, post, &needs, &field)) {
+        refuse_unknown(broker, session, id, field);
         return;
     }
-    uint64_t item = desk_post(broker->desk, post, &needs, key, broker->now_ms);
-    intake_add(&broker->intake, key, post->posted_ms, broker->now_ms);
+    if (is_changed && !changed.deleted) {
+        struct behalf_post now = *post;
+        keep_needs(broker, &needs);
+        now.text = changed.text;
+        must(find_needs(broker, &now, &needs_now, &field)); // of the same brand and channel
+        changed.needs = &needs_now;
+    }
+    uint64_t item = desk_post(broker->desk, post, &needs, is_changed ? &changed : NULL, broker->now_ms);
+    intake_add(&broker->intake, key, broker->now_ms);
     key_set_add(&broker->decided, key);
-    tell_taken(broker, session, id, item, false);
+    tell_taken(broker, session, id, &(struct behalf_taken){ .item = (int64_t) item });
 }
 
 void take_post(struct broker *broker, struct session *session, struct behalf_message **message_p)
@@ -92,7 +132,7 @@ void take_post(struct broker *broker, struct session *session, struct behalf_mes
 
     if (intake_settles(&broker->intake, message->post.posted_ms, broker->now_ms) &&
         !intake_has(&broker->intake, key_of(message))) {
-        decide_post(broker, session->number, message->id, &message->post);
+        decide_post(broker, session->number, message->id, &message->post, NULL);
     } else {
         ask(broker, broker_wait(broker, session, message_p));
     }
@@ -105,67 +145,146 @@ void take_change(struct broker *broker, struct session *session, struct behalf_m
 
 // ---- the store has answered ----
 
-// What was told before makes no new work: a feed may be read again from its beginning.
-static bool is_known(const struct broker *broker, const struct behalf_edit *edit, const struct question *question)
+static bool is_same_author(struct broker *broker, const char *channel, const char *one, const char *other)
 {
-    bool older = edit->edited_ms != 0 && edit->edited_ms < question->found_changed_ms;
-    bool ended = desk_item_state(broker->desk, question->found_item) == ITEM_CLOSED;
+    if (strcmp(one, other) == 0 || *one == '\0' || *other == '\0') {
+        return true;
+    }
+    const char *kept =
+        change_list_text(broker_list(broker), triage_author(broker->triage, broker->rules, channel, one));
 
-    return strcmp(edit->text, question->found_post.text) == 0 || (ended && older);
+    return strcmp(kept, triage_author(broker->triage, broker->rules, channel, other)) == 0;
 }
 
-static void decide_edit(struct broker *broker, const struct waiting *waiting, const struct question *question)
+// Whether a post comes again under a known name as another one: of another author, or with a text it never had first or
+// last.
+static bool differs(struct broker *broker, const struct behalf_post *post, const struct known_post *known)
 {
-    const struct behalf_edit *edit = &waiting->message->edit;
-    struct behalf_post post = question->found_post;
-    struct needs needs = { 0 };
+    bool same_text = strcmp(post->text, known->first_text) == 0 || strcmp(post->text, known->post.text) == 0;
 
-    if (is_known(broker, edit, question)) {
-        tell_taken(broker, waiting->session, waiting->id, question->found_item, true);
+    return !same_text || !is_same_author(broker, post->channel, post->author, known->post.author);
+}
+
+static const struct known_post *of_brand(const struct question *question, const char *brand)
+{
+    const struct known_post *known = question->known;
+
+    while (known != NULL && strcmp(known->post.brand, brand) != 0) {
+        known = known->next;
+    }
+    return known;
+}
+
+static void post_answered(struct broker *broker, const struct waiting *waiting, const struct question *question)
+{
+    const struct behalf_post *post = &waiting->message->post;
+    const struct known_post *known = of_brand(question, post->brand);
+
+    if (known == NULL) {
+        decide_post(broker, waiting->session, waiting->id, post, question->known);
         return;
     }
-    post.channel = edit->channel;
-    post.post = edit->post;
-    post.text = edit->text;
-    post.posted_ms = edit->posted_ms;
-    if (find_needs(broker, waiting->session, waiting->id, &post, &needs)) {
-        uint64_t item = desk_post_edited(broker->desk, question->found_item, &post, edit, &needs, broker->now_ms);
-        key_set_add(&broker->decided, question->intake_key);
-        tell_taken(broker, waiting->session, waiting->id, item, false);
-    }
+    tell_taken(broker, waiting->session, waiting->id,
+               &(struct behalf_taken){
+                   .item = (int64_t) known->item, .repeated = true, .differs = differs(broker, post, known) });
 }
 
-static void decide_found(struct broker *broker, const struct waiting *waiting, const struct question *question)
+// An edit counts only if the post has no newer one: by the platform's time, where it says one; of two with the same
+// time the one that is told later.  Returns whether anything changed, and the item the post is of then.
+static bool decide_edit(struct broker *broker, const struct behalf_edit *edit, const struct known_post *known,
+                        uint64_t *item)
+{
+    struct behalf_post post = known->post;
+    struct needs needs = { 0 };
+    const char *field = "";
+
+    *item = known->item;
+    if (known->deleted || (edit->edited_ms != 0 && edit->edited_ms < known->edited_ms)) {
+        return false;
+    }
+    if (strcmp(edit->text, known->post.text) == 0) {
+        if (edit->edited_ms > known->edited_ms) {
+            desk_post_edited_alike(broker->desk, &post, edit, broker->now_ms);
+            key_set_add(&broker->decided, desk_intake_key(edit->channel, edit->post));
+        }
+        return false;
+    }
+    post.text = edit->text;
+    if (!find_needs(broker, &post, &needs, &field)) {
+        return false; // the rules have dropped its brand or channel, which they do only when nothing is open
+    }
+    *item = desk_post_edited(broker->desk, known->item, &post, edit, &needs, broker->now_ms);
+    key_set_add(&broker->decided, desk_intake_key(edit->channel, edit->post));
+    return true;
+}
+
+// Of all brands that have the post; the answer names the first one's item.
+static void decide_change(struct broker *broker, const struct waiting *waiting, const struct question *question)
 {
     const struct behalf_message *message = waiting->message;
+    struct behalf_taken taken = { .repeated = true };
 
-    if (message->type == BEHALF_POST || question->found_deleted) {
-        tell_taken(broker, waiting->session, waiting->id, question->found_item, true);
-    } else if (message->type == BEHALF_EDIT) {
-        decide_edit(broker, waiting, question);
+    for (const struct known_post *known = question->known; known != NULL; known = known->next) {
+        uint64_t item = known->item;
+        bool changed =
+            message->type == BEHALF_EDIT ? decide_edit(broker, &message->edit, known, &item) : !known->deleted;
+        if (changed && message->type == BEHALF_DELETE) {
+            desk_post_deleted(broker->desk, item, known->post.brand, &message->delete_post, broker->now_ms);
+        }
+        if (taken.item == 0 || (changed && taken.repeated)) {
+            taken.item = (int64_t) item;
+        }
+        taken.repeated = taken.repeated && !changed;
+    }
+    tell_taken(broker, waiting->session, waiting->id, &taken);
+}
+
+// An edit or deletion of a post that was not taken.
+static void keep_change(struct broker *broker, const struct waiting *waiting)
+{
+    const struct behalf_message *message = waiting->message;
+    struct name name = name_of(message);
+    bool deleted = message->type == BEHALF_DELETE;
+    const struct early_record early = { .channel = name.channel,
+                                        .post = name.post,
+                                        .deleted = deleted,
+                                        .text = deleted ? "" : message->edit.text,
+                                        .edited_ms =
+                                            deleted ? message->delete_post.deleted_ms : message->edit.edited_ms };
+
+    if (policy_find_channel(rules_policy(broker->rules), name.channel) == POLICY_NONE) {
+        refuse_unknown(broker, waiting->session, waiting->id, "channel");
+        return;
+    }
+    enum desk_keeping keeping = desk_keep_early(broker->desk, &early, broker->now_ms);
+    if (keeping == DESK_NO_ROOM) {
+        speak_error(broker, waiting->session, waiting->id, BEHALF_CODE_NOT_FOUND,
+                    &(struct behalf_error){ .field = "post",
+                                            .reason = "no such post was taken, and there is no room to keep this until"
+                                                      " it is: bring the post, then this again" });
     } else {
-        desk_post_deleted(broker->desk, question->found_item, &message->delete_post, broker->now_ms);
-        tell_taken(broker, waiting->session, waiting->id, question->found_item, false);
+        tell_taken(broker, waiting->session, waiting->id,
+                   &(struct behalf_taken){ .early = true, .repeated = keeping == DESK_KNOWN });
     }
 }
 
 void taking_answered(struct broker *broker, const struct question *question)
 {
     struct waiting *waiting = broker_waiting(question->tag);
-    bool settled = question->found && waiting->message->type == BEHALF_POST;
+    const struct behalf_message *message = waiting->message;
+    bool is_post = message->type == BEHALF_POST;
+    bool settled = is_post && of_brand(question, message->post.brand) != NULL;
 
     if (!settled && key_set_has(&broker->decided, question->intake_key)) {
         ask(broker, waiting);
         return;
     }
-    if (question->found) {
-        decide_found(broker, waiting, question);
-    } else if (waiting->message->type == BEHALF_POST) {
-        decide_post(broker, waiting->session, waiting->id, &waiting->message->post);
+    if (is_post) {
+        post_answered(broker, waiting, question);
+    } else if (question->known != NULL) {
+        decide_change(broker, waiting, question);
     } else {
-        speak_error(broker, waiting->session, waiting->id, BEHALF_CODE_NOT_FOUND,
-                    &(struct behalf_error){ .field = "post",
-                                            .reason = "no such post was taken; posted_ms must be as in its POST" });
+        keep_change(broker, waiting);
     }
     broker_end_wait(broker, &waiting);
 }

@@ -37,8 +37,10 @@ static const size_t post_texts[] = {
     AT(post, language),
     AT(post, platform_language),
 };
-static const size_t post_change_texts[] = { AT(post_change, channel), AT(post_change, post), AT(post_change, text) };
-static const size_t post_again_texts[] = { AT(post_again, channel), AT(post_again, post) };
+static const size_t post_change_texts[] = { AT(post_change, channel), AT(post_change, post), AT(post_change, brand),
+                                            AT(post_change, text) };
+static const size_t post_again_texts[] = { AT(post_again, channel), AT(post_again, post), AT(post_again, brand) };
+static const size_t early_texts[] = { AT(early, channel), AT(early, post), AT(early, text) };
 static const size_t item_texts[] = {
     AT(item, brand),     AT(item, channel),  AT(item, audience),  AT(item, language),
     AT(item, skills),    AT(item, person),   AT(item, preferred), AT(item, reason),
@@ -67,6 +69,8 @@ static const struct {
     [CHANGE_POST] = { post_texts, COUNT(post_texts) },
     [CHANGE_POST_CHANGE] = { post_change_texts, COUNT(post_change_texts) },
     [CHANGE_POST_AGAIN] = { post_again_texts, COUNT(post_again_texts) },
+    [CHANGE_EARLY] = { early_texts, COUNT(early_texts) },
+    [CHANGE_EARLY_GONE] = { early_texts, COUNT(early_texts) },
     [CHANGE_ITEM] = { item_texts, COUNT(item_texts) },
     [CHANGE_DRAFT] = { draft_texts, COUNT(draft_texts) },
     [CHANGE_NOTE] = { note_texts, COUNT(note_texts) },

@@ -83,6 +83,7 @@ void desk_destroy(struct desk **desk_p)
     pool_fini(&desk->seat_pool);
     recent_fini(&desk->thread_memory);
     recent_fini(&desk->author_memory);
+    early_fini(&desk->early);
     free(desk->people);
     free(desk->connectors);
     free(desk->changed);
@@ -227,6 +228,9 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
     }
     int64_t next_ms = outbox_tick(desk);
     desk_settle(desk);
+    int64_t early_ms = early_tick(desk);
+    if (early_ms >= 0)
+        next_ms = sooner(next_ms, early_ms);
     if ((item = heap_first(&desk->timers)))
         next_ms = sooner(next_ms, left_ms(desk, item->timer_ms));
     if ((item = heap_first(&desk->dues)))

@@ -36,6 +36,7 @@ bool desk_restore_item(struct desk *desk, const struct item_record *item, char *
 bool desk_restore_reply(struct desk *desk, const struct reply_record *reply, char *reason, size_t reason_bytes);
 void desk_restore_freeze(struct desk *desk, const struct freeze_record *freeze);
 void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcome);
+void desk_restore_early(struct desk *desk, const struct early_record *early); // the oldest first
 
 // Ends the restoring: offers are withdrawn, holds get a fresh grace, replies handed out wait for their
 // connector, overdue parked items wake.  Its changes go to the list.
@@ -57,18 +58,51 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
 
 // ---- posts ----
 
-// Takes in a post that is known to be new.  Returns its item.  Tells nobody: the caller answers TAKEN.
-uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs, uint64_t intake_key,
-                   int64_t now_ms);
+// What an author did to a post before it came.
+struct desk_changed {
+    bool deleted;
+    const char *text; // the text now
+    int64_t edited_ms;
+    const struct needs *needs; // of that text; NULL when deleted
+};
 
-// A post of `item` was edited by its author.  `post` is it as it is now, `needs` the new text's triage.  Returns
-// the item it is of: another one when `item` has ended and the new text is sensitive, which makes work for PR as
-// a further post would; else an edit of a closed item is only kept.
+// Takes in a post that is known to be new.  `changed`, if not NULL, is what its author did to it before it came: it is
+// taken as it is then, or withdrawn at once.  Returns its item.  Tells nobody: the caller answers TAKEN.
+uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
+                   const struct desk_changed *changed, int64_t now_ms);
+
+// A post of `item` was edited by its author.  `post` is it as it is now, `needs` the new text's triage.  It means for
+// the item what a further post would, in every state.  Returns the item it is of: another one when the new text is
+// sensitive and `item` has ended, or its reply cannot be taken back any more, which makes work for PR; else an edit of
+// an item that has been answered is only kept.
 uint64_t desk_post_edited(struct desk *desk, uint64_t item, const struct behalf_post *post,
                           const struct behalf_edit *edit, const struct needs *needs, int64_t now_ms);
 
+// An edit into the text that the post has: only when that was is kept.
+void desk_post_edited_alike(struct desk *desk, const struct behalf_post *post, const struct behalf_edit *edit,
+                            int64_t now_ms);
+
 // A post of `item` was deleted by its author.  Works for closed items too (kept, changes no state).
-void desk_post_deleted(struct desk *desk, uint64_t item, const struct behalf_delete_post *deletion, int64_t now_ms);
+void desk_post_deleted(struct desk *desk, uint64_t item, const char *brand, const struct behalf_delete_post *deletion,
+                       int64_t now_ms);
+
+// Edits and deletions of posts that have not been taken are kept so long, and so many, as far as there is room.
+#define DESK_EARLY_MS (INT64_C(24) * 3600 * 1000)
+#define DESK_EARLY_MAX 10000
+#define DESK_EARLY_BYTES_MAX ((size_t) 8 * 1024 * 1024)
+
+enum desk_keeping {
+    DESK_KEPT,
+    DESK_KNOWN, // it changes nothing of what is kept
+    DESK_NO_ROOM
+};
+
+// Keeps an edit or deletion of a post that has not been taken (`kept_ms` is filled in here): of each post the newest
+// edit, or the deletion, which is final.
+enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *early, int64_t now_ms);
+
+// What is kept of a post; NULL: nothing.  The next post taken may end it.
+const struct early_record *desk_early(const struct desk *desk, const char *channel, const char *post);
 
 // ---- sessions ----
 
@@ -181,6 +215,7 @@ const char *item_state_name(enum item_state state);
 
 // Keys, as kept in records: 64-bit SipHash with a fixed key of length-prefixed parts.
 uint64_t desk_author_key(const char *channel, const char *author);
+uint64_t desk_nobody_key(const char *channel, const char *post); // in the place of an author's and of a thread's key
 uint64_t desk_thread_key(const char *channel, const char *thread, const char *author);
 uint64_t desk_intake_key(const char *channel, const char *post);
 

@@ -6,6 +6,7 @@
 //   match.c    orders, reservations: who gets what next, and why
 //   people.c   presence, sessions, what a person has
 //   posts.c    posts in: new items, merges, follow-ups, edits, deletions
+//   early.c    edits and deletions that came before their post
 //   authority.c  who may ask for what, and see what
 //   requests.c what people ask for
 //   outbox.c   replies and connectors
@@ -19,6 +20,7 @@
 #include "broker/desk/authority.h"
 #include "broker/desk/by_id.h"
 #include "broker/desk/desk.h"
+#include "broker/desk/early.h"
 #include "broker/desk/heap.h"
 #include "broker/desk/lookup.h"
 #include "broker/desk/recent.h"
@@ -261,6 +263,7 @@ struct desk {
     struct reply_list resting[OUTBOX_ATTEMPTS_MAX];
     struct recent thread_memory;
     struct recent author_memory;
+    struct early_changes early;
     uint64_t frozen; // brands
     size_t count[ITEM_STATE_COUNT];
     size_t of_channel[POLICY_CHANNELS_MAX]; // open items
@@ -419,6 +422,11 @@ void seats_rebuild(struct desk *desk);
 // Stops the program if a queue, or the list of the empty ones, is not as it must be.
 void queue_check(const struct desk *desk, const struct queue *queue);
 void queue_check_empty(const struct desk *desk);
+
+// ---- posts.c ----
+
+// Forgets the changes of posts that never came.  Milliseconds until the next one is to be forgotten, or -1.
+int64_t early_tick(struct desk *desk);
 
 // ---- match.c ----
 

@@ -28,6 +28,9 @@ struct policy_channel {
     char *name;
     int64_t length_max;      // characters (code points) of a whole reply; 0: no limit
     int64_t reply_window_ms; // the platform lets one answer only so long after the post; 0: always
+    bool authors_caseless;   // authors are the same whatever the case of their letters
+    char **anonymous;        // authors who are nobody, folded as author_fold does; owned
+    size_t anonymous_count;
     bool retired;
 };
 
@@ -139,6 +142,7 @@ struct needs {
     uint8_t band;
     bool noise;         // closes at once with the outcome noise
     bool approval;      // what an agent answers goes to an approver first
+    const char *author; // as authors are compared; "": nobody, of whom nothing is inferred
     const char *rule;   // the rule that decided the audience, skill or noise; "" when none did
     const char *detail; // in words: what matched, how the language was found; never the post's text
 };

@@ -22,6 +22,11 @@ uint64_t desk_author_key(const char *channel, const char *author)
     return key_of("author", (const char *[]){ channel, author }, 2);
 }
 
+uint64_t desk_nobody_key(const char *channel, const char *post)
+{
+    return key_of("nobody", (const char *[]){ channel, post }, 2);
+}
+
 uint64_t desk_thread_key(const char *channel, const char *thread, const char *author)
 {
     return key_of("thread", (const char *[]){ channel, thread, author }, 3);
@@ -42,7 +47,7 @@ const char *desk_author_language(const struct desk *desk, uint64_t author_key)
 struct arrival {
     const struct behalf_post *post; // its text as it is now
     const struct needs *needs;
-    uint64_t intake_key;
+    const struct desk_changed *changed; // before it came; NULL: nothing was
     uint64_t author_key;
     uint64_t thread_key;
     uint64_t before; // the item it was of; 0: it is new
@@ -56,8 +61,47 @@ static void write_again(struct desk *desk, const struct item *item, const struct
                                           .number = item->numbered,
                                           .channel = post->channel,
                                           .post = post->post,
-                                          .posted_ms = post->posted_ms,
+                                          .brand = post->brand,
                                           .taken_ms = desk->now_ms },
+                      });
+}
+
+// A text for which a rule held stays in the story, also when its author changes it once more.
+static void keep_sensitive_text(struct desk *desk, uint64_t item, const char *post, const char *text, int64_t at_ms)
+{
+    desk_change(
+        desk,
+        &(struct change){
+            .kind = CHANGE_NOTE,
+            .note = { .item = item, .kind = "edit", .person = post, .text = text, .sealed = true, .at_ms = at_ms },
+        });
+}
+
+static void write_edit(struct desk *desk, const struct behalf_post *post, const char *text, bool sensitive,
+                       int64_t edited_ms)
+{
+    desk_change(desk, &(struct change){
+                          .kind = CHANGE_POST_CHANGE,
+                          .post_change = { .channel = post->channel,
+                                           .post = post->post,
+                                           .brand = post->brand,
+                                           .text = text,
+                                           .sensitive = sensitive,
+                                           .at_ms = edited_ms ? edited_ms : desk->now_ms,
+                                           .edited_ms = edited_ms },
+                      });
+}
+
+static void write_deletion(struct desk *desk, const char *channel, const char *post, const char *brand, int64_t at_ms)
+{
+    desk_change(desk, &(struct change){
+                          .kind = CHANGE_POST_CHANGE,
+                          .post_change = { .channel = channel,
+                                           .post = post,
+                                           .brand = brand,
+                                           .deleted = true,
+                                           .text = "",
+                                           .at_ms = at_ms ? at_ms : desk->now_ms },
                       });
 }
 
@@ -92,10 +136,19 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
             .posted_ms = post->posted_ms,
             .taken_ms = desk->now_ms,
             .sensitive = sensitive,
-            .intake_key = arrival->intake_key,
             .author_key = item->author_key,
         },
     });
+    const struct desk_changed *changed = arrival->changed;
+    if (changed && changed->deleted) {
+        write_deletion(desk, post->channel, post->post, post->brand, changed->edited_ms);
+    } else if (changed) {
+        bool sensitive_now = changed->needs->audience == AUDIENCE_PR;
+        write_edit(desk, post, changed->text, sensitive, changed->edited_ms);
+        if (sensitive_now)
+            keep_sensitive_text(desk, item->id, post->post, changed->text,
+                                changed->edited_ms ? changed->edited_ms : desk->now_ms);
+    }
 }
 
 static int64_t window_end(const struct desk *desk, const struct behalf_post *post, uint32_t channel)
@@ -150,9 +203,21 @@ static struct place find_place(const struct desk *desk, const struct item *item,
 // What the event of its arrival says besides the rule.
 static const char *arrival_detail(struct desk *desk, const struct arrival *arrival)
 {
+    if (arrival->changed)
+        return change_list_format(desk->list, "%s by its author before it came; %s",
+                                  arrival->changed->deleted ? "deleted" : "edited", arrival->needs->detail);
     return arrival->before ? change_list_format(desk->list, "a post of item %llu was edited after its answer; %s",
                                                 (unsigned long long) arrival->before, arrival->needs->detail)
                            : arrival->needs->detail;
+}
+
+static void withdraw(struct desk *desk, struct item *item)
+{
+    if (item->state == ITEM_SENDING && !outbox_withdraw(desk, item, "deleted by its author"))
+        return; // already with the connector: its fate ends the item
+    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+        item_tell_gone(desk, item, desk->people[item->person], "deleted by its author");
+    item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author", 0);
 }
 
 static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
@@ -175,12 +240,17 @@ static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
         item_set_escalated(desk, item, place.reason);
     item_prefer(desk, item, place.preferred);
     recent_require(&desk->author_memory, arrival->author_key)->language = needs->language;
-    bool noise = needs->noise && place.audience != AUDIENCE_PR;
+    bool deleted = arrival->changed && arrival->changed->deleted;
+    bool noise = needs->noise && place.audience != AUDIENCE_PR && !deleted;
     item_wait(desk, item);
     item_event(desk, item, arrival->before ? "follow-up" : place.kind, POLICY_NONE,
                *place.reason ? place.reason : needs->rule, arrival_detail(desk, arrival));
     if (noise)
         item_close(desk, item, "noise", POLICY_NONE, needs->rule, 0);
+    if (deleted) {
+        item->posts--;
+        withdraw(desk, item);
+    }
     return id;
 }
 
@@ -252,15 +322,26 @@ static struct item *take_back_reply(struct desk *desk, uint64_t thread_key, cons
     return item;
 }
 
+// Keys of who wrote it, and where.  Of somebody who is nobody each post is by another author, in a thread of its own.
+static void find_keys(struct arrival *arrival)
+{
+    const struct behalf_post *post = arrival->post;
+    const char *author = arrival->needs->author;
+    const char *thread = *post->thread ? post->thread : post->post;
+    bool nobody = !*author;
+    arrival->author_key = nobody ? desk_nobody_key(post->channel, post->post) : desk_author_key(post->channel, author);
+    arrival->thread_key = nobody ? arrival->author_key : desk_thread_key(post->channel, thread, author);
+}
+
 // Into the open item of its thread, or one of its own.  Returns which.
 static uint64_t arrive(struct desk *desk, struct arrival *arrival)
 {
     const struct needs *needs = arrival->needs;
-    const struct behalf_post *post = arrival->post;
     must(needs->brand < desk->policy->brand_count && needs->channel < desk->policy->channel_count);
     must(needs->audience == AUDIENCE_AGENT || needs->audience == AUDIENCE_PR);
-    arrival->author_key = desk_author_key(post->channel, post->author);
-    arrival->thread_key = desk_thread_key(post->channel, *post->thread ? post->thread : post->post, post->author);
+    find_keys(arrival);
+    if (arrival->changed && arrival->changed->deleted)
+        return new_item(desk, arrival);
     struct item *item = item_of_thread(desk, arrival->thread_key);
     if (!item && needs->audience == AUDIENCE_PR)
         item = take_back_reply(desk, arrival->thread_key, needs);
@@ -271,13 +352,78 @@ static uint64_t arrive(struct desk *desk, struct arrival *arrival)
     return id;
 }
 
-uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs, uint64_t intake_key,
-                   int64_t now_ms)
+// What it needs as it was and as it is: what a rule held for, in either.
+static struct needs join_needs(const struct needs *before, const struct needs *now)
+{
+    struct needs needs = *now;
+    if (before->audience == AUDIENCE_PR && now->audience != AUDIENCE_PR) {
+        needs.audience = AUDIENCE_PR;
+        needs.rule = before->rule;
+        needs.detail = before->detail;
+    }
+    needs.approval = before->approval || now->approval;
+    needs.band = before->band < now->band ? before->band : now->band;
+    return needs;
+}
+
+static void forget_early(struct desk *desk, struct early_change *early)
+{
+    desk_change(desk, &(struct change){ .kind = CHANGE_EARLY_GONE, .early = early->record });
+    early_forget(&desk->early, early);
+}
+
+uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
+                   const struct desk_changed *changed, int64_t now_ms)
 {
     desk->now_ms = now_ms;
-    uint64_t id = arrive(desk, &(struct arrival){ .post = post, .needs = needs, .intake_key = intake_key });
+    struct needs joined = changed && !changed->deleted ? join_needs(needs, changed->needs) : *needs;
+    uint64_t id = arrive(desk, &(struct arrival){ .post = post, .needs = &joined, .changed = changed });
+    struct early_change *early = early_find(&desk->early, post->channel, post->post);
+    if (early)
+        forget_early(desk, early);
     desk_settle(desk);
     return id;
+}
+
+// ---- what came before its post ----
+
+enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *early, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    const struct early_change *before = early_find(&desk->early, early->channel, early->post);
+    struct early_record record = *early;
+    record.kept_ms = now_ms;
+    if (before && !early->deleted) {
+        int64_t before_ms = before->record.edited_ms;
+        bool alike = !strcmp(before->record.text, early->text) && early->edited_ms <= before_ms;
+        if (before->record.deleted || alike || (early->edited_ms && early->edited_ms < before_ms))
+            return DESK_KNOWN;
+        record.edited_ms = early->edited_ms ? early->edited_ms : before_ms;
+    }
+    if (before && before->record.deleted)
+        return DESK_KNOWN;
+    if (!early_keep(&desk->early, &record))
+        return DESK_NO_ROOM;
+    desk_change(desk, &(struct change){ .kind = CHANGE_EARLY, .early = record });
+    return DESK_KEPT;
+}
+
+const struct early_record *desk_early(const struct desk *desk, const char *channel, const char *post)
+{
+    const struct early_change *early = early_find(&desk->early, channel, post);
+    return early ? &early->record : NULL;
+}
+
+int64_t early_tick(struct desk *desk)
+{
+    struct early_change *first;
+    for (size_t i = 0; i < TICK_TIMERS_MAX && (first = desk->early.first); i++) {
+        int64_t left_ms = first->record.kept_ms + DESK_EARLY_MS - desk->now_ms;
+        if (left_ms > 0)
+            return left_ms;
+        forget_early(desk, first);
+    }
+    return desk->early.first ? 0 : -1;
 }
 
 // ---- further messages about a post ----
@@ -322,20 +468,22 @@ uint64_t desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_po
     desk->now_ms = now_ms;
     bool sensitive = needs->audience == AUDIENCE_PR;
     struct item *item = item_find(desk, id);
-    desk_change(desk, &(struct change){
-                          .kind = CHANGE_POST_CHANGE,
-                          .post_change = { .channel = edit->channel,
-                                           .post = edit->post,
-                                           .posted_ms = edit->posted_ms,
-                                           .text = edit->text,
-                                           .sensitive = sensitive || (item && item->sealed),
-                                           .at_ms = edit->edited_ms ? edit->edited_ms : now_ms },
-                      });
+    write_edit(desk, post, edit->text, sensitive || (item && item->sealed), edit->edited_ms);
     bool heard = item ? open_post_edited(desk, item, needs) : !sensitive;
     if (!heard)
         id = arrive(desk, &(struct arrival){ .post = post, .needs = needs, .before = id });
+    if (sensitive)
+        keep_sensitive_text(desk, id, post->post, edit->text, edit->edited_ms ? edit->edited_ms : now_ms);
     desk_settle(desk);
     return id;
+}
+
+void desk_post_edited_alike(struct desk *desk, const struct behalf_post *post, const struct behalf_edit *edit,
+                            int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    write_edit(desk, post, edit->text, false, edit->edited_ms);
+    desk_settle(desk);
 }
 
 static bool deleted_before(struct item *item, uint64_t intake_key)
@@ -352,15 +500,6 @@ static bool deleted_before(struct item *item, uint64_t intake_key)
     }
     deletions->latest[deletions->count++ % ITEM_DELETED_MAX] = intake_key;
     return false;
-}
-
-static void withdraw(struct desk *desk, struct item *item)
-{
-    if (item->state == ITEM_SENDING && !outbox_withdraw(desk, item, "deleted by its author"))
-        return; // already with the connector: its fate ends the item
-    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
-        item_tell_gone(desk, item, desk->people[item->person], "deleted by its author");
-    item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author", 0);
 }
 
 static void post_deleted(struct desk *desk, struct item *item)
@@ -380,21 +519,14 @@ static void post_deleted(struct desk *desk, struct item *item)
     show_if_with_somebody(desk, item);
 }
 
-void desk_post_deleted(struct desk *desk, uint64_t id, const struct behalf_delete_post *deletion, int64_t now_ms)
+void desk_post_deleted(struct desk *desk, uint64_t id, const char *brand, const struct behalf_delete_post *deletion,
+                       int64_t now_ms)
 {
     desk->now_ms = now_ms;
     struct item *item = item_find(desk, id);
     if (item && deleted_before(item, desk_intake_key(deletion->channel, deletion->post)))
         return;
-    desk_change(desk, &(struct change){
-                          .kind = CHANGE_POST_CHANGE,
-                          .post_change = { .channel = deletion->channel,
-                                           .post = deletion->post,
-                                           .posted_ms = deletion->posted_ms,
-                                           .deleted = true,
-                                           .text = "",
-                                           .at_ms = deletion->deleted_ms ? deletion->deleted_ms : now_ms },
-                      });
+    write_deletion(desk, deletion->channel, deletion->post, brand, deletion->deleted_ms);
     if (item)
         post_deleted(desk, item);
     desk_settle(desk);

@@ -43,19 +43,29 @@ struct post_record {
     int64_t posted_ms; // as the platform says; 0 when it does not
     int64_t taken_ms;
     bool sensitive;      // a rule or a person sealed it: agents never see it
-    uint64_t intake_key; // hash of channel and post, see intake_key_hash in broker/intake.h
-    uint64_t author_key; // hash of channel and author: finds the author's earlier posts
+    uint64_t author_key; // finds the author's earlier posts; see desk_post in desk.h
 };
 
 // A further message about a post taken before.
 struct post_change_record {
     const char *channel;
     const char *post;
-    int64_t posted_ms; // as in the post: finds its day
+    const char *brand;
     bool deleted;      // else edited
     const char *text;  // edited: the text now
     bool sensitive;    // edited: the new text is sensitive
-    int64_t at_ms;
+    int64_t at_ms;     // as the platform says, or else when it was told
+    int64_t edited_ms; // edited: as the platform says; 0 when it does not
+};
+
+// An edit or a deletion of a post that has not been taken, kept for when it is.
+struct early_record {
+    const char *channel;
+    const char *post;
+    bool deleted;
+    const char *text;  // the text now; "" when deleted
+    int64_t edited_ms; // as the platform says; 0 when it does not
+    int64_t kept_ms;   // since when it is kept
 };
 
 // A post taken before is a further item's too, sealed there: its author edited it after its item had ended.
@@ -65,8 +75,8 @@ struct post_again_record {
     uint32_t number; // within that item
     const char *channel;
     const char *post;
-    int64_t posted_ms; // as in the post: finds its day
-    int64_t taken_ms;  // into that item
+    const char *brand;
+    int64_t taken_ms; // into that item
 };
 
 // An item's current state; written whole whenever it changes, so the last one in a batch holds.
@@ -119,8 +129,10 @@ struct draft_record {
 
 struct note_record {
     uint64_t item;
-    const char *kind; // "note", or "guidance" when PR returned the item: agents see that one
-    const char *person;
+    // "note"; "guidance" when PR returned the item, which agents see; "edit", a text for which a rule held that a post
+    // of the item had at one time, as its author may have changed it since
+    const char *kind;
+    const char *person; // of an edit the customer
     const char *text;
     bool sealed; // agents never see it
     int64_t at_ms;

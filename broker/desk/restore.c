@@ -282,6 +282,11 @@ void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcom
     }
 }
 
+void desk_restore_early(struct desk *desk, const struct early_record *early)
+{
+    (void) early_keep(&desk->early, early); // it was kept before: there is room, unless the bounds were others then
+}
+
 // An item whose reply did not come back with it can only be one of a person the rules no longer know.
 static void restore_sending(struct desk *desk)
 {

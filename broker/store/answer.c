@@ -48,6 +48,20 @@ enum reply_state store_reply_state_from_name(const char *name)
     return (enum reply_state) find_name(reply_names, REPLY_STATE_COUNT, name);
 }
 
+struct known_post *question_add_known(struct question *question, struct batch *batch)
+{
+    struct known_post **end = &question->known;
+
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = batch_allocate(batch, sizeof **end);
+    question->found = true;
+    (*end)->post =
+        (struct behalf_post){ .channel = question->channel, .post = question->post, .parent = "", .link = "" };
+    return *end;
+}
+
 void item_record_keep(struct item_record *record, struct batch *batch)
 {
     const char **texts[] = { &record->brand,     &record->channel,  &record->audience,  &record->language,

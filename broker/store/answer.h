@@ -13,6 +13,9 @@ enum item_state store_item_state_from_name(const char *name);
 const char *store_reply_state_name(enum reply_state state);
 enum reply_state store_reply_state_from_name(const char *name);
 
+// A further post that was found, zeroed and at the end of the question's; the memory is the batch's.
+struct known_post *question_add_known(struct question *question, struct batch *batch);
+
 // Makes the texts of an item's record copies in the batch's memory.
 void item_record_keep(struct item_record *record, struct batch *batch);
 

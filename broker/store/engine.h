@@ -36,11 +36,29 @@ struct store_position {
 
 // A question that is answered after the changes of its batch are committed, by what is then on disk.
 enum question_kind {
-    QUESTION_INTAKE,       // has this post been taken?
+    QUESTION_INTAKE,       // has a post of this channel and id been taken, for which brands?
     QUESTION_ITEM,         // everything shown to a person who has the item
     QUESTION_REPLY,        // everything a connector needs to publish a reply
     QUESTION_CLOSED_ITEM,  // an item as last written, closed or not: for repeats and late requests
     QUESTION_SETTLED_REPLY // who a reply was handed to last, settled or not: for repeats
+};
+
+// A post's name is its channel, id and brand.  Taking it twice within a day contradicts what the broker promises; one
+// taken longer ago, which no window of memory needs to hold, may be taken again by a post that says it is of today: the
+// name then leads to the newer one.
+#define STORE_NAME_MS (INT64_C(24) * 3600 * 1000)
+
+// A post that was taken: one a brand.  Texts are in the batch's memory.
+struct known_post {
+    struct known_post *next;
+    uint64_t item;
+    bool deleted;           // by its author
+    bool edited;            // by its author
+    int64_t edited_ms;      // when, as the platform says of the text as it is now; 0: it does not
+    const char *first_text; // as first taken
+    // channel, post, brand, author, author_name, reach, language (the platform's), thread and posted_ms as first taken,
+    // for the triage of an edit; the text as it is now.
+    struct behalf_post post;
 };
 
 struct question {
@@ -51,8 +69,7 @@ struct question {
     // INTAKE: asked
     const char *channel;
     const char *post;
-    uint64_t intake_key;
-    int64_t posted_ms;
+    uint64_t intake_key; // the asker's own
 
     // ITEM and CLOSED_ITEM: asked.  `for_agent` leaves out everything sealed or sensitive, but guidance.
     uint64_t item;
@@ -63,16 +80,12 @@ struct question {
 
     // Answered.  Texts are in the batch's memory.
     bool found;
-    uint64_t found_item;        // INTAKE and SETTLED_REPLY
-    const char *found_instance; // SETTLED_REPLY: "" when it was handed to nobody
-    bool found_deleted;         // INTAKE: the post has been deleted by its author
-    bool found_sensitive;
-    int64_t found_changed_ms;      // INTAKE: when its author edited it last; 0: never
-    struct behalf_post found_post; // INTAKE: channel, post, brand, author, reach, language (the platform's) and thread
-                                   // as first taken, for the triage of an edit; its text as it is now
-    struct behalf_item view;       // ITEM: author, author_name, reach, channel, draft, draft_by, story
-    struct behalf_reply handing;   // REPLY: key, item, brand, channel, post, author, thread, text, attempt
-    struct item_record record;     // CLOSED_ITEM: the whole row
+    struct known_post *known;    // INTAKE: the posts, by brand
+    uint64_t found_item;         // SETTLED_REPLY
+    const char *found_instance;  // SETTLED_REPLY: "" when it was handed to nobody
+    struct behalf_item view;     // ITEM: author, author_name, reach, channel, draft, draft_by, story
+    struct behalf_reply handing; // REPLY: key, item, brand, channel, post, author, thread, text, attempt
+    struct item_record record;   // CLOSED_ITEM: the whole row
 };
 
 // What is shown in a story (ITEM), newest first until one of these is reached.
@@ -112,8 +125,9 @@ size_t batch_group_change_count(const struct batch *batch);
 size_t batch_bytes(const struct batch *batch); // memory it holds, for bounds
 
 // Receives a desk read back, in this order: rules (the version in force), freezes, open items, replies of
-// open items that are QUEUED, HANDED or UNKNOWN, outcomes since `outcomes_since_ms`, intake keys of days from
-// `keys_since_ms` on.  Records are borrowed for the call.  Returning false stops the reading.
+// open items that are QUEUED, HANDED or UNKNOWN, outcomes since `outcomes_since_ms`, early changes in the order in
+// which they came, names of posts taken from `keys_since_ms` on.  Records are borrowed for the call.  Returning false
+// stops the reading.
 struct store_reader {
     void *self;
     int64_t outcomes_since_ms;
@@ -123,7 +137,8 @@ struct store_reader {
     bool (*item)(void *self, const struct item_record *item);
     bool (*reply)(void *self, const struct reply_record *reply);
     bool (*outcome)(void *self, const struct outcome_record *outcome);
-    bool (*intake_key)(void *self, uint64_t intake_key, int64_t day);
+    bool (*early)(void *self, const struct early_record *early);
+    bool (*intake_key)(void *self, const char *channel, const char *post, int64_t taken_ms);
 };
 
 // A report's question and answer; the answer's texts are in its own memory.

@@ -12,8 +12,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define DAY_MS INT64_C(86400000)
-
 struct slot {
     struct slot *next;
     uint64_t key;
@@ -34,6 +32,7 @@ struct kept {
     struct change *change;
     char *edited; // posts: the latest text, NULL when never edited
     int64_t changed_ms;
+    int64_t edited_ms;
     bool shadowed; // posts: a further item has it now, and changes of it go there
     bool deleted;
     bool sealed;
@@ -70,6 +69,7 @@ struct memory_disk {
     struct list outcome_list;
     struct list rules_list;  // struct change
     struct list freeze_list; // struct change
+    struct list early_list;  // struct change
     uint64_t confirmations;
     enum memory_fault *plan;
     size_t plan_count;
@@ -190,9 +190,8 @@ static uint64_t post_key(const char *channel, const char *post)
     return key;
 }
 
-// Finds a post; of another day too when `any_day`.
-static struct kept *find_post(const struct memory_disk *disk, const char *channel, const char *post, int64_t posted_ms,
-                              bool any_day)
+// Finds the newest post of this name.
+static struct kept *find_post(const struct memory_disk *disk, const char *channel, const char *post, const char *brand)
 {
     uint64_t key = post_key(channel, post);
 
@@ -200,7 +199,7 @@ static struct kept *find_post(const struct memory_disk *disk, const char *channe
         struct kept *kept = OWNER(slot, kept, by_key);
         const struct post_record *record = &kept->change->post;
         if (!kept->shadowed && strcmp(record->channel, channel) == 0 && strcmp(record->post, post) == 0 &&
-            (any_day || record->posted_ms / DAY_MS == posted_ms / DAY_MS)) {
+            strcmp(record->brand, brand) == 0) {
             return kept;
         }
     }
@@ -230,23 +229,20 @@ static struct kept *keep(struct list *list, struct kept **of_item, struct memory
 static void put_post(struct memory_disk *disk, const struct change *change)
 {
     struct memory_item *item = require_item(disk, change->post.item);
+    struct kept *before = find_post(disk, change->post.channel, change->post.post, change->post.brand);
     struct kept *kept = keep(&disk->post_list, &item->posts, item, change);
 
     kept->sealed = with_pr(item);
+    if (before != NULL) {
+        before->shadowed = true;
+    }
     table_add(&disk->posts, &kept->by_key, post_key(change->post.channel, change->post.post));
     table_add(&disk->authors, &kept->by_author, change->post.author_key);
 }
 
-static struct kept *find_changed_post(const struct memory_disk *disk, const struct post_change_record *change)
-{
-    struct kept *kept = find_post(disk, change->channel, change->post, change->posted_ms, false);
-
-    return kept != NULL ? kept : find_post(disk, change->channel, change->post, change->posted_ms, true);
-}
-
 static void change_post(struct memory_disk *disk, const struct post_change_record *change)
 {
-    struct kept *kept = find_changed_post(disk, change);
+    struct kept *kept = find_post(disk, change->channel, change->post, change->brand);
 
     kept->change->post.sensitive |= change->sensitive;
     kept->changed_ms = change->at_ms;
@@ -257,12 +253,13 @@ static void change_post(struct memory_disk *disk, const struct post_change_recor
     free(kept->edited);
     kept->edited = strdup(change->text);
     must(kept->edited != NULL);
+    kept->edited_ms = change->edited_ms > kept->edited_ms ? change->edited_ms : kept->edited_ms;
 }
 
 // A copy of the post as it is now, which shadows the one it was made of.
 static void put_post_again(struct memory_disk *disk, const struct post_again_record *again)
 {
-    struct kept *before = find_post(disk, again->channel, again->post, again->posted_ms, false);
+    struct kept *before = find_post(disk, again->channel, again->post, again->brand);
     struct change copy = *before->change;
 
     copy.post.item = again->item;
@@ -275,7 +272,27 @@ static void put_post_again(struct memory_disk *disk, const struct post_again_rec
     kept->edited = before->edited == NULL ? NULL : strdup(before->edited);
     must(before->edited == NULL || kept->edited != NULL);
     kept->changed_ms = before->changed_ms;
-    before->shadowed = true;
+    kept->edited_ms = before->edited_ms;
+}
+
+// What is kept of the same post goes; `change` takes its place unless it only says so.
+static void put_early(struct memory_disk *disk, const struct change *change)
+{
+    struct list *list = &disk->early_list;
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct change *before = list->entries[i];
+        if (strcmp(before->early.channel, change->early.channel) == 0 &&
+            strcmp(before->early.post, change->early.post) == 0) {
+            free(before);
+            memmove(&list->entries[i], &list->entries[i + 1], (list->count - i - 1) * sizeof *list->entries);
+            list->count--;
+            break;
+        }
+    }
+    if (change->kind == CHANGE_EARLY) {
+        list_add(list, change_copy(change));
+    }
 }
 
 static void put_item(struct memory_disk *disk, const struct change *change)
@@ -383,6 +400,10 @@ static void apply(struct memory_disk *disk, const struct change *change)
     case CHANGE_POST_AGAIN:
         put_post_again(disk, &change->post_again);
         break;
+    case CHANGE_EARLY:
+    case CHANGE_EARLY_GONE:
+        put_early(disk, change);
+        break;
     case CHANGE_ITEM:
         put_item(disk, change);
         break;
@@ -418,23 +439,30 @@ static void apply(struct memory_disk *disk, const struct change *change)
     }
 }
 
+static bool is_named(const struct post_record *record, const char *channel, const char *post, const char *brand)
+{
+    return strcmp(record->post, post) == 0 && strcmp(record->channel, channel) == 0 &&
+           strcmp(record->brand, brand) == 0;
+}
+
 static bool brings_changed_post(const struct change *earlier, const struct change *change)
 {
-    return earlier->kind == CHANGE_POST && strcmp(earlier->post.post, change->post_change.post) == 0 &&
-           strcmp(earlier->post.channel, change->post_change.channel) == 0;
+    const struct post_change_record *changed = &change->post_change;
+
+    return earlier->kind == CHANGE_POST && is_named(&earlier->post, changed->channel, changed->post, changed->brand);
 }
 
 static bool brings_post_again(const struct change *earlier, const struct change *change)
 {
-    return earlier->kind == CHANGE_POST && strcmp(earlier->post.post, change->post_again.post) == 0 &&
-           strcmp(earlier->post.channel, change->post_again.channel) == 0;
+    const struct post_again_record *again = &change->post_again;
+
+    return earlier->kind == CHANGE_POST && is_named(&earlier->post, again->channel, again->post, again->brand);
 }
 
 static bool brings_same_post(const struct change *earlier, const struct change *change)
 {
-    return earlier->kind == CHANGE_POST && strcmp(earlier->post.post, change->post.post) == 0 &&
-           strcmp(earlier->post.channel, change->post.channel) == 0 &&
-           earlier->post.posted_ms / DAY_MS == change->post.posted_ms / DAY_MS;
+    return earlier->kind == CHANGE_POST &&
+           is_named(&earlier->post, change->post.channel, change->post.post, change->post.brand);
 }
 
 static bool ends_same_item(const struct change *earlier, const struct change *change)
@@ -474,22 +502,24 @@ static bool any_before(const struct batch *batch, const struct change *change,
 static const char *contradiction(const struct memory_disk *disk, const struct batch *batch, const struct change *change)
 {
     const struct memory_item *item = NULL;
+    const struct kept *before = NULL;
 
     switch (change->kind) {
     case CHANGE_POST:
-        if (find_post(disk, change->post.channel, change->post.post, change->post.posted_ms, false) != NULL ||
+        before = find_post(disk, change->post.channel, change->post.post, change->post.brand);
+        if ((before != NULL && before->change->post.taken_ms >= change->post.taken_ms - STORE_NAME_MS) ||
             any_before(batch, change, brings_same_post)) {
             return "a post was taken twice";
         }
         return NULL;
     case CHANGE_POST_CHANGE:
-        if (find_changed_post(disk, &change->post_change) == NULL && !any_before(batch, change, brings_changed_post)) {
+        if (find_post(disk, change->post_change.channel, change->post_change.post, change->post_change.brand) == NULL &&
+            !any_before(batch, change, brings_changed_post)) {
             return "a post that was never taken was changed";
         }
         return NULL;
     case CHANGE_POST_AGAIN:
-        if (find_post(disk, change->post_again.channel, change->post_again.post, change->post_again.posted_ms, false) ==
-                NULL &&
+        if (find_post(disk, change->post_again.channel, change->post_again.post, change->post_again.brand) == NULL &&
             !any_before(batch, change, brings_post_again)) {
             return "a post that was never taken was taken again";
         }
@@ -674,31 +704,61 @@ static void answer_item(const struct memory_disk *disk, struct batch *batch, str
     story_finish(&story, view);
 }
 
+static int compare_brands(const void *one, const void *other)
+{
+    return strcmp((*(const struct kept *const *) one)->change->post.brand,
+                  (*(const struct kept *const *) other)->change->post.brand);
+}
+
+static void add_known(struct question *question, struct batch *batch, const struct kept *kept)
+{
+    const struct post_record *post = &kept->change->post;
+    struct known_post *known = question_add_known(question, batch);
+
+    known->item = kept->item->id;
+    known->deleted = kept->deleted;
+    known->edited = kept->edited != NULL;
+    known->edited_ms = kept->edited_ms;
+    known->first_text = batch_text(batch, post->text);
+    known->post.brand = batch_text(batch, post->brand);
+    known->post.author = batch_text(batch, post->author);
+    known->post.author_name = batch_text(batch, post->author_name);
+    known->post.reach = post->reach;
+    known->post.text = kept->edited != NULL ? batch_text(batch, kept->edited) : known->first_text;
+    known->post.language = batch_text(batch, post->platform_language);
+    known->post.thread = batch_text(batch, post->thread);
+    known->post.posted_ms = post->posted_ms;
+}
+
 static void answer_intake(const struct memory_disk *disk, struct batch *batch, struct question *question)
 {
-    const struct kept *kept = find_post(disk, question->channel, question->post, question->posted_ms, false);
+    uint64_t key = post_key(question->channel, question->post);
+    const struct kept *found[POLICY_SET_MAX];
+    size_t count = 0;
 
-    if (kept != NULL) {
-        question->found = true;
-        question->found_item = kept->item->id;
-        question->found_deleted = kept->deleted;
-        question->found_sensitive = kept->change->post.sensitive;
-        question->found_changed_ms = kept->edited == NULL ? 0 : kept->changed_ms;
+    for (struct slot *slot = table_find(&disk->posts, key); slot != NULL; slot = same_key(slot->next, key)) {
+        const struct kept *kept = OWNER(slot, kept, by_key);
         const struct post_record *post = &kept->change->post;
-        question->found_post = (struct behalf_post){
-            .channel = question->channel,
-            .post = question->post,
-            .brand = batch_text(batch, post->brand),
-            .author = batch_text(batch, post->author),
-            .author_name = batch_text(batch, post->author_name),
-            .reach = post->reach,
-            .text = batch_text(batch, kept->edited != NULL ? kept->edited : post->text),
-            .language = batch_text(batch, post->platform_language),
-            .thread = batch_text(batch, post->thread),
-            .parent = "",
-            .link = "",
-        };
+        if (!kept->shadowed && count < POLICY_SET_MAX && strcmp(post->channel, question->channel) == 0 &&
+            strcmp(post->post, question->post) == 0) {
+            found[count++] = kept;
+        }
     }
+    qsort(found, count, sizeof *found, compare_brands);
+    for (size_t i = 0; i < count; i++) {
+        add_known(question, batch, found[i]);
+    }
+}
+
+static int64_t time_of(const struct kept *post)
+{
+    return post->change->post.posted_ms > 0 ? post->change->post.posted_ms : post->change->post.taken_ms;
+}
+
+// Whether a reply answers this post rather than that of a higher number: the newest by the platform's time.
+static bool answers_rather(const struct kept *post, const struct kept *later)
+{
+    return post->deleted != later->deleted ? later->deleted : time_of(post) > time_of(later);
 }
 
 static void answer_reply(const struct memory_disk *disk, struct batch *batch, struct question *question)
@@ -709,10 +769,9 @@ static void answer_reply(const struct memory_disk *disk, struct batch *batch, st
         return;
     }
     const struct kept *post = kept->item->posts;
-    while (post != NULL && post->deleted) {
-        post = post->next_of_item;
+    for (const struct kept *other = post; other != NULL; other = other->next_of_item) {
+        post = answers_rather(other, post) ? other : post;
     }
-    post = post == NULL ? kept->item->posts : post;
     const struct reply_record *reply = &kept->change->reply;
     question->found = true;
     question->handing = (struct behalf_reply){
@@ -757,6 +816,7 @@ static void answer(const struct memory_disk *disk, struct batch *batch)
 {
     for (struct question *question = batch_questions(batch); question != NULL; question = question->next) {
         question->found = false;
+        question->known = NULL;
         switch (question->kind) {
         case QUESTION_INTAKE:
             answer_intake(disk, batch, question);
@@ -1001,31 +1061,28 @@ static bool read_outcomes(const struct memory_disk *disk, const struct store_rea
     return go_on || reader->outcome == NULL;
 }
 
-static int compare_keys(const void *one, const void *other)
+static bool read_early(const struct memory_disk *disk, const struct store_reader *reader)
 {
-    const struct post_record *a = &(*(struct kept *const *) one)->change->post;
-    const struct post_record *b = &(*(struct kept *const *) other)->change->post;
+    bool go_on = reader->early != NULL;
 
-    return a->posted_ms / DAY_MS < b->posted_ms / DAY_MS ? -1 : a->posted_ms / DAY_MS > b->posted_ms / DAY_MS;
+    for (size_t i = 0; i < disk->early_list.count && go_on; i++) {
+        const struct change *change = disk->early_list.entries[i];
+        go_on = reader->early(reader->self, &change->early);
+    }
+    return go_on || reader->early == NULL;
 }
 
+// In the order of taking, which is that of the list.
 static bool read_intake_keys(const struct memory_disk *disk, const struct store_reader *reader)
 {
-    struct list sorted = { 0 };
     bool go_on = reader->intake_key != NULL;
 
-    for (size_t i = 0; i < disk->post_list.count; i++) {
-        list_add(&sorted, disk->post_list.entries[i]);
+    for (size_t i = 0; i < disk->post_list.count && go_on; i++) {
+        const struct kept *kept = disk->post_list.entries[i];
+        const struct post_record *post = &kept->change->post;
+        go_on = kept->shadowed || post->taken_ms < reader->keys_since_ms ||
+                reader->intake_key(reader->self, post->channel, post->post, post->taken_ms);
     }
-    if (sorted.count > 0) {
-        qsort(sorted.entries, sorted.count, sizeof(void *), compare_keys);
-    }
-    for (size_t i = 0; i < sorted.count && go_on; i++) {
-        const struct post_record *post = &((struct kept *) sorted.entries[i])->change->post;
-        int64_t day = post->posted_ms / DAY_MS;
-        go_on = day < reader->keys_since_ms / DAY_MS || reader->intake_key(reader->self, post->intake_key, day);
-    }
-    free(sorted.entries);
     return go_on || reader->intake_key == NULL;
 }
 
@@ -1038,7 +1095,8 @@ static enum store_result memory_read(struct engine *base, const struct store_rea
         return refuse(engine, STORE_UNAVAILABLE, "the process has crashed, as planned");
     }
     (void) (read_rules(disk, reader) && read_freezes(disk, reader) && read_items(disk, reader) &&
-            read_replies(disk, reader) && read_outcomes(disk, reader) && read_intake_keys(disk, reader));
+            read_replies(disk, reader) && read_outcomes(disk, reader) && read_early(disk, reader) &&
+            read_intake_keys(disk, reader));
     return STORE_OK;
 }
 
@@ -1056,14 +1114,30 @@ static void fill_event(struct report *report, const struct event_record *event, 
     };
 }
 
+// The newest item that a post of this channel and id is in; 0: there is none.
+static uint64_t item_of_post(const struct memory_disk *disk, const char *channel, const char *post)
+{
+    uint64_t key = post_key(channel, post);
+    uint64_t item = 0;
+
+    for (struct slot *slot = table_find(&disk->posts, key); slot != NULL; slot = same_key(slot->next, key)) {
+        const struct kept *kept = OWNER(slot, kept, by_key);
+        const struct post_record *record = &kept->change->post;
+        if (!kept->shadowed && kept->item->id > item && strcmp(record->channel, channel) == 0 &&
+            strcmp(record->post, post) == 0) {
+            item = kept->item->id;
+        }
+    }
+    return item;
+}
+
 static void report_history(const struct memory_disk *disk, struct report *report)
 {
     const struct behalf_why *why = &report->why;
     uint64_t id = (uint64_t) why->item;
 
     if (id == 0 && why->post != NULL && why->channel != NULL) {
-        const struct kept *post = find_post(disk, why->channel, why->post, 0, true);
-        id = post == NULL ? 0 : post->item->id;
+        id = item_of_post(disk, why->channel, why->post);
     }
     const struct memory_item *item = id == 0 ? NULL : find_item(disk, id);
     if (item == NULL || item->change == NULL) {
@@ -1278,6 +1352,7 @@ void memory_disk_destroy(struct memory_disk **disk_p)
     free_kept(&disk->outcome_list);
     free_changes(&disk->rules_list);
     free_changes(&disk->freeze_list);
+    free_changes(&disk->early_list);
     free(disk->items.buckets);
     free(disk->posts.buckets);
     free(disk->authors.buckets);

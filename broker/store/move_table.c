@@ -39,18 +39,17 @@ static const struct move_column posts[] = {
     { "edited_text", MOVE_TEXT_OR_NULL, NULL },
     { "deleted", MOVE_FLAG, NULL },
     { "changed_ms", MOVE_NUMBER, NULL },
+    { "edited_ms", MOVE_NUMBER, NULL },
+};
+
+static const struct move_column early_changes[] = {
+    { "channel", MOVE_TEXT, NULL }, { "post", MOVE_TEXT, NULL },        { "deleted", MOVE_FLAG, NULL },
+    { "text", MOVE_TEXT, NULL },    { "edited_ms", MOVE_NUMBER, NULL }, { "kept_ms", MOVE_NUMBER, NULL },
 };
 
 static const struct move_column intake_keys[] = {
-    { "day", MOVE_NUMBER, NULL },
-    { "channel", MOVE_TEXT, NULL },
-    { "post", MOVE_TEXT, NULL },
-    { "intake_key", MOVE_NUMBER, NULL },
-    { "item", MOVE_NUMBER, NULL },
-    { "number", MOVE_NUMBER, NULL },
-    { "taken_ms", MOVE_NUMBER,
-      "coalesce((SELECT p.taken_ms FROM post AS p WHERE p.desk = intake_key.desk AND p.item = intake_key.item"
-      " AND p.number = intake_key.number), 0)" },
+    { "channel", MOVE_TEXT, NULL }, { "post", MOVE_TEXT, NULL },     { "brand", MOVE_TEXT, NULL },
+    { "item", MOVE_NUMBER, NULL },  { "number", MOVE_NUMBER, NULL }, { "taken_ms", MOVE_NUMBER, NULL },
 };
 
 static const struct move_column items[] = {
@@ -129,6 +128,7 @@ const struct move_table move_tables[] = {
     { "brand_freeze", "freeze", 1, COUNT(freezes), freezes, 1000, -1, "brand COLLATE \"C\"" },
     { "post", "post", 2, COUNT(posts), posts, 250, 2, NULL },
     { "intake_key", "intake_key", 3, COUNT(intake_keys), intake_keys, 2000, -1, NULL },
+    { "early_change", "early_change", 2, COUNT(early_changes), early_changes, 250, -1, NULL },
     { "item", "item", 1, COUNT(items), items, 1000, -1, NULL },
     { "draft", "draft", 1, COUNT(drafts), drafts, 250, -1, NULL },
     { "note", "note", 2, COUNT(notes), notes, 1000, -1, NULL },

@@ -23,6 +23,33 @@ void story_add(struct story *story, const struct behalf_entry *entry)
     added->before = batch_text(story->batch, entry->before);
     added->post = batch_text(story->batch, entry->post);
     added->language = batch_text(story->batch, entry->language);
+    if (strcmp(added->kind, "edit") == 0) { // a note's writer is then the post
+        added->post = added->author;
+        added->author = "";
+    }
+}
+
+// What a post had in between is told while the post is, and not what it still shows.
+static bool is_shown_by(const struct behalf_entry *edit, const struct behalf_entry *post)
+{
+    return strcmp(post->kind, "post") == 0 && strcmp(edit->post, post->post) == 0 &&
+           (post->deleted || strcmp(edit->text, post->text) == 0 || strcmp(edit->text, post->before) == 0);
+}
+
+static void drop_edits_shown(struct story *story)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < story->count; i++) {
+        bool drop = false;
+        for (size_t k = 0; strcmp(story->entries[i].kind, "edit") == 0 && k < story->count && !drop; k++) {
+            drop = is_shown_by(&story->entries[i], &story->entries[k]);
+        }
+        if (!drop) {
+            story->entries[kept++] = story->entries[i];
+        }
+    }
+    story->count = kept;
 }
 
 // By time; what was added first comes first among equals, so a stable sort.  There are few.
@@ -47,8 +74,9 @@ static size_t entry_bytes(const struct behalf_entry *entry)
 void story_finish(struct story *story, struct behalf_item *view)
 {
     size_t bytes = 0;
-    size_t first = story->count;
 
+    drop_edits_shown(story);
+    size_t first = story->count;
     sort(story);
     while (first > 0 && story->count - first < STORY_ENTRIES_MAX) {
         bytes += entry_bytes(&story->entries[first - 1]);

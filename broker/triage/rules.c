@@ -8,6 +8,7 @@
 #include "broker/triage/rules.h"
 
 #include "broker/triage/language.h"
+#include "broker/triage/authors.h"
 #include "broker/triage/rule_building.h"
 #include "proto/must.h"
 
@@ -25,6 +26,16 @@ static void free_names(struct policy_name *names, size_t count)
     free(names);
 }
 
+// What a channel owns but for its name.
+static void empty_channel(struct policy_channel *channel)
+{
+    for (size_t i = 0; i < channel->anonymous_count; i++)
+        free(channel->anonymous[i]);
+    free(channel->anonymous);
+    channel->anonymous = NULL;
+    channel->anonymous_count = 0;
+}
+
 static void free_policy(struct policy *policy)
 {
     free(policy->desk);
@@ -38,8 +49,10 @@ static void free_policy(struct policy *policy)
         free(policy->people[i].name);
     }
     free(policy->people);
-    for (size_t i = 0; i < policy->channel_count; i++)
+    for (size_t i = 0; i < policy->channel_count; i++) {
+        empty_channel(&policy->channels[i]);
         free(policy->channels[i].name);
+    }
     free(policy->channels);
     free_names(policy->languages, policy->language_count);
     free_names(policy->skills, policy->skill_count);
@@ -68,6 +81,26 @@ static void build_times(struct building *building)
     };
 }
 
+static void add_anonymous(struct policy_channel *channel, const char *name)
+{
+    size_t count = channel->anonymous_count++;
+    channel->anonymous = building_grow(channel->anonymous, count + 1, sizeof *channel->anonymous);
+    channel->anonymous[count] = author_fold(name);
+}
+
+static void build_authors(struct policy_channel *channel, const struct rule_channel *values)
+{
+    empty_channel(channel);
+    channel->authors_caseless = values->authors.number == 1;
+    for (size_t i = 0; !values->anonymous.node && authors_anonymous[i]; i++)
+        add_anonymous(channel, authors_anonymous[i]);
+    if (values->anonymous.node && values->anonymous.number >= 0)
+        return; // none
+    for (const struct yaml_node *name = rule_next(&values->anonymous, NULL); name;
+         name = rule_next(&values->anonymous, name))
+        add_anonymous(channel, name->text);
+}
+
 static void build_channels(struct building *building)
 {
     struct policy *policy = building->policy;
@@ -88,6 +121,7 @@ static void build_channels(struct building *building)
         policy->channels[index].length_max = values.length.number;
         policy->channels[index].reply_window_ms = values.reply_window.number;
         policy->channels[index].retired = false;
+        build_authors(&policy->channels[index], &values);
         building->all_channels |= bit_of((uint32_t) index);
     }
 }

@@ -60,6 +60,8 @@ static void retire_channels(struct policy *policy, const struct policy *previous
     for (size_t i = 0; i < previous->channel_count; i++) {
         policy->channels[i] = previous->channels[i];
         policy->channels[i].name = building_copy_text(previous->channels[i].name);
+        policy->channels[i].anonymous = NULL; // of those in force alone
+        policy->channels[i].anonymous_count = 0;
         policy->channels[i].retired = true;
     }
 }

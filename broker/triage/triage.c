@@ -5,6 +5,7 @@
 
 #include "broker/triage/triage.h"
 
+#include "broker/triage/authors.h"
 #include "broker/triage/language.h"
 #include "broker/triage/patterns.h"
 #include "broker/triage/readings.h"
@@ -27,6 +28,7 @@ struct triage {
     size_t rule_capacity;    // rules there is room for in it
     char rule[RULE_BYTES];
     char detail[DETAIL_BYTES];
+    char *author; // as authors of the channel are compared
 };
 
 // A post with what was found out about it so far.
@@ -57,6 +59,7 @@ void triage_destroy(struct triage **triage_p)
     readings_destroy(&triage->readings);
     patterns_memory_destroy(&triage->memory);
     free(triage->first_pattern);
+    free(triage->author);
     free(triage);
     *triage_p = NULL;
 }
@@ -254,6 +257,25 @@ static void apply_noise(struct finding *finding)
     }
 }
 
+const char *triage_author(struct triage *triage, const struct rules *rules, const char *channel, const char *author)
+{
+    const struct policy *policy = rules_policy(rules);
+    uint32_t index = policy_find_channel(policy, channel);
+    char *folded = author_fold(author);
+    bool nobody = index == POLICY_NONE ? !*author : author_is_nobody(&policy->channels[index], folded);
+    bool caseless = index != POLICY_NONE && policy->channels[index].authors_caseless;
+    free(triage->author);
+    triage->author = folded;
+    if (nobody)
+        folded[0] = '\0';
+    if (!nobody && !caseless) {
+        triage->author = strdup(author);
+        must(triage->author != NULL);
+        free(folded);
+    }
+    return triage->author;
+}
+
 bool triage_post(struct triage *triage, const struct rules *rules, const struct behalf_post *post,
                  const char *author_language, struct needs *needs, const char **field)
 {
@@ -263,6 +285,7 @@ bool triage_post(struct triage *triage, const struct rules *rules, const struct 
         .channel = policy_find_channel(policy, post->channel),
         .audience = AUDIENCE_AGENT,
         .band = POLICY_BAND_NORMAL,
+        .author = triage_author(triage, rules, post->channel, post->author),
         .rule = triage->rule,
         .detail = triage->detail,
     };

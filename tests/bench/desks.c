@@ -102,7 +102,6 @@ static void put_post(struct batch *batch, uint64_t item, int64_t now_ms)
                                      .link = "",
                                      .posted_ms = now_ms,
                                      .taken_ms = now_ms,
-                                     .intake_key = item * UINT64_C(0x9E3779B97F4A7C15),
                                      .author_key = item * UINT64_C(0xD1B54A32D192ED03) } };
     struct change waiting = { .kind = CHANGE_ITEM,
                               .item = { .item = item,

@@ -155,7 +155,7 @@ bool many_read_postgres(const struct own_broker *broker, struct many_read *read)
     PGconn *connection = PQconnectdb(own_broker_url(broker));
     bool good = PQstatus(connection) == CONNECTION_OK &&
                 read_rows(connection, "* FROM behalf.item", own_broker_desk(broker), read) &&
-                read_rows(connection, "intake_key, day FROM behalf.intake_key", own_broker_desk(broker), read);
+                read_rows(connection, "channel, post, taken_ms FROM behalf.intake_key", own_broker_desk(broker), read);
     if (!good)
         bench_complain("PostgreSQL: %s", PQerrorMessage(connection));
     read->seconds = (double) (bench_now_ns() - begin_ns) / 1e9;

@@ -835,13 +835,227 @@ static void two_edits_in_one_go_make_one_follow_up(void **state)
     assert_int_equal(own, 1);
 }
 
-static void what_was_never_taken_cannot_be_edited_or_deleted(void **state)
+// ---- one post, one identity ----
+
+static const struct behalf_taken *taken(struct world *world, struct behalf_message message)
+{
+    const struct behalf_message *answer = world_ask(world, FEED, message);
+
+    expect_type(answer, BEHALF_TAKEN);
+    return &answer->taken;
+}
+
+static struct behalf_message post_of(const char *brand, const char *id, const char *author, const char *text,
+                                     int64_t posted_ms)
+{
+    return ABOUT(POST, post, .channel = "chirp", .post = id, .brand = brand, .author = author, .text = text,
+                 .posted_ms = posted_ms);
+}
+
+static struct behalf_message edited_at(const char *id, const char *text, int64_t edited_ms)
+{
+    return ABOUT(EDIT, edit, .channel = "chirp", .post = id, .text = text, .edited_ms = edited_ms);
+}
+
+static struct behalf_message deletion_of(const char *id)
+{
+    return ABOUT(DELETE, delete_post, .channel = "chirp", .post = id);
+}
+
+static int64_t open_items(struct world *world)
+{
+    const struct behalf_message *answer = world_ask(world, CONTROL, ABOUT(STATUS, status, .behalf_end = 0));
+    int64_t count = 0;
+
+    expect_type(answer, BEHALF_COUNTS);
+    for (size_t i = 0; i < answer->counts.queues_count; i++) {
+        const struct behalf_queue_count *queue = &answer->counts.queues[i];
+        count += queue->waiting + queue->offered + queue->held + queue->parked + queue->sending;
+    }
+    return count;
+}
+
+static void a_post_is_repeated_whatever_time_it_says(void **state)
+{
+    struct world *world = *state;
+    const int64_t day_ms = INT64_C(24) * 3600 * 1000;
+    const int64_t times[] = { 0,
+                              day_ms,
+                              world->now_ms - 5 * day_ms,
+                              world->now_ms - day_ms,
+                              world->now_ms + day_ms,
+                              world->now_ms + 400 * day_ms };
+
+    sign_in_all(world);
+    int64_t item = taken(world, post_of("acme", "p", "ann", "Where is my bag?", world->now_ms))->item;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        const struct behalf_taken *again = taken(world, post_of("acme", "p", "ann", "Where is my bag?", times[i]));
+        assert_true(again->repeated);
+        assert_false(again->differs);
+        assert_int_equal(again->item, item);
+    }
+    world_crash(world);
+    world_start(world);
+    sign_in_all(world);
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        assert_true(taken(world, post_of("acme", "p", "ann", "Where is my bag?", times[i]))->repeated);
+    }
+}
+
+static void the_same_id_for_two_brands_is_two_items(void **state)
 {
     struct world *world = *state;
 
     sign_in_all(world);
-    expect_code(world_ask(world, FEED, ABOUT(EDIT, edit, .channel = "chirp", .post = "9", .text = "x")), "NOT_FOUND");
-    expect_code(world_ask(world, FEED, ABOUT(DELETE, delete_post, .channel = "chirp", .post = "9")), "NOT_FOUND");
+    int64_t of_acme = taken(world, post_of("acme", "p", "jo", "you lost it", world->now_ms))->item;
+    const struct behalf_taken *of_bolt = taken(world, post_of("bolt", "p", "jo", "you lost it", world->now_ms));
+    assert_false(of_bolt->repeated);
+    assert_int_not_equal(of_bolt->item, of_acme);
+    assert_true(taken(world, post_of("bolt", "p", "jo", "you lost it", 0))->repeated);
+    // What becomes of it becomes of both.
+    assert_false(taken(world, deletion_of("p"))->repeated);
+    assert_true(taken(world, deletion_of("p"))->repeated);
+    assert_int_equal(open_items(world), 0);
+}
+
+static void another_post_under_a_known_name_is_told(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    taken(world, post_of("acme", "p", "ann", "My parcel is lost", 0));
+    const struct behalf_taken *other = taken(world, post_of("acme", "p", "bob", "I was charged twice", 0));
+    assert_true(other->repeated && other->differs);
+    assert_true(taken(world, post_of("acme", "p", "bob", "My parcel is lost", 0))->differs);
+    assert_true(taken(world, post_of("acme", "p", "ann", "My parcel was lost", 0))->differs);
+    // A text that it has had, an author who is not given: the same.
+    taken(world, edited_at("p", "My parcel is lost!", 0));
+    assert_false(taken(world, post_of("acme", "p", "ann", "My parcel is lost!", 0))->differs);
+    assert_false(taken(world, post_of("acme", "p", "ann", "My parcel is lost", 0))->differs);
+    assert_false(taken(world, post_of("acme", "p", "", "My parcel is lost", 0))->differs);
+}
+
+static const char *text_of(struct world *world, int64_t item)
+{
+    world_settle(world);
+    const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+    shown = shown != NULL && shown->item.item == item ? shown : world_told(world, ASHA, BEHALF_ITEM);
+    for (size_t i = 0; shown != NULL && shown->item.item == item && i < shown->item.story_count; i++) {
+        if (strcmp(shown->item.story[i].kind, "post") == 0) {
+            return shown->item.story[i].text;
+        }
+    }
+    return "";
+}
+
+static void an_older_edit_changes_nothing_whenever_it_comes(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = taken(world, post_of("acme", "p", "jo", "It does not work", world->now_ms))->item;
+    assert_false(taken(world, edited_at("p", "NEWEST, 12:02", 2000))->repeated);
+    assert_true(taken(world, edited_at("p", "older, 12:01", 1000))->repeated);
+    assert_string_equal(text_of(world, item), "NEWEST, 12:02");
+    // Of the same time, and of none, the later told.
+    assert_false(taken(world, edited_at("p", "the same moment", 2000))->repeated);
+    assert_false(taken(world, edited_at("p", "no time", 0))->repeated);
+    assert_true(taken(world, edited_at("p", "older still", 1999))->repeated);
+    assert_string_equal(text_of(world, item), "no time");
+    // Told once more with a later time: what lies between is older.
+    assert_true(taken(world, edited_at("p", "no time", 4000))->repeated);
+    assert_true(taken(world, edited_at("p", "between", 3000))->repeated);
+    assert_string_equal(text_of(world, item), "no time");
+}
+
+// In every order, in one batch or many, over a crash.
+static void an_edit_before_its_post_is_kept_and_is_its_text(void **state)
+{
+    struct world *world = *state;
+
+    for (int variant = 0; variant < 4; variant++) {
+        char id[16];
+        snprintf(id, sizeof id, "h%d", variant);
+        sign_in_all(world);
+        if (variant == 3) { // in one go
+            world_say(world, FEED, edited_at(id, "my lawyer will call", 2000));
+            int64_t second = world_say(world, FEED, post_of("acme", id, "jo", "hello there", world->now_ms));
+            world_settle(world);
+            assert_int_equal(world_answer(world, FEED, second)->type, BEHALF_TAKEN);
+        } else {
+            const struct behalf_taken *early = taken(world, edited_at(id, "my lawyer will call", 2000));
+            assert_true(early->early && !early->repeated);
+            assert_int_equal(early->item, 0);
+        }
+        if (variant == 1) {
+            assert_true(taken(world, edited_at(id, "older", 1000))->repeated);
+        }
+        if (variant == 2) {
+            world_crash(world);
+            world_start(world);
+            sign_in_all(world);
+        }
+        if (variant != 3) {
+            assert_false(taken(world, post_of("acme", id, "jo", "hello there", world->now_ms))->repeated);
+        }
+        assert_true(taken(world, edited_at(id, "older", 1000))->repeated);
+        const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+        assert_non_null(shown);
+        assert_string_equal(shown->item.audience, "pr");
+        assert_string_equal(shown->item.story[shown->item.story_count - 1].text, "my lawyer will call");
+        assert_string_equal(shown->item.story[shown->item.story_count - 1].before, "hello there");
+        taken(world, deletion_of(id));
+    }
+}
+
+static void a_deletion_before_its_post_withdraws_it(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    assert_true(taken(world, deletion_of("p"))->early);
+    assert_true(taken(world, deletion_of("p"))->repeated);
+    assert_true(taken(world, edited_at("p", "an edit after all", 9000))->repeated);
+    world_crash(world);
+    world_start(world);
+    sign_in_all(world);
+    assert_int_not_equal(taken(world, post_of("acme", "p", "jo", "I sue you", world->now_ms))->item, 0);
+    assert_int_equal(open_items(world), 0);
+    assert_true(taken(world, deletion_of("p"))->repeated);
+    assert_false(taken(world, deletion_of("p"))->early);
+}
+
+static void what_is_kept_of_a_post_that_never_comes_is_forgotten_after_a_day(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    taken(world, edited_at("p", "edited", 2000));
+    world_pass(world, DESK_EARLY_MS);
+    sign_in_all(world);
+    int64_t item = taken(world, post_of("acme", "p", "jo", "as written", world->now_ms))->item;
+    assert_string_equal(text_of(world, item), "as written");
+}
+
+static void the_text_that_made_it_sensitive_stays_in_the_story(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    taken(world, post_of("acme", "p", "jo", "fine", world->now_ms));
+    taken(world, edited_at("p", "my lawyer will sue you on Monday", 1000));
+    taken(world, edited_at("p", "fine then!", 2000));
+    const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+    assert_non_null(shown);
+    bool first = false, middle = false, last = false;
+    for (size_t i = 0; i < shown->item.story_count; i++) {
+        const struct behalf_entry *entry = &shown->item.story[i];
+        first = first || strcmp(entry->before, "fine") == 0;
+        last = last || strcmp(entry->text, "fine then!") == 0;
+        middle = middle || (strcmp(entry->kind, "edit") == 0 && strcmp(entry->post, "p") == 0 &&
+                            strcmp(entry->text, "my lawyer will sue you on Monday") == 0);
+    }
+    assert_true(first && middle && last);
 }
 
 // All three ride on one turn: the later ones must not overtake the post.
@@ -1694,7 +1908,14 @@ int main(void)
         TEST(who_was_away_is_away_after_a_restart_too),
         TEST(a_session_that_goes_on_keeps_the_presence_that_the_desk_knows),
         TEST(two_edits_in_one_go_make_one_follow_up),
-        TEST(what_was_never_taken_cannot_be_edited_or_deleted),
+        TEST(a_post_is_repeated_whatever_time_it_says),
+        TEST(the_same_id_for_two_brands_is_two_items),
+        TEST(another_post_under_a_known_name_is_told),
+        TEST(an_older_edit_changes_nothing_whenever_it_comes),
+        TEST(an_edit_before_its_post_is_kept_and_is_its_text),
+        TEST(a_deletion_before_its_post_withdraws_it),
+        TEST(what_is_kept_of_a_post_that_never_comes_is_forgotten_after_a_day),
+        TEST(the_text_that_made_it_sensitive_stays_in_the_story),
         TEST(a_post_its_edit_and_its_deletion_may_come_in_one_go),
         TEST(recent_posts_are_known_after_a_crash),
         TEST(a_sensitive_post_reaches_pr_and_no_agent),

@@ -559,7 +559,7 @@ static void deleting_the_only_post_withdraws_the_item(void **state)
     uint64_t asha = world_sign_in(world, ASHA);
     uint64_t item = world_post(world, (struct world_post){ .id = "1" });
     take(world, asha, item);
-    desk_post_deleted(world->desk, item, &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
+    desk_post_deleted(world->desk, item, "acme", &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
                       world->now_ms);
     assert_string_equal(world_outcome(world, item), "withdrawn");
     assert_non_null(world_message(world, asha, BEHALF_GONE));
@@ -571,7 +571,7 @@ static void deleting_one_of_two_posts_twice_does_not_withdraw(void **state)
     uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "z" });
     world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "z" });
     for (int i = 0; i < 2; i++)
-        desk_post_deleted(world->desk, item, &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
+        desk_post_deleted(world->desk, item, "acme", &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
                           world->now_ms);
     assert_string_equal(world_outcome(world, item), "");
 }
@@ -583,7 +583,7 @@ static void deleting_stops_a_reply_not_handed_out(void **state)
     uint64_t item = world_post(world, (struct world_post){ .id = "1" });
     take(world, asha, item);
     answer(world, asha, item, "Hello.");
-    desk_post_deleted(world->desk, item, &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
+    desk_post_deleted(world->desk, item, "acme", &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
                       world->now_ms);
     assert_string_equal(world_outcome(world, item), "withdrawn");
     assert_int_equal(handed(world, world_connect(world, "c1", false)), 0);
@@ -991,7 +991,7 @@ static void a_reply_that_fails_after_its_post_was_deleted_ends_the_item(void **s
     uint64_t item = answered(world, asha, "1");
     uint64_t connector = world_connect(world, "c1", false);
     struct behalf_delete_post deletion = { .channel = "chirp", .post = "1" };
-    desk_post_deleted(world->desk, item, &deletion, world->now_ms);
+    desk_post_deleted(world->desk, item, "acme", &deletion, world->now_ms);
     assert_string_equal(world_outcome(world, item), ""); // it may be out
     expect_done(settle(world, connector, handed(world, connector), "failed"), "");
     assert_string_equal(world_outcome(world, item), "withdrawn");
@@ -1005,7 +1005,7 @@ static void deleting_does_not_take_back_a_reply_that_waits_to_be_repeated(void *
     uint64_t connector = world_connect(world, "c1", true);
     desk_session_left(world->desk, connector, world->now_ms);
     struct behalf_delete_post deletion = { .channel = "chirp", .post = "1" };
-    desk_post_deleted(world->desk, item, &deletion, world->now_ms);
+    desk_post_deleted(world->desk, item, "acme", &deletion, world->now_ms);
     assert_int_equal(desk_item_state(world->desk, item), ITEM_SENDING);
 }
 

@@ -132,12 +132,13 @@ uint64_t world_post(struct world *world, struct world_post wanted)
         .band = wanted.band,
         .noise = wanted.noise,
         .approval = wanted.approval,
+        .author = post.author,
         .rule = wanted.sensitive ? "legal threat"
                 : wanted.noise   ? "spam"
                                  : "",
         .detail = "by the test",
     };
-    uint64_t item = desk_post(world->desk, &post, &needs, desk_intake_key(post.channel, post.post), world->now_ms);
+    uint64_t item = desk_post(world->desk, &post, &needs, NULL, world->now_ms);
     desk_check(world->desk);
     return item;
 }
@@ -155,9 +156,10 @@ uint64_t world_edit(struct world *world, uint64_t item, const struct behalf_edit
         .link = "",
         .text = edit->text,
         .thread = "t",
-        .posted_ms = edit->posted_ms,
     };
-    uint64_t of = desk_post_edited(world->desk, item, &post, edit, needs, world->now_ms);
+    struct needs of_author = *needs;
+    of_author.author = post.author;
+    uint64_t of = desk_post_edited(world->desk, item, &post, edit, &of_author, world->now_ms);
     desk_check(world->desk);
     return of;
 }

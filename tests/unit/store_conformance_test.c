@@ -132,8 +132,8 @@ static int tear_down(void **state)
 struct seen {
     struct change_list *list;
     uint64_t keys;
-    uint64_t last_key;
-    int64_t last_day;
+    char last_key[32];
+    int64_t last_taken_ms;
     char order[64]; // first letters of what came, once per run of the same
 };
 
@@ -173,7 +173,12 @@ static bool see_outcome(void *self, const struct outcome_record *outcome)
     return saw(self, 'o', (struct change){ .kind = CHANGE_OUTCOME, .outcome = *outcome });
 }
 
-static bool see_key(void *self, uint64_t intake_key, int64_t day)
+static bool see_early(void *self, const struct early_record *early)
+{
+    return saw(self, 'e', (struct change){ .kind = CHANGE_EARLY, .early = *early });
+}
+
+static bool see_key(void *self, const char *channel, const char *post, int64_t taken_ms)
 {
     struct seen *seen = self;
     size_t length = strlen(seen->order);
@@ -182,8 +187,9 @@ static bool see_key(void *self, uint64_t intake_key, int64_t day)
         seen->order[length] = 'k';
     }
     seen->keys++;
-    seen->last_key = intake_key;
-    seen->last_day = day;
+    assert_string_equal(channel, "chirp");
+    snprintf(seen->last_key, sizeof seen->last_key, "%s", post);
+    seen->last_taken_ms = taken_ms;
     return true;
 }
 
@@ -198,6 +204,7 @@ static struct seen read_back(struct fixture *fixture, int64_t outcomes_since_ms,
                                    .item = see_item,
                                    .reply = see_reply,
                                    .outcome = see_outcome,
+                                   .early = see_early,
                                    .intake_key = see_key };
 
     assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_OK);
@@ -367,25 +374,53 @@ static void a_desk_is_read_back_as_it_was_written_and_in_order(void **state)
     change_list_destroy(&seen.list);
 }
 
-static void keys_are_read_back_from_the_day_asked_on(void **state)
+static void names_are_read_back_from_the_time_of_taking_asked_on(void **state)
 {
     struct fixture *fixture = *state;
     struct batch *batch = desk_batch(&fixture->desk, 2);
     struct change old = a_post(1, 1, "p-1", "old");
     struct change young = a_post(2, 1, "p-2", "young");
 
-    old.post.posted_ms = INT64_C(86400000) * 10 + 5;
-    young.post.posted_ms = INT64_C(86400000) * 20 + 5;
+    young.post.posted_ms = 0; // the platform's time counts for nothing
+    young.post.taken_ms = old.post.taken_ms + 70;
     put(batch, young);
     put(batch, old);
     desk_commit(&fixture->desk, &batch);
-    struct seen seen = read_back(fixture, 0, INT64_C(86400000) * 20 + 70);
+    struct seen seen = read_back(fixture, 0, young.post.taken_ms);
     assert_int_equal(seen.keys, 1);
-    assert_int_equal(seen.last_day, 20);
-    assert_true(seen.last_key == young.post.intake_key);
+    assert_int_equal(seen.last_taken_ms, young.post.taken_ms);
+    assert_string_equal(seen.last_key, "p-2");
     change_list_destroy(&seen.list);
     seen = read_back(fixture, 0, 0);
     assert_int_equal(seen.keys, 2);
+    change_list_destroy(&seen.list);
+}
+
+// Of each post the change told last, in the order of telling, until it is gone.
+static void early_changes_are_read_back_until_they_are_gone(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 5);
+    struct early_record early = { .channel = "chirp", .post = "p-1", .text = "first", .edited_ms = 7, .kept_ms = 10 };
+
+    put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
+    early = (struct early_record){ .channel = "chirp", .post = "p-2", .text = "gone", .kept_ms = 11 };
+    put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
+    put(batch, (struct change){ .kind = CHANGE_EARLY_GONE, .early = early });
+    early = (struct early_record){ .channel = "chirp", .post = "p-3", .deleted = true, .text = "", .kept_ms = 12 };
+    put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
+    early = (struct early_record){ .channel = "chirp", .post = "p-1", .text = "second", .edited_ms = 9, .kept_ms = 13 };
+    put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
+    desk_commit(&fixture->desk, &batch);
+    struct seen seen = read_back(fixture, 0, 0);
+    const struct change *change = change_list_changes(seen.list);
+    assert_int_equal(change_list_change_count(seen.list), 2);
+    assert_string_equal(change->early.post, "p-3");
+    assert_true(change->early.deleted);
+    assert_string_equal(change->next->early.post, "p-1");
+    assert_string_equal(change->next->early.text, "second");
+    assert_int_equal(change->next->early.edited_ms, 9);
+    assert_int_equal(change->next->early.kept_ms, 13);
     change_list_destroy(&seen.list);
 }
 
@@ -469,7 +504,7 @@ static void a_contradiction_leaves_nothing_behind(void **state)
     batch = desk_batch(&before, 1);
     put(batch, an_item(8, ITEM_WAITING));
     put(batch, (struct change){ .kind = CHANGE_POST_CHANGE,
-                                .post_change = { .channel = "chirp", .post = "none", .text = "" } });
+                                .post_change = { .channel = "chirp", .post = "none", .brand = "acme", .text = "" } });
     assert_int_equal(desk_try(&fixture->desk, batch), STORE_CONTRADICTED);
     batch_destroy(&batch);
     struct question *question = ask(fixture, (struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 7 }, &asked);
@@ -506,40 +541,6 @@ static void a_group_is_one_commit(void **state)
     batch_destroy(&third);
 }
 
-static void a_post_taken_is_found_by_its_day_and_exact_name(void **state)
-{
-    struct fixture *fixture = *state;
-    struct batch *batch = desk_batch(&fixture->desk, 1);
-    struct batch *asked = NULL;
-    struct change post = a_post(4, 1, "p-4", "text");
-    struct change twin = a_post(5, 1, "p-5", "another post with the same hash");
-    struct question question = { .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-4" };
-
-    post.post.sensitive = true;
-    twin.post.intake_key = post.post.intake_key;
-    question.intake_key = post.post.intake_key;
-    question.posted_ms = post.post.posted_ms;
-    put(batch, post);
-    put(batch, twin);
-    desk_commit(&fixture->desk, &batch);
-    struct question *answer = ask(fixture, question, &asked);
-    assert_true(answer->found);
-    assert_int_equal(answer->found_item, 4);
-    assert_false(answer->found_deleted);
-    assert_true(answer->found_sensitive);
-    batch_destroy(&asked);
-    question.post = "p-5";
-    assert_int_equal(ask(fixture, question, &asked)->found_item, 5);
-    batch_destroy(&asked);
-    question.post = "P-5";
-    assert_false(ask(fixture, question, &asked)->found);
-    batch_destroy(&asked);
-    question.post = "p-5";
-    question.posted_ms += 86400000;
-    assert_false(ask(fixture, question, &asked)->found);
-    batch_destroy(&asked);
-}
-
 static const struct behalf_entry *find_entry(const struct question *answer, const char *kind, const char *text)
 {
     for (size_t i = 0; i < answer->view.story_count; i++) {
@@ -549,6 +550,151 @@ static const struct behalf_entry *find_entry(const struct question *answer, cons
         }
     }
     return NULL;
+}
+
+static void a_post_taken_is_found_by_channel_and_exact_id_whatever_its_day(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    struct batch *asked = NULL;
+    struct change post = a_post(4, 1, "p-4", "text");
+    struct question question = { .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-4" };
+
+    put(batch, post);
+    put(batch, a_post(5, 1, "p-5", "another"));
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, question, &asked);
+    assert_true(answer->found);
+    assert_int_equal(answer->known->item, 4);
+    assert_null(answer->known->next);
+    assert_false(answer->known->deleted);
+    assert_false(answer->known->edited);
+    assert_string_equal(answer->known->first_text, "text");
+    assert_string_equal(answer->known->post.text, "text");
+    assert_string_equal(answer->known->post.author, "@maria");
+    assert_int_equal(answer->known->post.posted_ms, post.post.posted_ms);
+    batch_destroy(&asked);
+    question.post = "P-4";
+    assert_false(ask(fixture, question, &asked)->found);
+    batch_destroy(&asked);
+    question.post = "p-4";
+    question.channel = "pagebook";
+    assert_false(ask(fixture, question, &asked)->found);
+    batch_destroy(&asked);
+}
+
+static struct change an_edit(const char *post, const char *brand, const char *text, int64_t edited_ms)
+{
+    return (struct change){ .kind = CHANGE_POST_CHANGE,
+                            .post_change = { .channel = "chirp",
+                                             .post = post,
+                                             .brand = brand,
+                                             .text = text,
+                                             .at_ms = edited_ms ? edited_ms : 6000,
+                                             .edited_ms = edited_ms } };
+}
+
+static void the_same_id_of_two_brands_is_two_posts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 3);
+    struct batch *asked = NULL;
+    struct change of_zeta = a_post(2, 1, "p-1", "of zeta");
+
+    of_zeta.post.brand = "zeta";
+    put(batch, of_zeta);
+    put(batch, a_post(1, 1, "p-1", "of acme"));
+    put(batch, an_edit("p-1", "zeta", "of zeta, edited", 70));
+    desk_commit(&fixture->desk, &batch);
+    struct question question = { .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-1" };
+    struct question *answer = ask(fixture, question, &asked);
+    const struct known_post *first = answer->known;
+    assert_string_equal(first->post.brand, "acme");
+    assert_string_equal(first->post.text, "of acme");
+    assert_false(first->edited);
+    assert_string_equal(first->next->post.brand, "zeta");
+    assert_string_equal(first->next->post.text, "of zeta, edited");
+    assert_string_equal(first->next->first_text, "of zeta");
+    assert_int_equal(first->next->item, 2);
+    assert_int_equal(first->next->edited_ms, 70);
+    assert_null(first->next->next);
+    batch_destroy(&asked);
+}
+
+// What the platform says of the text as it is now: an edit that says no time leaves the order as it was.
+static void the_time_of_the_newest_edit_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 3);
+    struct batch *asked = NULL;
+
+    put(batch, a_post(1, 1, "p-1", "one"));
+    put(batch, an_edit("p-1", "acme", "two", 70));
+    put(batch, an_edit("p-1", "acme", "three", 0));
+    desk_commit(&fixture->desk, &batch);
+    struct question question = { .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-1" };
+    struct question *answer = ask(fixture, question, &asked);
+    assert_string_equal(answer->known->post.text, "three");
+    assert_int_equal(answer->known->edited_ms, 70);
+    batch_destroy(&asked);
+}
+
+static void a_name_taken_long_ago_leads_to_the_newer_post(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    struct batch *asked = NULL;
+    struct change newer = a_post(2, 1, "p-1", "a review written anew");
+
+    put(batch, a_post(1, 1, "p-1", "a review"));
+    desk_commit(&fixture->desk, &batch);
+    newer.post.taken_ms += STORE_NAME_MS * 30;
+    batch = desk_batch(&fixture->desk, 1);
+    put(batch, newer);
+    desk_commit(&fixture->desk, &batch);
+    struct question question = { .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-1" };
+    struct question *answer = ask(fixture, question, &asked);
+    assert_int_equal(answer->known->item, 2);
+    assert_null(answer->known->next);
+    batch_destroy(&asked);
+}
+
+// A note of kind edit: the story tells it with the post, as long as the post does not tell it itself.
+static void a_text_in_between_is_told_to_those_who_may_see_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 5);
+    struct batch *asked = NULL;
+    struct question question = { .kind = QUESTION_ITEM, .item = 1 };
+    struct change kept = a_note(1, "edit", "my lawyer will sue", true);
+
+    kept.note.person = "p-1";
+    put(batch, a_post(1, 1, "p-1", "fine"));
+    put(batch, an_edit("p-1", "acme", "my lawyer will sue", 70));
+    put(batch, kept);
+    desk_commit(&fixture->desk, &batch);
+    assert_int_equal(ask(fixture, question, &asked)->view.story_count, 1);
+    batch_destroy(&asked);
+    batch = desk_batch(&fixture->desk, 1);
+    put(batch, an_edit("p-1", "acme", "fine then!", 80));
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, question, &asked);
+    assert_int_equal(answer->view.story_count, 2);
+    assert_string_equal(find_entry(answer, "edit", "my lawyer will sue")->post, "p-1");
+    assert_string_equal(find_entry(answer, "post", "fine then!")->before, "fine");
+    batch_destroy(&asked);
+    question.for_agent = true;
+    assert_null(find_entry(ask(fixture, question, &asked), "edit", "my lawyer will sue"));
+    batch_destroy(&asked);
+    batch = desk_batch(&fixture->desk, 1);
+    put(batch,
+        (struct change){
+            .kind = CHANGE_POST_CHANGE,
+            .post_change = { .channel = "chirp", .post = "p-1", .brand = "acme", .deleted = true, .text = "" } });
+    desk_commit(&fixture->desk, &batch);
+    question.for_agent = false;
+    assert_null(find_entry(ask(fixture, question, &asked), "edit", "my lawyer will sue"));
+    batch_destroy(&asked);
 }
 
 static void the_view_tells_the_whole_story_oldest_first(void **state)
@@ -601,16 +747,18 @@ static void an_edited_post_is_shown_with_what_it_was_and_a_deleted_one_without_t
     struct batch *batch = desk_batch(&fixture->desk, 5);
     struct batch *asked = NULL;
     struct change first = a_post(1, 1, "p-1", "as written");
-    struct post_change_record edit = { .channel = "chirp", .post = "p-1", .text = "edited", .at_ms = 30 };
+    struct post_change_record edit = {
+        .channel = "chirp", .post = "p-1", .brand = "acme", .text = "edited", .at_ms = 30
+    };
 
     put(batch, first);
     put(batch, a_post(1, 2, "p-2", "to be deleted"));
-    edit.posted_ms = first.post.posted_ms;
     put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = edit });
     edit.text = "edited again";
-    edit.posted_ms = INT64_C(86400000) * 5; // not what the post said: it is found all the same
     put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = edit });
-    edit = (struct post_change_record){ .channel = "chirp", .post = "p-2", .deleted = true, .text = "", .at_ms = 31 };
+    edit = (struct post_change_record){
+        .channel = "chirp", .post = "p-2", .brand = "acme", .deleted = true, .text = "", .at_ms = 31
+    };
     put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = edit });
     desk_commit(&fixture->desk, &batch);
     struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 1 }, &asked);
@@ -625,7 +773,7 @@ static void an_edited_post_is_shown_with_what_it_was_and_a_deleted_one_without_t
     assert_string_equal(entry->before, "");
     batch_destroy(&asked);
     answer = ask(fixture, (struct question){ .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-2" }, &asked);
-    assert_true(answer->found_deleted);
+    assert_true(answer->known->deleted);
     batch_destroy(&asked);
 }
 
@@ -698,7 +846,9 @@ static void an_edit_that_is_sensitive_hides_the_post(void **state)
     struct batch *batch = desk_batch(&fixture->desk, 2);
     struct batch *asked = NULL;
     struct change post = a_post(1, 1, "p-1", "harmless");
-    struct post_change_record edit = { .channel = "chirp", .post = "p-1", .text = "not harmless", .sensitive = true };
+    struct post_change_record edit = {
+        .channel = "chirp", .post = "p-1", .brand = "acme", .text = "not harmless", .sensitive = true
+    };
 
     put(batch, post);
     put(batch, (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = edit });
@@ -717,12 +867,12 @@ static void a_post_taken_again_is_the_further_items_from_then_on(void **state)
     struct change edit = { .kind = CHANGE_POST_CHANGE,
                            .post_change = { .channel = "chirp",
                                             .post = "p-1",
-                                            .posted_ms = first.post.posted_ms,
+                                            .brand = "acme",
                                             .text = "I sue you",
                                             .sensitive = true,
                                             .at_ms = 6000 } };
     struct post_again_record again = {
-        .item = 2, .number = 1, .channel = "chirp", .post = "p-1", .posted_ms = first.post.posted_ms, .taken_ms = 7000
+        .item = 2, .number = 1, .channel = "chirp", .post = "p-1", .brand = "acme", .taken_ms = 7000
     };
 
     put(batch, first);
@@ -733,14 +883,11 @@ static void a_post_taken_again_is_the_further_items_from_then_on(void **state)
     edit.post_change.text = "I sue you all";
     put(batch, edit);
     desk_commit(&fixture->desk, &batch);
-    struct question question = {
-        .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-1", .posted_ms = first.post.posted_ms
-    };
+    struct question question = { .kind = QUESTION_INTAKE, .channel = "chirp", .post = "p-1" };
     struct question *answer = ask(fixture, question, &asked);
-    assert_true(answer->found && answer->found_sensitive);
-    assert_int_equal(answer->found_item, 2);
-    assert_int_equal(answer->found_changed_ms, 6000);
-    assert_string_equal(answer->found_post.text, "I sue you all");
+    assert_int_equal(answer->known->item, 2);
+    assert_string_equal(answer->known->post.text, "I sue you all");
+    assert_string_equal(answer->known->first_text, "as written");
     batch_destroy(&asked);
     answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 2 }, &asked);
     const struct behalf_entry *entry = find_entry(answer, "post", "I sue you all");
@@ -801,12 +948,33 @@ static void a_story_keeps_the_newest_within_its_limits(void **state)
     free(longest);
 }
 
+// Not of that of the highest number: posts come in any order.
+static void a_reply_answers_the_newest_post_by_the_platforms_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 3);
+    struct batch *asked = NULL;
+    struct change second = a_post(1, 1, "o2", "SECOND: cancel order 7");
+    struct change first = a_post(1, 2, "o1", "FIRST: good morning");
+
+    second.post.posted_ms = first.post.posted_ms + 60000;
+    put(batch, second);
+    put(batch, first);
+    put(batch, a_reply(2, 1, REPLY_QUEUED, "our answer"));
+    desk_commit(&fixture->desk, &batch);
+    struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_REPLY, .reply = 2 }, &asked);
+    assert_string_equal(answer->handing.post, "o2");
+    batch_destroy(&asked);
+}
+
 static void a_reply_is_handed_with_the_newest_post_that_stands(void **state)
 {
     struct fixture *fixture = *state;
     struct batch *batch = desk_batch(&fixture->desk, 4);
     struct batch *asked = NULL;
-    struct post_change_record gone = { .channel = "chirp", .post = "p-3", .deleted = true, .text = "" };
+    struct post_change_record gone = {
+        .channel = "chirp", .post = "p-3", .brand = "acme", .deleted = true, .text = ""
+    };
 
     put(batch, a_post(1, 1, "p-1", "one"));
     put(batch, a_post(1, 2, "p-2", "two"));
@@ -1173,6 +1341,7 @@ static struct change next_again(struct medley *medley)
                             .post_again = { .item = medley->item,
                                             .number = medley->posts,
                                             .channel = "chirp",
+                                            .brand = "acme",
                                             .post = name,
                                             .taken_ms = medley->at_ms } };
 }
@@ -1188,7 +1357,8 @@ static struct change next_of_medley(struct medley *medley)
     case 1:
         return next_post(medley);
     case 2:
-        change = (struct change){ .kind = CHANGE_POST_CHANGE, .post_change = { .channel = "chirp", .text = "edited" } };
+        change = (struct change){ .kind = CHANGE_POST_CHANGE,
+                                  .post_change = { .channel = "chirp", .brand = "acme", .text = "edited" } };
         change.post_change.post = post_name(medley, 1 + pick(medley, medley->first_posts));
         change.post_change.deleted = pick(medley, 4) == 0;
         change.post_change.sensitive = pick(medley, 2) == 0;
@@ -1349,10 +1519,18 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 #define CLAIMS_OF_EVERY_ENGINE                                                                                         \
     CLAIM(a_takeover_raises_the_epoch_and_nothing_else), CLAIM(a_desk_is_read_back_as_it_was_written_and_in_order),    \
-        CLAIM(keys_are_read_back_from_the_day_asked_on), CLAIM(the_last_state_of_an_item_holds),                       \
+        CLAIM(names_are_read_back_from_the_time_of_taking_asked_on), CLAIM(the_last_state_of_an_item_holds),           \
         CLAIM(a_desk_that_is_elsewhere_takes_nothing), CLAIM(a_batch_committed_before_is_only_answered),               \
         CLAIM(a_contradiction_leaves_nothing_behind), CLAIM(a_group_is_one_commit),                                    \
-        CLAIM(a_post_taken_is_found_by_its_day_and_exact_name), CLAIM(the_view_tells_the_whole_story_oldest_first),    \
+        CLAIM(a_post_taken_is_found_by_channel_and_exact_id_whatever_its_day),                                         \
+        CLAIM(the_view_tells_the_whole_story_oldest_first), CLAIM(early_changes_are_read_back_until_they_are_gone),    \
+        CLAIM(the_view_tells_the_whole_story_oldest_first), CLAIM(the_same_id_of_two_brands_is_two_posts),             \
+        CLAIM(the_view_tells_the_whole_story_oldest_first), CLAIM(the_time_of_the_newest_edit_is_kept),                \
+        CLAIM(the_view_tells_the_whole_story_oldest_first), CLAIM(a_name_taken_long_ago_leads_to_the_newer_post),      \
+        CLAIM(the_view_tells_the_whole_story_oldest_first), CLAIM(a_text_in_between_is_told_to_those_who_may_see_it),  \
+        CLAIM(the_view_tells_the_whole_story_oldest_first),                                                            \
+        CLAIM(a_reply_answers_the_newest_post_by_the_platforms_time),                                                  \
+        CLAIM(the_view_tells_the_whole_story_oldest_first),                                                            \
         CLAIM(an_edited_post_is_shown_with_what_it_was_and_a_deleted_one_without_text),                                \
         CLAIM(nothing_sealed_or_sensitive_reaches_an_agents_view),                                                     \
         CLAIM(a_returned_item_shows_its_posts_again_and_only_those), CLAIM(an_edit_that_is_sensitive_hides_the_post),  \

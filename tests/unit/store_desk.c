@@ -88,7 +88,6 @@ struct change a_post(uint64_t item, uint32_t number, const char *post, const cha
                                       .link = "https://chirp.example/1",
                                       .posted_ms = 1000 + (int64_t) item * 10 + number,
                                       .taken_ms = 5000 + (int64_t) item,
-                                      .intake_key = UINT64_C(0xF000000000000000) + item * 100 + number,
                                       .author_key = UINT64_C(0xE000000000000007) } };
 }
 

@@ -41,6 +41,7 @@ static void add(struct asking *asking, struct batch *batch, struct question *que
         must(kind->asked != NULL);
     }
     question->found = false;
+    question->known = NULL;
     kind->asked[kind->count++] = (struct asked){ .batch = batch, .question = question };
     asking->count++;
 }
@@ -86,7 +87,6 @@ static void send_intakes(const struct asked_kind *kind, struct connection *conne
     for (size_t i = 0; i < kind->count; i++) {
         rows_text(&rows, kind->asked[i].question->channel);
         rows_text(&rows, kind->asked[i].question->post);
-        rows_number(&rows, intake_day(kind->asked[i].question->posted_ms));
         rows_end(&rows);
     }
     connection_send_rows(connection, SQL_ASK_INTAKES, &rows);
@@ -140,23 +140,24 @@ void asking_send(struct asking *asking, struct connection *connection)
 
 static void take_intake(struct asked *asked, struct cells *cells)
 {
-    struct question *question = asked->question;
-    struct behalf_post *post = &question->found_post;
+    struct known_post *known = question_add_known(asked->question, asked->batch);
 
-    question->found = true;
-    question->found_item = cell_id(cells);
-    question->found_deleted = cell_flag(cells);
-    question->found_sensitive = cell_flag(cells);
-    *post = (struct behalf_post){ .channel = question->channel, .post = question->post };
-    post->brand = batch_text(asked->batch, cell_text(cells));
-    post->author = batch_text(asked->batch, cell_text(cells));
-    post->author_name = batch_text(asked->batch, cell_text(cells));
-    post->reach = cell_number(cells);
-    post->language = batch_text(asked->batch, cell_text(cells));
-    post->thread = batch_text(asked->batch, cell_text(cells));
-    post->text = batch_text(asked->batch, cell_text(cells));
-    question->found_changed_ms = cell_number(cells);
-    post->parent = post->link = "";
+    known->item = cell_id(cells);
+    known->deleted = cell_flag(cells);
+    known->post.brand = batch_text(asked->batch, cell_text(cells));
+    known->post.author = batch_text(asked->batch, cell_text(cells));
+    known->post.author_name = batch_text(asked->batch, cell_text(cells));
+    known->post.reach = cell_number(cells);
+    known->post.language = batch_text(asked->batch, cell_text(cells));
+    known->post.thread = batch_text(asked->batch, cell_text(cells));
+    known->post.posted_ms = cell_number(cells);
+    known->first_text = known->post.text = batch_text(asked->batch, cell_text(cells));
+    known->edited = !cell_is_null(cells);
+    const char *edited_text = cell_text(cells);
+    if (known->edited) {
+        known->post.text = batch_text(asked->batch, edited_text);
+    }
+    known->edited_ms = cell_number(cells);
 }
 
 static void take_author(struct asked *asked, struct cells *cells)

@@ -151,10 +151,23 @@ static bool read_outcome(struct cells *cells, const struct store_reader *reader)
 
 static bool read_intake_key(struct cells *cells, const struct store_reader *reader)
 {
-    uint64_t key = cell_id(cells);
-    int64_t day = cell_number(cells);
+    const char *channel = cell_text(cells);
+    const char *post = cell_text(cells);
 
-    return reader->intake_key(reader->self, key, day);
+    return reader->intake_key(reader->self, channel, post, cell_number(cells));
+}
+
+static bool read_early(struct cells *cells, const struct store_reader *reader)
+{
+    struct early_record early = { 0 };
+
+    early.channel = cell_text(cells);
+    early.post = cell_text(cells);
+    early.deleted = cell_flag(cells);
+    early.text = cell_text(cells);
+    early.edited_ms = cell_number(cells);
+    early.kept_ms = cell_number(cells);
+    return !cells->connection->failed && reader->early(reader->self, &early);
 }
 
 // Streams a statement's rows into the reader; false when the reader stops.
@@ -238,13 +251,14 @@ static bool read_all(struct connection *connection, const struct store_reader *r
     struct parameters keys_since = { 0 };
 
     parameters_number(&outcomes_since, reader->outcomes_since_ms);
-    parameters_number(&keys_since, intake_day(reader->keys_since_ms));
+    parameters_number(&keys_since, reader->keys_since_ms);
     return (reader->rules == NULL || read_rows(connection, reader, SQL_READ_RULES, NULL, read_rules)) &&
            (reader->freeze == NULL || read_rows(connection, reader, SQL_READ_FREEZES, NULL, read_freeze)) &&
            (reader->item == NULL || read_items(connection, reader)) &&
            (reader->reply == NULL || read_rows(connection, reader, SQL_READ_REPLIES, NULL, read_reply)) &&
            (reader->outcome == NULL ||
             read_rows(connection, reader, SQL_READ_OUTCOMES, &outcomes_since, read_outcome)) &&
+           (reader->early == NULL || read_rows(connection, reader, SQL_READ_EARLY, NULL, read_early)) &&
            (reader->intake_key == NULL ||
             read_rows(connection, reader, SQL_READ_INTAKE_KEYS, &keys_since, read_intake_key));
 }

@@ -34,7 +34,4 @@ void reporting_run(struct connection *connection, struct report *report);
 // The item's columns in the order of the statements; texts are borrowed from the answer.
 void cell_item(struct cells *cells, struct item_record *item);
 
-// The day of the platform under which a post is kept.
-int64_t intake_day(int64_t posted_ms);
-
 #endif

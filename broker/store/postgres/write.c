@@ -11,15 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_MS INT64_C(86400000)
 #define FOLD_KEEP 4096 // entries whose memory is kept from group to group
 
 // The tables of a stage in the order they are written.
 static const enum sql order[] = {
-    SQL_PUT_POSTS,      SQL_PUT_INTAKE_KEYS, SQL_CHANGE_POSTS, SQL_PUT_POSTS_AGAIN, SQL_LEAD_INTAKE_KEYS,
-    SQL_PUT_DRAFTS,     SQL_REMOVE_DRAFTS,   SQL_PUT_ITEMS,    SQL_PUT_NOTES,       SQL_PUT_REPLIES,
-    SQL_CHANGE_REPLIES, SQL_PUT_EVENTS,      SQL_PUT_OUTCOMES, SQL_PUT_RULES,       SQL_PUT_FREEZES,
-    SQL_SEAL_POSTS,     SQL_SEAL_DRAFTS,     SQL_SEAL_NOTES,   SQL_SEAL_REPLIES,    SQL_UNSEAL_POSTS,
+    SQL_PUT_POSTS,    SQL_PUT_INTAKE_KEYS, SQL_CHANGE_POSTS,   SQL_PUT_POSTS_AGAIN, SQL_LEAD_INTAKE_KEYS,
+    SQL_PUT_EARLY,    SQL_REMOVE_EARLY,    SQL_PUT_DRAFTS,     SQL_REMOVE_DRAFTS,   SQL_PUT_ITEMS,
+    SQL_PUT_NOTES,    SQL_PUT_REPLIES,     SQL_CHANGE_REPLIES, SQL_PUT_EVENTS,      SQL_PUT_OUTCOMES,
+    SQL_PUT_RULES,    SQL_PUT_FREEZES,     SQL_SEAL_POSTS,     SQL_SEAL_DRAFTS,     SQL_SEAL_NOTES,
+    SQL_SEAL_REPLIES, SQL_UNSEAL_POSTS,
 };
 #define ORDER_COUNT (sizeof order / sizeof *order)
 
@@ -74,11 +74,6 @@ void writer_destroy(struct writer **writer_p)
         free(writer);
         *writer_p = NULL;
     }
-}
-
-int64_t intake_day(int64_t posted_ms)
-{
-    return posted_ms / DAY_MS;
 }
 
 static struct rows *rows_of(struct writer *writer, enum sql sql)
@@ -176,6 +171,11 @@ static uint64_t hash_text(uint64_t hash, const char *text)
         hash = (hash ^ (unsigned char) *text) * UINT64_C(1099511628211);
     }
     return (hash ^ 0xFF) * UINT64_C(1099511628211);
+}
+
+static uint64_t hash_post(const char *channel, const char *post, const char *brand)
+{
+    return hash_text(hash_text(hash_text(UINT64_C(14695981039346656037), channel), post), brand);
 }
 
 // ---- rows ----
@@ -378,10 +378,9 @@ static void write_post(struct writer *writer, const struct post_record *post)
     rows_number(rows, with_pr(writer, post->item));
     rows_end(rows);
     rows = rows_of(writer, SQL_PUT_INTAKE_KEYS);
-    rows_number(rows, intake_day(post->posted_ms));
     rows_text(rows, post->channel);
     rows_text(rows, post->post);
-    rows_id(rows, post->intake_key);
+    rows_text(rows, post->brand);
     rows_id(rows, post->item);
     rows_number(rows, post->number);
     rows_number(rows, post->taken_ms);
@@ -402,22 +401,39 @@ static void write_post_change(struct writer *writer, const struct post_change_re
     if (writer->unsealed && change->sensitive) {
         end_stage(writer); // else what was unsealed before would take this with it
     }
-    require_first(writer, hash_text(hash_text(UINT64_C(14695981039346656037), change->channel), change->post));
+    require_first(writer, hash_post(change->channel, change->post, change->brand));
     struct rows *rows = rows_of(writer, SQL_CHANGE_POSTS);
     rows_text(rows, change->channel);
     rows_text(rows, change->post);
-    rows_number(rows, intake_day(change->posted_ms));
+    rows_text(rows, change->brand);
     rows_flag(rows, change->deleted);
     rows_text(rows, change->text == NULL ? "" : change->text);
     rows_flag(rows, change->sensitive);
     rows_number(rows, change->at_ms);
+    rows_number(rows, change->edited_ms);
+    rows_end(rows);
+}
+
+// One of a post in a stage: what comes later is of what is kept then.
+static void write_early(struct writer *writer, const struct early_record *early, bool gone)
+{
+    require_first(writer, hash_post(early->channel, early->post, "\n")); // no brand's name
+    struct rows *rows = rows_of(writer, gone ? SQL_REMOVE_EARLY : SQL_PUT_EARLY);
+    rows_text(rows, early->channel);
+    rows_text(rows, early->post);
+    if (!gone) {
+        rows_flag(rows, early->deleted);
+        rows_text(rows, early->text);
+        rows_number(rows, early->edited_ms);
+        rows_number(rows, early->kept_ms);
+    }
     rows_end(rows);
 }
 
 // Behind the changes of its stage, of which there is one at most; those that follow are of the post as it is then.
 static void write_post_again(struct writer *writer, const struct post_again_record *again)
 {
-    uint64_t name = hash_text(hash_text(UINT64_C(14695981039346656037), again->channel), again->post);
+    uint64_t name = hash_post(again->channel, again->post, again->brand);
 
     if (sealing_of(writer, again->item) == SEALING_UNSEAL) {
         end_stage(writer);
@@ -431,7 +447,7 @@ static void write_post_again(struct writer *writer, const struct post_again_reco
         rows_number(rows, again->number);
         rows_text(rows, again->channel);
         rows_text(rows, again->post);
-        rows_number(rows, intake_day(again->posted_ms));
+        rows_text(rows, again->brand);
         rows_number(rows, again->taken_ms);
         rows_end(rows);
     }
@@ -568,6 +584,10 @@ static void write_one(struct writer *writer, const struct change *change)
         break;
     case CHANGE_POST_AGAIN:
         write_post_again(writer, &change->post_again);
+        break;
+    case CHANGE_EARLY:
+    case CHANGE_EARLY_GONE:
+        write_early(writer, &change->early, change->kind == CHANGE_EARLY_GONE);
         break;
     case CHANGE_ITEM:
         require_fold(writer, FOLD_ITEM, change->item.item)->item = &change->item;

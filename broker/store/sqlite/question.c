@@ -12,23 +12,24 @@ static void answer_intake(struct database *database, struct batch *batch, struct
 
     bind_text(&binding, question->channel);
     bind_text(&binding, question->post);
-    bind_number(&binding, day_of(question->posted_ms));
-    if (binding_row(&binding)) {
-        question->found = true;
-        question->found_item = row_id(&binding);
-        question->found_deleted = row_flag(&binding);
-        question->found_sensitive = row_flag(&binding);
-        question->found_post = (struct behalf_post){ .channel = question->channel, .post = question->post };
-        question->found_post.brand = batch_text(batch, row_text(&binding));
-        question->found_post.author = batch_text(batch, row_text(&binding));
-        question->found_post.author_name = batch_text(batch, row_text(&binding));
-        question->found_post.reach = row_number(&binding);
-        question->found_post.language = batch_text(batch, row_text(&binding));
-        question->found_post.thread = batch_text(batch, row_text(&binding));
-        question->found_post.text = batch_text(batch, row_text(&binding));
-        question->found_changed_ms = row_number(&binding);
-        question->found_post.parent = question->found_post.link = "";
-        binding_end(&binding);
+    while (binding_row(&binding)) {
+        struct known_post *known = question_add_known(question, batch);
+        known->item = row_id(&binding);
+        known->deleted = row_flag(&binding);
+        known->post.brand = batch_text(batch, row_text(&binding));
+        known->post.author = batch_text(batch, row_text(&binding));
+        known->post.author_name = batch_text(batch, row_text(&binding));
+        known->post.reach = row_number(&binding);
+        known->post.language = batch_text(batch, row_text(&binding));
+        known->post.thread = batch_text(batch, row_text(&binding));
+        known->post.posted_ms = row_number(&binding);
+        known->first_text = known->post.text = batch_text(batch, row_text(&binding));
+        known->edited = !row_is_null(&binding);
+        const char *edited_text = row_text(&binding);
+        if (known->edited) {
+            known->post.text = batch_text(batch, edited_text);
+        }
+        known->edited_ms = row_number(&binding);
     }
 }
 
@@ -226,6 +227,7 @@ bool answer_questions(struct database *database, struct batch *batch)
 
     for (; question != NULL && database->error == SQLITE_OK; question = question->next) {
         question->found = false;
+        question->known = NULL;
         switch (question->kind) {
         case QUESTION_INTAKE:
             answer_intake(database, batch, question);

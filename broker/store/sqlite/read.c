@@ -196,16 +196,35 @@ static bool read_outcomes(struct database *database, const struct store_reader *
     return go_on;
 }
 
+static bool read_early(struct database *database, const struct store_reader *reader)
+{
+    struct binding binding = database_bind(database, STATEMENT_READ_EARLY);
+    bool go_on = true;
+
+    while (go_on && reader->early != NULL && binding_row(&binding)) {
+        struct early_record early = { 0 };
+        early.channel = row_text(&binding);
+        early.post = row_text(&binding);
+        early.deleted = row_flag(&binding);
+        early.text = row_text(&binding);
+        early.edited_ms = row_number(&binding);
+        early.kept_ms = row_number(&binding);
+        go_on = reader->early(reader->self, &early);
+    }
+    binding_end(&binding);
+    return go_on;
+}
+
 static bool read_intake_keys(struct database *database, const struct store_reader *reader)
 {
     struct binding binding = database_bind(database, STATEMENT_READ_INTAKE_KEYS);
     bool go_on = true;
 
-    bind_number(&binding, day_of(reader->keys_since_ms));
+    bind_number(&binding, reader->keys_since_ms);
     while (go_on && reader->intake_key != NULL && binding_row(&binding)) {
-        uint64_t key = row_id(&binding);
-        int64_t day = row_number(&binding);
-        go_on = reader->intake_key(reader->self, key, day);
+        const char *channel = row_text(&binding);
+        const char *post = row_text(&binding);
+        go_on = reader->intake_key(reader->self, channel, post, row_number(&binding));
     }
     binding_end(&binding);
     return go_on;
@@ -214,6 +233,7 @@ static bool read_intake_keys(struct database *database, const struct store_reade
 bool read_desk(struct database *database, const struct store_reader *reader)
 {
     (void) (read_rules(database, reader) && read_freezes(database, reader) && read_items(database, reader) &&
-            read_replies(database, reader) && read_outcomes(database, reader) && read_intake_keys(database, reader));
+            read_replies(database, reader) && read_outcomes(database, reader) && read_early(database, reader) &&
+            read_intake_keys(database, reader));
     return database->error == SQLITE_OK;
 }

@@ -22,11 +22,4 @@ bool answer_report(struct database *database, struct report *report);
 // The item's columns in the order of the statements; texts are borrowed from the row.
 void row_item(struct binding *binding, struct item_record *item);
 
-// Finds a post of any day: true with its item and number, false when there is none or on error.
-bool find_post_of_any_day(struct database *database, const char *channel, const char *post, uint64_t *item,
-                          uint64_t *number);
-
-// The day of the platform under which a post is kept.
-int64_t day_of(int64_t posted_ms);
-
 #endif

@@ -52,13 +52,27 @@ static void report_events(struct database *database, struct report *report)
     binding_end(&binding);
 }
 
+// The newest item that a post of this channel and id is in; 0: there is none.
+static uint64_t report_item_of_post(struct database *database, const struct report *report)
+{
+    struct binding binding = database_bind(database, STATEMENT_REPORT_POST);
+    uint64_t item = 0;
+
+    bind_text(&binding, report->why.channel);
+    bind_text(&binding, report->why.post);
+    if (binding_row(&binding)) {
+        item = row_id(&binding);
+        binding_end(&binding);
+    }
+    return item;
+}
+
 static void report_history(struct database *database, struct report *report)
 {
     uint64_t item = (uint64_t) report->why.item;
-    uint64_t number = 0;
 
     if (item == 0 && report->why.channel != NULL && report->why.post != NULL) {
-        (void) find_post_of_any_day(database, report->why.channel, report->why.post, &item, &number);
+        item = report_item_of_post(database, report);
     }
     if (item != 0 && report_state(database, report, item)) {
         report->found = true;

@@ -5,24 +5,28 @@
 
 #include <stdio.h>
 
-#define DAY_MS INT64_C(86400000)
-
-int64_t day_of(int64_t posted_ms)
+// What a contradiction of our own making looks like to whoever judges the connection.
+static bool contradict(struct database *database, const char *what)
 {
-    return posted_ms / DAY_MS;
+    database->error = SQLITE_MISMATCH;
+    snprintf(database->message, sizeof database->message, "%s", what);
+    return false;
 }
 
 static bool put_intake_key(struct database *database, const struct post_record *post)
 {
     struct binding binding = database_bind(database, STATEMENT_PUT_INTAKE_KEY);
 
-    bind_number(&binding, day_of(post->posted_ms));
     bind_text(&binding, post->channel);
     bind_text(&binding, post->post);
-    bind_id(&binding, post->intake_key);
+    bind_text(&binding, post->brand);
     bind_id(&binding, post->item);
     bind_number(&binding, post->number);
-    return binding_run(&binding);
+    bind_number(&binding, post->taken_ms);
+    if (!binding_run(&binding)) {
+        return false;
+    }
+    return sqlite3_changes(database->connection) == 1 || contradict(database, "a post was taken twice");
 }
 
 static bool put_post(struct database *database, const struct post_record *post)
@@ -50,30 +54,6 @@ static bool put_post(struct database *database, const struct post_record *post)
     return binding_run(&binding) && put_intake_key(database, post);
 }
 
-// What a contradiction of our own making looks like to whoever judges the connection.
-static bool contradict(struct database *database, const char *what)
-{
-    database->error = SQLITE_MISMATCH;
-    snprintf(database->message, sizeof database->message, "%s", what);
-    return false;
-}
-
-bool find_post_of_any_day(struct database *database, const char *channel, const char *post, uint64_t *item,
-                          uint64_t *number)
-{
-    struct binding binding = database_bind(database, STATEMENT_FIND_POST_OF_ANY_DAY);
-
-    bind_text(&binding, channel);
-    bind_text(&binding, post);
-    if (!binding_row(&binding)) {
-        return false;
-    }
-    *item = row_id(&binding);
-    *number = row_id(&binding);
-    binding_end(&binding);
-    return true;
-}
-
 static bool find_post(struct database *database, const struct post_change_record *change, uint64_t *item,
                       uint64_t *number)
 {
@@ -81,14 +61,14 @@ static bool find_post(struct database *database, const struct post_change_record
 
     bind_text(&binding, change->channel);
     bind_text(&binding, change->post);
-    bind_number(&binding, day_of(change->posted_ms));
-    if (binding_row(&binding)) {
-        *item = row_id(&binding);
-        *number = row_id(&binding);
-        binding_end(&binding);
-        return true;
+    bind_text(&binding, change->brand);
+    if (!binding_row(&binding)) {
+        return false;
     }
-    return database->error == SQLITE_OK && find_post_of_any_day(database, change->channel, change->post, item, number);
+    *item = row_id(&binding);
+    *number = row_id(&binding);
+    binding_end(&binding);
+    return true;
 }
 
 static bool change_post(struct database *database, const struct post_change_record *change)
@@ -107,6 +87,31 @@ static bool change_post(struct database *database, const struct post_change_reco
     }
     bind_flag(&binding, change->sensitive);
     bind_number(&binding, change->at_ms);
+    if (!change->deleted) {
+        bind_number(&binding, change->edited_ms);
+    }
+    return binding_run(&binding);
+}
+
+static bool put_early(struct database *database, const struct early_record *early)
+{
+    struct binding binding = database_bind(database, STATEMENT_PUT_EARLY);
+
+    bind_text(&binding, early->channel);
+    bind_text(&binding, early->post);
+    bind_flag(&binding, early->deleted);
+    bind_text(&binding, early->text);
+    bind_number(&binding, early->edited_ms);
+    bind_number(&binding, early->kept_ms);
+    return binding_run(&binding);
+}
+
+static bool remove_early(struct database *database, const struct early_record *early)
+{
+    struct binding binding = database_bind(database, STATEMENT_REMOVE_EARLY);
+
+    bind_text(&binding, early->channel);
+    bind_text(&binding, early->post);
     return binding_run(&binding);
 }
 
@@ -121,10 +126,8 @@ static bool put_post_again(struct database *database, const struct post_again_re
         bind_number(&binding, again->number);
         bind_text(&binding, again->channel);
         bind_text(&binding, again->post);
-        bind_number(&binding, day_of(again->posted_ms));
-        if (statements[i] == STATEMENT_PUT_POST_AGAIN) {
-            bind_number(&binding, again->taken_ms);
-        }
+        bind_text(&binding, again->brand);
+        bind_number(&binding, again->taken_ms);
         if (!binding_run(&binding)) {
             return false;
         }
@@ -347,6 +350,10 @@ bool write_change(struct database *database, const struct change *change)
         return change_post(database, &change->post_change);
     case CHANGE_POST_AGAIN:
         return put_post_again(database, &change->post_again);
+    case CHANGE_EARLY:
+        return put_early(database, &change->early);
+    case CHANGE_EARLY_GONE:
+        return remove_early(database, &change->early);
     case CHANGE_ITEM:
         return put_item(database, &change->item);
     case CHANGE_DRAFT:
