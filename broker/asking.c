@@ -95,6 +95,12 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
 // Asked before any work is done for a report; false when too many are in flight: the asker was told.
 static bool may_report(struct broker *broker, const struct session *session, int64_t id)
 {
+    if (session->reports >= SESSION_REPORTS_MAX) {
+        speak_error(broker, session->number, id, BEHALF_CODE_TOO_MANY,
+                    &(struct behalf_error){ .reason = "as many reports as one session may ask for are being read",
+                                            .retry_ms = RETRY_FULL_MS });
+        return false;
+    }
     if (broker->reports >= REPORTS_MAX) {
         speak_error(broker, session->number, id, BEHALF_CODE_BUSY,
                     &(struct behalf_error){ .reason = "too many reports are being read", .retry_ms = RETRY_FULL_MS });
@@ -109,6 +115,7 @@ static void begin_report(struct broker *broker, struct session *session, struct 
 {
     (*report_p)->tag = broker_tag(broker_wait(broker, session, message_p));
     broker->reports++;
+    session->reports++;
     broker_queue_report(broker, report_p);
 }
 
@@ -259,10 +266,11 @@ static void tell_report(struct broker *broker, const struct session *session, co
 void asking_reported(struct broker *broker, const struct report *report)
 {
     struct waiting *waiting = broker_waiting(report->tag);
-    const struct session *session = session_table_find(&broker->sessions, waiting->session);
+    struct session *session = session_table_find(&broker->sessions, waiting->session);
 
     broker->reports--;
     if (session != NULL) {
+        session->reports--;
         tell_report(broker, session, waiting, report);
     }
     broker_end_wait(broker, &waiting);

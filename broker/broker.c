@@ -488,6 +488,13 @@ const struct rules *broker_rules(const struct broker *broker)
     return broker->rules;
 }
 
+bool broker_is_signed_in(const struct broker *broker, uint64_t number)
+{
+    const struct peer *peer = session_table_peer(&broker->sessions, number);
+
+    return peer != NULL && peer->session != NULL;
+}
+
 size_t broker_session_count(const struct broker *broker)
 {
     return broker->sessions.sessions.count;

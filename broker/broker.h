@@ -53,6 +53,12 @@ void broker_receive(struct broker *broker, uint64_t peer, const void *frame, siz
 // The transport says that a peer cannot be reached or is full: its session is lost, for this reason.
 void broker_peer_lost(struct broker *broker, uint64_t peer, const char *reason, int64_t now_ms);
 
+// The peer's connection has closed: its session is lost, and nothing more comes from it under this number.
+void broker_peer_gone(struct broker *broker, uint64_t peer, const char *reason, int64_t now_ms);
+
+// Much waits to be read by the peer, or no more: what it asks for is put off meanwhile.
+void broker_peer_behind(struct broker *broker, uint64_t peer, bool behind);
+
 // The peer goes on with somebody else: its session ends as by its own BYE.
 void broker_peer_left(struct broker *broker, uint64_t peer, const char *reason, int64_t now_ms);
 
@@ -115,6 +121,7 @@ const char *broker_next_rules(struct broker *broker, uint64_t *version, const st
 const struct desk *broker_desk(const struct broker *broker);
 const struct rules *broker_rules(const struct broker *broker); // in force
 size_t broker_session_count(const struct broker *broker);
+bool broker_is_signed_in(const struct broker *broker, uint64_t peer); // somebody is, over this connection
 
 // Walks the desk's and the sessions' invariants.
 void broker_check(const struct broker *broker);

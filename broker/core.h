@@ -47,6 +47,9 @@
 // Reports in flight: they are read one by one, and a console asks one at a time.
 #define REPORTS_MAX 64
 
+// Of one session: each answer may be half a frame long, and all of them wait in memory for whoever asked.
+#define SESSION_REPORTS_MAX 4
+
 // What BUSY and TOO_MANY suggest: an outage lasts longer than a full batch, and service is to be back within a second
 // of its end; sessions come to an end more slowly.
 #define RETRY_AWAY_MS 250

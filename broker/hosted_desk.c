@@ -78,13 +78,17 @@ static void forget_peer(const struct hosted_desk *hosted, uint64_t peer)
     reception_forget(hosted->hosting->reception, peer, hosted->number);
 }
 
-static void send_frame(const struct hosted_desk *hosted, uint64_t peer, const void *frame, size_t bytes, int64_t now_ms)
+// Takes the frame.
+static void send_frame(const struct hosted_desk *hosted, uint64_t peer, void **frame_p, size_t bytes, int64_t now_ms)
 {
-    const char *reason = router_send(hosted->hosting->router, peer, frame, bytes);
+    struct router *router = hosted->hosting->router;
+    const char *reason = router_send(router, peer, frame_p, bytes, lease_now_ms());
 
     if (reason != NULL) {
         broker_peer_lost(hosted->broker, peer, reason, now_ms);
         forget_peer(hosted, peer);
+    } else {
+        router_set_signed_in(router, peer, broker_is_signed_in(hosted->broker, peer), lease_now_ms());
     }
 }
 
@@ -113,11 +117,11 @@ static void send_frames(const struct hosted_desk *hosted, int64_t now_ms)
 
     tell_lease(hosted);
     while ((frame = broker_next_frame(hosted->broker, &peer, &bytes)) != NULL) {
-        send_frame(hosted, peer, frame, bytes, now_ms);
-        free(frame);
+        send_frame(hosted, peer, &frame, bytes, now_ms);
         tell_lease(hosted);
     }
     while ((peer = broker_next_drop(hosted->broker)) != 0) {
+        router_set_signed_in(hosted->hosting->router, peer, false, lease_now_ms());
         forget_peer(hosted, peer);
     }
 }
@@ -154,9 +158,8 @@ static void answer(const struct hosted_desk *hosted, const struct received *rece
     }
     void *words = stand_by_answer(&hosted->stand_by, received->frame, received->frame_bytes, &bytes);
     if (words != NULL) {
-        (void) router_send(hosted->hosting->router, received->peer, words, bytes);
+        (void) router_send(hosted->hosting->router, received->peer, &words, bytes, lease_now_ms());
     }
-    free(words);
 }
 
 void hosted_desk_receive(struct hosted_desk *hosted, const struct received *received)
@@ -166,11 +169,19 @@ void hosted_desk_receive(struct hosted_desk *hosted, const struct received *rece
         return;
     }
     int64_t now_ms = clock_now_ms(&hosted->clock);
+    broker_peer_behind(hosted->broker, received->peer, received->behind);
     if (received->several) {
         broker_receive(hosted->broker, received->peer, "", 0, now_ms); // answered as malformed
         broker_peer_lost(hosted->broker, received->peer, "it sent a message of several frames", now_ms);
     } else {
         broker_receive(hosted->broker, received->peer, received->frame, received->frame_bytes, now_ms);
+    }
+}
+
+void hosted_desk_gone(struct hosted_desk *hosted, uint64_t peer, const char *reason)
+{
+    if (hosted->state == HOSTED_SERVING) {
+        broker_peer_gone(hosted->broker, peer, reason, clock_now_ms(&hosted->clock));
     }
 }
 

@@ -50,6 +50,9 @@ void hosted_desk_destroy(struct hosted_desk **hosted_p);
 // A message for the desk; what follows from it is done by hosted_desk_work.
 void hosted_desk_receive(struct hosted_desk *hosted, const struct received *received);
 
+// The peer's connection has closed.
+void hosted_desk_gone(struct hosted_desk *hosted, uint64_t peer, const char *reason);
+
 // The peer said HELLO to another desk.
 void hosted_desk_left(struct hosted_desk *hosted, uint64_t peer);
 

@@ -136,8 +136,7 @@ static void direct(struct loop *loop, const struct received *received, int64_t n
         touch(loop, direction.desk);
     }
     if (direction.answer != NULL) {
-        (void) router_send(loop->hosting.router, received->peer, direction.answer, direction.answer_bytes);
-        free(direction.answer);
+        (void) router_send(loop->hosting.router, received->peer, &direction.answer, direction.answer_bytes, now_ms);
     }
 }
 
@@ -147,12 +146,27 @@ static bool read_messages(struct loop *loop, int64_t now_ms)
     struct received received;
 
     for (int i = 0; i < FRAMES_A_TURN; i++) {
-        if (!router_receive(loop->hosting.router, &received)) {
+        if (!router_receive(loop->hosting.router, &received, now_ms)) {
             return false;
         }
         direct(loop, &received, now_ms);
     }
     return true;
+}
+
+// Whoever was at the other end of a connection that has closed is gone, once all they said has been read.
+static void hear_ends(struct loop *loop, bool drained, int64_t now_ms)
+{
+    const char *reason;
+    uint64_t peer;
+
+    while ((peer = router_next_ended(loop->hosting.router, drained, now_ms, &reason)) != 0) {
+        size_t desk = reception_leave(loop->hosting.reception, peer);
+        if (desk != RECEPTION_NO_DESK) {
+            hosted_desk_gone(loop->desks[desk], peer, reason);
+            touch(loop, desk);
+        }
+    }
 }
 
 // ---- news ----
@@ -294,6 +308,7 @@ static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
 {
     zmq_pollitem_t items[] = {
         { .socket = router_socket(loop->hosting.router), .events = ZMQ_POLLIN },
+        { .socket = router_monitor(loop->hosting.router), .events = ZMQ_POLLIN },
         { .fd = router_overrun_fd(loop->hosting.router), .events = ZMQ_POLLIN },
         { .fd = loop->hosting.watching, .events = ZMQ_POLLIN },
     };
@@ -305,7 +320,7 @@ static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
     if (loop->stopping && (wait_ms < 0 || wait_ms > 100)) {
         wait_ms = 100; // the end of the time to stop is looked for in between
     }
-    zmq_poll(items, 3, more ? 0 : wait_ms);
+    zmq_poll(items, sizeof items / sizeof items[0], more ? 0 : wait_ms);
 }
 
 enum loop_end loop_run(struct loop *loop)
@@ -316,6 +331,8 @@ enum loop_end loop_run(struct loop *loop)
             return LOOP_KILLED;
         }
         bool more = read_messages(loop, now_ms);
+        hear_ends(loop, !more, now_ms);
+        int64_t cut_ms = router_work(loop->hosting.router, now_ms);
         hear(loop);
         int64_t next_ms = work(loop, now_ms);
         if (judge_stop(loop, now_ms)) {
@@ -324,6 +341,6 @@ enum loop_end loop_run(struct loop *loop)
         if (loop->ended == loop->count) {
             return loop->end;
         }
-        wait_for_news(loop, more, next_ms);
+        wait_for_news(loop, more, cut_ms < next_ms ? cut_ms : next_ms);
     }
 }

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <linux/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -22,7 +23,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #define LOOK_MS 50           // at whether memory grows
 #define LOOK_ALL_MS 1000     // at every connection, whatever memory does
@@ -32,7 +32,7 @@
 #define DESCRIPTORS_MAX 65536
 
 struct watched {
-    bool open;
+    unsigned generation; // odd while a connection is open over the descriptor
     bool suspected;
     uint64_t bytes;   // received when a message was last seen to be delivered
     unsigned drained; // when it was suspected
@@ -40,15 +40,14 @@ struct watched {
 
 struct overrun {
     pthread_t thread;
-    void *monitor; // libzmq's events: the thread's
-    void *router;
-    int loop_fd; // wakes the loop
+    int loop_fd;   // wakes the loop
+    int ending_fd; // wakes the thread at the end
     size_t bytes_max;
-    atomic_bool ending;
     atomic_uint drained; // counts
     atomic_bool delivered[DESCRIPTORS_MAX];
+    atomic_uint generation[DESCRIPTORS_MAX]; // counts openings and closings
+    atomic_int highest;                      // descriptor ever watched; -1: none
     struct watched watched[DESCRIPTORS_MAX]; // the thread's
-    int highest;                             // descriptor ever watched; -1: none
     size_t resident_bytes;                   // when last looked at all
 };
 
@@ -100,7 +99,8 @@ static void cut(struct overrun *overrun, int descriptor)
     if (duplicate >= 0) {
         close(duplicate);
     }
-    watched->open = false;
+    watched->suspected = false;
+    watched->bytes = bytes;
 }
 
 static void wake_loop(const struct overrun *overrun)
@@ -117,7 +117,12 @@ static void look_at(struct overrun *overrun, int descriptor)
     bool delivered = atomic_exchange(&overrun->delivered[descriptor], false);
     uint64_t bytes = 0;
 
-    if (!watched->open || !received_bytes(descriptor, &bytes)) {
+    unsigned generation = atomic_load(&overrun->generation[descriptor]);
+
+    if (generation != watched->generation) {
+        *watched = (struct watched){ .generation = generation };
+    }
+    if (generation % 2 == 0 || !received_bytes(descriptor, &bytes)) {
         return;
     }
     if (delivered || bytes < watched->bytes) {
@@ -134,41 +139,9 @@ static void look_at(struct overrun *overrun, int descriptor)
 
 static void look_at_all(struct overrun *overrun)
 {
-    for (int descriptor = 0; descriptor <= overrun->highest; descriptor++) {
+    for (int descriptor = 0; descriptor <= atomic_load(&overrun->highest); descriptor++) {
         look_at(overrun, descriptor);
     }
-}
-
-// ---- libzmq's events ----
-
-static void hear(struct overrun *overrun, unsigned event, int descriptor)
-{
-    if (descriptor < 0 || descriptor >= DESCRIPTORS_MAX) {
-        return;
-    }
-    overrun->watched[descriptor] = (struct watched){ .open = event == ZMQ_EVENT_ACCEPTED };
-    if (overrun->watched[descriptor].open && descriptor > overrun->highest) {
-        overrun->highest = descriptor;
-    }
-}
-
-// An event is a frame of its number and its value, followed by one with the endpoint.  Source: zmq_socket_monitor(3).
-static void hear_events(struct overrun *overrun)
-{
-    zmq_msg_t frame;
-
-    must(zmq_msg_init(&frame) == 0);
-    while (zmq_msg_recv(&frame, overrun->monitor, ZMQ_DONTWAIT) >= 0) {
-        uint16_t event;
-        uint32_t value;
-        if (!zmq_msg_more(&frame) || zmq_msg_size(&frame) < sizeof event + sizeof value) {
-            continue;
-        }
-        memcpy(&event, zmq_msg_data(&frame), sizeof event);
-        memcpy(&value, (const char *) zmq_msg_data(&frame) + sizeof event, sizeof value);
-        hear(overrun, event, (int) value);
-    }
-    zmq_msg_close(&frame);
 }
 
 static void *watch(void *self)
@@ -176,10 +149,9 @@ static void *watch(void *self)
     struct overrun *overrun = self;
     int since_ms = 0;
 
-    while (!atomic_load(&overrun->ending)) {
-        zmq_pollitem_t item = { .socket = overrun->monitor, .events = ZMQ_POLLIN };
-        zmq_poll(&item, 1, LOOK_MS);
-        hear_events(overrun);
+    struct pollfd ending = { .fd = overrun->ending_fd, .events = POLLIN };
+
+    while (poll(&ending, 1, LOOK_MS) <= 0) {
         since_ms += LOOK_MS;
         size_t resident = resident_bytes();
         if (resident < overrun->resident_bytes) {
@@ -207,24 +179,17 @@ static void start_thread(struct overrun *overrun)
     must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
-struct overrun *overrun_new(void *context, void *router, size_t bytes_max)
+struct overrun *overrun_new(size_t bytes_max)
 {
     struct overrun *overrun = calloc(1, sizeof *overrun);
-    char endpoint[64];
-    int none = 0;
 
     must(overrun != NULL);
-    overrun->router = router;
     overrun->bytes_max = bytes_max;
     overrun->highest = -1;
     overrun->loop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    overrun->ending_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     must(overrun->loop_fd >= 0);
-    snprintf(endpoint, sizeof endpoint, "inproc://overrun-%p", (void *) overrun);
-    must(zmq_socket_monitor(router, endpoint, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0);
-    overrun->monitor = zmq_socket(context, ZMQ_PAIR);
-    must(overrun->monitor != NULL);
-    must(zmq_setsockopt(overrun->monitor, ZMQ_LINGER, &none, sizeof none) == 0);
-    must(zmq_connect(overrun->monitor, endpoint) == 0);
+    must(overrun->ending_fd >= 0);
     start_thread(overrun);
     return overrun;
 }
@@ -232,17 +197,37 @@ struct overrun *overrun_new(void *context, void *router, size_t bytes_max)
 void overrun_destroy(struct overrun **overrun_p)
 {
     struct overrun *overrun = *overrun_p;
+    uint64_t one = 1;
 
     if (overrun == NULL) {
         return;
     }
-    atomic_store(&overrun->ending, true);
+    must(write(overrun->ending_fd, &one, sizeof one) == (ssize_t) sizeof one);
     must(pthread_join(overrun->thread, NULL) == 0);
-    zmq_socket_monitor(overrun->router, NULL, 0);
-    zmq_close(overrun->monitor);
     close(overrun->loop_fd);
+    close(overrun->ending_fd);
     free(overrun);
     *overrun_p = NULL;
+}
+
+void overrun_accepted(struct overrun *overrun, int descriptor)
+{
+    if (descriptor < 0 || descriptor >= DESCRIPTORS_MAX) {
+        return;
+    }
+    // Two steps if nobody said that the one before it has closed.
+    unsigned generation = atomic_load(&overrun->generation[descriptor]);
+    atomic_store(&overrun->generation[descriptor], generation + (generation % 2 == 0 ? 1 : 2));
+    if (descriptor > atomic_load(&overrun->highest)) {
+        atomic_store(&overrun->highest, descriptor);
+    }
+}
+
+void overrun_closed(struct overrun *overrun, int descriptor)
+{
+    if (descriptor >= 0 && descriptor < DESCRIPTORS_MAX && atomic_load(&overrun->generation[descriptor]) % 2 == 1) {
+        atomic_fetch_add(&overrun->generation[descriptor], 1);
+    }
 }
 
 void overrun_delivered(struct overrun *overrun, int descriptor)

@@ -12,13 +12,14 @@
 
 struct overrun;
 
-// Watches all connections that `router` accepts from now on: before it is bound.  `context` is the socket's.  A
-// connection is cut once more than `bytes_max` have come without a whole message; it must be more than the longest
+// A connection is cut once more than `bytes_max` have come without a whole message; it must be more than the longest
 // message and the kernel's buffer together.
-struct overrun *overrun_new(void *context, void *router, size_t bytes_max);
-
-// Before the socket is closed.
+struct overrun *overrun_new(size_t bytes_max);
 void overrun_destroy(struct overrun **overrun_p);
+
+// A connection over this descriptor was accepted, or has closed.
+void overrun_accepted(struct overrun *overrun, int descriptor);
+void overrun_closed(struct overrun *overrun, int descriptor);
 
 // The loop was given a message over this connection, by its descriptor (ZMQ_SRCFD; -1 is ignored).
 void overrun_delivered(struct overrun *overrun, int descriptor);

@@ -118,6 +118,12 @@ static handler *const handlers[BEHALF_TYPE_COUNT] = {
     [BEHALF_OUTCOMES] = ask_outcomes, [BEHALF_APPLY] = apply_rules,     [BEHALF_FREEZE] = request_desk,
 };
 
+// What is answered at length.
+static bool is_question(enum behalf_type type)
+{
+    return type == BEHALF_LOOK || type == BEHALF_STATUS || type == BEHALF_WHY || type == BEHALF_OUTCOMES;
+}
+
 static bool is_intake(enum behalf_type type)
 {
     return type == BEHALF_POST || type == BEHALF_EDIT || type == BEHALF_DELETE;
@@ -183,6 +189,11 @@ static bool may_request(struct broker *broker, const struct peer *peer, const st
     if (!is_within_rate(broker, peer, message->id)) {
         return false;
     }
+    if (peer->behind && is_question(message->type)) {
+        refuse_for_now(broker, peer, message->id, BEHALF_CODE_TOO_MANY, "earlier answers wait to be read",
+                       RETRY_FULL_MS);
+        return false;
+    }
     if (key_set_count(&session->in_flight) >= broker->options.window) {
         refuse_for_now(broker, peer, message->id, BEHALF_CODE_TOO_MANY,
                        "as many requests as the window allows are unanswered", RETRY_FULL_MS);
@@ -230,7 +241,7 @@ static void receive_heartbeat(struct broker *broker, const struct peer *peer, in
 
 static void ban(struct broker *broker, struct peer *peer)
 {
-    static const char reason[] = "too many frames in a row that are no message";
+    static const char reason[] = "too many malformed frames in a row, or frames of unknown types";
 
     peer->banned = true;
     if (peer->session != NULL) {
@@ -284,6 +295,19 @@ static void receive_message(struct broker *broker, struct peer *peer, struct beh
 
 // ---- frames ----
 
+static void refuse_peer(struct broker *broker, uint64_t number)
+{
+    static const char reason[] = "as many connections as this broker takes are open";
+
+    if (allowance_spend(&broker->sessions.refusals, REFUSALS_LOG_RATE, REFUSALS_LOG_BURST, broker->now_ms) == 0) {
+        broker_log(broker, "warning", "peer", "refused: %s", reason);
+    }
+    speak_error_now(broker, number, 0,
+                    &(struct behalf_error){
+                        .code = behalf_code_name(BEHALF_CODE_BUSY), .reason = reason, .retry_ms = RETRY_ROOM_MS });
+    broker_drop(broker, number);
+}
+
 // Makes a peer known, or returns NULL when there is no room for one more.
 static struct peer *require_peer(struct broker *broker, uint64_t number)
 {
@@ -292,7 +316,7 @@ static struct peer *require_peer(struct broker *broker, uint64_t number)
     if (peer == NULL) {
         // Twice the sessions leaves room for those that come back before they are missed.
         if (broker->sessions.peers.count >= 2 * broker->options.sessions_max) {
-            broker_drop(broker, number);
+            refuse_peer(broker, number);
             return NULL;
         }
         peer = session_table_add_peer(&broker->sessions, number, broker->now_ms);

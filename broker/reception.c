@@ -166,6 +166,21 @@ static struct guest *require_guest(struct reception *reception, uint64_t number,
     return guest;
 }
 
+size_t reception_leave(struct reception *reception, uint64_t peer)
+{
+    struct guest *guest = table_find(&reception->guests, peer);
+
+    if (reception->count == 1) {
+        return 0;
+    }
+    if (guest == NULL) {
+        return RECEPTION_NO_DESK;
+    }
+    size_t desk = guest->desk;
+    remove_guest(reception, &guest);
+    return desk;
+}
+
 void reception_forget(struct reception *reception, uint64_t peer, size_t desk)
 {
     struct guest *guest = table_find(&reception->guests, peer);

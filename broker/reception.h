@@ -30,6 +30,9 @@ struct direction {
 struct direction reception_direct(struct reception *reception, uint64_t peer, const void *frame, size_t frame_bytes,
                                   int64_t now_ms);
 
+// A peer's connection has closed: forgets it, and returns the desk that it talked to, or RECEPTION_NO_DESK.
+size_t reception_leave(struct reception *reception, uint64_t peer);
+
 // A desk has forgotten a peer, or all of its peers: they have no desk any more.
 void reception_forget(struct reception *reception, uint64_t peer, size_t desk);
 void reception_forget_all(struct reception *reception, size_t desk, int64_t now_ms);

@@ -2,15 +2,23 @@
 
 #include "broker/router.h"
 
+#include "broker/allowance.h"
+#include "broker/connections.h"
+#include "broker/log.h"
 #include "broker/overrun.h"
 #include "proto/must.h"
 
 #include <behalf/message.h>
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <zmq.h>
 
 // What a peer that does not read may have waiting before it counts as lost: the answers to a full window of
@@ -26,6 +34,34 @@
 // What may come over a connection without becoming a message: more than the longest one, and what the kernel holds.
 #define UNFINISHED_BYTES_MAX ((size_t) 16 << 20)
 
+// Bytes that may wait to be read by one peer: as many as one may have waiting in a broker's queue.  The kernel holds
+// some more, and one frame is let through however long.
+#define PEER_UNREAD_BYTES_MAX ((size_t) 8 << 20)
+
+// By all peers together.  Beyond it who has more than a small share waiting is taken for one that does not read.
+#define ALL_UNREAD_BYTES_MAX ((size_t) 128 << 20)
+#define SHARE_UNREAD_BYTES ((size_t) 1 << 20)
+
+// A peer with so much waiting is behind.
+#define BEHIND_BYTES ((size_t) 1 << 20)
+
+// What the kernel may hold for a connection; by itself it would let that grow to several MB.
+#define SEND_BUFFER_BYTES (256 * 1024)
+
+// Connections that are not signed in at most, and the share of all descriptors that they may have.
+#define STRANGERS_MAX 1024
+#define STRANGERS_SHARE 4
+
+// Descriptors that are for something else than connections: stores, threads, files.
+#define DESCRIPTORS_KEPT 128
+
+#define LOOK_MS 1000 // at who does not read
+#define STALLED_A_LOOK 64
+
+// Ends of connections that are logged: at once, and more a second.
+#define CUTS_LOG_BURST 20
+#define CUTS_LOG_RATE 1
+
 #define HANDSHAKE_MS 5000 // a connection that does not complete ZeroMQ's greeting is closed
 #define CONNECTIONS_WAITING_MAX 1024
 #define LINGER_MS 500 // last words at the end
@@ -36,9 +72,14 @@
 struct router {
     void *context;
     void *socket;
+    void *monitor; // libzmq's events
     struct overrun *overrun;
+    struct connections *connections;
     char *listening;
     zmq_msg_t frame; // of the message received last
+    int64_t look_ms; // when unread bytes are looked at next
+    struct allowance cuts_log;
+    uint64_t cuts_left_out; // of the log
 };
 
 // ---- endpoints ----
@@ -88,6 +129,7 @@ static void set_options(void *socket)
     set_option(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
     set_option(socket, ZMQ_BACKLOG, CONNECTIONS_WAITING_MAX);
     set_option(socket, ZMQ_LINGER, LINGER_MS);
+    set_option(socket, ZMQ_SNDBUF, SEND_BUFFER_BYTES);
     int64_t bytes = RECEIVE_BYTES_MAX;
     must(zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes, sizeof bytes) == 0);
 }
@@ -106,66 +148,9 @@ static void add_listening(struct router *router, const char *endpoint)
     router->listening = longer;
 }
 
-struct router *router_new(const char *const *endpoints, size_t endpoint_count, char *reason, size_t reason_bytes)
-{
-    struct router *router = calloc(1, sizeof *router);
+// ---- names ----
 
-    must(router != NULL);
-    router->listening = calloc(1, 1);
-    router->context = zmq_ctx_new();
-    must(router->listening != NULL);
-    must(router->context != NULL);
-    router->socket = zmq_socket(router->context, ZMQ_ROUTER);
-    must(router->socket != NULL);
-    zmq_msg_init(&router->frame);
-    set_options(router->socket);
-    router->overrun = overrun_new(router->context, router->socket, UNFINISHED_BYTES_MAX);
-    for (size_t i = 0; i < endpoint_count; i++) {
-        set_option(router->socket, ZMQ_IPV6, starts_with(endpoints[i], "tcp://["));
-        if (zmq_bind(router->socket, endpoints[i]) != 0) {
-            snprintf(reason, reason_bytes, "cannot listen on %s: %s", endpoints[i], zmq_strerror(zmq_errno()));
-            router_destroy(&router);
-            return NULL;
-        }
-        add_listening(router, endpoints[i]);
-    }
-    return router;
-}
-
-void router_destroy(struct router **router_p)
-{
-    struct router *router = *router_p;
-
-    if (router == NULL) {
-        return;
-    }
-    zmq_msg_close(&router->frame);
-    overrun_destroy(&router->overrun);
-    zmq_close(router->socket);
-    zmq_ctx_term(router->context);
-    free(router->listening);
-    free(router);
-    *router_p = NULL;
-}
-
-const char *router_listening(const struct router *router)
-{
-    return router->listening;
-}
-
-void *router_socket(const struct router *router)
-{
-    return router->socket;
-}
-
-int router_overrun_fd(const struct router *router)
-{
-    return overrun_fd(router->overrun);
-}
-
-// ---- frames in ----
-
-// The number of the peer behind a route, 0 for a name of the peer's own choosing.
+// The number of the peer behind a route, 0 for a name that the ROUTER does not give.
 static uint64_t peer_of(const zmq_msg_t *route)
 {
     const uint8_t *bytes = zmq_msg_data((zmq_msg_t *) route);
@@ -191,6 +176,255 @@ static void route_to(uint64_t peer, uint8_t route[ROUTE_BYTES])
     }
 }
 
+// libzmq takes the first name that a ROUTER gives from rand(), and a peer that names itself like a connection to come
+// would end the process: nobody may be able to guess it.
+static void shuffle_names(void)
+{
+    unsigned seed;
+
+    must(getrandom(&seed, sizeof seed, 0) == (ssize_t) sizeof seed);
+    srand(seed);
+}
+
+// Finds out the name that comes next, by a connection from this thread to itself.
+static uint64_t find_next_peer(const struct router *router)
+{
+    void *self = zmq_socket(router->context, ZMQ_DEALER);
+    zmq_msg_t frame;
+    char endpoint[64];
+
+    snprintf(endpoint, sizeof endpoint, "inproc://router-%p", (const void *) router);
+    must(self != NULL);
+    must(zmq_bind(router->socket, endpoint) == 0);
+    must(zmq_connect(self, endpoint) == 0);
+    must(zmq_send(self, "", 0, 0) == 0);
+    must(zmq_msg_init(&frame) == 0);
+    must(zmq_msg_recv(&frame, router->socket, 0) == (int) ROUTE_BYTES);
+    uint64_t peer = peer_of(&frame);
+    must(zmq_msg_recv(&frame, router->socket, 0) == 0);
+    zmq_msg_close(&frame);
+    must(zmq_unbind(router->socket, endpoint) == 0);
+    zmq_close(self);
+    return peer == UINT64_C(1) + UINT32_MAX ? 1 : peer + 1;
+}
+
+// ---- beginning and end ----
+
+static void open_monitor(struct router *router)
+{
+    char endpoint[64];
+
+    snprintf(endpoint, sizeof endpoint, "inproc://monitor-%p", (void *) router);
+    must(zmq_socket_monitor(router->socket, endpoint, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0);
+    router->monitor = zmq_socket(router->context, ZMQ_PAIR);
+    must(router->monitor != NULL);
+    set_option(router->monitor, ZMQ_LINGER, 0);
+    set_option(router->monitor, ZMQ_RCVHWM, 0); // else libzmq's own thread would wait for the loop
+    must(zmq_connect(router->monitor, endpoint) == 0);
+}
+
+static struct connections *make_connections(const struct router *router)
+{
+    size_t total_max = CONNECTIONS_DESCRIPTORS_MAX - DESCRIPTORS_KEPT;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < total_max + DESCRIPTORS_KEPT) {
+        total_max = limit.rlim_cur > (rlim_t) 2 * DESCRIPTORS_KEPT ? (size_t) limit.rlim_cur - DESCRIPTORS_KEPT
+                                                                   : DESCRIPTORS_KEPT;
+    }
+    size_t strangers_max = total_max / STRANGERS_SHARE < STRANGERS_MAX ? total_max / STRANGERS_SHARE : STRANGERS_MAX;
+    return connections_new(strangers_max, total_max, find_next_peer(router));
+}
+
+struct router *router_new(const char *const *endpoints, size_t endpoint_count, char *reason, size_t reason_bytes)
+{
+    struct router *router = calloc(1, sizeof *router);
+
+    must(router != NULL);
+    shuffle_names();
+    router->listening = calloc(1, 1);
+    router->context = zmq_ctx_new();
+    must(router->listening != NULL);
+    must(router->context != NULL);
+    router->socket = zmq_socket(router->context, ZMQ_ROUTER);
+    must(router->socket != NULL);
+    zmq_msg_init(&router->frame);
+    set_options(router->socket);
+    router->connections = make_connections(router);
+    router->overrun = overrun_new(UNFINISHED_BYTES_MAX);
+    open_monitor(router);
+    for (size_t i = 0; i < endpoint_count; i++) {
+        set_option(router->socket, ZMQ_IPV6, starts_with(endpoints[i], "tcp://["));
+        if (zmq_bind(router->socket, endpoints[i]) != 0) {
+            snprintf(reason, reason_bytes, "cannot listen on %s: %s", endpoints[i], zmq_strerror(zmq_errno()));
+            router_destroy(&router);
+            return NULL;
+        }
+        add_listening(router, endpoints[i]);
+    }
+    return router;
+}
+
+void router_destroy(struct router **router_p)
+{
+    struct router *router = *router_p;
+
+    if (router == NULL) {
+        return;
+    }
+    zmq_msg_close(&router->frame);
+    overrun_destroy(&router->overrun);
+    zmq_socket_monitor(router->socket, NULL, 0);
+    zmq_close(router->monitor);
+    zmq_close(router->socket);
+    zmq_ctx_term(router->context);
+    connections_destroy(&router->connections);
+    free(router->listening);
+    free(router);
+    *router_p = NULL;
+}
+
+const char *router_listening(const struct router *router)
+{
+    return router->listening;
+}
+
+void *router_socket(const struct router *router)
+{
+    return router->socket;
+}
+
+void *router_monitor(const struct router *router)
+{
+    return router->monitor;
+}
+
+int router_overrun_fd(const struct router *router)
+{
+    return overrun_fd(router->overrun);
+}
+
+// ---- connections ----
+
+static void hear_event(struct router *router, unsigned event, int descriptor, int64_t now_ms)
+{
+    if (event == ZMQ_EVENT_ACCEPTED) {
+        connections_accepted(router->connections, descriptor, now_ms);
+        overrun_accepted(router->overrun, descriptor);
+    } else if (event == ZMQ_EVENT_DISCONNECTED) {
+        connections_closed(router->connections, descriptor, now_ms);
+        overrun_closed(router->overrun, descriptor);
+    }
+}
+
+// Hears of all connections that have come and gone.  libzmq tells of an end before the descriptor can be another's, and
+// of a beginning before anything comes over it.  An event is a frame of its number and its value, followed by one with
+// the endpoint.  Source: zmq_socket_monitor(3).
+static void hear_connections(struct router *router, int64_t now_ms)
+{
+    zmq_msg_t frame;
+
+    must(zmq_msg_init(&frame) == 0);
+    while (zmq_msg_recv(&frame, router->monitor, ZMQ_DONTWAIT) >= 0) {
+        uint16_t event;
+        uint32_t value;
+        if (!zmq_msg_more(&frame) || zmq_msg_size(&frame) < sizeof event + sizeof value) {
+            continue;
+        }
+        memcpy(&event, zmq_msg_data(&frame), sizeof event);
+        memcpy(&value, (const char *) zmq_msg_data(&frame) + sizeof event, sizeof value);
+        hear_event(router, event, (int) value, now_ms);
+    }
+    zmq_msg_close(&frame);
+}
+
+uint64_t router_next_ended(struct router *router, bool drained, int64_t now_ms, const char **reason)
+{
+    hear_connections(router, now_ms);
+    return connections_next_ended(router->connections, drained, now_ms, reason);
+}
+
+// Whoever connects may be cut off as fast as they can come back: that must not fill the disk.
+static void log_cut(struct router *router, const struct connection *connection, int64_t now_ms)
+{
+    if (allowance_spend(&router->cuts_log, CUTS_LOG_RATE, CUTS_LOG_BURST, now_ms) > 0) {
+        router->cuts_left_out++;
+        return;
+    }
+    if (router->cuts_left_out > 0) {
+        log_format("warning", "peer %" PRIu64 " more connections cut off", router->cuts_left_out);
+        router->cuts_left_out = 0;
+    }
+    log_format("info", "peer connection cut off, of %zu: %s", connections_count(router->connections),
+               connection->reason);
+}
+
+// What is cut is a duplicate: if its end has not been told by then, the descriptor was still this connection's.
+static void cut(struct router *router, struct connection *connection, int64_t now_ms)
+{
+    // Reset, not just ended: a peer that only sends would not notice for a minute.  Source: socket(7), SO_LINGER.
+    struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+    int duplicate = dup(connection->descriptor);
+
+    hear_connections(router, now_ms);
+    connection->cut = true;
+    if (duplicate >= 0 && !connection->ended) {
+        setsockopt(duplicate, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        shutdown(duplicate, SHUT_RDWR);
+        log_cut(router, connection, now_ms);
+    }
+    if (duplicate >= 0) {
+        close(duplicate);
+    }
+}
+
+static void drop(struct router *router, struct connection *connection, const char *reason, int64_t now_ms)
+{
+    connections_refuse(router->connections, connection, reason, now_ms);
+    if (!connection->ended && !connection->cut) {
+        cut(router, connection, now_ms);
+    }
+}
+
+void router_set_signed_in(struct router *router, uint64_t peer, bool signed_in, int64_t now_ms)
+{
+    struct connection *connection = connections_find(router->connections, peer);
+
+    if (connection != NULL) {
+        connections_set_signed_in(router->connections, connection, signed_in, now_ms);
+    }
+}
+
+static void drop_stalled(struct router *router, int64_t now_ms)
+{
+    struct connection *stalled[STALLED_A_LOOK];
+    size_t count = connections_find_stalled(router->connections, now_ms, stalled, STALLED_A_LOOK);
+
+    for (size_t i = 0; i < count; i++) {
+        drop(router, stalled[i], "it does not read what it is sent", now_ms);
+    }
+}
+
+int64_t router_work(struct router *router, int64_t now_ms)
+{
+    struct connection *connection;
+
+    hear_connections(router, now_ms);
+    while ((connection = connections_next_to_go(router->connections, now_ms)) != NULL) {
+        cut(router, connection, now_ms);
+    }
+    while ((connection = connections_next_to_cut(router->connections, now_ms)) != NULL) {
+        cut(router, connection, now_ms);
+    }
+    if (now_ms >= router->look_ms) {
+        router->look_ms = now_ms + LOOK_MS;
+        drop_stalled(router, now_ms);
+    }
+    return connections_count(router->connections) > 0 ? router->look_ms : INT64_MAX;
+}
+
+// ---- frames in ----
+
 // Reads the rest of a message that has more frames than it should.
 static void drain(void *socket)
 {
@@ -204,23 +438,28 @@ static void drain(void *socket)
     }
 }
 
-// Answers a peer that has chosen its own name.
-static void refuse_route(const struct router *router, zmq_msg_t *route)
+// Answers a peer that has chosen its own name, once; it is cut off when it has had the time to read it.
+static void refuse_route(struct router *router, zmq_msg_t *route, int descriptor, int64_t now_ms)
 {
     static const struct behalf_message refusal = {
         .type = BEHALF_ERROR,
         .error = { .code = "FORBIDDEN",
                    .reason = "leave the socket's routing id to ZeroMQ: do not set ZMQ_ROUTING_ID" },
     };
+    struct connection *connection = connections_at(router->connections, descriptor);
     struct behalf_fault fault;
     size_t bytes = 0;
     void *frame = behalf_message_encode(&refusal, &bytes, &fault);
 
     must(frame != NULL);
-    if (zmq_send(router->socket, zmq_msg_data(route), zmq_msg_size(route), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0) {
+    bool lives = zmq_send(router->socket, zmq_msg_data(route), zmq_msg_size(route), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
+    if (lives) {
         zmq_send(router->socket, frame, bytes, ZMQ_DONTWAIT);
     }
     free(frame);
+    if (lives && connection != NULL) { // else the descriptor may be somebody else's by now
+        connections_refuse(router->connections, connection, "it has named itself", now_ms);
+    }
 }
 
 // Reads the frames behind a route; false if there are none.
@@ -231,7 +470,6 @@ static bool read_frame(struct router *router, const zmq_msg_t *route, struct rec
     if (!zmq_msg_more(route) || zmq_msg_recv(&router->frame, router->socket, ZMQ_DONTWAIT) < 0) {
         return false;
     }
-    overrun_delivered(router->overrun, zmq_msg_get(&router->frame, ZMQ_SRCFD));
     received->several = zmq_msg_more(&router->frame);
     received->frame = zmq_msg_data(&router->frame);
     received->frame_bytes = zmq_msg_size(&router->frame);
@@ -241,7 +479,21 @@ static bool read_frame(struct router *router, const zmq_msg_t *route, struct rec
     return true;
 }
 
-bool router_receive(struct router *router, struct received *received)
+// Whether what was read is to be served; else it has been dealt with.
+static bool is_served(struct router *router, zmq_msg_t *route, struct received *received, int64_t now_ms)
+{
+    int descriptor = zmq_msg_get(&router->frame, ZMQ_SRCFD);
+
+    overrun_delivered(router->overrun, descriptor);
+    hear_connections(router, now_ms);
+    enum heard heard = connections_heard(router->connections, descriptor, received->peer, now_ms);
+    if (heard == HEARD_OWN_NAME) {
+        refuse_route(router, route, descriptor, now_ms);
+    }
+    return heard == HEARD;
+}
+
+bool router_receive(struct router *router, struct received *received, int64_t now_ms)
 {
     zmq_msg_t route;
     bool found = false;
@@ -250,29 +502,67 @@ bool router_receive(struct router *router, struct received *received)
     zmq_msg_init(&route);
     while (!found && zmq_msg_recv(&route, router->socket, ZMQ_DONTWAIT) >= 0) {
         received->peer = peer_of(&route);
-        found = read_frame(router, &route, received);
-        if (found && received->peer == 0) {
-            refuse_route(router, &route);
-            found = false;
-        }
+        found = read_frame(router, &route, received) && is_served(router, &route, received, now_ms);
     }
     zmq_msg_close(&route);
     if (!found) {
+        hear_connections(router, now_ms);
         overrun_drained(router->overrun);
+        return false;
     }
-    return found;
+    const struct connection *connection = connections_find(router->connections, received->peer);
+    received->behind = unread_bytes(connection->unread) > BEHIND_BYTES;
+    return true;
 }
 
 // ---- frames out ----
 
-const char *router_send(struct router *router, uint64_t peer, const void *frame, size_t frame_bytes)
+static bool has_too_much_unread(const struct connection *connection, size_t frame_bytes)
 {
-    uint8_t route[ROUTE_BYTES];
+    size_t bytes = unread_bytes(connection->unread);
 
-    route_to(peer, route);
-    if (zmq_send(router->socket, route, sizeof route, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
-        zmq_send(router->socket, frame, frame_bytes, ZMQ_DONTWAIT) >= 0) {
-        return NULL;
+    return bytes > 0 && (bytes + frame_bytes > PEER_UNREAD_BYTES_MAX ||
+                         (bytes > SHARE_UNREAD_BYTES && unread_bytes_of_all() + frame_bytes > ALL_UNREAD_BYTES_MAX));
+}
+
+// Takes the frame only if it returns NULL.
+static const char *try_send(struct router *router, uint64_t peer, void **frame_p, size_t frame_bytes, int64_t now_ms)
+{
+    static const char gone[] = "its connection is gone";
+    static const char deaf[] = "it does not read what it is sent";
+    struct connection *connection = connections_find(router->connections, peer);
+    uint8_t route[ROUTE_BYTES];
+    zmq_msg_t message;
+
+    if (connection == NULL || connection->ended || connection->standing == CONNECTION_REFUSED) {
+        return gone;
     }
-    return zmq_errno() == EHOSTUNREACH ? "its connection is gone" : "it does not read what it is sent";
+    if (has_too_much_unread(connection, frame_bytes)) {
+        drop(router, connection, deaf, now_ms);
+        return deaf;
+    }
+    route_to(peer, route);
+    if (zmq_send(router->socket, route, sizeof route, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
+        if (zmq_errno() == EHOSTUNREACH) {
+            connections_unbind(router->connections, connection);
+            return gone;
+        }
+        drop(router, connection, deaf, now_ms);
+        return deaf;
+    }
+    unread_message(connection->unread, frame_p, frame_bytes, &message);
+    if (zmq_msg_send(&message, router->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&message);
+        return gone;
+    }
+    return NULL;
+}
+
+const char *router_send(struct router *router, uint64_t peer, void **frame_p, size_t frame_bytes, int64_t now_ms)
+{
+    const char *reason = try_send(router, peer, frame_p, frame_bytes, now_ms);
+
+    free(*frame_p);
+    *frame_p = NULL;
+    return reason;
 }

@@ -1,7 +1,8 @@
 // router.h - the ROUTER socket that clients connect to: where it may listen, whole messages in, frames out.
 //
-// A peer's number is its route, libzmq's own name for a connection: there is nothing to keep about it here.  Peers
-// that name themselves are refused here and never seen by anybody else.
+// A peer's number is the name that the ROUTER gave its connection, and belongs to that connection alone
+// (connections.h).  Peers that name themselves are refused here and never seen by anybody else; so are connections that
+// say nothing, do not read, or stand in the way of others.
 
 #ifndef BROKER_ROUTER_H
 #define BROKER_ROUTER_H
@@ -22,8 +23,9 @@ void router_destroy(struct router **router_p);
 // The endpoints as bound (ports chosen by the system filled in), joined by commas.
 const char *router_listening(const struct router *router);
 
-// For polling only.
+// For polling only: messages, and beginnings and ends of connections.
 void *router_socket(const struct router *router);
+void *router_monitor(const struct router *router);
 
 // Readable when the socket is to be read until it has nothing, though it may have nothing now: a connection is
 // suspected of sending a message without end (overrun.h).
@@ -35,12 +37,24 @@ struct received {
     const void *frame; // valid until the next router_receive
     size_t frame_bytes;
     bool several; // it had more frames than one; they are passed over
+    bool behind;  // much waits to be read by the peer: it should ask for no more
 };
 
-// False when there is none.
-bool router_receive(struct router *router, struct received *received);
+// False when there is none.  Times are the boot-time clock's.
+bool router_receive(struct router *router, struct received *received, int64_t now_ms);
 
-// NULL once the socket has it, else why the peer cannot be told.  Never blocks.
-const char *router_send(struct router *router, uint64_t peer, const void *frame, size_t frame_bytes);
+// The peer of a connection that has closed, or was cut off, with the reason; 0 when there is none.  `drained`:
+// router_receive has found nothing.
+uint64_t router_next_ended(struct router *router, bool drained, int64_t now_ms, const char **reason);
+
+// NULL once the socket has it, else why the peer cannot be told.  Takes the frame.  Never blocks.  Who does not read is
+// cut off.
+const char *router_send(struct router *router, uint64_t peer, void **frame_p, size_t frame_bytes, int64_t now_ms);
+
+// Whether somebody is signed in over the peer's connection: it is kept when others need room.
+void router_set_signed_in(struct router *router, uint64_t peer, bool signed_in, int64_t now_ms);
+
+// Cuts off what has to go.  Returns when it is to be called at the latest.
+int64_t router_work(struct router *router, int64_t now_ms);
 
 #endif

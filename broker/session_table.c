@@ -109,17 +109,29 @@ struct session *session_table_by_instance(const struct session_table *table, con
     return NULL;
 }
 
-struct session *session_table_longest_lost(const struct session_table *table)
+struct session *session_table_longest_lost(const struct session_table *table, unsigned roles)
 {
     struct session *session;
     struct session *found = NULL;
 
     for (size_t place = 0; (session = session_table_next(table, &place)) != NULL;) {
-        if (session->peer == NULL && (found == NULL || session->lost_ms < found->lost_ms)) {
+        if (session->peer == NULL && (roles >> session->role & 1) != 0 &&
+            (found == NULL || session->lost_ms < found->lost_ms)) {
             found = session;
         }
     }
     return found;
+}
+
+size_t session_table_count_connected(const struct session_table *table, enum session_role role, const char *name)
+{
+    const struct session *session;
+    size_t count = 0;
+
+    for (size_t place = 0; (session = session_table_next(table, &place)) != NULL;) {
+        count += session->peer != NULL && session->role == role && strcmp(session->name, name) == 0 ? 1 : 0;
+    }
+    return count;
 }
 
 struct session *session_table_add(struct session_table *table, enum session_role role, const char *name,

@@ -53,6 +53,7 @@ struct session {
     struct key_set in_flight;                               // ids of requests not answered yet
     struct session_answered answered[SESSION_ANSWERED_MAX]; // a ring
     size_t answered_next;
+    size_t reports; // asked for and not answered yet
 };
 
 struct peer {
@@ -61,6 +62,7 @@ struct peer {
     int64_t since_ms;        // when it was first heard of, or when its session ended
     unsigned faults;         // frames in a row that could not be decoded
     bool banned;             // is not listened to until it is forgotten
+    bool behind;             // much waits to be read by it
 };
 
 struct session_table {
@@ -94,8 +96,12 @@ struct session *session_table_by_token(const struct session_table *table, enum s
 // A connector's session with this name and instance, or NULL.
 struct session *session_table_by_instance(const struct session_table *table, const char *name, const char *instance);
 
-// The session that has been lost for longest, or NULL.
-struct session *session_table_longest_lost(const struct session_table *table);
+// The session of these roles (bits) that has been lost for longest, or NULL.
+#define SESSION_ROLES 7u
+struct session *session_table_longest_lost(const struct session_table *table, unsigned roles);
+
+// How many sessions of this role and name have a peer.
+size_t session_table_count_connected(const struct session_table *table, enum session_role role, const char *name);
 
 // Makes a session without a peer.  Asserts that its person has none.
 struct session *session_table_add(struct session_table *table, enum session_role role, const char *name,

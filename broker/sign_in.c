@@ -92,6 +92,25 @@ void broker_peer_lost(struct broker *broker, uint64_t number, const char *reason
     }
 }
 
+void broker_peer_gone(struct broker *broker, uint64_t number, const char *reason, int64_t now_ms)
+{
+    struct peer *peer = session_table_peer(&broker->sessions, number);
+
+    if (peer != NULL) {
+        peer->banned = false; // there is nobody left whom it would keep out
+    }
+    broker_peer_lost(broker, number, reason, now_ms);
+}
+
+void broker_peer_behind(struct broker *broker, uint64_t number, bool behind)
+{
+    struct peer *peer = session_table_peer(&broker->sessions, number);
+
+    if (peer != NULL) {
+        peer->behind = behind;
+    }
+}
+
 void broker_peer_left(struct broker *broker, uint64_t number, const char *reason, int64_t now_ms)
 {
     broker_advance(broker, now_ms);
@@ -239,18 +258,50 @@ static bool is_of(const struct session *session, const struct hello *hello)
            strcmp(session->instance, hello->body->instance) == 0;
 }
 
-// Makes room for one more session, at the cost of the one lost for longest.
-static bool make_room(struct broker *broker)
+// How many sessions of a role there may be.  People have room whoever else is there: the rules name them, and each has
+// one session.
+static size_t sessions_max(const struct broker *broker, enum session_role role)
 {
-    if (broker->sessions.sessions.count < broker->options.sessions_max) {
+    static const size_t shares[] = { [SESSION_CONNECTOR] = 4, [SESSION_CONTROL] = 8 };
+    size_t all = broker->options.sessions_max;
+
+    return role == SESSION_PERSON ? all : all / shares[role] > 0 ? all / shares[role] : 1;
+}
+
+// Makes room for one more session of a role, at the cost of the one lost for longest.
+static bool make_room(struct broker *broker, enum session_role role)
+{
+    const struct session_table *table = &broker->sessions;
+    bool any = table->sessions.count < broker->options.sessions_max;
+    bool of_role = table->count[role] < sessions_max(broker, role);
+
+    if (any && of_role) {
         return true;
     }
-    struct session *lost = session_table_longest_lost(&broker->sessions);
+    struct session *lost = session_table_longest_lost(table, of_role ? SESSION_ROLES : 1u << role);
     if (lost == NULL) {
         return false;
     }
     session_table_remove(&broker->sessions, &lost, broker->now_ms);
     return true;
+}
+
+// One name alone has at most a quarter of its role's sessions.
+static bool has_room_of_name(const struct broker *broker, const struct hello *hello)
+{
+    size_t max = sessions_max(broker, hello->role) / 4;
+
+    return hello->role == SESSION_PERSON ||
+           session_table_count_connected(&broker->sessions, hello->role, hello->body->name) < (max > 0 ? max : 1);
+}
+
+static struct session *refuse_for_room(struct broker *broker, const struct hello *hello, const char *reason)
+{
+    speak_error_now(broker, hello->peer->number, hello->id,
+                    &(struct behalf_error){
+                        .code = behalf_code_name(BEHALF_CODE_BUSY), .reason = reason, .retry_ms = RETRY_ROOM_MS });
+    log_refusal(broker, hello, BEHALF_CODE_BUSY, reason);
+    return NULL;
 }
 
 // Ends what stands in the way of a new session: another session of the person, or of the same connector instance.
@@ -273,12 +324,11 @@ static struct session *begin_session(struct broker *broker, const struct hello *
     uint8_t token[SESSION_TOKEN_BYTES];
 
     end_older(broker, hello);
-    if (!make_room(broker)) {
-        speak_error_now(broker, hello->peer->number, hello->id,
-                        &(struct behalf_error){ .code = behalf_code_name(BEHALF_CODE_BUSY),
-                                                .reason = "as many sessions as this broker takes are signed in",
-                                                .retry_ms = RETRY_ROOM_MS });
-        return NULL;
+    if (!has_room_of_name(broker, hello)) {
+        return refuse_for_room(broker, hello, "as many sessions as may have this name are signed in");
+    }
+    if (!make_room(broker, hello->role)) {
+        return refuse_for_room(broker, hello, "as many sessions of this role as this broker takes are signed in");
     }
     broker->options.random(broker->options.self, token, sizeof token);
     struct session *session =
@@ -508,7 +558,7 @@ static bool is_forgotten(const struct broker *broker, const struct session *sess
 // Removes one session lost for too long; false when there is none.
 static bool forget_session(struct broker *broker)
 {
-    struct session *session = session_table_longest_lost(&broker->sessions);
+    struct session *session = session_table_longest_lost(&broker->sessions, SESSION_ROLES);
 
     if (session == NULL || !is_forgotten(broker, session)) {
         return false;

@@ -461,7 +461,10 @@ def random_frames_never_stop_it(program):
 
 def logs_hold_no_text_of_posts_and_no_control_characters(program):
     with Desk(program) as broker:
-        feed, asha = connector(broker, "feed\x1b[31m\u202eevil"), person(broker, "asha")
+        feed, asha = connector(broker, "feed"), person(broker, "asha")
+        feed.connect()
+        evil = feed.refused("INVALID", "HELLO", version=1, role="connector", name="feed\x1b[31m\u202eevil")
+        assert evil["field"] == "name", evil
         feed.sign_in(), asha.sign_in()
         item = feed.done("POST", **post("1", text="unmistakable words"))["item"]
         shown = asha.expect("ITEM")

@@ -5,6 +5,8 @@ behalf_test(broker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_test.c ${CMAKE_
     LIBRARIES behalf_broker_core LABEL unit)
 behalf_test(broker_shell_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_shell_test.c LIBRARIES behalf_broker_shell
     LABEL unit)
+behalf_test(connections_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/connections_test.c LIBRARIES behalf_broker_shell LABEL unit)
+behalf_test(router_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/router_test.c LIBRARIES behalf_broker_shell LABEL unit)
 behalf_test(overrun_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/overrun_test.c LIBRARIES behalf_broker_shell LABEL unit)
 behalf_test(sight_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sight_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c
     LIBRARIES behalf_broker_core LABEL unit)

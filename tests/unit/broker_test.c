@@ -1557,6 +1557,101 @@ static void a_connection_that_breaks_as_the_lease_lapses_is_gone_once(void **sta
     broker_check(world->broker);
 }
 
+static const struct behalf_message *hello_as(struct world *world, uint64_t peer, const char *role, const char *name)
+{
+    return world_ask(
+        world, peer,
+        (struct behalf_message){ .type = BEHALF_HELLO, .hello = { .version = 1, .role = role, .name = name } });
+}
+
+static void sessions_of_programs_leave_room_for_people(void **state)
+{
+    struct world *world = *state;
+    char name[8];
+
+    world_crash(world);
+    world->options.sessions_max = 16;
+    world_start(world);
+    for (uint64_t i = 0; i < 20; i++) {
+        snprintf(name, sizeof name, "c%d", (int) i);
+        bool control = i % 2 == 0;
+        const struct behalf_message *answer = hello_as(world, 20 + i, control ? "control" : "connector", name);
+        if (i < (control ? 4 : 8)) {
+            expect_type(answer, BEHALF_WELCOME);
+        } else {
+            expect_code(answer, "BUSY");
+            assert_true(answer->error.retry_ms > 0);
+        }
+    }
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_WELCOME);
+    expect_type(world_hello(world, BEN, "person", "ben"), BEHALF_WELCOME);
+    expect_type(world_hello(world, SAM, "person", "sam"), BEHALF_WELCOME);
+    broker_peer_gone(world->broker, 20, "its connection has closed", world->now_ms);
+    expect_type(hello_as(world, OTHER, "control", "new"), BEHALF_WELCOME); // in the place of the one that is lost
+}
+
+static void one_name_does_not_take_all_sessions_of_its_role(void **state)
+{
+    struct world *world = *state;
+
+    world_crash(world);
+    world->options.sessions_max = 128; // 16 of controls, 4 a name
+    world_start(world);
+    for (uint64_t i = 0; i < 6; i++) {
+        const struct behalf_message *answer = hello_as(world, 20 + i, "control", "eager");
+        if (i < 4) {
+            expect_type(answer, BEHALF_WELCOME);
+        } else {
+            expect_code(answer, "BUSY");
+        }
+    }
+    expect_type(hello_as(world, OTHER, "control", "other"), BEHALF_WELCOME);
+}
+
+static void who_does_not_read_is_told_to_ask_later(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    expect_type(world_hello(world, CONTROL, "control", "ops"), BEHALF_WELCOME);
+    broker_peer_behind(world->broker, CONTROL, true);
+    const struct behalf_message *later = world_ask(world, CONTROL, ABOUT(LOOK, look, .limit = 10));
+    expect_code(later, "TOO_MANY");
+    assert_true(later->error.retry_ms > 0);
+    expect_code(world_ask(world, CONTROL, ABOUT(OUTCOMES, outcomes, .limit = 10)), "TOO_MANY");
+    broker_peer_behind(world->broker, CONTROL, false);
+    expect_type(world_ask(world, CONTROL, ABOUT(LOOK, look, .limit = 10)), BEHALF_LISTING);
+}
+
+static void a_session_asks_for_so_many_reports_at_once(void **state)
+{
+    struct world *world = *state;
+    int64_t asked[6];
+
+    sign_in_all(world);
+    expect_type(world_hello(world, CONTROL, "control", "ops"), BEHALF_WELCOME);
+    for (size_t i = 0; i < 6; i++) {
+        asked[i] = world_say(world, CONTROL, ABOUT(OUTCOMES, outcomes, .limit = 10));
+    }
+    world_settle(world);
+    expect_type(world_answer(world, CONTROL, asked[3]), BEHALF_ENDED);
+    expect_code(world_answer(world, CONTROL, asked[4]), "TOO_MANY");
+    expect_type(world_ask(world, CONTROL, ABOUT(OUTCOMES, outcomes, .limit = 10)), BEHALF_ENDED);
+}
+
+static void a_ban_ends_with_its_connection(void **state)
+{
+    struct world *world = *state;
+
+    for (int i = 0; i < 20; i++) {
+        world_say_bytes(world, OTHER, "noise", 5);
+    }
+    world_settle(world);
+    assert_true(world->told[OTHER].dropped);
+    broker_peer_gone(world->broker, OTHER, "its connection has closed", world->now_ms);
+    expect_type(world_hello(world, OTHER, "person", "ben"), BEHALF_WELCOME);
+}
+
 static void let_the_lease_lapse(struct world *world)
 {
     broker_lease(world->broker, world->now_ms, world->now_ms);
@@ -1936,6 +2031,11 @@ int main(void)
         TEST(a_lease_renewed_after_all_lets_sessions_go_on_where_they_were),
         TEST(a_connection_that_breaks_as_the_lease_lapses_is_gone_once),
         TEST(no_batch_goes_out_while_the_lease_is_not_valid),
+        TEST(sessions_of_programs_leave_room_for_people),
+        TEST(one_name_does_not_take_all_sessions_of_its_role),
+        TEST(who_does_not_read_is_told_to_ask_later),
+        TEST(a_session_asks_for_so_many_reports_at_once),
+        TEST(a_ban_ends_with_its_connection),
         TEST(what_is_wrong_with_a_frames_form_is_said_while_the_lease_is_not_valid),
         TEST(noise_is_dropped_whatever_its_kind_and_the_state_of_the_lease),
         TEST(a_flood_of_refusable_sign_ins_is_not_kept_while_the_lease_is_not_valid),

@@ -1,0 +1,397 @@
+// connections.c - see connections.h.
+//
+// The ROUTER counts the names it gives up from a number that nobody can guess.  A number that it cannot have given
+// yet, or that was seen before and belongs to no open connection, is a peer's own.
+
+#include "broker/connections.h"
+
+#include "broker/desk/table.h"
+#include "proto/must.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Numbers up to so many before the newest one are remembered when they were seen; older ones are nobody's.
+#define SEEN_MAX 65536
+
+#define ENDED_MS 1000 // after which nothing is expected any more from a connection that has closed
+
+struct connection_list {
+    struct connection *first, *last;
+    size_t count;
+};
+
+struct connections {
+    struct connection *at[CONNECTIONS_DESCRIPTORS_MAX];   // open ones
+    struct table peers;                                   // by number; also some that have ended
+    struct connection_list lists[CONNECTION_REFUSED + 1]; // open ones by standing, longest there first
+    struct connection_list ended;                         // longest there first
+    size_t strangers_max;
+    size_t total_max;
+    uint64_t first_peer;
+    uint64_t accepted; // ever
+    uint64_t newest;   // number seen, counted from the first; meaningful once any was
+    bool any_seen;
+    uint8_t seen[SEEN_MAX / 8];
+};
+
+// ---- lists ----
+
+static void append(struct connection_list *list, struct connection *connection)
+{
+    connection->next = NULL;
+    connection->previous = list->last;
+    *(list->last != NULL ? &list->last->next : &list->first) = connection;
+    list->last = connection;
+    list->count++;
+}
+
+static void leave(struct connection_list *list, struct connection *connection)
+{
+    *(connection->previous != NULL ? &connection->previous->next : &list->first) = connection->next;
+    *(connection->next != NULL ? &connection->next->previous : &list->last) = connection->previous;
+    connection->next = connection->previous = NULL;
+    list->count--;
+}
+
+static void stand(struct connections *connections, struct connection *connection, enum connection_standing standing)
+{
+    leave(&connections->lists[connection->standing], connection);
+    connection->standing = standing;
+    append(&connections->lists[standing], connection);
+}
+
+// ---- beginning and end ----
+
+struct connections *connections_new(size_t strangers_max, size_t total_max, uint64_t first_peer)
+{
+    struct connections *connections = calloc(1, sizeof *connections);
+
+    must(connections != NULL);
+    connections->strangers_max = strangers_max;
+    connections->total_max = total_max;
+    connections->first_peer = first_peer;
+    return connections;
+}
+
+static void forget(struct connections *connections, struct connection *connection)
+{
+    if (connection->peer != 0) {
+        table_remove(&connections->peers, connection->peer, connection);
+    }
+    unread_release(&connection->unread);
+    free(connection);
+}
+
+static void forget_all(struct connections *connections, struct connection_list *list)
+{
+    while (list->first != NULL) {
+        struct connection *first = list->first;
+        leave(list, first);
+        forget(connections, first);
+    }
+}
+
+void connections_destroy(struct connections **connections_p)
+{
+    struct connections *connections = *connections_p;
+
+    if (connections == NULL) {
+        return;
+    }
+    for (size_t i = 0; i <= CONNECTION_REFUSED; i++) {
+        forget_all(connections, &connections->lists[i]);
+    }
+    forget_all(connections, &connections->ended);
+    table_fini(&connections->peers);
+    free(connections);
+    *connections_p = NULL;
+}
+
+static bool is_watched(int descriptor)
+{
+    return descriptor >= 0 && descriptor < CONNECTIONS_DESCRIPTORS_MAX;
+}
+
+void connections_accepted(struct connections *connections, int descriptor, int64_t now_ms)
+{
+    connections->accepted++;
+    if (!is_watched(descriptor)) {
+        return;
+    }
+    if (connections->at[descriptor] != NULL) {
+        connections_closed(connections, descriptor, now_ms);
+    }
+    struct connection *connection = calloc(1, sizeof *connection);
+    must(connection != NULL);
+    *connection = (struct connection){
+        .descriptor = descriptor, .standing = CONNECTION_SILENT, .since_ms = now_ms, .taken_ms = now_ms
+    };
+    connections->at[descriptor] = connection;
+    append(&connections->lists[CONNECTION_SILENT], connection);
+}
+
+void connections_closed(struct connections *connections, int descriptor, int64_t now_ms)
+{
+    struct connection *connection = connections_at(connections, descriptor);
+
+    if (connection == NULL) {
+        return;
+    }
+    connections->at[descriptor] = NULL;
+    leave(&connections->lists[connection->standing], connection);
+    connection->ended = true;
+    connection->since_ms = now_ms;
+    append(&connections->ended, connection);
+}
+
+uint64_t connections_next_ended(struct connections *connections, bool drained, int64_t now_ms, const char **reason)
+{
+    struct connection *first;
+
+    while ((first = connections->ended.first) != NULL && (drained || now_ms - first->since_ms >= ENDED_MS)) {
+        uint64_t peer = first->peer;
+        *reason = first->reason != NULL ? first->reason : "its connection has closed";
+        leave(&connections->ended, first);
+        forget(connections, first);
+        if (peer != 0) {
+            return peer;
+        }
+    }
+    return 0;
+}
+
+struct connection *connections_find(const struct connections *connections, uint64_t peer)
+{
+    return table_find(&connections->peers, peer);
+}
+
+struct connection *connections_at(const struct connections *connections, int descriptor)
+{
+    return is_watched(descriptor) ? connections->at[descriptor] : NULL;
+}
+
+size_t connections_count(const struct connections *connections)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i <= CONNECTION_REFUSED; i++) {
+        count += connections->lists[i].count;
+    }
+    return count;
+}
+
+// ---- names ----
+
+static bool was_seen(const struct connections *connections, uint64_t place)
+{
+    return (connections->seen[place % SEEN_MAX / 8] >> (place % 8) & 1) != 0;
+}
+
+// Notes that a number was seen; what it takes the place of is older than is remembered.
+static void note_seen(struct connections *connections, uint64_t place)
+{
+    while (connections->any_seen && connections->newest < place) {
+        connections->newest++;
+        connections->seen[connections->newest % SEEN_MAX / 8] &= (uint8_t) ~(1u << connections->newest % 8);
+    }
+    if (!connections->any_seen) {
+        connections->newest = place;
+        connections->any_seen = true;
+    }
+    connections->seen[place % SEEN_MAX / 8] |= (uint8_t) (1u << place % 8);
+}
+
+// How many names the ROUTER had given before this one, which is 32 bits wide and wraps.
+static uint64_t place_of(const struct connections *connections, uint64_t peer)
+{
+    return (uint32_t) (peer - connections->first_peer);
+}
+
+// Whether the ROUTER can have given this number to a connection that has said nothing yet.
+static bool may_be_given(const struct connections *connections, uint64_t peer)
+{
+    uint64_t place = place_of(connections, peer);
+
+    if (peer == 0 || place >= connections->accepted) {
+        return false;
+    }
+    if (!connections->any_seen || place > connections->newest) {
+        return true;
+    }
+    return connections->newest - place < SEEN_MAX && !was_seen(connections, place);
+}
+
+static void unbind_peer(struct connections *connections, struct connection *connection)
+{
+    table_remove(&connections->peers, connection->peer, connection);
+    unread_release(&connection->unread);
+    connection->peer = 0;
+}
+
+static void bind_peer(struct connections *connections, struct connection *connection, uint64_t peer, int64_t now_ms)
+{
+    connection->peer = peer;
+    connection->since_ms = now_ms;
+    connection->unread = unread_new();
+    table_put(&connections->peers, peer, connection);
+    note_seen(connections, place_of(connections, peer));
+    stand(connections, connection, CONNECTION_STRANGER);
+}
+
+// A number that is bound comes over another descriptor, or over one that is another connection's by now.
+static enum heard heard_of_bound(const struct connections *connections, const struct connection *bound, int descriptor)
+{
+    const struct connection *present = connections_at(connections, descriptor);
+
+    if (!bound->ended || bound->descriptor != descriptor) {
+        return HEARD_OWN_NAME;
+    }
+    // Said before it closed; unless the descriptor is a silent newcomer's, who could be saying this.
+    return present == NULL || present->peer != 0 ? HEARD : HEARD_NOBODY;
+}
+
+enum heard connections_heard(struct connections *connections, int descriptor, uint64_t peer, int64_t now_ms)
+{
+    struct connection *bound = peer == 0 ? NULL : connections_find(connections, peer);
+    struct connection *present = connections_at(connections, descriptor);
+
+    if (bound != NULL && bound == present) {
+        if (present->standing == CONNECTION_STRANGER) {
+            present->since_ms = now_ms;
+            stand(connections, present, CONNECTION_STRANGER);
+        }
+        return present->standing == CONNECTION_REFUSED ? HEARD_NOBODY : HEARD;
+    }
+    if (bound != NULL) {
+        return heard_of_bound(connections, bound, descriptor);
+    }
+    if (present == NULL || present->standing == CONNECTION_REFUSED) {
+        return HEARD_NOBODY;
+    }
+    if (!may_be_given(connections, peer)) {
+        return HEARD_OWN_NAME;
+    }
+    if (present->peer != 0) {
+        // What it is bound to was said over its descriptor by one that had closed before it came, if that is older.
+        if (place_of(connections, peer) < place_of(connections, present->peer)) {
+            return HEARD_NOBODY;
+        }
+        unbind_peer(connections, present);
+    }
+    bind_peer(connections, present, peer, now_ms);
+    return HEARD;
+}
+
+void connections_unbind(struct connections *connections, struct connection *connection)
+{
+    must(!connection->ended);
+    unbind_peer(connections, connection);
+    stand(connections, connection, CONNECTION_SILENT);
+}
+
+// ---- standing ----
+
+void connections_set_signed_in(struct connections *connections, struct connection *connection, bool signed_in,
+                               int64_t now_ms)
+{
+    enum connection_standing standing = signed_in ? CONNECTION_SIGNED_IN : CONNECTION_STRANGER;
+
+    if (connection->ended || connection->standing == standing || connection->standing == CONNECTION_REFUSED) {
+        return;
+    }
+    connection->since_ms = now_ms;
+    stand(connections, connection, standing);
+}
+
+void connections_refuse(struct connections *connections, struct connection *connection, const char *reason,
+                        int64_t now_ms)
+{
+    if (!connection->ended && connection->standing != CONNECTION_REFUSED) {
+        connection->since_ms = now_ms;
+        connection->reason = reason;
+        stand(connections, connection, CONNECTION_REFUSED);
+    }
+}
+
+// ---- who has to go ----
+
+static bool has_waited(const struct connection *connection, int64_t now_ms, int64_t ms)
+{
+    return connection != NULL && now_ms - connection->since_ms >= ms;
+}
+
+// Those whose place others need: first who has said nothing for longest, then who has not signed in for longest.
+static struct connection *first_for_room(const struct connections *connections)
+{
+    const struct connection_list *silent = &connections->lists[CONNECTION_SILENT];
+    const struct connection_list *strangers = &connections->lists[CONNECTION_STRANGER];
+    size_t total = silent->count + strangers->count + connections->lists[CONNECTION_SIGNED_IN].count;
+
+    if (silent->count > connections->strangers_max || (total > connections->total_max && silent->count > 0)) {
+        return silent->first;
+    }
+    return strangers->count > connections->strangers_max || total > connections->total_max ? strangers->first : NULL;
+}
+
+struct connection *connections_next_to_go(struct connections *connections, int64_t now_ms)
+{
+    struct connection *silent = connections->lists[CONNECTION_SILENT].first;
+    struct connection *stranger = connections->lists[CONNECTION_STRANGER].first;
+    struct connection *first = first_for_room(connections);
+    const char *reason = "others need its place, and it has not signed in";
+
+    if (first == NULL && has_waited(silent, now_ms, CONNECTIONS_SILENT_MS)) {
+        first = silent;
+        reason = "it has said nothing";
+    } else if (first == NULL && has_waited(stranger, now_ms, CONNECTIONS_IDLE_MS)) {
+        first = stranger;
+        reason = "it is not signed in and says nothing";
+    }
+    if (first != NULL) {
+        connections_refuse(connections, first, reason, now_ms);
+    }
+    return first;
+}
+
+struct connection *connections_next_to_cut(const struct connections *connections, int64_t now_ms)
+{
+    struct connection *connection = connections->lists[CONNECTION_REFUSED].first;
+
+    while (connection != NULL && (connection->cut || !has_waited(connection, now_ms, CONNECTIONS_LAST_WORDS_MS))) {
+        connection = connection->next;
+    }
+    return connection;
+}
+
+// ---- who does not read ----
+
+static bool is_stalled(struct connection *connection, int64_t now_ms)
+{
+    if (connection->unread == NULL) {
+        return false;
+    }
+    uint64_t taken = unread_taken(connection->unread);
+    if (taken != connection->taken || unread_bytes(connection->unread) == 0) {
+        connection->taken = taken;
+        connection->taken_ms = now_ms;
+    }
+    return now_ms - connection->taken_ms >= CONNECTIONS_STALLED_MS;
+}
+
+size_t connections_find_stalled(struct connections *connections, int64_t now_ms, struct connection **stalled,
+                                size_t count_max)
+{
+    static const enum connection_standing standings[] = { CONNECTION_STRANGER, CONNECTION_SIGNED_IN };
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof standings / sizeof standings[0]; i++) {
+        struct connection *connection = connections->lists[standings[i]].first;
+        for (; connection != NULL && count < count_max; connection = connection->next) {
+            if (is_stalled(connection, now_ms)) {
+                stalled[count++] = connection;
+            }
+        }
+    }
+    return count;
+}
