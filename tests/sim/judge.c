@@ -164,6 +164,7 @@ static void look_at_outcome(void *self, const struct outcome_record *outcome)
 
 static void look(struct simulation *simulation, struct looked *looked)
 {
+    simulation->looked_at = simulation->disk_changes;
     memset(looked, 0, sizeof *looked);
     looked->simulation = simulation;
     history_begin(simulation);
@@ -179,6 +180,9 @@ static struct looked looked; // too large for a stack
 
 static void look_lightly(struct simulation *simulation)
 {
+    if (simulation->looked_at == simulation->disk_changes)
+        return; // nothing is other than it was
+    simulation->looked_at = simulation->disk_changes;
     memset(&looked, 0, sizeof looked);
     looked.simulation = simulation;
     looked.lightly = true;
@@ -347,7 +351,7 @@ const char *judge_pending(struct simulation *simulation)
     }
     if (simulation->batch || !simulation->broker)
         return "the store is at work";
-    look(simulation, &looked);
+    look_lightly(simulation);
     for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
         if (looked.items[i] && looked.items[i] != ITEM_CLOSED + 1) {
             snprintf(text, sizeof text, "item %zu is %s", i, item_state_name((enum item_state)(looked.items[i] - 1)));

@@ -68,6 +68,7 @@ static void start_broker(struct simulation *simulation)
 {
     struct rules_problems problems = { 0 };
     simulation->engine = engine_memory_open(simulation->disk, "sim");
+    simulation->disk_changes++;
     uint64_t version = 0;
     char *text = broker_stored_rules(simulation->engine, &version);
     if (!text)
@@ -139,6 +140,7 @@ static void set_away(struct simulation *simulation, bool away)
 static void attempt_batch(struct simulation *simulation)
 {
     enum store_result result = engine_attempt(simulation->engine, simulation->batch, &simulation->doubt);
+    simulation->disk_changes++;
     if (memory_disk_crashed(simulation->disk)) {
         crash_broker(simulation);
         return;
