@@ -89,7 +89,8 @@ void settled_reply_answered(struct broker *broker, const struct question *questi
     struct session *session = session_table_find(&broker->sessions, waiting->session);
     const char *instance = session == NULL ? NULL : desk_connector_instance(broker->desk, session->number);
 
-    if (session != NULL && instance != NULL && question->found && strcmp(question->found_instance, instance) == 0) {
+    if (session != NULL && instance != NULL && question->found &&
+        authority_had_reply(instance, question->found_instance)) {
         speak_later(broker, session->number,
                     &(struct behalf_message){ .type = BEHALF_DONE,
                                               .id = waiting->id,

@@ -176,10 +176,15 @@ bool authority_is_own_draft(const struct item *item, uint32_t person)
                    !item->detail || item->queue->audience != AUDIENCE_APPROVER || item->detail->draft_by != person);
 }
 
+bool authority_had_reply(const char *instance, const char *handed_to)
+{
+    return STANDS(HOLDER, BEHALF_SETTLE, !strcmp(handed_to, instance));
+}
+
 bool authority_may_settle(const struct connector *connector, const struct reply *reply)
 {
     return connector && reply && reply->instance && (reply->state == REPLY_HANDED || reply->state == REPLY_UNKNOWN) &&
-           STANDS(HOLDER, BEHALF_SETTLE, !strcmp(reply->instance, connector->instance));
+           authority_had_reply(connector->instance, reply->instance);
 }
 
 // ---- what is seen ----

@@ -11,6 +11,9 @@
 // Whether a session of this kind, one of BEHALF_BY_..., may send this type at all.
 bool authority_may_send(enum behalf_type type, unsigned sender);
 
+// Whether a reply that was handed to one connector instance is this one's to speak of.
+bool authority_had_reply(const char *instance, const char *handed_to);
+
 // Whether a request of a person is about an item they have: it then begins with `item` and `lease`, as TAKE does.
 bool authority_is_about_item(enum behalf_type type);
 

@@ -397,7 +397,7 @@ static void hear_connector(struct client *client, const struct behalf_message *m
         hear_reply(client, &message->reply);
         return;
     }
-    if (message->type == BEHALF_DONE && message->id == client->meddling && !message->done.repeated)
+    if (message->type == BEHALF_DONE && message->id == client->meddling)
         sim_fail(simulation, "%s settled a reply that it was never handed", client->name);
     for (size_t i = 0; i < client->reply_count; i++) {
         if (!client->replies[i].request || client->replies[i].request != message->id)

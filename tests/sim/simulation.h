@@ -136,7 +136,7 @@ struct simulation {
     struct sim_post posts[SIM_POSTS_MAX];
     size_t post_count;
     // What the judge knows.
-    uint64_t disk_changes, looked_at; // times the disk may have changed, and how many when it was last looked at
+    uint64_t disk_changes, looked_at;   // times the disk may have changed, and how many when it was last looked at
     uint8_t published[SIM_REPLIES_MAX]; // times published, by reply id
     bool settled_confirmed[SIM_REPLIES_MAX];
     bool reply_idempotent[SIM_REPLIES_MAX];
