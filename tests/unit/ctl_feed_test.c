@@ -1,6 +1,7 @@
 // ctl_feed_test.c - columns become fields, times become milliseconds, and how far a feed came is kept.
 
 #include "worker/ctl/feed_cursor.h"
+#include "worker/ctl/feed_ids.h"
 #include "worker/ctl/feed_map.h"
 #include "worker/ctl/feed_time.h"
 #include "worker/ctl/row_reader.h"
@@ -19,6 +20,65 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+// ---- ids ----
+
+static enum feed_ids_verdict look(struct feed_ids *ids, const char *id)
+{
+    char fault[FEED_IDS_FAULT_BYTES];
+    return feed_ids_look(ids, id, false, fault);
+}
+
+static void an_id_with_an_exponent_is_rounded(void **state)
+{
+    (void) state;
+    static const char *const rounded[] = { "1.29403E+18", "1,29403E+18", "1E+18", "1.5e18", "9.0E+17" };
+    static const char *const sound[] = { "5e3", "1e10", "7e12ab", "1.2", "E+18", "t3_1E+5", "1.29403E+18x", "12:3E+4" };
+    for (size_t i = 0; i < sizeof rounded / sizeof *rounded; i++)
+        assert_int_equal(look(&(struct feed_ids){ 0 }, rounded[i]), FEED_IDS_ROUNDED);
+    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++)
+        assert_int_equal(look(&(struct feed_ids){ 0 }, sound[i]), FEED_IDS_SOUND);
+    struct feed_ids ids = { 0 }; // also where many before were none
+    look(&ids, "1862345678901234567");
+    assert_int_equal(look(&ids, "1.29403E+18"), FEED_IDS_ROUNDED);
+}
+
+static void a_number_with_a_point_is_no_id(void **state)
+{
+    (void) state;
+    char fault[FEED_IDS_FAULT_BYTES];
+    assert_int_equal(feed_ids_look(&(struct feed_ids){ 0 }, "1001.5", true, fault), FEED_IDS_ROUNDED);
+    assert_non_null(strstr(fault, "as text"));
+}
+
+static void ids_that_all_end_in_zeros_are_rounded(void **state)
+{
+    (void) state;
+    char fault[FEED_IDS_FAULT_BYTES];
+    struct feed_ids ids = { 0 };
+    assert_int_equal(look(&ids, "1862345678901230000"), FEED_IDS_UNSURE);
+    assert_int_equal(look(&ids, "1862345678901240000"), FEED_IDS_UNSURE);
+    assert_int_equal(look(&ids, "1862345678901250000"), FEED_IDS_ROUNDED);
+    ids = (struct feed_ids){ 0 };
+    assert_int_equal(look(&ids, "1294030000000000000"), FEED_IDS_ROUNDED);
+    ids = (struct feed_ids){ 0 };
+    assert_int_equal(look(&ids, "1862345678901230000"), FEED_IDS_UNSURE);
+    assert_int_equal(feed_ids_end(&ids, fault), FEED_IDS_SOUND); // by itself it may be one
+    assert_int_equal(look(&ids, "1862345678901240000"), FEED_IDS_UNSURE);
+    assert_int_equal(feed_ids_end(&ids, fault), FEED_IDS_ROUNDED);
+}
+
+static void an_id_that_is_not_rounded_clears_the_others(void **state)
+{
+    (void) state;
+    struct feed_ids ids = { 0 };
+    assert_int_equal(look(&ids, "186234567890120000"), FEED_IDS_UNSURE);
+    assert_int_equal(look(&ids, "186234567890120001"), FEED_IDS_SOUND);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(look(&ids, "1862345678901230000"), FEED_IDS_SOUND);
+    assert_int_equal(look(&(struct feed_ids){ 0 }, "100000"), FEED_IDS_SOUND);
+    assert_int_equal(look(&(struct feed_ids){ 0 }, "abc00000000000000000"), FEED_IDS_SOUND);
+}
 
 // ---- times ----
 
@@ -452,6 +512,10 @@ static void a_cursor_that_cannot_be_written_says_why(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_id_with_an_exponent_is_rounded),
+        cmocka_unit_test(a_number_with_a_point_is_no_id),
+        cmocka_unit_test(ids_that_all_end_in_zeros_are_rounded),
+        cmocka_unit_test(an_id_that_is_not_rounded_clears_the_others),
         cmocka_unit_test(usual_times_are_understood),
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(formats_given_replace_the_usual_ones),

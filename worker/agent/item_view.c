@@ -123,7 +123,7 @@ static void show_author(const struct view *view, const struct behalf_item *item)
 {
     char *author = line_of(view, item->author);
     char *name = line_of(view, item->author_name);
-    fprintf(view->out, "From %s", author);
+    fprintf(view->out, "From %s", author[0] != '\0' ? author : "somebody");
     if (name[0] != '\0')
         fprintf(view->out, " (%s)", name);
     if (item->reach > 0)
@@ -151,6 +151,7 @@ static const char *entry_title(const struct behalf_entry *entry)
         const char *kind, *title;
     } titles[] = { { "post", "wrote" },
                    { "earlier", "wrote earlier, in another item" },
+                   { "edit", "had written in between, as it was edited" },
                    { "reply", "replied for us" },
                    { "note", "noted (inside only)" },
                    { "guidance", "advised (inside only)" } };
@@ -227,7 +228,7 @@ void view_item_line(const struct view *view, const char *lead, const struct beha
     if (item->due_ms > 0)
         time_left(view, left, sizeof left, item->due_ms);
     char *brand = line_of(view, item->brand);
-    char *author = line_of(view, item->author);
+    char *author = line_of(view, item->author[0] != '\0' ? item->author : "somebody");
     char *whole = NULL;
     must(asprintf(&whole, "%sitem %" PRId64 " | %s | %s | from %s | %s%s%s", lead, item->item, brand, item->language,
                   author, item->state, left[0] != '\0' ? " | " : "", left) >= 0);

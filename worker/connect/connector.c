@@ -98,8 +98,9 @@ static const char *word_of(enum behalf_type type)
 static void say_taken(struct connector *connector, const struct post *post, const struct behalf_taken *taken)
 {
     say(connector,
-        json_pack("{ss ss ss ss sI sb}", "type", "taken", "of", word_of(post->type), "channel", post->channel, "post",
-                  post->post, "item", (json_int_t) taken->item, "repeated", (int) taken->repeated),
+        json_pack("{ss ss ss ss sI sb sb sb}", "type", "taken", "of", word_of(post->type), "channel", post->channel,
+                  "post", post->post, "item", (json_int_t) taken->item, "repeated", (int) taken->repeated, "differs",
+                  (int) taken->differs, "early", (int) taken->early),
         0);
 }
 

@@ -255,6 +255,18 @@ bool feed_map_set_zone(struct feed_map *self, const char *zone, char *fault)
     return false;
 }
 
+// Whether nobody would leave it out without knowing.  Rows that tell their type may all be edits or deletions, which
+// have little of a post: then what a row lacks is told with it.
+static bool is_wanted(const struct mapping *mapping, struct row_reader *reader)
+{
+    const char *name = mapping->field->name;
+    bool of_any_type = strcmp(name, "post") == 0 || strcmp(name, "channel") == 0;
+    bool told_types = row_reader_format(reader) == ROW_FORMAT_NDJSON && row_reader_saw(reader, "type");
+    if (told_types && !of_any_type)
+        return false;
+    return mapping->field->required || (!mapping->told && (strcmp(name, "text") == 0 || strcmp(name, "author") == 0));
+}
+
 // Returns the number of problems, 0 or 1.
 static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE *problems)
 {
@@ -274,10 +286,13 @@ static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE 
         if (!saw && !csv)
             fprintf(problems, "warning: --map %s=%s: the first rows have no %s\n", name, mapping->text, mapping->text);
     }
-    bool wanted = mapping->field->required || strcmp(name, "text") == 0;
-    if (mapping->source == FROM_NOTHING && wanted && !(mapping->told && !mapping->field->required)) {
-        fprintf(problems, "%s: which column is it? --map %s=COLUMN, or for all rows --map %s==TEXT (%s)\n", name, name,
-                name, mapping->field->field_doc);
+    if (mapping->source == FROM_NOTHING && is_wanted(mapping, reader)) {
+        fprintf(problems, "%s: which column is it? --map %s=COLUMN, or for all rows --map %s==TEXT%s%s (%s)\n", name,
+                name, name, mapping->field->required ? "" : ", or to leave it out --map ",
+                mapping->field->required    ? ""
+                : strcmp(name, "text") == 0 ? "text="
+                                            : "author=",
+                mapping->field->field_doc);
         return 1;
     }
     return 0;
@@ -429,12 +444,19 @@ bool feed_map_apply(const struct feed_map *self, const struct row *row, struct b
     return true;
 }
 
+const struct row_cell *feed_map_post_cell(const struct feed_map *self, const struct row *row)
+{
+    const struct mapping *mapping = mapping_named(self, "post", strlen("post"));
+    must(mapping);
+    return mapping->column >= 0 ? &row->cells[mapping->column] : NULL;
+}
+
 void feed_map_manual(FILE *out)
 {
     fprintf(out, "The fields of a post:\n");
     for (const struct behalf_field *field = behalf_type_fields(BEHALF_POST); field->name; field++)
         fprintf(out, "  %-12s %s%s\n", field->name, field->field_doc, field->required ? " (required)" : "");
     fprintf(out,
-            "\nOf NDJSON a row whose \"type\" is edit or delete tells of a post taken before; it has channel, post,\n"
-            "posted_ms, and text and edited_ms, or deleted_ms.\n");
+            "\nOf NDJSON a row whose \"type\" is edit or delete tells of a post by its channel and post; it has text\n"
+            "and edited_ms, or deleted_ms. A file of nothing else may be fed.\n");
 }

@@ -40,6 +40,9 @@ void feed_map_describe(const struct feed_map *map, FILE *out);
 // beginning with the field's name, if a value is missing, is not UTF-8, or breaks the field's limits.
 bool feed_map_apply(const struct feed_map *map, const struct row *row, struct behalf_message *post, char *fault);
 
+// The cell that names the post; NULL: it is the same in every row.
+const struct row_cell *feed_map_post_cell(const struct feed_map *map, const struct row *row);
+
 // The manual of the fields, from the table.
 void feed_map_manual(FILE *out);
 

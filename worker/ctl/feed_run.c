@@ -3,6 +3,7 @@
 #include "worker/ctl/feed_run.h"
 
 #include "worker/ctl/feed_cursor.h"
+#include "worker/ctl/feed_ids.h"
 #include "worker/ctl/output.h"
 #include "worker/signals.h"
 
@@ -20,7 +21,9 @@
 
 #define PROGRESS_MS 250
 #define CURSOR_MS 1000
-#define DRAIN_MS 10000 // patience with what is in flight once there is a reason to stop
+#define HELD_MAX 16      // rows that wait until it is clear whether ids are rounded; each adds a zero at least
+#define DIFFERING_TOLD 5 // rows that are told of one by one
+#define DRAIN_MS 10000   // patience with what is in flight once there is a reason to stop
 
 enum stop {
     STOP_NOT,
@@ -29,6 +32,7 @@ enum stop {
     STOP_BAD_ROW,  // --strict
     STOP_REFUSED,  // the broker refuses in a way that further rows would not mend
     STOP_INPUT,    // the input cannot be read
+    STOP_ROUNDED,  // its ids are rounded
     STOP_NO_BROKER // no session for too long
 };
 
@@ -40,15 +44,27 @@ struct flight {
     bool settled;
 };
 
+// A row that waits, as a frame of its own memory.
+struct held_row {
+    void *frame;
+    size_t frame_bytes;
+    uint64_t row;
+    uint64_t line;
+};
+
 struct feed_run {
     const struct feed_plan *plan;
     enum stop stop;
+
+    struct feed_ids ids;
+    struct held_row held[HELD_MAX];
+    size_t held_count;
 
     struct flight *ring; // a power of two
     size_t ring_size, ring_first, ring_count;
     size_t unanswered;
 
-    uint64_t rows, taken, repeated, skipped, refused;
+    uint64_t rows, taken, repeated, differing, skipped, refused;
     uint64_t settled_row; // up to and with this row nothing need be sent again
     uint64_t saved_row;   // what the cursor says
     bool saved;           // there is a cursor that says so
@@ -208,6 +224,98 @@ static bool check_post(const struct behalf_message *post, struct behalf_fault *f
     return frame != NULL;
 }
 
+static struct flight *flight_of_row(const struct feed_run *self, uint64_t row)
+{
+    size_t i = 0;
+    while (i < self->ring_count && flight_at(self, i)->row != row)
+        i++;
+    must(i < self->ring_count);
+    return flight_at(self, i);
+}
+
+// Its flight is there already, in the order of rows.
+static void send_held(struct feed_run *self, const struct held_row *held)
+{
+    struct behalf_fault fault = { 0 };
+    struct flight *flight = flight_of_row(self, held->row);
+    struct behalf_message *post = behalf_message_decode(held->frame, held->frame_bytes, &fault);
+    must(post);
+    post->id = 0;
+    if (!self->plan->client) {
+        self->taken++;
+        flight->settled = true;
+    } else if ((flight->id = behalf_client_send(self->plan->client, post, &fault)) != 0) {
+        self->unanswered++;
+    } else {
+        self->skipped++;
+        report(self, held->line, "skipped: %s: %s", fault.field, fault.reason);
+        flight->settled = !self->plan->strict;
+    }
+    behalf_message_destroy(&post);
+}
+
+static void let_go(struct feed_run *self, bool send)
+{
+    for (size_t i = 0; i < self->held_count; i++) {
+        if (send)
+            send_held(self, &self->held[i]);
+        free(self->held[i].frame);
+    }
+    self->held_count = 0;
+}
+
+static void stop_for_ids(struct feed_run *self, uint64_t line, const char *fault)
+{
+    report(self, line, "%s", fault);
+    let_go(self, false);
+    stop_for(self, STOP_ROUNDED);
+}
+
+static void hold(struct feed_run *self, const struct row *row, const struct behalf_message *post)
+{
+    must(self->held_count < HELD_MAX);
+    struct behalf_message numbered = *post;
+    struct behalf_fault fault;
+    numbered.id = 1;
+    struct held_row held = { .row = row->number, .line = row->line };
+    held.frame = behalf_message_encode(&numbered, &held.frame_bytes, &fault);
+    if (!held.frame) {
+        char words[FEED_FAULT_BYTES];
+        snprintf(words, sizeof words, "%s: %s", fault.field, fault.reason);
+        bad_row(self, row, words);
+        return;
+    }
+    self->held[self->held_count++] = held;
+    add_flight(self, (struct flight){ .row = row->number, .line = row->line });
+}
+
+static const char *id_of(const struct behalf_message *post)
+{
+    return post->type == BEHALF_POST   ? post->post.post
+           : post->type == BEHALF_EDIT ? post->edit.post
+                                       : post->delete_post.post;
+}
+
+// Whether the row may be sent now; else it waits, or the file has been stopped.
+static bool look_at_id(struct feed_run *self, const struct row *row, const struct behalf_message *post)
+{
+    char fault[FEED_IDS_FAULT_BYTES];
+    const struct row_cell *cell = feed_map_post_cell(self->plan->map, row);
+    if (!cell)
+        return true;
+    switch (feed_ids_look(&self->ids, id_of(post), cell->real, fault)) {
+    case FEED_IDS_ROUNDED:
+        stop_for_ids(self, row->line, fault);
+        return false;
+    case FEED_IDS_UNSURE:
+        hold(self, row, post);
+        return false;
+    default:
+        let_go(self, true);
+        return true;
+    }
+}
+
 static void send_row(struct feed_run *self, const struct row *row)
 {
     struct behalf_message post;
@@ -223,6 +331,8 @@ static void send_row(struct feed_run *self, const struct row *row)
         bad_row(self, row, words);
         return;
     }
+    if (!look_at_id(self, row, &post))
+        return;
     bool sound = self->plan->client ? (id = behalf_client_send(self->plan->client, &post, &fault)) != 0
                                     : check_post(&post, &fault);
     if (!sound) {
@@ -246,6 +356,18 @@ static bool has_room(const struct feed_run *self)
            (behalf_client_state(client) == BEHALF_CLIENT_READY && self->unanswered < behalf_client_window(client));
 }
 
+static void end_rows(struct feed_run *self)
+{
+    char fault[FEED_IDS_FAULT_BYTES];
+    if (feed_ids_end(&self->ids, fault) == FEED_IDS_ROUNDED) {
+        stop_for_ids(self, 0, fault);
+        return;
+    }
+    let_go(self, true);
+    if (self->stop == STOP_NOT)
+        self->stop = STOP_END;
+}
+
 // Sends rows until there is no room or no whole row; at most so many that answers are not kept waiting.
 static void send_rows(struct feed_run *self)
 {
@@ -258,7 +380,7 @@ static void send_rows(struct feed_run *self)
             return;
         }
         if (result == ROW_END) {
-            self->stop = STOP_END;
+            end_rows(self);
             return;
         }
         if (row->number >= self->plan->from_row)
@@ -318,6 +440,11 @@ static void take_answer(struct feed_run *self, const struct behalf_message *mess
         refused_row(self, flight, &message->error);
         return;
     }
+    if (message->taken.differs && self->differing++ < DIFFERING_TOLD)
+        report(self, flight->line,
+               "repeated, but under this id another author or another text was taken (item %" PRId64
+               "): nothing was changed",
+               message->taken.item);
     if (message->taken.repeated)
         self->repeated++;
     else
@@ -430,11 +557,12 @@ static void print_summary(const struct feed_run *self)
     double seconds = seconds_since(self->begun_ms);
     double rate = (double) self->rows / seconds;
     if (plan->json) {
-        output_json(stdout, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b}", "rows", (json_int_t) self->rows,
-                                      "taken", (json_int_t) self->taken, "repeated", (json_int_t) self->repeated,
-                                      "skipped", (json_int_t) self->skipped, "refused", (json_int_t) self->refused,
-                                      "settled_row", (json_int_t) self->settled_row, "seconds", seconds,
-                                      "rows_a_second", rate, "whole", self->stop == STOP_END));
+        output_json(stdout,
+                    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b}", "rows", (json_int_t) self->rows,
+                              "taken", (json_int_t) self->taken, "repeated", (json_int_t) self->repeated, "differing",
+                              (json_int_t) self->differing, "skipped", (json_int_t) self->skipped, "refused",
+                              (json_int_t) self->refused, "settled_row", (json_int_t) self->settled_row, "seconds",
+                              seconds, "rows_a_second", rate, "whole", self->stop == STOP_END));
         return;
     }
     output_visible(stdout, plan->name, plan->options->visible);
@@ -446,6 +574,9 @@ static void print_summary(const struct feed_run *self)
                " refused in %.1f s (%.0f a second)\n",
                self->rows, self->rows == 1 ? "" : "s", self->taken, self->repeated, self->skipped, self->refused,
                seconds, rate);
+    if (self->differing)
+        printf("%" PRIu64 " of those repeated differ%s from what was taken under their id\n", self->differing,
+               self->differing == 1 ? "s" : "");
     if (self->unanswered)
         printf(self->unanswered == 1 ? "%zu row was sent and not answered; sending it again is safe\n"
                                      : "%zu rows were sent and not answered; sending them again is safe\n",
@@ -454,7 +585,7 @@ static void print_summary(const struct feed_run *self)
 
 static void print_how_to_go_on(const struct feed_run *self)
 {
-    if (self->stop == STOP_END || !self->plan->client)
+    if (self->stop == STOP_END || self->stop == STOP_ROUNDED || !self->plan->client)
         return;
     if (self->plan->cursor_path)
         ctl_complain(self->plan->options,
@@ -475,6 +606,7 @@ static int exit_status(const struct feed_run *self)
     case STOP_REFUSED:
         return CTL_REFUSED;
     case STOP_INPUT:
+    case STOP_ROUNDED:
         return CTL_USAGE;
     case STOP_NO_BROKER:
         return CTL_NO_BROKER;
@@ -517,6 +649,7 @@ int feed_run(const struct feed_plan *plan)
     }
     close(self->signals);
     sigprocmask(SIG_SETMASK, &signals_before, NULL);
+    let_go(self, false);
     free(self->ring);
     free(self);
     return status;

@@ -29,6 +29,7 @@ struct cell_texts {
     size_t begins[ROW_COLUMNS_MAX]; // offsets, as `text` may move
     size_t lengths[ROW_COLUMNS_MAX];
     bool absent[ROW_COLUMNS_MAX];
+    bool real[ROW_COLUMNS_MAX];
     size_t count;
     bool too_many;
 };
@@ -92,6 +93,7 @@ static void texts_add(struct cell_texts *texts, const void *bytes, size_t length
     texts->begins[texts->count] = texts->bytes;
     texts->lengths[texts->count] = length;
     texts->absent[texts->count] = absent;
+    texts->real[texts->count] = false;
     texts->count++;
     texts->bytes += length + 1;
 }
@@ -248,6 +250,7 @@ static void cells_from_texts(struct row_reader *self)
     for (size_t i = 0; i < self->texts.count; i++) {
         self->cells[i].text = self->texts.absent[i] ? NULL : self->texts.text + self->texts.begins[i];
         self->cells[i].bytes = self->texts.lengths[i];
+        self->cells[i].real = self->texts.real[i];
     }
     self->row.cell_count = self->texts.count;
 }
@@ -356,7 +359,10 @@ static bool json_cell(struct cell_texts *texts, const json_t *value)
         break;
     case JSON_REAL:
         snprintf(number, sizeof number, "%.17g", json_real_value(value));
-        break;
+        texts_add(texts, number, strlen(number), false);
+        if (!texts->too_many)
+            texts->real[texts->count - 1] = true;
+        return true;
     case JSON_TRUE:
     case JSON_FALSE:
         snprintf(number, sizeof number, "%s", json_is_true(value) ? "true" : "false");

@@ -29,6 +29,7 @@ enum row_format {
 struct row_cell {
     const char *text; // ends with NUL, may have NULs inside and need not be UTF-8; NULL when absent
     size_t bytes;
+    bool real; // of NDJSON: it was a number with a point or an exponent
 };
 
 // One row; belongs to the reader and is valid until its next call.
