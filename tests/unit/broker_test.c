@@ -1037,6 +1037,32 @@ static void what_is_kept_of_a_post_that_never_comes_is_forgotten_after_a_day(voi
     assert_string_equal(text_of(world, item), "as written");
 }
 
+static void posts_of_nobody_have_nothing_in_common(void **state)
+{
+    struct world *world = *state;
+    static const char *const nobody[] = { "A Google User", "[deleted]", "" };
+
+    sign_in_all(world);
+    for (size_t i = 0; i < sizeof nobody / sizeof *nobody; i++) {
+        char one[16], other[16];
+        snprintf(one, sizeof one, "g%zu", i);
+        snprintf(other, sizeof other, "h%zu", i);
+        struct behalf_message first = post_of("acme", one, nobody[i], "my phone is 0170 555 1234", world->now_ms);
+        struct behalf_message second = post_of("acme", other, nobody[i], "Coffee was cold", world->now_ms);
+        first.post.thread = second.post.thread = "t3_abc";
+        int64_t first_item = taken(world, first)->item;
+        int64_t second_item = taken(world, second)->item;
+        assert_int_not_equal(first_item, second_item);
+        const struct behalf_message *shown = world_told(world, ASHA, BEHALF_ITEM);
+        assert_non_null(shown);
+        assert_int_equal(shown->item.item, second_item);
+        assert_int_equal(shown->item.story_count, 1); // nothing earlier
+        assert_string_equal(shown->item.author, nobody[i]);
+        taken(world, deletion_of(one));
+        taken(world, deletion_of(other));
+    }
+}
+
 static void the_text_that_made_it_sensitive_stays_in_the_story(void **state)
 {
     struct world *world = *state;
@@ -2011,6 +2037,7 @@ int main(void)
         TEST(a_deletion_before_its_post_withdraws_it),
         TEST(what_is_kept_of_a_post_that_never_comes_is_forgotten_after_a_day),
         TEST(the_text_that_made_it_sensitive_stays_in_the_story),
+        TEST(posts_of_nobody_have_nothing_in_common),
         TEST(a_post_its_edit_and_its_deletion_may_come_in_one_go),
         TEST(recent_posts_are_known_after_a_crash),
         TEST(a_sensitive_post_reaches_pr_and_no_agent),

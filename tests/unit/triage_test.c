@@ -19,7 +19,11 @@ static const char *deploy_path;
 
 static const char *const text_of_rules =
     "desk: demo\n"
-    "channels: { chirp: {}, reviews: {} }\n"
+    "channels:\n"
+    "  chirp: {}\n"
+    "  reviews: {}\n"
+    "  mail: { authors: caseless, anonymous: [Front Desk, \"[gone]\"] }\n"
+    "  forum: { anonymous: none }\n"
     "skills: [refunds, billing, cards]\n"
     "agencies: [Northline]\n"
     "brands:\n"
@@ -558,10 +562,65 @@ static void sample_posts_are_of_every_kind(void **state)
 
 #define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, make_world, end_world)
 
+// ---- authors ----
+
+static const char *author_on(struct world *world, const char *channel, const char *author)
+{
+    return triage_author(world->triage, world->rules, channel, author);
+}
+
+static void names_that_stand_for_many_people_are_nobody(void **state)
+{
+    struct world *world = *state;
+    static const char *const nobody[] = { "",          "A Google User", "a google user", "[deleted]",
+                                          "[Deleted]", "Anonymous",     "ANONYMOUS",     "Deleted user",
+                                          "deleted",   "Facebook User", "An\u00F3nimo" };
+    for (size_t i = 0; i < sizeof nobody / sizeof *nobody; i++)
+        assert_string_equal(author_on(world, "chirp", nobody[i]), "");
+    assert_string_equal(author_on(world, "chirp", "A Google Usher"), "A Google Usher");
+    struct needs needs;
+    const char *field;
+    struct behalf_post post = { .channel = "chirp",
+                                .post = "1",
+                                .brand = "acme",
+                                .author = "[deleted]",
+                                .text = "hello",
+                                .language = "",
+                                .thread = "",
+                                .author_name = "",
+                                .parent = "",
+                                .link = "" };
+    assert_true(triage_post(world->triage, world->rules, &post, "", &needs, &field));
+    assert_string_equal(needs.author, "");
+}
+
+static void the_rules_say_who_is_nobody_on_a_channel(void **state)
+{
+    struct world *world = *state;
+    assert_string_equal(author_on(world, "mail", "FRONT desk"), "");
+    assert_string_equal(author_on(world, "mail", "[gone]"), "");
+    assert_string_equal(author_on(world, "mail", "Anonymous"),
+                        "anonymous"); // the list takes the place of the usual one
+    assert_string_equal(author_on(world, "forum", "[deleted]"), "[deleted]");
+    assert_string_equal(author_on(world, "forum", ""), "");
+}
+
+static void authors_are_compared_without_case_where_the_channel_says_so(void **state)
+{
+    struct world *world = *state;
+    assert_string_equal(author_on(world, "mail", "Jo.Doe@Example.org"), "jo.doe@example.org");
+    assert_string_equal(author_on(world, "mail", "STRASSE"), "strasse");
+    assert_string_equal(author_on(world, "mail", "stra\u00DFe"), "strasse");
+    assert_string_equal(author_on(world, "chirp", "Jo.Doe"), "Jo.Doe");
+}
+
 int main(int count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         IN_WORLD(unknown_brands_and_channels_are_named),
+        IN_WORLD(names_that_stand_for_many_people_are_nobody),
+        IN_WORLD(the_rules_say_who_is_nobody_on_a_channel),
+        IN_WORLD(authors_are_compared_without_case_where_the_channel_says_so),
         IN_WORLD(a_plain_post_needs_its_language_only),
         IN_WORLD(languages_are_narrowed_to_the_brands_own),
         IN_WORLD(undetermined_posts_wait_where_the_brand_says),
