@@ -4,6 +4,7 @@
 #include "broker/store/store.h"
 #include "tests/system/cutting_proxy.h"
 #include "tests/system/postgres_cluster.h"
+#include "broker/store/postgres/migrations.h"
 #include "tests/unit/store_desk.h"
 
 #include <setjmp.h>
@@ -764,6 +765,94 @@ static void a_newer_or_torn_schema_and_another_encoding_are_refused(void **state
     (void) postgres_cluster_sql(cluster, "DROP DATABASE other");
 }
 
+static const struct known_post *known_in(struct engine *engine, const char *post, struct batch **batch_p)
+{
+    *batch_p = batch_new();
+    struct question *question =
+        batch_ask(*batch_p, &(struct question){ .kind = QUESTION_INTAKE, .channel = "chirp", .post = post });
+
+    assert_int_equal(engine->operations->commit(engine, *batch_p), STORE_OK);
+    return question->known;
+}
+
+// Of a post taken under two days of the platform, the one taken last has the name; a brand's own is the brand's.
+static void assert_one_identity_a_post(struct engine *engine)
+{
+    struct batch *batch = NULL;
+    struct store_position position;
+
+    assert_int_equal(engine->operations->take_over(engine, &position), STORE_OK);
+    assert_int_equal(position.sequence, 9);
+    const struct known_post *known = known_in(engine, "p-1", &batch);
+    assert_non_null(known);
+    assert_int_equal(known->item, 2);
+    assert_string_equal(known->post.brand, "acme");
+    assert_string_equal(known->post.text, "taken again");
+    assert_int_equal(known->next->item, 3);
+    assert_string_equal(known->next->post.brand, "bolt");
+    assert_null(known->next->next);
+    batch_destroy(&batch);
+    known = known_in(engine, "p-2", &batch);
+    assert_int_equal(known->item, 1);
+    assert_null(known->next);
+    batch_destroy(&batch);
+    assert_null(known_in(engine, "p-3", &batch));
+    batch_destroy(&batch);
+}
+
+// The first migrations, as the version before this one left them.
+#define FORMER_MIGRATIONS 5
+
+static char *former_schema(const char *rows)
+{
+    char *sql = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&sql, &bytes);
+
+    assert_non_null(out);
+    fputs("SET ROLE behalf; CREATE SCHEMA behalf; SET search_path = behalf; CREATE TABLE migration (number integer NOT"
+          " NULL PRIMARY KEY, version text NOT NULL, applied timestamptz NOT NULL DEFAULT now());"
+          "COMMENT ON TABLE migration IS 'Behalf: which migrations were applied';",
+          out);
+    for (int i = 0; i < FORMER_MIGRATIONS; i++) {
+        fprintf(out, "%s;INSERT INTO migration (number, version) VALUES (%d, '0');", postgres_migrations[i], i + 1);
+    }
+    fputs(rows, out);
+    assert_int_equal(fclose(out), 0);
+    return sql;
+}
+
+#define FORMER_POST(item, number, post, brand, text)                                                                   \
+    "INSERT INTO post (desk, item, number, channel, post, brand, author, author_name, reach, text, platform_language," \
+    " language, thread, parent, link, posted_ms, taken_ms, sensitive, sealed, author_key) VALUES ('support', " item    \
+    ", " number ", 'chirp', '" post "', '" brand "', 'ann', '', 0, '" text "', '', 'en', 't', '', '', 5, 1000, false," \
+    " false, 7);"
+
+static void a_store_of_the_former_version_has_one_identity_a_post(void **state)
+{
+    char reason[512] = "";
+    char *sql = former_schema(
+        "INSERT INTO desk (desk, epoch, sequence, next_id, clock_ms, owner) VALUES ('support', 3, 9, 20, 2000, "
+        "'');" FORMER_POST("1", "1", "p-1", "acme", "first") FORMER_POST("1", "2", "p-2", "acme", "second")
+            FORMER_POST("2", "1", "p-1", "acme", "taken again")
+                FORMER_POST("3", "1", "p-1", "bolt", "of bolt") "INSERT INTO intake_key (desk, day, channel, post, "
+                                                                "intake_key, item, number, taken_ms) VALUES"
+                                                                " ('support', 11, 'chirp', 'p-1', 1, 2, 1, 1000), "
+                                                                "('support', 0, 'chirp', 'p-1', 1, 1, 1, 1000),"
+                                                                " ('support', 10, 'chirp', 'p-2', 2, 1, 2, 1000), "
+                                                                "('support', 12, 'chirp', 'p-1', 1, 3, 1, 1000);");
+
+    (void) state;
+    make_database("OWNER behalf");
+    run_other(sql);
+    free(sql);
+    struct engine *engine = engine_postgres_open(other_url(), "support", reason, sizeof reason);
+    assert_string_equal(reason, "");
+    assert_one_identity_a_post(engine);
+    engine->operations->destroy(&engine);
+    (void) postgres_cluster_sql(cluster, "DROP DATABASE other");
+}
+
 static void brokers_that_start_together_make_one_schema(void **state)
 {
     pid_t children[4];
@@ -910,6 +999,7 @@ int main(int argc, char **argv)
         CLAIM(a_schema_that_is_not_ours_is_refused_and_left_as_it_is),
         CLAIM(missing_rights_are_named_with_the_command_that_gives_them),
         CLAIM(a_newer_or_torn_schema_and_another_encoding_are_refused),
+        CLAIM(a_store_of_the_former_version_has_one_identity_a_post),
         CLAIM(brokers_that_start_together_make_one_schema),
         CLAIM(the_schema_is_led_by_the_desk_and_explained),
         CLAIM(months_are_made_ahead_and_when_they_are_needed),

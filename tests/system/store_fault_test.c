@@ -1,6 +1,7 @@
 // store_fault_test.c - real trouble for the SQLite store: a full disk, a failing fsync, kill -9, a second
 // broker, readers in the way, files that are not ours.
 
+#include "broker/store/sqlite/migrations.h"
 #include "broker/store/store.h"
 #include "tests/system/failing_disk.h"
 #include "tests/unit/store_desk.h"
@@ -439,8 +440,75 @@ static void a_newer_schema_is_refused_and_left_as_it_is(void **state)
     assert_non_null(strstr(reason, "schema 99"));
     assert_non_null(strstr(reason, "newer behalf-broker"));
     assert_null(engine_sqlite_open_reports(fixture->folder, "support", reason, sizeof reason));
-    run_sql(fixture, "PRAGMA user_version = 2");
+    char back[64];
+    snprintf(back, sizeof back, "PRAGMA user_version = %d", MIGRATION_COUNT);
+    run_sql(fixture, back);
     start(fixture);
+}
+
+static const struct known_post *known_in(struct engine *engine, const char *post, struct batch **batch_p)
+{
+    *batch_p = batch_new();
+    struct question *question =
+        batch_ask(*batch_p, &(struct question){ .kind = QUESTION_INTAKE, .channel = "chirp", .post = post });
+
+    assert_int_equal(engine->operations->commit(engine, *batch_p), STORE_OK);
+    return question->known;
+}
+
+// Of a post taken under two days of the platform, the one taken last has the name; a brand's own is the brand's.
+static void assert_one_identity_a_post(struct engine *engine)
+{
+    struct batch *batch = NULL;
+    struct store_position position;
+
+    assert_int_equal(engine->operations->take_over(engine, &position), STORE_OK);
+    assert_int_equal(position.sequence, 9);
+    const struct known_post *known = known_in(engine, "p-1", &batch);
+    assert_non_null(known);
+    assert_int_equal(known->item, 2);
+    assert_string_equal(known->post.brand, "acme");
+    assert_string_equal(known->post.text, "taken again");
+    assert_int_equal(known->next->item, 3);
+    assert_string_equal(known->next->post.brand, "bolt");
+    assert_null(known->next->next);
+    batch_destroy(&batch);
+    known = known_in(engine, "p-2", &batch);
+    assert_int_equal(known->item, 1);
+    assert_null(known->next);
+    batch_destroy(&batch);
+    assert_null(known_in(engine, "p-3", &batch));
+    batch_destroy(&batch);
+}
+
+#define FORMER_POST(item, number, post, brand, text)                                                                   \
+    "INSERT INTO post (desk, item, number, channel, post, brand, author, author_name, reach, text, platform_language," \
+    " language, thread, parent, link, posted_ms, taken_ms, sensitive, sealed, author_key) VALUES ('support', " item    \
+    ", " number ", 'chirp', '" post "', '" brand "', 'ann', '', 0, '" text                                             \
+    "', '', 'en', 't', '', '', 5, 1000, 0, 0, 7)"
+
+static void a_store_of_the_former_version_has_one_identity_a_post(void **state)
+{
+    struct fixture *fixture = *state;
+    char reason[512] = "";
+
+    run_sql(fixture, "PRAGMA journal_mode = WAL");
+    run_sql(fixture, migrations[0]);
+    run_sql(fixture, migrations[1]);
+    run_sql(fixture, "PRAGMA user_version = 2");
+    run_sql(fixture, "INSERT INTO desk (desk, epoch, sequence, next_id, clock_ms, owner, confirmed)"
+                     " VALUES ('support', 3, 9, 20, 2000, '', 0)");
+    run_sql(fixture, FORMER_POST("1", "1", "p-1", "acme", "first"));
+    run_sql(fixture, FORMER_POST("1", "2", "p-2", "acme", "second"));
+    run_sql(fixture, FORMER_POST("2", "1", "p-1", "acme", "taken again"));
+    run_sql(fixture, FORMER_POST("3", "1", "p-1", "bolt", "of bolt"));
+    run_sql(fixture, "INSERT INTO intake_key (desk, day, channel, post, intake_key, item, number) VALUES"
+                     " ('support', 11, 'chirp', 'p-1', 1, 2, 1), ('support', 0, 'chirp', 'p-1', 1, 1, 1),"
+                     " ('support', 10, 'chirp', 'p-2', 2, 1, 2), ('support', 12, 'chirp', 'p-1', 1, 3, 1)");
+    struct engine *engine = engine_sqlite_open(fixture->folder, "support", reason, sizeof reason);
+    assert_string_equal(reason, "");
+    assert_one_identity_a_post(engine);
+    engine->operations->destroy(&engine);
 }
 
 static void a_file_that_is_no_database_is_refused(void **state)
@@ -534,6 +602,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLAIM(whatever_was_told_durable_survives_kill_9),
+        CLAIM(a_store_of_the_former_version_has_one_identity_a_post),
         CLAIM(a_full_disk_stops_the_store_and_loses_nothing),
         CLAIM(a_crash_on_a_full_disk_keeps_what_came_back),
         CLAIM(an_fsync_that_fails_but_keeps_is_settled),
