@@ -20,6 +20,8 @@ void feed_make_posts(struct simulation *simulation)
         kind = kind < 30 ? 0 : kind < 50 ? 1 : kind < 70 ? 2 : kind < 85 ? 3 : kind < 88 ? 4 : 5;
         snprintf(post->id, sizeof post->id, "p%zu", i);
         snprintf(post->author, sizeof post->author, "author%lld", (long long) sim_between(simulation, 0, 15));
+        if (sim_chance(simulation, 50))
+            snprintf(post->author, sizeof post->author, "[deleted]");
         snprintf(post->thread, sizeof post->thread, "t%lld", (long long) sim_between(simulation, 0, 20));
         snprintf(post->text, sizeof post->text, "%s %zu", texts[kind], i);
         post->sensitive = kind == 5;
@@ -30,6 +32,15 @@ void feed_make_posts(struct simulation *simulation)
                           : sim_chance(simulation, 200) ? INT64_C(1500000000000)
                                                         : simulation->clock_ms;
     }
+}
+
+static struct sim_post *find_deleted(struct simulation *simulation, int64_t request)
+{
+    for (size_t i = 0; request && i < simulation->post_count; i++) {
+        if (simulation->posts[i].deletion == request)
+            return &simulation->posts[i];
+    }
+    return NULL;
 }
 
 static struct sim_post *find_edited(struct simulation *simulation, int64_t request)
@@ -94,18 +105,18 @@ static void change_post(struct client *client, struct sim_post *post)
         post->sensitive = post->sensitive || sensitive;
         post->edit_sensitive = sensitive;
         post->edit = client_send(
-            client, (struct behalf_message){ .type = BEHALF_EDIT,
-                                             .edit = { .channel = post->channel,
-                                                       .post = post->id,
-                                                       .posted_ms = post->posted_ms,
-                                                       .text = sensitive ? "edited: my lawsuit begins tomorrow"
-                                                                         : "edited: never mind the parcel" } });
+            client,
+            (struct behalf_message){ .type = BEHALF_EDIT,
+                                     .edit = { .channel = post->channel,
+                                               .post = post->id,
+                                               .edited_ms = sim_chance(simulation, 500) ? simulation->clock_ms : 0,
+                                               .text = sensitive ? "edited: my lawsuit begins tomorrow"
+                                                                 : "edited: never mind the parcel" } });
     } else if (!post->deleted) {
         post->deleted = true;
-        client_send(client,
-                    (struct behalf_message){
-                        .type = BEHALF_DELETE,
-                        .delete_post = { .channel = post->channel, .post = post->id, .posted_ms = post->posted_ms } });
+        post->deletion = client_send(
+            client, (struct behalf_message){ .type = BEHALF_DELETE,
+                                             .delete_post = { .channel = post->channel, .post = post->id } });
     }
 }
 
@@ -117,6 +128,9 @@ static void act_feed(struct client *client)
         struct sim_post *post = &simulation->posts[i];
         if (!post->sent && (simulation->healed || sim_chance(simulation, 30))) {
             send_post(client, post);
+            in_flight++;
+        } else if (!post->sent && !simulation->healed && sim_chance(simulation, 2)) {
+            change_post(client, post); // platforms tell what happened in any order
             in_flight++;
         } else if (post->taken && !simulation->healed && sim_chance(simulation, 1)) {
             if (sim_chance(simulation, 500))
@@ -133,21 +147,32 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
     struct simulation *simulation = client->simulation;
     struct sim_post *post = find_post(simulation, message->id);
     if (message->type == BEHALF_TAKEN && post) {
-        bool moved = post->edited && message->taken.repeated; // an edit after its end made a further item
+        bool moved =
+            post->taken && post->edited && message->taken.repeated; // an edit after its end made a further item
         if (post->taken && post->item != message->taken.item && !moved)
             sim_fail(simulation, "post %s was taken into item %lld and then into %lld", post->id,
                      (long long) post->item, (long long) message->taken.item);
         if (post->taken && !message->taken.repeated)
             sim_fail(simulation, "post %s was taken twice", post->id);
-        judge_taken(simulation, post);
+        int64_t item = judge_taken(simulation, post);
+        bool led_on = post->edited && message->taken.repeated; // it may have got to a further item meanwhile
         post->taken = true;
-        post->item = moved ? post->item : message->taken.item;
+        post->item = moved ? post->item : led_on ? item : message->taken.item;
+        judge_early(simulation, post);
     } else if (message->type == BEHALF_ERROR && post) {
         sim_fail(simulation, "post %s was refused: %s %s", post->id, message->error.code, message->error.reason);
     }
     struct sim_post *edited = find_edited(simulation, message->id);
-    if (edited && message->type == BEHALF_TAKEN && edited->edit_sensitive)
+    bool early = message->type == BEHALF_TAKEN && message->taken.early;
+    if (edited && early)
+        edited->early_sensitive = edited->edit_sensitive;
+    else if (edited && message->type == BEHALF_TAKEN && edited->edit_sensitive)
         judge_edited(simulation, edited, message->taken.item);
+    struct sim_post *deleted = find_deleted(simulation, message->id);
+    if (deleted && early)
+        deleted->early_deletion = true;
+    if ((edited || deleted) && message->type == BEHALF_ERROR)
+        sim_fail(simulation, "what became of a post was refused: %s %s", message->error.code, message->error.reason);
 }
 
 // ---- people ----

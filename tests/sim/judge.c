@@ -288,11 +288,12 @@ void judge_refused(struct simulation *simulation, const struct client *client, c
 }
 
 // TAKEN means on disk.
-void judge_taken(struct simulation *simulation, const struct sim_post *post)
+int64_t judge_taken(struct simulation *simulation, const struct sim_post *post)
 {
     look_lightly(simulation);
     if (!looked.posts[post - simulation->posts])
         sim_fail(simulation, "post %s was answered TAKEN and is not on disk", post->id);
+    return looked.posts[post - simulation->posts];
 }
 
 // An edit into something sensitive is on disk: PR has the item it is told to be of, or had it.
@@ -305,6 +306,21 @@ void judge_edited(struct simulation *simulation, const struct sim_post *post, in
                  (long long) looked.latest[index]);
     if (!looked.sealed[item] && !simulation->released[item])
         sim_fail(simulation, "post %s became sensitive, and PR has not had item %lld", post->id, (long long) item);
+}
+
+// What was acknowledged before its post came holds for it from the first.
+void judge_early(struct simulation *simulation, const struct sim_post *post)
+{
+    bool sensitive = post->early_sensitive && !post->early_deletion;
+    if (!sensitive && !post->early_deletion)
+        return;
+    judge_disk(simulation);
+    if (post->early_deletion && strcmp(looked.ends[post->item], "withdrawn") != 0)
+        sim_fail(simulation, "post %s was deleted before it came, and item %lld is not withdrawn", post->id,
+                 (long long) post->item);
+    if (sensitive && !looked.sealed[post->item] && !simulation->released[post->item])
+        sim_fail(simulation, "post %s was made sensitive before it came, and PR has not had item %lld", post->id,
+                 (long long) post->item);
 }
 
 void judge_disk(struct simulation *simulation)

@@ -115,6 +115,8 @@ struct sim_post {
     int64_t item;
     int64_t edit; // the request of its last edit, while that is under way
     bool edit_sensitive;
+    int64_t deletion;                // the request of its deletion
+    bool early_sensitive, early_deletion; // acknowledged before the post came
 };
 
 struct simulation {
@@ -206,7 +208,8 @@ void judge_published(struct simulation *simulation, const struct client *client,
 // What the broker says to a client at this moment, before the network has it.
 void judge_spoken(struct simulation *simulation, struct client *client, const void *frame, size_t bytes);
 void judge_refused(struct simulation *simulation, const struct client *client, const struct behalf_message *message);
-void judge_taken(struct simulation *simulation, const struct sim_post *post);
+int64_t judge_taken(struct simulation *simulation, const struct sim_post *post); // the item it is in
+void judge_early(struct simulation *simulation, const struct sim_post *post);
 void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item);
 void judge_disk(struct simulation *simulation);
 // Why the world is not at its end yet, or NULL when all is done.
