@@ -115,7 +115,7 @@ struct sim_post {
     int64_t item;
     int64_t edit; // the request of its last edit, while that is under way
     bool edit_sensitive;
-    int64_t deletion;                // the request of its deletion
+    int64_t deletion;                     // the request of its deletion
     bool early_sensitive, early_deletion; // acknowledged before the post came
 };
 
