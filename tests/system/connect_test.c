@@ -173,7 +173,7 @@ static void bad_lines_are_told_by_number_and_skipped(void **state)
     begin(&world);
     start(&world, "--idempotent",
           "echo 'no json, says \"Bob\"'; echo '[1]'; echo '{\"type\":\"host\"}';"
-          "echo '{\"type\":\"post\",\"post\":\"7\"}'; echo '{\"type\":\"post\",\"post\":8,\"author\":\"@jo\"}';"
+          "echo '{\"type\":\"post\",\"author\":\"@jo\"}'; echo '{\"type\":\"post\",\"post\":8,\"author\":\"@jo\"}';"
           "head -c 1100000 /dev/zero | tr '\\0' 'x'; echo;"
           "echo '{\"type\":\"confirmed\",\"reply\":99}'; echo '" POST "';" ECHO_INPUT);
     struct behalf_message *post = fake_broker_expect(world.broker, BEHALF_POST);
@@ -183,7 +183,7 @@ static void bad_lines_are_told_by_number_and_skipped(void **state)
     expect_log(&world, "got {\"type\":\"refused\",\"line\":1,\"code\":\"MALFORMED\"");
     expect_log(&world, "\"line\":2,\"code\":\"MALFORMED\"");
     expect_log(&world, "\"line\":3,\"code\":\"UNKNOWN_TYPE\"");
-    expect_log(&world, "\"line\":4,\"code\":\"MISSING\",\"reason\":\"`author` is missing\"");
+    expect_log(&world, "\"line\":4,\"code\":\"MISSING\",\"reason\":\"`post` is missing\"");
     expect_log(&world, "\"line\":5,\"code\":\"INVALID\"");
     expect_log(&world, "\"line\":6,\"code\":\"MALFORMED\",\"reason\":\"the line is longer");
     expect_log(&world, "\"line\":7,\"code\":\"NOT_FOUND\"");
