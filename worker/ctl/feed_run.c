@@ -557,12 +557,12 @@ static void print_summary(const struct feed_run *self)
     double seconds = seconds_since(self->begun_ms);
     double rate = (double) self->rows / seconds;
     if (plan->json) {
-        output_json(stdout, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:I}", "rows",
-                                      (json_int_t) self->rows, "taken", (json_int_t) self->taken, "repeated",
-                                      (json_int_t) self->repeated, "differing", (json_int_t) self->differing, "skipped",
-                                      (json_int_t) self->skipped, "refused", (json_int_t) self->refused, "settled_row",
-                                      (json_int_t) self->settled_row, "seconds", seconds, "rows_a_second", rate,
-                                      "whole", self->stop == STOP_END, "differing", (json_int_t) self->differing));
+        output_json(stdout,
+                    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:I}", "rows", (json_int_t) self->rows,
+                              "taken", (json_int_t) self->taken, "repeated", (json_int_t) self->repeated, "skipped",
+                              (json_int_t) self->skipped, "refused", (json_int_t) self->refused, "settled_row",
+                              (json_int_t) self->settled_row, "seconds", seconds, "rows_a_second", rate, "whole",
+                              self->stop == STOP_END, "differing", (json_int_t) self->differing));
         return;
     }
     output_visible(stdout, plan->name, plan->options->visible);
