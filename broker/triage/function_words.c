@@ -23,6 +23,7 @@
 #define WORD_CHARACTERS 24    // longer words are no words of a language
 #define PIECE_CHARACTERS 6    // longest ending or beginning in SPELLING
 #define SEQUENCE_CHARACTERS 4 // longest sequence in the middle
+#define LARGE_MILLIONS 20     // speakers of a language whose words are known to most who post in it or near it
 
 // Kinds of keys.
 #define WORD '='
@@ -74,12 +75,13 @@ struct language {
     const char *code;
     enum script script;
     double speakers; // millions
+    int parent;      // of which it is the romanised form; -1
 };
 
 static const struct language languages[LANGUAGE_COUNT] = {
-#define LANGUAGE(code, script, speakers) { #code, script, speakers },
+#define LANGUAGE(code, script, speakers) { #code, script, speakers, -1 },
+#define ROMANISED(code, speakers) { #code "-Latn", LATIN, speakers, LANGUAGE_INDEX_##code },
 #include "broker/triage/languages.def"
-#undef LANGUAGE
 };
 
 struct listing {
@@ -158,6 +160,13 @@ const char *function_words_code(int index)
     must(index >= 0);
     must(index < LANGUAGE_COUNT);
     return languages[index].code;
+}
+
+int function_words_parent(int index)
+{
+    must(index >= 0);
+    must(index < LANGUAGE_COUNT);
+    return languages[index].parent;
 }
 
 double function_words_speakers(int index)
@@ -475,8 +484,13 @@ static bool weigh_word_text(const char *text, size_t bytes, double share, struct
 bool function_words_known(const char *word, size_t bytes)
 {
     pthread_once(&built, build);
-    return fits_key(bytes) &&
-           find_slot(WORD, word, bytes, hash_end(hash_extend(hash_begin(WORD), word, bytes)))->first != 0;
+    if (!fits_key(bytes))
+        return false;
+    const struct slot *slot = find_slot(WORD, word, bytes, hash_end(hash_extend(hash_begin(WORD), word, bytes)));
+    for (uint16_t i = slot->first; i != 0; i = listings[i].next)
+        if (languages[listings[i].language].speakers >= LARGE_MILLIONS)
+            return true;
+    return false;
 }
 
 // The whole word, else its parts at the apostrophe or hyphens: "qu'" and "il", "don" and "'t".
@@ -572,8 +586,10 @@ static void weigh_letters(const struct word *word, double share, struct word_evi
 {
     uint64_t known = UINT64_MAX;
     uint64_t rare = 0;
+    bool beyond_ascii = false;
     for (size_t i = 0; i < word->characters; i++) {
         uint32_t code = word->code[i];
+        beyond_ascii = beyond_ascii || code >= 0x80;
         if (code == '\'' || code == '-' || code >= LETTER_CODES)
             continue;
         known &= letter_known[code];
@@ -584,6 +600,9 @@ static void weigh_letters(const struct word *word, double share, struct word_evi
         out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * foreign_letter;
     for (uint64_t left = rare & known; left != 0; left &= left - 1)
         out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * rare_letter;
+    for (int i = 0; i < LANGUAGE_COUNT && beyond_ascii; i++)
+        if (languages[i].parent >= 0) // whoever writes these has a to z at hand
+            out->spelling[i] += share * foreign_letter;
 }
 
 // Which share of the letters each language could have written.

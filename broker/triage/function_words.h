@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// LANGUAGE_INDEX_en, ...; LANGUAGE_COUNT of them.
+// LANGUAGE_INDEX_en, ..., LANGUAGE_INDEX_hi_Latn, ...; LANGUAGE_COUNT of them.
 enum language_index {
 #define LANGUAGE(code, script, speakers) LANGUAGE_INDEX_##code,
+#define ROMANISED(code, speakers) LANGUAGE_INDEX_##code##_Latn,
 #include "broker/triage/languages.def"
-#undef LANGUAGE
     LANGUAGE_COUNT
 };
 
@@ -38,7 +38,7 @@ struct word_evidence {
     struct language_set knowing[FUNCTION_WORDS_COUNT_MAX]; // for each word, the languages that know it
 };
 
-// The index of an ISO 639-1 code; -1 if languages.def does not have it.
+// The index of an ISO 639-1 code, or of one like hi-Latn; -1 if languages.def does not have it.
 int function_words_language(const char *code);
 
 // The code of an index.  Asserts: 0 <= index < LANGUAGE_COUNT.
@@ -47,7 +47,10 @@ const char *function_words_code(int index);
 // How many words of two letters and more only the one or only the other of two languages knows.
 void function_words_apart(const struct word_evidence *evidence, int one, int other, int *only_one, int *only_other);
 
-// True if some language has the word, in small letters, in its list.
+// The language of which this is the romanised form, LANGUAGE_INDEX_hi of hi-Latn; -1 if it is none.
+int function_words_parent(int index);
+
+// True if some large language has the word, in small letters, in its list.
 bool function_words_known(const char *word, size_t bytes);
 
 // Millions who speak it.

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 // Weights of the kinds of evidence.
 static const double words_weight = 1.0;
@@ -31,7 +32,7 @@ static const double cld2_score_max = 60.0; // beyond this CLD2 is sure and more 
 static const double platform_weight = 1.5; // hints: together less than two words of grammar
 static const double author_weight = 1.0;
 
-static const double size_weight = 0.15; // for each e-fold of speakers: decides what is even otherwise
+static const double size_weight = 0.25; // for each e-fold of speakers: decides what is even otherwise
 
 static const double size_millions_max = 500.0; // beyond this languages are equally large
 
@@ -52,8 +53,13 @@ static const double sure_lead = 6.0;
 static const double certain_lead = 10.0;
 #define CERTAIN_WORDS 4
 
+// The platform's tag is believed unless a language that is served leads by this in what the text says, less than a word
+// of grammar; it was given by somebody who may know more than the text, the writer's settings for one.
+static const double tag_lead = 1.2;
+#define TAG_CONFIDENCE 60
+
 // A lead smaller than this is none: the text does not tell.
-static const double lead_min = 0.05;
+static const double lead_min = 0.02;
 
 // A language that is not served must lead by this to be the clear one; by the smaller figure if the text
 // has no word at all that the best of those served knows.
@@ -70,6 +76,14 @@ static const double cld2_alone_score = 40.0;
 #define MIXED_WORDS_MIN 4
 static const double mixed_share = 0.4;
 
+// In an English post so many words of Hindi in Latin letters, if they are one in so many, make it Hindi.
+#define ROMANISED_WORDS_MIN 2
+#define ROMANISED_SHARE 3
+static const double romanised_lead = 1.0;
+
+// A word with a digit among its letters speaks so much for Arabic in Latin letters.
+static const double chat_digit_weight = 1.5;
+
 // With fewer words a post that cannot be told is called too short, else undecided.
 #define SHORT_WORDS 3
 
@@ -84,10 +98,9 @@ static const char *const kind_names[KIND_COUNT] = {
 
 // Standards of what is one language to its speakers: a post in the one goes to those who serve the other.
 static const int relatives[][2] = {
-    { LANGUAGE_INDEX_hr, LANGUAGE_INDEX_bs },
-    { LANGUAGE_INDEX_hr, LANGUAGE_INDEX_sr },
-    { LANGUAGE_INDEX_bs, LANGUAGE_INDEX_sr },
-    { LANGUAGE_INDEX_id, LANGUAGE_INDEX_ms },
+    { LANGUAGE_INDEX_hr, LANGUAGE_INDEX_bs },           { LANGUAGE_INDEX_hr, LANGUAGE_INDEX_sr },
+    { LANGUAGE_INDEX_bs, LANGUAGE_INDEX_sr },           { LANGUAGE_INDEX_id, LANGUAGE_INDEX_ms },
+    { LANGUAGE_INDEX_hi_Latn, LANGUAGE_INDEX_ur_Latn },
 };
 
 struct weights {
@@ -106,7 +119,7 @@ struct ranking {
     int unserved;
 };
 
-// Index of a tag such as "pt-BR", "nb" or the given-up "iw"; -1 if it is none of ours.
+// Index of a tag such as "pt-BR", "nb" or the given-up "iw", and of "hi-Latn"; -1 if it is none of ours.
 static int language_of_tag(const char *tag)
 {
     static const char *const renamed[][2] = { { "iw", "he" }, { "in", "id" }, { "ji", "yi" },
@@ -122,6 +135,13 @@ static int language_of_tag(const char *tag)
     for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
         if (strcmp(code, renamed[i][0]) == 0)
             strcpy(code, renamed[i][1]);
+    if (strncasecmp(tag + bytes, "-Latn", 5) == 0 && bytes + 5 < sizeof code) {
+        char romanised[LANGUAGE_CODE_BYTES];
+        snprintf(romanised, sizeof romanised, "%.2s-Latn", code);
+        int language = function_words_language(romanised);
+        if (language >= 0)
+            return language;
+    }
     return function_words_language(code);
 }
 
@@ -136,6 +156,14 @@ static void add(struct weights *weights, enum kind kind, int language, double we
     weights->total[language] += weight;
 }
 
+// True if whoever serves `served` understands `language`: standards of one language, a language in Latin letters, and,
+// as far as the text allows, Han without kana for Japanese.
+static void overlook(struct weights *weights, int served, int language)
+{
+    if (weights->served[served] && !weights->served[language])
+        weights->overlooked[language] = true;
+}
+
 static void mark_served(struct weights *weights, const struct language_request *request)
 {
     for (int i = 0; i < LANGUAGE_COUNT; i++)
@@ -145,12 +173,49 @@ static void mark_served(struct weights *weights, const struct language_request *
         if (language >= 0)
             weights->served[language] = true;
     }
+    for (int i = 0; i < LANGUAGE_COUNT; i++)
+        if (function_words_parent(i) >= 0 && weights->served[function_words_parent(i)])
+            weights->served[i] = true;
     for (size_t i = 0; i < sizeof relatives / sizeof *relatives; i++) {
-        int one = relatives[i][0];
-        int other = relatives[i][1];
-        weights->overlooked[one] = weights->overlooked[one] || (weights->served[other] && !weights->served[one]);
-        weights->overlooked[other] = weights->overlooked[other] || (weights->served[one] && !weights->served[other]);
+        overlook(weights, relatives[i][0], relatives[i][1]);
+        overlook(weights, relatives[i][1], relatives[i][0]);
     }
+}
+
+// Characters of Chinese that no Japanese has.
+static bool says_chinese(const char *text)
+{
+    static const char *const characters[] = { "吗", "嗎", "呢", "们", "們", "这", "您", "妳", "她", "没", "么", "麼",
+                                              "怎", "吧", "给", "对", "说", "请", "让", "过", "还", "个", "为", "从" };
+    int count = 0;
+    for (size_t i = 0; i < sizeof characters / sizeof *characters; i++)
+        count += strstr(text, characters[i]) != NULL;
+    return count >= 2;
+}
+
+// What speaks for a language that is overlooked speaks for its relative that is served.
+static void lend_evidence(struct weights *weights, int served, int language)
+{
+    if (!weights->served[served] || !weights->overlooked[language])
+        return;
+    for (int kind = 0; kind < SIZE; kind++)
+        if (weights->kind[kind][language] > weights->kind[kind][served]) {
+            weights->total[served] += weights->kind[kind][language] - weights->kind[kind][served];
+            weights->kind[kind][served] = weights->kind[kind][language];
+        }
+    if (weights->evidence.known[language] > weights->evidence.known[served])
+        weights->evidence.known[served] = weights->evidence.known[language];
+    if (weights->evidence.script[language] > weights->evidence.script[served])
+        weights->evidence.script[served] = weights->evidence.script[language];
+}
+
+static void lend_all_evidence(struct weights *weights)
+{
+    for (size_t i = 0; i < sizeof relatives / sizeof *relatives; i++) {
+        lend_evidence(weights, relatives[i][0], relatives[i][1]);
+        lend_evidence(weights, relatives[i][1], relatives[i][0]);
+    }
+    lend_evidence(weights, LANGUAGE_INDEX_ja, LANGUAGE_INDEX_zh);
 }
 
 static double size_weights[LANGUAGE_COUNT];
@@ -192,6 +257,56 @@ static struct ranking rank(const struct weights *weights)
         }
     }
     return ranking;
+}
+
+// Raises a romanised language above English where it is behind it only for the English that is mixed in: whoever writes
+// Hindi in Latin letters does so, and no one does it the other way round.
+static void raise_romanised(struct weights *weights)
+{
+    struct ranking ranking = rank(weights);
+    if (ranking.first != LANGUAGE_INDEX_en)
+        return;
+    int best = -1;
+    int most = 0;
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
+        int own = 0;
+        int english = 0;
+        if (function_words_parent(i) < 0 || !weights->served[i])
+            continue;
+        function_words_apart(&weights->evidence, i, LANGUAGE_INDEX_en, &own, &english);
+        if (own > most && own >= ROMANISED_WORDS_MIN && ROMANISED_SHARE * own >= weights->evidence.word_count) {
+            best = i;
+            most = own;
+        }
+    }
+    if (best >= 0)
+        add(weights, WORDS, best, weights->total[LANGUAGE_INDEX_en] + romanised_lead - weights->total[best]);
+}
+
+// How many words have a 2, 3, 5, 7 or 9 among their letters, as Arabic in Latin letters writes sounds that these lack:
+// 3ayez, terga3, la2i.
+static int count_chat_digits(const char *text)
+{
+    int count = 0;
+    for (const char *word = text; *word != '\0';) {
+        size_t bytes = strspn(word, "abcdefghijklmnopqrstuvwxyz23579'");
+        size_t letters = 0;
+        size_t digits = 0;
+        bool doubled = false;
+        for (size_t i = 0; i < bytes; i++) {
+            bool digit = isdigit((unsigned char) word[i]) != 0;
+            doubled = doubled || (digit && i > 0 && isdigit((unsigned char) word[i - 1]));
+            digits += digit;
+            letters += !digit;
+        }
+        bool ends = word[bytes] == '\0' || strchr(" .,!?;:\n\"", word[bytes]) != NULL;
+        count += ends && !doubled && digits > 0 && letters >= 3 && letters > digits;
+        word += bytes;
+        while (*word != '\0' && strchr(" .,!?;:\n\"", *word) == NULL) // the rest of what was no such word
+            word++;
+        word += *word != '\0';
+    }
+    return count;
 }
 
 // CLD2's score for a language in its answer, for the text as a whole; 0 if it is not in it.
@@ -271,9 +386,11 @@ static bool certain(const struct weights *weights)
 
 static void weigh_cld2(struct weights *weights, const struct plain_text *plain)
 {
+    lend_all_evidence(weights);
     if (weights->evidence.letter_count < CLD2_LETTERS_MIN || certain(weights))
         return;
     ask_openly(weights, plain);
+    lend_all_evidence(weights);
     struct ranking ranking = rank(weights);
     bool sure = ranking.first >= 0 && cld2_agrees(weights, ranking.first) &&
                 (ranking.second < 0 || weights->total[ranking.first] - weights->total[ranking.second] > sure_lead);
@@ -324,6 +441,9 @@ static bool mixed(const struct weights *weights, int one, int other)
     if (one_script > mixed_share && other_script > mixed_share && one_script + other_script < 1.01)
         return true;
 
+    // Whoever writes Hindi in Latin letters mixes it with English, and reads it.
+    if (function_words_parent(one) >= 0 || function_words_parent(other) >= 0)
+        return false;
     int only_one, only_other;
     function_words_apart(&weights->evidence, one, other, &only_one, &only_other);
     int fewer = only_one < only_other ? only_one : only_other;
@@ -405,14 +525,108 @@ static bool refuse(const struct weights *weights, const struct ranking *ranking,
     return true;
 }
 
-static void decide(const struct weights *weights, struct language_verdict *out)
+// True if a tag is a code, or one of its regions or scripts; - and _ are the same.
+static bool tag_is(const char *tag, const char *code)
+{
+    size_t i = 0;
+    for (; code[i] != '\0'; i++)
+        if (tolower((unsigned char) code[i]) != (tag[i] == '_' ? '-' : tolower((unsigned char) tag[i])))
+            return false;
+    return tag[i] == '\0' || tag[i] == '-' || tag[i] == '_';
+}
+
+// The code that the brand serves a language under: the region of the platform's tag if it is served, else the language
+// itself, its romanised form, or the first region of it.
+static const char *served_code(const struct language_request *request, int language)
+{
+    const char *found = NULL;
+    int parent = function_words_parent(language);
+    for (size_t i = 0; i < request->served_count; i++) {
+        const char *code = request->served[i];
+        int one = language_of_tag(code);
+        if (one < 0 || (one != language && one != parent))
+            continue;
+        if (request->platform_tag != NULL && strpbrk(code, "-_") != NULL && tag_is(request->platform_tag, code))
+            return code;
+        if (found == NULL || strcmp(code, function_words_code(language)) == 0 ||
+            (strpbrk(code, "-_") == NULL && one == language))
+            found = code;
+    }
+    return found != NULL ? found : function_words_code(language);
+}
+
+static void answer(const struct language_request *request, int language, struct language_verdict *out)
+{
+    snprintf(out->language, sizeof out->language, "%s", served_code(request, language));
+}
+
+// How much the text says for a language, without hints and size.
+static double said(const struct weights *weights, int language)
+{
+    return total_without_hints(weights, language) - weights->kind[SIZE][language];
+}
+
+// True if the text says nothing against a language: no other one that is served leads by a word.
+static bool text_allows(const struct weights *weights, int language)
+{
+    for (int i = 0; i < LANGUAGE_COUNT; i++)
+        if (i != language && (weights->served[i] || !weights->overlooked[i]) && function_words_parent(i) != language &&
+            said(weights, i) - said(weights, language) > (weights->served[i] ? tag_lead : unserved_lead))
+            return false;
+    return true;
+}
+
+// The platform's own tag, where the text says nothing against it.  Returns true if it settles the answer.
+static bool believe_tag(const struct weights *weights, const struct language_request *request,
+                        struct language_verdict *out)
+{
+    const char *tag = request->platform_tag;
+    if (tag == NULL || tag[0] == '\0')
+        return false;
+    int language = language_of_tag(tag);
+    if (language >= 0 && weights->served[language] && text_allows(weights, language)) {
+        answer(request, language, out);
+        out->confidence = TAG_CONFIDENCE;
+        strcpy(out->reason, "the platform's tag");
+        return true;
+    }
+    // One that we know nothing of can be served by the tag alone; then a quarter of known words speaks against it.
+    for (size_t i = 0; i < request->served_count && language < 0; i++) {
+        struct ranking ranking = rank(weights);
+        bool known = ranking.first >= 0 && 4 * weights->evidence.known[ranking.first] >= weights->evidence.word_count &&
+                     weights->evidence.word_count > 0;
+        if (!tag_is(tag, request->served[i]) || known)
+            continue;
+        snprintf(out->language, sizeof out->language, "%s", request->served[i]);
+        out->confidence = TAG_CONFIDENCE;
+        strcpy(out->reason, "the platform's tag");
+        return true;
+    }
+    return false;
+}
+
+static void decide(const struct weights *weights, const struct language_request *request, struct language_verdict *out)
 {
     struct ranking ranking = rank(weights);
-    if (refuse(weights, &ranking, out))
+    bool refused = refuse(weights, &ranking, out);
+    struct language_verdict told = { .language = LANGUAGE_UNKNOWN };
+    if (!refused) {
+        answer(request, ranking.first, out);
+        out->confidence = confidence(weights, &ranking);
+        name_kinds(weights, ranking.first, ranking.second >= 0 ? ranking.second : ranking.unserved, out->reason);
+        if (function_words_parent(ranking.first) >= 0) {
+            char kinds[LANGUAGE_REASON_BYTES];
+            snprintf(kinds, sizeof kinds, "%s", out->reason);
+            snprintf(out->reason, sizeof out->reason, "%s, %.80s", function_words_code(ranking.first), kinds);
+        }
+    }
+    if (!believe_tag(weights, request, &told))
         return;
-    strcpy(out->language, function_words_code(ranking.first));
-    out->confidence = confidence(weights, &ranking);
-    name_kinds(weights, ranking.first, ranking.second >= 0 ? ranking.second : ranking.unserved, out->reason);
+    // What the tag only confirms is told as the text tells it.
+    if (refused || strcmp(told.language, out->language) != 0)
+        *out = told;
+    else if (out->confidence < told.confidence)
+        out->confidence = told.confidence;
 }
 
 void language_detect(const char *text, const struct language_request *request, struct language_verdict *out)
@@ -425,13 +639,19 @@ void language_detect(const char *text, const struct language_request *request, s
     memset(&weights, 0, offsetof(struct weights, evidence));
     plain_text_for_language(&plain, text, strlen(text));
     mark_served(&weights, request);
+    if (weights.served[LANGUAGE_INDEX_ja] && !weights.served[LANGUAGE_INDEX_zh] && !says_chinese(plain.text))
+        weights.overlooked[LANGUAGE_INDEX_zh] = true;
     weigh_words(&weights, &plain);
-    if (weights.evidence.word_count == 0) {
-        strcpy(out->reason, "no words");
-    } else {
+    int chat_digits = count_chat_digits(text);
+    if (chat_digits > 1 || (chat_digits > 0 && weights.evidence.known[LANGUAGE_INDEX_ar_Latn] > 0))
+        add(&weights, SPELLING, LANGUAGE_INDEX_ar_Latn, chat_digit_weight * chat_digits);
+    if (weights.evidence.word_count > 0) {
         weigh_cld2(&weights, &plain);
+        raise_romanised(&weights);
         weigh_hints(&weights, request);
-        decide(&weights, out);
+        decide(&weights, request, out);
+    } else if (!believe_tag(&weights, request, out)) {
+        strcpy(out->reason, "no words");
     }
     plain_text_fini(&plain);
 }

@@ -2,8 +2,12 @@
 //
 // Several kinds of evidence are weighed as log-odds between the languages that the brand serves: CLD2, the
 // small words and endings that carry a language's grammar, letters that only some languages write, and the
-// script.  What fits two languages equally well is taken for the larger one.  The platform's own tag and
-// the language of the author's earlier posts may tip a close call; they never beat what the text says.
+// script.  What fits two languages equally well is taken for the larger one.  The platform's own tag is
+// believed where the text says nothing against it; the language of the author's earlier posts may tip a close call.
+//
+// Hindi, Urdu, Tamil, Arabic and Greek in Latin letters are languages of their own, hi-Latn and so on; who serves hi
+// serves hi-Latn.  Codes with a region (pt-BR) are told apart by the platform's tag alone, as the text does not tell;
+// without it the answer is the language itself if it is served, else the first region of it.
 //
 // The answer is `und` where the text does not tell: nothing left after links and emoji, evenly mixed, or
 // clearly in a language that the brand does not serve.  What then happens is the caller's rule.
@@ -20,7 +24,8 @@
 #define LANGUAGE_UNKNOWN "und"
 
 struct language_request {
-    const char *const *served;  // ISO 639-1 codes, borrowed for the call; an unknown one is never the answer
+    const char *const *served;  // codes, also pt-BR and hi-Latn, borrowed for the call; one that language_is_known does
+                                // not know is the answer only to its own tag
     size_t served_count;        // at most LANGUAGE_SERVED_COUNT; 0 stands for every language we know
     const char *platform_tag;   // the platform's own guess, "pt" or "pt-BR"; NULL or "" if it gave none
     const char *author_earlier; // language of the author's earlier posts; NULL or "" if not known

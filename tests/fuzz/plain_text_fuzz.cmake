@@ -12,7 +12,7 @@ if(BEHALF_FUZZ)
     target_compile_definitions(plain_text_fuzz PRIVATE BEHALF_FUZZER)
     target_compile_options(plain_text_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_options(plain_text_fuzz PRIVATE -fsanitize=fuzzer)
-    target_link_libraries(plain_text_fuzz PRIVATE behalf_options ${CLD2_LIBRARY} ${UNISTRING_LIBRARY}
+    target_link_libraries(plain_text_fuzz PRIVATE behalf_options ${CLD2_LIBRARIES} ${UNISTRING_LIBRARY}
         PkgConfig::icu Threads::Threads m)
     set_target_properties(plain_text_fuzz PROPERTIES LINKER_LANGUAGE CXX)
 endif()

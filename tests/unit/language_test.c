@@ -108,9 +108,11 @@ static void posts_without_words_are_not_told(void **state)
     (void) state;
     static const char *const empty[] = { "", " ", "👍👍", "http://x", "@brand #fail", "123 456", "!!! ???", "RT" };
     for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
-        struct language_verdict verdict = ask(empty[i], SERVED(european), "es", "es");
+        struct language_verdict verdict = ask(empty[i], SERVED(european), NULL, "es");
         assert_string_equal(verdict.language, LANGUAGE_UNKNOWN);
         assert_string_equal(verdict.reason, "no words");
+        verdict = ask(empty[i], SERVED(european), "pl", NULL);
+        assert_string_equal(verdict.language, LANGUAGE_UNKNOWN);
     }
 }
 
@@ -277,11 +279,144 @@ static void several_threads_may_ask(void **state)
     }
 }
 
+static void tag_settles(const char *text, const char *tag, const char *wanted)
+{
+    struct language_verdict verdict = ask(text, SERVED(european), tag, NULL);
+    if (strcmp(verdict.language, wanted) != 0)
+        print_error("\"%s\", tagged %s: %s, %s\n", text, tag, verdict.language, verdict.reason);
+    assert_string_equal(verdict.language, wanted);
+}
+
+static void the_platforms_tag_is_believed_where_the_text_says_nothing_against_it(void **state)
+{
+    (void) state;
+    tag_settles("👍👍", "es", "es");
+    tag_settles("ok", "nl", "nl");
+    tag_settles("lol 100%", "fr-CA", "fr");
+    tag_settles("Amsterdam Centraal", "nl", "nl");
+    tag_settles("Wo ist mein Koffer?", "en", "de");
+    tag_settles("gracias", "en", "es");
+    tag_settles("ok", "xx", LANGUAGE_UNKNOWN);
+    struct language_verdict verdict = ask("👍", SERVED(european), "es", NULL);
+    assert_string_equal(verdict.reason, "the platform's tag");
+}
+
+static void languages_of_the_tag_alone_are_answered_to_it(void **state)
+{
+    (void) state;
+    static const char *const served[] = { "en", "haw" };
+    assert_string_equal(ask("Pehea kāu ukana", SERVED(served), "haw", NULL).language, "haw");
+    assert_string_equal(ask("Where is my luggage, please answer me", SERVED(served), "haw", NULL).language, "en");
+    assert_string_not_equal(ask("Pehea kāu ukana", SERVED(served), NULL, NULL).language, "haw");
+}
+
+static void regions_are_told_by_the_tag(void **state)
+{
+    (void) state;
+    static const char *const both[] = { "en", "pt-BR", "pt-PT" };
+    static const char *const with_plain[] = { "en", "pt-BR", "pt" };
+    static const char text[] = "Onde está a minha mala, não chegou ainda";
+    assert_string_equal(ask(text, SERVED(both), "pt-PT", NULL).language, "pt-PT");
+    assert_string_equal(ask(text, SERVED(both), "pt-br", NULL).language, "pt-BR");
+    assert_string_equal(ask(text, SERVED(both), "pt_PT", NULL).language, "pt-PT");
+    assert_string_equal(ask(text, SERVED(both), NULL, NULL).language, "pt-BR");
+    assert_string_equal(ask(text, SERVED(both), "pt", NULL).language, "pt-BR");
+    assert_string_equal(ask(text, SERVED(with_plain), NULL, NULL).language, "pt");
+    assert_string_equal(ask(text, SERVED(with_plain), "pt-BR", NULL).language, "pt-BR");
+    assert_string_equal(ask(text, SERVED(iberian), "pt-BR", NULL).language, "pt");
+}
+
+static void kanji_alone_are_japanese_where_chinese_is_not_served(void **state)
+{
+    (void) state;
+    static const char *const japanese[] = { "ja", "en" };
+    static const char *const eastern[] = { "ja", "zh", "en" };
+    expect("返金希望", SERVED(japanese), "ja");
+    expect("至急対応願", SERVED(japanese), "ja");
+    expect("接客最悪", SERVED(japanese), "ja");
+    expect("返金希望", SERVED(eastern), "zh");
+    expect("我的行李还没有到，请问你们怎么处理", SERVED(japanese), LANGUAGE_UNKNOWN);
+}
+
+static void scripts_of_chinese_are_told_by_the_tag(void **state)
+{
+    (void) state;
+    static const char *const served[] = { "en", "zh-Hans", "zh-Hant" };
+    static const char text[] = "请问什么时候可以收到我的行李";
+    assert_string_equal(ask(text, SERVED(served), "zh-Hant-TW", NULL).language, "zh-Hant");
+    assert_string_equal(ask(text, SERVED(served), NULL, NULL).language, "zh-Hans");
+}
+
+// Made for this test, after the lists of words were written.
+static void languages_in_latin_letters_are_found(void **state)
+{
+    (void) state;
+    static const char *const served[] = { "en", "hi", "ta", "ar", "el", "de" };
+    static const char *const samples[][2] = {
+        { "hi", "mera refund kab tak aayega bhai" },
+        { "hi", "Aapki service bilkul bakwas hai, koi reply nahi karta" },
+        { "hi", "order cancel kar diya par paise wapas nahi mile" },
+        { "hi", "please check karke batao mera order kaha hai" },
+        { "hi", "Flight late ho gayi aur kisi ne bataya bhi nahi" },
+        { "hi", "janab mera parcel abhi tak nahi mila" },
+        { "ta", "romba mosam service, yaarum reply panna matanga" },
+        { "ta", "panam thirumba eppo varum?" },
+        { "ta", "naan nethu pay pannitten, innum confirm aagala" },
+        { "ar", "3ayez flosi terga3 law samaht" },
+        { "ar", "ana lessa mesh la2i el order bta3i" },
+        { "ar", "shu hal khidme, ma hada birod" },
+        { "el", "kalispera, den exo internet apo xthes" },
+        { "el", "thelo ta lefta mou piso, einai aparadekto" },
+        { "en", "the main problem is that the tab does not log me in" },
+        { "en", "hi to all, my mp3 player is 3days late in room b2b" },
+        { "de", "Mein Koffer ist nicht da" },
+    };
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
+        expect(samples[i][1], SERVED(served), samples[i][0]);
+    struct language_verdict verdict = ask(samples[0][1], SERVED(served), NULL, NULL);
+    assert_int_equal(strncmp(verdict.reason, "hi-Latn", 7), 0);
+    // Not served, they are no English either; and they may be served on their own.
+    static const char *const own[] = { "en", "hi", "hi-Latn" };
+    assert_string_equal(ask(samples[1][1], SERVED(two), NULL, NULL).language, LANGUAGE_UNKNOWN);
+    assert_string_equal(ask(samples[1][1], SERVED(own), NULL, NULL).language, "hi-Latn");
+    assert_string_equal(ask("मेरा सामान अभी तक नहीं आया है", SERVED(own), NULL, NULL).language, "hi");
+}
+
+// Beside English and a neighbour that is larger.
+static void smaller_languages_are_told(void **state)
+{
+    (void) state;
+    static const char *const served[] = { "en", "af", "nl", "mk", "bg", "ga", "zu", "xh",
+                                          "so", "mn", "ru", "ha", "ig", "yo", "sw", "cy" };
+    expect("Waar is my tas? Ek wag al twee dae en niemand het nog gebel nie", SERVED(served), "af");
+    expect("Waar is mijn koffer? Ik wacht al twee dagen en niemand heeft gebeld", SERVED(served), "nl");
+    expect("Каде е мојата пратка? Чекам веќе две недели и никој не одговара", SERVED(served), "mk");
+    expect("Къде е пратката ми? Чакам вече две седмици и никой не отговаря", SERVED(served), "bg");
+    expect("Cá bhfuil mo mhála? Tá mé ag fanacht le dhá lá anois", SERVED(served), "ga");
+    expect("Likuphi iphasela lami? Sengilinde izinsuku ezimbili manje", SERVED(served), "zu");
+    expect("Liphi iphasela lam? Ndilinde iintsuku ezimbini ngoku kwaye akukho mntu undiphenduleyo", SERVED(served),
+           "xh");
+    expect("Xagee buu jiraa alaabtaydii? Laba maalmood ayaan sugayay", SERVED(served), "so");
+    expect("Миний ачаа хаана байна вэ? Би хоёр өдөр хүлээж байна", SERVED(served), "mn");
+    expect("Ina jakata take? Na jira kwana biyu kuma babu wanda ya kira ni", SERVED(served), "ha");
+    expect("Kedu ebe akpa m nọ? Echere m ụbọchị abụọ ma ọ dịghị onye zara m", SERVED(served), "ig");
+    expect("Níbo ni ẹrù mi wà? Mo ti dúró fún ọjọ́ méjì, kò sí ẹnikẹ́ni tó pè mí", SERVED(served), "yo");
+    expect("Mzigo wangu uko wapi? Nimesubiri siku mbili na hakuna aliyenipigia", SERVED(served), "sw");
+    expect("Ble mae fy mag? Dw i wedi bod yn aros ers dau ddiwrnod", SERVED(served), "cy");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         // First, so that the threads also race for the building of the tables.
         cmocka_unit_test(several_threads_may_ask),
+        cmocka_unit_test(the_platforms_tag_is_believed_where_the_text_says_nothing_against_it),
+        cmocka_unit_test(languages_of_the_tag_alone_are_answered_to_it),
+        cmocka_unit_test(regions_are_told_by_the_tag),
+        cmocka_unit_test(kanji_alone_are_japanese_where_chinese_is_not_served),
+        cmocka_unit_test(scripts_of_chinese_are_told_by_the_tag),
+        cmocka_unit_test(languages_in_latin_letters_are_found),
+        cmocka_unit_test(smaller_languages_are_told),
         cmocka_unit_test(short_clear_posts_are_told),
         cmocka_unit_test(close_languages_are_told_apart),
         cmocka_unit_test(letters_without_their_marks_are_known),
