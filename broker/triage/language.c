@@ -150,6 +150,15 @@ bool language_is_known(const char *code)
     return language_of_tag(code) >= 0;
 }
 
+const char *language_rival(const char *code)
+{
+    static const char *const rivals[][2] = { { "bs", "hr" }, { "ms", "id" }, { "ur-Latn", "hi-Latn" } };
+    for (size_t i = 0; i < sizeof rivals / sizeof *rivals; i++)
+        if (strcmp(rivals[i][0], code) == 0)
+            return rivals[i][1];
+    return NULL;
+}
+
 static void add(struct weights *weights, enum kind kind, int language, double weight)
 {
     weights->kind[kind][language] += weight;

@@ -45,4 +45,8 @@ void language_detect(const char *text, const struct language_request *request, s
 // True if the language is one that language_detect can tell by the text alone.
 bool language_is_known(const char *code);
 
+// The code of a language that posts in this one are mostly taken for where both are served, since its speakers write
+// nearly the same; NULL if there is none.
+const char *language_rival(const char *code);
+
 #endif

@@ -90,12 +90,22 @@ uint32_t building_known_brand(struct building *building, const char *name, const
 uint32_t building_known_skill(struct building *building, const char *name, const struct yaml_node *node);
 uint32_t building_known_channel(struct building *building, const char *name, const struct yaml_node *node);
 
-// A language that some brand serves; `und` always is one.
+// A language that some brand serves, also pt for pt-BR and the other way round; `und` always is one.
 uint32_t building_known_language(struct building *building, const char *name, const struct yaml_node *node);
+
+// Those in force that are the same to who speaks one: pt is pt-BR and pt-PT, and pt-BR is pt.  hi-Latn is itself alone:
+// as long as no brand names it, it is hi anyway.
+uint64_t building_languages_like(const struct building *building, const char *name);
 
 // The set that a NAMES value stands for: `all`, or what it lists.
 uint64_t building_set_of(struct building *building, const struct rule_value *value, uint64_t all,
                          building_find_function *find);
+
+// The same of languages: each with those like it; everything for a word.
+uint64_t building_set_of_languages(struct building *building, const struct rule_value *value);
+
+// A language out of those of a brand, or und.  Returns POLICY_NONE, reported, when it is none of them.
+uint32_t building_brands_language(struct building *building, const struct rule_value *value, uint64_t languages);
 
 // ---- rules_brands.c, rules_people.c, rules_posts.c ----
 

@@ -39,8 +39,15 @@ struct rule_pattern {
     uint64_t languages; // the post is in one of these
 };
 
+// Posts to a brand whose language is not told surely.
+struct unsure_language {
+    int below;         // confidence in percent; 0: none
+    uint32_t language; // in whose queue they wait, 0: und
+};
+
 struct rule_set {
-    struct rule *rules; // in the order of enum rule_kind, then as written
+    struct unsure_language unsure[POLICY_SET_MAX]; // by brand
+    struct rule *rules;                            // in the order of enum rule_kind, then as written
     size_t rule_count;
     struct patterns *patterns;
     struct rule_pattern *rule_patterns; // by index in `patterns`

@@ -2,6 +2,8 @@
 
 #include "broker/triage/rule_building.h"
 
+#include "broker/triage/language.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,16 +85,41 @@ static void build_brand_languages(struct building *building, struct policy_brand
         main_language = main_language == POLICY_NONE ? index : main_language;
     }
     brand->und_language = main_language == POLICY_NONE ? 0 : main_language;
-    const struct rule_value *undetermined = &values->undetermined;
-    if (undetermined->node != NULL) {
-        uint32_t index = policy_find_language(building->policy, undetermined->text);
-        if (index != 0 && (index == POLICY_NONE || (brand->languages & bit_of(index)) == 0))
-            rule_problem_at(&building->problems, undetermined->node,
-                            "must be one of the brand's languages, or und, not \"%s\"", undetermined->text);
-        else
-            brand->und_language = index;
+    if (values->undetermined.node != NULL) {
+        uint32_t index = building_brands_language(building, &values->undetermined, brand->languages);
+        brand->und_language = index != POLICY_NONE ? index : brand->und_language;
     }
     if (brand->und_language == 0)
+        brand->languages |= bit_of(0);
+}
+
+// Of languages that are nearly written alike the smaller is hardly ever the answer.
+static void warn_of_rivals(struct building *building, const struct policy_brand *brand,
+                           const struct rule_value *languages)
+{
+    for (const struct yaml_node *node = rule_next(languages, NULL); node != NULL; node = rule_next(languages, node)) {
+        const char *rival = language_rival(node->text);
+        uint32_t index = rival != NULL ? policy_find_language(building->policy, rival) : POLICY_NONE;
+        if (index != POLICY_NONE && (brand->languages & bit_of(index)) != 0)
+            rule_problem_at(&building->warnings, node,
+                            "posts in %s are mostly taken for %s, which is served too; only the platform's tag tells "
+                            "them apart",
+                            node->text, rival);
+    }
+}
+
+static void build_unsure(struct building *building, struct policy_brand *brand, const struct yaml_node *node)
+{
+    struct rule_unsure values;
+    rule_read(&building->problems, RULE_SECTION_unsure, node, &values);
+    struct unsure_language *unsure = &building->rules->set.unsure[policy_find_brand(building->policy, brand->name)];
+    unsure->below = (int) values.below.number;
+    unsure->language = brand->und_language;
+    if (values.language.node != NULL) {
+        uint32_t index = building_brands_language(building, &values.language, brand->languages);
+        unsure->language = index != POLICY_NONE ? index : unsure->language;
+    }
+    if (unsure->below > 0 && unsure->language == 0)
         brand->languages |= bit_of(0);
 }
 
@@ -163,6 +190,8 @@ static void build_brand(struct building *building, const struct yaml_node *node)
     }
     build_choose(building, brand, &values.choose);
     build_brand_languages(building, brand, &values);
+    warn_of_rivals(building, brand, &values.languages);
+    build_unsure(building, brand, values.unsure.node);
     build_service_levels(building, brand, values.service_level.node);
     if (brand->escalate_late && brand->service_level_ms[AUDIENCE_AGENT] == 0)
         rule_problem_at(&building->warnings, values.escalate_late.node,

@@ -49,12 +49,28 @@ uint32_t building_require_name(struct building *building, struct policy_name **n
     return (uint32_t) index;
 }
 
+// A language, with a region (pt-BR) or a script (zh-Hant, hi-Latn) or without.
 static bool looks_like_language(const char *code)
 {
+    static const char small[] = "abcdefghijklmnopqrstuvwxyz";
+    static const char large[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     if (strcmp(code, LANGUAGE_UNKNOWN) == 0)
         return true;
-    size_t bytes = strlen(code);
-    return (bytes == 2 || bytes == 3) && strspn(code, "abcdefghijklmnopqrstuvwxyz") == bytes;
+    size_t bytes = strspn(code, small);
+    if (bytes < 2 || bytes > 3)
+        return false;
+    if (code[bytes] == '\0')
+        return true;
+    const char *part = code + bytes + 1;
+    bool region = strlen(part) == 2 && strspn(part, large) == 2;
+    bool script = strlen(part) == 4 && strspn(part, large) == 1 && strspn(part + 1, small) == 3;
+    return code[bytes] == '-' && (region || script) && strlen(code) < LANGUAGE_CODE_BYTES;
+}
+
+static bool same_base(const char *one, const char *other)
+{
+    size_t bytes = strcspn(one, "-");
+    return bytes == strcspn(other, "-") && strncmp(one, other, bytes) == 0;
 }
 
 static void warn_of_unknown_language(struct building *building, const char *code, const struct yaml_node *node)
@@ -67,7 +83,8 @@ static void warn_of_unknown_language(struct building *building, const char *code
 uint32_t building_require_language(struct building *building, const char *code, const struct yaml_node *node)
 {
     if (!looks_like_language(code)) {
-        rule_problem_at(&building->problems, node, "\"%s\" is not a language code; write en, es, ja or the like", code);
+        rule_problem_at(&building->problems, node, "\"%s\" is not a language code; write en, es, ja, pt-BR or the like",
+                        code);
         return POLICY_NONE;
     }
     uint32_t index = policy_find_language(building->policy, code);
@@ -111,13 +128,33 @@ uint32_t building_known_channel(struct building *building, const char *name, con
     return index;
 }
 
+// A language whose region is served, or that is served without the region, is known as that.
 uint32_t building_known_language(struct building *building, const char *name, const struct yaml_node *node)
 {
-    uint32_t index = policy_find_language(building->policy, name);
+    const struct policy *policy = building->policy;
+    uint32_t index = policy_find_language(policy, name);
+    for (uint32_t i = 1; i < policy->language_count && index == POLICY_NONE; i++)
+        if (!policy->languages[i].retired && same_base(policy->languages[i].name, name) &&
+            strstr(policy->languages[i].name, "-Latn") == NULL)
+            index = i;
     if (index == POLICY_NONE)
-        REPORT_UNKNOWN(building, node, "served language", name, building->policy->languages,
-                       building->policy->language_count);
+        REPORT_UNKNOWN(building, node, "served language", name, policy->languages, policy->language_count);
     return index;
+}
+
+uint64_t building_languages_like(const struct building *building, const char *name)
+{
+    const struct policy *policy = building->policy;
+    uint64_t set = 0;
+    for (uint32_t i = 0; i < policy->language_count; i++) {
+        const char *other = policy->languages[i].name;
+        bool exact = strcmp(other, name) == 0;
+        bool romanised = strstr(other, "-Latn") != NULL || strstr(name, "-Latn") != NULL;
+        bool regions = strchr(other, '-') != NULL && strchr(name, '-') != NULL;
+        if (!policy->languages[i].retired && (exact || (same_base(other, name) && !romanised && !regions)))
+            set |= bit_of(i);
+    }
+    return set;
 }
 
 uint64_t building_set_of(struct building *building, const struct rule_value *value, uint64_t all,
@@ -132,4 +169,23 @@ uint64_t building_set_of(struct building *building, const struct rule_value *val
             set |= bit_of(index);
     }
     return set;
+}
+
+uint64_t building_set_of_languages(struct building *building, const struct rule_value *value)
+{
+    uint64_t set = building_set_of(building, value, UINT64_MAX, building_known_language);
+    if (value->number < 0)
+        for (const struct yaml_node *name = rule_next(value, NULL); name != NULL; name = rule_next(value, name))
+            set |= building_languages_like(building, name->text);
+    return set;
+}
+
+uint32_t building_brands_language(struct building *building, const struct rule_value *value, uint64_t languages)
+{
+    uint32_t index = policy_find_language(building->policy, value->text);
+    if (index == 0 || (index != POLICY_NONE && (languages & bit_of(index)) != 0))
+        return index;
+    rule_problem_at(&building->problems, value->node, "must be one of the brand's languages, or und, not \"%s\"",
+                    value->text);
+    return POLICY_NONE;
 }

@@ -76,6 +76,19 @@ static uint64_t build_levels(struct building *building, const struct rule_value 
     return set;
 }
 
+// Who speaks a language speaks its regions as well, at the level that is not given for them.
+static void add_regions(const struct building *building, struct policy_person *person, const struct rule_value *value)
+{
+    for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
+        uint8_t level = 0;
+        uint64_t like = building_languages_like(building, rule_level(node, &level)) & ~person->languages;
+        for (uint32_t i = 0; i < POLICY_SET_MAX; i++)
+            if (like & bit_of(i))
+                person->language_level[i] = level;
+        person->languages |= like;
+    }
+}
+
 static char *first_word(const char *text)
 {
     size_t bytes = strcspn(text, " ");
@@ -124,6 +137,7 @@ static void build_person(struct building *building, const struct yaml_node *node
     person->languages =
         build_levels(building, &values.languages, values.languages.node != NULL ? building->all_languages : 0,
                      building_known_language, person->language_level);
+    add_regions(building, person, &values.languages);
     person->skills = build_levels(building, &values.skills, values.skills.number == 0 ? building->all_skills : 0,
                                   building_known_skill, person->skill_level);
 }

@@ -68,10 +68,8 @@ static void add_pattern(struct building *building, const struct yaml_node *node,
     pattern->number = number;
     snprintf(pattern->label, sizeof pattern->label, "%s", label);
     pattern->languages = UINT64_MAX;
-    if (set->rules[pattern->rule].theirs && label[0] != '\0') {
-        uint32_t language = policy_find_language(building->policy, label);
-        pattern->languages = language == POLICY_NONE ? bit_of(0) : bit_of(0) | bit_of(language);
-    }
+    if (set->rules[pattern->rule].theirs && label[0] != '\0')
+        pattern->languages = bit_of(0) | building_languages_like(building, label);
 }
 
 // Adds the patterns of the rule added last.
@@ -97,7 +95,7 @@ static void build_sensitive(struct building *building, const struct yaml_node *n
     struct rule *rule = add_rule(building, RULE_SENSITIVE, node);
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
     if (values.languages.node != NULL)
-        rule->languages = building_set_of(building, &values.languages, UINT64_MAX, building_known_language);
+        rule->languages = building_set_of_languages(building, &values.languages);
     rule->theirs = values.languages.number == 1;
     if (values.channels.node != NULL)
         rule->channels = building_set_of(building, &values.channels, UINT64_MAX, building_known_channel);
@@ -144,7 +142,7 @@ static void build_topic(struct building *building, const struct yaml_node *node)
     struct rule *rule = add_rule(building, RULE_TOPIC, node);
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
     if (values.languages.node != NULL)
-        rule->languages = building_set_of(building, &values.languages, UINT64_MAX, building_known_language);
+        rule->languages = building_set_of_languages(building, &values.languages);
     rule->theirs = values.languages.number == 1;
     if (values.skill.node != NULL)
         rule->skill = building_known_skill(building, values.skill.text, values.skill.node);

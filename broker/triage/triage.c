@@ -40,6 +40,7 @@ struct finding {
     struct needs *needs;
     struct language_verdict verdict;
     uint32_t language; // of the text; 0 where it could not be told
+    bool unsure;       // it was told, and not surely enough
 };
 
 struct triage *triage_new(void)
@@ -100,7 +101,13 @@ static void find_language(struct finding *finding, const char *author_language)
     finding->language = policy_find_language(policy, finding->verdict.language);
     if (finding->language == POLICY_NONE)
         finding->language = 0;
-    finding->needs->language = finding->language > 0 ? finding->language : brand->und_language;
+    const struct unsure_language *unsure = &finding->set->unsure[finding->needs->brand];
+    finding->unsure = finding->language > 0 && finding->verdict.confidence < unsure->below;
+    if (finding->unsure)
+        finding->language = 0;
+    finding->needs->language = finding->language > 0 ? finding->language
+                               : finding->unsure     ? unsure->language
+                                                     : brand->und_language;
 }
 
 static void tell_language(struct finding *finding)
@@ -109,7 +116,11 @@ static void tell_language(struct finding *finding)
     char *detail = finding->triage->detail;
     const char *before = detail[0] != '\0' ? "; " : "";
     const char *queue = policy->languages[finding->needs->language].name;
-    if (finding->language > 0)
+    if (finding->unsure)
+        add_words(detail, DETAIL_BYTES, "%slanguage not told surely: %s by %s, %d is below %d; waits with %s", before,
+                  finding->verdict.language, finding->verdict.reason, finding->verdict.confidence,
+                  finding->set->unsure[finding->needs->brand].below, queue);
+    else if (finding->language > 0)
         add_words(detail, DETAIL_BYTES, "%slanguage %s by %s, %d", before, queue, finding->verdict.reason,
                   finding->verdict.confidence);
     else if (finding->needs->language > 0)

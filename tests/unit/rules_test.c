@@ -479,6 +479,7 @@ static void probable_oversights_are_warned_of(void **state)
         { "    skill:", "    approve: yes\n    skill:", 9, "nobody with the role approver" },
         { "[en, de]\n", "[en, de]\n    escalate_late: yes\n", 11, "nothing is ever late" },
         { "[en, de]", "[en, de, xx]", 10, "cannot be told by the text" },
+        { "[en, de]", "[en, de, hr, bs]", 10, "posts in bs are mostly taken for hr" },
         { "length: 280", "length: 60", 11, "channel chirp leaves 32 for the reply" },
     };
     for (size_t i = 0; i < sizeof oversights / sizeof oversights[0]; i++) {

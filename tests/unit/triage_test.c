@@ -526,6 +526,88 @@ static void count_needs(const struct needs *needs, int counts[4])
         counts[3]++;
 }
 
+static const char *const rules_of_regions =
+    "desk: d\nchannels: { chirp: {} }\nagencies: [N]\n"
+    "brands:\n"
+    "  acme: { display_name: A, languages: [en, pt-BR, hi], disclosure: \"{agency} for {brand}\", undetermined: en,\n"
+    "          unsure: { below: 60, language: und } }\n"
+    "  kawa: { display_name: K, languages: [en, pt, hi-Latn, hi], disclosure: \"{agency} for {brand}\" }\n"
+    "sensitive:\n"
+    "  legal: { languages: theirs, patterns: { pt: [advogado], en: [lawyer] } }\n"
+    "people:\n"
+    "  ana: { display_name: A, roles: [agent], agency: N, brands: all, languages: { pt: 8 } }\n"
+    "  bia: { display_name: B, roles: [agent], agency: N, brands: all, languages: [pt-BR, en] }\n"
+    "  rao: { display_name: R, roles: [agent], agency: N, brands: all, languages: [hi, und] }\n"
+    "  raj: { display_name: J, roles: [agent], agency: N, brands: all, languages: [hi-Latn] }\n"
+    "  petra: { display_name: P, roles: [pr], brands: all, languages: all }\n";
+
+static bool speaks(const struct rules *rules, const char *person, const char *code)
+{
+    const struct policy *policy = rules_policy(rules);
+    uint32_t language = policy_find_language(policy, code);
+    assert_int_not_equal(language, POLICY_NONE);
+    for (size_t i = 0; i < policy->person_count; i++)
+        if (strcmp(policy->people[i].name, person) == 0)
+            return (policy->people[i].languages & UINT64_C(1) << language) != 0 &&
+                   policy->people[i].language_level[language] > 0;
+    fail_msg("nobody is called %s", person);
+    return false;
+}
+
+static void regions_fall_back_to_their_language(void **state)
+{
+    struct world *world = *state;
+    struct rules_problems problems = { 0 };
+    struct rules *rules = rules_new(rules_of_regions, strlen(rules_of_regions), NULL, 1, &problems);
+    if (rules == NULL)
+        fail_msg("%s: %s", problems.problems[0].key, problems.problems[0].message);
+    assert_true(speaks(rules, "ana", "pt-BR"));
+    assert_true(speaks(rules, "ana", "pt"));
+    assert_true(speaks(rules, "bia", "pt"));
+    assert_false(speaks(rules, "rao", "hi-Latn"));
+    assert_true(speaks(rules, "raj", "hi-Latn"));
+    assert_false(speaks(rules, "raj", "hi"));
+    static const struct {
+        const char *brand, *tag, *text, *language;
+    } samples[] = {
+        { "acme", "", "Onde está a minha mala, ainda não chegou e ninguém responde", "pt-BR" },
+        { "acme", "pt-PT", "Onde está a minha mala, ainda não chegou e ninguém responde", "pt-BR" },
+        { "kawa", "pt-BR", "Onde está a minha mala, ainda não chegou e ninguém responde", "pt" },
+        { "acme", "", "order cancel kar diya par paise wapas nahi mile abhi tak", "hi" },
+        { "kawa", "", "order cancel kar diya par paise wapas nahi mile abhi tak", "hi-Latn" },
+    };
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        struct behalf_post post = post_to(samples[i].brand, samples[i].text);
+        post.language = (char *) samples[i].tag;
+        assert_true(triage_post(world->triage, rules, &post, "", &world->needs, &world->field));
+        assert_string_equal(rules_policy(rules)->languages[world->needs.language].name, samples[i].language);
+    }
+    struct behalf_post post = post_to("acme", "O meu advogado vai ligar para vocês amanhã de manhã");
+    assert_true(triage_post(world->triage, rules, &post, "", &world->needs, &world->field));
+    assert_string_equal(world->needs.rule, "sensitive legal");
+    rules_destroy(&rules);
+}
+
+static void what_is_told_unsurely_goes_where_the_rules_say(void **state)
+{
+    struct world *world = *state;
+    struct rules_problems problems = { 0 };
+    struct rules *rules = rules_new(rules_of_regions, strlen(rules_of_regions), NULL, 1, &problems);
+    assert_non_null(rules);
+    struct behalf_post post = post_to("acme", "pizza grande");
+    assert_true(triage_post(world->triage, rules, &post, "", &world->needs, &world->field));
+    assert_string_equal(rules_policy(rules)->languages[world->needs.language].name, "und");
+    assert_says(world->needs.detail, "language not told surely: pt-BR by ");
+    assert_says(world->needs.detail, " is below 60; waits with und");
+    post.brand = "kawa";
+    assert_true(triage_post(world->triage, rules, &post, "", &world->needs, &world->field));
+    assert_string_equal(rules_policy(rules)->languages[world->needs.language].name, "pt");
+    post = post_to("acme", "👍");
+    assert_true(triage_post(world->triage, rules, &post, "", &world->needs, &world->field));
+    assert_string_equal(rules_policy(rules)->languages[world->needs.language].name, "en");
+    rules_destroy(&rules);
+}
+
 // The demo shows all kinds of posts, and every one of them is to a brand and a channel of the sample.
 static void sample_posts_are_of_every_kind(void **state)
 {
@@ -644,6 +726,8 @@ int main(int count, char **arguments)
         IN_WORLD(letters_that_look_alike_are_the_same),
         IN_WORLD(what_is_no_word_of_the_customers_is_not_looked_at),
         IN_WORLD(rules_say_what_makes_a_difference),
+        IN_WORLD(regions_fall_back_to_their_language),
+        IN_WORLD(what_is_told_unsurely_goes_where_the_rules_say),
         IN_WORLD(sample_posts_are_of_every_kind),
     };
     if (count != 2) {
