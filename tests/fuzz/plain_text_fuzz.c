@@ -4,6 +4,7 @@
 // the one given), for any compiler and for a second.
 
 #include "broker/triage/language.h"
+#include "broker/triage/patterns.h"
 #include "broker/triage/plain_text.h"
 #include "broker/triage/readings.h"
 #include "proto/must.h"
@@ -33,11 +34,37 @@ static void check(const struct plain_text *plain)
     }
 }
 
-// And of readings, exact and not.
+// Patterns of every kind, one of them exact.
+static struct patterns *make_patterns(void)
+{
+    static const char *const words[] = { "sue",   "a*b",     "data breach",  "l'avocat", "けが",
+                                         "律",    "адвокат", "변호사",       "rück*ung", "24/7",
+                                         "/a.c/", "@a",      "won't pay now" };
+    struct patterns *patterns = patterns_new();
+    char reason[PATTERN_REASON_BYTES];
+    uint32_t at_fault = 0;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct pattern_terms terms = { i % 4 == 3 ? FOLDING_ALL : 0, "" };
+        must(patterns_add(patterns, words[i], strlen(words[i]), &terms, reason));
+    }
+    must(patterns_compile(patterns, &at_fault, reason));
+    return patterns;
+}
+
+// And of readings, exact and not, and what is found in them.
 static void check_readings(const uint8_t *bytes, size_t count)
 {
+    static struct patterns *patterns; // of the process, as long as it lives
+    static struct patterns_memory *memory;
+    if (patterns == NULL) {
+        patterns = make_patterns();
+        memory = patterns_memory_new();
+    }
     struct readings *readings = readings_new();
     readings_take(readings, (const char *) bytes, count);
+    size_t found = 0;
+    patterns_find(patterns, memory, readings, &found);
+    must(found <= patterns_count(patterns));
     for (unsigned exact = 0; exact < 2; exact++) {
         size_t reading_count = 0;
         const struct reading *all = readings_write(readings, exact == 0 ? 0 : FOLDING_ALL, &reading_count);
@@ -93,13 +120,68 @@ static uint64_t draw(uint64_t *seed)
 static size_t make_input(uint64_t *seed, uint8_t *input)
 {
     static const char *const pieces[] = {
-        "&amp;",   "&#x",    "&#128514;", "&eacute;", "&",      ";",          "#",          "@",
-        "http://", "www.",   "a.b/c",     "RT ",      ":D",     "xD",         " ",          "\t",
-        "\u00A0",  "\u200B", "\u202E",    "\uFE0F",   "\u0301", "\u0316",     "\u0336",     "\u0345",
-        "\u0130",  "\u1E9E", "\uFDFA",    "\uFF21",   "\uFB03", "\U0001D4D0", "\U0001F602", "\u3042",
-        "\uAC00",  "\u1100", "\u1161",    "\u00DF",   "danke ", "the ",       "A",          "z",
-        "#AbC",    "r.a.c ", "\u0430",    "\u0287",   "\u202C", "aaa",        "a1b",        "a*b ",
-        "1",       "_",      "-",         "'",        ".",      "\xFF",       "\xE2\x82",   "\xED\xA0\x80",
+        "&amp;",
+        "&#x",
+        "&#128514;",
+        "&eacute;",
+        "&",
+        ";",
+        "#",
+        "@",
+        "http://",
+        "www.",
+        "a.b/c",
+        "RT ",
+        ":D",
+        "xD",
+        " ",
+        "\t",
+        "\u00A0",
+        "\u200B",
+        "\u202E",
+        "\uFE0F",
+        "\u0301",
+        "\u0316",
+        "\u0336",
+        "\u0345",
+        "\u0130",
+        "\u1E9E",
+        "\uFDFA",
+        "\uFF21",
+        "\uFB03",
+        "\U0001D4D0",
+        "\U0001F602",
+        "\u3042",
+        "\uAC00",
+        "\u1100",
+        "\u1161",
+        "\u00DF",
+        "danke ",
+        "the ",
+        "A",
+        "z",
+        "#AbC",
+        "r.a.c ",
+        "\u0430",
+        "\u0287",
+        "\u202C",
+        "aaa",
+        "a1b",
+        "a*b ",
+        "sue",
+        "lawyer",
+        "\u3051\u304C",
+        "\u5F8B",
+        "\uBCC0\uD638\uC0AC",
+        "data",
+        "1",
+        "_",
+        "-",
+        "'",
+        ".",
+        "\xFF",
+        "\xE2\x82",
+        "\xED\xA0\x80",
     };
     size_t count = 0;
     size_t wanted = draw(seed) % (INPUT_BYTES - 16);

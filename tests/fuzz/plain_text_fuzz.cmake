@@ -7,12 +7,13 @@ set_tests_properties(fuzz/plain_text_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 1
 if(BEHALF_FUZZ)
     set(triage ${PROJECT_SOURCE_DIR}/broker/triage)
     add_executable(plain_text_fuzz fuzz/plain_text_fuzz.c ${triage}/plain_text.c ${triage}/letters.c
-        ${triage}/addresses.c ${triage}/readings.c ${triage}/function_words.c
+        ${triage}/addresses.c ${triage}/readings.c ${triage}/endings.c ${triage}/patterns.c
+        ${triage}/function_words.c
         ${triage}/language.c ${triage}/cld2_face.cc)
     target_compile_definitions(plain_text_fuzz PRIVATE BEHALF_FUZZER)
     target_compile_options(plain_text_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_options(plain_text_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_libraries(plain_text_fuzz PRIVATE behalf_options ${CLD2_LIBRARIES} ${UNISTRING_LIBRARY}
-        PkgConfig::icu Threads::Threads m)
+        PkgConfig::vectorscan PkgConfig::icu Threads::Threads m)
     set_target_properties(plain_text_fuzz PROPERTIES LINKER_LANGUAGE CXX)
 endif()

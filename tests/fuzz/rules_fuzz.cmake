@@ -6,7 +6,8 @@ set_tests_properties(fuzz/rules_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 120)
 # The fuzzer proper compiles the code itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)
     set(triage ${PROJECT_SOURCE_DIR}/broker/triage)
-    add_executable(rules_fuzz fuzz/rules_fuzz.c ${triage}/yaml_tree.c ${triage}/patterns.c ${triage}/rule_reader.c
+    add_executable(rules_fuzz fuzz/rules_fuzz.c ${triage}/yaml_tree.c ${triage}/readings.c
+        ${triage}/endings.c ${triage}/patterns.c ${triage}/rule_reader.c
         ${triage}/rules.c ${triage}/rules_brands.c ${triage}/rules_check.c ${triage}/rules_names.c
         ${triage}/rules_people.c ${triage}/rules_posts.c ${triage}/rules_previous.c ${triage}/triage.c)
     target_compile_definitions(rules_fuzz PRIVATE BEHALF_FUZZER)
