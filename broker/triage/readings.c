@@ -358,6 +358,13 @@ static void write_letter(struct plain_text *out, const struct letter *letter, co
     }
 }
 
+// No word goes from one kana to the other: ウケがいい has no けが in it.
+static bool changes_kana(unsigned before, unsigned class)
+{
+    return ((before & LETTER_KATAKANA) != 0 && (class & LETTER_HIRAGANA) != 0) ||
+           ((before & LETTER_HIRAGANA) != 0 && (class & LETTER_KATAKANA) != 0);
+}
+
 // How many of the same letter follow one another from `at` on.
 static size_t stretch_at(const struct letters *all, size_t at)
 {
@@ -386,6 +393,8 @@ static void write_letters(struct plain_text *out, const struct letters *all, con
         }
         if ((letter->place & CUT) != 0 && manner->split)
             plain_text_append(out, ' ');
+        if (manner->hiragana && i > 0 && changes_kana(letter[-1].class, letter->class))
+            plain_text_append(out, BARRIER);
         size_t stretch = manner->stretch > 0 ? stretch_at(all, i) : 1;
         for (unsigned n = stretch >= STRETCH ? manner->stretch : 1; n > 0; n--)
             write_letter(out, letter, i > 0 ? letter - 1 : NULL, manner, &marks);

@@ -456,6 +456,7 @@ static void japanese_words_begin_where_words_begin(void **state)
     assert_found("けが", "転んでけがしました");
     assert_not_found("けが", "名前だけが");
     assert_not_found("けが", "おかけがえ");
+    assert_not_found("けが", "男ウケがいい");
     assert_found("訴え", "訴えてやる");
     assert_not_found("訴え", "訴えかける映像");
     assert_not_found("律", "法律");
