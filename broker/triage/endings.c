@@ -32,8 +32,7 @@ static size_t count_letters(const char *text, size_t bytes)
     return count;
 }
 
-// The first of a list's words that is `text`, or the next one behind `from`; NULL if there is none.  `bytes_left` of it
-// may be behind it when `begins`.
+// The first word of a list, and its length; NULL if it has none.
 static const char *next_in_list(const char *list, size_t *bytes)
 {
     list += strspn(list, " ");
@@ -113,7 +112,7 @@ static bool all_letters(const char *word, size_t bytes)
     return bytes > 0;
 }
 
-struct endings endings_of(const char *language, const char *word, size_t bytes)
+static struct endings find_endings(const char *language, const char *word, size_t bytes, bool any_length)
 {
     struct endings endings = { NULL, bytes };
     if (!all_letters(word, bytes))
@@ -126,11 +125,21 @@ struct endings endings_of(const char *language, const char *word, size_t bytes)
         size_t taken = tail_of(&rows[i], word, bytes);
         if (taken == SIZE_MAX)
             continue;
-        if (count_letters(word, bytes - taken) < rows[i].letters)
+        if (!any_length && count_letters(word, bytes - taken) < rows[i].letters)
             return endings; // too short; a row for shorter tails would only make other words of it
         return (struct endings){ &rows[i], bytes - taken };
     }
     return endings;
+}
+
+struct endings endings_of(const char *language, const char *word, size_t bytes)
+{
+    return find_endings(language, word, bytes, false);
+}
+
+struct endings endings_of_first(const char *language, const char *word, size_t bytes)
+{
+    return find_endings(language, word, bytes, true);
 }
 
 static bool particles_fit(const char *rests, const char *text, size_t text_bytes, unsigned left)

@@ -23,6 +23,9 @@ struct endings {
 // English then if the word is in Latin letters; words of other scripts go by their script.
 struct endings endings_of(const char *language, const char *word, size_t bytes);
 
+// The same of the first word of a phrase, which may be as short as it likes: the others tell what is meant.
+struct endings endings_of_first(const char *language, const char *word, size_t bytes);
+
 // True if the letters of a word behind the stem of `word` make it one of its forms.
 bool endings_fit(const struct endings *endings, const char *word, const char *rest, size_t rest_bytes);
 

@@ -40,6 +40,7 @@
 #define HASHTAG_FIRST_LETTERS 3 // which has at least so many
 #define HASHTAG_BYTES_MAX 120   // looked back for its beginning
 
+#define SHORT_KANA 3     // a word of so many hiragana is too often a part of another
 #define BREAKS_MAX 40    // places in a text at which it is asked whether a word begins,
 #define BREAK_LETTERS 16 // looking at so many letters around
 
@@ -87,6 +88,7 @@ struct form {
     bool begins_word;       // of a script that parts no words; begins where a word begins
     bool ends_word;         // and ends where one ends
     struct endings endings; // of its last word, whose stem is in the last piece
+    struct endings first;   // of the first word of a phrase, for what may stand before it
 };
 
 // Patterns that are exact about the same foldings.
@@ -355,17 +357,28 @@ static size_t hashtag_around(struct search *search, const char *text, size_t byt
     return SIZE_MAX;
 }
 
-// True if what stands in a hashtag between two offsets is a word that people put before another: a brand's name, or a
-// common one.
+static bool is_name(const struct patterns *patterns, const char *text, size_t bytes)
+{
+    char name[HASHTAG_BYTES_MAX + 3];
+    if (bytes > HASHTAG_BYTES_MAX || patterns->names.text == NULL)
+        return false;
+    snprintf(name, sizeof name, " %.*s ", (int) bytes, text);
+    return strstr(patterns->names.text, name) != NULL;
+}
+
+// True if what stands in a hashtag between two offsets is what people put before a word: a brand's name, a common word,
+// or both (skyline is).
 static bool is_first_word(const struct patterns *patterns, const char *text, size_t from, size_t to)
 {
-    char word[HASHTAG_BYTES_MAX + 3];
     size_t bytes = to - from;
-    if (bytes < HASHTAG_FIRST_LETTERS || bytes > HASHTAG_BYTES_MAX)
+    if (bytes < HASHTAG_FIRST_LETTERS)
         return false;
-    snprintf(word, sizeof word, " %.*s ", (int) bytes, text + from);
-    return (patterns->names.text != NULL && strstr(patterns->names.text, word) != NULL) ||
-           function_words_known(text + from, bytes);
+    if (is_name(patterns, text + from, bytes) || function_words_known(text + from, bytes))
+        return true;
+    for (size_t name = HASHTAG_FIRST_LETTERS; name + 2 <= bytes; name++)
+        if (is_name(patterns, text + from, name) && function_words_known(text + from + name, bytes - name))
+            return true;
+    return false;
 }
 
 // ---- where a form lies in a text ----
@@ -396,9 +409,10 @@ static bool may_begin(const struct form *form, const struct around *around, size
         return true;
     if (is_boundary(text, around->bytes, offset))
         return !form->begins_word || is_break(around->search, text, around->bytes, offset);
-    if (form->endings.row != NULL && form->piece_count == 1) {
+    const struct endings *first = form->piece_count == 1 ? &form->endings : &form->first;
+    if (first->row != NULL) {
         size_t before = letters_to_boundary(around, offset);
-        if (before != SIZE_MAX && before > 0 && endings_fit_before(&form->endings, text + offset - before, before))
+        if (before != SIZE_MAX && before > 0 && endings_fit_before(first, text + offset - before, before))
             return true;
     }
     if (!form->long_word || (around->exact & FOLDING_hashtags))
@@ -537,7 +551,11 @@ static void find_endings(struct form *form, const struct pattern_terms *terms)
 {
     struct piece *last = &form->pieces[form->piece_count - 1];
     bool starred = form->open_tail || (form->piece_count > 1 && last[-1].kind != PIECE_GAP);
-    if ((terms->exact & FOLDING_endings) != 0 || starred || last->kind != PIECE_LETTERS)
+    if ((terms->exact & FOLDING_endings) != 0)
+        return;
+    if (form->piece_count > 1 && form->pieces[0].kind == PIECE_LETTERS && form->pieces[1].kind == PIECE_GAP)
+        form->first = endings_of_first(terms->language, form->pieces[0].text, form->pieces[0].bytes);
+    if (starred || last->kind != PIECE_LETTERS)
         return;
     form->endings = endings_of(terms->language, last->text, last->bytes);
     if (form->endings.row == NULL)
@@ -562,7 +580,9 @@ static void find_word_edges(struct form *form)
     step_back(piece->text, piece->bytes, piece->bytes, &last);
     bool han_and_hiragana = (letters_class(first) & LETTER_HAN) != 0 && (letters_class(last) & LETTER_HIRAGANA) != 0;
     form->begins_word = one_han || han_and_hiragana || (letters_class(first) & LETTER_HIRAGANA) != 0;
-    form->ends_word = one_han && !form->open_tail;
+    bool hiragana = (letters_class(first) & letters_class(last) & LETTER_HIRAGANA) != 0;
+    bool short_one = form->piece_count == 1 && piece->bytes <= 3 * SHORT_KANA;
+    form->ends_word = !form->open_tail && (one_han || (hiragana && short_one));
 }
 
 static bool has_address_sign(const char *text, size_t bytes)

@@ -365,6 +365,18 @@ static bool changes_kana(unsigned before, unsigned class)
            ((before & LETTER_HIRAGANA) != 0 && (class & LETTER_KATAKANA) != 0);
 }
 
+// True of a nasal that Devanagari also writes as anusvara before another consonant: हिन्दी, हिंदी.
+static bool is_anusvara(const struct letters *all, size_t at)
+{
+    uint32_t code = all->letters[at].code;
+    if (code != 0x919 && code != 0x91E && code != 0x923 && code != 0x928 && code != 0x92E)
+        return false;
+    if (at + 2 >= all->count || all->letters[at + 1].code != 0x94D)
+        return false;
+    uint32_t next = all->letters[at + 2].code;
+    return next >= 0x915 && next <= 0x939 && next != code;
+}
+
 // How many of the same letter follow one another from `at` on.
 static size_t stretch_at(const struct letters *all, size_t at)
 {
@@ -395,6 +407,11 @@ static void write_letters(struct plain_text *out, const struct letters *all, con
             plain_text_append(out, ' ');
         if (manner->hiragana && i > 0 && changes_kana(letter[-1].class, letter->class))
             plain_text_append(out, BARRIER);
+        if (!(manner->exact & FOLDING_accents) && is_anusvara(all, i)) {
+            plain_text_append(out, 0x902);
+            i++;
+            continue;
+        }
         size_t stretch = manner->stretch > 0 ? stretch_at(all, i) : 1;
         for (unsigned n = stretch >= STRETCH ? manner->stretch : 1; n > 0; n--)
             write_letter(out, letter, i > 0 ? letter - 1 : NULL, manner, &marks);
@@ -581,7 +598,9 @@ static void read_lookalikes(struct letters *all)
         for (; at < end; at++) {
             struct letter *letter = &all->letters[at];
             // A capital that looks like a Latin one is told as such, before it is made small.
-            char like = mixed && letter->code >= 0x80 ? letters_lookalike(letter->code) : 0;
+            // One that is upside down looks like another letter then.
+            bool plain = letter->code < 0x80 || letters_turned(letter->code) != 0;
+            char like = mixed && !plain ? letters_lookalike(letter->code) : 0;
             if (like != 0)
                 *letter = (struct letter){ (uint32_t) like, (uint16_t) letters_class((uint32_t) like), letter->place };
         }

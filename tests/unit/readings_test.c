@@ -249,6 +249,7 @@ static void letters_turned_are_read_as_they_look(void **state)
 {
     (void) state;
     assert_read("ʇʇoɔʎoq them", "boycott");
+    assert_read("ɯɐɔs", "scam");
     assert_read("see \u202Etsicar\u202C there", "racist");
 }
 
