@@ -266,6 +266,7 @@ static void complete_view(struct behalf_item *view, const struct behalf_item *st
     view->draft_by = stored->draft_by;
     view->story = stored->story;
     view->story_count = stored->story_count;
+    view->story_cut = stored->story_cut;
 }
 
 static void speak_item(struct broker *broker, const struct effect *effect, const struct question *question,

@@ -90,6 +90,7 @@ struct question {
 
 // What is shown in a story (ITEM), newest first until one of these is reached.
 #define STORY_ENTRIES_MAX 64
+#define STORY_ROWS_MAX 65 // of each kind that are read: one more, so that it is known when a story is cut
 #define STORY_EARLIER_MAX 10
 #define STORY_BYTES_MAX ((size_t) BEHALF_FRAME_BYTES / 2)
 

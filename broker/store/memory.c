@@ -582,11 +582,11 @@ static bool hidden(const struct kept *kept, bool for_agent)
 static void tell(struct story *story, struct kept *newest, bool for_agent,
                  bool (*fill)(const struct kept *kept, bool for_agent, struct behalf_entry *entry))
 {
-    struct kept *chosen[STORY_ENTRIES_MAX];
+    struct kept *chosen[STORY_ROWS_MAX];
     struct behalf_entry entry;
     size_t count = 0;
 
-    for (; newest != NULL && count < STORY_ENTRIES_MAX; newest = newest->next_of_item) {
+    for (; newest != NULL && count < STORY_ROWS_MAX; newest = newest->next_of_item) {
         if (fill(newest, for_agent, &entry)) {
             chosen[count++] = newest;
         }

@@ -87,6 +87,7 @@ void story_finish(struct story *story, struct behalf_item *view)
     }
     view->story = story->entries + first;
     view->story_count = story->count - first;
+    view->story_cut = first > 0;
 }
 
 bool story_shows_reply(enum reply_state state)

@@ -22,7 +22,7 @@ void story_init(struct story *story, struct batch *batch);
 // Adds an entry with copies of its texts.  Asserts: no more than the candidates' bound.
 void story_add(struct story *story, const struct behalf_entry *entry);
 
-// Sorts, drops the oldest past the limits, and gives the story to the view.
+// Sorts, drops the oldest past the limits, and gives the story to the view, which tells whether it was cut.
 void story_finish(struct story *story, struct behalf_item *view);
 
 // Whether a reply of this state is shown in a story: it went out, or may have.

@@ -921,12 +921,23 @@ static void a_story_keeps_the_newest_within_its_limits(void **state)
         snprintf(name, sizeof name, "e-%u", i);
         put(batch, a_post(1000 + i, 1, name, "earlier"));
     }
+    for (uint32_t i = 1; i <= STORY_ENTRIES_MAX + 1; i++) {
+        for (uint64_t item = 4000; item <= 4001; item++) {
+            snprintf(name, sizeof name, "f-%u-%u", (unsigned) item, i);
+            struct change full = a_post(item, i, name, "just as many, or one more");
+            full.post.author_key = item;
+            if (item == 4001 || i <= STORY_ENTRIES_MAX) {
+                put(batch, full);
+            }
+        }
+    }
     struct change lonely = a_post(3000, 1, "lonely", "by another author");
     lonely.post.author_key = 5;
     put(batch, lonely);
     desk_commit(&fixture->desk, &batch);
     struct question *answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 1 }, &asked);
     assert_int_equal(answer->view.story_count, STORY_ENTRIES_MAX);
+    assert_true(answer->view.story_cut);
     size_t earlier = 0;
     for (size_t i = 0; i < answer->view.story_count; i++) {
         earlier += strcmp(answer->view.story[i].kind, "earlier") == 0;
@@ -941,7 +952,14 @@ static void a_story_keeps_the_newest_within_its_limits(void **state)
     }
     assert_true(bytes <= STORY_BYTES_MAX);
     assert_true(bytes > STORY_BYTES_MAX / 2);
+    assert_true(answer->view.story_cut);
     batch_destroy(&asked);
+    for (uint64_t item = 4000; item <= 4001; item++) {
+        answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = item }, &asked);
+        assert_int_equal(answer->view.story_count, STORY_ENTRIES_MAX);
+        assert_int_equal(answer->view.story_cut, item == 4001);
+        batch_destroy(&asked);
+    }
     answer = ask(fixture, (struct question){ .kind = QUESTION_ITEM, .item = 3000 }, &asked);
     assert_int_equal(answer->view.story_count, 1);
     batch_destroy(&asked);

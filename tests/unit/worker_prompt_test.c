@@ -209,6 +209,7 @@ static void item_shows_what_matters(void **state)
     struct behalf_item item = plain_item();
     item.story = story;
     item.story_count = 4;
+    item.story_cut = true;
     item.due_ms = NOW - 5 * 60000;
     item.created_ms = NOW - 65 * 60000;
     item.reason = "sensitive: press";
@@ -226,6 +227,7 @@ static void item_shows_what_matters(void **state)
                                          "LATE by 5 min",
                                          "Why here: sensitive: press",
                                          "| Be kind.",
+                                         "The story is longer: what comes before is not shown.",
                                          "wrote earlier",
                                          "| Before that",
                                          "[edited since]",

@@ -215,6 +215,8 @@ void view_item(const struct view *view, const struct behalf_item *item)
         view_text(view, item->brand_guidance);
     }
     fputc('\n', view->out);
+    if (item->story_cut)
+        fputs("The story is longer: what comes before is not shown.\n", view->out);
     for (size_t i = 0; i < item->story_count; i++)
         show_entry(view, &item->story[i]);
     fputc('\n', view->out);
