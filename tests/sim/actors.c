@@ -556,6 +556,8 @@ static void choose_healed_life(struct client *client)
         client->absent = client->absent || (choice < 30 && !strcmp(client->name, spared[i]));
     if (client->session && (client->absent || choice < 65))
         end_session(client, !client->absent && sim_chance(simulation, 500));
+    else if (client->session) // what overtook other frames, and was dropped, comes again with a resume
+        network_break(simulation, client, "the network heals");
     client->off_until_ms = client->absent ? INT64_MAX : simulation->now_ms;
 }
 
