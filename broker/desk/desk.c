@@ -368,7 +368,7 @@ static void check_item(const struct desk *desk, const struct item *item)
     must(item_waits(item) == (item->state == ITEM_WAITING));
     must(item->state != ITEM_OFFERED || item->timer_slot);
     must(item->state != ITEM_PARKED || item->timer_slot);
-    must(item->state != ITEM_SENDING || !item->timer_slot);
+    must(item->state != ITEM_SENDING || !item->timer_slot || item->window_end_ms);
     must(item->queue->audience != AUDIENCE_PR || item->sealed);
     must(item->queue->audience == AUDIENCE_PR || !item->sealed || item->state == ITEM_SENDING);
     if (with_person) {

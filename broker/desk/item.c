@@ -664,6 +664,8 @@ void item_due(struct desk *desk, struct item *item)
         item_wait(desk, item);
         break;
     case ITEM_SENDING:
+        outbox_window_ends(desk, item);
+        break;
     case ITEM_CLOSED:
     case ITEM_STATE_COUNT:
         must(false && "a timer of an item that has none");

@@ -17,11 +17,8 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
     const struct policy *policy = desk->policy;
     const struct queue *queue = item->queue;
     const struct policy_brand *brand = &policy->brands[queue->brand];
-    bool approving = queue->audience == AUDIENCE_APPROVER;
-    uint32_t author = approving && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
-    const char *disclosure =
-        outgoing_disclosure(policy, queue->brand, author, approving ? AUDIENCE_AGENT : queue->audience, memory);
-    int64_t length_max = policy->channels[item->channel].length_max;
+    const struct policy_channel *channel = &policy->channels[item->channel];
+    struct answering answering = item_answering_as_held(item);
     view->item = (int64_t) item->id;
     view->lease = item->lease;
     view->state = item_state_name((enum item_state) item->state);
@@ -31,10 +28,13 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
     view->language = policy->languages[queue->language].name;
     view->skills = queue->skills_text;
     view->reason = words_text(&desk->words, item->reason);
-    view->brand_guidance = brand->guidance ? brand->guidance : "";
-    view->disclosure = disclosure;
-    view->length_max = length_max;
-    view->length_left = length_max ? length_max - (*disclosure ? outgoing_length(disclosure) + 1 : 0) : 0;
+    view->brand_guidance =
+        policy_wording(policy, &brand->guidance_in, brand->guidance ? brand->guidance : "", queue->language);
+    view->disclosure = outgoing_disclosure(policy, &answering, memory);
+    view->length_max = channel->length_max;
+    view->length_left = outgoing_room(policy, &answering, memory);
+    view->unit = counting_defaults(channel->counting)->unit;
+    view->reply_until_ms = item->window_end_ms;
     view->created_ms = item->created_ms;
     view->due_ms = item->due_ms;
     view->answer_by_ms = item->state == ITEM_OFFERED ? item->timer_ms : 0;

@@ -1,6 +1,7 @@
 #include "broker/desk/parts.h"
 
 #include <string.h>
+#include <time.h>
 
 // ---- lists ----
 
@@ -140,6 +141,36 @@ void connector_lost(struct desk *desk, struct connector *connector, int64_t unti
     connector->lost_until_ms = until_ms;
 }
 
+// ---- what a reply would be, and until when the platform takes one ----
+
+struct answering item_answering(const struct item *item, uint32_t person, enum audience audience)
+{
+    return (struct answering){ .brand = item->queue->brand,
+                               .channel = item->channel,
+                               .language = item->queue->language,
+                               .person = person,
+                               .audience = audience };
+}
+
+struct answering item_answering_as_held(const struct item *item)
+{
+    bool approving = item->queue->audience == AUDIENCE_APPROVER;
+    uint32_t author = approving && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
+    return item_answering(item, author, approving ? AUDIENCE_AGENT : item->queue->audience);
+}
+
+const char *outbox_is_closed_to(const struct desk *desk, const struct item *item, struct change_list *memory)
+{
+    if (!item->window_end_ms || desk->now_ms < item->window_end_ms)
+        return NULL;
+    time_t end = (time_t) (item->window_end_ms / 1000);
+    struct tm parts;
+    char text[32];
+    must(gmtime_r(&end, &parts) && strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &parts));
+    return change_list_format(memory, "%s takes no reply to this post since %s: close it or hand it off",
+                              desk->policy->channels[item->channel].name, text);
+}
+
 // ---- into the outbox and out of it ----
 
 struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, enum audience audience,
@@ -160,6 +191,7 @@ struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, 
     };
     item_require_detail(item)->reply = reply->id;
     item_move(desk, item, ITEM_SENDING, person);
+    item_set_timer(desk, item, item->window_end_ms);
     item->fate_unknown = false;
     item_thread_out(desk, item);
     item_remember(desk, item, person);
@@ -311,6 +343,23 @@ static void stop_having(struct reply *reply)
     }
 }
 
+// Tells whoever has the item next what became of its reply: as the reason why they have it, and in its story.
+static void tell_fate(struct desk *desk, struct item *item, const char *fate, const char *reason)
+{
+    size_t room = BEHALF_NOTE_BYTES - strlen(fate), bytes = reason ? strlen(reason) : 0;
+    while (bytes > room || (bytes && ((unsigned char) reason[bytes] & 0xc0) == 0x80))
+        bytes--;
+    const char *text = change_list_format(desk->list, "%s%.*s", fate, (int) bytes, bytes ? reason : "");
+    item_set_reason(desk, item, text);
+    desk_change(desk, &(struct change){ .kind = CHANGE_NOTE,
+                                        .note = { .item = item->id,
+                                                  .kind = "note",
+                                                  .person = "",
+                                                  .text = text,
+                                                  .sealed = item->sealed,
+                                                  .at_ms = desk->now_ms } });
+}
+
 // The item of a reply that did not go out, or may have: back, for the reply's author first.
 static void send_back(struct desk *desk, struct item *item, const struct reply *reply, const char *kind,
                       const char *reason)
@@ -370,10 +419,12 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
         unlink_unknown(desk, item, reply);
         item->fate_unknown = item->detail->unknown != 0;
         item_event(desk, item, "reply failed", reply->person, NULL, reason);
+        tell_fate(desk, item, "an earlier reply was not published: ", reason);
         item_changed(desk, item);
         if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
             item_show(desk, item);
     } else if (item && !withdrawn) {
+        tell_fate(desk, item, "not published: ", reason);
         send_back(desk, item, reply, "reply failed", reason);
     }
     reply_forget(desk, reply);
@@ -389,6 +440,7 @@ static void give_to_person(struct desk *desk, struct item *item, struct reply *r
     reply->state = REPLY_UNKNOWN;
     write_reply(desk, reply, NULL, NULL, reason);
     outbox_keep_unknown(desk, item, reply);
+    tell_fate(desk, item, "nobody knows whether it was published: ", reason);
     send_back(desk, item, reply, "fate unknown", reason);
 }
 
@@ -424,11 +476,19 @@ void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64
     reply->attempt--;
     write_reply(desk, reply, NULL, NULL, "its connector was gone before it was told");
     struct item *item = item_find(desk, reply->item_id);
-    if (item)
-        item_event(desk, item, "reply not handed out", reply->person, NULL,
-                   "its connector was gone before it was told");
+    must(item); // only its reply's fate ends an item that is sending
+    item_event(desk, item, "reply not handed out", reply->person, NULL, "its connector was gone before it was told");
     wait_in_outbox(desk, reply);
+    item_set_timer(desk, item, item->window_end_ms);
     desk_settle(desk);
+}
+
+void outbox_window_ends(struct desk *desk, struct item *item)
+{
+    struct reply *reply = table_find(&desk->replies, item->detail->reply);
+    must(reply);
+    if (reply->state == REPLY_QUEUED && reply->attempt == 0) // else a connector has it, or may have published it
+        fail(desk, reply, outbox_is_closed_to(desk, item, desk->list));
 }
 
 static void lose(struct desk *desk, struct reply *reply, const char *reason)

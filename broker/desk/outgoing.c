@@ -1,35 +1,42 @@
+// outgoing.c - see outgoing.h.
+
 #include "broker/desk/outgoing.h"
 
+#include "broker/desk/card_number.h"
 #include "proto/must.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unictype.h>
 #include <unistr.h>
 
-static const char *name_of(const struct policy *policy, uint32_t brand, uint32_t person, const char *placeholder,
+static const char *name_of(const struct policy *policy, const struct answering *answering, const char *placeholder,
                            size_t length)
 {
-    const struct policy_person *who = &policy->people[person];
+    const struct policy_person *who = &policy->people[answering->person];
+    const char *brand = policy->brands[answering->brand].display_name;
     if (length == 10 && !memcmp(placeholder, "first_name", length))
         return who->first_name;
     if (length == 4 && !memcmp(placeholder, "name", length))
         return who->display_name;
     if (length == 6 && !memcmp(placeholder, "agency", length))
-        return who->agency == POLICY_NONE ? policy->brands[brand].display_name : policy->agencies[who->agency].name;
+        return who->agency == POLICY_NONE ? brand : policy->agencies[who->agency].name;
     if (length == 5 && !memcmp(placeholder, "brand", length))
-        return policy->brands[brand].display_name;
+        return brand;
     return NULL;
 }
 
-const char *outgoing_disclosure(const struct policy *policy, uint32_t brand, uint32_t person, enum audience audience,
+const char *outgoing_disclosure(const struct policy *policy, const struct answering *answering,
                                 struct change_list *memory)
 {
-    const struct policy_brand *of = &policy->brands[brand];
-    const char *rest = audience == AUDIENCE_PR ? of->disclosure_pr : of->disclosure;
+    const struct policy_brand *brand = &policy->brands[answering->brand];
+    bool of_pr = answering->audience == AUDIENCE_PR;
+    const char *rest = policy_wording(policy, of_pr ? &brand->disclosure_pr_in : &brand->disclosure_in,
+                                      of_pr ? brand->disclosure_pr : brand->disclosure, answering->language);
     const char *line = "";
     for (const char *open; rest && (open = strchr(rest, '{'));) {
         const char *close = strchr(open, '}');
-        const char *name = close ? name_of(policy, brand, person, open + 1, (size_t) (close - open - 1)) : NULL;
+        const char *name = close ? name_of(policy, answering, open + 1, (size_t) (close - open - 1)) : NULL;
         must(name); // rules_brands.c lets no other placeholder in
         line = change_list_format(memory, "%s%.*s%s", line, (int) (open - rest), rest, name);
         rest = close + 1;
@@ -37,75 +44,103 @@ const char *outgoing_disclosure(const struct policy *policy, uint32_t brand, uin
     return change_list_format(memory, "%s%s", line, rest ? rest : "");
 }
 
-int64_t outgoing_length(const char *text)
+int64_t outgoing_room(const struct policy *policy, const struct answering *answering, struct change_list *memory)
 {
-    return (int64_t) u8_mbsnlen((const uint8_t *) text, strlen(text));
+    const struct policy_channel *channel = &policy->channels[answering->channel];
+    const char *line = outgoing_disclosure(policy, answering, memory);
+    if (!channel->length_max || !*line)
+        return channel->length_max;
+    return channel->length_max -
+           reply_length(channel->counting, channel->link_length, change_list_format(memory, " %s", line));
 }
 
-static bool luhn(const uint8_t *digits, size_t count)
+// Letters and signs that are drawn as nothing but take up room.
+static bool is_blank(ucs4_t character)
 {
-    unsigned sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        unsigned digit = digits[count - 1 - i];
-        if (i % 2)
-            digit = digit > 4 ? 2 * digit - 9 : 2 * digit;
-        sum += digit;
+    return uc_is_property_white_space(character) || character == 0x2800 || character == 0x3164 || character == 0xffa0 ||
+           character == 0x115f || character == 0x1160;
+}
+
+static bool breaks_line(ucs4_t character)
+{
+    return (character >= '\n' && character <= '\r') || character == 0x85 || character == 0x2028 || character == 0x2029;
+}
+
+// A run of blanks, and of what is invisible among them.
+struct blanks {
+    size_t bytes;
+    size_t wide; // those that take up room
+    size_t breaks;
+    bool visible_end; // something to be seen follows
+};
+
+static struct blanks read_blanks(const char *text)
+{
+    struct blanks run = { 0 };
+    ucs4_t character, before = 0;
+    for (const uint8_t *at = (const uint8_t *) text, *next; (next = u8_next(&character, at)); at = next) {
+        bool blank = is_blank(character);
+        if (!blank && !uc_is_property_default_ignorable_code_point(character)) {
+            run.visible_end = true;
+            break;
+        }
+        run.bytes += (size_t) (next - at);
+        run.wide += blank;
+        run.breaks += breaks_line(character) && !(character == '\n' && before == '\r');
+        before = character;
     }
-    return sum % 10 == 0;
+    return run;
 }
 
-// True if the run is such a number, or holds one of the usual kinds behind or before other digits: 16 digits that
-// begin with 2, 4, 5 or 6, or 15 with 34 or 37.  Every window of every length would refuse most order numbers.
-static bool run_has_card(const uint8_t *digits, size_t count)
+#define BLANKS_MAX 8 // in a row within a line
+#define BREAKS_MAX 2 // one line left empty
+
+// The text without the blanks that could push what follows it out of sight.  Belongs to `memory`.
+static const char *tidy(const char *text, struct change_list *memory)
 {
-    if (count >= 13 && count <= 19 && digits[0] != 0 && luhn(digits, count))
-        return true;
-    for (size_t i = 0; i + 15 <= count; i++) {
-        bool sixteen = i + 16 <= count && digits[i] >= 2 && digits[i] <= 6 && digits[i] != 3;
-        bool fifteen = digits[i] == 3 && (digits[i + 1] == 4 || digits[i + 1] == 7);
-        if ((sixteen && luhn(digits + i, 16)) || (fifteen && luhn(digits + i, 15)))
+    char *tidied = malloc(strlen(text) + 1);
+    must(tidied);
+    size_t bytes = 0;
+    while (*text) {
+        struct blanks run = read_blanks(text);
+        size_t length = run.bytes;
+        if (!length) {
+            ucs4_t character;
+            length = (size_t) u8_strmbtouc(&character, (const uint8_t *) text);
+        }
+        bool too_many = run.breaks > BREAKS_MAX || run.wide > BLANKS_MAX;
+        const char *kept = run.breaks ? &"\n\n"[run.breaks == 1] : " ";
+        if (run.wide && !run.visible_end)
+            break;
+        if (!too_many)
+            kept = text;
+        size_t kept_bytes = too_many ? strlen(kept) : length;
+        memcpy(tidied + bytes, kept, kept_bytes);
+        bytes += kept_bytes;
+        text += length;
+    }
+    tidied[bytes] = '\0';
+    const char *copy = change_list_text(memory, tidied);
+    free(tidied);
+    return copy;
+}
+
+static bool has_right_to_left(const char *text)
+{
+    ucs4_t character;
+    for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
+        int category = uc_bidi_category(character);
+        if (category == UC_BIDI_R || category == UC_BIDI_AL)
             return true;
     }
     return false;
-}
-
-bool outgoing_has_card_number(const char *text)
-{
-    uint8_t digits[64];
-    size_t count = 0;
-    bool separated = false;
-    ucs4_t character;
-    for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
-        int digit = uc_decimal_value(character);
-        if (digit >= 0) {
-            if (count == sizeof digits) {
-                if (run_has_card(digits, count))
-                    return true;
-                memmove(digits, digits + sizeof digits - 18, 18);
-                count = 18;
-            }
-            digits[count++] = (uint8_t) digit;
-            separated = false;
-        } else if (count && uc_is_property_default_ignorable_code_point(character)) {
-            continue;
-        } else if (count && !separated &&
-                   (uc_is_property_white_space(character) || uc_is_property_dash(character) || character == '.')) {
-            separated = true;
-        } else {
-            if (run_has_card(digits, count))
-                return true;
-            count = 0;
-            separated = false;
-        }
-    }
-    return run_has_card(digits, count);
 }
 
 bool outgoing_is_empty(const char *text)
 {
     ucs4_t character;
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
-        if (!uc_is_property_white_space(character) && !uc_is_property_default_ignorable_code_point(character))
+        if (!is_blank(character) && !uc_is_property_default_ignorable_code_point(character))
             return false;
     }
     return true;
@@ -129,25 +164,39 @@ bool outgoing_turns_what_follows(const char *text)
     return embeddings > 0 || isolates > 0;
 }
 
-struct outgoing outgoing_compose(const struct policy *policy, uint32_t brand, uint32_t channel, uint32_t person,
-                                 enum audience audience, const char *text, struct change_list *memory)
+// What keeps a reply from going out; NULL if nothing does.
+static const char *refuse(const struct policy_channel *channel, const char *text, const struct outgoing *out,
+                          struct change_list *memory)
 {
-    const char *line = outgoing_disclosure(policy, brand, person, audience, memory);
-    struct outgoing out = { .text = *line ? change_list_format(memory, "%s %s", text, line)
-                                          : change_list_text(memory, text) };
-    out.length = outgoing_length(out.text);
-    int64_t length_max = policy->channels[channel].length_max;
+    const struct counting_defaults *platform = counting_defaults(channel->counting);
     if (outgoing_is_empty(text))
-        out.refused = "the reply is empty: write a text";
-    else if (outgoing_turns_what_follows(text))
-        out.refused = "the reply holds control characters that could hide its disclosure line or turn it around: take "
-                      "them out";
-    else if (outgoing_has_card_number(text))
-        out.refused = "the reply holds what looks like a payment card's number: take it out";
-    else if (length_max && out.length > length_max)
-        out.refused = change_list_format(
-            memory, "the reply is %lld characters long with its disclosure line, %s takes %lld: shorten it by %lld",
-            (long long) out.length, policy->channels[channel].name, (long long) length_max,
-            (long long) (out.length - length_max));
+        return "the reply is empty: write a text";
+    if (text_has_card_number(text))
+        return "the reply holds what looks like a payment card's number: take it out";
+    if (channel->length_max && out->length > channel->length_max)
+        return change_list_format(
+            memory, "the reply is %lld %s long with its disclosure line, %s takes %lld: shorten it by %lld",
+            (long long) out->length, platform->unit, channel->name, (long long) channel->length_max,
+            (long long) (out->length - channel->length_max));
+    if (platform->bytes_max && strlen(out->text) > (size_t) platform->bytes_max)
+        return change_list_format(memory, "the reply has %zu bytes with its disclosure line, %s takes %lld: shorten it",
+                                  strlen(out->text), channel->name, (long long) platform->bytes_max);
+    return NULL;
+}
+
+struct outgoing outgoing_compose(const struct policy *policy, const struct answering *answering, const char *text,
+                                 struct change_list *memory)
+{
+    const struct policy_channel *channel = &policy->channels[answering->channel];
+    const char *line = outgoing_disclosure(policy, answering, memory);
+    bool turns = outgoing_turns_what_follows(text);
+    text = tidy(text, memory);
+    bool own_line = strpbrk(text, "\r\n") || has_right_to_left(text) != has_right_to_left(line);
+    struct outgoing out = { .text = *line ? change_list_format(memory, "%s%c%s", text, own_line ? '\n' : ' ', line)
+                                          : text };
+    out.length = reply_length(channel->counting, channel->link_length, out.text);
+    out.refused = turns ? "the reply holds control characters that could hide its disclosure line or turn it around: "
+                          "take them out"
+                        : refuse(channel, text, &out, memory);
     return out;
 }

@@ -23,6 +23,7 @@
 #include "broker/desk/early.h"
 #include "broker/desk/heap.h"
 #include "broker/desk/lookup.h"
+#include "broker/desk/outgoing.h"
 #include "broker/desk/recent.h"
 #include "broker/desk/table.h"
 #include "broker/desk/words.h"
@@ -475,6 +476,17 @@ bool person_has_author(const struct desk *desk, uint32_t index, uint64_t author_
 struct session *session_find(const struct desk *desk, uint64_t number);
 
 // ---- outbox.c ----
+
+// For whom and where a reply to the item would be: one that this person writes in this role, or, of an item offered or
+// held, one as who has it would send it.
+struct answering item_answering(const struct item *item, uint32_t person, enum audience audience);
+struct answering item_answering_as_held(const struct item *item);
+
+// Why the item's platform takes no reply to it any more, in words; NULL while it does.  Belongs to `memory`.
+const char *outbox_is_closed_to(const struct desk *desk, const struct item *item, struct change_list *memory);
+
+// The platform's time to reply to a SENDING item is over: a reply that no connector has had comes back.
+void outbox_window_ends(struct desk *desk, struct item *item);
 
 // Makes a reply of a held item and puts it into the outbox: the item is then SENDING.  `person` wrote it in the
 // role of `audience`; `text` is what will be published.

@@ -71,3 +71,26 @@ enum audience audience_from_name(const char *name)
             return (enum audience) i;
     return AUDIENCE_COUNT;
 }
+
+static const char *find_wording(const struct policy_wordings *wordings, uint32_t language)
+{
+    for (size_t i = 0; i < wordings->count; i++) {
+        if (wordings->list[i].language == language)
+            return wordings->list[i].text;
+    }
+    return NULL;
+}
+
+const char *policy_wording(const struct policy *policy, const struct policy_wordings *wordings, const char *text,
+                           uint32_t language)
+{
+    const char *found = find_wording(wordings, language);
+    const char *name = policy->languages[language].name;
+    const char *variety = strchr(name, '-');
+    for (uint32_t i = 0; !found && variety && i < policy->language_count; i++) {
+        const char *other = policy->languages[i].name;
+        if (strlen(other) == (size_t) (variety - name) && !strncmp(other, name, (size_t) (variety - name)))
+            found = find_wording(wordings, i);
+    }
+    return found ? found : text;
+}

@@ -8,6 +8,8 @@
 #ifndef DESK_POLICY_H
 #define DESK_POLICY_H
 
+#include "broker/desk/reply_length.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +28,9 @@ enum audience { AUDIENCE_AGENT, AUDIENCE_PR, AUDIENCE_APPROVER, AUDIENCE_SUPERVI
 
 struct policy_channel {
     char *name;
-    int64_t length_max;      // characters (code points) of a whole reply; 0: no limit
+    enum counting counting;  // how the platform counts a reply's length
+    int64_t length_max;      // of a whole reply, as it counts; 0: no limit
+    int64_t link_length;     // what it counts each link as; 0: as it is written
     int64_t reply_window_ms; // the platform lets one answer only so long after the post; 0: always
     bool authors_caseless;   // authors are the same whatever the case of their letters
     char **anonymous;        // authors who are nobody, folded as author_fold does; owned
@@ -49,6 +53,18 @@ enum policy_choice {
     CHOICE_COUNT
 };
 
+// What a brand says in one language.
+struct policy_wording {
+    uint32_t language;
+    char *text;
+};
+
+// What a brand says in some languages differently than in all others.
+struct policy_wordings {
+    struct policy_wording *list;
+    size_t count;
+};
+
 struct policy_brand {
     char *name;            // as connectors say it
     char *display_name;    // as people and disclosure lines say it
@@ -57,7 +73,8 @@ struct policy_brand {
     char *guidance;        // shown to whoever answers; ""
     char *disclosure;      // with {first_name}, {name}, {agency}, {brand}; never empty for agents
     char *disclosure_pr;   // the same for PR people
-    bool take_automatic;   // an offer is held as soon as it is delivered
+    struct policy_wordings guidance_in, disclosure_in, disclosure_pr_in; // for posts in these languages instead
+    bool take_automatic;                                                 // an offer is held as soon as it is delivered
     uint8_t choose[CHOICE_COUNT]; // enum policy_choice: the first one first; an empty list is the enum's order
     bool approve_all;             // every agent's reply goes to an approver first
     int64_t service_level_ms[AUDIENCE_COUNT]; // from taking in to the end, by audience; 0: none
@@ -157,6 +174,11 @@ uint32_t policy_find_person(const struct policy *policy, const char *name);
 // A brand's order of choosing, ended by CHOOSE_NOTHING; and what each is called in rules and words.
 const uint8_t *policy_choose(const struct policy_brand *brand);
 const char *policy_choice_name(enum policy_choice choice);
+
+// What a brand says to posts in a language: its wording for it, or for the language that it is a variety of (pt for
+// pt-BR), or `text` where it has none.
+const char *policy_wording(const struct policy *policy, const struct policy_wordings *wordings, const char *text,
+                           uint32_t language);
 
 // "agent", "pr", "approver", "supervisor"; and back, AUDIENCE_COUNT for no such name.
 const char *audience_name(enum audience audience);

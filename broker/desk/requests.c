@@ -122,11 +122,14 @@ static void do_note(const struct order *order)
 
 // ---- answering ----
 
+// The reply as it would go out, refused where the platform takes none any more.
 static struct outgoing compose(const struct order *order, enum audience audience, const char *text)
 {
-    const struct item *item = order->item;
-    return outgoing_compose(order->desk->policy, item->queue->brand, item->channel, order->author, audience, text,
-                            order->desk->list);
+    struct answering answering = item_answering(order->item, order->author, audience);
+    struct outgoing out = outgoing_compose(order->desk->policy, &answering, text, order->desk->list);
+    const char *closed = outbox_is_closed_to(order->desk, order->item, order->desk->list);
+    out.refused = closed ? closed : out.refused;
+    return out;
 }
 
 static void send_reply(const struct order *order, enum audience audience, const char *text)
@@ -522,16 +525,19 @@ bool desk_preview(const struct desk *desk, uint64_t number, const struct behalf_
                                     .state = item_state_name((enum item_state) item->state) };
     if (refusal.code != BEHALF_CODE_NONE)
         return false;
-    bool approving = item->queue->audience == AUDIENCE_APPROVER;
-    uint32_t author = approving && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
-    struct outgoing out = outgoing_compose(desk->policy, item->queue->brand, item->channel, author,
-                                           approving ? AUDIENCE_AGENT : item->queue->audience, preview->text, memory);
+    const struct policy_channel *channel = &desk->policy->channels[item->channel];
+    struct answering answering = item_answering_as_held(item);
+    struct outgoing out = outgoing_compose(desk->policy, &answering, preview->text, memory);
+    const char *closed = outbox_is_closed_to(desk, item, memory);
     *previewed = (struct behalf_previewed){
         .item = preview->item,
         .text = out.text,
         .length = out.length,
-        .refused = out.refused ? out.refused : "",
-        .length_max = desk->policy->channels[item->channel].length_max,
+        .refused = closed        ? closed
+                   : out.refused ? out.refused
+                                 : "",
+        .length_max = channel->length_max,
+        .unit = counting_defaults(channel->counting)->unit,
         .approval = authority_needs_approval(desk, item, session->person),
     };
     return true;

@@ -287,13 +287,18 @@ void desk_restore_early(struct desk *desk, const struct early_record *early)
     (void) early_keep(&desk->early, early); // it was kept before: there is room, unless the bounds were others then
 }
 
-// An item whose reply did not come back with it can only be one of a person the rules no longer know.
+// An item whose reply did not come back with it can only be one of a person the rules no longer know.  The others wait
+// until the platform takes no reply any more.
 static void restore_sending(struct desk *desk)
 {
     uint64_t after = 0;
     for (struct item *item; (item = item_next(desk, &after));) {
-        if (item->state != ITEM_SENDING || table_find(&desk->replies, item->detail->reply))
+        if (item->state != ITEM_SENDING)
             continue;
+        if (table_find(&desk->replies, item->detail->reply)) {
+            item_set_timer(desk, item, item->window_end_ms);
+            continue;
+        }
         item_event(desk, item, "reply lost", POLICY_NONE, NULL, "its reply cannot be continued: a person decides");
         item->fate_unknown = true;
         item_wait(desk, item);

@@ -29,6 +29,7 @@ enum value_kind {
     KIND_NAMES,
     KIND_LEVELS,
     KIND_PATTERNS,
+    KIND_WORDING,
     KIND_PART,
     KIND_PARTS
 };
@@ -547,6 +548,27 @@ static bool read_patterns(const struct reading *reading, struct rule_value *valu
     return check_number_of(reading, node->count, "patterns") && check_list(reading, false);
 }
 
+static bool read_wording(const struct reading *reading, struct rule_value *value)
+{
+    const struct yaml_node *node = reading->node;
+    if (node->kind == YAML_SCALAR)
+        return read_text(reading, value);
+    if (node->kind == YAML_LIST || node->count == 0)
+        return wrong(reading, "must be a text, or a text for each of some languages, by code: { en: ..., de: ... }");
+    bool good = true;
+    for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
+        struct reading entry = { reading->problems, reading->key, child };
+        struct rule_value text = { .text = "" };
+        if (child->kind != YAML_SCALAR)
+            good = wrong(&entry, "must be a text");
+        else
+            good = check_name(&entry, child->key, strlen(child->key)) && read_text(&entry, &text) && good;
+        if (child == node->first)
+            value->text = text.text;
+    }
+    return good;
+}
+
 static bool read_parts(const struct reading *reading)
 {
     if (is_nothing(reading->node) && reading->key->minimum == 0)
@@ -590,6 +612,8 @@ static bool read_value(const struct reading *reading, struct rule_value *value)
         return read_levels(reading, value);
     case KIND_PATTERNS:
         return read_patterns(reading, value);
+    case KIND_WORDING:
+        return read_wording(reading, value);
     case KIND_PART:
         return reading->node->kind == YAML_MAP || is_nothing(reading->node) ||
                wrong(reading, "must be keys with their values below, set in");
@@ -767,6 +791,10 @@ static void print_kind(FILE *file, const struct key *key)
         break;
     case KIND_PATTERNS:
         fprintf(file, "list of patterns, or such lists by language");
+        break;
+    case KIND_WORDING:
+        fprintf(file, "text, at most %" PRId64 " bytes, or such texts by language, the first for all others",
+                key->maximum);
         break;
     case KIND_PART:
         fprintf(file, "keys, below");

@@ -17,7 +17,7 @@
 
 struct rule_value {
     const struct yaml_node *node; // as written and found good; NULL when the default holds
-    const char *text;             // NAME, TEXT: the text; "" when there is none
+    const char *text;             // NAME, TEXT, WORDING: the text; "" when there is none
     int64_t number;               // COUNT, TIME in milliseconds, ANSWER 0 or 1; WORD: which of the words, from 0;
                                   // NAMES, LEVELS: which of the words, or -1 for the list in `node`
 };
@@ -58,7 +58,7 @@ void rule_problems_finish(struct rule_problems *problems, struct rules_problems 
 // Every value can be used afterwards, also where a problem was reported.
 void rule_read(struct rule_problems *problems, enum rule_section section, const struct yaml_node *map, void *values);
 
-// Children of the node of a PARTS, NAMES or PATTERNS value, one after another: NULL begins, NULL ends.  A
+// Children of the node of a PARTS, NAMES, PATTERNS or WORDING value, one after another: NULL begins, NULL ends.  A
 // single name in place of a list is a list of one.
 const struct yaml_node *rule_next(const struct rule_value *value, const struct yaml_node *previous);
 

@@ -118,10 +118,14 @@ static void build_channels(struct building *building)
             policy->channels = building_grow(policy->channels, ++policy->channel_count, sizeof *policy->channels);
             policy->channels[index].name = building_copy_text(node->key);
         }
-        policy->channels[index].length_max = values.length.number;
-        policy->channels[index].reply_window_ms = values.reply_window.number;
-        policy->channels[index].retired = false;
-        build_authors(&policy->channels[index], &values);
+        struct policy_channel *channel = &policy->channels[index];
+        channel->counting = (enum counting) values.counting.number;
+        const struct counting_defaults *defaults = counting_defaults(channel->counting);
+        channel->length_max = values.length.node != NULL ? values.length.number : defaults->length_max;
+        channel->link_length = values.url_length.node != NULL ? values.url_length.number : defaults->link_length;
+        channel->reply_window_ms = values.reply_window.number;
+        channel->retired = false;
+        build_authors(channel, &values);
         building->all_channels |= bit_of((uint32_t) index);
     }
 }

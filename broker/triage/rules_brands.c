@@ -8,8 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void free_wordings(struct policy_wordings *wordings)
+{
+    for (size_t i = 0; i < wordings->count; i++)
+        free(wordings->list[i].text);
+    free(wordings->list);
+}
+
 void building_empty_brand(struct policy_brand *brand)
 {
+    free_wordings(&brand->guidance_in);
+    free_wordings(&brand->disclosure_in);
+    free_wordings(&brand->disclosure_pr_in);
     free(brand->display_name);
     free(brand->guidance);
     free(brand->disclosure);
@@ -17,46 +27,72 @@ void building_empty_brand(struct policy_brand *brand)
 }
 
 // Checks the placeholders of a disclosure line; `allowed` holds those that can stand in it.
-static void check_placeholders(struct building *building, const struct rule_value *line, const char *allowed)
+static void check_placeholders(struct building *building, const struct yaml_node *line, const char *allowed)
 {
-    const char *text = line->text;
-    for (const char *open = strchr(text, '{'); open != NULL; open = strchr(open + 1, '{')) {
+    for (const char *open = strchr(line->text, '{'); open != NULL; open = strchr(open + 1, '{')) {
         size_t bytes = strcspn(open, "}");
         char name[64];
         snprintf(name, sizeof name, "%.*s}", bytes < 60 ? (int) bytes : 60, open);
         if (open[bytes] != '\0' && strstr(allowed, name) != NULL)
             continue;
+        building->unknown_placeholder = true;
         struct likeness likeness = { .word = name };
         static const char *const known[] = { "{first_name}", "{name}", "{agency}", "{brand}" };
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             if (strstr(allowed, known[i]) != NULL)
                 likeness_try(&likeness, known[i]);
         if (likeness.nearest != NULL)
-            rule_problem_at(&building->problems, line->node, "unknown placeholder %s; did you mean %s?", name,
+            rule_problem_at(&building->problems, line, "unknown placeholder %s; did you mean %s?", name,
                             likeness.nearest);
         else
-            rule_problem_at(&building->problems, line->node, "unknown placeholder %s; there are %s", name, allowed);
+            rule_problem_at(&building->problems, line, "unknown placeholder %s; there are %s", name, allowed);
     }
 }
 
 // A reader of the reply must learn from the line for whom and from where it was written.
-static void check_names_brand(struct building *building, const struct rule_value *line, const struct rule_brand *brand)
+static void check_line(struct building *building, const struct yaml_node *line, const struct rule_brand *brand,
+                       bool of_agents)
 {
     const char *name = brand->display_name.text;
+    check_placeholders(building, line,
+                       of_agents ? "{first_name}, {name}, {agency}, {brand}" : "{first_name}, {name}, {brand}");
+    if (of_agents && strstr(line->text, "{agency}") == NULL)
+        rule_problem_at(&building->problems, line,
+                        "does not say for which company the agent works; put {agency} into it");
     if (strstr(line->text, "{brand}") == NULL && (name[0] == '\0' || strstr(line->text, name) == NULL))
-        rule_problem_at(&building->problems, line->node, "does not say for whom it is answered; put {brand} into it");
+        rule_problem_at(&building->problems, line, "does not say for whom it is answered; put {brand} into it");
 }
 
-static void check_disclosure(struct building *building, const struct rule_brand *brand)
+static void check_disclosure(struct building *building, const struct rule_value *value, const struct rule_brand *brand,
+                             bool of_agents)
 {
-    const struct rule_value *line = &brand->disclosure;
-    if (line->node == NULL)
+    const struct yaml_node *line = value->node;
+    if (line == NULL)
         return;
-    check_placeholders(building, line, "{first_name}, {name}, {agency}, {brand}");
-    if (strstr(line->text, "{agency}") == NULL)
-        rule_problem_at(&building->problems, line->node,
-                        "does not say for which company the agent works; put {agency} into it");
-    check_names_brand(building, line, brand);
+    if (line->kind == YAML_SCALAR)
+        check_line(building, line, brand, of_agents);
+    else
+        for (line = rule_next(value, NULL); line != NULL; line = rule_next(value, line))
+            check_line(building, line, brand, of_agents);
+}
+
+// The texts of a WORDING value that stand under languages, which must be the brand's.
+static struct policy_wordings build_wordings(struct building *building, const struct policy_brand *brand,
+                                             const struct rule_value *value)
+{
+    struct policy_wordings wordings = { 0 };
+    if (value->node == NULL || value->node->kind != YAML_MAP)
+        return wordings;
+    for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
+        uint32_t language = policy_find_language(building->policy, node->key);
+        if (language == POLICY_NONE || (brand->languages & bit_of(language)) == 0) {
+            rule_problem_at(&building->problems, node, "%s is none of the brand's languages", node->key);
+            continue;
+        }
+        wordings.list = building_grow(wordings.list, ++wordings.count, sizeof *wordings.list);
+        wordings.list[wordings.count - 1] = (struct policy_wording){ language, building_copy_text(node->text) };
+    }
+    return wordings;
 }
 
 static void build_service_levels(struct building *building, struct policy_brand *brand, const struct yaml_node *node)
@@ -183,15 +219,15 @@ static void build_brand(struct building *building, const struct yaml_node *node)
         .approve_all = values.approve.number == 1,
         .escalate_late = values.escalate_late.number == 1,
     };
-    check_disclosure(building, &values);
-    if (values.disclosure_pr.node != NULL) {
-        check_placeholders(building, &values.disclosure_pr, "{first_name}, {name}, {brand}");
-        check_names_brand(building, &values.disclosure_pr, &values);
-    }
+    check_disclosure(building, &values.disclosure, &values, true);
+    check_disclosure(building, &values.disclosure_pr, &values, false);
     build_choose(building, brand, &values.choose);
     build_brand_languages(building, brand, &values);
     warn_of_rivals(building, brand, &values.languages);
     build_unsure(building, brand, values.unsure.node);
+    brand->guidance_in = build_wordings(building, brand, &values.guidance);
+    brand->disclosure_in = build_wordings(building, brand, &values.disclosure);
+    brand->disclosure_pr_in = build_wordings(building, brand, &values.disclosure_pr);
     build_service_levels(building, brand, values.service_level.node);
     if (brand->escalate_late && brand->service_level_ms[AUDIENCE_AGENT] == 0)
         rule_problem_at(&building->warnings, values.escalate_late.node,

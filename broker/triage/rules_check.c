@@ -3,6 +3,7 @@
 // Posts must reach somebody, who speaks their language and has their skill; what is to be approved needs an
 // approver; a disclosure must leave room for the reply, also with the longest names.
 
+#include "broker/desk/outgoing.h"
 #include "broker/triage/rule_building.h"
 #include "proto/must.h"
 
@@ -10,7 +11,7 @@
 #include <string.h>
 
 #define DISCLOSURE_BYTES_MAX 512 // of the line as it goes out (ITEM.disclosure)
-#define DISCLOSURE_ROOM 40       // characters that a channel should leave beside the line
+#define DISCLOSURE_ROOM 40       // what a channel should leave beside the line, as it counts
 
 static bool works_for(const struct policy_person *person, uint32_t brand, enum audience audience)
 {
@@ -101,65 +102,77 @@ static void check_approved_topics(struct building *building, const struct yaml_n
     }
 }
 
-// The longest line that a brand's people can make of it.
-static void longest_disclosure(const struct policy *policy, uint32_t brand, size_t *bytes, size_t *characters)
+// Says whether a line, the longest that anybody makes of it, leaves a channel's replies room.
+static void check_room(struct building *building, const struct yaml_node *line, const struct policy_channel *channel,
+                       int64_t room)
 {
-    *bytes = 0;
-    *characters = 0;
-    for (size_t i = 0; i < policy->person_count; i++) {
-        const struct policy_person *person = &policy->people[i];
-        if (!works_for(person, brand, AUDIENCE_AGENT) || person->agency == POLICY_NONE)
+    const char *unit = counting_defaults(channel->counting)->unit;
+    long long length = (long long) (channel->length_max - room);
+    if (room <= 0)
+        rule_problem_at(&building->problems, line, "takes %lld %s with the longest names; channel %s has %lld in all",
+                        length, unit, channel->name, (long long) channel->length_max);
+    else if (room < DISCLOSURE_ROOM)
+        rule_problem_at(&building->warnings, line,
+                        "takes %lld %s with the longest names; channel %s leaves %lld for the reply", length, unit,
+                        channel->name, (long long) room);
+}
+
+// Checks what the people of an audience make of the line for posts in one language.
+static void check_line(struct building *building, const struct yaml_node *line, struct answering answering)
+{
+    const struct policy *policy = building->policy;
+    size_t bytes_max = 0;
+    int64_t room[POLICY_CHANNELS_MAX];
+    for (size_t c = 0; c < policy->channel_count; c++)
+        room[c] = policy->channels[c].length_max;
+    for (uint32_t person = 0; person < policy->person_count; person++) {
+        const struct policy_person *who = &policy->people[person];
+        if (!works_for(who, answering.brand, answering.audience) ||
+            (answering.audience == AUDIENCE_AGENT && who->agency == POLICY_NONE))
             continue;
-        const char *words[][2] = { { "{first_name}", person->first_name },
-                                   { "{name}", person->display_name },
-                                   { "{agency}", policy->agencies[person->agency].name },
-                                   { "{brand}", policy->brands[brand].display_name } };
-        size_t line_bytes = 0;
-        size_t line_characters = 0;
-        for (const char *at = policy->brands[brand].disclosure; *at != '\0';) {
-            const char *part = NULL;
-            size_t step = 1;
-            for (size_t w = 0; w < 4 && part == NULL; w++)
-                if (strncmp(at, words[w][0], strlen(words[w][0])) == 0) {
-                    part = words[w][1];
-                    step = strlen(words[w][0]);
-                }
-            size_t part_bytes = part != NULL ? strlen(part) : 1;
-            for (size_t b = 0; b < part_bytes; b++)
-                line_characters += ((unsigned char) (part != NULL ? part[b] : *at) & 0xC0) != 0x80;
-            line_bytes += part_bytes;
-            at += step;
+        struct change_list *memory = change_list_new();
+        answering.person = person;
+        size_t bytes = strlen(outgoing_disclosure(policy, &answering, memory));
+        bytes_max = bytes > bytes_max ? bytes : bytes_max;
+        for (uint32_t c = 0; c < policy->channel_count; c++) {
+            answering.channel = c;
+            int64_t left = outgoing_room(policy, &answering, memory);
+            room[c] = left < room[c] ? left : room[c];
         }
-        *bytes = line_bytes > *bytes ? line_bytes : *bytes;
-        *characters = line_characters > *characters ? line_characters : *characters;
+        change_list_destroy(&memory);
+    }
+    if (bytes_max > DISCLOSURE_BYTES_MAX)
+        rule_problem_at(&building->problems, line, "grows to %zu bytes with the longest names; at most %d are allowed",
+                        bytes_max, DISCLOSURE_BYTES_MAX);
+    for (size_t c = 0; c < policy->channel_count; c++)
+        if (!policy->channels[c].retired && policy->channels[c].length_max > 0)
+            check_room(building, line, &policy->channels[c], room[c]);
+}
+
+// A line, or a line for each of some languages.
+static void check_lines(struct building *building, const struct yaml_node *lines, struct answering answering)
+{
+    if (lines == NULL)
+        return;
+    if (lines->kind == YAML_SCALAR) {
+        check_line(building, lines, answering);
+        return;
+    }
+    for (const struct yaml_node *line = lines->first; line != NULL; line = line->next) {
+        answering.language = policy_find_language(building->policy, line->key);
+        if (answering.language != POLICY_NONE)
+            check_line(building, line, answering);
     }
 }
 
-static void check_disclosure_length(struct building *building, const struct yaml_node *node, uint32_t brand)
+static void check_disclosure_lengths(struct building *building, const struct yaml_node *node, uint32_t brand)
 {
-    const struct policy *policy = building->policy;
-    const struct yaml_node *line = yaml_node_find(node, "disclosure");
-    size_t bytes = 0;
-    size_t characters = 0;
-    longest_disclosure(policy, brand, &bytes, &characters);
-    if (line == NULL)
+    if (building->unknown_placeholder)
         return;
-    if (bytes > DISCLOSURE_BYTES_MAX)
-        rule_problem_at(&building->problems, line, "grows to %zu bytes with the longest names; at most %d are allowed",
-                        bytes, DISCLOSURE_BYTES_MAX);
-    for (size_t i = 0; i < policy->channel_count; i++) {
-        const struct policy_channel *channel = &policy->channels[i];
-        if (channel->retired || channel->length_max == 0)
-            continue;
-        if ((int64_t) characters >= channel->length_max)
-            rule_problem_at(&building->problems, line,
-                            "grows to %zu characters with the longest names; channel %s takes %lld in all", characters,
-                            channel->name, (long long) channel->length_max);
-        else if ((int64_t) characters + DISCLOSURE_ROOM > channel->length_max)
-            rule_problem_at(&building->warnings, line,
-                            "grows to %zu characters with the longest names; channel %s leaves %lld for the reply",
-                            characters, channel->name, (long long) channel->length_max - (long long) characters);
-    }
+    check_lines(building, yaml_node_find(node, "disclosure"),
+                (struct answering){ .brand = brand, .audience = AUDIENCE_AGENT });
+    check_lines(building, yaml_node_find(node, "disclosure_pr"),
+                (struct answering){ .brand = brand, .audience = AUDIENCE_PR });
 }
 
 void building_check_brands(struct building *building)
@@ -172,7 +185,7 @@ void building_check_brands(struct building *building)
         check_brand_people(building, node, index);
         check_approval(building, node, index);
         check_approved_topics(building, node, index);
-        check_disclosure_length(building, node, index);
+        check_disclosure_lengths(building, node, index);
     }
 }
 

@@ -18,6 +18,15 @@ static struct policy_name *retire_names(const struct policy_name *names, size_t 
     return copies;
 }
 
+static struct policy_wordings copy_wordings(const struct policy_wordings *from)
+{
+    struct policy_wordings copy = { .list = calloc(from->count + 1, sizeof *copy.list), .count = from->count };
+    must(copy.list != NULL);
+    for (size_t i = 0; i < from->count; i++)
+        copy.list[i] = (struct policy_wording){ from->list[i].language, building_copy_text(from->list[i].text) };
+    return copy;
+}
+
 static void retire_brands(struct policy *policy, const struct policy *previous)
 {
     policy->brands = calloc(previous->brand_count + 1, sizeof *policy->brands);
@@ -32,6 +41,9 @@ static void retire_brands(struct policy *policy, const struct policy *previous)
         to->guidance = building_copy_text(from->guidance);
         to->disclosure = building_copy_text(from->disclosure);
         to->disclosure_pr = building_copy_text(from->disclosure_pr);
+        to->guidance_in = copy_wordings(&from->guidance_in);
+        to->disclosure_in = copy_wordings(&from->disclosure_in);
+        to->disclosure_pr_in = copy_wordings(&from->disclosure_pr_in);
         to->retired = true;
     }
 }

@@ -208,6 +208,7 @@ static void hear_item(struct client *client, const struct behalf_item *item)
     belief->fate_unknown = item->fate_unknown;
     belief->approving = !strcmp(item->audience, "approver");
     belief->pr = !strcmp(item->audience, "pr");
+    belief->reply_until_ms = item->reply_until_ms;
     belief->asked = false;
     snprintf(belief->draft, sizeof belief->draft, "%s", item->draft);
 }
@@ -227,7 +228,8 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
         simulation->released[item] = false; // it was not, after all
     if (message->type == BEHALF_ERROR && misdeed_of(client, message->id))
         return; // what it has it still has
-    if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY"))
+    bool window_ended = belief && belief->reply_until_ms && simulation->clock_ms >= belief->reply_until_ms;
+    if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY") && !window_ended)
         sim_fail(simulation, "%s was refused by policy: %s", client->name, message->error.reason);
     if (!belief)
         return;
@@ -264,11 +266,14 @@ static struct behalf_message choose_for_held(struct client *client, const struct
     struct simulation *simulation = client->simulation;
     int64_t choice = simulation->healed ? 0 : sim_between(simulation, 0, 99);
     bool well_meant = choice < 60;
+    bool window_ended = belief->reply_until_ms && simulation->clock_ms >= belief->reply_until_ms;
     snprintf(simulation->mark, sizeof simulation->mark, "We are on it #%lld", (long long) belief->item);
     simulation->answers += well_meant;
     if (belief->fate_unknown && well_meant)
         return SAY(CLOSE, close, .outcome = "answered");
-    if (belief->approving && choice < 75)
+    if (window_ended && well_meant && !belief->approving)
+        return SAY(CLOSE, close, .outcome = "handed-off");
+    if (belief->approving && choice < 75 && !window_ended)
         return SAY(APPROVE, approve, .text = *belief->draft ? belief->draft : "We are sorry.");
     if (belief->approving)
         return SAY(REJECT, reject, .reason = "say it more kindly");

@@ -48,6 +48,7 @@ struct belief {
     bool held;
     bool fate_unknown;
     bool approving, pr;
+    int64_t reply_until_ms; // the platform takes no reply after this; 0: it always does
     char draft[64];
     bool asked;       // a request about it is under way
     int64_t behind;   // the last request, when it was sent under an old lease

@@ -944,6 +944,102 @@ static void a_failed_reply_goes_back_to_its_author_first(void **state)
     assert_string_equal(world_change(world, CHANGE_DRAFT)->draft.text, "Hello.");
 }
 
+static struct behalf_item shown(struct world *world, uint64_t session, uint64_t item)
+{
+    struct behalf_item view = { 0 };
+    uint64_t lease = (uint64_t) world_lease(world, session, item);
+    assert_true(desk_show_item(world->desk, session, item, lease, world->list, &view));
+    return view;
+}
+
+static void who_gets_a_reply_back_is_told_why(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    settle(world, connector, handed(world, connector), "failed");
+    assert_string_equal(shown(world, asha, item).reason, "not published: by the test");
+    assert_string_equal(world_change(world, CHANGE_NOTE)->note.text, "not published: by the test");
+    take(world, asha, item);
+    answer(world, asha, item, "Hello.");
+    settle(world, connector, handed(world, connector), "unknown");
+    assert_string_equal(shown(world, asha, item).reason, "nobody knows whether it was published: by the test");
+    world_restart(world);
+    assert_string_equal(shown(world, world_sign_in(world, ASHA), item).reason,
+                        "nobody knows whether it was published: by the test");
+}
+
+// ---- a platform that takes replies for a while only ----
+
+static uint64_t held_review(struct world *world, uint64_t session)
+{
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .channel = REVIEWS });
+    take(world, session, item);
+    return item;
+}
+
+static void a_reply_that_the_platform_would_not_take_is_refused(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = held_review(world, asha);
+    int64_t window_ms = world->policy.channels[REVIEWS].reply_window_ms;
+    assert_int_equal(shown(world, asha, item).reply_until_ms, world->now_ms + window_ms);
+    world_pass(world, window_ms);
+    const struct behalf_message *refused = answer(world, asha, item, "Hello.");
+    expect_error(refused, "POLICY");
+    assert_non_null(strstr(refused->error.reason, "reviews takes no reply"));
+    struct behalf_message question =
+        ABOUT(PREVIEW, preview, .item = (int64_t) item, .lease = world_lease(world, asha, item), .text = "Hello.");
+    struct behalf_previewed previewed;
+    enum behalf_code code;
+    struct behalf_error error;
+    assert_true(desk_preview(world->desk, asha, &question, world->list, &previewed, &code, &error));
+    assert_non_null(strstr(previewed.refused, "reviews takes no reply"));
+    expect_done(world_ask(world, asha,
+                          ABOUT(CLOSE, close, .item = (int64_t) item, .lease = world_lease(world, asha, item),
+                                .outcome = "handed-off")),
+                "closed");
+}
+
+static void a_reply_still_in_the_outbox_when_the_window_ends_comes_back(void **state)
+{
+    struct world *world = *state;
+    for (int restarted = 0; restarted < 2; restarted++) {
+        uint64_t asha = world_sign_in(world, ASHA);
+        uint64_t item =
+            world_post(world, (struct world_post){ .id = restarted ? "2" : "1", .channel = REVIEWS, .thread = "t" });
+        take(world, asha, item);
+        expect_done(answer(world, asha, item, "Hello."), "sending");
+        if (restarted) {
+            world_restart(world);
+            asha = world_sign_in(world, ASHA);
+        }
+        world_pass(world, world->policy.channels[REVIEWS].reply_window_ms);
+        assert_int_equal(world_change(world, CHANGE_REPLY)->reply.state, REPLY_FAILED);
+        assert_non_null(strstr(shown(world, asha, item).reason, "reviews takes no reply"));
+        take(world, asha, item);
+        expect_done(world_ask(world, asha,
+                              ABOUT(CLOSE, close, .item = (int64_t) item, .lease = world_lease(world, asha, item),
+                                    .outcome = "handed-off")),
+                    "closed");
+    }
+}
+
+static void a_reply_that_a_connector_has_is_left_to_it_when_the_window_ends(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t item = held_review(world, asha);
+    expect_done(answer(world, asha, item, "Hello."), "sending");
+    uint64_t reply = handed(world, connector);
+    world_pass(world, world->policy.channels[REVIEWS].reply_window_ms);
+    expect_done(settle(world, connector, reply, "confirmed"), "");
+    assert_string_equal(world_outcome(world, item), "answered");
+}
+
 static void a_vanished_connectors_reply_is_not_repeated(void **state)
 {
     struct world *world = *state;
@@ -1306,6 +1402,10 @@ int main(void)
         CLAIM(a_confirmed_reply_closes_the_item),
         CLAIM(sending_does_not_count_against_capacity),
         CLAIM(a_failed_reply_goes_back_to_its_author_first),
+        CLAIM(who_gets_a_reply_back_is_told_why),
+        CLAIM(a_reply_that_the_platform_would_not_take_is_refused),
+        CLAIM(a_reply_still_in_the_outbox_when_the_window_ends_comes_back),
+        CLAIM(a_reply_that_a_connector_has_is_left_to_it_when_the_window_ends),
         CLAIM(a_vanished_connectors_reply_is_not_repeated),
         CLAIM(a_connector_that_comes_back_in_time_keeps_its_replies),
         CLAIM(a_reply_that_fails_after_its_post_was_deleted_ends_the_item),

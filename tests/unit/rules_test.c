@@ -212,6 +212,50 @@ static void brands_say_how_they_want_to_be_spoken_for(void **state)
     rules_destroy(&rules);
 }
 
+static void a_channel_counts_as_its_platform_does(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *written;
+        enum counting counting;
+        int64_t length_max, link_length;
+    } cases[] = { { "length: 280", COUNTING_CHARACTERS, 280, 0 },
+                  { "counting: x", COUNTING_X, 280, 23 },
+                  { "counting: bluesky", COUNTING_BLUESKY, 300, 0 },
+                  { "counting: mastodon, length: 11000, url_length: 30", COUNTING_MASTODON, 11000, 30 },
+                  { "counting: sms, length: 306", COUNTING_SMS, 306, 0 },
+                  { "counting: x, length: 0", COUNTING_X, 0, 23 },
+                  { "counting: bytes", COUNTING_BYTES, 0, 0 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rules *rules = read_changed("length: 280", cases[i].written);
+        const struct policy_channel *channel = &rules_policy(rules)->channels[0];
+        assert_int_equal(channel->counting, cases[i].counting);
+        assert_int_equal(channel->length_max, cases[i].length_max);
+        assert_int_equal(channel->link_length, cases[i].link_length);
+        rules_destroy(&rules);
+    }
+}
+
+static void a_brand_speaks_each_language(void **state)
+{
+    (void) state;
+    struct rules *rules = read_changed("    disclosure: \"{first_name} from {agency} for {brand}\"\n",
+                                       "    disclosure: { en: \"{first_name} from {agency} for {brand}\","
+                                       " de: \"{first_name} von {agency} für {brand}\" }\n"
+                                       "    guidance: { en: Be kind., de: Sei nett. }\n");
+    const struct policy *policy = rules_policy(rules);
+    const struct policy_brand *brand = &policy->brands[0];
+    uint32_t german = policy_find_language(policy, "de"), english = policy_find_language(policy, "en");
+    assert_string_equal(policy_wording(policy, &brand->disclosure_in, brand->disclosure, german),
+                        "{first_name} von {agency} für {brand}");
+    assert_string_equal(policy_wording(policy, &brand->disclosure_in, brand->disclosure, english),
+                        "{first_name} from {agency} for {brand}");
+    assert_string_equal(policy_wording(policy, &brand->disclosure_in, brand->disclosure, 0),
+                        "{first_name} from {agency} for {brand}"); // the first one, where the language is not told
+    assert_string_equal(policy_wording(policy, &brand->guidance_in, brand->guidance, german), "Sei nett.");
+    rules_destroy(&rules);
+}
+
 static void undetermined_posts_can_be_a_language_of_their_own(void **state)
 {
     (void) state;
@@ -318,7 +362,14 @@ static void an_undisclosed_brand_is_refused(void **state)
           "unknown placeholder {agency}" },
         { "[en, de]\n", "[en, de]\n    disclosure_pr: \"{first_name}\"\n", 11, 20, "brands.acme.disclosure_pr",
           "put {brand} into it" },
-        { "length: 280", "length: 24", 11, 17, "brands.acme.disclosure", "channel chirp takes 24 in all" },
+        { "length: 280", "length: 24", 11, 17, "brands.acme.disclosure", "channel chirp has 24 in all" },
+        { "\"{first_name} from {agency} for {brand}\"",
+          "{ en: \"{first_name} from {agency} for {brand}\", de: \"{first_name} for {brand}\" }", 11, 69,
+          "brands.acme.disclosure.de", "put {agency} into it" },
+        { "\"{first_name} from {agency} for {brand}\"",
+          "{ en: \"{first_name} from {agency} for {brand}\", fr: \"{first_name}, {agency}, {brand}\" }", 11, 69,
+          "brands.acme.disclosure.fr", "none of the brand's languages" },
+        { "length: 280", "counting: twitter", 3, 22, "channels.chirp.counting", "must be characters, graphemes, x" },
     };
     CHECK_MISTAKES(mistakes);
 }
@@ -480,7 +531,7 @@ static void probable_oversights_are_warned_of(void **state)
         { "[en, de]\n", "[en, de]\n    escalate_late: yes\n", 11, "nothing is ever late" },
         { "[en, de]", "[en, de, xx]", 10, "cannot be told by the text" },
         { "[en, de]", "[en, de, hr, bs]", 10, "posts in bs are mostly taken for hr" },
-        { "length: 280", "length: 60", 11, "channel chirp leaves 32 for the reply" },
+        { "length: 280", "length: 60", 11, "channel chirp leaves 31 for the reply" },
     };
     for (size_t i = 0; i < sizeof oversights / sizeof oversights[0]; i++) {
         struct rules *rules = read_changed(oversights[i].was, oversights[i].is);
@@ -638,7 +689,8 @@ static void the_manual_has_every_key(void **state)
     assert_non_null(file);
     rules_manual(file);
     fclose(file);
-    assert_non_null(strstr(manual, "brands.NAME.disclosure\n    text, at most 256 bytes; required\n"));
+    assert_non_null(strstr(manual, "brands.NAME.disclosure\n    text, at most 256 bytes, or such texts by language, "
+                                   "the first for all others; required\n"));
     assert_non_null(strstr(manual, "brands.NAME.service_level.pr\n    time or never; default: never\n"));
     assert_non_null(strstr(manual, "topics.NAME.band\n    urgent, high, normal or low; default: normal\n"));
     assert_non_null(strstr(manual, "times.missed_offers\n    number, 1 to 1000; default: 3\n"));
@@ -657,6 +709,8 @@ int main(int count, char **arguments)
         cmocka_unit_test(times_are_read_in_every_unit),
         cmocka_unit_test(every_reply_is_disclosed_also_where_the_rules_say_nothing_of_pr),
         cmocka_unit_test(brands_say_how_they_want_to_be_spoken_for),
+        cmocka_unit_test(a_channel_counts_as_its_platform_does),
+        cmocka_unit_test(a_brand_speaks_each_language),
         cmocka_unit_test(undetermined_posts_can_be_a_language_of_their_own),
         cmocka_unit_test(wrong_values_are_told_where_they_stand),
         cmocka_unit_test(unknown_keys_are_told_with_the_nearest_known),

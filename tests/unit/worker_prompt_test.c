@@ -169,6 +169,7 @@ static struct behalf_item plain_item(void)
                                  .reason = "",
                                  .brand_guidance = "",
                                  .disclosure = "",
+                                 .unit = "",
                                  .draft = "",
                                  .draft_by = "" };
 }

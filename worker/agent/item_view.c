@@ -133,8 +133,24 @@ static void show_author(const struct view *view, const struct behalf_item *item)
     free(name);
 }
 
+// Until when the platform takes a reply, or since when it takes none.
+static void show_window(const struct view *view, const struct behalf_item *item)
+{
+    char left[32], until[32], *channel = line_of(view, item->channel);
+    view_clock_time(until, sizeof until, item->reply_until_ms, view->now_ms);
+    view_duration(left, sizeof left, item->reply_until_ms - view->now_ms);
+    if (item->reply_until_ms <= view->now_ms)
+        fprintf(view->out, "NO REPLY POSSIBLE: %s takes none to this since %s: close it or hand it off.\n", channel,
+                until);
+    else
+        fprintf(view->out, "%s takes a reply to this for %s (until %s).\n", channel, left, until);
+    free(channel);
+}
+
 static void show_warnings(const struct view *view, const struct behalf_item *item)
 {
+    if (item->reply_until_ms > 0)
+        show_window(view, item);
     if (item->frozen)
         fputs("FROZEN: this brand's replies are not going out at present.\n", view->out);
     if (item->fate_unknown)
@@ -165,7 +181,8 @@ static void show_entry(const struct view *view, const struct behalf_entry *entry
 {
     char at[32];
     view_clock_time(at, sizeof at, entry->at_ms, view->now_ms);
-    char *author = line_of(view, entry->author[0] != '\0' ? entry->author : "somebody");
+    bool by_rule = entry->author[0] == '\0' && strcmp(entry->kind, "note") == 0;
+    char *author = line_of(view, entry->author[0] != '\0' ? entry->author : by_rule ? "Behalf" : "somebody");
     fprintf(view->out, "%s  %s %s", entry->at_ms > 0 ? at : "", author, entry_title(entry));
     if (entry->language[0] != '\0')
         fprintf(view->out, " [%s]", entry->language);
@@ -183,6 +200,12 @@ static void show_entry(const struct view *view, const struct behalf_entry *entry
     }
 }
 
+// In what a channel counts; an earlier broker does not say.
+static const char *unit_of(const char *unit)
+{
+    return unit[0] != '\0' ? unit : "characters";
+}
+
 static void show_draft(const struct view *view, const struct behalf_item *item)
 {
     if (item->draft[0] == '\0')
@@ -198,8 +221,8 @@ static void show_limits(const struct view *view, const struct behalf_item *item)
     if (item->disclosure[0] != '\0')
         view_line(view, "Added to your answer: ", item->disclosure);
     if (item->length_max > 0)
-        fprintf(view->out, "Room for your text: %" PRId64 " of %" PRId64 " characters\n", item->length_left,
-                item->length_max);
+        fprintf(view->out, "Room for your text: %" PRId64 " of %" PRId64 " %s\n", item->length_left, item->length_max,
+                unit_of(item->unit));
 }
 
 void view_item(const struct view *view, const struct behalf_item *item)
@@ -277,7 +300,7 @@ bool view_item_changes(const struct view *view, const struct behalf_item *before
 {
     bool shown = show_new_entries(view, before, item) > 0;
     if (before->frozen != item->frozen || before->fate_unknown != item->fate_unknown ||
-        before->approval != item->approval) {
+        before->approval != item->approval || before->reply_until_ms != item->reply_until_ms) {
         if (before->frozen && !item->frozen)
             fputs("The brand's replies go out again.\n", view->out);
         show_warnings(view, item);
@@ -298,9 +321,10 @@ void view_preview(const struct view *view, const struct behalf_previewed *previe
     view_text(view, preview->text);
     fputc('\n', view->out);
     if (preview->length_max > 0)
-        fprintf(view->out, "%" PRId64 " of %" PRId64 " characters", preview->length, preview->length_max);
+        fprintf(view->out, "%" PRId64 " of %" PRId64 " %s", preview->length, preview->length_max,
+                unit_of(preview->unit));
     else
-        fprintf(view->out, "%" PRId64 " characters", preview->length);
+        fprintf(view->out, "%" PRId64 " %s", preview->length, unit_of(preview->unit));
     fputs(preview->approval ? "; an approver sees it first\n" : "\n", view->out);
     if (preview->refused[0] != '\0')
         view_line(view, "NOT ALLOWED OUT: ", preview->refused);

@@ -1,0 +1,409 @@
+// link.c - see link.h.  A link is a host that ends in a top-level domain, with what belongs to it before and behind:
+// scheme, port, path and query.
+
+#include "broker/desk/link.h"
+
+#include <idn2.h>
+#include <libpsl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unicase.h>
+#include <unictype.h>
+#include <uninorm.h>
+#include <unistr.h>
+
+// A host has 253 characters at most, a label 63 (RFC 1035, 2.3.4), of up to four bytes each; what is longer is none.
+#define HOST_BYTES_MAX 1024
+#define LABEL_BYTES_SEEN_MAX 256
+
+#define LABEL_BYTES_MAX 63  // of a label in other scripts: of its Punycode
+#define TLD_BYTES_MAX 72    // of the longest in any script
+#define LINK_BYTES_MAX 4096 // what platforms take for one link
+#define SHORT_LINK_SLUG_MAX 40
+
+// ---- characters ----
+
+static bool is_ascii_alnum(ucs4_t character)
+{
+    return (character >= '0' && character <= '9') || (character >= 'a' && character <= 'z') ||
+           (character >= 'A' && character <= 'Z');
+}
+
+static bool is_in(const char *set, ucs4_t character)
+{
+    return character && character < 0x80 && strchr(set, (int) character);
+}
+
+// Marks of direction, which may stand around a link and never in it.
+static bool is_directional(ucs4_t character)
+{
+    return character == 0x61c || character == 0x200e || character == 0x200f ||
+           (character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069);
+}
+
+static bool is_no_character(ucs4_t character)
+{
+    return character == 0xfffe || character == 0xffff || character == 0xfeff;
+}
+
+static bool is_blank(ucs4_t character)
+{
+    return (character >= 0x9 && character <= 0xd) || character == 0x20 || character == 0x85 || character == 0xa0 ||
+           character == 0x1680 || character == 0x180e || (character >= 0x2000 && character <= 0x200a) ||
+           character == 0x2028 || character == 0x2029 || character == 0x202f || character == 0x205f ||
+           character == 0x3000;
+}
+
+// What a label is made of, besides the hyphen and, in subdomains, the underscore.
+static bool is_label(ucs4_t character)
+{
+    return character && !is_in("!'#%&()*+,\\-./:;<=>?@[]^_{|}~$", character) && !is_blank(character) &&
+           !is_no_character(character) && !is_directional(character);
+}
+
+// Latin letters with accents, which may stand in a link without a scheme.
+static bool is_accented(ucs4_t character)
+{
+    return (character >= 0xc0 && character <= 0x24f && character != 0xd7 && character != 0xf7) ||
+           (character >= 0x300 && character <= 0x36f) || (character >= 0x1e00 && character <= 0x1eff) ||
+           character == 0x253 || character == 0x254 || character == 0x256 || character == 0x257 || character == 0x259 ||
+           character == 0x25b || character == 0x263 || character == 0x268 || character == 0x26f || character == 0x272 ||
+           character == 0x289 || character == 0x28b || character == 0x2bb;
+}
+
+static bool is_cyrillic(ucs4_t character)
+{
+    return character >= 0x400 && character <= 0x4ff;
+}
+
+static bool is_path(ucs4_t character)
+{
+    return is_ascii_alnum(character) || is_in("!*';:=+,.$/%#[]-_~@|&", character) || character == 0x2013 ||
+           is_cyrillic(character) || is_accented(character);
+}
+
+static bool ends_path(ucs4_t character)
+{
+    return is_ascii_alnum(character) || is_in("+-=_#/", character) || is_cyrillic(character) || is_accented(character);
+}
+
+static bool is_query(ucs4_t character)
+{
+    return is_ascii_alnum(character) || is_in("!?*'@();:&=+$/%#[]-_.,~|", character);
+}
+
+static bool ends_query(ucs4_t character)
+{
+    return is_ascii_alnum(character) || is_in("-_&=#/", character);
+}
+
+// The character at `at` and its bytes; 0 at the text's end.
+static size_t character_at(const char *text, size_t at, ucs4_t *character)
+{
+    int bytes = u8_strmbtouc(character, (const uint8_t *) text + at);
+    if (bytes <= 0) {
+        *character = 0;
+        return 0;
+    }
+    return (size_t) bytes;
+}
+
+static ucs4_t character_before(const char *text, size_t at)
+{
+    ucs4_t character = 0;
+    if (at)
+        u8_prev(&character, (const uint8_t *) text + at, (const uint8_t *) text);
+    return character;
+}
+
+// ---- hosts ----
+
+static bool is_top_level(const char *name, size_t bytes)
+{
+    char lower[2 * TLD_BYTES_MAX + 1];
+    size_t lower_bytes = sizeof lower - 1;
+    if (bytes > TLD_BYTES_MAX)
+        return false;
+    uint8_t *lowered = u8_tolower((const uint8_t *) name, bytes, NULL, UNINORM_NFC, (uint8_t *) lower, &lower_bytes);
+    if (lowered != (uint8_t *) lower) { // it did not fit, so it is none
+        free(lowered);
+        return false;
+    }
+    lower[lower_bytes] = '\0';
+    return psl_is_public_suffix2(psl_builtin(), lower, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE);
+}
+
+// Where the top-level domain that begins at `at` ends; 0: there is none.
+static size_t top_level_end(const char *text, size_t at)
+{
+    ucs4_t character;
+    size_t end = at;
+    size_t bytes = character_at(text, end, &character);
+    if (is_ascii_alnum(character)) {
+        bool punycode = !strncasecmp(text + at, "xn--", 4);
+        while (is_ascii_alnum(character) || (punycode && character == '-')) {
+            end += bytes;
+            bytes = character_at(text, end, &character);
+        }
+        if (punycode)
+            return end > at + 4 ? end : 0;
+        return !is_in("@+-", character) && is_top_level(text + at, end - at) ? end : 0;
+    }
+    size_t ends[TLD_BYTES_MAX];
+    size_t count = 0;
+    while (character >= 0x80 && is_label(character) && count < TLD_BYTES_MAX && end - at < TLD_BYTES_MAX) {
+        end += bytes;
+        ends[count++] = end;
+        bytes = character_at(text, end, &character);
+    }
+    for (; count > 0; count--) {
+        character_at(text, ends[count - 1], &character);
+        if (!is_ascii_alnum(character) && !is_in("@+-", character) && is_top_level(text + at, ends[count - 1] - at))
+            return ends[count - 1];
+    }
+    return 0;
+}
+
+// True if every label is short enough for a name server.
+static bool labels_are_short(const char *text, size_t from, size_t to)
+{
+    char host[HOST_BYTES_MAX + 1];
+    size_t label = 0;
+    bool ascii = true;
+    for (size_t at = from; at < to; at++) {
+        label = text[at] == '.' ? 0 : label + 1;
+        ascii = ascii && !((unsigned char) text[at] & 0x80);
+        if (ascii && label > LABEL_BYTES_MAX)
+            return false;
+    }
+    if (ascii)
+        return true;
+    memcpy(host, text + from, to - from);
+    host[to - from] = '\0';
+    char *encoded = NULL;
+    int result = idn2_to_ascii_8z(host, &encoded, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    idn2_free(encoded);
+    // Other faults of a name are a name server's to find.
+    return result != IDN2_TOO_BIG_LABEL && result != IDN2_TOO_BIG_DOMAIN && result != IDN2_PUNYCODE_BIG_OUTPUT;
+}
+
+// A host that begins at `from`, and where to look on if there is none.
+struct host_match {
+    size_t end;  // of the longest host; 0: there is none
+    size_t next; // no host begins before this
+};
+
+// Labels and dots are followed as far as they are well-formed: no label begins or ends with a hyphen or an underscore.
+// The host ends with the last top-level domain behind a dot on that way; the label before that, the name that was
+// registered, has no underscore.
+static struct host_match match_host(const char *text, size_t from)
+{
+    size_t at = from, label = from;
+    bool underscore = false;
+    struct host_match match = { 0 };
+    ucs4_t before = '.';
+    for (;;) {
+        ucs4_t character;
+        size_t bytes = character_at(text, at, &character);
+        bool joins = is_in("-_", character);
+        if ((!is_label(character) && !joins && character != '.') || at + bytes - from > HOST_BYTES_MAX ||
+            at + bytes - label > LABEL_BYTES_SEEN_MAX || (before == '.' && (joins || character == '.')) ||
+            (is_in("-_", before) && character == '.'))
+            break;
+        underscore = underscore || character == '_';
+        at += bytes;
+        if (character == '.') {
+            size_t end = underscore ? 0 : top_level_end(text, at);
+            match.end = end ? end : match.end;
+            label = at;
+            underscore = false;
+        }
+        before = character;
+    }
+    match.next = label > from ? label : from;
+    return match;
+}
+
+// ---- what follows a host ----
+
+// Where a pair of brackets that begins at `at` ends, with at most one pair inside; 0: it is none.
+static size_t brackets_end(const char *text, size_t at)
+{
+    size_t depth = 0, inside = 0;
+    bool nested = false;
+    for (;;) {
+        ucs4_t character;
+        size_t bytes = character_at(text, at, &character);
+        if (character == '(') {
+            if (depth == 2 || (depth == 1 && nested))
+                return 0;
+            nested = nested || depth == 1;
+            depth++;
+            inside = 0;
+        } else if (character == ')') {
+            if (inside == 0 && !(depth == 1 && nested))
+                return 0;
+            depth--;
+            if (depth == 0)
+                return at + bytes;
+        } else if (!is_path(character)) {
+            return 0;
+        } else {
+            inside++;
+        }
+        at += bytes;
+    }
+}
+
+// The end of a path that begins with the slash at `at`: it never ends in punctuation.
+static size_t path_end(const char *text, size_t at)
+{
+    size_t end = at + 1;
+    for (size_t next = end;;) {
+        ucs4_t character;
+        size_t bytes = character_at(text, next, &character);
+        if (character == '(') {
+            size_t behind = brackets_end(text, next);
+            if (!behind)
+                return end;
+            end = next = behind;
+        } else if (is_path(character)) {
+            next += bytes;
+            if (ends_path(character))
+                end = next;
+        } else {
+            return end;
+        }
+    }
+}
+
+static size_t query_end(const char *text, size_t at)
+{
+    size_t end = at;
+    for (size_t next = at + 1;;) {
+        ucs4_t character;
+        size_t bytes = character_at(text, next, &character);
+        if (!is_query(character))
+            return end;
+        next += bytes;
+        if (ends_query(character))
+            end = next;
+    }
+}
+
+// Port, path and query behind a host; `*path` tells whether there is a path.
+static size_t rest_end(const char *text, size_t at, bool *path)
+{
+    size_t port = at + 1;
+    if (text[at] == ':') {
+        while (text[port] >= '0' && text[port] <= '9')
+            port++;
+        if (port > at + 1)
+            at = port;
+    }
+    *path = text[at] == '/';
+    if (*path)
+        at = path_end(text, at);
+    return text[at] == '?' ? query_end(text, at) : at;
+}
+
+// ---- links ----
+
+static size_t scheme_bytes(const char *text, size_t at)
+{
+    if (!strncasecmp(text + at, "https://", 8))
+        return 8;
+    return !strncasecmp(text + at, "http://", 7) ? 7 : 0;
+}
+
+// X's own short links end with their slug, whatever stands behind it.
+static bool cut_short_link(const char *text, struct link *link, size_t host)
+{
+    size_t slug = host + 5;
+    if (strncasecmp(text + host, "t.co/", 5) != 0 || !is_ascii_alnum((unsigned char) text[slug]))
+        return true;
+    size_t end = slug;
+    while (is_ascii_alnum((unsigned char) text[end]))
+        end++;
+    if (end - slug > SHORT_LINK_SLUG_MAX)
+        return false;
+    link->to = text[end] == '?' ? query_end(text, end) : end;
+    return true;
+}
+
+// The first part of the host from `at` to `to` that can be a link without its scheme: labels of Latin letters alone.
+static bool next_bare_host(const char *text, size_t at, size_t to, struct link *host)
+{
+    while (at < to) {
+        ucs4_t character;
+        size_t dots = 0;
+        size_t bytes = character_at(text, at, &character);
+        if (character == '.') {
+            at++;
+            continue;
+        }
+        size_t end = at;
+        while (end < to && (is_ascii_alnum(character) || is_in("-.", character) || is_accented(character))) {
+            dots += character == '.';
+            end += bytes;
+            bytes = character_at(text, end, &character);
+        }
+        for (size_t dot = end; dots && dot > at + 1; dot--) {
+            size_t top_level_to = text[dot - 1] == '.' ? top_level_end(text, dot) : 0;
+            if (top_level_to && top_level_to <= to) {
+                *host = (struct link){ .from = at, .to = top_level_to };
+                return true;
+            }
+        }
+        at = end > at ? end : at + bytes;
+    }
+    return false;
+}
+
+static bool may_stand_before(ucs4_t before)
+{
+    return !before || is_directional(before) ||
+           (!is_ascii_alnum(before) && !is_in("@$#", before) && before != 0xff20 && before != 0xff03 &&
+            !is_no_character(before));
+}
+
+bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *link)
+{
+    if (!strchr(text + at, '.'))
+        return false;
+    while (text[at]) {
+        ucs4_t character;
+        size_t bytes = character_at(text, at, &character);
+        size_t scheme = scheme_bytes(text, at);
+        ucs4_t before = character_before(text, at);
+        if (!may_stand_before(before) || (!scheme && !is_label(character))) {
+            at += bytes;
+            continue;
+        }
+        size_t host = at + scheme;
+        bool path;
+        struct host_match match = match_host(text, host);
+        if (!match.end) {
+            at = match.next > at + bytes && !scheme ? match.next : at + bytes;
+            continue;
+        }
+        size_t end = rest_end(text, match.end, &path);
+        bool good = labels_are_short(text, host, match.end) && end - at <= LINK_BYTES_MAX;
+        *link = (struct link){ .from = at, .to = end };
+        if (good && scheme && cut_short_link(text, link, host))
+            return true;
+        struct link bare, further;
+        if (good && !scheme && kinds == LINKS_BARE && !is_in("-_./", before) &&
+            next_bare_host(text, at, match.end, &bare)) {
+            bool last = !next_bare_host(text, bare.to, match.end, &further);
+            *link = bare;
+            if (path && last)
+                link->to = end;
+            return true;
+        }
+        at = end;
+    }
+    return false;
+}
