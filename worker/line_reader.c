@@ -97,3 +97,9 @@ enum line_kind line_reader_next(struct line_reader *reader, const char **line, s
         return give(reader, reader->end, reader->end, line, line_bytes);
     return LINE_NONE;
 }
+
+void line_reader_drop(struct line_reader *reader)
+{
+    reader->begin = reader->end = reader->scanned = 0;
+    reader->passing = false;
+}

@@ -37,6 +37,9 @@ void line_reader_fini(struct line_reader *reader);
 // a descriptor that does not block has nothing, or when whole lines wait to be taken first.
 bool line_reader_fill(struct line_reader *reader);
 
+// Drops what was read and not yet given.  The end of the descriptor stays the end.
+void line_reader_drop(struct line_reader *reader);
+
 // Gives the next line.  `line` is valid until the next call.  At the end the last line needs no newline.
 enum line_kind line_reader_next(struct line_reader *reader, const char **line, size_t *line_bytes);
 

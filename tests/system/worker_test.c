@@ -3,6 +3,7 @@
 
 #include "tests/system/child.h"
 #include "tests/system/fake_broker.h"
+#include "worker/agent/prompt.h"
 
 #include <jansson.h>
 #include <setjmp.h>
@@ -539,7 +540,7 @@ static void draft_is_not_replaced_unasked(void **state)
     assert_string_equal(preview->preview.text, "short");
     send_preview(&world, preview->id, "short", "");
     behalf_message_destroy(&preview);
-    child_write(world.worker, "perhaps");
+    child_write(world.worker, "yes, please");
     expect(&world, "Say y, n or edit; Ctrl-C leaves it.");
     child_write(world.worker, "y");
     struct behalf_message *answer = fake_broker_expect(world.broker, BEHALF_ANSWER);
@@ -640,6 +641,65 @@ static void news_leave_what_is_typed(void **state)
     finish(&world, 0);
 }
 
+static bool asks_to_send(void *self)
+{
+    return strstr(child_output(self), "send it?") != NULL;
+}
+
+// Consents as a person does: again, where it was too soon to have read the question.
+static struct behalf_message *consent(struct world *world)
+{
+    struct behalf_message *answer = NULL;
+    for (int i = 0; i < 10 && answer == NULL; i++) {
+        child_type(world->worker, "y\r");
+        answer = fake_broker_next(world->broker, 500);
+    }
+    assert_non_null(answer);
+    assert_int_equal(answer->type, BEHALF_ANSWER);
+    return answer;
+}
+
+// A terminal that does not mark what is pasted gives it line by line, in one piece or in several.
+static void paste_an_answer(const char *kind, bool late)
+{
+    struct world world;
+    setenv("TERM", kind, 1);
+    begin_with(&world, "--plain", NULL, true);
+    take_held_item(&world);
+    child_type(world.worker, late ? "answer Dear Eve,\r" : "answer Dear Eve,\ry\ryes, we found it.\ry\rBest, Ben\r");
+    struct behalf_message *preview = fake_broker_expect(world.broker, BEHALF_PREVIEW);
+    assert_string_equal(preview->preview.text, "Dear Eve,");
+    send_preview(&world, preview->id, "Dear Eve, I'm Asha", "");
+    behalf_message_destroy(&preview);
+    fake_broker_work_until(world.broker, asks_to_send, world.worker);
+    if (late) {
+        child_type(world.worker, "y\ryes, we found it.\r");
+        expect(&world, "typed before the question was shown");
+    }
+    assert_null(fake_broker_next(world.broker, PROMPT_READING_MS + 200));
+    struct behalf_message *answer = consent(&world);
+    assert_string_equal(answer->answer.text, "Dear Eve,");
+    fake_broker_done(world.broker, answer->id, 1, 3, "sending");
+    behalf_message_destroy(&answer);
+    expect(&world, "the reply is on its way");
+    child_type(world.worker, "quit\r");
+    finish(&world, 0);
+}
+
+static void pasted_lines_do_not_consent(void **state)
+{
+    (void) state;
+    paste_an_answer("xterm", false);
+    paste_an_answer("dumb", false);
+}
+
+static void lines_pasted_late_do_not_consent(void **state)
+{
+    (void) state;
+    paste_an_answer("xterm", true);
+    paste_an_answer("dumb", true);
+}
+
 static bool shows_second_line(void *self)
 {
     return strstr(child_output(self), "it is") != NULL;
@@ -678,6 +738,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(json_carries_messages_both_ways),
         cmocka_unit_test(json_sends_lists_of_texts),
         cmocka_unit_test(json_survives_bad_lines),
+        cmocka_unit_test(pasted_lines_do_not_consent),
+        cmocka_unit_test(lines_pasted_late_do_not_consent),
         cmocka_unit_test(json_end_waits_for_answers),
         cmocka_unit_test(json_request_outlives_a_lost_connection),
         cmocka_unit_test(json_tells_of_each_session_lost_at_once),

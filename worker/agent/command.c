@@ -267,3 +267,21 @@ const char *command_complete(const char *beginning, size_t index)
             return commands[i].word;
     return NULL;
 }
+
+enum command_reply command_reply(const char *line)
+{
+    static const struct {
+        const char *word;
+        enum command_reply reply;
+    } words[] = { { "", REPLY_NOTHING }, { "y", REPLY_YES },  { "yes", REPLY_YES },   { "n", REPLY_NO },
+                  { "no", REPLY_NO },    { "e", REPLY_EDIT }, { "edit", REPLY_EDIT }, { "u", REPLY_USE },
+                  { "use", REPLY_USE },  { "new", REPLY_NEW } };
+    line += strspn(line, " \t");
+    size_t bytes = strlen(line);
+    while (bytes > 0 && (line[bytes - 1] == ' ' || line[bytes - 1] == '\t'))
+        bytes--;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strlen(words[i].word) == bytes && strncasecmp(line, words[i].word, bytes) == 0)
+            return words[i].reply;
+    return REPLY_OTHER;
+}

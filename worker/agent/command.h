@@ -81,4 +81,9 @@ bool command_help(FILE *out, const char *word, const char *roles);
 // Completes the beginning of a command's name: the `index`-th that fits, or NULL.
 const char *command_complete(const char *beginning, size_t index);
 
+// What somebody says to a question, in one word and nothing else: `y` or `yes` alone consents, "yes, but" does not.
+enum command_reply { REPLY_OTHER, REPLY_NOTHING, REPLY_YES, REPLY_NO, REPLY_EDIT, REPLY_USE, REPLY_NEW };
+
+enum command_reply command_reply(const char *line);
+
 #endif

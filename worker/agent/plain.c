@@ -30,9 +30,10 @@ static void take_argument(struct plain *plain, char *line)
 
 static void take_leave(struct plain *plain, const char *line)
 {
-    if (line[0] == 'y')
+    enum command_reply reply = command_reply(line);
+    if (reply == REPLY_YES)
         plain_finish(plain, WORKER_SIGNED_OUT);
-    else if (line[0] == 'n')
+    else if (reply == REPLY_NO)
         plain->mode = MODE_COMMAND;
     else
         plain_tell(plain, "Say y or n.");
@@ -139,7 +140,10 @@ static void ask_person(struct plain *plain)
         snprintf(question, sizeof question, "write: ");
         break;
     }
-    prompt_ask(plain->prompt, question, prefill, plain->mode == MODE_COMMAND);
+    if (plain->mode == MODE_CONFIRM || plain->mode == MODE_REPLACE || plain->mode == MODE_RESUME)
+        prompt_ask_person(plain->prompt, question);
+    else
+        prompt_ask(plain->prompt, question, prefill, plain->mode == MODE_COMMAND);
     free(prefill);
 }
 
@@ -158,6 +162,11 @@ static void hear_person(struct plain *plain, bool readable)
         break;
     case PROMPT_BAD:
         plain_tell(plain, "That line was not taken: it is too long, or not UTF-8.");
+        break;
+    case PROMPT_EARLY:
+        plain_tell(plain,
+                   "That was typed before the question was shown, so it is no answer. Of a text of several lines only"
+                   " the first was taken: say n, and `answer` alone takes them all.");
         break;
     case PROMPT_END:
         take_end(plain);

@@ -134,19 +134,20 @@ void plain_take_edited_line(struct plain *plain, const char *line)
 void plain_take_resume(struct plain *plain, const char *line)
 {
     plain->mode = MODE_COMMAND;
-    switch (line[0]) {
-    case 'u':
-    case 'y':
-    case '\0': {
+    switch (command_reply(line)) {
+    case REPLY_USE:
+    case REPLY_YES:
+    case REPLY_NOTHING: {
         char *text = strdup(plain_kept_text(plain));
         plain_submit(plain, text);
         free(text);
         break;
     }
-    case 'e':
+    case REPLY_EDIT:
         plain_begin_edit(plain);
         break;
-    case 'n':
+    case REPLY_NEW:
+    case REPLY_NO:
         plain_begin_text(plain, NULL);
         break;
     default:
@@ -157,12 +158,15 @@ void plain_take_resume(struct plain *plain, const char *line)
 
 void plain_take_replace(struct plain *plain, const char *line)
 {
-    if (line[0] == 'y') {
+    switch (command_reply(line)) {
+    case REPLY_YES:
         plain_end_text(plain);
-    } else if (line[0] == 'n') {
+        break;
+    case REPLY_NO:
         plain_end_writing(plain);
         plain_tell(plain, "The draft is as it was: `edit` mends it, `answer` begins with it.");
-    } else {
+        break;
+    default:
         plain_tell(plain, "Say y or n; Ctrl-C leaves it.");
     }
 }
@@ -170,17 +174,21 @@ void plain_take_replace(struct plain *plain, const char *line)
 void plain_take_confirmation(struct plain *plain, const char *line)
 {
     plain->mode = MODE_COMMAND;
-    if (line[0] == 'y') {
+    switch (command_reply(line)) {
+    case REPLY_YES:
         if (plain->verb == COMMAND_APPROVE)
             ASK_FRONT(plain, APPROVE, approve, request.approve.text = plain->front->text);
         else
             ASK_FRONT(plain, ANSWER, answer, request.answer.text = plain->front->text);
-    } else if (line[0] == 'e') {
+        break;
+    case REPLY_EDIT:
         plain_begin_edit(plain);
-    } else if (line[0] == 'n') {
+        break;
+    case REPLY_NO:
         plain_tell(plain, "Not sent. It is kept as a draft: `edit` mends it, `answer` begins with it.");
         plain_save_written(plain);
-    } else {
+        break;
+    default:
         plain->mode = MODE_CONFIRM;
         plain_tell(plain, "Say y, n or edit; Ctrl-C leaves it.");
     }

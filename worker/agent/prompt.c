@@ -4,6 +4,7 @@
 
 #include "proto/must.h"
 #include "worker/agent/command.h"
+#include "worker/boot_clock.h"
 #include "worker/line_reader.h"
 
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 #include <unistr.h>
 
@@ -27,6 +29,7 @@ struct prompt {
     bool asking;
     bool commands;            // what is asked for is a command
     char *question;           // as last asked
+    int64_t readable_ms;      // when somebody can have read a question for a person, by boot_clock_ms; 0: any line does
     struct line_reader lines; // without readline
     bool got_line;            // readline has one, or the end
     char *line;               // it; NULL at the end
@@ -116,6 +119,7 @@ void prompt_ask(struct prompt *prompt, const char *question, const char *prefill
     prompt->commands = commands;
     if (same && prefill == NULL)
         return;
+    prompt->readable_ms = 0;
     free(prompt->question);
     prompt->question = strdup(question);
     if (!prompt->terminal) {
@@ -140,6 +144,19 @@ void prompt_ask(struct prompt *prompt, const char *question, const char *prefill
     }
 }
 
+void prompt_ask_person(struct prompt *prompt, const char *question)
+{
+    if (prompt->asking && prompt->readable_ms != 0)
+        return;
+    if (isatty(STDIN_FILENO)) {
+        prompt_leave(prompt);
+        tcflush(STDIN_FILENO, TCIFLUSH);
+        line_reader_drop(&prompt->lines);
+    }
+    prompt_ask(prompt, question, NULL, false);
+    prompt->readable_ms = isatty(STDIN_FILENO) ? boot_clock_ms() + PROMPT_READING_MS : 0;
+}
+
 int prompt_fd(const struct prompt *prompt)
 {
     return prompt->asking && !prompt->lines.ended ? STDIN_FILENO : -1;
@@ -157,6 +174,12 @@ static enum prompt_event check(struct prompt *prompt, char *text, char **line)
     if (u8_check((const uint8_t *) text, strlen(text)) != NULL) {
         free(text);
         return PROMPT_BAD;
+    }
+    bool early = boot_clock_ms() < prompt->readable_ms;
+    prompt->readable_ms = 0;
+    if (early) {
+        free(text);
+        return PROMPT_EARLY;
     }
     if (prompt->commands && prompt->terminal && text[0] != '\0')
         add_history(text);

@@ -15,12 +15,16 @@
 // The longest line of standard input that is not a terminal.
 #define PROMPT_LINE_BYTES ((size_t) 65536)
 
+// Nobody reads a question and answers it in less.
+#define PROMPT_READING_MS 300
+
 struct prompt;
 
 enum prompt_event {
     PROMPT_NOTHING, // not yet
     PROMPT_LINE,    // a line, owned by the caller
     PROMPT_BAD,     // a line that is too long or not UTF-8 was passed over
+    PROMPT_EARLY,   // a line came too soon to be an answer to prompt_ask_person's question, and was passed over
     PROMPT_END      // there will be no more; in a terminal: Ctrl-D, and there may be more
 };
 
@@ -35,6 +39,12 @@ size_t prompt_columns(const struct prompt *prompt);
 // Asks for a line, with `prefill` in it to be edited (NULL: nothing; only in a terminal).  While it already
 // asks the same, nothing happens.  With `commands` the line goes into the history, and Tab completes it.
 void prompt_ask(struct prompt *prompt, const char *question, const char *prefill, bool commands);
+
+// Asks what only a person who has read the question may answer: what was typed before it was shown is dropped, and a
+// line that ends within PROMPT_READING_MS after is passed over (PROMPT_EARLY).  A terminal that does not mark what is
+// pasted would else take a pasted text's second line for consent.  Lines that come from no terminal are a script's:
+// they are answers in their order.
+void prompt_ask_person(struct prompt *prompt, const char *question);
 
 // What to poll, -1 when no line is wanted.
 int prompt_fd(const struct prompt *prompt);
