@@ -2,43 +2,36 @@
 
 #include "broker/core.h"
 
-static char *copy_text(const char *text)
-{
-    char *copy = strdup(text);
-
-    must(copy != NULL);
-    return copy;
-}
-
-static void tell_applied(struct broker *broker, uint64_t session, int64_t id, bool repeated)
+// Remembers the request with the version in force, and answers it.
+static void tell_applied(struct broker *broker, const struct applying *applying, bool repeated)
 {
     uint64_t version = rules_policy(broker->rules)->version;
+    struct principal principal = { .role = "control", .name = applying->principal };
 
-    speak_later(broker, session,
+    desk_remember_apply(broker->desk, &principal, applying->message->id, desk_digest(applying->message), version);
+    speak_later(broker, applying->session,
                 &(struct behalf_message){
                     .type = BEHALF_APPLIED,
-                    .id = id,
+                    .id = applying->message->id,
                     .applied = { .rules_version = (int64_t) version, .repeated = repeated },
                 });
 }
 
 void apply_rules(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
-    const struct behalf_message *message = *message_p;
+    struct behalf_message *message = *message_p;
+    struct applying applying = { .active = true, .session = session->number, .message = message };
 
+    must(session->role == SESSION_CONTROL);
+    snprintf(applying.principal, sizeof applying.principal, "%s", session->name);
     if (broker->applying.active) {
         speak_error(broker, session->number, message->id, BEHALF_CODE_BUSY,
                     &(struct behalf_error){ .reason = "other rules are being applied", .retry_ms = RETRY_AWAY_MS });
     } else if (strcmp(message->apply.rules, rules_text(broker->rules)) == 0) {
-        tell_applied(broker, session->number, message->id, true);
+        tell_applied(broker, &applying, true);
     } else {
-        broker->applying = (struct applying){
-            .active = true,
-            .session = session->number,
-            .id = message->id,
-            .text = copy_text(message->apply.rules),
-            .name = copy_text(message->apply.name),
-        };
+        broker->applying = applying;
+        *message_p = NULL;
     }
 }
 
@@ -50,7 +43,7 @@ const char *broker_next_rules(struct broker *broker, uint64_t *version, const st
     broker->applying.handed = true;
     *version = rules_policy(broker->rules)->version + 1;
     *previous = broker->rules;
-    return broker->applying.text;
+    return broker->applying.message->apply.rules;
 }
 
 // ---- the new rules are compiled ----
@@ -60,7 +53,7 @@ static void refuse_rules(struct broker *broker, const struct behalf_problem *pro
     const struct applying *applying = &broker->applying;
 
     broker_log(broker, "warning", "rules", "not applied: %zu problem%s", count, count == 1 ? "" : "s");
-    speak_error(broker, applying->session, applying->id, BEHALF_CODE_RULES,
+    speak_error(broker, applying->session, applying->message->id, BEHALF_CODE_RULES,
                 &(struct behalf_error){
                     .reason = reason,
                     .problems = (struct behalf_problem *) problems,
@@ -91,10 +84,11 @@ static void keep_former_rules(struct broker *broker)
 static void go_live(struct broker *broker, struct rules **rules_p)
 {
     const struct policy *policy = rules_policy(*rules_p);
+    const struct behalf_apply *apply = &broker->applying.message->apply;
     struct rules_record record = {
         .version = policy->version,
-        .name = broker->applying.name,
-        .text = broker->applying.text,
+        .name = apply->name,
+        .text = apply->rules,
         .at_ms = broker->now_ms,
     };
 
@@ -104,8 +98,8 @@ static void go_live(struct broker *broker, struct rules **rules_p)
     broker->rules = *rules_p;
     *rules_p = NULL;
     broker_log(broker, "info", "rules", "version %" PRIu64 " is in force, from %s", policy->version,
-               broker->applying.name[0] == '\0' ? "a client" : broker->applying.name);
-    tell_applied(broker, broker->applying.session, broker->applying.id, false);
+               apply->name[0] == '\0' ? "a client" : apply->name);
+    tell_applied(broker, &broker->applying, false);
 }
 
 void broker_rules_ready(struct broker *broker, struct rules **rules_p, const struct rules_problems *problems,
@@ -125,8 +119,7 @@ void broker_rules_ready(struct broker *broker, struct rules **rules_p, const str
         go_live(broker, rules_p);
     }
     rules_destroy(rules_p);
-    free(broker->applying.text);
-    free(broker->applying.name);
+    behalf_message_destroy(&broker->applying.message);
     broker->applying = (struct applying){ 0 };
 }
 

@@ -63,8 +63,7 @@ void broker_destroy(struct broker **broker_p)
     session_table_fini(&broker->sessions);
     intake_fini(&broker->intake);
     key_set_fini(&broker->decided);
-    free(broker->applying.text);
-    free(broker->applying.name);
+    behalf_message_destroy(&broker->applying.message);
     free(broker);
     *broker_p = NULL;
 }
@@ -132,6 +131,7 @@ static void judge_away(struct broker *broker)
     }
     broker->away = away;
     if (!away && !broker->stopping) {
+        broker->due_ms = broker->now_ms; // time counts again: if the next tick is late, we slept
         desk_clock_jumped(broker->desk, broker->now_ms);
     }
 }

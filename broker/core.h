@@ -90,9 +90,8 @@ struct applying {
     bool active;
     bool handed; // to the shell, to be compiled
     uint64_t session;
-    int64_t id;
-    char *text;
-    char *name;
+    char principal[BEHALF_NAME_BYTES + 1]; // of control, whose session may end meanwhile
+    struct behalf_message *message;
 };
 
 struct broker {

@@ -12,7 +12,9 @@ static const unsigned sender_of_role[] = {
 
 static void request_desk(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
-    desk_request(broker->desk, session->number, *message_p, broker->now_ms);
+    struct principal principal = session_principal(session);
+
+    desk_request(broker->desk, session->number, &principal, *message_p, broker->now_ms);
 }
 
 static void request_item(struct broker *broker, struct session *session, struct behalf_message **message_p)
@@ -39,7 +41,6 @@ void closed_item_answered(struct broker *broker, const struct question *question
 {
     struct waiting *waiting = broker_waiting(question->tag);
     struct session *session = session_table_find(&broker->sessions, waiting->session);
-    const struct item_record *record = &question->record;
 
     if (session == NULL) {
         broker_end_wait(broker, &waiting);
@@ -48,16 +49,6 @@ void closed_item_answered(struct broker *broker, const struct question *question
     if (!question->found) {
         speak_error(broker, session->number, waiting->id, BEHALF_CODE_NOT_FOUND,
                     &(struct behalf_error){ .field = "item", .reason = "this desk has no such item" });
-    } else if (waiting->message->type != BEHALF_PREVIEW && record->request_id == waiting->id &&
-               strcmp(record->request_person, session->name) == 0) {
-        speak_later(broker, session->number,
-                    &(struct behalf_message){ .type = BEHALF_DONE,
-                                              .id = waiting->id,
-                                              .done = { .item = (int64_t) question->item,
-                                                        .lease = (int64_t) record->request_lease,
-                                                        .state = item_state_name(record->request_state),
-                                                        .reply = (int64_t) record->request_reply,
-                                                        .repeated = true } });
     } else {
         speak_error(broker, session->number, waiting->id, BEHALF_CODE_STALE,
                     &(struct behalf_error){ .item = (int64_t) question->item,
@@ -146,16 +137,15 @@ static void refuse_for_now(struct broker *broker, const struct peer *peer, int64
     speak_error_now(broker, peer->number, id, &error);
 }
 
-static void answer_again(struct broker *broker, const struct session *session, const struct session_answered *answered)
+// Posts are known by their identity, and what only asks may be asked again; all others are remembered by their ids.
+static bool is_repeat(struct broker *broker, const struct session *session, const struct behalf_message *message)
 {
-    speak_later(broker, session->number,
-                &(struct behalf_message){ .type = BEHALF_DONE,
-                                          .id = answered->id,
-                                          .done = { .item = answered->item,
-                                                    .lease = answered->lease,
-                                                    .state = answered->state,
-                                                    .reply = answered->reply,
-                                                    .repeated = true } });
+    handler *handle = handlers[message->type];
+    bool remembered =
+        handle == request_desk || handle == request_item || handle == request_settle || handle == apply_rules;
+    struct principal principal = session_principal(session);
+
+    return remembered && desk_repeat(broker->desk, session->number, &principal, message, broker->now_ms);
 }
 
 // A request too many in a second changes nothing and is to be repeated; only its answer costs.
@@ -216,7 +206,6 @@ static void receive_request(struct broker *broker, const struct peer *peer, stru
 {
     struct behalf_message *message = *message_p;
     struct session *session = peer->session;
-    const struct session_answered *answered = session_recall(session, message->id);
 
     if (message->id > 0 && key_set_has(&session->in_flight, (uint64_t) message->id)) {
         return; // repeated while the first is being decided: the one answer serves both
@@ -224,8 +213,7 @@ static void receive_request(struct broker *broker, const struct peer *peer, stru
     if (!may_request(broker, peer, message)) {
         return;
     }
-    if (answered != NULL) {
-        answer_again(broker, session, answered);
+    if (is_repeat(broker, session, message)) {
         return;
     }
     key_set_add(&session->in_flight, (uint64_t) message->id);

@@ -116,6 +116,13 @@ static bool restore_key(void *self, const char *channel, const char *post, int64
     return true;
 }
 
+static bool restore_request(void *self, const struct request_record *request)
+{
+    struct reading *reading = self;
+
+    return desk_restore_request(reading->broker->desk, request, reading->reason, reading->reason_bytes);
+}
+
 static bool restore(struct broker *broker, struct engine *engine, const struct store_position *position,
                     bool *has_rules, char *reason, size_t reason_bytes)
 {
@@ -126,6 +133,7 @@ static bool restore(struct broker *broker, struct engine *engine, const struct s
         .self = &reading,
         .outcomes_since_ms = broker->now_ms > remembered_ms ? broker->now_ms - remembered_ms : 0,
         .keys_since_ms = intake_since_ms(broker->now_ms),
+        .requests_since_ms = broker->now_ms > REQUESTS_KEPT_MS ? broker->now_ms - REQUESTS_KEPT_MS : 0,
         .rules = restore_rules,
         .freeze = restore_freeze,
         .item = restore_item,
@@ -133,6 +141,7 @@ static bool restore(struct broker *broker, struct engine *engine, const struct s
         .outcome = restore_outcome,
         .early = restore_early,
         .intake_key = restore_key,
+        .request = restore_request,
     };
 
     reason[0] = '\0';

@@ -217,23 +217,9 @@ bool session_role_from_name(const char *name, enum session_role *role)
     return false;
 }
 
-void session_remember(struct session *session, int64_t id, const struct behalf_done *done)
+struct principal session_principal(const struct session *session)
 {
-    struct session_answered *answered = &session->answered[session->answered_next];
-
-    *answered = (struct session_answered){ .id = id, .item = done->item, .lease = done->lease, .reply = done->reply };
-    snprintf(answered->state, sizeof answered->state, "%s", done->state == NULL ? "" : done->state);
-    session->answered_next = (session->answered_next + 1) % SESSION_ANSWERED_MAX;
-}
-
-const struct session_answered *session_recall(const struct session *session, int64_t id)
-{
-    for (size_t i = 0; i < SESSION_ANSWERED_MAX; i++) {
-        if (session->answered[i].id == id) {
-            return &session->answered[i];
-        }
-    }
-    return NULL;
+    return (struct principal){ .role = role_names[session->role], .name = session->name };
 }
 
 void session_who(const struct session *session, char who[SESSION_WHO_BYTES])

@@ -8,6 +8,7 @@
 #define BROKER_SESSION_TABLE_H
 
 #include "broker/allowance.h"
+#include "broker/desk/desk.h"
 #include "broker/desk/policy.h"
 #include "broker/desk/table.h"
 #include "broker/key_set.h"
@@ -15,21 +16,11 @@
 #include <behalf/message.h>
 
 #define SESSION_TOKEN_BYTES 16    // of randomness
-#define SESSION_ANSWERED_MAX 64   // answers kept for repeats of requests that the desk cannot tell
 #define SESSION_CHANNELS_MAX 16   // as in HELLO
 #define SESSION_INSTANCE_BYTES 64 // as in HELLO
 #define SESSION_WHO_BYTES 192     // "session=7 person=asha", names escaped by the log
 
 enum session_role { SESSION_PERSON, SESSION_CONNECTOR, SESSION_CONTROL };
-
-// A request that took effect, and its answer.
-struct session_answered {
-    int64_t id; // 0: none
-    int64_t item;
-    int64_t lease;
-    int64_t reply;
-    char state[25];
-};
 
 struct peer;
 
@@ -50,10 +41,8 @@ struct session {
     size_t channel_count;
     bool idempotent;
     struct allowance requests;
-    struct key_set in_flight;                               // ids of requests not answered yet
-    struct session_answered answered[SESSION_ANSWERED_MAX]; // a ring
-    size_t answered_next;
-    size_t reports; // asked for and not answered yet
+    struct key_set in_flight; // ids of requests not answered yet
+    size_t reports;           // asked for and not answered yet
 };
 
 struct peer {
@@ -123,9 +112,8 @@ struct peer *session_table_next_peer(const struct session_table *table, size_t *
 // "person", "connector", "control"; false for any other text.
 bool session_role_from_name(const char *name, enum session_role *role);
 
-// Remembers the answer to a request, and finds it: NULL if it is not among the last.
-void session_remember(struct session *session, int64_t id, const struct behalf_done *done);
-const struct session_answered *session_recall(const struct session *session, int64_t id);
+// Whose session it is.  Valid while it is.
+struct principal session_principal(const struct session *session);
 
 // "session=7 person=asha".
 void session_who(const struct session *session, char who[SESSION_WHO_BYTES]);

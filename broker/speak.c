@@ -239,9 +239,6 @@ static void speak_send(struct broker *broker, const struct effect *effect, const
     }
     if (message.id > 0) {
         key_set_remove(&session->in_flight, (uint64_t) message.id);
-        if (message.type == BEHALF_DONE && !message.done.repeated) {
-            session_remember(session, message.id, &message.done);
-        }
     }
     if (session->peer == NULL) {
         return;

@@ -44,7 +44,7 @@ static const size_t early_texts[] = { AT(early, channel), AT(early, post), AT(ea
 static const size_t item_texts[] = {
     AT(item, brand),     AT(item, channel),  AT(item, audience),  AT(item, language),
     AT(item, skills),    AT(item, person),   AT(item, preferred), AT(item, reason),
-    AT(item, escalated), AT(item, draft_by), AT(item, outcome),   AT(item, request_person),
+    AT(item, escalated), AT(item, draft_by), AT(item, outcome),
 };
 static const size_t draft_texts[] = { AT(draft, person), AT(draft, text) };
 static const size_t note_texts[] = { AT(note, kind), AT(note, person), AT(note, text) };
@@ -61,6 +61,12 @@ static const size_t outcome_texts[] = {
 };
 static const size_t rules_texts[] = { AT(rules, name), AT(rules, text) };
 static const size_t freeze_texts[] = { AT(freeze, brand), AT(freeze, person), AT(freeze, reason) };
+static const size_t request_texts[] = {
+    AT(request, role),
+    AT(request, principal),
+    AT(request, type),
+    AT(request, state),
+};
 
 static const struct {
     const size_t *offsets;
@@ -79,6 +85,7 @@ static const struct {
     [CHANGE_OUTCOME] = { outcome_texts, COUNT(outcome_texts) },
     [CHANGE_RULES] = { rules_texts, COUNT(rules_texts) },
     [CHANGE_FREEZE] = { freeze_texts, COUNT(freeze_texts) },
+    [CHANGE_REQUEST] = { request_texts, COUNT(request_texts) },
     [CHANGE_SEAL] = { NULL, 0 },
     [CHANGE_UNSEAL] = { NULL, 0 },
 };

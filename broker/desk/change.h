@@ -24,6 +24,7 @@ enum change_kind {
     CHANGE_OUTCOME,
     CHANGE_RULES,
     CHANGE_FREEZE,
+    CHANGE_REQUEST,
     CHANGE_SEAL,  // all posts, drafts, notes and replies of the item so far become sealed
     CHANGE_UNSEAL // the item's posts are no longer sealed or sensitive: PR returned it; the rest stays sealed
 };
@@ -44,6 +45,7 @@ struct change {
         struct outcome_record outcome;
         struct rules_record rules;
         struct freeze_record freeze;
+        struct request_record request;
         uint64_t seal; // SEAL, UNSEAL: the item
     };
 };

@@ -41,6 +41,7 @@ struct desk *desk_new(const struct policy *policy, int64_t now_ms)
     desk->now_ms = now_ms;
     desk->next_id = 1;
     item_init_all(desk);
+    answered_init(&desk->answered);
     desk->seat_pool = (struct pool){ .element_bytes = sizeof(struct seat) };
     desk->timers =
         (struct heap){ .pool = &desk->item_pool, .before = timer_before, .slot = timer_slot, .number = item_number };
@@ -84,6 +85,7 @@ void desk_destroy(struct desk **desk_p)
     recent_fini(&desk->thread_memory);
     recent_fini(&desk->author_memory);
     early_fini(&desk->early);
+    answered_fini(&desk->answered);
     free(desk->people);
     free(desk->connectors);
     free(desk->changed);
@@ -144,8 +146,28 @@ static void send(struct desk *desk, uint64_t session, const struct behalf_messag
     change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_SEND, .session = session, .message = *message });
 }
 
+static void remember(struct desk *desk, struct request_record *record)
+{
+    answered_keep(&desk->answered, record);
+    desk_change(desk, &(struct change){ .kind = CHANGE_REQUEST, .request = *record });
+}
+
 void desk_tell_done(struct desk *desk, uint64_t session, int64_t id, const struct behalf_done *done)
 {
+    must(desk->asking && desk->request->id == id);
+    struct request_record record = {
+        .at_ms = desk->now_ms,
+        .role = desk->asking->role,
+        .principal = desk->asking->name,
+        .id = id,
+        .type = behalf_type_name(desk->request->type),
+        .digest = answered_digest(desk->request),
+        .item = (uint64_t) done->item,
+        .lease = (uint64_t) done->lease,
+        .state = done->state ? done->state : "",
+        .reply = (uint64_t) done->reply,
+    };
+    remember(desk, &record);
     send(desk, session, &(struct behalf_message){ .type = BEHALF_DONE, .id = id, .done = *done });
 }
 
@@ -155,6 +177,60 @@ void desk_tell_error(struct desk *desk, uint64_t session, int64_t id, enum behal
     struct behalf_message message = { .type = BEHALF_ERROR, .id = id, .error = *error };
     message.error.code = behalf_code_name(code);
     send(desk, session, &message);
+}
+
+uint64_t desk_digest(const struct behalf_message *request)
+{
+    return answered_digest(request);
+}
+
+void desk_remember_apply(struct desk *desk, const struct principal *principal, int64_t id, uint64_t digest,
+                         uint64_t rules_version)
+{
+    struct request_record record = { .at_ms = desk->now_ms,
+                                     .role = principal->role,
+                                     .principal = principal->name,
+                                     .id = id,
+                                     .type = behalf_type_name(BEHALF_APPLY),
+                                     .digest = digest,
+                                     .state = "",
+                                     .rules_version = rules_version };
+    remember(desk, &record);
+}
+
+static struct behalf_message answer_of(const struct desk *desk, const struct answered_row *row)
+{
+    if (row->rules_version)
+        return (
+            struct behalf_message){ .type = BEHALF_APPLIED,
+                                    .id = row->id,
+                                    .applied = { .rules_version = (int64_t) row->rules_version, .repeated = true } };
+    return (struct behalf_message){ .type = BEHALF_DONE,
+                                    .id = row->id,
+                                    .done = { .item = (int64_t) row->item,
+                                              .lease = (int64_t) row->lease,
+                                              .state = words_text(&desk->answered.words, row->state),
+                                              .reply = (int64_t) row->reply,
+                                              .repeated = true } };
+}
+
+bool desk_repeat(struct desk *desk, uint64_t session, const struct principal *principal,
+                 const struct behalf_message *request, int64_t now_ms)
+{
+    const struct answered_row *row = answered_find(&desk->answered, principal, request->id, now_ms);
+    desk->now_ms = now_ms;
+    if (!row)
+        return false;
+    bool other = (row->type && row->type != request->type) || (row->digest && row->digest != desk_digest(request));
+    if (other) {
+        desk_tell_error(desk, session, request->id, BEHALF_CODE_INVALID,
+                        &(struct behalf_error){ .field = "id",
+                                                .reason = "another request has had this id: each has one of its own" });
+        return true;
+    }
+    struct behalf_message answer = answer_of(desk, row);
+    send(desk, session, &answer);
+    return true;
 }
 
 // What one input left to do may be much; its list need not stay so long.
@@ -452,6 +528,7 @@ void desk_check(const struct desk *desk)
     must(!overdue);
     must(!memcmp(count, by_queue, sizeof count));
     queue_check_empty(desk);
+    answered_check(&desk->answered);
     heap_check(&desk->timers);
     heap_check(&desk->dues);
     by_id_check(&desk->items);

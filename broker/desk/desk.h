@@ -17,6 +17,12 @@
 
 struct desk;
 
+// Who asks: the other end of a connection, whatever its session.
+struct principal {
+    const char *role; // person, connector or control, as in HELLO
+    const char *name;
+};
+
 // A desk without items.  The policy is borrowed and must outlive its use: until desk_apply has replaced it
 // and everything that came out before has been spoken.
 struct desk *desk_new(const struct policy *policy, int64_t now_ms);
@@ -37,6 +43,7 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *reply, cha
 void desk_restore_freeze(struct desk *desk, const struct freeze_record *freeze);
 void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcome);
 void desk_restore_early(struct desk *desk, const struct early_record *early); // the oldest first
+bool desk_restore_request(struct desk *desk, const struct request_record *request, char *reason, size_t reason_bytes);
 
 // Ends the restoring: offers are withdrawn, holds get a fresh grace, replies handed out wait for their
 // connector, overdue parked items wake.  Its changes go to the list.
@@ -127,10 +134,23 @@ void desk_session_left(struct desk *desk, uint64_t session, int64_t now_ms);
 
 // ---- requests ----
 
+// True if a principal's request of this id took effect before, however long ago its session was and whatever has
+// become of its item since (REQUESTS_KEPT_MS, REQUESTS_KEPT_MAX): its first answer is told again, as repeated; or
+// INVALID, if another thing was asked under that id.  To be asked before each of the requests below, and APPLY.
+bool desk_repeat(struct desk *desk, uint64_t session, const struct principal *principal,
+                 const struct behalf_message *request, int64_t now_ms);
+
+// Remembers APPLY, which is decided outside, with the version that was answered.  `digest` is desk_digest's.
+void desk_remember_apply(struct desk *desk, const struct principal *principal, int64_t id, uint64_t digest,
+                         uint64_t rules_version);
+uint64_t desk_digest(const struct behalf_message *request);
+
 // A request of a signed-in person, a REQUEST of authority.def; or of a connector: SETTLE; or of control: FREEZE.  Who
 // may ask for what is decided here; the caller only knows which kind of session it is.  Appends exactly one effect that
-// answers it (DONE or ERROR with the request's id) before any other effect to the same session.
-void desk_request(struct desk *desk, uint64_t session, const struct behalf_message *request, int64_t now_ms);
+// answers it (DONE or ERROR with the request's id) before any other effect to the same session.  What is answered DONE
+// is remembered for desk_repeat.
+void desk_request(struct desk *desk, uint64_t session, const struct principal *principal,
+                  const struct behalf_message *request, int64_t now_ms);
 
 // Whether a session, of control when the desk does not know it, may ask a question about no item: STATUS, LOOK.  False:
 // `code` and `error` say why not.

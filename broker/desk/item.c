@@ -149,7 +149,6 @@ struct item_detail *item_require_detail(struct item *item)
         item->detail->since_ms = item->created_ms;
         item->detail->preferred = POLICY_NONE;
         item->detail->draft_by = POLICY_NONE;
-        item->detail->request_person = POLICY_NONE;
     }
     return item->detail;
 }
@@ -339,16 +338,6 @@ void item_event(struct desk *desk, const struct item *item, const char *kind, ui
             .detail = detail ? detail : "",
         },
     });
-}
-
-void item_remember_request(struct item *item, uint32_t person, int64_t request_id, uint64_t reply)
-{
-    struct item_detail *detail = item_require_detail(item);
-    detail->request_person = person;
-    detail->request_id = request_id;
-    detail->request_state = (enum item_state) item->state;
-    detail->request_lease = item->lease;
-    detail->request_reply = reply;
 }
 
 void item_tell_gone(struct desk *desk, const struct item *item, const struct person *person, const char *reason)
@@ -554,7 +543,6 @@ static void write_item(struct desk *desk, const struct item *item, const char *o
         .reason = words_text(&desk->words, item->reason),
         .escalated = words_text(&desk->words, item->escalated),
         .draft_by = "",
-        .request_person = "",
         .outcome = outcome,
     };
     const struct item_detail *detail = item->detail;
@@ -564,11 +552,6 @@ static void write_item(struct desk *desk, const struct item *item, const char *o
         record.preferred_until_ms = detail->preferred == POLICY_NONE ? 0 : detail->preferred_until_ms;
         record.draft_by = person_name(desk, detail->draft_by);
         record.reply = detail->reply;
-        record.request_person = person_name(desk, detail->request_person);
-        record.request_id = detail->request_id;
-        record.request_state = detail->request_state;
-        record.request_lease = detail->request_lease;
-        record.request_reply = detail->request_reply;
     }
     desk_change(desk, &(struct change){ .kind = CHANGE_ITEM, .item = record });
 }

@@ -17,6 +17,7 @@
 #ifndef DESK_PARTS_H
 #define DESK_PARTS_H
 
+#include "broker/desk/answered.h"
 #include "broker/desk/authority.h"
 #include "broker/desk/by_id.h"
 #include "broker/desk/desk.h"
@@ -77,18 +78,12 @@ struct item_detail {
     uint64_t unknown;            // the newest of its replies of unknown fate; 0: none
     struct declines *declines;   // NULL: nobody did
     struct deletions *deletions; // NULL: none
-    // The request that last moved it, and what it led to.
-    int64_t request_id; // 0: none
-    uint64_t request_lease;
-    uint64_t request_reply;
-    enum item_state request_state;
-    uint32_t request_person;
-    uint32_t preferred;     // shall have it first; POLICY_NONE
-    uint32_t draft_by;      // POLICY_NONE: no draft
-    uint32_t moves;         // times put back into a queue
-    uint32_t due_slot;      // in desk.dues
-    uint32_t reserved_slot; // in its preferred person's heap while it is `reserved`
-    bool meant;             // a person said for whom: it waits for them also while they are full
+    uint32_t preferred;          // shall have it first; POLICY_NONE
+    uint32_t draft_by;           // POLICY_NONE: no draft
+    uint32_t moves;              // times put back into a queue
+    uint32_t due_slot;           // in desk.dues
+    uint32_t reserved_slot;      // in its preferred person's heap while it is `reserved`
+    bool meant;                  // a person said for whom: it waits for them also while they are full
 };
 
 // There may be a million of them, nearly all waiting: what a waiting item can do without is in its detail, and an
@@ -237,10 +232,13 @@ struct desk {
     struct change_list *list;
     uint64_t sequence;
     uint64_t next_id;
-    uint64_t turn;         // counts what people ask for, so that it is known what came before what
-    int64_t now_ms;        // of the input being worked on
-    struct words words;    // of items
-    struct pool item_pool; // all items
+    uint64_t turn;      // counts what people ask for, so that it is known what came before what
+    int64_t now_ms;     // of the input being worked on
+    struct words words; // of items
+    struct answered answered;
+    const struct principal *asking;       // whose request is being decided; NULL: nobody's
+    const struct behalf_message *request; // that one
+    struct pool item_pool;                // all items
     struct by_id items;
     struct pool seat_pool;
     struct lookup threads; // open items a further post merges into, by thread key
@@ -361,9 +359,6 @@ void item_write_changed(struct desk *desk);
 
 // Puts it back into its queue and has it matched at the end of this input.
 void item_wait(struct desk *desk, struct item *item);
-
-// Remembers the request that moved it, so that a repeat gets the same answer.
-void item_remember_request(struct item *item, uint32_t person, int64_t request_id, uint64_t reply);
 
 // Takes a HELD or OFFERED item out of its person's hands because of `reason`, tells them, and lets it wait.
 // `head`: at the head of its queue.
@@ -535,6 +530,7 @@ void reply_restore(struct desk *desk, struct reply *reply);
 
 // ---- speaking ----
 
+// Answers the request being decided, which has taken effect, and remembers it with its answer.
 void desk_tell_done(struct desk *desk, uint64_t session, int64_t id, const struct behalf_done *done);
 void desk_tell_error(struct desk *desk, uint64_t session, int64_t id, enum behalf_code code,
                      const struct behalf_error *error); // its `code` is filled in here

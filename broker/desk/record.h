@@ -111,13 +111,7 @@ struct item_record {
     const char *escalated; // why it was first escalated; "" if never
     uint64_t reply;        // the last reply made; 0: none
     const char *draft_by;  // author of the draft; "" when there is none
-    // The request that last moved the item, for repeats (DESIGN.md, once).
-    const char *request_person;
-    int64_t request_id;
-    enum item_state request_state; // the state it led to
-    uint64_t request_lease;
-    uint64_t request_reply;
-    const char *outcome; // closed: the outcome; else ""
+    const char *outcome;   // closed: the outcome; else ""
 };
 
 struct draft_record {
@@ -207,6 +201,29 @@ struct freeze_record {
     const char *person;
     const char *reason;
     int64_t at_ms;
+};
+
+// Requests that took effect are remembered so long, and so many of a desk: the newest.  They are kept in a ring of
+// slots, in memory and on disk, which is the same for all versions.
+#define REQUESTS_KEPT_MS (INT64_C(24) * 60 * 60 * 1000)
+#define REQUESTS_KEPT_MAX UINT64_C(262144)
+
+// A request that took effect, and its answer; written with what it did.
+struct request_record {
+    uint64_t number; // counts the desk's requests that took effect, from 0
+    uint64_t slot;   // number % REQUESTS_KEPT_MAX; what was there before is overwritten
+    int64_t at_ms;
+    const char *role; // person, connector or control
+    const char *principal;
+    int64_t id;       // of the principal's making
+    const char *type; // as it travels: "TAKE"; "" when not known
+    uint64_t digest;  // of its body; 0: not known
+    // The answer: DONE, or APPLIED when `rules_version` is not 0.
+    uint64_t item;
+    uint64_t lease;
+    const char *state;
+    uint64_t reply;
+    uint64_t rules_version;
 };
 
 #endif

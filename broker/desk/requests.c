@@ -29,13 +29,10 @@ static void refuse(const struct order *order, enum behalf_code code, const char 
     desk_tell_error(order->desk, order->session, order->request->id, code, &error);
 }
 
-// Answers a request that led to `state`, and keeps what it led to for repeats.  Called before the item moves on,
-// as what follows is told after the answer.
+// Answers a request that led to `state`.  Called before the item moves on, as what follows is told after the answer.
 static void answer(const struct order *order, enum item_state state, uint64_t reply)
 {
     struct item *item = order->item;
-    item_remember_request(item, order->person->index, order->request->id, reply);
-    item->detail->request_state = state;
     struct behalf_done done = {
         .item = (int64_t) item->id, .lease = item->lease, .state = item_state_name(state), .reply = (int64_t) reply
     };
@@ -74,7 +71,7 @@ static void write_draft(const struct order *order, const char *text)
     struct item *item = order->item;
     uint32_t author = *text ? order->author : POLICY_NONE;
     if (item->queue->audience == AUDIENCE_APPROVER) // mended, whatever is left of it: it stays its author's
-        author = item->detail->draft_by;
+        author = item_require_detail(item)->draft_by;
     item_require_detail(item)->draft_by = author;
     desk_change(order->desk, &(struct change){
                                  .kind = CHANGE_DRAFT,
@@ -177,7 +174,7 @@ static void do_answer(const struct order *order)
 static void do_approve(const struct order *order)
 {
     struct order of_author = *order;
-    of_author.author = order->item->detail->draft_by;
+    of_author.author = item_require_detail(order->item)->draft_by;
     must(of_author.author != order->person->index); // nobody is given their own draft
     send_reply(&of_author, AUDIENCE_AGENT, order->request->approve.text);
 }
@@ -192,7 +189,7 @@ static void do_reject(const struct order *order)
     item_set_reason(desk, item, reason);
     const struct queue *queue = item->queue;
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_AGENT, queue->brand, queue->language, queue->skills),
-                      item->detail->draft_by);
+                      item_require_detail(item)->draft_by);
     item_event(desk, item, "rejected", order->person->index, NULL, reason);
 }
 
@@ -218,7 +215,7 @@ static void do_close(const struct order *order)
         return;
     }
     answer(order, ITEM_CLOSED, 0);
-    const struct item_detail *detail = order->item->detail;
+    const struct item_detail *detail = item_require_detail(order->item);
     uint64_t unknown = detail->unknown ? detail->unknown : detail->reply;
     uint64_t reply = !strcmp(close->outcome, "answered") ? unknown : 0;
     item_close(order->desk, order->item, change_list_text(order->desk->list, close->outcome), order->person->index,
@@ -350,8 +347,9 @@ static void do_park(const struct order *order)
     item_move(desk, item, ITEM_PARKED, POLICY_NONE);
     item_set_timer(desk, item, until_ms);
     // Whoever parked it has it first when it wakes.
-    item->detail->preferred = order->person->index;
-    item->detail->preferred_until_ms = until_ms + desk->policy->times.prefer_ms;
+    struct item_detail *detail = item_require_detail(item);
+    detail->preferred = order->person->index;
+    detail->preferred_until_ms = until_ms + desk->policy->times.prefer_ms;
     item_event(desk, item, "parked", order->person->index, NULL, order->request->park.reason);
 }
 
@@ -429,20 +427,6 @@ static void (*const functions[BEHALF_TYPE_COUNT])(const struct order *order) = {
 #include "broker/desk/authority.def"
 };
 
-static bool was_answered(const struct order *order)
-{
-    const struct item_detail *detail = order->item->detail;
-    if (!detail || detail->request_id != order->request->id || detail->request_person != order->person->index)
-        return false;
-    struct behalf_done done = { .item = (int64_t) order->item->id,
-                                .lease = (int64_t) detail->request_lease,
-                                .state = item_state_name(detail->request_state),
-                                .reply = (int64_t) detail->request_reply,
-                                .repeated = true };
-    desk_tell_done(order->desk, order->session, order->request->id, &done);
-    return true;
-}
-
 static void tell_not_open(const struct order *order)
 {
     struct behalf_error error = { .field = "item",
@@ -461,8 +445,6 @@ static void run(struct order *order)
         tell_not_open(order);
         return;
     }
-    if (about_item && was_answered(order))
-        return;
     struct refusal refusal = authority_refusal(order->desk, order->person, order->item, request);
     if (refusal.code != BEHALF_CODE_NONE)
         refuse(order, refusal.code, refusal.field, refusal.reason);
@@ -472,9 +454,12 @@ static void run(struct order *order)
         must(false && "a request that the broker should not have passed on");
 }
 
-void desk_request(struct desk *desk, uint64_t number, const struct behalf_message *request, int64_t now_ms)
+void desk_request(struct desk *desk, uint64_t number, const struct principal *principal,
+                  const struct behalf_message *request, int64_t now_ms)
 {
     desk->now_ms = now_ms;
+    desk->asking = principal;
+    desk->request = request;
     struct session *session = session_find(desk, number);
     struct person *person = session ? session->person : NULL;
     if (person)
@@ -487,6 +472,8 @@ void desk_request(struct desk *desk, uint64_t number, const struct behalf_messag
                              .session = number,
                              .request = request,
                              .author = person ? person->index : POLICY_NONE });
+    desk->asking = NULL;
+    desk->request = NULL;
     desk_settle(desk);
 }
 

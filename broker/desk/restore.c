@@ -77,8 +77,8 @@ static struct queue *find_queue(struct desk *desk, const struct item_record *rec
 
 static void restore_detail(struct desk *desk, struct item *item, const struct item_record *record)
 {
-    if (!*record->draft_by && !record->reply && !record->request_id && !record->first_offered_ms &&
-        !*record->preferred && !record->moves && record->since_ms == record->created_ms)
+    if (!*record->draft_by && !record->reply && !record->first_offered_ms && !*record->preferred && !record->moves &&
+        record->since_ms == record->created_ms)
         return;
     struct item_detail *detail = item_require_detail(item);
     detail->since_ms = record->since_ms;
@@ -88,11 +88,6 @@ static void restore_detail(struct desk *desk, struct item *item, const struct it
     detail->reply = record->reply;
     detail->first_offered_ms = record->first_offered_ms;
     detail->preferred_until_ms = record->preferred_until_ms;
-    detail->request_person = find_person(desk, record->request_person);
-    detail->request_id = detail->request_person == POLICY_NONE ? 0 : record->request_id;
-    detail->request_state = record->request_state;
-    detail->request_lease = record->request_lease;
-    detail->request_reply = record->request_reply;
 }
 
 // The end of a reply window is not kept by itself: it is the due time where that is not the service level's, else
@@ -285,6 +280,15 @@ void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcom
 void desk_restore_early(struct desk *desk, const struct early_record *early)
 {
     (void) early_keep(&desk->early, early); // it was kept before: there is room, unless the bounds were others then
+}
+
+bool desk_restore_request(struct desk *desk, const struct request_record *request, char *reason, size_t reason_bytes)
+{
+    if (answered_restore(&desk->answered, request))
+        return true;
+    snprintf(reason, reason_bytes, "the row of request %llu cannot be: the store is damaged",
+             (unsigned long long) request->number);
+    return false;
 }
 
 // An item whose reply did not come back with it can only be one of a person the rules no longer know.  The others wait

@@ -66,7 +66,7 @@ void item_record_keep(struct item_record *record, struct batch *batch)
 {
     const char **texts[] = { &record->brand,     &record->channel,  &record->audience,  &record->language,
                              &record->skills,    &record->person,   &record->preferred, &record->reason,
-                             &record->escalated, &record->draft_by, &record->outcome,   &record->request_person };
+                             &record->escalated, &record->draft_by, &record->outcome };
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = batch_text(batch, *texts[i]);

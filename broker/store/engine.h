@@ -39,7 +39,7 @@ enum question_kind {
     QUESTION_INTAKE,       // has a post of this channel and id been taken, for which brands?
     QUESTION_ITEM,         // everything shown to a person who has the item
     QUESTION_REPLY,        // everything a connector needs to publish a reply
-    QUESTION_CLOSED_ITEM,  // an item as last written, closed or not: for repeats and late requests
+    QUESTION_CLOSED_ITEM,  // an item as last written, closed or not: for late requests
     QUESTION_SETTLED_REPLY // who a reply was handed to last, settled or not: for repeats
 };
 
@@ -127,12 +127,13 @@ size_t batch_bytes(const struct batch *batch); // memory it holds, for bounds
 
 // Receives a desk read back, in this order: rules (the version in force), freezes, open items, replies of
 // open items that are QUEUED, HANDED or UNKNOWN, outcomes since `outcomes_since_ms`, early changes in the order in
-// which they came, names of posts taken from `keys_since_ms` on.  Records are borrowed for the call.  Returning false
-// stops the reading.
+// which they came, names of posts taken from `keys_since_ms` on, requests since `requests_since_ms` by their slots.
+// Records are borrowed for the call.  Returning false stops the reading.
 struct store_reader {
     void *self;
     int64_t outcomes_since_ms;
     int64_t keys_since_ms;
+    int64_t requests_since_ms;
     bool (*rules)(void *self, const struct rules_record *rules);
     bool (*freeze)(void *self, const struct freeze_record *freeze);
     bool (*item)(void *self, const struct item_record *item);
@@ -140,6 +141,7 @@ struct store_reader {
     bool (*outcome)(void *self, const struct outcome_record *outcome);
     bool (*early)(void *self, const struct early_record *early);
     bool (*intake_key)(void *self, const char *channel, const char *post, int64_t taken_ms);
+    bool (*request)(void *self, const struct request_record *request);
 };
 
 // A report's question and answer; the answer's texts are in its own memory.

@@ -67,9 +67,10 @@ struct memory_disk {
     struct list reply_list;
     struct list event_list;
     struct list outcome_list;
-    struct list rules_list;  // struct change
-    struct list freeze_list; // struct change
-    struct list early_list;  // struct change
+    struct list rules_list;   // struct change
+    struct list freeze_list;  // struct change
+    struct list early_list;   // struct change
+    struct list request_list; // struct change, in the order of their slots' first use
     uint64_t confirmations;
     enum memory_fault *plan;
     size_t plan_count;
@@ -354,6 +355,20 @@ static void put_freeze(struct memory_disk *disk, const struct change *change)
     list_add(&disk->freeze_list, change_copy(change));
 }
 
+// What was in its slot before goes.  Slots are few in tests.
+static void put_request(struct memory_disk *disk, const struct change *change)
+{
+    for (size_t i = disk->request_list.count; i > 0; i--) {
+        struct change *before = disk->request_list.entries[i - 1];
+        if (before->request.slot == change->request.slot) {
+            free(before);
+            disk->request_list.entries[i - 1] = change_copy(change);
+            return;
+        }
+    }
+    list_add(&disk->request_list, change_copy(change));
+}
+
 static void seal_all(struct kept *kept)
 {
     for (; kept != NULL; kept = kept->next_of_item) {
@@ -429,6 +444,9 @@ static void apply(struct memory_disk *disk, const struct change *change)
         break;
     case CHANGE_FREEZE:
         put_freeze(disk, change);
+        break;
+    case CHANGE_REQUEST:
+        put_request(disk, change);
         break;
     case CHANGE_SEAL:
         seal(disk, change->seal);
@@ -1086,6 +1104,28 @@ static bool read_intake_keys(const struct memory_disk *disk, const struct store_
     return go_on || reader->intake_key == NULL;
 }
 
+static int compare_slots(const void *one, const void *other)
+{
+    uint64_t a = (*(struct change *const *) one)->request.slot;
+    uint64_t b = (*(struct change *const *) other)->request.slot;
+
+    return a < b ? -1 : a > b;
+}
+
+static bool read_requests(struct memory_disk *disk, const struct store_reader *reader)
+{
+    bool go_on = reader->request != NULL;
+
+    if (disk->request_list.count > 0) {
+        qsort(disk->request_list.entries, disk->request_list.count, sizeof(void *), compare_slots);
+    }
+    for (size_t i = 0; i < disk->request_list.count && go_on; i++) {
+        const struct request_record *request = &((struct change *) disk->request_list.entries[i])->request;
+        go_on = request->at_ms < reader->requests_since_ms || reader->request(reader->self, request);
+    }
+    return go_on || reader->request == NULL;
+}
+
 static enum store_result memory_read(struct engine *base, const struct store_reader *reader)
 {
     struct memory_engine *engine = own(base);
@@ -1096,7 +1136,7 @@ static enum store_result memory_read(struct engine *base, const struct store_rea
     }
     (void) (read_rules(disk, reader) && read_freezes(disk, reader) && read_items(disk, reader) &&
             read_replies(disk, reader) && read_outcomes(disk, reader) && read_early(disk, reader) &&
-            read_intake_keys(disk, reader));
+            read_intake_keys(disk, reader) && read_requests(disk, reader));
     return STORE_OK;
 }
 
@@ -1353,6 +1393,7 @@ void memory_disk_destroy(struct memory_disk **disk_p)
     free_changes(&disk->rules_list);
     free_changes(&disk->freeze_list);
     free_changes(&disk->early_list);
+    free_changes(&disk->request_list);
     free(disk->items.buckets);
     free(disk->posts.buckets);
     free(disk->authors.buckets);
@@ -1395,5 +1436,11 @@ void memory_disk_visit(const struct memory_disk *disk, const struct memory_visit
     }
     for (size_t i = 0; visit->outcome != NULL && i < disk->outcome_list.count; i++) {
         visit->outcome(visit->self, &((struct kept *) disk->outcome_list.entries[i])->change->outcome);
+    }
+    for (size_t i = 0; visit->note != NULL && i < disk->note_list.count; i++) {
+        visit->note(visit->self, &((struct kept *) disk->note_list.entries[i])->change->note);
+    }
+    for (size_t i = 0; visit->request != NULL && i < disk->request_list.count; i++) {
+        visit->request(visit->self, &((struct change *) disk->request_list.entries[i])->request);
     }
 }

@@ -34,6 +34,8 @@ struct memory_visit {
     void (*reply)(void *self, const struct reply_record *reply); // current
     void (*event)(void *self, const struct event_record *event);
     void (*outcome)(void *self, const struct outcome_record *outcome);
+    void (*note)(void *self, const struct note_record *note);
+    void (*request)(void *self, const struct request_record *request); // as many as are kept
 };
 void memory_disk_visit(const struct memory_disk *disk, const struct memory_visit *visit);
 

@@ -53,24 +53,22 @@ static const struct move_column intake_keys[] = {
 };
 
 static const struct move_column items[] = {
-    { "item", MOVE_NUMBER, NULL },          { "brand", MOVE_TEXT, NULL },
-    { "channel", MOVE_TEXT, NULL },         { "audience", MOVE_TEXT, NULL },
-    { "language", MOVE_TEXT, NULL },        { "skills", MOVE_TEXT, NULL },
-    { "state", MOVE_TEXT, NULL },           { "band", MOVE_NUMBER, NULL },
-    { "sealed", MOVE_FLAG, NULL },          { "returned", MOVE_FLAG, NULL },
-    { "approval", MOVE_FLAG, NULL },        { "fate_unknown", MOVE_FLAG, NULL },
-    { "created_ms", MOVE_NUMBER, NULL },    { "due_ms", MOVE_NUMBER, NULL },
-    { "since_ms", MOVE_NUMBER, NULL },      { "until_ms", MOVE_NUMBER, NULL },
-    { "lease", MOVE_NUMBER, NULL },         { "person", MOVE_TEXT, NULL },
-    { "preferred", MOVE_TEXT, NULL },       { "preferred_until_ms", MOVE_NUMBER, NULL },
-    { "thread_key", MOVE_NUMBER, NULL },    { "author_key", MOVE_NUMBER, NULL },
-    { "posts", MOVE_NUMBER, NULL },         { "numbered", MOVE_NUMBER, NULL },
-    { "moves", MOVE_NUMBER, NULL },         { "first_offered_ms", MOVE_NUMBER, NULL },
-    { "reason", MOVE_TEXT, NULL },          { "escalated", MOVE_TEXT, NULL },
-    { "reply", MOVE_NUMBER, NULL },         { "draft_by", MOVE_TEXT, NULL },
-    { "request_person", MOVE_TEXT, NULL },  { "request_id", MOVE_NUMBER, NULL },
-    { "request_state", MOVE_TEXT, NULL },   { "request_lease", MOVE_NUMBER, NULL },
-    { "request_reply", MOVE_NUMBER, NULL }, { "outcome", MOVE_TEXT, NULL },
+    { "item", MOVE_NUMBER, NULL },       { "brand", MOVE_TEXT, NULL },
+    { "channel", MOVE_TEXT, NULL },      { "audience", MOVE_TEXT, NULL },
+    { "language", MOVE_TEXT, NULL },     { "skills", MOVE_TEXT, NULL },
+    { "state", MOVE_TEXT, NULL },        { "band", MOVE_NUMBER, NULL },
+    { "sealed", MOVE_FLAG, NULL },       { "returned", MOVE_FLAG, NULL },
+    { "approval", MOVE_FLAG, NULL },     { "fate_unknown", MOVE_FLAG, NULL },
+    { "created_ms", MOVE_NUMBER, NULL }, { "due_ms", MOVE_NUMBER, NULL },
+    { "since_ms", MOVE_NUMBER, NULL },   { "until_ms", MOVE_NUMBER, NULL },
+    { "lease", MOVE_NUMBER, NULL },      { "person", MOVE_TEXT, NULL },
+    { "preferred", MOVE_TEXT, NULL },    { "preferred_until_ms", MOVE_NUMBER, NULL },
+    { "thread_key", MOVE_NUMBER, NULL }, { "author_key", MOVE_NUMBER, NULL },
+    { "posts", MOVE_NUMBER, NULL },      { "numbered", MOVE_NUMBER, NULL },
+    { "moves", MOVE_NUMBER, NULL },      { "first_offered_ms", MOVE_NUMBER, NULL },
+    { "reason", MOVE_TEXT, NULL },       { "escalated", MOVE_TEXT, NULL },
+    { "reply", MOVE_NUMBER, NULL },      { "draft_by", MOVE_TEXT, NULL },
+    { "outcome", MOVE_TEXT, NULL },
 };
 
 static const struct move_column drafts[] = {
@@ -123,6 +121,22 @@ static const struct move_column outcomes[] = {
     { "author_key", MOVE_NUMBER, NULL },
 };
 
+static const struct move_column requests[] = {
+    { "slot", MOVE_NUMBER, NULL },
+    { "number", MOVE_NUMBER, NULL },
+    { "at_ms", MOVE_NUMBER, NULL },
+    { "role", MOVE_TEXT, NULL },
+    { "principal", MOVE_TEXT, NULL },
+    { "id", MOVE_NUMBER, NULL },
+    { "type", MOVE_TEXT, NULL },
+    { "digest", MOVE_NUMBER, NULL },
+    { "item", MOVE_NUMBER, NULL },
+    { "lease", MOVE_NUMBER, NULL },
+    { "state", MOVE_TEXT, NULL },
+    { "reply", MOVE_NUMBER, NULL },
+    { "rules_version", MOVE_NUMBER, NULL },
+};
+
 const struct move_table move_tables[] = {
     { "rules", "rules", 1, COUNT(rules), rules, 4, -1, NULL },
     { "brand_freeze", "freeze", 1, COUNT(freezes), freezes, 1000, -1, "brand COLLATE \"C\"" },
@@ -135,5 +149,6 @@ const struct move_table move_tables[] = {
     { "reply", "reply", 1, COUNT(replies), replies, 250, -1, NULL },
     { "event", "event", 1, COUNT(events), events, 2000, 1, NULL },
     { "outcome", "outcome", 1, COUNT(outcomes), outcomes, 1000, -1, NULL },
+    { "request", "request", 1, COUNT(requests), requests, 2000, -1, NULL },
 };
 const size_t move_table_count = sizeof move_tables / sizeof *move_tables;

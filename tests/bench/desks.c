@@ -124,7 +124,6 @@ static void put_post(struct batch *batch, uint64_t item, int64_t now_ms)
                                         .reason = "",
                                         .escalated = "",
                                         .draft_by = "",
-                                        .request_person = "",
                                         .outcome = "" } };
     struct change taken = { .kind = CHANGE_EVENT,
                             .event = { .sequence = item,

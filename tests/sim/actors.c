@@ -80,6 +80,8 @@ int64_t client_send(struct client *client, struct behalf_message message)
         sim_fail(client->simulation, "%s cannot send %s: %s %s", client->name, behalf_type_name(message.type),
                  fault.field, fault.reason);
     sim_note(client->simulation, "%s says %s %lld", client->name, behalf_type_name(message.type), (long long) id);
+    message.id = id;
+    once_note(client, &message);
     return id;
 }
 
@@ -220,8 +222,6 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
     struct belief *belief = item ? find_belief(client, item) : NULL;
     if (message->type == BEHALF_DONE && message->done.reply && message->done.item < SIM_ITEMS_MAX)
         simulation->promised[message->done.item] = message->done.reply;
-    if (message->type == BEHALF_ERROR)
-        judge_refused(simulation, client, message);
     if (message->type == BEHALF_ERROR && item > 0 && item < SIM_ITEMS_MAX &&
         simulation->releasing[item] == message->id && simulation->releaser[item] == client->index &&
         (!strcmp(message->error.code, "STATE") || !strcmp(message->error.code, "FORBIDDEN")))
@@ -261,6 +261,15 @@ static void lift_freezes(struct client *client)
     ((struct behalf_message){ .type = BEHALF_##kind,                                                                   \
                               .field = { .item = belief->item, .lease = belief->lease, __VA_ARGS__ } })
 
+// Each note is another one, so that one written twice is seen.
+static struct behalf_message say_note(const struct client *client, const struct belief *belief)
+{
+    struct simulation *simulation = client->simulation;
+    snprintf(simulation->mark, sizeof simulation->mark, "%s #%lld ~%zu", belief->pr ? "secret: so" : "We are on it",
+             (long long) belief->item, simulation->notes++);
+    return SAY(NOTE, note, .text = simulation->mark);
+}
+
 static struct behalf_message choose_for_held(struct client *client, const struct belief *belief)
 {
     struct simulation *simulation = client->simulation;
@@ -284,7 +293,7 @@ static struct behalf_message choose_for_held(struct client *client, const struct
     if (choice < 75)
         return SAY(DRAFT, draft, .text = belief->pr ? "secret: we are" : "We are");
     if (choice < 80)
-        return SAY(NOTE, note, .text = belief->pr ? "secret: the board knows" : simulation->mark);
+        return say_note(client, belief);
     if (choice < 85)
         return SAY(PARK, park, .until_ms = simulation->clock_ms + sim_between(simulation, 1, 20000));
     if (choice < 90)
@@ -369,10 +378,15 @@ static void act_person(struct client *client)
 static void hear_reply(struct client *client, const struct behalf_reply *reply)
 {
     struct simulation *simulation = client->simulation;
-    for (size_t i = 0; i < client->reply_count; i++) {
-        if (client->replies[i].reply == reply->reply)
-            return; // a frame repeated
-    }
+    size_t i = 0;
+    while (i < client->reply_count && client->replies[i].reply != reply->reply)
+        i++;
+    bool known = i < client->reply_count;
+    // Handed out once more, as its fate is not known, before that was answered.
+    bool anew = known && client->replies[i].request && !strcmp(client->replies[i].fate, "unknown") &&
+                client->replies[i].attempt < reply->attempt;
+    if (known && !anew)
+        return; // a frame repeated
     if (client->reply_count == sizeof client->replies / sizeof *client->replies)
         sim_fail(simulation, "%s was handed more than it remembers", client->name);
     if (reply->attempt > 10)
@@ -384,8 +398,9 @@ static void hear_reply(struct client *client, const struct behalf_reply *reply)
     bool publishes = luck < 90 || (luck >= 97 && sim_chance(simulation, 500));
     if (publishes)
         judge_published(simulation, client, reply);
-    size_t i = client->reply_count++;
+    client->reply_count += !known;
     client->replies[i].reply = reply->reply;
+    client->replies[i].attempt = reply->attempt;
     client->replies[i].request = 0;
     client->replies[i].at_ms = simulation->now_ms + sim_between(simulation, 0, 500);
     client->replies[i].fate = luck < 90 ? "confirmed" : luck < 97 ? "failed" : "unknown";

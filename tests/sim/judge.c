@@ -48,8 +48,6 @@ struct looked {
     uint64_t thread[SIM_ITEMS_MAX];    // its key
     int64_t closed_ms[SIM_ITEMS_MAX];  // 0: not
     bool ended_with_pr[SIM_ITEMS_MAX]; // or sealed
-    int64_t request_id[SIM_ITEMS_MAX]; // that last moved it
-    uint8_t request_by[SIM_ITEMS_MAX]; // whose
     uint8_t with[SIM_PEOPLE];          // offered to or held by
     int64_t frozen_ms[2];              // since when, by brand; 0: not
     struct {
@@ -91,8 +89,6 @@ static void look_at_item(void *self, const struct item_record *item)
     looked->exposed[item->item] =
         item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr");
     looked->thread[item->item] = item->thread_key;
-    looked->request_id[item->item] = item->request_id;
-    looked->request_by[item->item] = (uint8_t) person_by_name(looked->simulation, item->request_person);
     size_t person = person_by_name(looked->simulation, item->person);
     if (!looked->lightly && item->state == ITEM_OFFERED && person < SIM_PEOPLE && !history_is_there(person))
         sim_fail(looked->simulation, "item %llu is offered to %s, who is not there", (unsigned long long) item->item,
@@ -264,27 +260,18 @@ void judge_spoken(struct simulation *simulation, struct client *client, const vo
 {
     struct behalf_fault fault;
     struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
-    if (message && client->role == CLIENT_PERSON) {
+    if (!message)
+        sim_fail(simulation, "what %s is told cannot be read: %s %s", client->name, fault.field, fault.reason);
+    if (client->role == CLIENT_PERSON) {
         judge_words(simulation, client, message->type, frame, bytes);
         misdeeds_heard(simulation, client, message);
     }
-    if (message && message->type == BEHALF_ITEM)
+    if (message->type == BEHALF_ITEM)
         judge_shown(simulation, client, &message->item);
-    if (message)
-        misdeeds_judge(client, message);
+    misdeeds_judge(client, message);
+    if (message->type == BEHALF_DONE || message->type == BEHALF_APPLIED || message->type == BEHALF_ERROR)
+        once_judge(simulation, client, message);
     behalf_message_destroy(&message);
-}
-
-// A request that moved its item is never refused, however often it is said.
-void judge_refused(struct simulation *simulation, const struct client *client, const struct behalf_message *message)
-{
-    int64_t item = message->error.item;
-    if (item <= 0 || item >= SIM_ITEMS_MAX)
-        return;
-    look_lightly(simulation);
-    if (looked.request_id[item] == message->id && looked.request_by[item] == client->index)
-        sim_fail(simulation, "%s was refused (%s) what was done for them with item %lld", client->name,
-                 message->error.code, (long long) item);
 }
 
 // TAKEN means on disk.
@@ -326,6 +313,7 @@ void judge_early(struct simulation *simulation, const struct sim_post *post)
 void judge_disk(struct simulation *simulation)
 {
     look(simulation, &looked);
+    once_check_disk(simulation);
     for (size_t i = 0; i < simulation->post_count; i++) {
         const struct sim_post *post = &simulation->posts[i];
         if (post->taken && looked.posts[i] != post->item)
@@ -400,6 +388,7 @@ void judge_end(struct simulation *simulation)
 {
     judge_disk(simulation);
     judge_follow_ups(simulation);
+    once_check_end(simulation);
     if (looked.post_rows != simulation->post_count)
         sim_fail(simulation, "%zu posts were fed, %zu are on disk", simulation->post_count, looked.post_rows);
     for (size_t i = 0; i < simulation->post_count; i++) {

@@ -113,14 +113,19 @@ static void connect_if_ordered(struct simulation *simulation, struct client *cli
     }
 }
 
+void network_to_broker(struct client *client, const void *frame, size_t bytes)
+{
+    void *copy = malloc(bytes);
+    memcpy(copy, frame, bytes);
+    put(client->simulation, &client->to_broker, copy, bytes);
+}
+
 static void send_outputs(struct simulation *simulation, struct client *client)
 {
     size_t bytes;
     const void *frame;
     while (client->peer && (frame = behalf_session_output(client->session, &bytes, simulation->now_ms))) {
-        void *copy = malloc(bytes);
-        memcpy(copy, frame, bytes);
-        put(simulation, &client->to_broker, copy, bytes);
+        network_to_broker(client, frame, bytes);
         behalf_session_sent(client->session, simulation->now_ms);
     }
 }

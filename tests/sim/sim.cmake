@@ -1,5 +1,5 @@
 # Two tests of 100 seeds, so that both cores have one.
-set(simulation_sources main.c simulation.c network.c actors.c judge.c history.c asking.c misdeeds.c)
+set(simulation_sources main.c simulation.c network.c actors.c judge.c history.c asking.c misdeeds.c once.c)
 list(TRANSFORM simulation_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
 add_executable(simulation ${simulation_sources})
 target_link_libraries(simulation PRIVATE behalf_options behalf_broker_core)

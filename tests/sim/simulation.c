@@ -249,6 +249,8 @@ static void step(struct simulation *simulation)
     step_time(simulation);
     network_step(simulation);
     step_broker(simulation);
+    if (!simulation->healed)
+        once_repeat(simulation);
     for (size_t i = 0; i < SIM_CLIENTS; i++)
         actor_act(&simulation->clients[i]);
 }
@@ -280,10 +282,12 @@ void simulation_run(uint64_t seed, bool verbose)
     judge_end(&simulation);
     if (verbose)
         printf("seed %llu: %zu posts, %zu kills, %zu disk faults, %zu broken connections, %zu jumps, %zu answers, %zu "
-               "escalations, %zu rules applied\n",
+               "escalations, %zu rules applied, %zu repeats\n",
                (unsigned long long) seed, simulation.post_count, simulation.crashes, simulation.faults,
-               simulation.breaks, simulation.jumps, simulation.answers, simulation.escalations, simulation.applied);
+               simulation.breaks, simulation.jumps, simulation.answers, simulation.escalations, simulation.applied,
+               simulation.repeats);
     actors_fini(&simulation);
+    once_fini(&simulation);
     broker_destroy(&simulation.broker);
     batch_destroy(&simulation.batch);
     if (simulation.engine)

@@ -23,6 +23,7 @@
 #define SIM_ITEMS_MAX 2000
 #define SIM_REPLIES_MAX 4000
 #define SIM_MISDEEDS 32 // of one client, that it remembers
+#define SIM_NOTES_MAX 4000
 
 struct simulation;
 
@@ -96,6 +97,7 @@ struct client {
     // A connector's replies published or not yet settled.
     struct {
         int64_t reply;
+        int64_t attempt;
         int64_t request;
         int64_t at_ms; // when its platform is done with it
         const char *fate;
@@ -118,6 +120,16 @@ struct sim_post {
     bool edit_sensitive;
     int64_t deletion;                     // the request of its deletion
     bool early_sensitive, early_deletion; // acknowledged before the post came
+};
+
+// A request as it went over the wire.
+struct sim_said {
+    size_t client;
+    enum behalf_type type;
+    int64_t id;
+    void *frame;
+    size_t bytes;
+    bool answered; // as done
 };
 
 struct simulation {
@@ -153,6 +165,10 @@ struct simulation {
     struct shown shown[SIM_ITEMS_MAX];
     char *mischief_rules;
     int64_t promised[SIM_ITEMS_MAX]; // a reply whose ANSWER was DONE, by item id; the newest
+    struct sim_said *said;           // all requests that are to be remembered, in the order in which they were made
+    size_t said_count, repeats;
+    size_t notes;                 // written so far
+    uint8_t noted[SIM_NOTES_MAX]; // times on disk, by their number
     size_t crashes, faults, breaks, answers, escalations, jumps, applied;
     char mark[40]; // a text that says of which item it is
     bool verbose;
@@ -198,9 +214,18 @@ void ask_for_listing(struct client *client);
 void hear_listing(struct client *client, const struct behalf_listing *listing);
 int64_t client_send(struct client *client, struct behalf_message message);
 
+// ---- once.c ----
+void once_note(const struct client *client, const struct behalf_message *message); // it is being sent
+void once_repeat(struct simulation *simulation);                                   // somebody says something again
+void once_judge(struct simulation *simulation, const struct client *client, const struct behalf_message *message);
+void once_check_disk(struct simulation *simulation);
+void once_check_end(struct simulation *simulation);
+void once_fini(struct simulation *simulation);
+
 // ---- network.c ----
 void network_step(struct simulation *simulation);
 void network_break(struct simulation *simulation, struct client *client, const char *reason);
+void network_to_broker(struct client *client, const void *frame, size_t bytes); // a copy, besides the session's own
 void network_to_client(struct simulation *simulation, uint64_t peer, void *frame, size_t bytes);
 void network_clear(struct line *line);
 
@@ -208,7 +233,6 @@ void network_clear(struct line *line);
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply);
 // What the broker says to a client at this moment, before the network has it.
 void judge_spoken(struct simulation *simulation, struct client *client, const void *frame, size_t bytes);
-void judge_refused(struct simulation *simulation, const struct client *client, const struct behalf_message *message);
 int64_t judge_taken(struct simulation *simulation, const struct sim_post *post); // the item it is in
 void judge_early(struct simulation *simulation, const struct sim_post *post);
 void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item);

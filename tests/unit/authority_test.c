@@ -351,7 +351,6 @@ static void their_own_draft_that_comes_back_in_their_hands_is_taken_from_them(vo
                                   .reason = "",
                                   .escalated = "",
                                   .draft_by = "ann",
-                                  .request_person = "",
                                   .outcome = "" };
     char reason[200];
     desk_restore_position(world->desk, 10, 2, world->now_ms);

@@ -71,6 +71,25 @@ static void withheld_reply_waits_for_the_broker(void **state)
     ledger_destroy(&ledger);
 }
 
+// The broker has our "unknown", but its answer is late: what it hands out now is another thing to do.
+static void reply_handed_anew_while_unknown_is_being_told_is_new(void **state)
+{
+    (void) state;
+    struct ledger *ledger = ledger_new();
+    const char *fate = "";
+    take(ledger, 17, 1, &fate);
+    ledger_settling(ledger, ledger_find(ledger, 17), "unknown", 900);
+    assert_int_equal(take(ledger, 17, 1, &fate), LEDGER_KNOWN);
+    assert_int_equal(take(ledger, 17, 2, &fate), LEDGER_NEW);
+    assert_int_equal(ledger_find(ledger, 17)->state, REPLY_WAITING);
+    assert_false(ledger_settled(ledger, 900));
+    ledger_settling(ledger, ledger_find(ledger, 17), "confirmed", 901);
+    assert_int_equal(take(ledger, 17, 3, &fate), LEDGER_KNOWN); // a fate that is known holds for every attempt
+    assert_true(ledger_settled(ledger, 901));
+    assert_int_equal(ledger_count(ledger), 0);
+    ledger_destroy(&ledger);
+}
+
 static void ledger_is_bounded(void **state)
 {
     (void) state;
@@ -91,6 +110,7 @@ int main(void)
         cmocka_unit_test(reply_is_taken_once),
         cmocka_unit_test(settled_reply_keeps_its_fate),
         cmocka_unit_test(withheld_reply_waits_for_the_broker),
+        cmocka_unit_test(reply_handed_anew_while_unknown_is_being_told_is_new),
         cmocka_unit_test(ledger_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

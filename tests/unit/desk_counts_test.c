@@ -231,7 +231,6 @@ static struct item_record waiting(const struct world *world, uint64_t id, const 
                                  .reason = "",
                                  .escalated = "",
                                  .draft_by = "",
-                                 .request_person = "",
                                  .outcome = "" };
 }
 

@@ -183,7 +183,6 @@ static struct item_record waiting(const struct world *world, uint64_t id, bool w
         .reason = with_pr ? "sensitive legal" : "",
         .escalated = with_pr ? "sensitive legal" : "",
         .draft_by = "",
-        .request_person = "",
         .outcome = "",
     };
 }

@@ -93,9 +93,21 @@ void world_fini(struct world *world)
     change_list_destroy(&world->list);
 }
 
+static struct principal *principal_place(struct world *world, uint64_t session)
+{
+    return &world->principals[session % (sizeof world->principals / sizeof *world->principals)];
+}
+
+static struct principal principal_of(struct world *world, uint64_t session)
+{
+    struct principal principal = *principal_place(world, session);
+    return principal.role ? principal : (struct principal){ "control", "ctl" };
+}
+
 uint64_t world_sign_in(struct world *world, uint32_t who)
 {
     desk_sign_in(world->desk, who, ++world->session, "", world->now_ms);
+    *principal_place(world, world->session) = (struct principal){ "person", world->people[who].name };
     desk_check(world->desk);
     return world->session;
 }
@@ -105,6 +117,7 @@ uint64_t world_connect(struct world *world, const char *instance, bool idempoten
     desk_connector_in(world->desk, ++world->session, instance, (const char *[]){ "chirp", "reviews" }, 2, idempotent,
                       world->now_ms);
     desk_check(world->desk);
+    *principal_place(world, world->session) = (struct principal){ "connector", instance };
     return world->session;
 }
 
@@ -178,7 +191,9 @@ const struct behalf_message *world_ask(struct world *world, uint64_t session, st
     struct behalf_message *decoded = behalf_message_decode(frame, bytes, &fault);
     must(decoded);
     size_t before = change_list_effect_count(world->list);
-    desk_request(world->desk, session, decoded, world->now_ms);
+    struct principal principal = principal_of(world, session);
+    if (!desk_repeat(world->desk, session, &principal, decoded, world->now_ms))
+        desk_request(world->desk, session, &principal, decoded, world->now_ms);
     behalf_message_destroy(&decoded);
     free(frame);
     desk_check(world->desk);
@@ -300,6 +315,10 @@ void world_restart(struct world *world)
             desk_restore_freeze(world->desk, &change->freeze);
         if (change->kind == CHANGE_OUTCOME)
             desk_restore_outcome(world->desk, &change->outcome);
+    }
+    for (const struct change *change = change_list_changes(written); change; change = change->next) {
+        if (change->kind == CHANGE_REQUEST)
+            must(desk_restore_request(world->desk, &change->request, reason, sizeof reason));
     }
     desk_restored(world->desk, world->now_ms);
     desk_check(world->desk);

@@ -24,9 +24,10 @@ struct world {
     struct desk *desk;
     struct change_list *list;
     int64_t now_ms;
-    int64_t request;           // the last id used
-    uint64_t session;          // the last number used
-    const struct effect *seen; // the last effect looked at
+    int64_t request;                   // the last id used
+    uint64_t session;                  // the last number used
+    struct principal principals[1024]; // of the latest sessions; those of control have none
+    const struct effect *seen;         // the last effect looked at
 };
 
 void world_init(struct world *world);

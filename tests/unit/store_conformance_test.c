@@ -178,6 +178,11 @@ static bool see_early(void *self, const struct early_record *early)
     return saw(self, 'e', (struct change){ .kind = CHANGE_EARLY, .early = *early });
 }
 
+static bool see_request(void *self, const struct request_record *request)
+{
+    return saw(self, 'q', (struct change){ .kind = CHANGE_REQUEST, .request = *request });
+}
+
 static bool see_key(void *self, const char *channel, const char *post, int64_t taken_ms)
 {
     struct seen *seen = self;
@@ -205,7 +210,8 @@ static struct seen read_back(struct fixture *fixture, int64_t outcomes_since_ms,
                                    .reply = see_reply,
                                    .outcome = see_outcome,
                                    .early = see_early,
-                                   .intake_key = see_key };
+                                   .intake_key = see_key,
+                                   .request = see_request };
 
     assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_OK);
     return seen;
@@ -254,11 +260,6 @@ static void assert_same_item(const struct item_record *a, const struct item_reco
     assert_string_equal(a->escalated, b->escalated);
     assert_int_equal(a->reply, b->reply);
     assert_string_equal(a->draft_by, b->draft_by);
-    assert_string_equal(a->request_person, b->request_person);
-    assert_int_equal(a->request_id, b->request_id);
-    assert_int_equal(a->request_state, b->request_state);
-    assert_int_equal(a->request_lease, b->request_lease);
-    assert_int_equal(a->request_reply, b->request_reply);
     assert_string_equal(a->outcome, b->outcome);
 }
 
@@ -371,6 +372,69 @@ static void a_desk_is_read_back_as_it_was_written_and_in_order(void **state)
     wanted = an_outcome(5, 4, 70000);
     assert_same_outcome(&change->outcome, &wanted.outcome);
     assert_int_equal(seen.keys, 4);
+    change_list_destroy(&seen.list);
+}
+
+static void assert_same_request(const struct request_record *a, const struct request_record *b)
+{
+    assert_int_equal(a->number, b->number);
+    assert_int_equal(a->slot, b->slot);
+    assert_int_equal(a->at_ms, b->at_ms);
+    assert_string_equal(a->role, b->role);
+    assert_string_equal(a->principal, b->principal);
+    assert_int_equal(a->id, b->id);
+    assert_string_equal(a->type, b->type);
+    assert_true(a->digest == b->digest);
+    assert_int_equal(a->item, b->item);
+    assert_int_equal(a->lease, b->lease);
+    assert_string_equal(a->state, b->state);
+    assert_int_equal(a->reply, b->reply);
+    assert_int_equal(a->rules_version, b->rules_version);
+}
+
+static void requests_are_read_back_by_their_slots_and_the_newer_of_a_slot_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 3);
+
+    put(batch, a_request(2, "chloe", INT64_MAX));
+    put(batch, a_request(1, "ben", 4711));
+    put(batch, a_request(0, "asha", 4712));
+    desk_commit(&fixture->desk, &batch);
+    batch = desk_batch(&fixture->desk, 1);
+    put(batch, a_request(1 + REQUESTS_KEPT_MAX, "dan", 4713));
+    desk_commit(&fixture->desk, &batch);
+    reopen(fixture);
+    struct seen seen = read_back(fixture, 0, 0);
+    assert_string_equal(seen.order, "q");
+    assert_int_equal(change_list_change_count(seen.list), 3);
+    const struct change *change = change_list_changes(seen.list);
+    struct change wanted = a_request(0, "asha", 4712);
+    assert_same_request(&change->request, &wanted.request);
+    wanted = a_request(1 + REQUESTS_KEPT_MAX, "dan", 4713);
+    assert_same_request(&change->next->request, &wanted.request);
+    wanted = a_request(2, "chloe", INT64_MAX);
+    assert_same_request(&change->next->next->request, &wanted.request);
+    change_list_destroy(&seen.list);
+}
+
+static void old_requests_are_not_read_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 2);
+    struct change old = a_request(0, "asha", 1);
+    struct change young = a_request(1, "asha", 2);
+    struct seen seen = { .list = change_list_new() };
+    struct store_reader reader = { .self = &seen, .requests_since_ms = 1000, .request = see_request };
+
+    old.request.at_ms = 999;
+    young.request.at_ms = 1000;
+    put(batch, old);
+    put(batch, young);
+    desk_commit(&fixture->desk, &batch);
+    assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_OK);
+    assert_int_equal(change_list_change_count(seen.list), 1);
+    assert_int_equal(change_list_changes(seen.list)->request.id, 2);
     change_list_destroy(&seen.list);
 }
 
@@ -1537,10 +1601,11 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 #define CLAIMS_OF_EVERY_ENGINE                                                                                         \
     CLAIM(a_takeover_raises_the_epoch_and_nothing_else), CLAIM(a_desk_is_read_back_as_it_was_written_and_in_order),    \
-        CLAIM(names_are_read_back_from_the_time_of_taking_asked_on), CLAIM(the_last_state_of_an_item_holds),           \
-        CLAIM(a_desk_that_is_elsewhere_takes_nothing), CLAIM(a_batch_committed_before_is_only_answered),               \
-        CLAIM(a_contradiction_leaves_nothing_behind), CLAIM(a_group_is_one_commit),                                    \
-        CLAIM(a_post_taken_is_found_by_channel_and_exact_id_whatever_its_day),                                         \
+        CLAIM(requests_are_read_back_by_their_slots_and_the_newer_of_a_slot_alone),                                    \
+        CLAIM(old_requests_are_not_read_back), CLAIM(names_are_read_back_from_the_time_of_taking_asked_on),            \
+        CLAIM(the_last_state_of_an_item_holds), CLAIM(a_desk_that_is_elsewhere_takes_nothing),                         \
+        CLAIM(a_batch_committed_before_is_only_answered), CLAIM(a_contradiction_leaves_nothing_behind),                \
+        CLAIM(a_group_is_one_commit), CLAIM(a_post_taken_is_found_by_channel_and_exact_id_whatever_its_day),           \
         CLAIM(the_view_tells_the_whole_story_oldest_first), CLAIM(early_changes_are_read_back_until_they_are_gone),    \
         CLAIM(the_view_tells_the_whole_story_oldest_first), CLAIM(the_same_id_of_two_brands_is_two_posts),             \
         CLAIM(the_view_tells_the_whole_story_oldest_first), CLAIM(the_time_of_the_newest_edit_is_kept),                \

@@ -122,11 +122,6 @@ struct change an_item(uint64_t item, enum item_state state)
                                       .escalated = "missed service level",
                                       .reply = 111,
                                       .draft_by = "cleo",
-                                      .request_person = "dan",
-                                      .request_id = 112,
-                                      .request_state = ITEM_SENDING,
-                                      .request_lease = 113,
-                                      .request_reply = 114,
                                       .outcome = state == ITEM_CLOSED ? "answered" : "" } };
 }
 
@@ -195,6 +190,24 @@ struct change an_outcome(uint64_t item, uint64_t reply, int64_t closed_ms)
                                          .sealed = true,
                                          .thread_key = UINT64_C(0xD000000000000001),
                                          .author_key = UINT64_C(0xE000000000000007) } };
+}
+
+struct change a_request(uint64_t number, const char *principal, int64_t id)
+{
+    return (struct change){ .kind = CHANGE_REQUEST,
+                            .request = { .number = number,
+                                         .slot = number % REQUESTS_KEPT_MAX,
+                                         .at_ms = 501,
+                                         .role = "person",
+                                         .principal = principal,
+                                         .id = id,
+                                         .type = "ANSWER",
+                                         .digest = UINT64_C(0xC000000000000001),
+                                         .item = 502,
+                                         .lease = 503,
+                                         .state = "sending",
+                                         .reply = 504,
+                                         .rules_version = 505 } };
 }
 
 void put(struct batch *batch, struct change change)

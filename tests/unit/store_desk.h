@@ -33,6 +33,7 @@ struct change a_reply(uint64_t reply, uint64_t item, enum reply_state state, con
 struct change a_note(uint64_t item, const char *kind, const char *text, bool sealed);
 struct change an_event(uint64_t sequence, uint64_t item, const char *kind);
 struct change an_outcome(uint64_t item, uint64_t reply, int64_t closed_ms);
+struct change a_request(uint64_t number, const char *principal, int64_t id);
 
 // Appends a change to the batch's list.
 void put(struct batch *batch, struct change change);

@@ -69,10 +69,34 @@ static const struct settled *find_settled(const struct ledger *ledger, const str
     return NULL;
 }
 
+static void forget(struct ledger *ledger, struct reply *reply)
+{
+    const struct behalf_reply *body = &reply->message->reply;
+    struct settled *settled = &ledger->settled[ledger->settled_count++ % LEDGER_SETTLED_MAX];
+    *settled = (struct settled){ .reply = body->reply, .attempt = body->attempt };
+    memcpy(settled->fate, reply->fate, sizeof settled->fate);
+
+    behalf_message_destroy(&reply->message);
+    size_t at = (size_t) (reply - ledger->replies);
+    memmove(reply, reply + 1, (ledger->count - at - 1) * sizeof *reply);
+    ledger->count--;
+}
+
+// Told as of unknown fate, and handed out once more before that was answered: the answer is only late.
+static bool is_handed_anew(const struct reply *known, const struct behalf_reply *body)
+{
+    return known->state == REPLY_SETTLING && strcmp(known->fate, "unknown") == 0 &&
+           known->message->reply.attempt < body->attempt;
+}
+
 enum ledger_entry ledger_take(struct ledger *ledger, struct behalf_message **message_p, const char **fate)
 {
     const struct behalf_reply *body = &(*message_p)->reply;
     struct reply *known = ledger_find(ledger, body->reply);
+    if (known != NULL && is_handed_anew(known, body)) {
+        forget(ledger, known);
+        known = NULL;
+    }
     if (known != NULL) {
         if (known->state == REPLY_WITHHELD)
             known->state = REPLY_WAITING;
@@ -98,19 +122,6 @@ void ledger_settling(struct ledger *ledger, struct reply *reply, const char *fat
     reply->state = REPLY_SETTLING;
     reply->settle_id = settle_id;
     snprintf(reply->fate, sizeof reply->fate, "%s", fate);
-}
-
-static void forget(struct ledger *ledger, struct reply *reply)
-{
-    const struct behalf_reply *body = &reply->message->reply;
-    struct settled *settled = &ledger->settled[ledger->settled_count++ % LEDGER_SETTLED_MAX];
-    *settled = (struct settled){ .reply = body->reply, .attempt = body->attempt };
-    memcpy(settled->fate, reply->fate, sizeof settled->fate);
-
-    behalf_message_destroy(&reply->message);
-    size_t at = (size_t) (reply - ledger->replies);
-    memmove(reply, reply + 1, (ledger->count - at - 1) * sizeof *reply);
-    ledger->count--;
 }
 
 bool ledger_settled(struct ledger *ledger, int64_t settle_id)

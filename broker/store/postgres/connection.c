@@ -213,6 +213,8 @@ enum row_type row_type_of(enum sql sql)
         return ROW_EVENT;
     case SQL_PUT_OUTCOMES:
         return ROW_OUTCOME;
+    case SQL_PUT_REQUESTS:
+        return ROW_REQUEST;
     default:
         return ROW_TYPE_COUNT;
     }

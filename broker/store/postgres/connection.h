@@ -27,6 +27,7 @@ enum row_type {
     ROW_REPLY_CHANGE,
     ROW_EVENT,
     ROW_OUTCOME,
+    ROW_REQUEST,
     ROW_TYPE_COUNT
 };
 

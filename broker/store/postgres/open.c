@@ -212,7 +212,7 @@ static bool find_row_types(struct connection *connection)
     PGresult *row = connection_run(connection, "SELECT 'post_row'::regtype::oid, 'intake_key_row'::regtype::oid,"
                                                " 'item_row'::regtype::oid, 'reply_row'::regtype::oid,"
                                                " 'reply_change_row'::regtype::oid, 'event_row'::regtype::oid,"
-                                               " 'outcome_row'::regtype::oid");
+                                               " 'outcome_row'::regtype::oid, 'request_row'::regtype::oid");
 
     for (int i = 0; row != NULL && i < ROW_TYPE_COUNT; i++) {
         connection->row_types[i] = (uint32_t) strtoul(PQgetvalue(row, 0, i), NULL, 10);

@@ -68,11 +68,6 @@ void cell_item(struct cells *cells, struct item_record *item)
     item->escalated = cell_text(cells);
     item->reply = cell_id(cells);
     item->draft_by = cell_text(cells);
-    item->request_person = cell_text(cells);
-    item->request_id = cell_number(cells);
-    item->request_state = cell_item_state(cells);
-    item->request_lease = cell_id(cells);
-    item->request_reply = cell_id(cells);
     item->outcome = cell_text(cells);
 }
 
@@ -170,6 +165,26 @@ static bool read_early(struct cells *cells, const struct store_reader *reader)
     return !cells->connection->failed && reader->early(reader->self, &early);
 }
 
+static bool read_request(struct cells *cells, const struct store_reader *reader)
+{
+    struct request_record request = { 0 };
+
+    request.slot = cell_id(cells);
+    request.number = cell_id(cells);
+    request.at_ms = cell_number(cells);
+    request.role = cell_text(cells);
+    request.principal = cell_text(cells);
+    request.id = cell_number(cells);
+    request.type = cell_text(cells);
+    request.digest = cell_id(cells);
+    request.item = cell_id(cells);
+    request.lease = cell_id(cells);
+    request.state = cell_text(cells);
+    request.reply = cell_id(cells);
+    request.rules_version = cell_id(cells);
+    return !cells->connection->failed && reader->request(reader->self, &request);
+}
+
 // Streams a statement's rows into the reader; false when the reader stops.
 static bool read_rows(struct connection *connection, const struct store_reader *reader, enum sql sql,
                       const struct parameters *parameters,
@@ -249,9 +264,11 @@ static bool read_all(struct connection *connection, const struct store_reader *r
 {
     struct parameters outcomes_since = { 0 };
     struct parameters keys_since = { 0 };
+    struct parameters requests_since = { 0 };
 
     parameters_number(&outcomes_since, reader->outcomes_since_ms);
     parameters_number(&keys_since, reader->keys_since_ms);
+    parameters_number(&requests_since, reader->requests_since_ms);
     return (reader->rules == NULL || read_rows(connection, reader, SQL_READ_RULES, NULL, read_rules)) &&
            (reader->freeze == NULL || read_rows(connection, reader, SQL_READ_FREEZES, NULL, read_freeze)) &&
            (reader->item == NULL || read_items(connection, reader)) &&
@@ -260,7 +277,8 @@ static bool read_all(struct connection *connection, const struct store_reader *r
             read_rows(connection, reader, SQL_READ_OUTCOMES, &outcomes_since, read_outcome)) &&
            (reader->early == NULL || read_rows(connection, reader, SQL_READ_EARLY, NULL, read_early)) &&
            (reader->intake_key == NULL ||
-            read_rows(connection, reader, SQL_READ_INTAKE_KEYS, &keys_since, read_intake_key));
+            read_rows(connection, reader, SQL_READ_INTAKE_KEYS, &keys_since, read_intake_key)) &&
+           (reader->request == NULL || read_rows(connection, reader, SQL_READ_REQUESTS, &requests_since, read_request));
 }
 
 bool reading_run(struct connection *connection, const struct store_reader *reader)

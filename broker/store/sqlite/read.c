@@ -65,11 +65,6 @@ void row_item(struct binding *binding, struct item_record *item)
     item->escalated = row_text(binding);
     item->reply = row_id(binding);
     item->draft_by = row_text(binding);
-    item->request_person = row_text(binding);
-    item->request_id = row_number(binding);
-    item->request_state = row_item_state(binding);
-    item->request_lease = row_id(binding);
-    item->request_reply = row_id(binding);
     item->outcome = row_text(binding);
 }
 
@@ -230,10 +225,37 @@ static bool read_intake_keys(struct database *database, const struct store_reade
     return go_on;
 }
 
+static bool read_requests(struct database *database, const struct store_reader *reader)
+{
+    struct binding binding = database_bind(database, STATEMENT_READ_REQUESTS);
+    struct request_record request = { 0 };
+    bool go_on = true;
+
+    bind_number(&binding, reader->requests_since_ms);
+    while (go_on && reader->request != NULL && binding_row(&binding)) {
+        request.slot = row_id(&binding);
+        request.number = row_id(&binding);
+        request.at_ms = row_number(&binding);
+        request.role = row_text(&binding);
+        request.principal = row_text(&binding);
+        request.id = row_number(&binding);
+        request.type = row_text(&binding);
+        request.digest = row_id(&binding);
+        request.item = row_id(&binding);
+        request.lease = row_id(&binding);
+        request.state = row_text(&binding);
+        request.reply = row_id(&binding);
+        request.rules_version = row_id(&binding);
+        go_on = reader->request(reader->self, &request);
+    }
+    binding_end(&binding);
+    return go_on;
+}
+
 bool read_desk(struct database *database, const struct store_reader *reader)
 {
     (void) (read_rules(database, reader) && read_freezes(database, reader) && read_items(database, reader) &&
             read_replies(database, reader) && read_outcomes(database, reader) && read_early(database, reader) &&
-            read_intake_keys(database, reader));
+            read_intake_keys(database, reader) && read_requests(database, reader));
     return database->error == SQLITE_OK;
 }

@@ -177,11 +177,6 @@ static bool put_item(struct database *database, const struct item_record *item)
     bind_text(&binding, item->escalated);
     bind_id(&binding, item->reply);
     bind_text(&binding, item->draft_by);
-    bind_text(&binding, item->request_person);
-    bind_number(&binding, item->request_id);
-    bind_text(&binding, store_item_state_name(item->request_state));
-    bind_id(&binding, item->request_lease);
-    bind_id(&binding, item->request_reply);
     bind_text(&binding, item->outcome);
     return binding_run(&binding);
 }
@@ -335,6 +330,26 @@ static bool put_freeze(struct database *database, const struct freeze_record *fr
     return binding_run(&binding);
 }
 
+static bool put_request(struct database *database, const struct request_record *request)
+{
+    struct binding binding = database_bind(database, STATEMENT_PUT_REQUEST);
+
+    bind_id(&binding, request->slot);
+    bind_id(&binding, request->number);
+    bind_number(&binding, request->at_ms);
+    bind_text(&binding, request->role);
+    bind_text(&binding, request->principal);
+    bind_number(&binding, request->id);
+    bind_text(&binding, request->type);
+    bind_id(&binding, request->digest);
+    bind_id(&binding, request->item);
+    bind_id(&binding, request->lease);
+    bind_text(&binding, request->state);
+    bind_id(&binding, request->reply);
+    bind_id(&binding, request->rules_version);
+    return binding_run(&binding);
+}
+
 static bool seal(struct database *database, uint64_t item)
 {
     return run_for_item(database, STATEMENT_SEAL_POSTS, item) && run_for_item(database, STATEMENT_SEAL_DRAFT, item) &&
@@ -370,6 +385,8 @@ bool write_change(struct database *database, const struct change *change)
         return put_rules(database, &change->rules);
     case CHANGE_FREEZE:
         return put_freeze(database, &change->freeze);
+    case CHANGE_REQUEST:
+        return put_request(database, &change->request);
     case CHANGE_SEAL:
         return seal(database, change->seal);
     case CHANGE_UNSEAL:
