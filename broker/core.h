@@ -129,7 +129,7 @@ struct broker {
     bool stopped;
     const char **heirs; // where everyone is sent at the end of a stop; borrowed
     size_t heir_count;
-    char store_text[512];
+    char store_text[BEHALF_STORE_BYTES + 1];
     int64_t now_ms;
     int64_t due_ms;   // when the next tick is expected; -1: whenever
     int64_t watch_ms; // when the sessions are looked at next

@@ -6,6 +6,7 @@
 
 #include "broker/core.h"
 #include "broker/desk/table.h"
+#include "proto/fitted.h"
 
 // Whether a broker that has lost the desk without knowing it could say something untrue or final with this.  That it
 // lives is one: a client that hears it believes what it was told before.
@@ -38,28 +39,34 @@ static void queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_
     broker->overfull = overfull;
 }
 
-static void speak(struct broker *broker, uint64_t peer, const struct behalf_message *message, bool claiming)
+// What people are told may have been written under other limits, by an earlier version or another broker: it is cut.
+// All that we make ourselves fits as it is (behalf/limits.h); what cannot be told even so is a broken promise.
+static void *encode(struct broker *broker, const struct behalf_message *message, size_t *count)
 {
     struct behalf_fault fault;
-    size_t count = 0;
-    void *bytes = behalf_message_encode(message, &count, &fault);
+    void *bytes = behalf_message_encode(message, count, &fault);
 
-    if (bytes == NULL) {
-        // What we say about outside data may break a limit; the asker is told rather than left waiting.
-        struct behalf_message error = {
-            .type = BEHALF_ERROR,
-            .id = message->id,
-            .error = { .code = behalf_code_name(BEHALF_CODE_STORE), .field = fault.field, .reason = fault.reason },
-        };
-        broker_log(broker, "error", "broker", "%s not sent: field %s: %s", behalf_type_name(message->type), fault.field,
+    if (bytes == NULL && message->type != BEHALF_REPLY) {
+        broker_log(broker, "warning", "broker", "%s is cut: field %s: %s", behalf_type_name(message->type), fault.field,
                    fault.reason);
-        if (message->id > 0 && message->type != BEHALF_ERROR) {
-            bytes = behalf_message_encode(&error, &count, &fault);
-        }
+        struct behalf_message *fitted = message_fitted(message);
+        bytes = behalf_message_encode(fitted, count, &fault);
+        behalf_message_destroy(&fitted);
     }
-    if (bytes != NULL) {
-        queue_frame(broker, peer, bytes, count, claiming);
+    if (bytes == NULL) {
+        broker_log(broker, "error", "broker", "%s cannot be sent: field %s: %s", behalf_type_name(message->type),
+                   fault.field, fault.reason);
     }
+    must(bytes != NULL);
+    return bytes;
+}
+
+static void speak(struct broker *broker, uint64_t peer, const struct behalf_message *message, bool claiming)
+{
+    size_t count = 0;
+    void *bytes = encode(broker, message, &count);
+
+    queue_frame(broker, peer, bytes, count, claiming);
 }
 
 void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message)

@@ -2,6 +2,8 @@
 
 #include "broker/stand_by.h"
 
+#include "proto/must.h"
+
 #include <behalf/message.h>
 
 #include <stdio.h>
@@ -19,7 +21,8 @@ void stand_by_set_owner(struct stand_by *stand_by, const char *endpoints, bool q
         return;
     }
     for (char *endpoint; stand_by->broker_count < STAND_BY_BROKERS_MAX && (endpoint = strsep(&rest, ",")) != NULL;) {
-        if (endpoint[0] != '\0') {
+        // Another broker wrote it: one that no client could be told is left out.
+        if (endpoint[0] != '\0' && strlen(endpoint) <= BEHALF_ENDPOINT_BYTES) {
             stand_by->brokers[stand_by->broker_count++] = endpoint;
         }
     }
@@ -59,6 +62,7 @@ static struct behalf_message answer_to_hello(const struct stand_by *stand_by, co
 void *stand_by_answer(const struct stand_by *stand_by, const void *frame, size_t frame_bytes, size_t *answer_bytes)
 {
     struct behalf_fault fault = { 0 };
+    struct behalf_fault unfit; // not the same: the answer borrows the other one's words
     struct behalf_message *message = behalf_message_decode(frame, frame_bytes, &fault);
     struct behalf_message answer = {
         .type = BEHALF_ERROR,
@@ -75,7 +79,8 @@ void *stand_by_answer(const struct stand_by *stand_by, const void *frame, size_t
     } else {
         answer.id = message->id;
     }
-    void *bytes = behalf_message_encode(&answer, answer_bytes, &fault);
+    void *bytes = behalf_message_encode(&answer, answer_bytes, &unfit);
+    must(bytes != NULL);
     behalf_message_destroy(&message);
     return bytes;
 }

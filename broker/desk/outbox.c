@@ -155,7 +155,8 @@ struct answering item_answering(const struct item *item, uint32_t person, enum a
 struct answering item_answering_as_held(const struct item *item)
 {
     bool approving = item->queue->audience == AUDIENCE_APPROVER;
-    uint32_t author = approving && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
+    uint32_t author =
+        approving && item->detail && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
     return item_answering(item, author, approving ? AUDIENCE_AGENT : item->queue->audience);
 }
 

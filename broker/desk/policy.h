@@ -10,12 +10,14 @@
 
 #include "broker/desk/reply_length.h"
 
+#include <behalf/limits.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 // Sets of brands, languages and skills are bits of one word; a desk that needs more is two desks.
-#define POLICY_SET_MAX 64
+#define POLICY_SET_MAX BEHALF_SET_MAX
 #define POLICY_PEOPLE_MAX 8192
 #define POLICY_CHANNELS_MAX 32
 #define POLICY_NONE UINT32_MAX // "no person", "no brand", ...

@@ -92,7 +92,7 @@ struct question {
 #define STORY_ENTRIES_MAX 64
 #define STORY_ROWS_MAX 65 // of each kind that are read: one more, so that it is known when a story is cut
 #define STORY_EARLIER_MAX 10
-#define STORY_BYTES_MAX ((size_t) BEHALF_FRAME_BYTES / 2)
+#define STORY_BYTES_MAX ((size_t) BEHALF_STORY_BYTES)
 
 struct batch;
 

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DISCLOSURE_BYTES_MAX 512 // of the line as it goes out (ITEM.disclosure)
-#define DISCLOSURE_ROOM 40       // what a channel should leave beside the line, as it counts
+#define DISCLOSURE_BYTES_MAX BEHALF_DISCLOSURE_BYTES
+#define DISCLOSURE_ROOM 40 // what a channel should leave beside the line, as it counts
 
 static bool works_for(const struct policy_person *person, uint32_t brand, enum audience audience)
 {

@@ -17,8 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RULE_BYTES 512    // names of the rules that decided
-#define DETAIL_BYTES 1024 // what matched, in words
+#define RULE_BYTES (BEHALF_RULE_NAMES_BYTES + 1) // names of the rules that decided; those that do not fit are left out
+#define DETAIL_BYTES 1024                        // what matched, in words
+
+// The desk may say before it of which item it was an edit.
+static_assert(DETAIL_BYTES + 128 <= BEHALF_DETAIL_BYTES, "what matched can be told in an event");
 #define NO_PATTERN UINT32_MAX
 
 struct triage {

@@ -7,6 +7,8 @@
 #ifndef BEHALF_MESSAGE_H
 #define BEHALF_MESSAGE_H
 
+#include <behalf/limits.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,21 +18,6 @@ extern "C" {
 #endif
 
 #define BEHALF_PROTOCOL_VERSION 1
-
-// Limits that several fields share.
-#define BEHALF_ID_MAX INT64_MAX
-#define BEHALF_TIME_MAX INT64_C(253402300799999) // the last millisecond of the year 9999
-#define BEHALF_NAME_BYTES 64                     // names of people, brands, skills, channels
-#define BEHALF_KEY_BYTES 256                     // ids that platforms make
-#define BEHALF_POST_BYTES 32768                  // text of a post, a draft, a reply
-#define BEHALF_REPLY_BYTES 34000                 // the longest such text with its disclosure line
-#define BEHALF_NOTE_BYTES 4096                   // notes, reasons, guidance
-#define BEHALF_ATTEMPTS_MAX 1000                 // times that one reply is handed out
-#define BEHALF_RULES_BYTES 393216                // a desk's rules of engagement
-
-// A frame in either direction is at most this long.  Senders of lists stop a page, and the story of an
-// ITEM drops its oldest entries, at half of it.
-#define BEHALF_FRAME_BYTES (1024 * 1024)
 
 // Who may send a message.
 #define BEHALF_BY_PERSON 1u

@@ -3,6 +3,8 @@ behalf_test(allowance_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/allowance_test.c LI
 behalf_test(intake_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/intake_test.c LIBRARIES behalf_broker_core LABEL unit)
 behalf_test(broker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c
     LIBRARIES behalf_broker_core LABEL unit)
+behalf_test(limits_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/limits_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c
+    LIBRARIES behalf_broker_core LABEL unit)
 behalf_test(once_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/once_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c
     LIBRARIES behalf_broker_core LABEL unit)
 behalf_test(broker_shell_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_shell_test.c LIBRARIES behalf_broker_shell

@@ -100,7 +100,8 @@ void world_start(struct world *world)
     assert_non_null(world->engine);
     assert_int_equal(world->engine->operations->take_over(world->engine, &position), STORE_OK);
     char *text = broker_stored_rules(world->engine, &version);
-    struct rules *rules = text == NULL ? make_rules(world_rules, NULL, 1) : make_rules(text, NULL, version);
+    struct rules *rules = text == NULL ? make_rules(world->rules == NULL ? world_rules : world->rules, NULL, 1)
+                                       : make_rules(text, NULL, version);
     free(text);
     world->options.random = fill_random;
     world->options.log = take_log;
@@ -129,6 +130,16 @@ void world_init(struct world *world)
     *world = (struct world){ .now_ms = INT64_C(1795312800000), .next_id = 1000, .random = 1 };
     world->disk = memory_disk_new();
     world_start(world);
+}
+
+void world_begin_with(struct world *world, const char *rules)
+{
+    world_crash(world);
+    memory_disk_destroy(&world->disk);
+    world->disk = memory_disk_new();
+    world->rules = rules;
+    world_start(world);
+    world->rules = NULL;
 }
 
 void world_fini(struct world *world)

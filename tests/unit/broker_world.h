@@ -31,6 +31,7 @@ struct world {
     struct told told[WORLD_PEERS]; // by peer
     size_t log_lines;
     struct broker_options options;
+    const char *rules; // of an empty disk; NULL: world_rules
 };
 
 extern const char world_rules[];
@@ -39,6 +40,9 @@ void world_start(struct world *world); // makes the broker from the disk
 void world_crash(struct world *world); // and everything in memory is gone
 void world_init(struct world *world);  // an empty disk, a broker
 void world_fini(struct world *world);
+
+// Begins again with an empty disk and other rules.
+void world_begin_with(struct world *world, const char *rules);
 
 // Lets everything happen that needs no time.
 void world_settle(struct world *world);

@@ -351,6 +351,7 @@ static void anything_else_has_no_session(void **state)
     void *words = stand_by_answer(&stand_by, "noise", 5, &bytes);
     struct behalf_message *error = behalf_message_decode(words, bytes, &fault);
     assert_string_equal(error->error.code, "MALFORMED");
+    assert_true(strlen(error->error.reason) > 0); // in words that last until they are said
     behalf_message_destroy(&error);
     free(words);
 }

@@ -1,0 +1,75 @@
+#include "proto/fitted.h"
+
+#include <string.h>
+
+#define ELLIPSIS "\xE2\x80\xA6"
+
+// In its own memory, as a cut text is shorter.
+static void cut(char *text, size_t bytes_max)
+{
+    size_t bytes = strnlen(text, bytes_max + 1);
+
+    if (bytes <= bytes_max || bytes_max < strlen(ELLIPSIS)) {
+        return;
+    }
+    bytes = bytes_max - strlen(ELLIPSIS);
+    while (bytes > 0 && ((unsigned char) text[bytes] & 0xC0) == 0x80) {
+        bytes--;
+    }
+    memcpy(text + bytes, ELLIPSIS, sizeof ELLIPSIS);
+}
+
+static size_t cut_count(const struct behalf_field *field, char *body)
+{
+    size_t count;
+
+    memcpy(&count, body + field->count_offset, sizeof count);
+    if (count > (size_t) field->maximum) {
+        count = (size_t) field->maximum;
+        memcpy(body + field->count_offset, &count, sizeof count);
+    }
+    return count;
+}
+
+static void limit_number(const struct behalf_field *field, char *body)
+{
+    int64_t number;
+
+    memcpy(&number, body + field->offset, sizeof number);
+    number = number < field->minimum ? field->minimum : number > field->maximum ? field->maximum : number;
+    memcpy(body + field->offset, &number, sizeof number);
+}
+
+static void cut_fields(const struct behalf_field *field, char *body)
+{
+    for (; field->name != NULL; field++) {
+        size_t count = field->kind == 's' || field->kind == 'l' ? cut_count(field, body) : 0;
+        char *value = NULL;
+        if (field->kind == 't' || count > 0) {
+            memcpy(&value, body + field->offset, sizeof value);
+        }
+        if (field->kind == 'n') {
+            limit_number(field, body);
+        }
+        if (field->kind == 't' && value != NULL) {
+            cut(value, (size_t) field->maximum);
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (field->kind == 'l') {
+                cut_fields(field->record, value + i * field->record_bytes);
+            } else {
+                char *text;
+                memcpy(&text, value + i * sizeof text, sizeof text);
+                cut(text, field->element_bytes_max);
+            }
+        }
+    }
+}
+
+struct behalf_message *message_fitted(const struct behalf_message *message)
+{
+    struct behalf_message *copy = behalf_message_copy(message);
+
+    cut_fields(behalf_type_fields(copy->type), (char *) copy + offsetof(struct behalf_message, hello));
+    return copy;
+}
