@@ -197,6 +197,8 @@ static bool says_chinese(const char *text)
     static const char *const characters[] = { "吗", "嗎", "呢", "们", "們", "这", "您", "妳", "她", "没", "么", "麼",
                                               "怎", "吧", "给", "对", "说", "请", "让", "过", "还", "个", "为", "从" };
     int count = 0;
+    if (strpbrk(text, "\xE4\xE5\xE6\xE7\xE8\xE9") == NULL) // bytes that all of them begin with
+        return false;
     for (size_t i = 0; i < sizeof characters / sizeof *characters; i++)
         count += strstr(text, characters[i]) != NULL;
     return count >= 2;

@@ -62,9 +62,10 @@ struct patterns_memory;
 struct patterns_memory *patterns_memory_new(void);
 void patterns_memory_destroy(struct patterns_memory **memory_p);
 
-// Finds which patterns are in the text that `readings` has taken.  Returns their indexes in ascending order,
-// each once; they belong to the memory and hold until its next use.
-// Asserts: the patterns are compiled.
+// Finds which patterns are in the text that `readings` has taken.  Phrases and patterns with stars are sought with a
+// bound on what it costs, which only texts and patterns that are made to be dear ever reach.  Returns their indexes in
+// ascending order, each once; they belong to the memory and hold until its next use. Asserts: the patterns are
+// compiled.
 const uint32_t *patterns_find(const struct patterns *patterns, struct patterns_memory *memory,
                               struct readings *readings, size_t *count);
 

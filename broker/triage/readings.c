@@ -110,6 +110,11 @@ static bool is(const struct letters *letters, size_t at, unsigned class)
     return at < letters->count && (letters->letters[at].class & class) != 0;
 }
 
+static bool one_of(uint32_t code, const char *signs)
+{
+    return code > 0 && code < 0x80 && strchr(signs, (int) code) != NULL;
+}
+
 static bool is_flag(uint32_t code)
 {
     return code >= 0x1F1E6 && code <= 0x1F1FF;
@@ -241,7 +246,7 @@ static bool single(const struct letters *all, size_t at)
 static bool parts_letters(const struct letters *all, size_t at)
 {
     uint32_t code = all->letters[at].code;
-    return is(all, at, LETTER_EMOJI) || code == 0x30FB || (code < 0x80 && code > 0 && strchr(" .*-_/", (int) code));
+    return is(all, at, LETTER_EMOJI) || code == 0x30FB || one_of(code, " .*-_/");
 }
 
 // True of a digit or sign that may stand for a letter of the word around it; most signs at a word's end do not.
@@ -251,7 +256,7 @@ static bool sign_for_letter(const struct letters *all, size_t at)
         return false;
     bool after = at > 0 && is(all, at - 1, LETTER_ALPHABETIC);
     bool before = is(all, at + 1, LETTER_ALPHABETIC);
-    return (after && before) || (strchr("!|+*", (int) all->letters[at].code) == NULL && (after || before));
+    return (after && before) || (!one_of(all->letters[at].code, "!|+*") && (after || before));
 }
 
 // What is odd about the letters at `at`.
@@ -597,8 +602,8 @@ static void read_lookalikes(struct letters *all)
         bool mixed = alike > 0 && (latin > 0 || (whole_words && other == 0));
         for (; at < end; at++) {
             struct letter *letter = &all->letters[at];
-            // A capital that looks like a Latin one is told as such, before it is made small.
-            // One that is upside down looks like another letter then.
+            // A capital that looks like a Latin one is told as such, before it is made small.  A letter that is
+            // upside down is read as what it is then, and not as what it looks like.
             bool plain = letter->code < 0x80 || letters_turned(letter->code) != 0;
             char like = mixed && !plain ? letters_lookalike(letter->code) : 0;
             if (like != 0)
@@ -688,9 +693,9 @@ static void write_signs(struct readings *readings, size_t at, size_t end, unsign
     size_t letters = 0;
     size_t signs = 0;
     size_t stars = 0;
-    while (at < end && strchr("!|+*", (int) readings->tidy.letters[at].code) != NULL)
+    while (at < end && one_of(readings->tidy.letters[at].code, "!|+*"))
         at++;
-    while (end > at && strchr("!|+*", (int) readings->tidy.letters[end - 1].code) != NULL)
+    while (end > at && one_of(readings->tidy.letters[end - 1].code, "!|+*"))
         end--;
     for (size_t i = at; i < end; i++) {
         uint32_t code = readings->tidy.letters[i].code;
