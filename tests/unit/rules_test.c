@@ -342,6 +342,11 @@ static void what_is_not_there_cannot_be_named(void **state)
         { "    patterns: { en", "    channels: [chrip]\n    patterns: { en", 18, 16, "sensitive.legal.channels[1]",
           "did you mean chirp?" },
         { "[en, de]\n", "[en, de]\n    approve: [monny]\n", 11, 15, "brands.acme.approve[1]", "did you mean money?" },
+        { "    skill:", "    exact: [acents]\n    skill:", 14, 13, "topics.money.exact[1]", "did you mean accents?" },
+        { "[en, de]\n", "[en, de]\n    unsure: { below: 60, language: fr }\n", 11, 36, "brands.acme.unsure.language",
+          "must be one of the brand's languages" },
+        { "refund*, money back", "refund|money back", 15, 16, "topics.money.patterns[1]",
+          "/\\b(refund|money back)\\b/" },
     };
     CHECK_MISTAKES(mistakes);
 }
@@ -698,6 +703,11 @@ static void the_manual_has_every_key(void **state)
     assert_non_null(strstr(manual, #field "\n    "));                                                                  \
     assert_non_null(strstr(manual, doc));
 #include "broker/triage/rule_keys.def"
+#define FOLDING(name, doc)                                                                                             \
+    assert_non_null(strstr(manual, "\n" #name "\n    "));                                                              \
+    assert_non_null(strstr(manual, doc));
+#include "broker/triage/foldings.def"
+#undef FOLDING
     free(manual);
 }
 
