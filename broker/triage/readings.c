@@ -170,10 +170,12 @@ static bool cut_hashtag(struct readings *readings, size_t start, size_t end)
             all->letters[i].place |= CUT;
             readings->odd |= ODD_HASHTAGS;
         }
-        if (cut || !letter)
+        // A digit parts words for patterns, but #like4like says no more than #like.
+        bool goes_on = letter && !upper && after_digit && words > 0;
+        if ((cut || !letter) && !goes_on)
             length = 0;
-        length += letter;
-        words += length == 2;
+        length += goes_on ? 2 : letter;
+        words += length == 2 && !goes_on;
         runs_on += is(all, i, LETTER_RUNS_ON);
     }
     return words >= 2 || runs_on >= 4;

@@ -347,7 +347,8 @@ static void contents_are_told(void **state)
     assert_int_equal(contents("@acme https://t.co/x"), READINGS_MENTIONS | READINGS_LINKS);
     assert_int_equal(contents("#love ☕"), READINGS_HASHTAGS | READINGS_EMOJI);
     assert_int_equal(contents("#love"), READINGS_HASHTAGS);
-    assert_int_equal(contents("#COVID19 #東京"), READINGS_HASHTAGS);
+    assert_int_equal(contents("#COVID19 #東京 #like4like #f4f"), READINGS_HASHTAGS);
+    assert_int_equal(contents("#3DaysLate"), READINGS_WORDS);
     assert_int_equal(contents("#NoInternet"), READINGS_WORDS);
     assert_int_equal(contents("#no_internet"), READINGS_WORDS);
     assert_int_equal(contents("#quieroReembolso"), READINGS_WORDS);
