@@ -179,6 +179,77 @@ static void rows_become_posts_and_the_summary_counts_them(void **state)
     finish(&world);
 }
 
+static void rows_that_differ_from_what_was_taken_are_told_and_counted(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    write_file("posts.csv", "id,name,text,airline\n1,jo,x,V\n2,jo,x,V\n3,jo,x,V\n4,jo,x,V\n5,jo,x,V\n6,jo,x,V\n"
+                            "7,jo,x,V\n8,jo,x,V\n");
+    run(&world, FEED, NULL);
+    for (int i = 1; i <= 8; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", i);
+        struct behalf_message taken = { .type = BEHALF_TAKEN,
+                                        .id = expect_post(&world, id),
+                                        .taken = { .item = 40 + i, .repeated = i > 1, .differs = i > 2 } };
+        fake_broker_send(world.broker, &taken);
+    }
+    expect_error(&world, "posts.csv:4: repeated, but under this id another author or another text was taken (item 43)");
+    expect_error(&world, "posts.csv:8: repeated, but");
+    expect_exit(&world, 0);
+    assert_null(strstr(child_errors(world.ctl), "posts.csv:9:")); // the first few, then their count
+    expect_output(&world, "1 taken, 7 repeated");
+    expect_output(&world, "6 of those repeated differ from what was taken under their id");
+    finish(&world);
+}
+
+static void ids_that_a_spreadsheet_has_rounded_stop_the_file_before_anything_is_sent(void **state)
+{
+    (void) state;
+    static const char *const files[] = {
+        "id,name,text,airline\n1.29403E+18,ann,My parcel is lost,V\n1.29403E+18,bob,I was charged twice,V\n",
+        "id,name,text,airline\n\"1,29403E+18\",ann,lost,V\n",
+        "id,name,text,airline\n1862345678901230000,a,x,V\n1862345678901240000,b,y,V\n1862345678901250000,c,z,V\n",
+        "id,name,text,airline\n1294030000000000000,a,x,V\n",
+    };
+    struct world world;
+    begin(&world);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        write_file("posts.csv", files[i]);
+        run(&world, FEED, NULL);
+        expect_error(&world, "the ids are rounded");
+        expect_exit(&world, 2);
+    }
+    struct behalf_message *message;
+    while ((message = fake_broker_next(world.broker, 0))) {
+        assert_int_not_equal(message->type, BEHALF_POST);
+        behalf_message_destroy(&message);
+    }
+    finish(&world);
+}
+
+static void a_file_of_edits_and_deletions_alone_is_fed(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    write_file("changes.ndjson", "{\"type\":\"delete\",\"post\":\"y1\"}\n"
+                                 "{\"type\":\"edit\",\"post\":\"y2\",\"text\":\"now\",\"edited_ms\":1795680120000}\n");
+    run(&world, "feed", "changes.ndjson", "--channel", "chirp", NULL);
+    struct behalf_message *deletion = expect_request(&world, BEHALF_DELETE);
+    assert_string_equal(deletion->delete_post.post, "y1");
+    struct behalf_message *edit = expect_request(&world, BEHALF_EDIT);
+    assert_string_equal(edit->edit.text, "now");
+    fake_broker_taken(world.broker, deletion->id, 1);
+    fake_broker_taken(world.broker, edit->id, 2);
+    behalf_message_destroy(&deletion);
+    behalf_message_destroy(&edit);
+    expect_exit(&world, 0);
+    expect_output(&world, "2 rows: 2 taken");
+    finish(&world);
+}
+
 static void strict_stops_before_the_bad_row_and_says_how_to_go_on(void **state)
 {
     (void) state;
@@ -610,6 +681,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_become_posts_and_the_summary_counts_them),
         cmocka_unit_test(strict_stops_before_the_bad_row_and_says_how_to_go_on),
+        cmocka_unit_test(rows_that_differ_from_what_was_taken_are_told_and_counted),
+        cmocka_unit_test(ids_that_a_spreadsheet_has_rounded_stop_the_file_before_anything_is_sent),
+        cmocka_unit_test(a_file_of_edits_and_deletions_alone_is_fed),
         cmocka_unit_test(a_refusal_stops_a_strict_feed),
         cmocka_unit_test(ctrl_c_stops_when_all_is_answered_and_the_cursor_goes_on_there),
         cmocka_unit_test(rows_in_flight_survive_a_broker_that_vanishes),
