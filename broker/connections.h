@@ -34,6 +34,7 @@ struct connection {
     uint64_t peer; // 0 while it is silent
     enum connection_standing standing;
     int64_t since_ms;      // when it came, or last said something without being signed in
+    unsigned faults;       // frames of noise in a row, while no desk listened
     bool ended;            // it has closed; what it said before may still be read
     bool cut;              // REFUSED: it has been cut off, and will have ended soon
     const char *reason;    // REFUSED: why

@@ -156,9 +156,12 @@ static void answer(const struct hosted_desk *hosted, const struct received *rece
     if (received->several) {
         return;
     }
-    void *words = stand_by_answer(&hosted->stand_by, received->frame, received->frame_bytes, &bytes);
+    bool noise = false;
+    void *words = stand_by_answer(&hosted->stand_by, received->frame, received->frame_bytes, &bytes, &noise);
     if (words != NULL) {
         (void) router_send(hosted->hosting->router, received->peer, &words, bytes, lease_now_ms());
+        router_note_noise(hosted->hosting->router, received->peer, noise, lease_now_ms());
+        router_set_signed_in(hosted->hosting->router, received->peer, false, lease_now_ms());
     }
 }
 

@@ -62,6 +62,8 @@
 #define CUTS_LOG_BURST 20
 #define CUTS_LOG_RATE 1
 
+#define FAULTS_MAX 16 // frames of noise in a row, as while a desk listens
+
 #define HANDSHAKE_MS 5000 // a connection that does not complete ZeroMQ's greeting is closed
 #define CONNECTIONS_WAITING_MAX 1024
 #define LINGER_MS 500 // last words at the end
@@ -392,6 +394,19 @@ void router_set_signed_in(struct router *router, uint64_t peer, bool signed_in, 
 
     if (connection != NULL) {
         connections_set_signed_in(router->connections, connection, signed_in, now_ms);
+    }
+}
+
+void router_note_noise(struct router *router, uint64_t peer, bool noise, int64_t now_ms)
+{
+    struct connection *connection = connections_find(router->connections, peer);
+
+    if (connection == NULL) {
+        return;
+    }
+    connection->faults = noise ? connection->faults + 1 : 0;
+    if (connection->faults >= FAULTS_MAX) {
+        connections_refuse(router->connections, connection, "too many malformed frames in a row", now_ms);
     }
 }
 

@@ -54,6 +54,9 @@ const char *router_send(struct router *router, uint64_t peer, void **frame_p, si
 // Whether somebody is signed in over the peer's connection: it is kept when others need room.
 void router_set_signed_in(struct router *router, uint64_t peer, bool signed_in, int64_t now_ms);
 
+// What came from the peer, to whom no desk listens, was noise or not: who sends little else is cut off.
+void router_note_noise(struct router *router, uint64_t peer, bool noise, int64_t now_ms);
+
 // Cuts off what has to go.  Returns when it is to be called at the latest.
 int64_t router_work(struct router *router, int64_t now_ms);
 

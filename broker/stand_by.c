@@ -59,7 +59,8 @@ static struct behalf_message answer_to_hello(const struct stand_by *stand_by, co
     };
 }
 
-void *stand_by_answer(const struct stand_by *stand_by, const void *frame, size_t frame_bytes, size_t *answer_bytes)
+void *stand_by_answer(const struct stand_by *stand_by, const void *frame, size_t frame_bytes, size_t *answer_bytes,
+                      bool *noise)
 {
     struct behalf_fault fault = { 0 };
     struct behalf_fault unfit; // not the same: the answer borrows the other one's words
@@ -70,6 +71,7 @@ void *stand_by_answer(const struct stand_by *stand_by, const void *frame, size_t
                    .reason = "this broker stands by: no connection has a session; send HELLO first" },
     };
 
+    *noise = fault.code == BEHALF_CODE_MALFORMED || fault.code == BEHALF_CODE_UNKNOWN_TYPE;
     if (message == NULL) {
         answer.id = fault.id > 0 ? fault.id : 0;
         answer.error =

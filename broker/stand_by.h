@@ -23,6 +23,8 @@ struct stand_by {
 void stand_by_set_owner(struct stand_by *stand_by, const char *endpoints, bool quiet, const char *own_endpoints);
 
 // The answer to a peer's frame, owned by the caller (free), or NULL when there is none.
-void *stand_by_answer(const struct stand_by *stand_by, const void *frame, size_t frame_bytes, size_t *answer_bytes);
+// `noise`: the frame is no message, or of no type that exists.
+void *stand_by_answer(const struct stand_by *stand_by, const void *frame, size_t frame_bytes, size_t *answer_bytes,
+                      bool *noise);
 
 #endif

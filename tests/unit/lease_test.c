@@ -269,10 +269,12 @@ static struct behalf_message *ask(const struct stand_by *stand_by, const struct 
     struct behalf_fault fault;
     size_t bytes = 0;
     size_t answer_bytes = 0;
+    bool noise = true;
     void *frame = behalf_message_encode(message, &bytes, &fault);
-    void *words = stand_by_answer(stand_by, frame, bytes, &answer_bytes);
+    void *words = stand_by_answer(stand_by, frame, bytes, &answer_bytes, &noise);
 
     assert_non_null(words);
+    assert_false(noise);
     struct behalf_message *answer = behalf_message_decode(words, answer_bytes, &fault);
     assert_non_null(answer);
     free(frame);
@@ -344,11 +346,13 @@ static void anything_else_has_no_session(void **state)
     struct behalf_message heartbeat = { .type = BEHALF_HEARTBEAT };
     struct behalf_fault fault;
     size_t bytes = 0;
+    bool noise = false;
 
     (void) state;
     expect_answer(&stand_by, &take, "NOT_SIGNED_IN");
     expect_answer(&stand_by, &heartbeat, "NOT_SIGNED_IN");
-    void *words = stand_by_answer(&stand_by, "noise", 5, &bytes);
+    void *words = stand_by_answer(&stand_by, "noise", 5, &bytes, &noise);
+    assert_true(noise);
     struct behalf_message *error = behalf_message_decode(words, bytes, &fault);
     assert_string_equal(error->error.code, "MALFORMED");
     assert_true(strlen(error->error.reason) > 0); // in words that last until they are said

@@ -334,6 +334,23 @@ static void who_says_nothing_is_cut_off(void **state)
     close(ungreeted), close(silent), close(stranger), close(known);
 }
 
+static void who_sends_only_noise_is_cut_off_though_no_desk_listens(void **state)
+{
+    struct world *world = *state;
+    int peer = greeted_peer(world);
+
+    for (int i = 0; i < 40; i++) {
+        say(peer, "noise");
+        router_note_noise(world->router, receive(world, "noise"), i != 10, now_ms(world));
+        if (i == 26) {
+            break; // the sixteenth since what was none
+        }
+    }
+    say(peer, "noise"); // is served no more
+    assert_true(is_cut(world, peer));
+    close(peer);
+}
+
 // ---- what waits ----
 
 static void who_does_not_read_is_lost_and_what_waited_is_given_back(void **state)
@@ -400,6 +417,7 @@ int main(void)
         TEST(a_peer_that_takes_the_name_of_a_closed_connection_is_not_taken_for_it),
         TEST(what_was_said_before_the_end_is_heard_and_the_end_after_it),
         TEST(who_says_nothing_is_cut_off),
+        TEST(who_sends_only_noise_is_cut_off_though_no_desk_listens),
         TEST(who_does_not_read_is_lost_and_what_waited_is_given_back),
         TEST(who_reads_nothing_for_long_is_lost),
     };
