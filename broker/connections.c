@@ -30,6 +30,7 @@ struct connections {
     size_t total_max;
     uint64_t first_peer;
     uint64_t accepted; // ever
+    int64_t looked_ms; // when unread bytes were last looked at
     uint64_t newest;   // number seen, counted from the first; meaningful once any was
     bool any_seen;
     uint8_t seen[SEEN_MAX / 8];
@@ -366,13 +367,14 @@ struct connection *connections_next_to_cut(const struct connections *connections
 
 // ---- who does not read ----
 
-static bool is_stalled(struct connection *connection, int64_t now_ms)
+// `forgive`: it was we who stood still.
+static bool is_stalled(struct connection *connection, bool forgive, int64_t now_ms)
 {
     if (connection->unread == NULL) {
         return false;
     }
     uint64_t taken = unread_taken(connection->unread);
-    if (taken != connection->taken || unread_bytes(connection->unread) == 0) {
+    if (forgive || taken != connection->taken || unread_bytes(connection->unread) == 0) {
         connection->taken = taken;
         connection->taken_ms = now_ms;
     }
@@ -383,12 +385,14 @@ size_t connections_find_stalled(struct connections *connections, int64_t now_ms,
                                 size_t count_max)
 {
     static const enum connection_standing standings[] = { CONNECTION_STRANGER, CONNECTION_SIGNED_IN };
+    bool forgive = now_ms - connections->looked_ms >= CONNECTIONS_STALLED_MS / 3;
     size_t count = 0;
 
+    connections->looked_ms = now_ms;
     for (size_t i = 0; i < sizeof standings / sizeof standings[0]; i++) {
         struct connection *connection = connections->lists[standings[i]].first;
         for (; connection != NULL && count < count_max; connection = connection->next) {
-            if (is_stalled(connection, now_ms)) {
+            if (is_stalled(connection, forgive, now_ms)) {
                 stalled[count++] = connection;
             }
         }

@@ -95,7 +95,7 @@ struct connection *connections_next_to_go(struct connections *connections, int64
 struct connection *connections_next_to_cut(const struct connections *connections, int64_t now_ms);
 
 // Finds those that read nothing of what they are sent: at most `count_max`.  Walks all; to be called every second or
-// so.
+// so, and who calls it after a long pause finds none.
 size_t connections_find_stalled(struct connections *connections, int64_t now_ms, struct connection **stalled,
                                 size_t count_max);
 

@@ -397,8 +397,15 @@ static void who_reads_nothing_for_long_is_lost(void **state)
     say(deaf, "y");
     receive(world, "y");
     assert_true(world->received.behind);
-    turn(world, 1500); // is looked at
-    world->ahead_ms += CONNECTIONS_STALLED_MS + 1000;
+    turn(world, 0);
+    world->ahead_ms += CONNECTIONS_STALLED_MS + 1000; // the process was stopped: it may have read meanwhile
+    turn(world, 0);
+    struct pollfd open = { .fd = deaf, .events = POLLRDHUP };
+    assert_int_equal(poll(&open, 1, 100), 0);
+    for (int i = 0; i < CONNECTIONS_STALLED_MS / 1000 + 1; i++) {
+        world->ahead_ms += 1000;
+        turn(world, 0);
+    }
     assert_true(is_cut(world, deaf));
     close(deaf);
 }
