@@ -3,12 +3,14 @@
 Argument: the program behalf-broker.  Exit code 77: pyzmq or msgpack is absent.
 """
 
+import contextlib
 import os
 import random
 import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -88,6 +90,39 @@ def a_session_is_resumed_by_its_token(program):
         other = person(broker, "asha")
         assert not other.sign_in().get("resumed")
         assert asha.expect("BYE")["reason"] == "signed in elsewhere"
+
+
+def what_is_asked_once_is_done_once(program):
+    """200 notes repeated after a lost connection are 200; over kill -9, and by a new session, not one more."""
+    with Desk(program, more=["--person-rate", "0"]) as broker:
+        feed, asha, ben = connector(broker, "feed"), person(broker, "asha"), person(broker, "ben")
+        for client in (feed, asha):
+            client.sign_in()
+        item = feed.done("POST", **post("1"))["item"]
+        lease = asha.expect("ITEM")["lease"]
+        asha.done("TAKE", item=item, lease=lease)
+        notes = [(Client.new_id(), {"item": item, "lease": lease, "text": f"called them {n}"}) for n in range(200)]
+        for id, body in notes:
+            asha.send("NOTE", id, **body)
+        asha.answer(notes[100][0])  # half of them are done at least, and most answers are not heard
+        for again in range(3):
+            if again == 1:
+                broker.kill()
+                broker.start()
+            if again == 2:      # the item is somebody else's by now
+                asha.done("TRANSFER", item=item, lease=lease, person="ben", reason="my shift ends")
+                ben.sign_in()
+                ben.done("TAKE", item=item, lease=ben.expect("ITEM")["lease"])
+            asha = person(broker, "asha")
+            asha.sign_in()
+            for id, body in notes:
+                asha.send("NOTE", id, **body)
+            answers = [asha.answer(id) for id, _ in notes]
+            assert all(type == "DONE" for type, _ in answers), answers
+            assert again == 0 or all(body.get("repeated") for _, body in answers), answers
+            with contextlib.closing(sqlite3.connect(f"file:{broker.database()}?mode=ro", uri=True)) as database:
+                texts = [text for (text,) in database.execute("SELECT text FROM note")]
+            assert len(texts) == len(set(texts)) == 200, texts
 
 
 def a_silent_client_is_dropped_and_a_speaking_one_kept(program):
@@ -482,7 +517,7 @@ TESTS = [
     a_post_is_taken_offered_answered_published_and_kept,
     open_work_is_there_after_a_restart,
     a_session_is_resumed_by_its_token,
-    a_silent_client_is_dropped_and_a_speaking_one_kept,
+    what_is_asked_once_is_done_once, a_silent_client_is_dropped_and_a_speaking_one_kept,
     only_this_machine_may_connect,
     a_second_broker_on_the_same_folder_is_refused,
     rules_with_errors_do_not_start,

@@ -511,6 +511,53 @@ static void a_store_of_the_former_version_has_one_identity_a_post(void **state)
     engine->operations->destroy(&engine);
 }
 
+static bool see_request(void *self, const struct request_record *request)
+{
+    struct change_list *list = self;
+
+    change_list_add(list, &(struct change){ .kind = CHANGE_REQUEST, .request = *request });
+    return true;
+}
+
+// The schema before requests were kept by themselves: an item knew the last one that moved it.
+static void what_an_older_store_knew_of_requests_is_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    char reason[512] = "";
+
+    run_sql(fixture, migrations[0]);
+    run_sql(fixture, migrations[1]);
+    run_sql(fixture, migrations[2]);
+    run_sql(fixture, "PRAGMA user_version = 3");
+    run_sql(fixture, "INSERT INTO desk (desk, epoch, sequence, next_id, clock_ms, owner, confirmed)"
+                     " VALUES ('support', 1, 9, 9, 200000000, '', 0)");
+    run_sql(fixture,
+            "INSERT INTO item VALUES ('support', 7, 'acme', 'chirp', 'agent', 'en', '', 'sending', 1, 0, 0, 0, 0,"
+            " 1, 0, 199000000, 0, 3, 'asha', '', 0, 1, 1, 1, 1, 0, 0, '', '', 8, 'asha', 'asha', 4711, 'sending',"
+            " 3, 8, '')");
+    struct engine *engine = engine_sqlite_open(fixture->folder, "support", reason, sizeof reason);
+    if (engine == NULL) {
+        print_message("%s\n", reason);
+    }
+    assert_non_null(engine);
+    struct change_list *list = change_list_new();
+    struct store_reader reader = { .self = list, .request = see_request };
+    assert_int_equal(engine->operations->read(engine, &reader), STORE_OK);
+    assert_int_equal(change_list_change_count(list), 1);
+    const struct request_record *request = &change_list_changes(list)->request;
+    assert_string_equal(request->role, "person");
+    assert_string_equal(request->principal, "asha");
+    assert_int_equal(request->id, 4711);
+    assert_int_equal(request->item, 7);
+    assert_int_equal(request->lease, 3);
+    assert_int_equal(request->reply, 8);
+    assert_string_equal(request->state, "sending");
+    assert_int_equal(request->at_ms, 200000000);
+    assert_int_equal(request->slot, request->number % REQUESTS_KEPT_MAX);
+    change_list_destroy(&list);
+    engine->operations->destroy(&engine);
+}
+
 static void a_file_that_is_no_database_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -611,6 +658,7 @@ int main(void)
         CLAIM(a_second_broker_is_refused_with_a_clear_word),
         CLAIM(a_folder_that_is_missing_is_made_for_its_owner_alone),
         CLAIM(a_newer_schema_is_refused_and_left_as_it_is),
+        CLAIM(what_an_older_store_knew_of_requests_is_kept),
         CLAIM(a_file_that_is_no_database_is_refused),
         CLAIM(a_lock_of_another_program_is_waited_for),
         CLAIM(the_log_is_bounded_and_shrinks_once_a_reader_lets_go),
