@@ -267,6 +267,7 @@ void act_badly(struct client *client)
     misdeed->item = of_item ? message.take.item : 0;
     misdeed->lease = of_item ? message.take.lease : 0;
     misdeed->request = client_send(client, message);
-    if (type == BEHALF_RETURN && !refused)
+    bool may_be = !refused || (refused == not_taken && fits(type, simulation->shown[misdeed->item].audience));
+    if (type == BEHALF_RETURN && may_be)
         sim_release(client, misdeed->item, misdeed->request);
 }
