@@ -17,7 +17,7 @@ static const char rules[] =
     "  acme:\n    display_name: Acme\n    languages: [en, de]\n    undetermined: en\n"
     "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}\"\n"
     "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"
-    "    service_level: { agent: 60 s, pr: 5 min }\n    escalate_late: yes\n"
+    "    service_level: { agent: 60 s, pr: 5 min }\n    escalate_late: yes\n    approve: [refunds]\n"
     "  fizz:\n    display_name: Fizz\n    languages: [en, de]\n    undetermined: en\n"
     "    disclosure: \"I'm {first_name} from {agency}, answering for {brand}\"\n"
     "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"

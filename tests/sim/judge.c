@@ -75,7 +75,7 @@ static void look_at_post(void *self, const struct post_record *post)
     if (post->sensitive)
         looked->sensitive[post->item] = true;
     bool first = looked->posts[index] == (int64_t) post->item; // else it is here for what it was edited into
-    if (first && !strcmp(post->brand, "fizz") && strstr(post->text, "refund") && !looked->refund_ms[post->item])
+    if (first && strstr(post->text, "refund") && !looked->refund_ms[post->item])
         looked->refund_ms[post->item] = post->taken_ms;
 }
 
