@@ -26,6 +26,8 @@ struct broker_options {
     size_t batch_changes_max; // changes that wait before intake is answered BUSY; 0: 65536
     size_t batch_bytes_max;   // the same in bytes; 0: 64 MiB
     size_t intake_keys_max;   // keys of recent posts kept in memory; 0: 8 Mi
+    const char *secret;       // the store's, copied; NULL: what clients were told is not proved
+    bool accept_loss;         // a desk that is behind what its clients were told goes on
     const char *rules_name;   // the file the rules came from, recorded with the first rules of an empty desk; NULL: ""
     // Fills `bytes` with unpredictable bytes, for tokens.
     void (*random)(void *self, void *bytes, size_t count);
@@ -117,6 +119,10 @@ struct report *broker_next_report(struct broker *broker);
 const char *broker_next_rules(struct broker *broker, uint64_t *version, const struct rules **previous);
 
 // ---- looking ----
+
+// The highest sequence that a client has proved to have been told and that the desk does not have: it must not go on.
+// 0: there is none.
+uint64_t broker_told_beyond(const struct broker *broker);
 
 const struct desk *broker_desk(const struct broker *broker);
 const struct rules *broker_rules(const struct broker *broker); // in force

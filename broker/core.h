@@ -125,6 +125,8 @@ struct broker {
     bool lease_stood;          // when last told
     const char *const *others; // brokers that serve the desk besides us; borrowed
     size_t other_count;
+    uint64_t told_beyond;             // as of broker_told_beyond
+    char secret[ENGINE_SECRET_BYTES]; // "": none
     bool stopping;
     bool stopped;
     const char **heirs; // where everyone is sent at the end of a stop; borrowed
@@ -212,6 +214,15 @@ void lapse_begin(struct broker *broker);
 
 // The answer to HELLO meanwhile.
 void lapse_answer_hello(struct broker *broker, uint64_t peer, int64_t id);
+
+// ---- beyond.c ----
+
+// Whether a client may sign in, by what it says it was told: not when it proves that the desk has lost something.
+bool beyond_allows(struct broker *broker, const struct behalf_hello *hello);
+
+// The proof that goes with a sequence of the desk; "" when there is no secret to make it of.
+#define BEYOND_PROOF_BYTES 33
+void beyond_prove(const struct broker *broker, int64_t sequence, char proof[BEYOND_PROOF_BYTES]);
 
 // ---- taking.c ----
 

@@ -8,6 +8,7 @@
 #include "proto/must.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -38,6 +39,7 @@ struct hosted_desk {
     bool handing; // to another broker, where `heir` is
     struct stand_by heir;
     struct stand_by others; // where clients are sent while our lease has lapsed
+    uint64_t told_beyond;   // as of hosted_desk_told_beyond
     size_t sessions;        // as last told
     bool releasing;         // the lease is being given up
     int64_t pause_ms;       // once it is, before the desk is looked at again
@@ -359,6 +361,22 @@ static void close_contradicted(struct hosted_desk *hosted)
     begin_closing(hosted);
 }
 
+// Clients were told of more than the desk has.
+static void close_behind(struct hosted_desk *hosted)
+{
+    hosted->told_beyond = broker_told_beyond(hosted->broker);
+    desk_log(hosted->source, "error",
+             "store the desk is behind what its clients were told (sequence %" PRIu64 "): its database was put back or"
+             " has lost something; put it back as it was last, or start behalf-broker once with --accept-loss",
+             hosted->told_beyond);
+    if (hosted->source->alone) {
+        hosted->failed = HOSTED_CONTRADICTED;
+    } else {
+        give_lease_up(hosted, FAILED_PAUSE_MS);
+    }
+    begin_closing(hosted);
+}
+
 static void close_stopped(struct hosted_desk *hosted)
 {
     // Nothing of ours is on its way to the store any more: whoever waits may have the desk.
@@ -420,6 +438,11 @@ static int64_t work_serving(struct hosted_desk *hosted)
     hear_store(hosted, now_ms);
     if (is_contradicted(hosted)) {
         close_contradicted(hosted);
+        return INT64_MAX;
+    }
+    if (broker_told_beyond(hosted->broker) > 0 && !hosted->stopping) {
+        send_frames(hosted, now_ms);
+        close_behind(hosted);
         return INT64_MAX;
     }
     hear_compile(hosted, now_ms);
@@ -589,6 +612,11 @@ void hosted_desk_give_up(struct hosted_desk *hosted)
     } else if (hosted->state == HOSTED_WATCHING) {
         hosted->end = HOSTED_STOPPED; // whoever waits for the lease sees it stand still
     }
+}
+
+uint64_t hosted_desk_told_beyond(const struct hosted_desk *hosted)
+{
+    return hosted->told_beyond;
 }
 
 enum hosted_end hosted_desk_end(const struct hosted_desk *hosted)

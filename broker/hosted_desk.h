@@ -68,6 +68,9 @@ int64_t hosted_desk_work(struct hosted_desk *hosted);
 void hosted_desk_stop(struct hosted_desk *hosted);
 void hosted_desk_give_up(struct hosted_desk *hosted);
 
+// Up to where clients were told of a desk that ended because it is behind; 0: it is not.
+uint64_t hosted_desk_told_beyond(const struct hosted_desk *hosted);
+
 enum hosted_end hosted_desk_end(const struct hosted_desk *hosted);
 
 // Whether it is served, or about to be.

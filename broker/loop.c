@@ -323,6 +323,11 @@ static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
     zmq_poll(items, sizeof items / sizeof items[0], more ? 0 : wait_ms);
 }
 
+uint64_t loop_told_beyond(const struct loop *loop)
+{
+    return loop->count > 0 ? hosted_desk_told_beyond(loop->desks[0]) : 0;
+}
+
 enum loop_end loop_run(struct loop *loop)
 {
     for (;;) {

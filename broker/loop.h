@@ -35,4 +35,7 @@ enum loop_end {
 
 enum loop_end loop_run(struct loop *loop);
 
+// Up to where clients were told of the first desk, if it ended because it is behind that; else 0.
+uint64_t loop_told_beyond(const struct loop *loop);
+
 #endif

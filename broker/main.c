@@ -413,7 +413,11 @@ static int run_loop(struct service *service)
     if (end == LOOP_KILLED) {
         _exit(EXIT_NOT_ON_DISK); // at once, also when a thread is busy
     }
+    uint64_t told_beyond = loop_told_beyond(service->loop);
     loop_destroy(&service->loop);
+    if (told_beyond > 0 && service->configuration->folder != NULL) {
+        engine_sqlite_note_told(service->configuration->folder, service->names[0], told_beyond);
+    }
     leases_destroy(&service->leases);
     if (end == LOOP_STOPPED || end == LOOP_STOPPED_SPARE || end == LOOP_NOT_ON_DISK) {
         log_format("info", "broker stopped%s",

@@ -228,11 +228,19 @@ static enum opening_end make_broker(struct opening *opening, struct rules **rule
 {
     const struct desk_source *source = opening->source;
     char reason[1024] = "";
+    char secret[ENGINE_SECRET_BYTES] = "";
+
+    if (opening->engine->operations->secret(opening->engine, secret) != STORE_OK) {
+        desk_log(source, "error", "store the desk's secret cannot be read: %s", opening->engine->reason);
+        return OPENING_STORE;
+    }
     struct broker_options options = {
         .heartbeat_ms = source->heartbeat_ms,
         .person_rate = source->person_rate,
         .connector_rate = source->connector_rate,
         .batch_bytes_max = source->batch_bytes_max,
+        .secret = secret,
+        .accept_loss = source->accept_loss,
         .rules_name = source->file,
         .random = fill_random,
         .log = log_line,

@@ -171,6 +171,7 @@ static struct broker_options with_defaults(const struct broker_options *given)
     options.batch_changes_max = given->batch_changes_max != 0 ? given->batch_changes_max : BATCH_CHANGES_MAX;
     options.batch_bytes_max = given->batch_bytes_max != 0 ? given->batch_bytes_max : BATCH_BYTES_MAX;
     options.intake_keys_max = given->intake_keys_max != 0 ? given->intake_keys_max : INTAKE_KEYS_MAX;
+    options.secret = NULL; // kept by the broker
     options.rules_name = given->rules_name != NULL ? given->rules_name : "";
     must(options.random != NULL);
     must(options.log != NULL);
@@ -184,6 +185,7 @@ static struct broker *make(struct rules **rules_p, const struct store_position *
 
     must(broker != NULL);
     broker->options = with_defaults(options);
+    snprintf(broker->secret, sizeof broker->secret, "%s", options->secret != NULL ? options->secret : "");
     broker->rules = *rules_p;
     *rules_p = NULL;
     broker->triage = triage_new();

@@ -433,17 +433,20 @@ static void welcome(struct broker *broker, const struct session *session, const 
 {
     struct change_list *shown = change_list_new();
     struct behalf_message message = { .type = BEHALF_WELCOME, .id = hello->id };
+    char proof[BEYOND_PROOF_BYTES];
 
     desk_set_list(broker->desk, shown);
     // Of a session that goes on the desk knows more than its client, which may not have heard the last answer.
     size_t items = tell_desk_in(broker, session, resumed ? "" : hello->body->away);
     desk_set_list(broker->desk, broker_list(broker));
+    beyond_prove(broker, (int64_t) desk_sequence(broker->desk), proof);
     message.welcome = (struct behalf_welcome){
         .version = BEHALF_PROTOCOL_VERSION,
         .token = session->token,
         .resumed = resumed,
         .desk = rules_policy(broker->rules)->desk,
         .sequence = (int64_t) desk_sequence(broker->desk),
+        .proof = proof,
         .now_ms = broker->now_ms,
         .heartbeat_ms = broker->options.heartbeat_ms,
         .timeout_ms = broker->options.timeout_ms,
@@ -490,6 +493,15 @@ void sign_in(struct broker *broker, struct peer *peer, const struct behalf_messa
         return;
     }
     if (!check_hello(broker, &hello) || !is_within_rate(broker, &hello)) {
+        return;
+    }
+    if (!beyond_allows(broker, hello.body)) {
+        speak_error_now(broker, peer->number, hello.id,
+                        &(struct behalf_error){ .code = behalf_code_name(BEHALF_CODE_STORE),
+                                                .field = "sequence",
+                                                .reason = "the desk is behind what this client was told: its store has"
+                                                          " lost something, and whoever runs it has to look",
+                                                .retry_ms = RETRY_ROOM_MS });
         return;
     }
     // Who asks how things are is told so even now; for all others WELCOME waits until they are better.

@@ -48,6 +48,8 @@ struct behalf_session {
 
     struct behalf_message *hello; // what is said at each greeting; its token is `token` below
     char token[65];
+    int64_t sequence; // the desk's, as the last WELCOME told it
+    char proof[65];   // of that
     int64_t hello_id;
     char away[257];          // the reason for which the person is away as far as is known; "" when available
     int64_t presence_id;     // the PRESENCE asked for last; 0: none
@@ -183,6 +185,8 @@ static void greet(struct behalf_session *session, int64_t now_ms)
     session->hello->id = ++session->hello_id;
     session->hello->hello.token = session->token;
     session->hello->hello.away = session->away;
+    session->hello->hello.sequence = session->sequence;
+    session->hello->hello.proof = session->proof;
     repeat_all(session);
     set_control(session, session->hello);
 }
@@ -307,6 +311,8 @@ static void take_welcome(struct behalf_session *session, struct behalf_message *
     session->timeout_ms = welcome->timeout_ms;
     session->window = (size_t) welcome->window;
     session->items_to_come = welcome->items;
+    session->sequence = welcome->sequence;
+    snprintf(session->proof, sizeof(session->proof), "%s", welcome->proof);
     snprintf(session->token, sizeof(session->token), "%s", welcome->token);
     remember_presence(session, welcome->presence, session->away);
     say(session, "signed in at %.200s, desk %s%s", broker_name(session), welcome->desk,

@@ -194,6 +194,8 @@ struct share {
     bool apart;   // what failed was this desk's own: others went on without it, and it is to be attempted alone
 };
 
+#define ENGINE_SECRET_BYTES 65
+
 struct engine_operations {
     const char *name; // "sqlite", "memory"
 
@@ -214,6 +216,10 @@ struct engine_operations {
 
     // A commit of ours that changes nothing but proves that commits work again.
     enum store_result (*confirm)(struct engine *engine);
+
+    // What the desk knows again the numbers by that it told (broker/beyond.c): random, made once, and in every copy of
+    // the store.  To be called once the desk is taken over.
+    enum store_result (*secret)(struct engine *engine, char secret[ENGINE_SECRET_BYTES]);
 
     enum store_result (*read)(struct engine *engine, const struct store_reader *reader);
 
@@ -264,6 +270,10 @@ struct engine *engine_sqlite_open(const char *folder, const char *desk, char *re
 // may have been told, so that none is given twice.  `words` gets what was found, "" when nothing was lost; false with
 // the reason there when nothing can be done.
 bool engine_sqlite_accept_loss(const char *folder, const char *desk, char *words, size_t words_bytes);
+
+// Clients were told of this sequence: from now on the desk is not opened before it has come so far, or an operator has
+// accepted that it has not.  To be called when nobody has it open.
+void engine_sqlite_note_told(const char *folder, const char *desk, uint64_t sequence);
 
 // A second handle of the same store for reports only; it takes no lock that a writer waits for.
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes);

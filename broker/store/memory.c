@@ -993,6 +993,13 @@ static enum store_result memory_confirm(struct engine *base)
     return STORE_OK;
 }
 
+static enum store_result memory_secret(struct engine *base, char secret[ENGINE_SECRET_BYTES])
+{
+    (void) base;
+    snprintf(secret, ENGINE_SECRET_BYTES, "%s", "a secret of a store in memory");
+    return STORE_OK;
+}
+
 static bool read_rules(const struct memory_disk *disk, const struct store_reader *reader)
 {
     const struct change *newest = NULL;
@@ -1327,6 +1334,7 @@ static const struct engine_operations memory_operations = {
     .position = memory_position,
     .take_over = memory_take_over,
     .confirm = memory_confirm,
+    .secret = memory_secret,
     .read = memory_read,
     .report = memory_report,
     .destroy = memory_destroy,

@@ -159,6 +159,27 @@ static enum store_result postgres_position(struct engine *base, struct store_pos
     return result == STORE_OK ? read_position(engine, position) : result;
 }
 
+static enum store_result postgres_secret(struct engine *base, char secret[ENGINE_SECRET_BYTES])
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+    enum store_result result = require_session(engine);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    PGresult *row = connection_ask(engine->session->connection, SQL_SECRET, NULL);
+    if (row == NULL) {
+        return give_up(engine);
+    }
+    bool found = PQntuples(row) == 1;
+    if (found) {
+        struct cells cells = cells_of(engine->session->connection, row, 0);
+        snprintf(secret, ENGINE_SECRET_BYTES, "%s", cell_text(&cells));
+    }
+    PQclear(row);
+    return found ? STORE_OK : STORE_CONTRADICTED;
+}
+
 static bool postgres_join(struct engine *base, struct engine *other)
 {
     struct postgres_engine *engine = postgres_engine_of(base);
@@ -338,6 +359,7 @@ static const struct engine_operations postgres_operations = {
     .position = postgres_position,
     .take_over = postgres_take_over,
     .confirm = postgres_confirm,
+    .secret = postgres_secret,
     .read = postgres_read,
     .report = postgres_report,
     .destroy = postgres_destroy,

@@ -328,6 +328,10 @@ static bool sign_over(struct sqlite_engine *engine)
     if (!binding_run(&make)) {
         return false;
     }
+    struct binding secret = database_bind(database, STATEMENT_MAKE_SECRET);
+    if (!binding_run(&secret)) {
+        return false;
+    }
     struct binding take = database_bind(database, STATEMENT_TAKE_OVER);
     bind_text(&take, owner);
     return binding_run(&take);
@@ -411,6 +415,23 @@ static enum store_result sqlite_confirm(struct engine *base)
     return commit_transaction(engine);
 }
 
+static enum store_result sqlite_secret(struct engine *base, char secret[ENGINE_SECRET_BYTES])
+{
+    struct sqlite_engine *engine = own(base);
+    enum store_result result = require_database(engine);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    struct binding binding = database_bind(engine->database, STATEMENT_SECRET);
+    if (!binding_row(&binding)) {
+        return engine->database->error != SQLITE_OK ? result_of(engine) : STORE_CONTRADICTED;
+    }
+    snprintf(secret, ENGINE_SECRET_BYTES, "%s", row_text(&binding));
+    binding_end(&binding);
+    return STORE_OK;
+}
+
 static enum store_result sqlite_read(struct engine *base, const struct store_reader *reader)
 {
     struct sqlite_engine *engine = own(base);
@@ -440,6 +461,10 @@ static void sqlite_destroy(struct engine **engine_p)
     }
     struct sqlite_engine *engine = own(*engine_p);
     inspection_destroy(&engine->inspection);
+    if (engine->database != NULL && !engine->read_only && !engine->doubt) {
+        // A clean stop leaves everything in the one file: the handle of reports, which closes last, cannot do that.
+        (void) sqlite3_wal_checkpoint_v2(engine->database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
     close_database(engine);
     marker_destroy(&engine->marker);
     if (engine->lock >= 0) {
@@ -458,6 +483,7 @@ static const struct engine_operations sqlite_operations = {
     .position = sqlite_position,
     .take_over = sqlite_take_over,
     .confirm = sqlite_confirm,
+    .secret = sqlite_secret,
     .read = sqlite_read,
     .report = sqlite_report,
     .destroy = sqlite_destroy,

@@ -5,6 +5,8 @@
 #include "tests/system/child.h"
 #include "tests/unit/store_desk.h"
 
+#include <behalf/client.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -405,6 +407,83 @@ static void run_broker(const struct fixture *fixture, const char *option, const 
     child_destroy(&broker);
 }
 
+// A feed that stays signed in while the broker comes and goes.
+static struct behalf_client *sign_in(const struct fixture *fixture)
+{
+    struct behalf_hello hello = { .role = "connector", .name = "feed" };
+    char endpoint[256];
+
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/socket", fixture->folder);
+    struct behalf_client *client = behalf_client_new(endpoint, &hello);
+    assert_non_null(client);
+    return client;
+}
+
+// Waits for WELCOME; returns the sequence it tells.
+static int64_t await_welcome(struct behalf_client *client)
+{
+    struct behalf_message *message;
+
+    while ((message = behalf_client_wait(client, 20000)) != NULL && message->type != BEHALF_WELCOME) {
+        behalf_message_destroy(&message);
+    }
+    assert_non_null(message);
+    int64_t sequence = message->welcome.sequence;
+    behalf_message_destroy(&message);
+    return sequence;
+}
+
+static void a_desk_behind_what_a_client_was_told_does_not_go_on_by_itself(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_rules(fixture);
+    run_broker(fixture, NULL, "broker ready", true);
+    run_shell("cp %s/behalf.db %s/copy", fixture->folder);
+    struct child *broker = start_broker(fixture, NULL);
+    free(child_expect_error(broker, NULL, "broker ready"));
+    struct behalf_client *client = sign_in(fixture);
+    struct behalf_message post = { .type = BEHALF_POST,
+                                   .post = { .channel = "chirp",
+                                             .post = "p1",
+                                             .brand = "bolt",
+                                             .author = "@c",
+                                             .text = "Where is my bag?",
+                                             .language = "en" } };
+    struct behalf_fault fault;
+    (void) await_welcome(client);
+    int64_t request = behalf_client_send(client, &post, &fault);
+    struct behalf_message *taken = behalf_client_wait_answer(client, request, 20000);
+    assert_non_null(taken);
+    assert_string_equal(behalf_type_name(taken->type), "TAKEN");
+    behalf_message_destroy(&taken);
+    behalf_client_destroy(&client);
+    client = sign_in(fixture);
+    int64_t told = await_welcome(client);
+    child_signal(broker, SIGKILL);
+    (void) child_wait(broker, NULL);
+    child_destroy(&broker);
+    // The copy is put back, and nothing beside it tells.
+    run_shell("cp %s/copy %s/behalf.db && rm -f %s/behalf.db-wal", fixture->folder);
+    run_shell("rm %s/marks", fixture->folder);
+    broker = start_broker(fixture, NULL);
+    free(child_expect_error(broker, NULL, "broker ready"));
+    for (int i = 0; i < 400 && strstr(child_errors(broker), "behind what its clients were told") == NULL; i++) {
+        struct behalf_message *message = behalf_client_wait(client, 50);
+        behalf_message_destroy(&message);
+    }
+    assert_int_equal(child_wait(broker, NULL), 6);
+    child_destroy(&broker);
+    run_broker(fixture, NULL, "--accept-loss", false); // and not after a restart either
+    broker = start_broker(fixture, "--accept-loss");
+    free(child_expect_error(broker, NULL, "broker ready"));
+    assert_true(await_welcome(client) > told);
+    child_signal(broker, SIGTERM);
+    assert_int_equal(child_wait(broker, NULL), 0);
+    child_destroy(&broker);
+    behalf_client_destroy(&client);
+}
+
 static void set_clock(const struct fixture *fixture, int64_t clock_ms)
 {
     char path[256], sql[128];
@@ -473,6 +552,7 @@ int main(int argc, char **argv)
         CLAIM(damaged_pages_are_noticed_by_who_looks),
         CLAIM(a_desk_in_which_damage_is_found_stops_until_somebody_says_so),
         CLAIM(the_broker_says_what_is_lost_and_goes_on_when_told_to),
+        CLAIM(a_desk_behind_what_a_client_was_told_does_not_go_on_by_itself),
         CLAIM(a_start_whose_clock_is_days_away_from_the_desks_is_refused_until_somebody_says_so),
     };
 

@@ -1762,6 +1762,93 @@ static void a_peer_with_too_much_waiting_is_lost_and_the_others_are_told(void **
     assert_false(world->told[FEED].dropped);
 }
 
+// ---- a desk behind what was told ----
+
+static const struct behalf_message *come_back(struct world *world, int64_t sequence, const char *proof)
+{
+    return world_ask(
+        world, OTHER,
+        ABOUT(HELLO, hello, .version = 1, .role = "person", .name = "ben", .sequence = sequence, .proof = proof));
+}
+
+// What a client was told last, and the proof of it.
+static int64_t be_told(struct world *world, char proof[65])
+{
+    const struct behalf_message *welcome = world_hello(world, OTHER, "person", "ben");
+
+    expect_type(welcome, BEHALF_WELCOME);
+    snprintf(proof, 65, "%s", welcome->welcome.proof);
+    assert_string_not_equal(proof, "");
+    return welcome->welcome.sequence;
+}
+
+// The store is put back as it was at the beginning.
+static void put_back(struct world *world)
+{
+    world_crash(world);
+    memory_disk_destroy(&world->disk);
+    world->disk = memory_disk_new();
+    world_start(world);
+}
+
+static void a_desk_behind_what_a_client_proves_it_was_told_does_not_go_on(void **state)
+{
+    struct world *world = *state;
+    char proof[65];
+
+    sign_in_all(world);
+    int64_t told = be_told(world, proof);
+    expect_type(come_back(world, told, proof), BEHALF_WELCOME);
+    assert_int_equal(broker_told_beyond(world->broker), 0);
+    put_back(world);
+    const struct behalf_message *refused = come_back(world, told, proof);
+    expect_code(refused, "STORE");
+    assert_string_equal(refused->error.field, "sequence");
+    assert_int_equal(broker_told_beyond(world->broker), told);
+}
+
+static void nobody_stops_a_desk_by_a_number_made_up(void **state)
+{
+    struct world *world = *state;
+    char proof[65];
+
+    sign_in_all(world);
+    int64_t told = be_told(world, proof);
+    expect_type(come_back(world, BEHALF_ID_MAX, ""), BEHALF_WELCOME);
+    expect_type(come_back(world, BEHALF_ID_MAX, proof), BEHALF_WELCOME);
+    expect_type(come_back(world, told + 1000, proof), BEHALF_WELCOME);
+    proof[5] = '\0';
+    expect_type(come_back(world, told + 1000, proof), BEHALF_WELCOME);
+    assert_int_equal(broker_told_beyond(world->broker), 0);
+}
+
+static void what_another_desk_of_the_name_has_told_says_nothing(void **state)
+{
+    struct world *world = *state;
+    char proof[65];
+
+    sign_in_all(world);
+    int64_t told = be_told(world, proof);
+    world->options.secret = "another one";
+    put_back(world);
+    expect_type(come_back(world, told, proof), BEHALF_WELCOME);
+}
+
+static void a_loss_that_was_accepted_lets_everyone_in(void **state)
+{
+    struct world *world = *state;
+    char proof[65];
+
+    sign_in_all(world);
+    int64_t told = be_told(world, proof);
+    world->options.accept_loss = true;
+    put_back(world);
+    const struct behalf_message *welcome = come_back(world, told, proof);
+    expect_type(welcome, BEHALF_WELCOME);
+    assert_true(welcome->welcome.sequence < told); // which is what the client knows from now on
+    assert_int_equal(broker_told_beyond(world->broker), 0);
+}
+
 static void no_batch_goes_out_while_the_lease_is_not_valid(void **state)
 {
     struct world *world = *state;
@@ -2063,6 +2150,10 @@ int main(void)
         TEST(who_does_not_read_is_told_to_ask_later),
         TEST(a_session_asks_for_so_many_reports_at_once),
         TEST(a_ban_ends_with_its_connection),
+        TEST(a_desk_behind_what_a_client_proves_it_was_told_does_not_go_on),
+        TEST(nobody_stops_a_desk_by_a_number_made_up),
+        TEST(what_another_desk_of_the_name_has_told_says_nothing),
+        TEST(a_loss_that_was_accepted_lets_everyone_in),
         TEST(what_is_wrong_with_a_frames_form_is_said_while_the_lease_is_not_valid),
         TEST(noise_is_dropped_whatever_its_kind_and_the_state_of_the_lease),
         TEST(a_flood_of_refusable_sign_ins_is_not_kept_while_the_lease_is_not_valid),

@@ -103,6 +103,11 @@ void world_start(struct world *world)
     struct rules *rules = text == NULL ? make_rules(world->rules == NULL ? world_rules : world->rules, NULL, 1)
                                        : make_rules(text, NULL, version);
     free(text);
+    char secret[ENGINE_SECRET_BYTES];
+    assert_int_equal(world->engine->operations->secret(world->engine, secret), STORE_OK);
+    if (world->options.secret == NULL) {
+        world->options.secret = secret;
+    }
     world->options.random = fill_random;
     world->options.log = take_log;
     world->options.self = world;
@@ -111,6 +116,7 @@ void world_start(struct world *world)
         print_message("%s\n", reason);
     }
     assert_non_null(world->broker);
+    world->options.secret = NULL;
     world_settle(world);
 }
 

@@ -670,6 +670,38 @@ static void brokers_that_send_a_client_to_each_other_are_asked_again_and_again_q
     end(&world);
 }
 
+static void what_the_desk_was_at_is_carried_back_to_it(void **state)
+{
+    (void) state;
+    struct world world = world_of(1, 1);
+    struct behalf_message message = { .type = BEHALF_WELCOME,
+                                      .welcome = { .version = 1,
+                                                   .token = "token",
+                                                   .desk = "desk",
+                                                   .sequence = 4711,
+                                                   .proof = "4711 it was",
+                                                   .now_ms = 1,
+                                                   .heartbeat_ms = 1000,
+                                                   .timeout_ms = 4000,
+                                                   .window = 3 } };
+    message.id = connect_and_greet(&world, "tcp://one:1");
+    from_broker(&world, &message);
+    for (int i = 0; i < 2; i++) {
+        behalf_session_lost(world.session, "gone", world.now_ms);
+        pass_until_due(&world);
+        expect_order(&world, 0);
+        struct behalf_message *hello = expect_sent(&world, BEHALF_HELLO);
+        assert_int_equal(hello->hello.sequence, message.welcome.sequence);
+        assert_string_equal(hello->hello.proof, message.welcome.proof);
+        message.id = hello->id;
+        behalf_message_destroy(&hello);
+        message.welcome.proof = "another";
+        message.welcome.sequence = 12; // a loss that somebody has accepted
+        from_broker(&world, &message);
+    }
+    end(&world);
+}
+
 static void what_is_held_is_sure_only_once_a_session_stands_and_all_of_it_has_come(void **state)
 {
     (void) state;
@@ -989,6 +1021,7 @@ int main(void)
         cmocka_unit_test(a_busy_broker_is_left_for_the_next_when_others_are_known),
         cmocka_unit_test(a_broker_that_was_silent_is_not_tried_because_another_is_busy),
         cmocka_unit_test(brokers_that_send_a_client_to_each_other_are_asked_again_and_again_quickly),
+        cmocka_unit_test(what_the_desk_was_at_is_carried_back_to_it),
         cmocka_unit_test(what_is_held_is_sure_only_once_a_session_stands_and_all_of_it_has_come),
         cmocka_unit_test(message_of_a_later_version_is_passed_over),
         cmocka_unit_test(request_waits_for_the_session),

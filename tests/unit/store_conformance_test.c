@@ -321,6 +321,19 @@ static void a_takeover_raises_the_epoch_and_nothing_else(void **state)
     assert_int_equal(fixture->desk.position.next_id, before.next_id);
 }
 
+static void the_secret_of_a_desk_is_made_once(void **state)
+{
+    struct fixture *fixture = *state;
+    char first[ENGINE_SECRET_BYTES] = "";
+    char again[ENGINE_SECRET_BYTES] = "";
+
+    assert_int_equal(fixture->desk.engine->operations->secret(fixture->desk.engine, first), STORE_OK);
+    assert_true(strlen(first) >= 16);
+    reopen(fixture);
+    assert_int_equal(fixture->desk.engine->operations->secret(fixture->desk.engine, again), STORE_OK);
+    assert_string_equal(first, again);
+}
+
 static void a_desk_is_read_back_as_it_was_written_and_in_order(void **state)
 {
     struct fixture *fixture = *state;
@@ -1600,7 +1613,8 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
 
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 #define CLAIMS_OF_EVERY_ENGINE                                                                                         \
-    CLAIM(a_takeover_raises_the_epoch_and_nothing_else), CLAIM(a_desk_is_read_back_as_it_was_written_and_in_order),    \
+    CLAIM(a_takeover_raises_the_epoch_and_nothing_else), CLAIM(the_secret_of_a_desk_is_made_once),                     \
+        CLAIM(a_desk_is_read_back_as_it_was_written_and_in_order),                                                     \
         CLAIM(requests_are_read_back_by_their_slots_and_the_newer_of_a_slot_alone),                                    \
         CLAIM(old_requests_are_not_read_back), CLAIM(names_are_read_back_from_the_time_of_taking_asked_on),            \
         CLAIM(the_last_state_of_an_item_holds), CLAIM(a_desk_that_is_elsewhere_takes_nothing),                         \

@@ -161,6 +161,17 @@ static bool accept(const char *folder, const char *desk, char *words, size_t wor
     return accepted;
 }
 
+void engine_sqlite_note_told(const char *folder, const char *desk, uint64_t sequence)
+{
+    struct marks marks = { .position.next_id = 1 };
+
+    (void) marks_read(folder, desk, &marks);
+    if (marks.position.sequence < sequence) {
+        marks.position.sequence = sequence;
+        (void) marks_write(folder, desk, &marks); // if not, clients will say so again
+    }
+}
+
 bool engine_sqlite_accept_loss(const char *folder, const char *desk, char *words, size_t words_bytes)
 {
     words[0] = '\0';
