@@ -295,8 +295,10 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
 {
     desk->now_ms = now_ms;
     struct item *item;
-    for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->dues)) && item->due_ms <= now_ms; i++)
-        item_set_overdue(desk, item);
+    for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->dues)) && item->due_ms <= now_ms; i++) {
+        item_pass_due(desk, item);
+        desk_settle(desk);
+    }
     for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->timers)) && item->timer_ms <= now_ms; i++) {
         item_set_timer(desk, item, 0);
         item_due(desk, item);
@@ -319,14 +321,16 @@ void desk_clock_jumped(struct desk *desk, int64_t now_ms)
     desk->now_ms = now_ms;
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
+        if (person->lost_until_ms)
+            person->lost_until_ms = now_ms + desk->policy->times.grace_ms;
         for (size_t k = person->item_count; k > 0; k--) {
             if (k > person->item_count)
                 continue;
             struct item *item = person->items[k - 1];
             if (item->state == ITEM_OFFERED)
                 item_take_back(desk, item, "withdrawn offer", "the clock jumped", true);
-            else if (item->timer_slot)
-                item_set_timer(desk, item, now_ms + desk->policy->times.grace_ms);
+            else
+                item_touch(desk, item);
         }
     }
     for (size_t i = 0; i < desk->connector_count; i++) {
@@ -375,6 +379,7 @@ static void drop_person(struct desk *desk, struct person *person)
         item_take_back(desk, person->items[person->item_count - 1], "returned", "no longer in the rules", true);
     person->presence = PRESENCE_OUT;
     person->was_away = false;
+    person->lost_until_ms = 0;
     if (person->session) {
         struct session *session = session_find(desk, person->session);
         table_remove(&desk->sessions, person->session, session);
@@ -420,12 +425,14 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
         if (waits)
             match_leave(desk, item);
         if (due_ms != item->due_ms) {
-            item_set_due(desk, item, due_ms);
             item->late = due_ms && due_ms <= now_ms;
+            item_set_due(desk, item, due_ms);
             item_changed(desk, item);
         }
         if (waits)
             match_enter(desk, item);
+        if (item->state == ITEM_HELD)
+            item_set_hold_timer(desk, item);
     }
     item_event(desk, NULL, "rules applied", POLICY_NONE, NULL, rules->name);
     desk_settle(desk);

@@ -209,14 +209,20 @@ void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms)
         heap_push(&desk->timers, item);
 }
 
+static bool is_in_hand_or_parked(const struct item *item)
+{
+    return item->state == ITEM_OFFERED || item->state == ITEM_HELD || item->state == ITEM_PARKED;
+}
+
 // Of those that wait a timer tells when they are overdue, of the others this order.
 static void await_due(struct desk *desk, struct item *item)
 {
     bool waits = item->state == ITEM_WAITING || item->state == ITEM_CLOSED;
     bool awaited = item->detail && item->detail->due_slot;
+    bool dealt_with = item->overdue && (item->late || !is_in_hand_or_parked(item));
     if (awaited)
         heap_remove(&desk->dues, item);
-    if (waits || !item->due_ms || item->overdue)
+    if (waits || !item->due_ms || dealt_with)
         return;
     item_require_detail(item);
     heap_push(&desk->dues, item);
@@ -244,6 +250,25 @@ void item_set_overdue(struct desk *desk, struct item *item)
 {
     count_overdue(item, true);
     await_due(desk, item);
+}
+
+void item_touch(struct desk *desk, struct item *item)
+{
+    if (item->state != ITEM_HELD)
+        return;
+    item_require_detail(item)->touched_ms = desk->now_ms;
+    item_set_hold_timer(desk, item);
+}
+
+void item_set_hold_timer(struct desk *desk, struct item *item)
+{
+    must(item->state == ITEM_HELD);
+    int64_t hold_ms = desk->policy->times.hold_ms;
+    int64_t until_ms = desk->people[item->person]->lost_until_ms;
+    int64_t untouched_ms = hold_ms ? item->detail->touched_ms + hold_ms : 0;
+    if (untouched_ms && (!until_ms || untouched_ms < until_ms))
+        until_ms = untouched_ms;
+    item_set_timer(desk, item, until_ms);
 }
 
 int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audience audience)
@@ -302,6 +327,7 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
         person_add_item(desk, desk->people[person], item);
         recent_require(&desk->author_memory, item->author_key)->with = person;
     }
+    item_touch(desk, item);
     item_changed(desk, item);
 }
 
@@ -405,18 +431,25 @@ static void seal(struct desk *desk, struct item *item)
     item_changed(desk, item);
 }
 
-void item_escalate(struct desk *desk, struct item *item, uint32_t by, const char *rule, const char *reason)
+// `gone`: what is told to whoever has it, unless they did it.
+static void escalate(struct desk *desk, struct item *item, uint32_t by, const char *rule, const char *reason,
+                     const char *gone)
 {
     must(item->state != ITEM_CLOSED);
     item_set_reason(desk, item, reason);
     item_set_escalated(desk, item, reason);
     seal(desk, item);
     if ((item->state == ITEM_OFFERED || item->state == ITEM_HELD) && item->person != by)
-        item_tell_gone(desk, item, desk->people[item->person], "escalated to the brand's PR team");
+        item_tell_gone(desk, item, desk->people[item->person], gone);
     const struct queue *queue = item->queue;
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_PR, queue->brand, queue->language, queue->skills),
                       POLICY_NONE);
     item_event(desk, item, "escalated", by, rule, reason);
+}
+
+void item_escalate(struct desk *desk, struct item *item, uint32_t by, const char *rule, const char *reason)
+{
+    escalate(desk, item, by, rule, reason, "escalated to the brand's PR team");
 }
 
 bool item_becomes_sensitive(struct desk *desk, struct item *item, const char *rule)
@@ -593,15 +626,24 @@ bool item_is_overdue(const struct desk *desk, const struct item *item)
     return item->due_ms && !item->late && item->due_ms <= desk->now_ms;
 }
 
-// A missed service level is noted once, and moves an agents' item to PR where the brand says so.
+// A missed service level is noted once, and moves an agents' item to PR where the brand says so, also out of the hands
+// of whoever has it: they are told, and what they saved goes with it.
 static void pass_service_level(struct desk *desk, struct item *item)
 {
     item->late = true;
     item_set_overdue(desk, item);
     item_event(desk, item, "late", POLICY_NONE, NULL, "its service level or reply window has passed");
     if (item_escalates_late(desk, item))
-        item_escalate(desk, item, POLICY_NONE, "service level", "missed its service level");
+        escalate(desk, item, POLICY_NONE, "service level", "missed its service level", "missed its service level");
     item_changed(desk, item);
+}
+
+void item_pass_due(struct desk *desk, struct item *item)
+{
+    if (is_in_hand_or_parked(item) && !item->late)
+        pass_service_level(desk, item);
+    else
+        item_set_overdue(desk, item);
 }
 
 static void due_while_waiting(struct desk *desk, struct item *item)
@@ -630,6 +672,21 @@ static void due_while_offered(struct desk *desk, struct item *item)
         person_set_away(desk, person, "offers were not taken in time", true);
 }
 
+// The grace of a lost person is over, or they have not touched it for too long: then others are offered it first.
+static void due_while_held(struct desk *desk, struct item *item)
+{
+    const struct person *person = desk->people[item->person];
+    int64_t hold_ms = desk->policy->times.hold_ms;
+    if (person->lost_until_ms && person->lost_until_ms <= desk->now_ms) {
+        item_take_back(desk, item, "lost", "the connection did not come back in time", true);
+    } else if (hold_ms && item->detail->touched_ms + hold_ms <= desk->now_ms) {
+        item_decline(desk, item, item->person);
+        item_take_back(desk, item, "untouched", "held too long without anything being done about it", true);
+    } else {
+        item_set_hold_timer(desk, item);
+    }
+}
+
 void item_due(struct desk *desk, struct item *item)
 {
     switch ((enum item_state) item->state) {
@@ -639,8 +696,8 @@ void item_due(struct desk *desk, struct item *item)
     case ITEM_OFFERED:
         due_while_offered(desk, item);
         break;
-    case ITEM_HELD: // the grace of a lost person is over
-        item_take_back(desk, item, "lost", "the connection did not come back in time", true);
+    case ITEM_HELD:
+        due_while_held(desk, item);
         break;
     case ITEM_PARKED:
         item_event(desk, item, "woken", POLICY_NONE, NULL, "due");

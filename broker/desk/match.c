@@ -366,9 +366,18 @@ void match_person(struct desk *desk, struct person *person)
     struct item *item = person->ready ? next_for(desk, person, &choice) : NULL;
     if (!item)
         return;
-    if (item_is_overdue(desk, item))
+    if (item_is_overdue(desk, item)) {
         item_due(desk, item); // kept for them, but it may not be theirs any more
-    else
+    } else {
+        // Somebody else may have room as well, and come first for this one.
+        struct choice best;
+        bool theirs = item->reserved && item->detail->preferred == person->index;
+        if (!theirs && choose_for(desk, item, &best)) {
+            best.ahead = choice.ahead && best.seat == choice.seat;
+            best.hands = choice.hands;
+            choice = best;
+        }
         offer(desk, item, &choice);
+    }
     person_look_again(desk, person); // behind the others, so that what waits is spread
 }

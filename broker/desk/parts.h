@@ -74,6 +74,7 @@ struct item_detail {
     int64_t first_offered_ms;
     int64_t preferred_until_ms;
     uint64_t offered_turn;       // desk.turn when it was last offered
+    int64_t touched_ms;          // when its holder last asked for something about it
     uint64_t reply;              // the last one made
     uint64_t unknown;            // the newest of its replies of unknown fate; 0: none
     struct declines *declines;   // NULL: nobody did
@@ -175,9 +176,10 @@ struct person {
     struct heap reserved; // items that wait for this person first
     struct seat **seats;
     size_t seat_count, seat_capacity;
-    bool ready;     // its seats are in the queues' heaps
-    bool available; // signed in and available: its queues count it
-    bool unmatched; // is in desk.unmatched_people
+    int64_t lost_until_ms; // while the connection is lost: so long their holds wait for them; else 0
+    bool ready;            // its seats are in the queues' heaps
+    bool available;        // signed in and available: its queues count it
+    bool unmatched;        // is in desk.unmatched_people
     int64_t idle_since_ms;
     uint32_t missed;      // offers missed in a row
     int64_t missed_ms;    // when the last of them was counted
@@ -251,7 +253,7 @@ struct desk {
     int64_t restored_clock_ms; // of the last commit before the desk came back
     struct table names;        // of the policy's people, by hash; only while the desk comes back from the store
     struct heap timers;        // of items
-    struct heap dues;          // of items that do not wait and are not overdue, by their due time
+    struct heap dues;          // of items that do not wait and whose due time is still to be dealt with, by that
     struct person **people;    // by index of the policy
     size_t person_count;
     struct connector **connectors;
@@ -347,6 +349,15 @@ void item_set_due(struct desk *desk, struct item *item, int64_t due_ms);        
 // Its due time has passed: it is counted so from now on.
 void item_set_overdue(struct desk *desk, struct item *item);
 
+// The first of desk.dues has passed its due time: what follows from that.
+void item_pass_due(struct desk *desk, struct item *item);
+
+// Its holder, if it has one, is at work on it.
+void item_touch(struct desk *desk, struct item *item);
+
+// Sets the timer of a HELD item: until when its holder must have come back, or have touched it.
+void item_set_hold_timer(struct desk *desk, struct item *item);
+
 // Notes what became true.  `rule` and `detail` may be NULL.
 void item_event(struct desk *desk, const struct item *item, const char *kind, uint32_t person, const char *rule,
                 const char *detail);
@@ -433,7 +444,8 @@ void match_leave(struct desk *desk, struct item *item);
 // Offers a waiting item to the best person who can take it now; returns whether somebody could.
 bool match_item(struct desk *desk, struct item *item);
 
-// Offers the person one of what waits for them, and has them looked at again behind all others who look for work.
+// Offers one of what waits for the person, to whoever of those with room comes first for it, and has the person looked
+// at again behind all others who look for work.
 // What is overdue is left to its timer, before anybody is offered it.
 void match_person(struct desk *desk, struct person *person);
 

@@ -224,11 +224,12 @@ size_t desk_sign_in(struct desk *desk, uint32_t index, uint64_t number, const ch
     if (person->session)
         session_remove(desk, person->session);
     person->session = number;
+    person->lost_until_ms = 0;
     session_put(desk, number, person, NULL);
     for (size_t i = 0; i < person->item_count; i++) {
         struct item *item = person->items[i];
         if (item->state == ITEM_HELD)
-            item_set_timer(desk, item, 0);
+            item_set_hold_timer(desk, item);
         item_show(desk, item);
     }
     size_t shown = person->item_count;
@@ -252,8 +253,9 @@ void person_lose(struct desk *desk, struct person *person, int64_t grace_until_m
     person->session = 0;
     set_presence(desk, person, PRESENCE_LOST);
     withdraw_offers(desk, person, "connection lost");
+    person->lost_until_ms = grace_until_ms;
     for (size_t i = 0; i < person->item_count; i++)
-        item_set_timer(desk, person->items[i], grace_until_ms);
+        item_set_hold_timer(desk, person->items[i]);
     if (!person->item_count && !person->was_away)
         set_presence(desk, person, PRESENCE_OUT);
 }
@@ -262,6 +264,7 @@ static void leave(struct desk *desk, struct person *person)
 {
     person->session = 0;
     person->was_away = false;
+    person->lost_until_ms = 0;
     set_presence(desk, person, PRESENCE_OUT);
     while (person->item_count)
         item_take_back(desk, person->items[person->item_count - 1], "returned", "signed out", true);

@@ -112,6 +112,7 @@ struct policy_person {
 struct policy_times {
     int64_t offer_ms;        // an offer is to be taken within this
     int64_t grace_ms;        // a lost person's holds wait so long for them
+    int64_t hold_ms;         // a hold that its person does not touch returns after so long; 0: never
     int64_t decline_ms;      // an item is not offered again so long to who declined it or let it run out
     int64_t prefer_ms;       // so long an item is for one person first
     int64_t keep_ms;         // when nothing of a queue moved for so long, the few take of it also out of turn
@@ -126,10 +127,10 @@ struct policy_times {
 
 #define POLICY_TIMES_DEFAULT                                                                                           \
     {                                                                                                                  \
-        .offer_ms = 30 * 1000, .grace_ms = 60 * 1000, .decline_ms = 5 * 60 * 1000, .prefer_ms = 2 * 60 * 1000,         \
-        .keep_ms = 2 * 60 * 1000, .known_author_ms = 24 * 3600 * 1000, .follow_up_ms = 3600 * 1000,                    \
-        .band_raise_ms = 30 * 60 * 1000, .park_max_ms = INT64_C(7) * 24 * 3600 * 1000, .fate_ms = 60 * 1000,           \
-        .expire_ms = 0, .missed_offers = 3                                                                             \
+        .offer_ms = 30 * 1000, .grace_ms = 60 * 1000, .hold_ms = 3600 * 1000, .decline_ms = 5 * 60 * 1000,             \
+        .prefer_ms = 2 * 60 * 1000, .keep_ms = 2 * 60 * 1000, .known_author_ms = 24 * 3600 * 1000,                     \
+        .follow_up_ms = 3600 * 1000, .band_raise_ms = 30 * 60 * 1000, .park_max_ms = INT64_C(7) * 24 * 3600 * 1000,    \
+        .fate_ms = 60 * 1000, .expire_ms = 0, .missed_offers = 3                                                       \
     }
 
 struct policy {

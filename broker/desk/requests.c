@@ -445,6 +445,8 @@ static void run(struct order *order)
         tell_not_open(order);
         return;
     }
+    if (about_item && order->item->person == order->person->index)
+        item_touch(order->desk, order->item);
     struct refusal refusal = authority_refusal(order->desk, order->person, order->item, request);
     if (refusal.code != BEHALF_CODE_NONE)
         refuse(order, refusal.code, refusal.field, refusal.reason);
@@ -480,10 +482,13 @@ void desk_request(struct desk *desk, uint64_t number, const struct principal *pr
 void desk_heard(struct desk *desk, uint64_t number, uint64_t id, int64_t now_ms)
 {
     struct session *session = session_find(desk, number);
-    (void) id;
+    struct item *item = item_find(desk, id);
     desk->now_ms = now_ms;
-    if (session && session->person)
-        person_is_active(desk, session->person);
+    if (!session || !session->person)
+        return;
+    person_is_active(desk, session->person);
+    if (item && item->person == session->person->index)
+        item_touch(desk, item);
 }
 
 bool desk_may_ask(const struct desk *desk, uint64_t number, const struct behalf_message *question,

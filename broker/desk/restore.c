@@ -155,8 +155,8 @@ static void restore_state(struct desk *desk, struct item *item, const struct ite
     if (needs_person && person == POLICY_NONE)
         state = ITEM_WAITING; // a person whom the rules no longer know
     restore_move(desk, item, state, needs_person ? person : POLICY_NONE, record->since_ms);
-    item_set_due(desk, item, item->due_ms);
     item->late = was_noted_late(desk, item, record->since_ms);
+    item_set_due(desk, item, item->due_ms);
     if (state == ITEM_WAITING)
         restore_waiting(desk, item);
     if (state == ITEM_PARKED)
@@ -323,6 +323,8 @@ void desk_restored(struct desk *desk, int64_t now_ms)
 {
     desk->now_ms = now_ms;
     for (size_t i = 0; i < desk->person_count; i++) {
+        for (size_t k = 0; k < desk->people[i]->item_count; k++)
+            item_touch(desk, desk->people[i]->items[k]);
         if (desk->people[i]->item_count)
             person_lose(desk, desk->people[i], now_ms + desk->policy->times.grace_ms);
     }

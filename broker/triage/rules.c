@@ -68,6 +68,7 @@ static void build_times(struct building *building)
     building->policy->times = (struct policy_times){
         .offer_ms = times.offer.number,
         .grace_ms = times.grace.number,
+        .hold_ms = times.hold.number,
         .decline_ms = times.decline.number,
         .prefer_ms = times.prefer.number,
         .keep_ms = times.keep.number,

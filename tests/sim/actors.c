@@ -331,6 +331,7 @@ static void act_on(struct client *client, struct belief *belief)
     if (request.take.lease < 1)
         return;
     belief->asked = true;
+    simulation->touched_ms[belief->item] = simulation->clock_ms;
     int64_t id = client_send(client, request);
     belief->asked_lease = belief->lease;
     if (request.type == BEHALF_RETURN)
@@ -354,6 +355,10 @@ static void act_person(struct client *client)
         greet_healed_world(client);
     else if (simulation->healed && !strcmp(client->name, "pia") && sim_chance(simulation, 2))
         lift_freezes(client); // somebody's FREEZE of before may have come after
+    if (!simulation->healed && simulation->now_ms < client->asleep_until_ms)
+        return;
+    if (!simulation->healed && sim_chance(simulation, 2))
+        client->asleep_until_ms = simulation->now_ms + sim_between(simulation, 1000, 60000);
     if (!simulation->healed && sim_chance(simulation, 2))
         client_send(
             client,

@@ -8,7 +8,8 @@
 
 static const char rules[] =
     "desk: sim\n"
-    "times: { offer: 5 s, grace: 10 s, decline: 8 s, prefer: 5 s, follow_up: 60 s, fate: 10 s, missed_offers: 4, "
+    "times: { offer: 5 s, grace: 10 s, hold: 20 s, decline: 8 s, prefer: 5 s, follow_up: 60 s, fate: 10 s, "
+    "missed_offers: 4, "
     "expire: 15 min }\n"
     "channels:\n  chirp: { length: 280 }\n  pagebook: { reply_window: 3 min }\n"
     "skills: [refunds]\n"

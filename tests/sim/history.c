@@ -10,6 +10,7 @@
 
 #define GRACE_MS 10000  // as in the rules
 #define DECLINE_MS 8000 // as in the rules
+#define OFFER_MS 5000   // as in the rules
 
 enum expected { NOTHING, ESCALATED, WOKEN };
 
@@ -26,8 +27,11 @@ static struct {
     char queue[SIM_ITEMS_MAX][12];       // its audience, as its last event says
     char approved_by[SIM_ITEMS_MAX][16]; // by the event before, "" if that said something else
     bool connected[SIM_PEOPLE], away[SIM_PEOPLE];
-    bool frozen[2];   // by brand
-    bool dov_dropped; // from the rules
+    bool frozen[2];             // by brand
+    bool dov_dropped;           // from the rules
+    size_t in_hand[SIM_PEOPLE]; // offered to them and held
+    size_t holds[SIM_PEOPLE];
+    int64_t acted_ms[SIM_PEOPLE]; // when they last did something that left an event
 } history;
 
 size_t person_by_name(const struct simulation *simulation, const char *name)
@@ -66,8 +70,22 @@ static bool is(const struct event_record *event, const char *kind)
     return event->kind[0] == kind[0] && strcmp(event->kind, kind) == 0; // asked for each event very often
 }
 
+// Nobody is sent away who works.
+static void check_sent_away(const struct event_record *event, size_t person)
+{
+    if (strcmp(event->detail, "offers were not taken in time") != 0)
+        return;
+    if (history.holds[person])
+        sim_fail(history.simulation, "%s was sent away and holds something", event->person);
+    if (event->at_ms < history.acted_ms[person] + OFFER_MS)
+        sim_fail(history.simulation, "%s was sent away %lld ms after doing something", event->person,
+                 (long long) (event->at_ms - history.acted_ms[person]));
+}
+
 static void person_event(const struct event_record *event, size_t person)
 {
+    if (is(event, "away"))
+        check_sent_away(event, person);
     if (is(event, "signed in"))
         history.connected[person] = true;
     else if (is(event, "connection lost"))
@@ -136,6 +154,34 @@ static void check_offer(const struct event_record *event, size_t person)
     if (strcmp(event->detail, "taken") != 0 && declined_ms && event->at_ms < declined_ms + DECLINE_MS)
         sim_fail(history.simulation, "item %llu was offered to %s, who declined it %lld ms before",
                  (unsigned long long) event->item, event->person, (long long) (event->at_ms - declined_ms));
+}
+
+// Of those whom the event names as able to take the item, the one who gets it has the least in hand.
+static void check_spread(const struct event_record *event, size_t person)
+{
+    const char *named = strstr(event->detail, " could take it: ");
+    if (!named || strstr(event->detail, "after those who declined it") || strstr(event->detail, "keeps the last"))
+        return;
+    for (size_t i = 0; i < SIM_PEOPLE; i++) {
+        char name[40];
+        snprintf(name, sizeof name, " %s", history.simulation->clients[i].name);
+        if (strstr(named, name) && history.in_hand[i] < history.in_hand[person])
+            sim_fail(history.simulation,
+                     "item %llu was given to %s, who has %zu in hand, and not to%s, who has %zu: %s",
+                     (unsigned long long) event->item, event->person, history.in_hand[person], name, history.in_hand[i],
+                     event->detail);
+    }
+}
+
+static bool is_their_doing(const struct event_record *event)
+{
+    static const char *const kinds[] = { "note",   "declined", "closed",   "submitted",  "approved",
+                                         "parked", "rejected", "answered", "transferred" };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (is(event, kinds[i]))
+            return true;
+    }
+    return is(event, "held") && strcmp(event->detail, "taken") == 0;
 }
 
 static void check_lost(const struct event_record *event)
@@ -213,9 +259,9 @@ static void check_doer(const struct event_record *event, size_t person)
 // In whose hands it is after the event.
 static void follow(const struct event_record *event, size_t person)
 {
-    static const char *const leaving[] = { "declined", "no answer", "withdrawn offer", "lost",      "returned",
-                                           "parked",   "escalated", "submitted",       "rejected",  "transferred",
-                                           "answered", "closed",    "fate unknown",    "reply lost" };
+    static const char *const leaving[] = { "declined", "no answer", "withdrawn offer", "lost",       "returned",
+                                           "parked",   "escalated", "submitted",       "rejected",   "transferred",
+                                           "answered", "closed",    "fate unknown",    "reply lost", "untouched" };
     uint64_t item = event->item;
     snprintf(history.queue[item], sizeof history.queue[0], "%.*s", (int) strcspn(event->queue, "/"), event->queue);
     snprintf(history.approved_by[item], sizeof history.approved_by[0], "%s",
@@ -232,6 +278,23 @@ static void follow(const struct event_record *event, size_t person)
     }
 }
 
+static void count_hands(uint64_t item, size_t more)
+{
+    if (history.with[item] == SIM_PEOPLE)
+        return;
+    history.in_hand[history.with[item]] += more;
+    history.holds[history.with[item]] += history.held[item] ? more : 0;
+}
+
+static void follow_hands(const struct event_record *event, size_t person)
+{
+    count_hands(event->item, SIZE_MAX); // one less, and then perhaps one more
+    if ((is(event, "offered") || is(event, "held")) && strcmp(event->detail, "taken") != 0)
+        check_spread(event, person);
+    follow(event, person);
+    count_hands(event->item, 1);
+}
+
 static void item_event(const struct event_record *event, size_t person)
 {
     uint64_t item = event->item;
@@ -239,7 +302,9 @@ static void item_event(const struct event_record *event, size_t person)
     check_doer(event, person);
     if (is(event, "answered") && !strncmp(event->queue, "agent/", 6))
         history.unapproved_ms[item] = event->at_ms;
-    follow(event, person);
+    follow_hands(event, person);
+    if (person < SIM_PEOPLE && is_their_doing(event))
+        history.acted_ms[person] = event->at_ms;
     if (is(event, "taken") || is(event, "follow-up"))
         birth(event);
     else if ((is(event, "offered") || is(event, "held")) && person < SIM_PEOPLE)

@@ -79,6 +79,21 @@ static void look_at_post(void *self, const struct post_record *post)
         looked->refund_ms[post->item] = post->taken_ms;
 }
 
+#define HOLD_MS 20000  // as in the rules
+#define SLACK_MS 15000 // for requests that are long on their way
+
+// Nothing is held that nobody touches.
+static void judge_hold(const struct looked *looked, const struct item_record *item)
+{
+    const struct simulation *simulation = looked->simulation;
+    int64_t since_ms = simulation->calm_ms > item->since_ms ? simulation->calm_ms : item->since_ms;
+    since_ms = simulation->touched_ms[item->item] > since_ms ? simulation->touched_ms[item->item] : since_ms;
+    if (!looked->lightly && simulation->broker && !simulation->away && item->state == ITEM_HELD &&
+        simulation->clock_ms > since_ms + HOLD_MS + SLACK_MS)
+        sim_fail(simulation, "item %llu is held by %s, who has done nothing about it for %lld ms",
+                 (unsigned long long) item->item, item->person, (long long) (simulation->clock_ms - since_ms));
+}
+
 static void look_at_item(void *self, const struct item_record *item)
 {
     struct looked *looked = self;
@@ -93,6 +108,7 @@ static void look_at_item(void *self, const struct item_record *item)
     if (!looked->lightly && item->state == ITEM_OFFERED && person < SIM_PEOPLE && !history_is_there(person))
         sim_fail(looked->simulation, "item %llu is offered to %s, who is not there", (unsigned long long) item->item,
                  item->person);
+    judge_hold(looked, item);
     static const uint8_t capacities[SIM_PEOPLE] = { 2, 1, 3, 2, 3, 2, 3, 2, 2, 2 }; // as in the rules
     for (size_t i = 0; i < SIM_PEOPLE && (item->state == ITEM_OFFERED || item->state == ITEM_HELD); i++) {
         if (!strcmp(looked->simulation->clients[i].name, item->person) && ++looked->with[i] > capacities[i])

@@ -266,6 +266,8 @@ void act_badly(struct client *client)
     *misdeed = (struct misdeed){ .type = type, .why_not = refused };
     misdeed->item = of_item ? message.take.item : 0;
     misdeed->lease = of_item ? message.take.lease : 0;
+    if (misdeed->item > 0 && misdeed->item < SIM_ITEMS_MAX)
+        client->simulation->touched_ms[misdeed->item] = client->simulation->clock_ms;
     misdeed->request = client_send(client, message);
     bool may_be = !refused || (refused == not_taken && fits(type, simulation->shown[misdeed->item].audience));
     if (type == BEHALF_RETURN && may_be)

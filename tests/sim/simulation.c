@@ -95,6 +95,7 @@ static void start_broker(struct simulation *simulation)
     if (!simulation->broker)
         sim_fail(simulation, "the broker does not start: %s", reason);
     broker_check(simulation->broker);
+    simulation->calm_ms = simulation->clock_ms;
     sim_note(simulation, "broker starts, epoch %llu", (unsigned long long) position.epoch);
 }
 
@@ -134,6 +135,7 @@ static void set_away(struct simulation *simulation, bool away)
     if (simulation->away == away)
         return;
     simulation->away = away;
+    simulation->calm_ms = simulation->clock_ms;
     broker_store_state(simulation->broker, away, away ? "away" : "working", simulation->clock_ms);
 }
 
@@ -237,6 +239,7 @@ static void step_time(struct simulation *simulation)
     simulation->clock_ms += pass_ms;
     if (!simulation->healed && sim_chance(simulation, 1)) {
         simulation->clock_ms += sim_between(simulation, 10000, 4000000);
+        simulation->calm_ms = simulation->clock_ms;
         if (simulation->broker)
             simulation->jumped_ms[simulation->jumps % SIM_JUMPS_MAX] = simulation->clock_ms;
         simulation->jumps++;

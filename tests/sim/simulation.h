@@ -86,10 +86,11 @@ struct client {
     struct line to_client, to_broker;
     struct belief beliefs[8];
     size_t belief_count;
-    int64_t off_until_ms; // signed out till then
-    bool settled;         // has chosen how it lives in the healed world
-    bool absent;          // is not in it
-    bool greeted;         // has said there what it must
+    int64_t off_until_ms;    // signed out till then
+    int64_t asleep_until_ms; // a person's: does nothing till then
+    bool settled;            // has chosen how it lives in the healed world
+    bool absent;             // is not in it
+    bool greeted;            // has said there what it must
     int64_t next_id;
     struct misdeed misdeeds[SIM_MISDEEDS]; // a ring
     size_t misdeed_next;
@@ -167,8 +168,10 @@ struct simulation {
     int64_t promised[SIM_ITEMS_MAX]; // a reply whose ANSWER was DONE, by item id; the newest
     struct sim_said *said;           // all requests that are to be remembered, in the order in which they were made
     size_t said_count, repeats;
-    size_t notes;                 // written so far
-    uint8_t noted[SIM_NOTES_MAX]; // times on disk, by their number
+    size_t notes;                      // written so far
+    uint8_t noted[SIM_NOTES_MAX];      // times on disk, by their number
+    int64_t touched_ms[SIM_ITEMS_MAX]; // when somebody last asked for something about the item, by the broker's clock
+    int64_t calm_ms;                   // since when nothing gave holds a fresh time
     size_t crashes, faults, breaks, answers, escalations, jumps, applied;
     char mark[40]; // a text that says of which item it is
     bool verbose;

@@ -414,6 +414,145 @@ static void what_was_transferred_to_somebody_waits_for_them(void **state)
     assert_int_equal(desk_item_state(world->desk, item), ITEM_OFFERED); // to the third
 }
 
+// ---- nothing is held for ever ----
+
+static int set_up_late(void **state)
+{
+    int result = set_up(state);
+    struct world *world = *state;
+    world->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 10000;
+    world->brands[ACME].escalate_late = true;
+    return result;
+}
+
+static const char *gone(const struct world *world, uint64_t session)
+{
+    const struct behalf_message *message = world_message(world, session, BEHALF_GONE);
+    return message ? message->gone.reason : "";
+}
+
+static void a_held_item_that_is_late_goes_to_pr_with_its_draft(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t pia = world_sign_in(world, PIA);
+    uint64_t item = post(world, "1");
+    take(world, asha, item);
+    world_ask(world, asha, ABOUT(DRAFT, draft, .item = (int64_t) item, .lease = 1, .text = "We are"));
+    world_pass(world, 9999);
+    assert_int_equal(world_lease(world, pia, item), 0);
+    world_pass(world, 1);
+    assert_string_equal(gone(world, asha), "missed its service level");
+    assert_int_not_equal(world_lease(world, pia, item), 0);
+    assert_string_equal(world_change(world, CHANGE_ITEM)->item.draft_by, "asha");
+    assert_int_equal(world_change(world, CHANGE_SEAL)->seal, item);
+    assert_int_equal(world_events(world, item, "late"), 1);
+}
+
+static void an_offer_that_is_late_goes_to_pr(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = post(world, "1");
+    world_pass(world, 10000);
+    assert_string_equal(gone(world, asha), "missed its service level");
+    assert_int_not_equal(world_lease(world, world_sign_in(world, PIA), item), 0);
+    assert_string_equal(desk_presence_of(world->desk, ASHA), "available");
+}
+
+static void a_parked_item_that_is_late_goes_to_pr(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = post(world, "1");
+    take(world, asha, item);
+    world_ask(world, asha, ABOUT(PARK, park, .item = (int64_t) item, .lease = 1, .until_ms = world->now_ms + 3600000));
+    world_pass(world, 10000);
+    assert_int_not_equal(world_lease(world, world_sign_in(world, PIA), item), 0);
+}
+
+static void what_became_late_while_the_broker_was_down_goes_to_pr(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = post(world, "1");
+    take(world, asha, item);
+    world->now_ms += 11000;
+    world_restart(world);
+    world_pass(world, 0);
+    assert_int_not_equal(world_lease(world, world_sign_in(world, PIA), item), 0);
+    assert_int_equal(world_events(world, item, "late"), 1);
+}
+
+static void a_held_item_that_is_late_stays_where_the_brand_escalates_nothing(void **state)
+{
+    struct world *world = *state;
+    world->brands[ACME].escalate_late = false;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = post(world, "1");
+    take(world, asha, item);
+    world_pass(world, 20000);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_HELD);
+    assert_int_equal(world_events(world, item, "late"), 1);
+    world_pass(world, 20000);
+    assert_int_equal(world_events(world, item, "late"), 1);
+}
+
+static void a_hold_that_nobody_touches_returns_to_others(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = post(world, "1");
+    take(world, asha, item);
+    uint64_t ben = world_sign_in(world, BEN);
+    world_pass(world, world->policy.times.hold_ms - 1);
+    world_ask(world, asha, ABOUT(DRAFT, draft, .item = (int64_t) item, .lease = 1, .text = "We are"));
+    world_pass(world, world->policy.times.hold_ms - 1);
+    desk_heard(world->desk, asha, item, world->now_ms); // a PREVIEW
+    world_pass(world, world->policy.times.hold_ms - 1);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_HELD);
+    world_pass(world, 1);
+    assert_string_equal(gone(world, asha), "held too long without anything being done about it");
+    assert_int_not_equal(world_lease(world, ben, item), 0);
+    assert_string_equal(world_change(world, CHANGE_ITEM)->item.draft_by, "asha");
+}
+
+static void what_others_do_does_not_prolong_a_hold(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = post(world, "1"), other = post(world, "2");
+    take(world, asha, item);
+    take(world, asha, other);
+    world_pass(world, world->policy.times.hold_ms - 1);
+    world_ask(world, asha, ABOUT(NOTE, note, .item = (int64_t) other, .lease = 1, .text = "called"));
+    world_ask(world, asha, ABOUT(NOTE, note, .item = (int64_t) item, .lease = 77, .text = "foreign"));
+    uint64_t ben = world_sign_in(world, BEN);
+    world_ask(world, ben, ABOUT(NOTE, note, .item = (int64_t) other, .lease = 1, .text = "not mine"));
+    world_pass(world, world->policy.times.hold_ms);
+    assert_int_equal(world_events(world, item, "untouched"), 1);
+    assert_int_equal(world_events(world, other, "untouched"), 1);
+}
+
+static void a_restart_and_a_jump_give_holds_a_fresh_time(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = post(world, "1");
+    take(world, asha, item);
+    world_pass(world, world->policy.times.hold_ms - 1);
+    world_restart(world);
+    asha = world_sign_in(world, ASHA);
+    world_pass(world, world->policy.times.hold_ms - 1);
+    world->now_ms += world->policy.times.hold_ms;
+    desk_clock_jumped(world->desk, world->now_ms);
+    world_pass(world, world->policy.times.hold_ms - 1);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_HELD);
+    world_pass(world, 1);
+    assert_int_equal(world_events(world, item, "untouched"), 1);
+}
+
+#define LATE(name) cmocka_unit_test_setup_teardown(name, set_up_late, tear_down)
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define GERMAN(name) cmocka_unit_test_setup_teardown(name, set_up_german, tear_down)
 
@@ -439,6 +578,14 @@ int main(void)
         CLAIM(a_preference_ends_with_signing_out),
         CLAIM(who_frees_a_place_first_gets_what_was_for_somebody_else),
         CLAIM(what_was_transferred_to_somebody_waits_for_them),
+        LATE(a_held_item_that_is_late_goes_to_pr_with_its_draft),
+        LATE(an_offer_that_is_late_goes_to_pr),
+        LATE(a_parked_item_that_is_late_goes_to_pr),
+        LATE(what_became_late_while_the_broker_was_down_goes_to_pr),
+        LATE(a_held_item_that_is_late_stays_where_the_brand_escalates_nothing),
+        CLAIM(a_hold_that_nobody_touches_returns_to_others),
+        CLAIM(what_others_do_does_not_prolong_a_hold),
+        CLAIM(a_restart_and_a_jump_give_holds_a_fresh_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
