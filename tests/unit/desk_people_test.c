@@ -182,7 +182,7 @@ static void who_works_on_one_misses_no_other(void **state)
     uint64_t asha = world_sign_in(world, ASHA);
     posts(world, 'a', 5);
     take(world, asha, 1);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 60; i++)
         world_pass(world, world->policy.times.offer_ms);
     assert_null(world_message(world, asha, BEHALF_PRESENCE));
     assert_string_equal(desk_presence_of(world->desk, ASHA), "available");
