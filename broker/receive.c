@@ -108,6 +108,7 @@ static handler *const handlers[BEHALF_TYPE_COUNT] = {
     [BEHALF_POST] = take_post,        [BEHALF_EDIT] = take_change,      [BEHALF_DELETE] = take_change,
     [BEHALF_SETTLE] = request_settle, [BEHALF_STATUS] = ask_status,     [BEHALF_WHY] = ask_history,
     [BEHALF_OUTCOMES] = ask_outcomes, [BEHALF_APPLY] = apply_rules,     [BEHALF_FREEZE] = request_desk,
+    [BEHALF_RECALL] = request_desk,
 };
 
 // What is answered at length.

@@ -106,6 +106,12 @@ static bool is_met(enum need need, const struct desk *desk, const struct person 
     case NEED_THEIR_BRAND:
         brand = policy_find_brand(desk->policy, request->freeze.brand);
         return brand == POLICY_NONE || has_brand(desk, person, brand); // an unknown one is told so
+    case NEED_ITEMS_BRAND:
+        item = item_find(desk, (uint64_t) request->recall.item);
+        return !item || has_brand(desk, person, item->queue->brand); // one that is not open is told so
+    case NEED_NOT_PRS:
+        item = item_find(desk, (uint64_t) request->recall.item);
+        return !item || item->queue->audience != AUDIENCE_PR || (desk->policy->people[person->index].audiences & PR);
     case NEED_COUNT:
         break;
     }

@@ -314,7 +314,8 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
         table_put(&desk->sending, item->thread_key, item);
     item->state = (uint8_t) state & 7u;
     item->person = person;
-    if (state != ITEM_CLOSED)
+    // A new one has waited since it began to count, which needs no room of its own, but for its expiry.
+    if (state != ITEM_CLOSED && (from != ITEM_CLOSED || item->detail || desk->policy->times.expire_ms))
         set_since(item, desk->now_ms);
     item_set_timer(desk, item, 0);
     if (state != ITEM_CLOSED) {

@@ -37,7 +37,11 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
     view->reply_until_ms = item->window_end_ms;
     view->created_ms = item->created_ms;
     view->due_ms = item->due_ms;
-    view->answer_by_ms = item->state == ITEM_OFFERED ? item->timer_ms : 0;
+    if (item->state == ITEM_OFFERED) {
+        view->answer_by_ms = item->timer_ms;
+        view->missed = desk->people[item->person]->missed;
+        view->missed_max = policy->times.missed_offers;
+    }
     view->approval = authority_needs_approval(desk, item, session->person);
     view->frozen = desk->frozen >> queue->brand & 1;
     view->fate_unknown = item->fate_unknown;

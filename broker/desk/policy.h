@@ -118,6 +118,7 @@ struct policy_times {
     int64_t keep_ms;         // when nothing of a queue moved for so long, the few take of it also out of turn
     int64_t known_author_ms; // so long after an answer its author's next post prefers the same person
     int64_t follow_up_ms;    // so long after the end a further post in the thread is a follow-up
+    int64_t posted_max_ms;   // a post counts from its platform's time if it is at most so old; 0: from being taken in
     int64_t band_raise_ms;   // waiting so long raises an item by one band
     int64_t park_max_ms;     // an item is parked at most so long
     int64_t fate_ms;         // a lost connector's replies wait so long for it before their fate is unknown
@@ -129,8 +130,8 @@ struct policy_times {
     {                                                                                                                  \
         .offer_ms = 30 * 1000, .grace_ms = 60 * 1000, .hold_ms = 3600 * 1000, .decline_ms = 5 * 60 * 1000,             \
         .prefer_ms = 2 * 60 * 1000, .keep_ms = 2 * 60 * 1000, .known_author_ms = 24 * 3600 * 1000,                     \
-        .follow_up_ms = 3600 * 1000, .band_raise_ms = 30 * 60 * 1000, .park_max_ms = INT64_C(7) * 24 * 3600 * 1000,    \
-        .fate_ms = 60 * 1000, .expire_ms = 0, .missed_offers = 3                                                       \
+        .follow_up_ms = 3600 * 1000, .posted_max_ms = INT64_C(7) * 24 * 3600 * 1000, .band_raise_ms = 30 * 60 * 1000,  \
+        .park_max_ms = INT64_C(7) * 24 * 3600 * 1000, .fate_ms = 60 * 1000, .expire_ms = 0, .missed_offers = 3         \
     }
 
 struct policy {

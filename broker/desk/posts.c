@@ -157,6 +157,16 @@ static int64_t window_end(const struct desk *desk, const struct behalf_post *pos
     return window_ms ? (post->posted_ms ? post->posted_ms : desk->now_ms) + window_ms : 0;
 }
 
+// Since when a post has waited: as its platform says, unless that cannot be, is too long ago to be of use, or is
+// another text's, of before an edit.
+static int64_t waits_since(const struct desk *desk, const struct arrival *arrival)
+{
+    int64_t posted_ms = arrival->post->posted_ms;
+    bool counts = posted_ms > 0 && posted_ms <= desk->now_ms &&
+                  desk->now_ms - posted_ms <= desk->policy->times.posted_max_ms && !arrival->before;
+    return counts ? posted_ms : desk->now_ms;
+}
+
 // ---- a new item ----
 
 // Where a new item goes: what triage says, what a frozen brand needs, and what its thread's last item was.
@@ -223,7 +233,7 @@ static void withdraw(struct desk *desk, struct item *item)
 static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
 {
     const struct needs *needs = arrival->needs;
-    struct item *item = item_new(desk, desk->next_id++, desk->now_ms);
+    struct item *item = item_new(desk, desk->next_id++, waits_since(desk, arrival));
     uint64_t id = item->id;
     item->author_key = arrival->author_key;
     item->thread_key = arrival->thread_key;

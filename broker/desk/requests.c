@@ -39,6 +39,15 @@ static void answer(const struct order *order, enum item_state state, uint64_t re
     desk_tell_done(order->desk, order->session, order->request->id, &done);
 }
 
+static void tell_not_open(const struct order *order)
+{
+    struct behalf_error error = { .field = "item",
+                                  .reason = "the item is not open",
+                                  .item = order->request->take.item,
+                                  .state = item_state_name(ITEM_CLOSED) };
+    desk_tell_error(order->desk, order->session, order->request->id, BEHALF_CODE_NOT_FOUND, &error);
+}
+
 // ---- offers ----
 
 static void do_take(const struct order *order)
@@ -380,6 +389,38 @@ static void do_presence(const struct order *order)
         person_set_away(order->desk, order->person, wanted->reason, false);
 }
 
+static void do_recall(const struct order *order)
+{
+    struct desk *desk = order->desk;
+    const struct behalf_recall *wanted = &order->request->recall;
+    struct order about = *order;
+    about.item = item_find(desk, (uint64_t) wanted->item);
+    struct item *item = about.item;
+    if (!item) {
+        tell_not_open(order);
+        return;
+    }
+    if (item->state != ITEM_OFFERED && item->state != ITEM_HELD && item->state != ITEM_PARKED) {
+        refuse(&about, BEHALF_CODE_STATE, "item",
+               item->state == ITEM_WAITING ? "nobody has it: it waits in its queue" : "its reply is on its way");
+        return;
+    }
+    const char *by = order->person ? person_name(desk, order->person->index) : "control";
+    const char *reason = change_list_format(desk->list, "returned to its queue by %s: %s", by, wanted->reason);
+    struct behalf_done done = { .item = wanted->item, .lease = item->lease, .state = item_state_name(ITEM_WAITING) };
+    desk_tell_done(desk, order->session, order->request->id, &done);
+    uint32_t holder = item->person;
+    if (holder != POLICY_NONE) {
+        item_tell_gone(desk, item, desk->people[holder], reason);
+        item_decline(desk, item, holder); // others are offered it first
+    }
+    item_event(desk, item, "recalled", order->author, NULL, reason);
+    item->returned = true;
+    item_count_move(item);
+    item_prefer(desk, item, POLICY_NONE);
+    item_wait(desk, item);
+}
+
 // Whoever has an item of the brand is to know that its replies stop, or go on.
 static void show_items_of(struct desk *desk, uint32_t brand)
 {
@@ -426,15 +467,6 @@ static void (*const functions[BEHALF_TYPE_COUNT])(const struct order *order) = {
 #define REQUEST(name, NAME, hold, audiences, states, needs, code, otherwise) [BEHALF_##NAME] = do_##name,
 #include "broker/desk/authority.def"
 };
-
-static void tell_not_open(const struct order *order)
-{
-    struct behalf_error error = { .field = "item",
-                                  .reason = "the item is not open",
-                                  .item = order->request->take.item,
-                                  .state = item_state_name(ITEM_CLOSED) };
-    desk_tell_error(order->desk, order->session, order->request->id, BEHALF_CODE_NOT_FOUND, &error);
-}
 
 static void run(struct order *order)
 {

@@ -74,6 +74,7 @@ static void build_times(struct building *building)
         .keep_ms = times.keep.number,
         .known_author_ms = times.known_author.number,
         .follow_up_ms = times.follow_up.number,
+        .posted_max_ms = times.posted.number,
         .band_raise_ms = times.band_raise.number,
         .park_max_ms = times.park.number,
         .fate_ms = times.fate.number,

@@ -175,8 +175,8 @@ static void check_spread(const struct event_record *event, size_t person)
 
 static bool is_their_doing(const struct event_record *event)
 {
-    static const char *const kinds[] = { "note",   "declined", "closed",   "submitted",  "approved",
-                                         "parked", "rejected", "answered", "transferred" };
+    static const char *const kinds[] = { "note",     "recalled", "declined", "closed",   "submitted",
+                                         "approved", "parked",   "rejected", "answered", "transferred" };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (is(event, kinds[i]))
             return true;
@@ -236,7 +236,11 @@ static void check_doer(const struct event_record *event, size_t person)
 {
     const char *approver = history.approved_by[event->item];
     if (person == SIM_PEOPLE)
-        return;                               // a rule, or time
+        return; // a rule, or time
+    if (is(event, "recalled") &&
+        (!sim_has_role(person, "supervisor") || (!strncmp(event->queue, "pr/", 3) && !sim_has_role(person, "pr")) ||
+         !sim_has_brand(person, strstr(event->queue, "/fizz/") ? "fizz" : "acme")))
+        sim_fail(history.simulation, "item %llu was recalled by %s", (unsigned long long) event->item, event->person);
     if (is(event, "answered") && *approver) { // the reply of whose draft was approved
         if (history.dov_dropped && !strcmp(event->person, "dov"))
             sim_fail(history.simulation, "item %llu: a draft of dov's was approved, who is no longer there",
@@ -259,9 +263,10 @@ static void check_doer(const struct event_record *event, size_t person)
 // In whose hands it is after the event.
 static void follow(const struct event_record *event, size_t person)
 {
-    static const char *const leaving[] = { "declined", "no answer", "withdrawn offer", "lost",       "returned",
-                                           "parked",   "escalated", "submitted",       "rejected",   "transferred",
-                                           "answered", "closed",    "fate unknown",    "reply lost", "untouched" };
+    static const char *const leaving[] = { "declined",     "no answer",   "withdrawn offer", "lost",
+                                           "returned",     "parked",      "escalated",       "submitted",
+                                           "rejected",     "transferred", "answered",        "closed",
+                                           "fate unknown", "reply lost",  "untouched",       "recalled" };
     uint64_t item = event->item;
     snprintf(history.queue[item], sizeof history.queue[0], "%.*s", (int) strcspn(event->queue, "/"), event->queue);
     snprintf(history.approved_by[item], sizeof history.approved_by[0], "%s",

@@ -10,12 +10,12 @@
 
 #define PENDING_MAX 16 // requests under way beyond which nobody has time for mischief
 
-static const enum behalf_type requests[] = { BEHALF_TAKE,    BEHALF_DECLINE,  BEHALF_DRAFT,    BEHALF_NOTE,
-                                             BEHALF_PREVIEW, BEHALF_ANSWER,   BEHALF_APPROVE,  BEHALF_REJECT,
-                                             BEHALF_CLOSE,   BEHALF_ESCALATE, BEHALF_RETURN,   BEHALF_TRANSFER,
-                                             BEHALF_PARK,    BEHALF_PRESENCE, BEHALF_FREEZE,   BEHALF_LOOK,
-                                             BEHALF_STATUS,  BEHALF_POST,     BEHALF_EDIT,     BEHALF_DELETE,
-                                             BEHALF_SETTLE,  BEHALF_WHY,      BEHALF_OUTCOMES, BEHALF_APPLY };
+static const enum behalf_type requests[] = {
+    BEHALF_TAKE,   BEHALF_DECLINE,  BEHALF_DRAFT,    BEHALF_NOTE,   BEHALF_PREVIEW,  BEHALF_ANSWER, BEHALF_APPROVE,
+    BEHALF_REJECT, BEHALF_CLOSE,    BEHALF_ESCALATE, BEHALF_RETURN, BEHALF_TRANSFER, BEHALF_PARK,   BEHALF_PRESENCE,
+    BEHALF_FREEZE, BEHALF_LOOK,     BEHALF_STATUS,   BEHALF_POST,   BEHALF_EDIT,     BEHALF_DELETE, BEHALF_SETTLE,
+    BEHALF_WHY,    BEHALF_OUTCOMES, BEHALF_APPLY,    BEHALF_RECALL
+};
 
 #define REQUEST_COUNT (sizeof requests / sizeof *requests)
 #define ITEM_REQUEST_COUNT 13 // the first of them
@@ -100,7 +100,7 @@ static const char *why_not(const struct client *client, const struct behalf_mess
     if (place < ITEM_REQUEST_COUNT)
         return why_not_item(client, type, message->take.item, message->take.lease);
     bool supervisor = sim_has_role(client->index, "supervisor");
-    if (type == BEHALF_STATUS && !supervisor)
+    if ((type == BEHALF_STATUS || type == BEHALF_RECALL) && !supervisor)
         return "as another audience";
     if (type == BEHALF_FREEZE &&
         ((!supervisor && !sim_has_role(client->index, "pr")) || !sim_has_brand(client->index, message->freeze.brand)))
@@ -217,6 +217,9 @@ static struct behalf_message about_no_item(struct client *client, enum behalf_ty
     switch (type) {
     case BEHALF_PRESENCE:
         message.presence.state = "available";
+        break;
+    case BEHALF_RECALL:
+        message.recall = (struct behalf_recall){ .item = sim_between(simulation, 1, 60), .reason = "dusty" };
         break;
     case BEHALF_FREEZE:
         message.freeze = (struct behalf_freeze){ .brand = sim_chance(simulation, 500) ? "acme" : "fizz",

@@ -732,9 +732,43 @@ static void interrupted_answer_becomes_a_draft(void **state)
     finish(&world, 0);
 }
 
+// Nothing comes before the end of the connection: no BYE.
+static void expect_hung_up(struct world *world)
+{
+    assert_int_equal(child_wait(world->worker, world->broker), 5);
+    struct behalf_message *said;
+    while ((said = fake_broker_next(world->broker, 100)) != NULL) {
+        assert_int_not_equal(said->type, BEHALF_BYE);
+        behalf_message_destroy(&said);
+    }
+    child_destroy(&world->worker);
+    fake_broker_destroy(&world->broker);
+}
+
+static void a_closed_window_is_a_lost_connection_and_loses_nothing(void **state)
+{
+    (void) state;
+    struct world world;
+    setenv("TERM", "xterm", 1);
+    begin_with(&world, "--plain", NULL, true);
+    take_held_item(&world);
+    child_type(world.worker, "answer\r");
+    expect(&world, "Write.");
+    child_type(world.worker, "Dear Jo,\rit is");
+    expect(&world, "Dear Jo,");
+    fake_broker_work_until(world.broker, shows_second_line, world.worker);
+    child_signal(world.worker, SIGHUP);
+    struct behalf_message *draft = fake_broker_expect(world.broker, BEHALF_DRAFT);
+    assert_string_equal(draft->draft.text, "Dear Jo,\nit is");
+    fake_broker_done(world.broker, draft->id, 1, 2, "held");
+    behalf_message_destroy(&draft);
+    expect_hung_up(&world);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_closed_window_is_a_lost_connection_and_loses_nothing),
         cmocka_unit_test(json_carries_messages_both_ways),
         cmocka_unit_test(json_sends_lists_of_texts),
         cmocka_unit_test(json_survives_bad_lines),

@@ -552,6 +552,103 @@ static void a_restart_and_a_jump_give_holds_a_fresh_time(void **state)
     assert_int_equal(world_events(world, item, "untouched"), 1);
 }
 
+// ---- taken back by a supervisor ----
+
+static const struct behalf_message *recall(struct world *world, uint64_t session, uint64_t item)
+{
+    return world_ask(world, session, ABOUT(RECALL, recall, .item = (int64_t) item, .reason = "she has gone home"));
+}
+
+static void a_supervisor_puts_a_held_item_back(void **state)
+{
+    struct world *world = *state;
+    world->people[ANN].audiences = 1u << AUDIENCE_SUPERVISOR;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t ann = world_sign_in(world, ANN);
+    uint64_t item = post(world, "1");
+    assert_string_equal(recall(world, asha, item)->error.code, "FORBIDDEN");
+    take(world, asha, item);
+    world_ask(world, asha, ABOUT(DRAFT, draft, .item = (int64_t) item, .lease = 1, .text = "We are"));
+    assert_string_equal(recall(world, ann, item)->done.state, "waiting");
+    assert_string_equal(gone(world, asha), "returned to its queue by ann: she has gone home");
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_WAITING); // not to asha again
+    assert_string_equal(recall(world, ann, item)->error.code, "STATE");
+    assert_string_equal(recall(world, ann, 4711)->error.code, "NOT_FOUND");
+    uint64_t ben = world_sign_in(world, BEN);
+    assert_int_not_equal(world_lease(world, ben, item), 0);
+    assert_string_equal(world_change(world, CHANGE_ITEM)->item.draft_by, "asha");
+    world_ask(world, ben, ABOUT(TAKE, take, .item = (int64_t) item, .lease = 2));
+    world_ask(world, ben, ABOUT(PARK, park, .item = (int64_t) item, .lease = 2, .until_ms = world->now_ms + 3600000));
+    assert_string_equal(recall(world, ann, item)->done.state, "waiting"); // from where it is parked
+    assert_int_equal(world_events(world, item, "recalled"), 2);
+}
+
+static void what_pr_has_is_not_a_supervisors_to_take(void **state)
+{
+    struct world *world = *state;
+    world->people[ANN].audiences = 1u << AUDIENCE_SUPERVISOR;
+    uint64_t pia = world_sign_in(world, PIA);
+    uint64_t ann = world_sign_in(world, ANN);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .sensitive = true });
+    assert_string_equal(recall(world, ann, item)->error.code, "FORBIDDEN");
+    world->people[PIA].audiences |= 1u << AUDIENCE_SUPERVISOR;
+    assert_string_equal(recall(world, pia, item)->done.state, "waiting");
+    world->people[ANN].brands = 1u << FIZZ;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t other = post(world, "2");
+    take(world, asha, other);
+    assert_string_equal(recall(world, ann, other)->error.code, "FORBIDDEN");
+}
+
+// ---- since when something waits ----
+
+static void what_was_written_first_comes_first_however_it_came(void **state)
+{
+    struct world *world = *state;
+    world->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 4 * 3600000;
+    uint64_t items[4];
+    for (int64_t hours = 0; hours < 4; hours++)
+        items[hours] = world_post(world, (struct world_post){ .id = (char[]){ (char) ('a' + hours), '\0' },
+                                                              .posted_ms = world->now_ms - hours * 3600000 });
+    world->people[ASHA].capacity = 1;
+    uint64_t asha = world_sign_in(world, ASHA);
+    for (int hours = 3; hours >= 0; hours--) {
+        struct behalf_item view;
+        assert_true(desk_show_item(world->desk, asha, items[hours], (uint64_t) world_lease(world, asha, items[hours]),
+                                   world->list, &view));
+        assert_int_equal(view.due_ms, world->now_ms + (4 - hours) * 3600000);
+        take(world, asha, items[hours]);
+        close_item(world, asha, items[hours]);
+    }
+}
+
+static void a_time_that_cannot_be_or_is_long_ago_does_not_count(void **state)
+{
+    struct world *world = *state;
+    world->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 3600000;
+    int64_t posted[] = { world->now_ms + 3600000, world->now_ms - world->policy.times.posted_max_ms - 1, 1 };
+    for (size_t i = 0; i < sizeof posted / sizeof *posted; i++) {
+        world_post(world,
+                   (struct world_post){ .id = (char[]){ (char) ('a' + (char) i), '\0' }, .posted_ms = posted[i] });
+        assert_int_equal(world_change(world, CHANGE_ITEM)->item.created_ms, world->now_ms);
+        assert_int_equal(world_change(world, CHANGE_ITEM)->item.due_ms, world->now_ms + 3600000);
+    }
+    world->policy.times.posted_max_ms = 0;
+    world_post(world, (struct world_post){ .id = "z", .posted_ms = world->now_ms - 1000 });
+    assert_int_equal(world_change(world, CHANGE_ITEM)->item.created_ms, world->now_ms);
+}
+
+static void an_old_post_does_not_expire_before_anybody_could_take_it(void **state)
+{
+    struct world *world = *state;
+    world->policy.times.expire_ms = 3600000;
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .posted_ms = world->now_ms - 7200000 });
+    world_pass(world, 3599999);
+    assert_int_equal(desk_item_state(world->desk, item), ITEM_WAITING);
+    world_pass(world, 1);
+    assert_string_equal(world_outcome(world, item), "expired");
+}
+
 #define LATE(name) cmocka_unit_test_setup_teardown(name, set_up_late, tear_down)
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 #define GERMAN(name) cmocka_unit_test_setup_teardown(name, set_up_german, tear_down)
@@ -586,6 +683,11 @@ int main(void)
         CLAIM(a_hold_that_nobody_touches_returns_to_others),
         CLAIM(what_others_do_does_not_prolong_a_hold),
         CLAIM(a_restart_and_a_jump_give_holds_a_fresh_time),
+        CLAIM(a_supervisor_puts_a_held_item_back),
+        CLAIM(what_pr_has_is_not_a_supervisors_to_take),
+        CLAIM(what_was_written_first_comes_first_however_it_came),
+        CLAIM(a_time_that_cannot_be_or_is_long_ago_does_not_count),
+        CLAIM(an_old_post_does_not_expire_before_anybody_could_take_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

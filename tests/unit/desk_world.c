@@ -134,7 +134,7 @@ uint64_t world_post(struct world *world, struct world_post wanted)
         .link = "",
         .text = wanted.text ? wanted.text : "where is my parcel",
         .thread = wanted.thread ? wanted.thread : "",
-        .posted_ms = world->now_ms,
+        .posted_ms = wanted.posted_ms ? wanted.posted_ms : world->now_ms,
     };
     struct needs needs = {
         .brand = wanted.brand,

@@ -44,6 +44,7 @@ struct world_post {
     uint64_t skills;
     bool sensitive, noise, approval;
     uint8_t band;
+    int64_t posted_ms; // 0: now
 };
 uint64_t world_post(struct world *world, struct world_post post);
 

@@ -51,6 +51,8 @@ static const struct {
       "PR: stop a brand's replies at once", "pr,supervisor" },
     { COMMAND_UNFREEZE, false, "unfreeze", "", "BRAND REASON", "which brand, and why? ", "PR: let them go out again",
       "pr,supervisor" },
+    { COMMAND_RECALL, false, "recall", "", "ITEM REASON", "which item, and why? ",
+      "supervisor: put an item that somebody has, or has parked, back into its queue", "supervisor" },
     { COMMAND_STATUS, false, "status", "", "", NULL, "how you are signed in; supervisors: queues and people", NULL },
     { COMMAND_WAIT, false, "wait", "w", "[30s]", NULL, "for scripts: wait until there is an item", NULL },
     { COMMAND_HELP, false, "help", "h", "[COMMAND]", NULL, "this list", NULL },

@@ -116,6 +116,11 @@ static void show_times(const struct view *view, const struct behalf_item *item)
     if (strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0) {
         time_left(view, text, sizeof text, item->answer_by_ms);
         fprintf(view->out, "Offered to you: take it, %s\n", text);
+        if (item->missed_max > 0)
+            fprintf(view->out,
+                    "Let it lapse with nothing in hand and no word, and it is missed: %" PRId64
+                    " in a row set you away (%" PRId64 " so far)\n",
+                    item->missed_max, item->missed);
     }
 }
 

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define REQUESTS_MAX 256   // without an answer at a time; then no more is read
@@ -236,6 +237,14 @@ static void turn(struct json_mode *mode)
     }
 }
 
+// SIGHUP is a lost connection: what is held waits for the person.
+static void hear_signal(struct json_mode *mode)
+{
+    struct signalfd_siginfo info;
+    bool known = read(mode->signals, &info, sizeof info) == (ssize_t) sizeof info;
+    finish(mode, known && info.ssi_signo == SIGHUP ? WORKER_HUNG_UP : WORKER_SIGNED_OUT);
+}
+
 static void wait_for_work(struct json_mode *mode)
 {
     bool read = may_read(mode) && !mode->lines.ended;
@@ -250,7 +259,7 @@ static void wait_for_work(struct json_mode *mode)
         return;
     }
     if (fds[0].revents != 0)
-        finish(mode, WORKER_SIGNED_OUT);
+        hear_signal(mode);
     if (fds[2].revents != 0)
         line_reader_fill(&mode->lines);
 }
@@ -278,7 +287,7 @@ enum worker_end json_run(const struct worker_options *options)
         if (!mode->over)
             wait_for_work(mode);
     }
-    if (mode->client != NULL)
+    if (mode->client != NULL && mode->end != WORKER_HUNG_UP)
         behalf_client_close(mode->client, "signed out", BYE_MS);
     for (size_t i = 0; i < REQUESTS_MAX; i++)
         json_decref(mode->requests[i].own_id);

@@ -27,7 +27,9 @@ static const char description[] =
     "request comes back in its answer. At the end of the input the last answers are awaited.\n"
     "\n"
     "Exit status: 0 signed out as asked; 2 the broker refused the person; 3 the broker ended the session; 4 signed "
-    "out before everything asked for was answered; 64 the command line is wrong.\n"
+    "out before everything asked for was answered; 5 the terminal was closed (SIGHUP): what was being written is "
+    "saved, "
+    "and what you hold waits for you as after a lost connection; 64 the command line is wrong.\n"
     "\n"
     "Example: behalf-worker --name asha";
 

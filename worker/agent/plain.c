@@ -101,6 +101,42 @@ static void question_to_leave(const struct plain *plain, char *question, size_t 
                  held, offered);
 }
 
+// The offer that runs out first, or NULL.
+static const struct behalf_item *first_offer(const struct plain *plain)
+{
+    const struct behalf_item *first = NULL;
+    for (const struct held *held = plain->items; held != NULL; held = held->next) {
+        const struct behalf_item *item = &held->message->item;
+        bool runs = strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0;
+        if (runs && (first == NULL || item->answer_by_ms < first->answer_by_ms))
+            first = item;
+    }
+    return first;
+}
+
+// "12 offered, 24 s>", "7 (2 offered, 9 s)>": what waits for the person to take it, and how long still.  Where lines
+// cannot be written over, without what changes by itself.
+static void question_with_offers(const struct plain *plain, char *question, size_t bytes)
+{
+    const struct behalf_item *front = plain_front(plain), *offer = first_offer(plain);
+    const char *unsure = plain->unsure ? " (not sure that it is still yours)" : "";
+    bool offered = strcmp(front->state, "offered") == 0, shown = prompt_is_terminal(plain->prompt);
+    char left[32] = "";
+    if (offered && front->answer_by_ms > 0)
+        offer = front;
+    if (offer != NULL && shown) {
+        int64_t left_ms = offer->answer_by_ms - plain_broker_ms(plain);
+        snprintf(left, sizeof left, ", %" PRId64 " s", left_ms > 0 ? left_ms / 1000 : 0);
+    }
+    if (offered)
+        snprintf(question, bytes, "%" PRId64 " offered%s%s> ", front->item, left, unsure);
+    else if (offer != NULL && shown)
+        snprintf(question, bytes, "%" PRId64 " (%zu offered%s)%s> ", front->item, plain_count(plain, "offered"), left,
+                 unsure);
+    else
+        snprintf(question, bytes, "%" PRId64 "%s> ", front->item, unsure);
+}
+
 // The question that the next line answers.
 static void ask_person(struct plain *plain)
 {
@@ -111,9 +147,7 @@ static void ask_person(struct plain *plain)
         if (plain->front == NULL)
             snprintf(question, sizeof question, "behalf> ");
         else
-            snprintf(question, sizeof question, "%" PRId64 "%s%s> ", plain_front(plain)->item,
-                     strcmp(plain_front(plain)->state, "offered") == 0 ? " offered" : "",
-                     plain->unsure ? " (not sure that it is still yours)" : "");
+            question_with_offers(plain, question, sizeof question);
         break;
     case MODE_ARGUMENT:
         snprintf(question, sizeof question, "%s", command_question(plain->verb));
@@ -208,6 +242,14 @@ static void interrupt(struct plain *plain)
                                             : "Ctrl-C again signs out.");
 }
 
+// The terminal is gone, as when its window is closed or the line to it breaks: that is no signing out.  What the person
+// holds waits for them for a while, as after any lost connection.
+static void hang_up(struct plain *plain)
+{
+    plain->hung_up = true;
+    plain_finish(plain, WORKER_HUNG_UP);
+}
+
 static void hear_signals(struct plain *plain)
 {
     struct signalfd_siginfo info;
@@ -221,6 +263,9 @@ static void hear_signals(struct plain *plain)
             break;
         case SIGTSTP:
             prompt_suspend(plain->prompt);
+            break;
+        case SIGHUP:
+            hang_up(plain);
             break;
         default:
             plain_finish(plain, WORKER_SIGNED_OUT);
@@ -266,6 +311,8 @@ static int wait_ms(struct plain *plain)
         if (!held->due_warned && item->due_ms > 0)
             timeout_ms = sooner(timeout_ms, item->due_ms - now_ms);
     }
+    if (plain->mode == MODE_COMMAND && prompt_is_terminal(plain->prompt) && first_offer(plain) != NULL)
+        timeout_ms = sooner(timeout_ms, 1000); // the seconds at the prompt
     if (plain_is_writing(plain->mode))
         timeout_ms = sooner(timeout_ms, plain->save_at_ms - boot_clock_ms());
     if (plain->mode == MODE_WAIT)
@@ -316,18 +363,30 @@ static void wait_for_work(struct plain *plain)
     }
     if (fds[0].revents != 0)
         hear_signals(plain);
+    if (plain->from_terminal && (fds[2].revents & (POLLHUP | POLLERR)) != 0)
+        hang_up(plain);
     if (fds[2].revents != 0 && !plain->over)
         hear_person(plain, true);
 }
 
-// Signs out; what was being written is saved first.
+static void await_answer(struct plain *plain, int64_t request)
+{
+    if (request <= 0)
+        return;
+    struct behalf_message *answer = behalf_client_wait_answer(plain->client, request, LAST_DRAFT_MS);
+    behalf_message_destroy(&answer);
+}
+
+// Signs out, or only goes if the terminal is gone; what was being written is saved first.
 static void leave(struct plain *plain)
 {
+    await_answer(plain, plain->saving); // one on its way is of before
+    plain->saving = 0;
+    await_answer(plain, plain_keep_half_typed(plain));
     plain_save_written(plain);
-    if (plain->saving > 0) {
-        struct behalf_message *answer = behalf_client_wait_answer(plain->client, plain->saving, LAST_DRAFT_MS);
-        behalf_message_destroy(&answer);
-    }
+    await_answer(plain, plain->saving);
+    if (plain->hung_up)
+        return;
     prompt_leave(plain->prompt);
     behalf_client_close(plain->client, "signed out", BYE_MS);
     if (plain->end == WORKER_SIGNED_OUT)
@@ -341,6 +400,7 @@ enum worker_end plain_run(const struct worker_options *options)
     plain->options = options;
     plain->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, SIGWINCH, SIGTSTP, 0 }, NULL);
     signal(SIGPIPE, SIG_IGN);
+    plain->from_terminal = isatty(STDIN_FILENO);
     plain->prompt = prompt_new();
     struct behalf_hello hello = {
         .role = "person", .name = options->name, .desk = options->desk, .program = "behalf-worker " BEHALF_VERSION

@@ -78,7 +78,9 @@ struct plain {
     char presence[16];
     char roles[64];
     int signals;
-    bool interrupted; // Ctrl-C just now: the next one signs out
+    bool interrupted;   // Ctrl-C just now: the next one signs out
+    bool from_terminal; // what is typed comes from one, whether readline is used or not
+    bool hung_up;       // that terminal is gone
     bool over;
     enum worker_end end;
 };
@@ -142,6 +144,10 @@ void plain_ask(struct plain *plain, const struct behalf_message *message, int64_
         __VA_ARGS__;                                                                                                   \
         plain_ask(plain, &request, request.member.item);                                                               \
     } while (0)
+
+// Before leaving: an answer half typed behind its command is added to what was written for the item, a note half typed
+// is sent as one, marked.  Returns the request whose answer is to be awaited, or 0.
+int64_t plain_keep_half_typed(struct plain *plain);
 
 // Saves what is being written as the item's draft, without making anybody wait.
 void plain_save_written(struct plain *plain);

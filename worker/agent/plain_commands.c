@@ -176,6 +176,21 @@ static void run_freeze(struct plain *plain, bool frozen, char *rest)
         plain_ask(plain, &freeze, 0);
 }
 
+static void run_recall(struct plain *plain, char *rest)
+{
+    struct behalf_message recall = { .type = BEHALF_RECALL };
+    char *end;
+    const char *word = command_word(&rest);
+    long long item = strtoll(word, &end, 10);
+    if (*end != '\0' || item < 1 || rest[0] == '\0') {
+        plain_tell(plain, "Say which item, and why: `recall 4711 REASON`; `look` lists them.");
+        return;
+    }
+    recall.recall.item = item;
+    recall.recall.reason = rest;
+    plain_ask(plain, &recall, 0);
+}
+
 static void run_status(struct plain *plain)
 {
     plain_tell(plain, "%s, %s, %s; %zu held, %zu offered. %s", plain->options->name, plain->roles, plain->presence,
@@ -317,6 +332,9 @@ void plain_run_command(struct plain *plain, enum command_verb verb, char *rest)
     case COMMAND_FREEZE:
     case COMMAND_UNFREEZE:
         run_freeze(plain, verb == COMMAND_FREEZE, rest);
+        break;
+    case COMMAND_RECALL:
+        run_recall(plain, rest);
         break;
     case COMMAND_STATUS:
         run_status(plain);

@@ -219,6 +219,49 @@ void plain_ask(struct plain *plain, const struct behalf_message *message, int64_
         plain_tell(plain, "There is no connection now; it is done as soon as there is. Ctrl-C twice gives up.");
 }
 
+static void add_to_written(struct held *front, const char *text)
+{
+    const char *kept = front->text != NULL ? front->text : front->message->item.draft;
+    char *whole = NULL;
+    must(asprintf(&whole, "%s%s%s", kept, kept[0] != '\0' ? "\n" : "", text) >= 0);
+    plain_set_text(&front->text, whole);
+    free(whole);
+}
+
+static int64_t send_unfinished(struct plain *plain, const char *text)
+{
+    char note[BEHALF_NOTE_BYTES + 1];
+    struct behalf_fault fault;
+    if ((size_t) snprintf(note, sizeof note, "(unfinished) %s", text) >= sizeof note)
+        return 0; // as a whole it could not have been sent either
+    struct behalf_message request = { .type = BEHALF_NOTE };
+    request.note.item = plain_front(plain)->item;
+    request.note.lease = plain_front(plain)->lease;
+    request.note.text = note;
+    return behalf_client_send(plain->client, &request, &fault);
+}
+
+int64_t plain_keep_half_typed(struct plain *plain)
+{
+    struct held *front = plain->front;
+    if (front == NULL || strcmp(front->message->item.state, "held") != 0)
+        return 0;
+    char *line = strdup(prompt_typed(plain->prompt));
+    must(line != NULL);
+    char problem[200];
+    struct command command = { .verb = plain->verb, .rest = line };
+    int64_t request = 0;
+    if (plain->mode == MODE_COMMAND && !command_parse(line, &command, problem, sizeof problem))
+        command.verb = COMMAND_NONE;
+    bool half_typed = (plain->mode == MODE_COMMAND || plain->mode == MODE_ARGUMENT) && command.rest[0] != '\0';
+    if (half_typed && (command.verb == COMMAND_ANSWER || command.verb == COMMAND_DRAFT))
+        add_to_written(front, command.rest);
+    else if (half_typed && command.verb == COMMAND_NOTE && behalf_client_state(plain->client) == BEHALF_CLIENT_READY)
+        request = send_unfinished(plain, command.rest);
+    free(line);
+    return request;
+}
+
 // Saves what is being written, without making anybody wait.
 void plain_save_written(struct plain *plain)
 {

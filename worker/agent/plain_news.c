@@ -117,6 +117,8 @@ static const char *farewell(enum behalf_type type, const char *state)
         return "Given back to the agents.";
     case BEHALF_TRANSFER:
         return "Transferred.";
+    case BEHALF_RECALL:
+        return "It is back in its queue.";
     default:
         return NULL;
     }

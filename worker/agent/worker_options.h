@@ -20,6 +20,7 @@ enum worker_end {
     WORKER_REFUSED = 2,    // the broker refused the person
     WORKER_ENDED = 3,      // the broker ended the session: signed in elsewhere, taken off the rules
     WORKER_UNSAVED = 4,    // signed out, but something asked of the broker was not answered
+    WORKER_HUNG_UP = 5,    // the terminal is gone: what is held waits for the person for a while
     WORKER_USAGE = 64      // the command line is wrong
 };
 

@@ -43,6 +43,7 @@ int check_command(struct ctl_options *options, int argc, char **argv);
 int apply_command(struct ctl_options *options, int argc, char **argv);
 int freeze_command(struct ctl_options *options, int argc, char **argv);
 int unfreeze_command(struct ctl_options *options, int argc, char **argv);
+int return_command(struct ctl_options *options, int argc, char **argv);
 int move_command(struct ctl_options *options, int argc, char **argv);
 
 // ---- options ----

@@ -19,6 +19,7 @@ static const struct ctl_command commands[] = {
     { "apply", "make rules live", apply_command },
     { "freeze", "the red button: stop a brand's replies", freeze_command },
     { "unfreeze", "let a brand's replies go out again", unfreeze_command },
+    { "return", "put an item that somebody has back into its queue", return_command },
     { "move", "carry a desk with its history to another store", move_command },
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
