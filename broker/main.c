@@ -99,8 +99,8 @@ static const char manual[] =
     "not synchronised.\n\n"
     "SIGTERM or SIGINT stops it cleanly, within seconds; a second one at once.\n\n"
     "Exit codes: 0 stopped; 1 stopped while the store was away (nothing was lost that anybody was told); 2 wrong "
-    "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store contradicts the desk: "
-    "start again.";
+    "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store "
+    "contradicts the desk: start again; or is behind what its clients were told: look first.";
 
 enum { OPTION_PERSON_RATE = 256, OPTION_CONNECTOR_RATE, OPTION_ACCEPT_LOSS, OPTION_ACCEPT_CLOCK };
 
