@@ -13,7 +13,9 @@ static void tell_applied(struct broker *broker, const struct applying *applying,
                 &(struct behalf_message){
                     .type = BEHALF_APPLIED,
                     .id = applying->message->id,
-                    .applied = { .rules_version = (int64_t) version, .repeated = repeated },
+                    .applied = { .rules_version = (int64_t) version,
+                                 .repeated = repeated,
+                                 .items = (int64_t) desk_review_left(broker->desk) },
                 });
 }
 
@@ -24,7 +26,12 @@ void apply_rules(struct broker *broker, struct session *session, struct behalf_m
 
     must(session->role == SESSION_CONTROL);
     snprintf(applying.principal, sizeof applying.principal, "%s", session->name);
-    if (broker->applying.active) {
+    if (desk_review_left(broker->desk) > 0 && strcmp(message->apply.rules, rules_text(broker->rules)) != 0) {
+        speak_error(broker, session->number, message->id, BEHALF_CODE_BUSY,
+                    &(struct behalf_error){
+                        .reason = "open items are still being looked at under the rules applied last; try again soon",
+                        .retry_ms = RETRY_REVIEW_MS });
+    } else if (broker->applying.active) {
         speak_error(broker, session->number, message->id, BEHALF_CODE_BUSY,
                     &(struct behalf_error){ .reason = "other rules are being applied", .retry_ms = RETRY_AWAY_MS });
     } else if (strcmp(message->apply.rules, rules_text(broker->rules)) == 0) {
@@ -94,6 +101,7 @@ static void go_live(struct broker *broker, struct rules **rules_p)
 
     end_dropped_people(broker, policy);
     desk_apply(broker->desk, policy, &record, broker->now_ms);
+    reviewing_begin(broker);
     keep_former_rules(broker);
     broker->rules = *rules_p;
     *rules_p = NULL;

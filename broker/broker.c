@@ -56,6 +56,7 @@ void broker_destroy(struct broker **broker_p)
     }
     destroy_queues(broker);
     desk_destroy(&broker->desk);
+    reviewing_fini(broker);
     batch_destroy(&broker->current);
     former_rules_free(broker, UINT64_MAX);
     rules_destroy(&broker->rules);
@@ -238,7 +239,7 @@ int64_t broker_tick(struct broker *broker, int64_t now_ms)
         if (broker_is_full(broker)) {
             wait_ms = FULL_WAIT_MS;
         } else if (!broker->away) {
-            wait_ms = desk_tick(broker->desk, broker->now_ms);
+            wait_ms = sooner(desk_tick(broker->desk, broker->now_ms), reviewing_tick(broker));
         }
         wait_ms = sooner(wait_ms, sessions_watch(broker));
     }
@@ -410,7 +411,13 @@ void broker_fenced(struct broker *broker, const char **brokers, size_t broker_co
 void broker_reported(struct broker *broker, struct report **report_p, int64_t now_ms)
 {
     broker_advance(broker, now_ms);
-    if (!broker->stopping) {
+    if (broker->stopping) {
+        report_destroy(report_p);
+        return;
+    }
+    if ((*report_p)->kind == REPORT_POSTS) {
+        reviewing_reported(broker, report_p);
+    } else {
         asking_reported(broker, *report_p);
     }
     report_destroy(report_p);

@@ -6,6 +6,7 @@
 //   taking.c   posts, edits and deletions: is it new, what does it need, then the desk
 //   asking.c   status, listings, histories, outcomes, previews: nothing of this changes the desk
 //   applying.c rules made live
+//   reviewing.c  open items looked at under them
 //   speak.c    a batch is durable: its effects become frames
 //   restore.c  a broker is made from the store
 //   broker.c   time, batches, the store's state, stopping, and what the shell takes out
@@ -55,6 +56,7 @@
 #define RETRY_AWAY_MS 250
 #define RETRY_FULL_MS 200
 #define RETRY_ROOM_MS 10000
+#define RETRY_REVIEW_MS 1000
 
 // Why a session that may come back ended, as its client reads it.
 #define BYE_RESTARTING "restarting"
@@ -94,6 +96,17 @@ struct applying {
     struct behalf_message *message;
 };
 
+// Open items are looked at under rules applied, a page at a time.
+struct reviewing {
+    uint64_t from_batch;                  // once this one is on disk, so is all that former rules decided
+    uint64_t items[DESK_REVIEW_PAGE_MAX]; // of the page
+    size_t item_count, item_place;
+    bool asked;          // for their posts
+    struct report *page; // the posts, while they are being triaged
+    size_t post_place;
+    int64_t again_ms; // when the store is asked again that did not answer
+};
+
 struct broker {
     struct broker_options options; // with the defaults filled in
     struct rules *rules;
@@ -113,6 +126,7 @@ struct broker {
     size_t waiting_bytes;
     size_t reports; // in flight
     struct applying applying;
+    struct reviewing reviewing;
 
     struct frame_queue frames;      // what claims something about the desk waits while the lease is not valid
     struct outgoing_drop *overfull; // peers that have too much waiting, to be lost at the next tick
@@ -229,6 +243,8 @@ void beyond_prove(const struct broker *broker, int64_t sequence, char proof[BEYO
 // These take the message when they keep it.
 void take_post(struct broker *broker, struct session *session, struct behalf_message **message_p);
 void take_change(struct broker *broker, struct session *session, struct behalf_message **message_p);
+// What the text of a post needs.  False if its brand or channel is not known: `field` says which.
+bool taking_needs(struct broker *broker, const struct behalf_post *post, struct needs *needs, const char **field);
 void taking_answered(struct broker *broker, const struct question *question);
 
 // ---- asking.c ----
@@ -255,5 +271,17 @@ void settled_reply_answered(struct broker *broker, const struct question *questi
 
 void apply_rules(struct broker *broker, struct session *session, struct behalf_message **message_p);
 void former_rules_free(struct broker *broker, uint64_t batch);
+
+// ---- reviewing.c ----
+
+// What is open is to be looked at under the rules that the current batch made live.
+void reviewing_begin(struct broker *broker);
+void reviewing_fini(struct broker *broker);
+
+// Goes on with a slice.  Returns milliseconds until it must go on, -1: whenever.
+int64_t reviewing_tick(struct broker *broker);
+
+// Takes the report if it found what was asked.
+void reviewing_reported(struct broker *broker, struct report **report_p);
 
 #endif

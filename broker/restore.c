@@ -57,6 +57,9 @@ static bool restore_rules(void *self, const struct rules_record *rules)
     const struct policy *policy = rules_policy(reading->broker->rules);
 
     reading->has_rules = true;
+    if (!rules->reviewed) {
+        desk_restore_review(reading->broker->desk);
+    }
     if (rules->version == policy->version && strcmp(rules->text, rules_text(reading->broker->rules)) == 0) {
         return true;
     }
@@ -234,6 +237,7 @@ struct broker *broker_new(struct rules **rules_p, struct engine *engine, const s
     if (!has_rules) {
         record_rules(broker);
     }
+    reviewing_begin(broker);
     snprintf(broker->store_text, sizeof broker->store_text, "%s", engine->operations->describe(engine));
     return broker;
 }

@@ -56,7 +56,7 @@ static void refuse_unknown(struct broker *broker, uint64_t session, int64_t id, 
 }
 
 // What a text needs.  False, with the field, if its brand or channel is not known.
-static bool find_needs(struct broker *broker, const struct behalf_post *post, struct needs *needs, const char **field)
+bool taking_needs(struct broker *broker, const struct behalf_post *post, struct needs *needs, const char **field)
 {
     const char *author = triage_author(broker->triage, broker->rules, post->channel, post->author);
     const char *hint =
@@ -109,7 +109,7 @@ static void decide_post(struct broker *broker, uint64_t session, int64_t id, con
     struct needs needs_now = { 0 };
     const char *field = "";
 
-    if (!find_needs(broker, post, &needs, &field)) {
+    if (!taking_needs(broker, post, &needs, &field)) {
         refuse_unknown(broker, session, id, field);
         return;
     }
@@ -117,7 +117,7 @@ static void decide_post(struct broker *broker, uint64_t session, int64_t id, con
         struct behalf_post now = *post;
         keep_needs(broker, &needs);
         now.text = changed.text;
-        must(find_needs(broker, &now, &needs_now, &field)); // of the same brand and channel
+        must(taking_needs(broker, &now, &needs_now, &field)); // of the same brand and channel
         changed.needs = &needs_now;
     }
     uint64_t item = desk_post(broker->desk, post, &needs, is_changed ? &changed : NULL, broker->now_ms);
@@ -210,7 +210,7 @@ static bool decide_edit(struct broker *broker, const struct behalf_edit *edit, c
         return false;
     }
     post.text = edit->text;
-    if (!find_needs(broker, &post, &needs, &field)) {
+    if (!taking_needs(broker, &post, &needs, &field)) {
         return false; // the rules have dropped its brand or channel, which they do only when nothing is open
     }
     *item = desk_post_edited(broker->desk, known->item, &post, edit, &needs, broker->now_ms);

@@ -214,11 +214,12 @@ enum sight authority_sight(const struct desk *desk, const struct person *person,
         return SIGHT_ABSENT;
     enum sight most = SIGHT_ABSENT;
     bool may_serve = STANDS(SIGHT_NEEDS, BEHALF_LOOK, person_may_serve(desk, person, item->queue));
+    bool sealed = item->sealed || review_awaits(desk, item);
     for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
         bool own = may_serve && i == (unsigned) item->queue->audience;
         if (!(desk->policy->people[person->index].audiences >> i & 1))
             continue;
-        enum sight sight = SEEN(i, own, item->sealed);
+        enum sight sight = SEEN(i, own, sealed);
         most = sight > most ? sight : most;
     }
     return most;

@@ -92,6 +92,8 @@ void desk_destroy(struct desk **desk_p)
     free(desk->unmatched);
     free(desk->unmatched_people);
     free(desk->unserved);
+    free(desk->unseated);
+    review_fini(desk);
     free(desk);
     *desk_p = NULL;
 }
@@ -304,7 +306,7 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
         item_due(desk, item);
         desk_settle(desk);
     }
-    int64_t next_ms = outbox_tick(desk);
+    int64_t next_ms = sooner(outbox_tick(desk), review_tick(desk));
     desk_settle(desk);
     int64_t early_ms = early_tick(desk);
     if (early_ms >= 0)
@@ -388,18 +390,12 @@ static void drop_person(struct desk *desk, struct person *person)
     }
 }
 
-// Items that a changed person may no longer have go back; what is kept for them is let go.
+// Items that a changed person may no longer have go back.
 static void take_what_may_not_be_had(struct desk *desk, struct person *person)
 {
     for (size_t i = person->item_count; i > 0; i--) {
         if (i <= person->item_count && !person_may_serve(desk, person, person->items[i - 1]->queue))
             item_take_back(desk, person->items[i - 1], "returned", "the rules changed", true);
-    }
-    struct item *item;
-    while ((item = heap_first(&person->reserved))) {
-        match_leave(desk, item);
-        item_forget_preferred(item);
-        match_enter(desk, item);
     }
 }
 
@@ -410,29 +406,14 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
     desk->policy = policy;
     add_people(desk);
     desk_change(desk, &(struct change){ .kind = CHANGE_RULES, .rules = *rules });
-    seats_rebuild(desk);
+    seats_forget(desk);
+    review_begin(desk);
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
         if (policy->people[i].retired)
             drop_person(desk, person);
         take_what_may_not_be_had(desk, person);
         person_refresh(desk, person);
-    }
-    uint64_t after = 0;
-    for (struct item *item; (item = item_next(desk, &after));) {
-        int64_t due_ms = item_due_ms(desk, item, item->queue->audience);
-        bool waits = item_waits(item);
-        if (waits)
-            match_leave(desk, item);
-        if (due_ms != item->due_ms) {
-            item->late = due_ms && due_ms <= now_ms;
-            item_set_due(desk, item, due_ms);
-            item_changed(desk, item);
-        }
-        if (waits)
-            match_enter(desk, item);
-        if (item->state == ITEM_HELD)
-            item_set_hold_timer(desk, item);
     }
     item_event(desk, NULL, "rules applied", POLICY_NONE, NULL, rules->name);
     desk_settle(desk);

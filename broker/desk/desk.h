@@ -41,6 +41,9 @@ void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_i
 bool desk_restore_item(struct desk *desk, const struct item_record *item, char *reason, size_t reason_bytes);
 bool desk_restore_reply(struct desk *desk, const struct reply_record *reply, char *reason, size_t reason_bytes);
 void desk_restore_freeze(struct desk *desk, const struct freeze_record *freeze);
+
+// The rules in force have not reached all open items: desk_restored begins to go through them again.
+void desk_restore_review(struct desk *desk);
 void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcome);
 void desk_restore_early(struct desk *desk, const struct early_record *early); // the oldest first
 bool desk_restore_request(struct desk *desk, const struct request_record *request, char *reason, size_t reason_bytes);
@@ -59,9 +62,25 @@ uint64_t desk_next_id(const struct desk *desk);
 // True if the desk can go on under the new policy; else `reason` says what still needs what it drops.
 bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *reason, size_t reason_bytes);
 
-// Makes a policy live; `rules` is kept in the store.  Asserts desk_may_apply.  People it drops lose their
-// holds to the queues; the caller ends their sessions.
+// Makes a policy live; `rules` is kept in the store.  Asserts desk_may_apply, and that no former rules are still being
+// gone through with.  People it drops lose their holds to the queues; the caller ends their sessions.
+//
+// It holds at once for people and for what comes.  The open items are to be looked at under it: until desk_review_left
+// is 0, what desk_review_next hands out is to be triaged and given back to desk_reviewed, in the same order.
 void desk_apply(struct desk *desk, const struct policy *policy, const struct rules_record *rules, int64_t now_ms);
+
+// About how many open items are still to be looked at; 0: the rules in force have reached them all.
+size_t desk_review_left(const struct desk *desk);
+
+// Goes on with a slice, once all that was handed out has come back.  Fills in the next items whose posts are to be
+// triaged and returns how many these are; 0 is not the end.
+#define DESK_REVIEW_PAGE_MAX 256
+size_t desk_review_next(struct desk *desk, uint64_t items[DESK_REVIEW_PAGE_MAX], int64_t now_ms);
+
+// What triage says of the posts of an item handed out: a sensitive one with its needs if there is one, else one whose
+// answer needs approval; NULL when nothing of them counts.
+void desk_reviewed(struct desk *desk, uint64_t item, const struct behalf_post *post, const struct needs *needs,
+                   int64_t now_ms);
 
 // ---- posts ----
 

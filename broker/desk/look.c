@@ -107,7 +107,7 @@ static void count_queue(const struct desk *desk, const struct queue *queue, stru
         .sending = (int64_t) queue->count[ITEM_SENDING],
         .late = (int64_t) queue->overdue,
         .people = (int64_t) queue->available,
-        .able = (int64_t) queue->seat_count,
+        .able = (int64_t) queue->able,
     };
     const struct item *oldest = heap_first(&queue->ages);
     if (oldest && oldest->created_ms < now_ms)
@@ -194,6 +194,7 @@ void desk_count(const struct desk *desk, struct change_list *memory, struct beha
     counts->sequence = (int64_t) desk->sequence;
     counts->rules_version = (int64_t) desk->policy->version;
     counts->closed = (int64_t) desk->closed;
+    counts->reviewing = (int64_t) desk_review_left(desk);
     count_queues(desk, memory, counts, now_ms);
     count_people(desk, memory, counts);
 }

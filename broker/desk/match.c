@@ -167,6 +167,12 @@ static int64_t waiting_timer(const struct desk *desk, const struct item *item)
 void match_enter(struct desk *desk, struct item *item)
 {
     must(item->state == ITEM_WAITING && !item_waits(item));
+    if (review_awaits(desk, item)) {
+        heap_push(&item->queue->apart, item);
+        item_set_timer(desk, item, waiting_timer(desk, item));
+        return;
+    }
+    queue_seat(desk, item->queue);
     queue_note_unserved(desk, item->queue);
     // A service level already missed when the item comes to wait is dealt with by the timer, at once.
     struct person *person = reserved_for(desk, item);
@@ -187,10 +193,12 @@ void match_enter(struct desk *desk, struct item *item)
 
 void match_leave(struct desk *desk, struct item *item)
 {
-    if (item->reserved)
-        heap_remove(&desk->people[item->detail->preferred]->reserved, item);
+    struct person *person = item->reserved ? desk->people[item->detail->preferred] : NULL;
+    struct queue *queue = item->queue;
+    if (person)
+        heap_remove(heap_has(&person->reserved, item) ? &person->reserved : &person->apart, item);
     if (item->waiting_slot)
-        heap_remove(&item->queue->waiting, item);
+        heap_remove(heap_has(&queue->waiting, item) ? &queue->waiting : &queue->apart, item);
     item->reserved = false;
 }
 

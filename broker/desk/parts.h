@@ -11,6 +11,7 @@
 //   requests.c what people ask for
 //   outbox.c   replies and connectors
 //   restore.c  coming back from the store
+//   review.c   new rules reach what is open, in slices
 //   look.c     counts, listings, what is shown
 //   desk.c     making, ticking, rules, checking
 
@@ -143,15 +144,18 @@ struct queue {
     uint64_t skills;
     struct heap waiting; // of items, in their order; without those meant for one person
     struct heap ages;    // of all items that wait, the oldest first
+    struct heap apart;   // of those that wait and have not been looked at under new rules; in no sure order
     struct heap ready;   // of seats whose person can take an item now, best first
     struct seat **seats; // of all who may serve it
     size_t seat_count, seat_capacity;
     size_t count[ITEM_STATE_COUNT];
     size_t open;                   // all of them
     size_t overdue;                // of them, those whose due time has passed
-    size_t available;              // people signed in and available, of those who may serve it
+    size_t able;                   // people who may serve it; until it is seated, of the former rules
+    size_t available;              // of them, those signed in and available
     int64_t moved_ms;              // when one that waited in it was last offered, or came to wait where none did
     struct queue *earlier, *later; // among the empty
+    bool seated;                   // its seats are there; else it is in desk.unseated
     bool unserved;                 // work came here that nobody may serve, and the shell is told of it
     char *skills_text;             // sorted names joined by commas
     char *text;                    // audience/brand/language/skills
@@ -174,6 +178,7 @@ struct person {
     size_t item_count, item_capacity;
     size_t offered;       // of them, those not taken yet
     struct heap reserved; // items that wait for this person first
+    struct heap apart;    // those of them that have not been looked at under new rules
     struct seat **seats;
     size_t seat_count, seat_capacity;
     int64_t lost_until_ms; // while the connection is lost: so long their holds wait for them; else 0
@@ -229,6 +234,18 @@ struct session {
     struct connector *connector;
 };
 
+// The open items are being looked at under new rules.
+struct review {
+    bool active;
+    uint64_t last;                       // the largest id when it began: what came later was triaged under them
+    uint64_t handed_out;                 // up to here, by their ids
+    uint64_t page[DESK_REVIEW_PAGE_MAX]; // the latest handed out, and how many of them have come back
+    size_t page_count, page_place;
+    uint64_t *hands; // those that were in people's hands, which come first
+    size_t hand_count, hand_place;
+    size_t left; // not handed out yet, about
+};
+
 struct desk {
     const struct policy *policy;
     struct change_list *list;
@@ -251,6 +268,7 @@ struct desk {
     struct table sessions;     // by number
     struct table replies;      // by id
     int64_t restored_clock_ms; // of the last commit before the desk came back
+    bool restored_unreviewed;  // the rules it came back with have not reached all open items
     struct table names;        // of the policy's people, by hash; only while the desk comes back from the store
     struct heap timers;        // of items
     struct heap dues;          // of items that do not wait and whose due time is still to be dealt with, by that
@@ -277,6 +295,9 @@ struct desk {
     size_t unmatched_count, unmatched_capacity;
     struct person **unmatched_people; // may take more than they could before
     size_t unmatched_person_first, unmatched_person_count, unmatched_person_capacity; // taken from the first on
+    struct review review;
+    struct queue **unseated; // queues whose seats are to be made under new rules
+    size_t unseated_count, unseated_capacity;
     struct queue **unserved; // queues that came to have work for nobody; for desk_next_unserved
     size_t unserved_count, unserved_capacity;
 };
@@ -423,14 +444,36 @@ void queue_collect(struct desk *desk);
 // Something waits in it: if nobody may serve it, desk_next_unserved is to tell, once.
 void queue_note_unserved(struct desk *desk, struct queue *queue);
 
-// Makes the seats anew after people or queues changed.
-void seats_rebuild(struct desk *desk);
+// Takes everybody's seats away, as people or rules changed: they are made anew when a queue comes to need them, and
+// soon.
+void seats_forget(struct desk *desk);
+
+// Makes the seats of a queue that has none yet.
+void queue_seat(struct desk *desk, struct queue *queue);
 
 // Stops the program if a queue, or the list of the empty ones, is not as it must be.
 void queue_check(const struct desk *desk, const struct queue *queue);
 void queue_check_empty(const struct desk *desk);
 
+// ---- review.c ----
+
+void review_begin(struct desk *desk);
+void review_fini(struct desk *desk);
+
+// Whether an item is not to be shown to anybody but PR before it has been looked at under the rules in force.
+bool review_awaits(const struct desk *desk, const struct item *item);
+
+// Makes seats.  Milliseconds until it must go on, or -1.
+int64_t review_tick(struct desk *desk);
+
+// Stops the program if something that is to be looked at first can be offered.
+void review_check(const struct desk *desk, const struct heap *waiting);
+
 // ---- posts.c ----
+
+// A post of an item comes to work again, though its item goes on without it; returns which item has it now.
+uint64_t post_arrives_again(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
+                            uint64_t before);
 
 // Forgets the changes of posts that never came.  Milliseconds until the next one is to be forgotten, or -1.
 int64_t early_tick(struct desk *desk);

@@ -9,12 +9,14 @@ struct person *person_new(struct desk *desk, uint32_t index)
     person->index = index;
     person->idle_since_ms = desk->now_ms;
     match_init_reserved(desk, &person->reserved);
+    match_init_reserved(desk, &person->apart);
     return person;
 }
 
 void person_free(struct person *person)
 {
     heap_fini(&person->reserved);
+    heap_fini(&person->apart);
     free(person->seats);
     free(person->items);
     free(person->reason);

@@ -436,6 +436,12 @@ int64_t early_tick(struct desk *desk)
     return desk->early.first ? 0 : -1;
 }
 
+uint64_t post_arrives_again(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
+                            uint64_t before)
+{
+    return arrive(desk, &(struct arrival){ .post = post, .needs = needs, .before = before });
+}
+
 // ---- further messages about a post ----
 
 // A reply that nobody has handed out answers a text that is another one now: it needs approval, as the new text says.
@@ -481,7 +487,7 @@ uint64_t desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_po
     write_edit(desk, post, edit->text, sensitive || (item && item->sealed), edit->edited_ms);
     bool heard = item ? open_post_edited(desk, item, needs) : !sensitive;
     if (!heard)
-        id = arrive(desk, &(struct arrival){ .post = post, .needs = needs, .before = id });
+        id = post_arrives_again(desk, post, needs, id);
     if (sensitive)
         keep_sensitive_text(desk, id, post->post, edit->text, edit->edited_ms ? edit->edited_ms : now_ms);
     desk_settle(desk);

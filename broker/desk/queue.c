@@ -147,30 +147,43 @@ static void forget_unserved(struct desk *desk, struct queue *queue)
 
 // ---- seats anew ----
 
-void seats_rebuild(struct desk *desk)
+static void forget_unseated(struct desk *desk, const struct queue *queue)
 {
-    struct queue *queue;
-    for (size_t i = 0; i < desk->person_count; i++) {
-        struct person *person = desk->people[i];
-        for (size_t k = 0; k < person->seat_count; k++) {
-            if (person->seats[k]->ready_slot)
-                heap_remove(&person->seats[k]->queue->ready, person->seats[k]);
-            pool_give(&desk->seat_pool, person->seats[k]->number);
-        }
-        person->seat_count = 0;
-        person->ready = false;
-        heap_rebuild(&person->reserved);
+    for (size_t i = desk->unseated_count; i > 0; i--) {
+        if (desk->unseated[i - 1] == queue)
+            desk->unseated[i - 1] = desk->unseated[--desk->unseated_count];
     }
+}
+
+void queue_seat(struct desk *desk, struct queue *queue)
+{
+    if (queue->seated)
+        return;
+    queue->seated = true;
+    queue->available = 0;
+    forget_unseated(desk, queue);
+    seat_everyone(desk, queue);
+    queue->able = queue->seat_count;
+    if (queue->seat_count)
+        forget_unserved(desk, queue);
+}
+
+void seats_forget(struct desk *desk)
+{
+    for (size_t i = 0; i < desk->person_count; i++) {
+        desk->people[i]->seat_count = 0;
+        desk->people[i]->ready = false;
+    }
+    pool_fini(&desk->seat_pool);
+    desk->unseated_count = 0;
+    struct queue *queue;
     for (size_t place = 0; (queue = table_next(&desk->queues, &place));) {
         queue->seat_count = 0;
-        queue->available = 0;
-        heap_rebuild(&queue->waiting);
-        seat_everyone(desk, queue);
-        if (queue->seat_count)
-            forget_unserved(desk, queue);
+        queue->ready.count = 0;
+        queue->seated = false;
+        desk_grow(&desk->unseated, desk->unseated_count, &desk->unseated_capacity);
+        desk->unseated[desk->unseated_count++] = queue;
     }
-    for (size_t i = 0; i < desk->person_count; i++)
-        person_refresh(desk, desk->people[i]);
 }
 
 // ---- the empty ones ----
@@ -218,6 +231,7 @@ static void queue_drop(struct desk *desk, struct queue *queue)
 {
     remove_empty(desk, queue);
     forget_unserved(desk, queue);
+    forget_unseated(desk, queue);
     table_remove(&desk->queues, queue->hash, queue);
     while (queue->seat_count)
         remove_seat(desk, queue->seats[--queue->seat_count]);
@@ -246,11 +260,13 @@ void queue_check(const struct desk *desk, const struct queue *queue)
     must(!open || (!queue->earlier && !queue->later));
     for (size_t i = 0; i < desk->person_count; i++)
         seats += person_seat(desk->people[i], queue) != NULL;
-    must(seats == queue->seat_count);
+    must(seats == queue->seat_count && (queue->seated || !seats));
+    review_check(desk, &queue->waiting);
+    must(!queue->apart.count || desk->review.active);
     size_t available = 0;
     for (size_t i = 0; i < queue->seat_count; i++)
         available += queue->seats[i]->person->available;
-    must(available == queue->available);
+    must(!queue->seated || (available == queue->available && queue->able == queue->seat_count));
     must(queue->ages.count == queue->count[ITEM_WAITING]);
     heap_check(&queue->ages);
     heap_check(&queue->waiting);
@@ -330,12 +346,13 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
         .skills_text = join_skills(policy, skills),
     };
     match_init_waiting(desk, &queue->waiting);
+    match_init_waiting(desk, &queue->apart);
     item_init_ages(desk, &queue->ages);
     int length = asprintf(&queue->text, "%s/%s/%s/%s", audience_name(audience), policy->brands[brand].name,
                           policy->languages[language].name, queue->skills_text);
     must(length > 0);
     table_put(&desk->queues, hash, queue);
-    seat_everyone(desk, queue);
+    queue_seat(desk, queue);
     append_empty(desk, queue);
     return queue;
 }
@@ -343,6 +360,7 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
 void queue_free(struct queue *queue)
 {
     heap_fini(&queue->waiting);
+    heap_fini(&queue->apart);
     heap_fini(&queue->ages);
     heap_fini(&queue->ready);
     free(queue->seats);

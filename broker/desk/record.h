@@ -193,6 +193,7 @@ struct rules_record {
     const char *name; // of the file it came from
     const char *text;
     int64_t at_ms;
+    bool reviewed; // read back: all items that were open then have been looked at under them
 };
 
 struct freeze_record {

@@ -291,6 +291,11 @@ bool desk_restore_request(struct desk *desk, const struct request_record *reques
     return false;
 }
 
+void desk_restore_review(struct desk *desk)
+{
+    desk->restored_unreviewed = true;
+}
+
 // An item whose reply did not come back with it can only be one of a person the rules no longer know.  The others wait
 // until the platform takes no reply any more.
 static void restore_sending(struct desk *desk)
@@ -345,6 +350,8 @@ void desk_restored(struct desk *desk, int64_t now_ms)
                 item_take_back(desk, person->items[k - 1], "returned", "nobody approves their own draft", true);
         }
     }
+    if (desk->restored_unreviewed)
+        review_begin(desk);
     item_event(desk, NULL, "started", POLICY_NONE, NULL, NULL);
     desk_settle(desk);
     table_fini(&desk->names);

@@ -165,3 +165,17 @@ void *report_allocate(struct report *report, size_t bytes)
 {
     return arena_allocate(report->memory, bytes);
 }
+
+struct reported_post *report_add_post(struct report *report)
+{
+    if (report->post_count == report->post_room) {
+        size_t room = report->post_room == 0 ? 64 : report->post_room * 2;
+        struct reported_post *posts = report_allocate(report, room * sizeof *posts);
+        if (report->post_count > 0) {
+            memcpy(posts, report->posts, report->post_count * sizeof *posts);
+        }
+        report->posts = posts;
+        report->post_room = room;
+    }
+    return &report->posts[report->post_count++];
+}

@@ -148,7 +148,15 @@ struct store_reader {
 enum report_kind {
     REPORT_HISTORY, // events of an item
     REPORT_OUTCOMES,
-    REPORT_TEXTS // beginnings of the first posts of the items given
+    REPORT_TEXTS, // beginnings of the first posts of the items given
+    REPORT_POSTS  // the posts of the items given, as triage needs them
+};
+
+// A post of an open item as it is now.
+struct reported_post {
+    uint64_t item;
+    struct behalf_post
+        post; // channel, post, brand, author, author_name, reach, text, language (the platform's), thread
 };
 
 struct report {
@@ -156,7 +164,7 @@ struct report {
     uint64_t tag;                    // the asker's own
     struct behalf_why why;           // HISTORY: asked
     struct behalf_outcomes outcomes; // OUTCOMES: asked
-    uint64_t *items;                 // TEXTS: asked, in memory of report_allocate
+    uint64_t *items;                 // TEXTS and POSTS: asked, in memory of report_allocate
     size_t item_count;
     bool *sealed_too; // TEXTS: asked, one an item: also what agents must not see; else that reads ""
 
@@ -165,7 +173,12 @@ struct report {
     struct behalf_history history;
     struct behalf_ended ended;
     const char **texts; // TEXTS: one an item, "" when not known
-    void *memory;       // freed by report_destroy
+    // POSTS: in the order of the items asked, then of their numbers; at most REPORT_POSTS_MAX of each, the newest. Left
+    // out are those deleted, and those that PR has released with a return and nobody has changed since.
+    struct reported_post *posts;
+    size_t post_count;
+    size_t post_room;
+    void *memory; // freed by report_destroy
 };
 
 // Pages of HISTORY and OUTCOMES end at so many bytes of text, though not before the first row.
@@ -174,12 +187,16 @@ struct report {
 #define REPORT_OUTCOMES_MAX 500
 #define REPORT_OUTCOMES_USUAL 200
 #define REPORT_TEXT_BYTES 280
+#define REPORT_POSTS_MAX 256
 
 struct report *report_new(enum report_kind kind);
 void report_destroy(struct report **report_p);
 // Memory that lives as long as the report.
 const char *report_text(struct report *report, const char *text);
 void *report_allocate(struct report *report, size_t bytes);
+
+// Room for one more post of POSTS; the caller fills in all of it.
+struct reported_post *report_add_post(struct report *report);
 
 struct engine;
 

@@ -1000,6 +1000,19 @@ static enum store_result memory_secret(struct engine *base, char secret[ENGINE_S
     return STORE_OK;
 }
 
+// Whether the rules in force have reached all items that were open when they were applied.
+static bool are_reviewed(const struct memory_disk *disk)
+{
+    for (size_t i = disk->event_list.count; i > 0; i--) {
+        const struct kept *kept = disk->event_list.entries[i - 1];
+        const char *kind = kept->change->event.kind;
+        if (strcmp(kind, "rules reviewed") == 0 || strcmp(kind, "rules applied") == 0) {
+            return strcmp(kind, "rules reviewed") == 0;
+        }
+    }
+    return false;
+}
+
 static bool read_rules(const struct memory_disk *disk, const struct store_reader *reader)
 {
     const struct change *newest = NULL;
@@ -1008,7 +1021,12 @@ static bool read_rules(const struct memory_disk *disk, const struct store_reader
         const struct change *change = disk->rules_list.entries[i];
         newest = newest == NULL || change->rules.version > newest->rules.version ? change : newest;
     }
-    return newest == NULL || reader->rules == NULL || reader->rules(reader->self, &newest->rules);
+    if (newest == NULL || reader->rules == NULL) {
+        return true;
+    }
+    struct rules_record rules = newest->rules;
+    rules.reviewed = are_reviewed(disk);
+    return reader->rules(reader->self, &rules);
 }
 
 static bool read_freezes(const struct memory_disk *disk, const struct store_reader *reader)
@@ -1300,6 +1318,64 @@ static void report_texts(const struct memory_disk *disk, struct report *report)
     }
 }
 
+static int64_t released_ms(const struct memory_item *item)
+{
+    int64_t at_ms = 0;
+
+    for (const struct kept *note = item->notes; note != NULL; note = note->next_of_item) {
+        if (strcmp(note->change->note.kind, "guidance") == 0 && note->change->note.at_ms > at_ms) {
+            at_ms = note->change->note.at_ms;
+        }
+    }
+    return at_ms;
+}
+
+static bool counts_for_triage(const struct kept *post, int64_t since_ms)
+{
+    int64_t taken_ms = post->change->post.taken_ms;
+
+    return !post->deleted && (taken_ms > since_ms || post->changed_ms > since_ms);
+}
+
+static void add_post(struct report *report, uint64_t item, const struct kept *kept)
+{
+    const struct post_record *post = &kept->change->post;
+
+    *report_add_post(report) = (struct reported_post){
+        .item = item,
+        .post = { .channel = report_text(report, post->channel),
+                  .post = report_text(report, post->post),
+                  .brand = report_text(report, post->brand),
+                  .author = report_text(report, post->author),
+                  .author_name = report_text(report, post->author_name),
+                  .reach = post->reach,
+                  .posted_ms = post->posted_ms,
+                  .language = report_text(report, post->platform_language),
+                  .thread = report_text(report, post->thread),
+                  .text = report_text(report, kept->edited != NULL ? kept->edited : post->text) },
+    };
+}
+
+static void report_posts(const struct memory_disk *disk, struct report *report)
+{
+    report->found = true;
+    for (size_t i = 0; i < report->item_count; i++) {
+        const struct memory_item *item = find_item(disk, report->items[i]);
+        const struct kept *newest[REPORT_POSTS_MAX];
+        size_t count = 0;
+        int64_t since_ms = item == NULL ? 0 : released_ms(item);
+        const struct kept *post = item == NULL ? NULL : item->posts;
+        for (; post != NULL && count < REPORT_POSTS_MAX; post = post->next_of_item) {
+            if (counts_for_triage(post, since_ms)) {
+                newest[count++] = post;
+            }
+        }
+        while (count > 0) {
+            add_post(report, report->items[i], newest[--count]);
+        }
+    }
+}
+
 static enum store_result memory_report(struct engine *base, struct report *report)
 {
     struct memory_engine *engine = own(base);
@@ -1316,6 +1392,9 @@ static enum store_result memory_report(struct engine *base, struct report *repor
         break;
     case REPORT_TEXTS:
         report_texts(engine->disk, report);
+        break;
+    case REPORT_POSTS:
+        report_posts(engine->disk, report);
         break;
     }
     return STORE_OK;

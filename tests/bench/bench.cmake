@@ -4,13 +4,13 @@ add_executable(behalf-bench ${CMAKE_CURRENT_LIST_DIR}/main.c ${CMAKE_CURRENT_LIS
     ${CMAKE_CURRENT_LIST_DIR}/feeder.c ${CMAKE_CURRENT_LIST_DIR}/intake.c ${CMAKE_CURRENT_LIST_DIR}/many.c
     ${CMAKE_CURRENT_LIST_DIR}/many_postgres.c ${CMAKE_CURRENT_LIST_DIR}/many_sqlite.c
     ${CMAKE_CURRENT_LIST_DIR}/own_broker.c ${CMAKE_CURRENT_LIST_DIR}/restore.c ${CMAKE_CURRENT_LIST_DIR}/raw.c
-    ${CMAKE_CURRENT_LIST_DIR}/raw_postgres.c ${CMAKE_CURRENT_LIST_DIR}/raw_sqlite.c)
-target_link_libraries(behalf-bench PRIVATE behalf_options behalf behalf_store PkgConfig::jansson PkgConfig::sqlite
+    ${CMAKE_CURRENT_LIST_DIR}/raw_postgres.c ${CMAKE_CURRENT_LIST_DIR}/raw_sqlite.c ${CMAKE_CURRENT_LIST_DIR}/turn.c)
+target_link_libraries(behalf-bench PRIVATE behalf_options behalf_broker_core behalf behalf_store PkgConfig::jansson PkgConfig::sqlite
     PkgConfig::postgres PkgConfig::zmq)
 add_dependencies(behalf-bench behalf-broker)
 
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
-foreach(case intake cycle restore interrupted)
+foreach(case intake cycle restore turn interrupted)
     add_test(NAME bench/${case} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/bench_test.py ${case}
         $<TARGET_FILE:behalf-bench>)
     set_tests_properties(bench/${case} PROPERTIES LABELS bench TIMEOUT 120 RUN_SERIAL TRUE)

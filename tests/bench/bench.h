@@ -31,6 +31,7 @@ struct bench_options {
 bool bench_intake(const struct bench_options *options);
 bool bench_cycle(const struct bench_options *options, unsigned people);
 bool bench_restore(const struct bench_options *options);
+bool bench_turn(const struct bench_options *options);
 bool bench_latency(const struct bench_options *options);
 
 // What a post costs, in processor time; all zero before the first run, which fills it in for the ratios of the others.

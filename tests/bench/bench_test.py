@@ -22,6 +22,7 @@ EXPECTED = {
         ("restore-killed", ["open_items", "ready_seconds", "first_item_seconds"]),
         ("raw-read", ["rows", "seconds", "ratio"]),
     ],
+    "turn": [("turn", ["open_items", "longest_ms"])] * 12,
     "cycle": [
         ("cycle", ["cycles", "cycles_per_s", "broker_cpu_us_per_cycle"]),
         ("raw-round-trip", ["p50_ms", "ratio"]),
@@ -31,7 +32,7 @@ EXPECTED = {
     ],
 }
 
-LENGTHS = {"restore": ["--posts", "5000"]}  # else for a second
+LENGTHS = {"restore": ["--posts", "5000"], "turn": ["--posts", "20000"]}  # else for a second
 
 
 def children(pid):

@@ -48,6 +48,8 @@ static const char manual[] =
     "settings, those of 256 posts a commit.\n"
     "  raw-round-trip  300 bytes over ZeroMQ, DEALER to ROUTER and back, between two processes; of cycle the ratio is "
     "the time a person needs for an item, of latency its p50.\n"
+    "  turn            how long one message keeps the broker from everything else, with 1,000,000 open items: the\n"
+    "                  longest of its steps, and all of them together.\n"
     "  raw-read        the rows that a broker reads back, read with nothing done with them.\n\n"
     "broker_cpu is the broker's process, user and system; a PostgreSQL's processes are not in it.  The bench shares "
     "the "
@@ -58,6 +60,7 @@ static const char manual[] =
     "  behalf-bench intake --posts 1000000 --store /var/tmp\n"
     "  behalf-bench cycle --people 4 --people 16 --people 1000\n"
     "  behalf-bench restore --posts 100000\n"
+    "  behalf-bench turn\n"
     "  behalf-bench cycle --store postgresql://behalf@localhost/bench\n\n"
     "Exit status: 0 measured; 1 could not measure; 2 wrong usage; 130 stopped by Ctrl-C.  Nothing is left running, and "
     "nothing in the store.";
@@ -65,7 +68,7 @@ static const char manual[] =
 static const struct argp_option option_table[] = {
     { "store", 's', "DIR|URL", 0, "a fresh folder in DIR, or a PostgreSQL (default: a fresh folder in TMPDIR)", 0 },
     { "seconds", 't', "N", 0, "measure for so long (default 10; with --posts: until they are taken)", 0 },
-    { "posts", 'n', "N", 0, "intake: at most so many posts; restore: so many open items", 0 },
+    { "posts", 'n', "N", 0, "intake: at most so many posts; restore, turn: so many open items", 0 },
     { "in-flight", 'w', "N", 0, "posts without an answer at most, 1 to 1024 (default 1000)", 0 },
     { "people", 'p', "N", 0, "cycle: so many people signed in, 1 to 1500 (default 4); may be given again", 0 },
     { "desks", 'd', "N", 0, "desks: so many desks, 1 to 256 (default 1, 10 and 100); may be given again", 0 },
@@ -111,9 +114,10 @@ static void finish_options(struct command *command, struct argp_state *state)
 {
     struct bench_options *options = &command->options;
     if (!command->name)
-        argp_error(state, "which case: intake, cycle, latency, desks or restore?");
-    if (options->posts && strcmp(command->name, "intake") != 0 && strcmp(command->name, "restore") != 0)
-        argp_error(state, "--posts is for intake and restore");
+        argp_error(state, "which case: intake, cycle, latency, desks, restore or turn?");
+    if (options->posts && strcmp(command->name, "intake") != 0 && strcmp(command->name, "restore") != 0 &&
+        strcmp(command->name, "turn") != 0)
+        argp_error(state, "--posts is for intake, restore and turn");
     if (options->people_count && strcmp(command->name, "cycle") != 0)
         argp_error(state, "--people is for cycle");
     bool desks = strcmp(command->name, "desks") == 0;
@@ -169,8 +173,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         if (command->name)
             argp_error(state, "one case at a time");
         if (strcmp(value, "intake") != 0 && strcmp(value, "cycle") != 0 && strcmp(value, "latency") != 0 &&
-            strcmp(value, "desks") != 0 && strcmp(value, "restore") != 0)
-            argp_error(state, "%s: no such case; there are intake, cycle, latency, desks and restore", value);
+            strcmp(value, "desks") != 0 && strcmp(value, "restore") != 0 && strcmp(value, "turn") != 0)
+            argp_error(state, "%s: no such case; there are intake, cycle, latency, desks, restore and turn", value);
         command->name = value;
         return 0;
     case ARGP_KEY_END:
@@ -200,6 +204,8 @@ static bool run(const struct command *command)
         return bench_latency(&command->options);
     if (strcmp(command->name, "restore") == 0)
         return bench_restore(&command->options);
+    if (strcmp(command->name, "turn") == 0)
+        return bench_turn(&command->options);
     bool good = true;
     for (size_t i = 0; good && i < command->options.people_count; i++)
         good = bench_cycle(&command->options, command->options.people[i]);
@@ -223,9 +229,10 @@ static void prepare_process(void)
 int main(int argc, char **argv)
 {
     struct command command = { .options = { .in_flight = 1000 } };
-    const struct argp argp = {
-        .options = option_table, .parser = parse_option, .args_doc = "intake|cycle|latency|desks|restore", .doc = manual
-    };
+    const struct argp argp = { .options = option_table,
+                               .parser = parse_option,
+                               .args_doc = "intake|cycle|latency|desks|restore|turn",
+                               .doc = manual };
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &command);
     prepare_process();

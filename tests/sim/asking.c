@@ -24,7 +24,7 @@ static const char rules[] =
     "    disclosure_pr: \"{first_name}, answering for {brand}\"\n"
     "    take: automatic\n    approve: [refunds]\n"
     "topics:\n  refunds: { skill: refunds, patterns: [refund*] }\n"
-    "sensitive:\n  legal: { band: high, patterns: [lawsuit*] }\n"
+    "sensitive:\n  legal: { band: high, patterns: [lawsuit*%s] }\n"
     "noise:\n  spam: { patterns: [free followers] }\n"
     "people:\n"
     "  asha: { display_name: asha, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en], skills: "
@@ -76,13 +76,14 @@ bool sim_has_language(size_t person, const char *language)
     return strstr(people[person].languages, language) != NULL;
 }
 
-// Variant 0 has everybody; the bits of others change people, one drops dov.
+// Variant 0 has everybody; the bits of others change people, one drops dov, and one makes posts about shops sensitive.
 char *rules_variant(unsigned variant)
 {
     static const char dov[] = "  dov: { display_name: dov, roles: [agent], agency: Northline, brands: [acme, fizz], "
                               "languages: [de], skills: [refunds], capacity: 2 }\n";
-    char *text = malloc(sizeof rules + sizeof dov + 32);
-    sprintf(text, rules, variant & 1 ? "" : "refunds", variant & 2 ? "acme, fizz" : "fizz", variant & 4 ? "" : dov);
+    char *text = malloc(sizeof rules + sizeof dov + 64);
+    sprintf(text, rules, variant & 8 ? ", shop" : "", variant & 1 ? "" : "refunds", variant & 2 ? "acme, fizz" : "fizz",
+            variant & 4 ? "" : dov);
     return text;
 }
 
@@ -130,7 +131,7 @@ void act_control(struct client *client)
         break;
     case 8:
         if (sim_chance(simulation, 500))
-            apply(client, (unsigned) sim_between(simulation, 0, 7));
+            apply(client, (unsigned) sim_between(simulation, 0, 15));
         break;
     default:
         client_send(client, (struct behalf_message){ .type = BEHALF_WHY, .why = { .channel = "chirp", .post = "p1" } });

@@ -43,13 +43,15 @@ struct looked {
     bool sensitive[SIM_ITEMS_MAX]; // has a post that agents must not see
     bool exposed[SIM_ITEMS_MAX];   // open, and not PR's
     uint8_t closed_events[SIM_ITEMS_MAX];
-    uint16_t unknown[SIM_ITEMS_MAX];   // a reply of unknown fate; 0: none
-    int64_t refund_ms[SIM_ITEMS_MAX];  // when a post came whose answer must be approved; 0: none
-    uint64_t thread[SIM_ITEMS_MAX];    // its key
-    int64_t closed_ms[SIM_ITEMS_MAX];  // 0: not
-    bool ended_with_pr[SIM_ITEMS_MAX]; // or sealed
-    uint8_t with[SIM_PEOPLE];          // offered to or held by
-    int64_t frozen_ms[2];              // since when, by brand; 0: not
+    uint16_t unknown[SIM_ITEMS_MAX];        // a reply of unknown fate; 0: none
+    int64_t refund_ms[SIM_ITEMS_MAX];       // when a post came whose answer must be approved; 0: none
+    uint64_t thread[SIM_ITEMS_MAX];         // its key
+    int64_t closed_ms[SIM_ITEMS_MAX];       // 0: not
+    bool ended_with_pr[SIM_ITEMS_MAX];      // or sealed
+    uint8_t with[SIM_PEOPLE];               // offered to or held by
+    int64_t frozen_ms[2];                   // since when, by brand; 0: not
+    bool shops_are_prs, reviewed;           // by the rules in force; and these have reached all open items
+    int64_t shop_offered_ms[SIM_ITEMS_MAX]; // when agents were last offered it under such rules; 0: not
     struct {
         int64_t from_ms, to_ms;
         size_t brand;
@@ -63,7 +65,8 @@ static void look_at_post(void *self, const struct post_record *post)
     size_t index;
     if (sscanf(post->post, "p%zu", &index) != 1 || index >= SIM_POSTS_MAX)
         sim_fail(looked->simulation, "a post %s of nobody is on disk", post->post);
-    if (looked->posts[index] && !looked->simulation->posts[index].edited)
+    // New rules make work for PR of a post whose reply was on its way, as an edit does.
+    if (looked->posts[index] && !looked->simulation->posts[index].edited && !strstr(post->text, "shop"))
         sim_fail(looked->simulation, "post %s is on disk twice", post->post);
     if (looked->latest[index] == (int64_t) post->item)
         sim_fail(looked->simulation, "post %s is twice in item %llu", post->post, (unsigned long long) post->item);
@@ -74,6 +77,11 @@ static void look_at_post(void *self, const struct post_record *post)
     }
     if (post->sensitive)
         looked->sensitive[post->item] = true;
+    const struct sim_post *told = &looked->simulation->posts[index];
+    if (!looked->lightly && strstr(post->text, "shop") && looked->shop_offered_ms[post->item] > post->taken_ms &&
+        !told->edited && !told->deleted && !looked->simulation->released[post->item])
+        sim_fail(looked->simulation, "post %s was offered to agents in item %llu under rules that give it to PR",
+                 post->post, (unsigned long long) post->item);
     bool first = looked->posts[index] == (int64_t) post->item; // else it is here for what it was edited into
     if (first && strstr(post->text, "refund") && !looked->refund_ms[post->item])
         looked->refund_ms[post->item] = post->taken_ms;
@@ -153,6 +161,16 @@ static void look_at_event(void *self, const struct event_record *event)
     size_t brand = !strcmp(event->rule, "fizz");
     if (!strcmp(event->kind, "closed") && ++looked->closed_events[event->item] > 1)
         sim_fail(looked->simulation, "item %llu was closed twice", (unsigned long long) event->item);
+    if (!strcmp(event->kind, "rules applied")) {
+        unsigned variant = 0; // else nobody gave them a name
+        sscanf(event->detail, "variant %u", &variant);
+        looked->shops_are_prs = variant & 8;
+        looked->reviewed = false;
+    }
+    looked->reviewed = looked->reviewed || !strcmp(event->kind, "rules reviewed");
+    bool offers = !strcmp(event->kind, "offered") || (!strcmp(event->kind, "held") && strcmp(event->rule, "") != 0);
+    if (offers && looked->shops_are_prs && !strncmp(event->queue, "agent/", 6))
+        looked->shop_offered_ms[event->item] = event->at_ms;
     if (!strcmp(event->kind, "frozen"))
         looked->frozen_ms[brand] = event->at_ms;
     if (!strcmp(event->kind, "lifted") && looked->freeze_count < 512) {
@@ -332,7 +350,8 @@ void judge_disk(struct simulation *simulation)
     once_check_disk(simulation);
     for (size_t i = 0; i < simulation->post_count; i++) {
         const struct sim_post *post = &simulation->posts[i];
-        if (post->taken && looked.posts[i] != post->item)
+        bool moved = strstr(post->text, "shop") && looked.latest[i] == post->item; // the first answer was not heard
+        if (post->taken && looked.posts[i] != post->item && !moved)
             sim_fail(simulation, "post %s was answered TAKEN into item %lld, on disk it is in %lld", post->id,
                      (long long) post->item, (long long) looked.posts[i]);
     }

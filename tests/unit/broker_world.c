@@ -203,7 +203,7 @@ static bool take_batch(struct world *world)
 
 static bool take_report(struct world *world)
 {
-    struct report *report = broker_next_report(world->broker);
+    struct report *report = world->hold_reports ? NULL : broker_next_report(world->broker);
 
     if (report == NULL) {
         return false;

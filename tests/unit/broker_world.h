@@ -24,6 +24,7 @@ struct world {
     struct broker *broker;
     struct batch *out; // with the store, while it is held
     bool hold_batches; // batches handed out do not become durable
+    bool hold_reports; // reports asked for are not answered
     bool doubt;
     int64_t now_ms;
     int64_t next_id;

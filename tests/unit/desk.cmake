@@ -7,3 +7,4 @@ behalf_test(desk_people_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_people_test.
 behalf_test(desk_memory_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_memory_test.c LIBRARIES desk_world LABEL unit)
 behalf_test(authority_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/authority_test.c LIBRARIES desk_world LABEL unit)
 behalf_test(desk_counts_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_counts_test.c LIBRARIES desk_world LABEL unit)
+behalf_test(desk_review_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_review_test.c LIBRARIES desk_world LABEL unit)

@@ -381,12 +381,11 @@ static void somebody_lost_whom_the_rules_drop_keeps_nothing(void **state)
     memcpy(people, w->people, sizeof people);
     people[BEN].retired = true;
     without.people = people;
-    struct rules_record record = { .version = 2, .name = "", .text = "" };
-    desk_apply(w->desk, &without, &record, w->now_ms);
+    world_apply(w, &without);
     desk_check(w->desk);
     assert_int_equal(desk_items_of(w->desk, BEN), 0);
     assert_int_equal(desk_item_state(w->desk, item), ITEM_WAITING);
-    desk_apply(w->desk, &w->policy, &record, w->now_ms);
+    world_apply(w, &w->policy);
 }
 static void nobody_approves_their_own_draft(void **state)
 {

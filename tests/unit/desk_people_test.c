@@ -164,13 +164,12 @@ static void what_waited_is_spread_when_its_people_can_take_it(void **state)
     for (size_t i = 0; i < 3; i++)
         world_ask(world, sessions[i], ABOUT(PRESENCE, presence, .state = "away", .reason = "briefing"));
     posts(world, 'a', 9);
-    struct rules_record rules = { .version = 2, .name = "", .text = "" };
     world->people[ASHA].capacity = world->people[BEN].capacity = world->people[SAM].capacity = 0;
-    desk_apply(world->desk, &world->policy, &rules, world->now_ms);
+    world_apply(world, &world->policy);
     for (size_t i = 0; i < 3; i++)
         world_ask(world, sessions[i], ABOUT(PRESENCE, presence, .state = "available"));
     world->people[ASHA].capacity = world->people[BEN].capacity = world->people[SAM].capacity = 5;
-    desk_apply(world->desk, &world->policy, &rules, world->now_ms); // all have room in one moment
+    world_apply(world, &world->policy); // all have room in one moment
     expect_in_hand(world, 3, 3, 3);
 }
 

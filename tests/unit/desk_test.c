@@ -763,11 +763,10 @@ static void a_queue_that_nobody_may_serve_is_told_of_once(void **state)
     memcpy(people, world->people, sizeof people);
     people[ASHA].audiences = people[BEN].audiences = 1u << AUDIENCE_SUPERVISOR;
     without_agents.people = people;
-    struct rules_record record = { .version = 2, .name = "", .text = "" };
-    desk_apply(world->desk, &without_agents, &record, world->now_ms);
+    world_apply(world, &without_agents);
     assert_string_equal(desk_next_unserved(world->desk), "agent/acme/en/");
     assert_null(desk_next_unserved(world->desk));
-    desk_apply(world->desk, &world->policy, &record, world->now_ms);
+    world_apply(world, &world->policy);
 }
 
 static void a_transfer_changes_the_queue(void **state)
@@ -1334,7 +1333,7 @@ static void new_rules_take_hold_without_losing_items(void **state)
     brands[ACME].retired = false;
     people[ASHA].retired = true;
     assert_true(desk_may_apply(world->desk, &next, reason, sizeof reason));
-    desk_apply(world->desk, &next, &(struct rules_record){ .version = 2, .name = "n", .text = "t" }, world->now_ms);
+    world_apply(world, &next);
     desk_check(world->desk);
     assert_int_equal(desk_item_state(world->desk, item), ITEM_WAITING);
     assert_int_not_equal(world_lease(world, world_sign_in(world, BEN), item), 0);

@@ -241,6 +241,21 @@ int64_t world_lease(const struct world *world, uint64_t session, uint64_t item)
     return lease;
 }
 
+void world_apply(struct world *world, const struct policy *policy)
+{
+    uint64_t items[DESK_REVIEW_PAGE_MAX];
+    desk_apply(world->desk, policy, &(struct rules_record){ .version = policy->version, .name = "", .text = "" },
+               world->now_ms);
+    desk_check(world->desk);
+    while (desk_review_left(world->desk)) {
+        size_t count = desk_review_next(world->desk, items, world->now_ms);
+        desk_check(world->desk);
+        for (size_t i = 0; i < count; i++)
+            desk_reviewed(world->desk, items[i], NULL, NULL, world->now_ms);
+        desk_check(world->desk);
+    }
+}
+
 void world_pass(struct world *world, int64_t ms)
 {
     world->now_ms += ms;

@@ -61,6 +61,9 @@ const struct behalf_message *world_message(const struct world *world, uint64_t s
 // The lease under which the item was last shown to the session; 0 if never.
 int64_t world_lease(const struct world *world, uint64_t session, uint64_t item);
 
+// Makes a policy live, and has every open item looked at under it: nothing in any post matters to its rules.
+void world_apply(struct world *world, const struct policy *policy);
+
 // Lets time pass, in one step.
 void world_pass(struct world *world, int64_t ms);
 

@@ -1308,6 +1308,85 @@ static void texts_begin_at_the_first_post_and_end_at_a_character(void **state)
     }
 }
 
+static struct report *ask_posts(struct fixture *fixture, const uint64_t *items, size_t count)
+{
+    struct report *report = report_new(REPORT_POSTS);
+
+    report->items = report_allocate(report, count * sizeof *items);
+    memcpy(report->items, items, count * sizeof *items);
+    report->item_count = count;
+    answer_report(fixture, report);
+    return report;
+}
+
+static void posts_for_triage_are_as_they_are_now_and_without_what_pr_released(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 9);
+    struct change guidance = a_note(2, "guidance", "say sorry", false);
+    struct change after = a_post(2, 2, "p-4", "after the return");
+    struct change edit = { .kind = CHANGE_POST_CHANGE,
+                           .post_change = {
+                               .channel = "chirp", .post = "p-1", .brand = "acme", .text = "edited", .at_ms = 30 } };
+    struct change deletion = { .kind = CHANGE_POST_CHANGE,
+                               .post_change = {
+                                   .channel = "chirp", .post = "p-5", .brand = "acme", .deleted = true, .text = "" } };
+
+    guidance.note.at_ms = 6000;
+    after.post.taken_ms = 6001;
+    put(batch, a_post(1, 1, "p-1", "as written"));
+    put(batch, a_post(1, 2, "p-2", "second"));
+    put(batch, a_post(2, 1, "p-3", "released"));
+    put(batch, guidance);
+    put(batch, after);
+    put(batch, a_post(3, 1, "p-5", "deleted"));
+    put(batch, edit);
+    put(batch, deletion);
+    desk_commit(&fixture->desk, &batch);
+    struct report *report = ask_posts(fixture, (uint64_t[]){ 2, 3, 1, 77 }, 4);
+    static const struct {
+        uint64_t item;
+        const char *post, *text;
+    } expected[] = { { 2, "p-4", "after the return" }, { 1, "p-1", "edited" }, { 1, "p-2", "second" } };
+    assert_true(report->found);
+    assert_int_equal(report->post_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const struct behalf_post *post = &report->posts[i].post;
+        assert_int_equal(report->posts[i].item, expected[i].item);
+        assert_string_equal(post->post, expected[i].post);
+        assert_string_equal(post->text, expected[i].text);
+        assert_string_equal(post->channel, "chirp");
+        assert_string_equal(post->brand, "acme");
+        assert_string_equal(post->author, "@maria");
+        assert_int_equal(post->reach, 1234);
+        assert_int_equal(post->posted_ms, 1000 + (int64_t) expected[i].item * 10 + (expected[i].post[2] % 2 ? 1 : 2));
+        assert_string_equal(post->language, "es-419");
+        assert_string_equal(post->thread, "t-9");
+    }
+    report_destroy(&report);
+}
+
+static void rules_say_whether_they_have_reached_all_that_was_open(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const kinds[] = { "rules applied", "signed in", "rules reviewed", "signed in", "rules applied" };
+    static const bool reviewed[] = { false, false, true, true, false };
+
+    for (size_t i = 0; i < 5; i++) {
+        struct batch *batch = desk_batch(&fixture->desk, 9);
+        if (i == 0) {
+            put(batch, (struct change){ .kind = CHANGE_RULES, .rules = { .version = 1, .name = "", .text = "x" } });
+        }
+        put(batch, an_event(i + 1, 0, kinds[i]));
+        desk_commit(&fixture->desk, &batch);
+        struct seen seen = read_back(fixture, 0, 0);
+        const struct change *rules = change_list_changes(seen.list);
+        assert_int_equal(rules->kind, CHANGE_RULES);
+        assert_int_equal(rules->rules.reviewed, reviewed[i]);
+        change_list_destroy(&seen.list);
+    }
+}
+
 static bool stop_at_once(void *self, const struct item_record *item)
 {
     (void) item;
@@ -1636,8 +1715,10 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
         CLAIM(a_closed_item_is_still_known_to_repeats), CLAIM(a_settled_reply_is_still_known_to_repeats),              \
         CLAIM(a_history_comes_in_pages_by_item_or_by_post), CLAIM(outcomes_come_in_pages_in_the_order_of_their_end),   \
         CLAIM(a_page_of_outcomes_is_bounded_in_bytes), CLAIM(texts_begin_at_the_first_post_and_end_at_a_character),    \
-        CLAIM(reading_stops_when_told), CLAIM(ten_thousand_items_are_read_back),                                       \
-        CLAIM(a_confirming_commit_changes_nothing), CLAIM(changes_in_one_batch_do_what_they_do_one_by_one)
+        CLAIM(posts_for_triage_are_as_they_are_now_and_without_what_pr_released),                                      \
+        CLAIM(rules_say_whether_they_have_reached_all_that_was_open), CLAIM(reading_stops_when_told),                  \
+        CLAIM(ten_thousand_items_are_read_back), CLAIM(a_confirming_commit_changes_nothing),                           \
+        CLAIM(changes_in_one_batch_do_what_they_do_one_by_one)
 
 static int start_cluster(void **state)
 {

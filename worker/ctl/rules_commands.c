@@ -215,9 +215,12 @@ static int send_rules(const struct apply_options *options, struct behalf_client 
         return status;
     if (answer->type == BEHALF_APPLIED) {
         output_visible(stdout, options->file, options->common->visible);
-        printf(answer->applied.repeated ? ": was in force already, as version %" PRId64 "\n"
-                                        : ": in force as version %" PRId64 "\n",
+        printf(answer->applied.repeated ? ": was in force already, as version %" PRId64
+                                        : ": in force as version %" PRId64,
                answer->applied.rules_version);
+        if (answer->applied.items > 1)
+            printf("; about %" PRId64 " open items are now looked at under it", answer->applied.items);
+        putchar('\n');
     } else {
         for (size_t i = 0; i < answer->error.problems_count; i++)
             print_problem(options->common, options->file, &answer->error.problems[i], "");

@@ -52,6 +52,9 @@ static void print_totals(const struct behalf_counts *counts, unsigned visible)
     printf("desk ");
     output_visible(stdout, counts->desk, visible);
     printf(", rules version %" PRId64 ", %s, up %s\n", counts->rules_version, output_time(now, counts->now_ms), up);
+    if (counts->reviewing)
+        printf("about %" PRId64 " open item%s still to be looked at under these rules\n", counts->reviewing,
+               counts->reviewing == 1 ? " is" : "s are");
     printf("store: ");
     output_visible(stdout, counts->store[0] ? counts->store : "not told", visible);
     printf("\nsince the start: %" PRId64 " taken, %" PRId64 " repeated, %" PRId64 " ended, %" PRId64

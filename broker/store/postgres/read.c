@@ -79,6 +79,7 @@ static bool read_rules(struct cells *cells, const struct store_reader *reader)
     rules.name = cell_text(cells);
     rules.text = cell_text(cells);
     rules.at_ms = cell_number(cells);
+    rules.reviewed = cell_flag(cells);
     return reader->rules(reader->self, &rules);
 }
 

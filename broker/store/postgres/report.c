@@ -4,6 +4,7 @@
 #include "broker/store/postgres/records.h"
 #include "broker/store/story.h"
 
+#include <assert.h>
 #include <string.h>
 
 static uint64_t find_item(struct connection *connection, const char *channel, const char *post)
@@ -171,6 +172,47 @@ static void report_texts(struct connection *connection, struct report *report)
     rows_fini(&rows);
 }
 
+static void cell_post(struct cells *cells, struct report *report)
+{
+    uint64_t item = cell_id(cells);
+    struct behalf_post post = { .channel = report_text(report, cell_text(cells)) };
+
+    post.post = report_text(report, cell_text(cells));
+    post.brand = report_text(report, cell_text(cells));
+    post.author = report_text(report, cell_text(cells));
+    post.author_name = report_text(report, cell_text(cells));
+    post.reach = cell_number(cells);
+    post.language = report_text(report, cell_text(cells));
+    post.thread = report_text(report, cell_text(cells));
+    post.text = report_text(report, cell_text(cells));
+    post.posted_ms = cell_number(cells);
+    *report_add_post(report) = (struct reported_post){ .item = item, .post = post };
+}
+
+static void report_posts(struct connection *connection, struct report *report)
+{
+    struct parameters parameters = { 0 };
+    struct rows rows = { 0 };
+
+    static_assert(REPORT_POSTS_MAX == 256, "as the statement has it");
+    report->found = true;
+    if (report->item_count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < report->item_count; i++) {
+        rows_id(&rows, report->items[i]);
+        rows_end(&rows);
+    }
+    parameters_rows(&parameters, &rows);
+    PGresult *result = connection_ask(connection, SQL_REPORT_POSTS, &parameters);
+    for (int row = 0; result != NULL && row < PQntuples(result); row++) {
+        struct cells cells = cells_of(connection, result, row);
+        cell_post(&cells, report);
+    }
+    PQclear(result);
+    rows_fini(&rows);
+}
+
 void reporting_run(struct connection *connection, struct report *report)
 {
     switch (report->kind) {
@@ -182,6 +224,9 @@ void reporting_run(struct connection *connection, struct report *report)
         break;
     case REPORT_TEXTS:
         report_texts(connection, report);
+        break;
+    case REPORT_POSTS:
+        report_posts(connection, report);
         break;
     }
 }

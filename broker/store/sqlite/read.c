@@ -80,6 +80,7 @@ static bool read_rules(struct database *database, const struct store_reader *rea
         rules.name = row_text(&binding);
         rules.text = row_text(&binding);
         rules.at_ms = row_number(&binding);
+        rules.reviewed = row_flag(&binding);
         go_on = reader->rules == NULL || reader->rules(reader->self, &rules);
     }
     binding_end(&binding);

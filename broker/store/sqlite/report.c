@@ -147,6 +147,36 @@ static void report_texts(struct database *database, struct report *report)
     report->found = true;
 }
 
+static void row_post(struct binding *binding, struct report *report, uint64_t item)
+{
+    struct behalf_post post = { .channel = report_text(report, row_text(binding)) };
+
+    post.post = report_text(report, row_text(binding));
+    post.brand = report_text(report, row_text(binding));
+    post.author = report_text(report, row_text(binding));
+    post.author_name = report_text(report, row_text(binding));
+    post.reach = row_number(binding);
+    post.language = report_text(report, row_text(binding));
+    post.thread = report_text(report, row_text(binding));
+    post.text = report_text(report, row_text(binding));
+    post.posted_ms = row_number(binding);
+    *report_add_post(report) = (struct reported_post){ .item = item, .post = post };
+}
+
+static void report_posts(struct database *database, struct report *report)
+{
+    for (size_t i = 0; i < report->item_count; i++) {
+        struct binding binding = database_bind(database, STATEMENT_REPORT_POSTS);
+        bind_id(&binding, report->items[i]);
+        bind_number(&binding, REPORT_POSTS_MAX);
+        while (binding_row(&binding)) {
+            row_post(&binding, report, report->items[i]);
+        }
+        binding_end(&binding);
+    }
+    report->found = true;
+}
+
 bool answer_report(struct database *database, struct report *report)
 {
     switch (report->kind) {
@@ -158,6 +188,9 @@ bool answer_report(struct database *database, struct report *report)
         break;
     case REPORT_TEXTS:
         report_texts(database, report);
+        break;
+    case REPORT_POSTS:
+        report_posts(database, report);
         break;
     }
     return database->error == SQLITE_OK;
