@@ -18,6 +18,7 @@
 #define MISSED_PAUSE_MS 500   // before a desk is looked at again that could not be taken over, or was lost
 #define FAILED_PAUSE_MS 10000 // of several desks, before one is tried again that could not be opened
 #define CONTRADICTED_MS 5000  // so long a contradiction may only mean that we are fenced and do not know yet
+#define DESCRIBED_MS 500      // how old what is told of the store may be
 #define LOOK_MS 100           // how often an end is looked for that nothing tells
 
 enum hosted_state { HOSTED_WATCHING, HOSTED_OPENING, HOSTED_SERVING, HOSTED_CLOSING };
@@ -56,6 +57,7 @@ struct hosted_desk {
     struct clock clock;
     struct compile *compile; // NULL: no rules are being compiled
     enum store_state store_state;
+    int64_t described_ms;    // when the broker was told last how the store is, by its clock
     int64_t contradicted_ms; // when the store contradicted us, by the boot-time clock; 0: it did not
 };
 
@@ -167,6 +169,19 @@ static void answer(const struct hosted_desk *hosted, const struct received *rece
     }
 }
 
+// What `status` tells of the store is never older than this, as far as the store itself knows better.
+static void describe_store(struct hosted_desk *hosted, int64_t now_ms)
+{
+    char description[512];
+
+    if (now_ms < hosted->described_ms + DESCRIBED_MS) {
+        return;
+    }
+    hosted->described_ms = now_ms;
+    store_describe(hosted->store, description, sizeof description);
+    broker_store_state(hosted->broker, hosted->store_state != STORE_STATE_WORKING, description, now_ms);
+}
+
 void hosted_desk_receive(struct hosted_desk *hosted, const struct received *received)
 {
     if (hosted->state != HOSTED_SERVING) {
@@ -175,6 +190,7 @@ void hosted_desk_receive(struct hosted_desk *hosted, const struct received *rece
     }
     int64_t now_ms = clock_now_ms(&hosted->clock);
     broker_peer_behind(hosted->broker, received->peer, received->behind);
+    describe_store(hosted, now_ms);
     if (received->several) {
         broker_receive(hosted->broker, received->peer, "", 0, now_ms); // answered as malformed
         broker_peer_lost(hosted->broker, received->peer, "it sent a message of several frames", now_ms);

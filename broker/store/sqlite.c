@@ -17,6 +17,9 @@
 
 #include <string.h>
 #include <unistd.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sys/stat.h>
 
 #define PAGE_BYTES 4096
 #define LOG_PAGES_MAX (64 * 1024 * 1024 / PAGE_BYTES)   // the writer pauses and empties the log
@@ -229,6 +232,16 @@ static enum store_result write_group(struct sqlite_engine *engine, struct batch 
     return result;
 }
 
+// Of the file: what the log holds may begin anew at its start, while the file keeps its size.
+static int64_t log_bytes(const struct sqlite_engine *engine)
+{
+    char path[PATH_MAX];
+    struct stat about;
+
+    snprintf(path, sizeof path, "%s-wal", engine->database->path);
+    return stat(path, &about) == 0 ? (int64_t) about.st_size : 0;
+}
+
 static const char *sqlite_describe(const struct engine *base)
 {
     struct sqlite_engine *engine = own((struct engine *) base);
@@ -236,9 +249,8 @@ static const char *sqlite_describe(const struct engine *base)
     if (engine->database == NULL) {
         snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, closed", engine->folder);
     } else {
-        int kilobytes = engine->database->log_pages * (PAGE_BYTES / 1024);
-        snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, log %d kB%s", engine->folder,
-                 kilobytes,
+        snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, log %" PRId64 " kB%s",
+                 engine->folder, log_bytes(engine) / 1024,
                  engine->log_pages_next > LOG_PAGES_MAX ? ", kept from shrinking by a reader's open transaction" : "");
     }
     return engine->description;

@@ -605,6 +605,38 @@ static off_t log_bytes(const struct fixture *fixture)
     return stat(path, &status) == 0 ? status.st_size : 0;
 }
 
+// The file, not what is in use of it: it was filled while a reader pinned it, and is written anew from its start.
+static void the_log_is_told_as_large_as_its_file_is(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3 *reader = NULL;
+    char path[256], text[512];
+    long kilobytes = 0;
+
+    start(fixture);
+    path_of(fixture, "behalf.db", path, sizeof path);
+    assert_int_equal(sqlite3_open(path, &reader), SQLITE_OK);
+    for (uint64_t round = 1; round <= 3; round++) {
+        if (round == 1) {
+            assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM item", NULL, NULL, NULL), SQLITE_OK);
+        } else if (round == 2) {
+            assert_int_equal(sqlite3_exec(reader, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+            assert_int_equal(sqlite3_exec(reader, "PRAGMA wal_checkpoint", NULL, NULL, NULL), SQLITE_OK);
+        }
+        for (int i = 0; i < (round == 1 ? 100 : 1); i++) {
+            submit(fixture, 30000);
+        }
+        await_back(fixture, 99 + round);
+        describe(fixture, text, sizeof text);
+        const char *told = strstr(text, ", log ");
+        assert_non_null(told);
+        assert_int_equal(sscanf(told, ", log %ld kB", &kilobytes), 1);
+        assert_int_equal(kilobytes, log_bytes(fixture) / 1024);
+        assert_true(kilobytes > 3000);
+    }
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+}
+
 static void the_log_is_bounded_and_shrinks_once_a_reader_lets_go(void **state)
 {
     struct fixture *fixture = *state;
@@ -661,6 +693,7 @@ int main(void)
         CLAIM(what_an_older_store_knew_of_requests_is_kept),
         CLAIM(a_file_that_is_no_database_is_refused),
         CLAIM(a_lock_of_another_program_is_waited_for),
+        CLAIM(the_log_is_told_as_large_as_its_file_is),
         CLAIM(the_log_is_bounded_and_shrinks_once_a_reader_lets_go),
     };
 

@@ -235,8 +235,8 @@ void world_settle(struct world *world)
 
     for (int round = 0; moved; round++) {
         assert_true(round < 10000);
-        broker_tick(world->broker, world->now_ms);
-        moved = take_frames(world);
+        moved = broker_tick(world->broker, world->now_ms) == 0;
+        moved = take_frames(world) || moved;
         moved = take_batch(world) || moved;
         moved = take_report(world) || moved;
         moved = take_rules(world) || moved;
