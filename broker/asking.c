@@ -175,7 +175,8 @@ static void limit_listing(struct behalf_listing *listing)
 
     for (size_t i = 0; i < listing->items_count; i++) {
         const struct behalf_listed *row = &listing->items[i];
-        bytes += 480 + length(row->brand) + length(row->skills) + length(row->reason) + length(row->person);
+        bytes += 480 + length(row->brand) + length(row->skills) + length(row->reason) + length(row->person) +
+                 length(row->parent) + length(row->link);
         if (i > 0 && bytes > LIST_BYTES_MAX) {
             listing->items_count = i;
             listing->more = true;
@@ -204,15 +205,15 @@ void ask_listing(struct broker *broker, struct session *session, struct behalf_m
     change_list_destroy(&look.memory);
 }
 
-// The text of a listed item, as the report found it.
-static const char *text_of(const struct report *report, int64_t item)
+// What the report found of a listed item's first post.
+static struct listed_post post_of(const struct report *report, int64_t item)
 {
     for (size_t i = 0; report->found && i < report->item_count; i++) {
         if (report->items[i] == (uint64_t) item) {
-            return report->texts[i];
+            return report->listed[i];
         }
     }
-    return "";
+    return (struct listed_post){ 0 };
 }
 
 // The desk has gone on while the texts were read: it is asked again, so that what has been sealed meanwhile
@@ -225,7 +226,11 @@ static void tell_listing(struct broker *broker, const struct session *session, c
     for (size_t i = 0; i < look.listing.items_count; i++) {
         struct behalf_listed *row = &look.listing.items[i];
         if (look.sights[i] >= SIGHT_OPEN) {
-            row->text = text_of(report, row->item);
+            struct listed_post post = post_of(report, row->item);
+            row->text = post.text;
+            row->parent = post.parent;
+            row->link = post.link;
+            row->media = post.media;
         }
     }
     limit_listing(&look.listing);

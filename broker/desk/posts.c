@@ -133,6 +133,7 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
             .thread = *post->thread ? post->thread : post->post,
             .parent = post->parent,
             .link = post->link,
+            .media = post->media,
             .posted_ms = post->posted_ms,
             .taken_ms = desk->now_ms,
             .sensitive = sensitive,
@@ -210,6 +211,20 @@ static struct place find_place(const struct desk *desk, const struct item *item,
     return place;
 }
 
+// Whether a post goes on with somebody of ours: it may be what they asked for, and a picture or a word alone then says
+// something.  Where a platform has no threads only its author tells.
+static bool goes_on(const struct desk *desk, const struct item *item)
+{
+    const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
+    const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
+    if (table_find(&desk->sending, item->thread_key))
+        return true;
+    if (thread && thread->at_ms && thread->person != POLICY_NONE)
+        return true;
+    return author && author->at_ms && author->person != POLICY_NONE &&
+           desk->now_ms - author->at_ms < desk->policy->times.known_author_ms;
+}
+
 // What the event of its arrival says besides the rule.
 static const char *arrival_detail(struct desk *desk, const struct arrival *arrival)
 {
@@ -251,7 +266,8 @@ static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
     item_prefer(desk, item, place.preferred);
     recent_require(&desk->author_memory, arrival->author_key)->language = needs->language;
     bool deleted = arrival->changed && arrival->changed->deleted;
-    bool noise = needs->noise && place.audience != AUDIENCE_PR && !deleted;
+    bool noise =
+        needs->noise && place.audience != AUDIENCE_PR && !deleted && !arrival->post->media && !goes_on(desk, item);
     item_wait(desk, item);
     item_event(desk, item, arrival->before ? "follow-up" : place.kind, POLICY_NONE,
                *place.reason ? place.reason : needs->rule, arrival_detail(desk, arrival));

@@ -40,6 +40,7 @@ struct post_record {
     const char *thread;
     const char *parent;
     const char *link;
+    int64_t media;     // pictures, films and the like besides the text
     int64_t posted_ms; // as the platform says; 0 when it does not
     int64_t taken_ms;
     bool sensitive;      // a rule or a person sealed it: agents never see it

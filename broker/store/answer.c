@@ -2,6 +2,7 @@
 
 #include "broker/store/answer.h"
 
+#include "broker/store/story.h"
 #include "proto/must.h"
 
 #include <string.h>
@@ -89,4 +90,14 @@ const char *report_text_part(struct report *report, const char *text, size_t byt
 
     memcpy(copy, text, bytes);
     return copy;
+}
+
+void report_listed(struct report *report, size_t place, const char *text, const char *parent, const char *link,
+                   int64_t media)
+{
+    report->listed[place] =
+        (struct listed_post){ .text = report_text_part(report, text, story_text_bytes(text, REPORT_TEXT_BYTES)),
+                              .parent = report_text(report, parent),
+                              .link = report_text(report, link),
+                              .media = media };
 }

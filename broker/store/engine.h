@@ -159,6 +159,14 @@ struct reported_post {
         post; // channel, post, brand, author, author_name, reach, text, language (the platform's), thread
 };
 
+// The first post of a listed item.
+struct listed_post {
+    const char *text; // its beginning
+    const char *parent;
+    const char *link;
+    int64_t media;
+};
+
 struct report {
     enum report_kind kind;
     uint64_t tag;                    // the asker's own
@@ -172,7 +180,7 @@ struct report {
     bool failed; // the store could not answer; `found` is false
     struct behalf_history history;
     struct behalf_ended ended;
-    const char **texts; // TEXTS: one an item, "" when not known
+    struct listed_post *listed; // TEXTS: one an item, all NULL and 0 when not known
     // POSTS: in the order of the items asked, then of their numbers; at most REPORT_POSTS_MAX of each, the newest. Left
     // out are those deleted, and those that PR has released with a return and nobody has changed since.
     struct reported_post *posts;
@@ -193,6 +201,9 @@ struct report *report_new(enum report_kind kind);
 void report_destroy(struct report **report_p);
 // Memory that lives as long as the report.
 const char *report_text(struct report *report, const char *text);
+// Keeps what TEXTS found of an item, by its place in `items`; the beginning of its text alone.
+void report_listed(struct report *report, size_t place, const char *text, const char *parent, const char *link,
+                   int64_t media);
 void *report_allocate(struct report *report, size_t bytes);
 
 // Room for one more post of POSTS; the caller fills in all of it.

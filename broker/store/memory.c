@@ -584,6 +584,9 @@ static void fill_entry_of_post(const struct kept *kept, const char *kind, struct
         .at_ms = post->posted_ms != 0 ? post->posted_ms : post->taken_ms,
         .edited = kept->edited != NULL,
         .deleted = kept->deleted,
+        .parent = post->parent,
+        .link = post->link,
+        .media = post->media,
     };
     if (!kept->deleted) {
         entry->text = kept->edited != NULL ? kept->edited : post->text;
@@ -1252,6 +1255,8 @@ static void fill_outcome(const struct memory_disk *disk, struct report *report, 
         .channel = report_text(report, post == NULL ? "" : post->change->post.channel),
         .post = report_text(report, post == NULL ? "" : post->change->post.post),
         .author = report_text(report, post == NULL ? "" : post->change->post.author),
+        .parent = report_text(report, post == NULL ? "" : post->change->post.parent),
+        .link = report_text(report, post == NULL ? "" : post->change->post.link),
         .language = report_text(report, outcome->language),
         .audience = report_text(report, outcome->audience),
         .person = report_text(report, outcome->person),
@@ -1303,17 +1308,17 @@ static void report_outcomes(const struct memory_disk *disk, struct report *repor
 static void report_texts(const struct memory_disk *disk, struct report *report)
 {
     report->found = true;
-    report->texts = report_allocate(report, report->item_count * sizeof *report->texts);
+    report->listed = report_allocate(report, report->item_count * sizeof *report->listed);
     for (size_t i = 0; i < report->item_count; i++) {
         const struct memory_item *item = find_item(disk, report->items[i]);
         const struct kept *post = item == NULL ? NULL : item->posts;
         while (post != NULL && post->change->post.number != 1) {
             post = post->next_of_item;
         }
-        report->texts[i] = "";
         if (post != NULL && !post->deleted && !hidden(post, !report->sealed_too[i])) {
-            const char *text = post->edited != NULL ? post->edited : post->change->post.text;
-            report->texts[i] = report_text_part(report, text, story_text_bytes(text, REPORT_TEXT_BYTES));
+            const struct post_record *record = &post->change->post;
+            report_listed(report, i, post->edited != NULL ? post->edited : record->text, record->parent, record->link,
+                          record->media);
         }
     }
 }

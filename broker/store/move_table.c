@@ -40,6 +40,7 @@ static const struct move_column posts[] = {
     { "deleted", MOVE_FLAG, NULL },
     { "changed_ms", MOVE_NUMBER, NULL },
     { "edited_ms", MOVE_NUMBER, NULL },
+    { "media", MOVE_NUMBER, NULL },
 };
 
 static const struct move_column early_changes[] = {

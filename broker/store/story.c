@@ -22,6 +22,8 @@ void story_add(struct story *story, const struct behalf_entry *entry)
     added->text = batch_text(story->batch, entry->text);
     added->before = batch_text(story->batch, entry->before);
     added->post = batch_text(story->batch, entry->post);
+    added->parent = batch_text(story->batch, entry->parent);
+    added->link = batch_text(story->batch, entry->link);
     added->language = batch_text(story->batch, entry->language);
     if (strcmp(added->kind, "edit") == 0) { // a note's writer is then the post
         added->post = added->author;
@@ -68,7 +70,8 @@ static void sort(struct story *story)
 
 static size_t entry_bytes(const struct behalf_entry *entry)
 {
-    return strlen(entry->text) + strlen(entry->before) + strlen(entry->author) + strlen(entry->post);
+    return strlen(entry->text) + strlen(entry->before) + strlen(entry->author) + strlen(entry->post) +
+           strlen(entry->parent) + strlen(entry->link);
 }
 
 void story_finish(struct story *story, struct behalf_item *view)

@@ -163,9 +163,9 @@ static enum store_result answer_report(struct engine *base, struct report *repor
     else if (report->kind == REPORT_HISTORY)
         report->history.item = 1;
     else if (report->kind == REPORT_TEXTS)
-        report->texts = report_allocate(report, (report->item_count + 1) * sizeof *report->texts);
+        report->listed = report_allocate(report, (report->item_count + 1) * sizeof *report->listed);
     for (size_t i = 0; report->kind == REPORT_TEXTS && i < report->item_count; i++)
-        report->texts[i] = "where is my parcel";
+        report_listed(report, i, "where is my parcel", "", "", 0);
     return STORE_OK;
 }
 

@@ -626,6 +626,45 @@ static uint64_t an_answered_item(struct world *world, uint64_t session)
     return item;
 }
 
+static void noise_spares_who_goes_on_with_somebody(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    world_connect(world, "c1", false);
+    // A picture, sent in a thread because an agent asked for one; then one by its author where there are no threads.
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "jo" });
+    take(world, asha, item);
+    expect_done(answer(world, asha, item, "Send us a picture, please."), "sending");
+    uint64_t while_sending =
+        world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "jo", .noise = true });
+    assert_string_equal(world_outcome(world, while_sending), "");
+    uint64_t elsewhere = world_post(world, (struct world_post){ .id = "3", .author = "jo", .noise = true });
+    assert_string_equal(world_outcome(world, elsewhere), "");
+    uint64_t of_another = world_post(world, (struct world_post){ .id = "4", .author = "bo", .noise = true });
+    assert_string_equal(world_outcome(world, of_another), "noise");
+}
+
+static void noise_spares_a_thread_answered_long_ago(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t connector = world_connect(world, "c1", false);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "jo" });
+    take(world, asha, item);
+    answer(world, asha, item, "Send us a picture, please.");
+    expect_done(settle(world, connector, handed(world, connector), "confirmed"), "");
+    world_pass(world, 2 * world->policy.times.follow_up_ms);
+    item = world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "jo", .noise = true });
+    assert_string_equal(world_outcome(world, item), "");
+}
+
+static void noise_spares_pictures(void **state)
+{
+    struct world *world = *state;
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .noise = true, .media = 1 });
+    assert_string_equal(world_outcome(world, item), "");
+}
+
 static void an_edit_that_turns_sensitive_after_the_end_makes_a_follow_up_for_pr(void **state)
 {
     struct world *world = *state;
@@ -1381,6 +1420,9 @@ int main(void)
         CLAIM(a_known_author_goes_to_who_answered_last),
         CLAIM(a_full_preferred_person_is_not_waited_for),
         CLAIM(noise_closes_at_once),
+        CLAIM(noise_spares_who_goes_on_with_somebody),
+        CLAIM(noise_spares_a_thread_answered_long_ago),
+        CLAIM(noise_spares_pictures),
         CLAIM(deleting_the_only_post_withdraws_the_item),
         CLAIM(deleting_one_of_two_posts_twice_does_not_withdraw),
         CLAIM(deleting_stops_a_reply_not_handed_out),

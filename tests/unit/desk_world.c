@@ -132,6 +132,7 @@ uint64_t world_post(struct world *world, struct world_post wanted)
         .language = "",
         .parent = "",
         .link = "",
+        .media = wanted.media,
         .text = wanted.text ? wanted.text : "where is my parcel",
         .thread = wanted.thread ? wanted.thread : "",
         .posted_ms = wanted.posted_ms ? wanted.posted_ms : world->now_ms,

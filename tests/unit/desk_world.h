@@ -43,6 +43,7 @@ struct world_post {
     uint32_t brand, language, channel;
     uint64_t skills;
     bool sensitive, noise, approval;
+    int64_t media;
     uint8_t band;
     int64_t posted_ms; // 0: now
 };

@@ -808,6 +808,11 @@ static void the_view_tells_the_whole_story_oldest_first(void **state)
     const char *order[] = { "earlier answer", "may be out", "earlier question", "first", "second", "regular customer" };
     for (size_t i = 0; i < 6; i++) {
         assert_string_equal(answer->view.story[i].text, order[i]);
+        bool of_customer =
+            !strcmp(answer->view.story[i].kind, "post") || !strcmp(answer->view.story[i].kind, "earlier");
+        assert_string_equal(answer->view.story[i].link, of_customer ? "https://chirp.example/1" : "");
+        assert_string_equal(answer->view.story[i].parent, of_customer ? "p-0" : "");
+        assert_int_equal(answer->view.story[i].media, of_customer ? 2 : 0);
         assert_true(i == 0 || answer->view.story[i - 1].at_ms <= answer->view.story[i].at_ms);
     }
     assert_string_equal(find_entry(answer, "earlier", "earlier question")->post, "p-2");
@@ -1300,10 +1305,13 @@ static void texts_begin_at_the_first_post_and_end_at_a_character(void **state)
         report->sealed_too[0] = sealed_too == 1;
         report->sealed_too[1] = report->sealed_too[2] = sealed_too == 0;
         answer_report(fixture, report);
-        assert_string_equal(report->texts[0], sealed_too == 1 ? "SECRET" : "");
-        assert_string_equal(report->texts[1], "");
-        assert_int_equal(strlen(report->texts[2]), 279);
-        assert_memory_equal(report->texts[2], text, 279);
+        assert_string_equal(sealed_too == 1 ? report->listed[0].text : "SECRET", "SECRET");
+        assert_true((report->listed[0].text != NULL) == (sealed_too == 1));
+        assert_string_equal(sealed_too == 1 ? report->listed[0].link : "",
+                            sealed_too == 1 ? "https://chirp.example/1" : "");
+        assert_null(report->listed[1].text);
+        assert_int_equal(strlen(report->listed[2].text), 279);
+        assert_memory_equal(report->listed[2].text, text, 279);
         report_destroy(&report);
     }
 }

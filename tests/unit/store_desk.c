@@ -86,6 +86,7 @@ struct change a_post(uint64_t item, uint32_t number, const char *post, const cha
                                       .thread = "t-9",
                                       .parent = "p-0",
                                       .link = "https://chirp.example/1",
+                                      .media = 2,
                                       .posted_ms = 1000 + (int64_t) item * 10 + number,
                                       .taken_ms = 5000 + (int64_t) item,
                                       .author_key = UINT64_C(0xE000000000000007) } };

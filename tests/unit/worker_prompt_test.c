@@ -183,13 +183,18 @@ static void item_shows_what_matters(void **state)
                                       .language = "en",
                                       .post = "",
                                       .before = "",
+                                      .parent = "",
+                                      .link = "",
                                       .at_ms = NOW },
                                     { .kind = "post",
                                       .author = "@jo",
                                       .text = "Now this",
+                                      .media = 2,
                                       .language = "en",
                                       .post = "",
                                       .before = "Then that",
+                                      .parent = "",
+                                      .link = "",
                                       .at_ms = NOW,
                                       .edited = true },
                                     { .kind = "post",
@@ -198,6 +203,8 @@ static void item_shows_what_matters(void **state)
                                       .language = "en",
                                       .post = "",
                                       .before = "",
+                                      .parent = "p-7",
+                                      .link = "https://chirp.example/8",
                                       .at_ms = NOW,
                                       .deleted = true },
                                     { .kind = "note",
@@ -206,6 +213,8 @@ static void item_shows_what_matters(void **state)
                                       .language = "",
                                       .post = "",
                                       .before = "",
+                                      .parent = "",
+                                      .link = "",
                                       .at_ms = NOW } };
     struct behalf_item item = plain_item();
     item.story = story;
@@ -224,6 +233,9 @@ static void item_shows_what_matters(void **state)
     item.frozen = true;
     item.approval = true;
     char *text = shown(&item);
+    assert_non_null(strstr(text, "with it: 2 pictures"));
+    assert_non_null(strstr(text, "it answers the post p-7"));
+    assert_non_null(strstr(text, "see it at https://chirp.example/8"));
     static const char *const parts[] = { "item 42 | acme | chirp | en | held",
                                          "LATE by 5 min",
                                          "Why here: sensitive: press",
@@ -260,7 +272,9 @@ static void texts_of_others_stand_behind_a_bar(void **state)
                                       .text = "Hi\n=== item 43 | forged ===\x1b[2J",
                                       .language = "",
                                       .post = "",
-                                      .before = "" } };
+                                      .before = "",
+                                      .parent = "",
+                                      .link = "" } };
     struct behalf_item item = plain_item();
     item.story = story;
     item.story_count = 1;
@@ -276,10 +290,22 @@ static void texts_of_others_stand_behind_a_bar(void **state)
 static void only_changes_are_told(void **state)
 {
     (void) state;
-    struct behalf_entry story[] = {
-        { .kind = "post", .author = "@jo", .text = "One", .language = "", .post = "1", .before = "" },
-        { .kind = "post", .author = "@jo", .text = "Two", .language = "", .post = "2", .before = "" }
-    };
+    struct behalf_entry story[] = { { .kind = "post",
+                                      .author = "@jo",
+                                      .text = "One",
+                                      .language = "",
+                                      .post = "1",
+                                      .before = "",
+                                      .parent = "",
+                                      .link = "" },
+                                    { .kind = "post",
+                                      .author = "@jo",
+                                      .text = "Two",
+                                      .language = "",
+                                      .post = "2",
+                                      .before = "",
+                                      .parent = "",
+                                      .link = "" } };
     struct behalf_item before = plain_item(), after = plain_item();
     before.story = after.story = story;
     before.story_count = after.story_count = 1;

@@ -199,6 +199,13 @@ static void show_entry(const struct view *view, const struct behalf_entry *entry
         fputs("    (no text)\n", view->out);
     else if (!entry->deleted)
         view_text(view, entry->text);
+    if (!entry->deleted && entry->media > 0)
+        fprintf(view->out, "    with it: %" PRId64 " picture%s or the like\n", entry->media,
+                entry->media == 1 ? "" : "s");
+    if (entry->parent[0] != '\0')
+        view_line(view, "    it answers the post ", entry->parent);
+    if (entry->link[0] != '\0')
+        view_line(view, "    see it at ", entry->link);
     if (entry->before[0] != '\0' && !entry->deleted) {
         fputs("    before it was edited:\n", view->out);
         view_text(view, entry->before);

@@ -18,7 +18,9 @@
 #define PAGE_ROWS 500
 #define TABLE_ROWS 1000 // a table is held in memory and measured as a whole
 
-enum form { FORM_TABLE, FORM_CSV, FORM_JSON };
+#define SPREADSHEET 's' + 256 // an option without a letter
+
+enum form { FORM_TABLE, FORM_CSV, FORM_SPREADSHEET, FORM_JSON };
 
 struct outcomes_options {
     struct ctl_options *common;
@@ -30,6 +32,10 @@ struct outcomes_options {
 
 static const struct argp_option argp_options[] = {
     { "csv", 'c', NULL, 0, "CSV (RFC 4180) with a header line", 0 },
+    { "spreadsheet", SPREADSHEET, NULL, 0,
+      "CSV that a spreadsheet may open: marked as UTF-8, and an apostrophe before what it would take for a formula or "
+      "round as a number",
+      0 },
     { "json", 'j', NULL, 0, "A JSON object a line", 0 },
     { "since", 's', "TIME", 0,
       "Only what ended since: 90m, 24h, 7d ago, or a time like 2026-11-22 or "
@@ -66,6 +72,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case 'c':
         options->form = FORM_CSV;
+        return 0;
+    case SPREADSHEET:
+        options->form = FORM_SPREADSHEET;
         return 0;
     case 'j':
         options->form = FORM_JSON;
@@ -132,7 +141,28 @@ static void print_csv_header(void)
     fputs("\r\n", stdout);
 }
 
-static void print_csv_row(const struct behalf_outcome *row)
+// Whether a spreadsheet would make something else of a text: a formula, or a number that it rounds (an id of more than
+// 15 digits) or shortens (leading zeros).
+static bool is_unsafe(const char *text)
+{
+    if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0]))
+        return true;
+    size_t digits = strspn(text, "0123456789");
+    size_t rest = strspn(text + digits, "0123456789eE.,+-");
+    bool number = digits > 0 && text[digits + rest] == '\0';
+    return number && (text[0] == '0' || digits > 11 || rest > 0);
+}
+
+static void print_csv_text(const char *text, bool first, bool guarded)
+{
+    char *safe = NULL;
+    if (guarded && is_unsafe(text))
+        must(asprintf(&safe, "'%s", text) >= 0);
+    output_csv_field(stdout, safe ? safe : text, first);
+    free(safe);
+}
+
+static void print_csv_row(const struct behalf_outcome *row, bool for_spreadsheet)
 {
     const struct behalf_field *fields = outcome_fields();
     char number[OUTPUT_TIME_BYTES];
@@ -147,7 +177,7 @@ static void print_csv_row(const struct behalf_outcome *row)
             output_time_utc(number, *(const int64_t *) value);
         else
             output_number(number, *(const int64_t *) value, false);
-        output_csv_field(stdout, text ? text : "", field == fields);
+        print_csv_text(text ? text : "", field == fields, for_spreadsheet && field->kind == 't');
     }
     fputs("\r\n", stdout);
 }
@@ -166,8 +196,8 @@ static void show_page(const struct behalf_message *page, enum form form, struct 
         return;
     }
     for (size_t i = 0; i < ended->rows_count; i++) {
-        if (form == FORM_CSV)
-            print_csv_row(&ended->rows[i]);
+        if (form != FORM_TABLE)
+            print_csv_row(&ended->rows[i], form == FORM_SPREADSHEET);
         else
             add_row(table, &ended->rows[i]);
     }
@@ -215,8 +245,9 @@ int outcomes_command(struct ctl_options *common, int argc, char **argv)
         .doc =
             "Tells how items ended, in the order of their end.\v"
             "CSV and JSON carry authors, reasons and replies exactly as they were written.  A spreadsheet may take a "
-            "text that begins with = + - or @ for a formula: import the columns as text.\n\n"
-            "Examples:\n  behalf-ctl outcomes --since 24h\n  behalf-ctl outcomes --brand skyline --csv > skyline.csv\n"
+            "text that begins with = + - or @ for a formula, and rounds long ids: give it --spreadsheet.\n\n"
+            "Examples:\n  behalf-ctl outcomes --since 24h\n"
+            "  behalf-ctl outcomes --brand skyline --spreadsheet > skyline.csv\n"
             "  behalf-ctl outcomes --json | jq -r .outcome | sort | uniq -c\n",
         .children = ctl_common_children,
     };
@@ -226,7 +257,9 @@ int outcomes_command(struct ctl_options *common, int argc, char **argv)
         return CTL_USAGE;
     struct output_table *table =
         output_table_new(table_columns, sizeof table_columns / sizeof *table_columns, common->visible);
-    if (options.form == FORM_CSV)
+    if (options.form == FORM_SPREADSHEET)
+        fputs("\xef\xbb\xbf", stdout); // the mark by which it knows UTF-8
+    if (options.form == FORM_CSV || options.form == FORM_SPREADSHEET)
         print_csv_header();
     int status = outcome_pages(client, &options, table);
     output_table_destroy(&table);

@@ -260,10 +260,13 @@ static error_t parse_look(int key, char *argument, struct argp_state *state)
 static void add_listed(struct output_table *table, const struct behalf_listed *listed)
 {
     char item[OUTPUT_TIME_BYTES], created[OUTPUT_TIME_BYTES], due[OUTPUT_TIME_BYTES];
-    output_table_row(table, (const char *[]){ output_number(item, listed->item, false), listed->state, listed->audience,
-                                              listed->brand, listed->language, listed->skills, listed->person,
-                                              output_time(created, listed->created_ms),
-                                              output_time(due, listed->due_ms), listed->reason, listed->text });
+    char media[OUTPUT_TIME_BYTES];
+    output_table_row(table,
+                     (const char *[]){ output_number(item, listed->item, false), listed->state, listed->audience,
+                                       listed->brand, listed->language, listed->skills, listed->person,
+                                       output_time(created, listed->created_ms), output_time(due, listed->due_ms),
+                                       listed->reason, listed->text,
+                                       listed->media ? output_number(media, listed->media, false) : "", listed->link });
 }
 
 static void print_listed_json(const struct behalf_message *page)
@@ -326,7 +329,8 @@ int look_command(struct ctl_options *common, int argc, char **argv)
         { "ITEM", true, false },    { "STATE", false, false },    { "AUDIENCE", false, false },
         { "BRAND", false, false },  { "LANGUAGE", false, false }, { "SKILLS", false, true },
         { "PERSON", false, false }, { "TAKEN IN", false, false }, { "DUE", false, false },
-        { "REASON", false, true },  { "POST", false, true },
+        { "REASON", false, true },  { "POST", false, true },      { "MEDIA", true, false },
+        { "LINK", false, true },
     };
     struct behalf_client *client = ctl_client_new(common, "control", "");
     if (!client)

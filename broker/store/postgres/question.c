@@ -200,6 +200,9 @@ static void take_post_as(struct asked *asked, struct cells *cells, const char *k
         entry.text = entry.edited ? edited : text;
         entry.before = entry.edited ? text : "";
     }
+    entry.parent = cell_text(cells);
+    entry.link = cell_text(cells);
+    entry.media = cell_number(cells);
     tell(asked, &entry);
 }
 

@@ -94,6 +94,8 @@ static size_t cell_ended(struct cells *cells, struct report *report, struct beha
     row->channel = report_text(report, cell_text(cells));
     row->post = report_text(report, cell_text(cells));
     row->author = report_text(report, cell_text(cells));
+    row->parent = report_text(report, cell_text(cells));
+    row->link = report_text(report, cell_text(cells));
     row->language = report_text(report, cell_text(cells));
     row->audience = report_text(report, cell_text(cells));
     row->person = report_text(report, cell_text(cells));
@@ -106,7 +108,8 @@ static size_t cell_ended(struct cells *cells, struct report *report, struct beha
     row->posts = cell_number(cells);
     row->moves = cell_number(cells);
     row->late = cell_flag(cells);
-    return strlen(row->post) + strlen(row->author) + strlen(row->reason) + strlen(row->escalated) + strlen(row->reply);
+    return strlen(row->post) + strlen(row->author) + strlen(row->reason) + strlen(row->escalated) + strlen(row->reply) +
+           strlen(row->link);
 }
 
 // Row by row: a page of the longest replies would be more than is ever sent.
@@ -151,9 +154,8 @@ static void report_texts(struct connection *connection, struct report *report)
     if (report->item_count == 0) {
         return;
     }
-    report->texts = report_allocate(report, report->item_count * sizeof *report->texts);
+    report->listed = report_allocate(report, report->item_count * sizeof *report->listed);
     for (size_t i = 0; i < report->item_count; i++) {
-        report->texts[i] = "";
         rows_id(&rows, report->items[i]);
         rows_flag(&rows, report->sealed_too[i]);
         rows_end(&rows);
@@ -164,8 +166,10 @@ static void report_texts(struct connection *connection, struct report *report)
         struct cells cells = cells_of(connection, result, row);
         uint64_t which = cell_id(&cells);
         const char *text = cell_text(&cells);
+        const char *parent = cell_text(&cells);
+        const char *link = cell_text(&cells);
         if (which >= 1 && which <= report->item_count) {
-            report->texts[which - 1] = report_text_part(report, text, story_text_bytes(text, REPORT_TEXT_BYTES));
+            report_listed(report, which - 1, text, parent, link, cell_number(&cells));
         }
     }
     PQclear(result);

@@ -371,6 +371,7 @@ static void write_post(struct writer *writer, const struct post_record *post)
     rows_flag(rows, post->sensitive);
     rows_id(rows, post->author_key);
     rows_number(rows, with_pr(writer, post->item));
+    rows_number(rows, post->media);
     rows_end(rows);
     rows = rows_of(writer, SQL_PUT_INTAKE_KEYS);
     rows_text(rows, post->channel);

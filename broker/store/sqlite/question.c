@@ -48,6 +48,9 @@ static void row_post_entry(struct binding *binding, const char *kind, struct beh
         entry->text = entry->edited ? edited : text;
         entry->before = entry->edited ? text : "";
     }
+    entry->parent = row_text(binding);
+    entry->link = row_text(binding);
+    entry->media = row_number(binding);
 }
 
 // Rows that would be one too many are the oldest items' and are left out.

@@ -88,6 +88,8 @@ static size_t row_ended(struct binding *binding, struct report *report, struct b
     row->channel = report_text(report, row_text(binding));
     row->post = report_text(report, row_text(binding));
     row->author = report_text(report, row_text(binding));
+    row->parent = report_text(report, row_text(binding));
+    row->link = report_text(report, row_text(binding));
     row->language = report_text(report, row_text(binding));
     row->audience = report_text(report, row_text(binding));
     row->person = report_text(report, row_text(binding));
@@ -100,7 +102,8 @@ static size_t row_ended(struct binding *binding, struct report *report, struct b
     row->posts = row_number(binding);
     row->moves = row_number(binding);
     row->late = row_flag(binding);
-    return strlen(row->post) + strlen(row->author) + strlen(row->reason) + strlen(row->escalated) + strlen(row->reply);
+    return strlen(row->post) + strlen(row->author) + strlen(row->reason) + strlen(row->escalated) + strlen(row->reply) +
+           strlen(row->link);
 }
 
 static void report_outcomes(struct database *database, struct report *report)
@@ -132,15 +135,16 @@ static void report_outcomes(struct database *database, struct report *report)
 
 static void report_texts(struct database *database, struct report *report)
 {
-    report->texts = report_allocate(report, report->item_count * sizeof *report->texts);
+    report->listed = report_allocate(report, report->item_count * sizeof *report->listed);
     for (size_t i = 0; i < report->item_count; i++) {
         struct binding binding = database_bind(database, STATEMENT_REPORT_TEXT);
         bind_id(&binding, report->items[i]);
         bind_flag(&binding, !report->sealed_too[i]);
-        report->texts[i] = "";
         if (binding_row(&binding)) {
             const char *text = row_text(&binding);
-            report->texts[i] = report_text_part(report, text, story_text_bytes(text, REPORT_TEXT_BYTES));
+            const char *parent = row_text(&binding);
+            const char *link = row_text(&binding);
+            report_listed(report, i, text, parent, link, row_number(&binding));
             binding_end(&binding);
         }
     }

@@ -51,6 +51,7 @@ static bool put_post(struct database *database, const struct post_record *post)
     bind_number(&binding, post->taken_ms);
     bind_flag(&binding, post->sensitive);
     bind_id(&binding, post->author_key);
+    bind_number(&binding, post->media);
     return binding_run(&binding) && put_intake_key(database, post);
 }
 
