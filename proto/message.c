@@ -119,6 +119,26 @@ static const char *const code_names[BEHALF_CODE_COUNT] = {
 #undef CODE
 };
 
+// The codes as bits, so that rows can join them.
+enum {
+#define CODE(NAME, doc) NAME = 1 << BEHALF_CODE_##NAME,
+#include <behalf/codes.def>
+#undef CODE
+};
+
+static const unsigned refusals[BEHALF_TYPE_COUNT] = {
+#define REFUSED(NAME, codes) [BEHALF_##NAME] = (codes),
+#include <behalf/messages.def>
+};
+
+static const struct {
+    enum behalf_type request;
+    enum behalf_type answer;
+} answers[] = {
+#define ANSWERED(NAME, ANSWER) { BEHALF_##NAME, BEHALF_##ANSWER },
+#include <behalf/messages.def>
+};
+
 static const struct behalf_field *tables[BEHALF_TYPE_COUNT];
 static once_flag tables_made = ONCE_FLAG_INIT;
 
@@ -803,6 +823,19 @@ const char *behalf_type_name(enum behalf_type type)
 unsigned behalf_type_senders(enum behalf_type type)
 {
     return type_exists(type) ? types[type].senders : 0;
+}
+
+bool behalf_type_is_answered_by(enum behalf_type request, enum behalf_type answer)
+{
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+        if (answers[i].request == request && answers[i].answer == answer)
+            return true;
+    return false;
+}
+
+bool behalf_type_may_be_refused(enum behalf_type request, enum behalf_code code)
+{
+    return type_exists(request) && (unsigned) code < BEHALF_CODE_COUNT && (refusals[request] >> code & 1) != 0;
 }
 
 const char *behalf_code_name(enum behalf_code code)

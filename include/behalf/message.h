@@ -121,6 +121,11 @@ const char *behalf_type_name(enum behalf_type type);
 // Who may send a type: bits BEHALF_BY_...
 unsigned behalf_type_senders(enum behalf_type type);
 
+// Whether what a client sends as `request` may be answered by `answer`, other than ERROR; and whether ERROR may refuse
+// it with `code`.  MALFORMED and UNKNOWN_TYPE refuse frames that are no message a client may send: of no request here.
+bool behalf_type_is_answered_by(enum behalf_type request, enum behalf_type answer);
+bool behalf_type_may_be_refused(enum behalf_type request, enum behalf_code code);
+
 // The name of a code as it travels, and back; BEHALF_CODE_NONE for a name that does not exist.
 const char *behalf_code_name(enum behalf_code code);
 enum behalf_code behalf_code_from_name(const char *name);

@@ -503,6 +503,7 @@ static void end_session(struct client *client, bool bye)
         const void *frame;
         behalf_session_close(client->session, "bye");
         while ((frame = behalf_session_output(client->session, &bytes, simulation->now_ms))) {
+            answers_asked(simulation->asked, client->index, frame, bytes);
             broker_receive(simulation->broker, client->peer, frame, bytes, simulation->clock_ms);
             behalf_session_sent(client->session, simulation->now_ms);
         }

@@ -296,6 +296,9 @@ void judge_spoken(struct simulation *simulation, struct client *client, const vo
     struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
     if (!message)
         sim_fail(simulation, "what %s is told cannot be read: %s %s", client->name, fault.field, fault.reason);
+    const char *wrong = answers_wrong(simulation->asked, client->index, message);
+    if (wrong)
+        sim_fail(simulation, "%s: %s", client->name, wrong);
     if (client->role == CLIENT_PERSON) {
         judge_words(simulation, client, message->type, frame, bytes);
         misdeeds_heard(simulation, client, message);

@@ -81,6 +81,7 @@ static void deliver_to_broker(struct simulation *simulation, struct client *clie
     struct packet *packet;
     while (client->peer && simulation->broker && (packet = due(simulation, &client->to_broker))) {
         size_t times = !simulation->healed && sim_chance(simulation, 10) ? 2 : 1;
+        answers_asked(simulation->asked, client->index, packet->frame, packet->bytes);
         for (size_t i = 0; i < times; i++)
             broker_receive(simulation->broker, client->peer, packet->frame, packet->bytes, simulation->clock_ms);
         free(packet->frame);

@@ -1,6 +1,7 @@
 # Two tests of 100 seeds, so that both cores have one.
 set(simulation_sources main.c simulation.c network.c actors.c judge.c history.c asking.c misdeeds.c once.c)
 list(TRANSFORM simulation_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
+list(APPEND simulation_sources ${CMAKE_SOURCE_DIR}/tests/unit/answers.c)
 add_executable(simulation ${simulation_sources})
 target_link_libraries(simulation PRIVATE behalf_options behalf_broker_core)
 foreach(first 1 101)

@@ -265,7 +265,8 @@ void simulation_run(uint64_t seed, bool verbose)
                                       .random = seed * 2 + 1,
                                       .verbose = verbose,
                                       .clock_ms = INT64_C(1700000000000),
-                                      .disk = memory_disk_new() };
+                                      .disk = memory_disk_new(),
+                                      .asked = answers_new() };
     simulation.mischief_rules = rules_variant(0);
     feed_make_posts(&simulation);
     actors_init(&simulation);
@@ -296,5 +297,6 @@ void simulation_run(uint64_t seed, bool verbose)
     if (simulation.engine)
         simulation.engine->operations->destroy(&simulation.engine);
     memory_disk_destroy(&simulation.disk);
+    answers_destroy(&simulation.asked);
     free(simulation.mischief_rules);
 }

@@ -14,6 +14,7 @@
 #include "broker/broker.h"
 #include "broker/store/memory.h"
 #include "proto/session.h"
+#include "tests/unit/answers.h"
 
 #define SIM_PEOPLE 10
 #define SIM_CONNECTORS 3
@@ -152,6 +153,7 @@ struct simulation {
     struct sim_post posts[SIM_POSTS_MAX];
     size_t post_count;
     // What the judge knows.
+    struct answers *asked;              // what each client has asked
     uint64_t disk_changes, looked_at;   // times the disk may have changed, and how many when it was last looked at
     uint8_t published[SIM_REPLIES_MAX]; // times published, by reply id
     bool settled_confirmed[SIM_REPLIES_MAX];

@@ -135,6 +135,7 @@ void world_init(struct world *world)
 {
     *world = (struct world){ .now_ms = INT64_C(1795312800000), .next_id = 1000, .random = 1 };
     world->disk = memory_disk_new();
+    world->answers = answers_new();
     world_start(world);
 }
 
@@ -155,6 +156,7 @@ void world_fini(struct world *world)
         world_forget(world, peer);
     }
     memory_disk_destroy(&world->disk);
+    answers_destroy(&world->answers);
 }
 
 // ---- moving ----
@@ -172,6 +174,9 @@ static bool take_frames(struct world *world)
         free(frame);
         assert_non_null(message);
         assert_true(peer < WORLD_PEERS);
+        const char *wrong = answers_wrong(world->answers, peer, message);
+        if (wrong != NULL)
+            fail_msg("%s", wrong);
         struct told *told = &world->told[peer];
         assert_true(told->count < sizeof told->messages / sizeof told->messages[0]);
         told->messages[told->count++] = message;
@@ -262,6 +267,7 @@ void world_pass(struct world *world, int64_t ms)
 
 void world_say_bytes(struct world *world, uint64_t peer, const void *bytes, size_t count)
 {
+    answers_asked(world->answers, peer, bytes, count);
     broker_receive(world->broker, peer, bytes, count, world->now_ms);
 }
 

@@ -8,6 +8,7 @@
 
 #include "broker/broker.h"
 #include "broker/store/memory.h"
+#include "tests/unit/answers.h"
 
 #define WORLD_PEERS 64
 
@@ -30,6 +31,7 @@ struct world {
     int64_t next_id;
     uint64_t random;
     struct told told[WORLD_PEERS]; // by peer
+    struct answers *answers;       // what was asked: each answer must be one that messages.def names
     size_t log_lines;
     struct broker_options options;
     const char *rules; // of an empty disk; NULL: world_rules

@@ -125,12 +125,79 @@ static void write_senders(FILE *file, unsigned senders)
         }
 }
 
+// ---- which message answers which, and what it may be refused with ----
+
+#define OF_ANY_REQUEST BEHALF_LOOK // what it may be refused with, every request may
+
+static bool is_request(enum behalf_type type)
+{
+    return behalf_type_may_be_refused(type, BEHALF_CODE_TOO_MANY) && type != BEHALF_HELLO;
+}
+
+// The messages that answer it, in back-quotes with commas; false if none does.
+static bool write_answers_of(FILE *file, enum behalf_type type)
+{
+    const char *separator = "";
+    for (enum behalf_type answer = BEHALF_NONE + 1; answer < BEHALF_TYPE_COUNT; answer++)
+        if (behalf_type_is_answered_by(type, answer)) {
+            fprintf(file, "%s`%s`", separator, behalf_type_name(answer));
+            separator = ", ";
+        }
+    return *separator != '\0';
+}
+
+// The codes that may refuse it, behind `before`; of a request without those of any.
+static void write_refusals_of(FILE *file, enum behalf_type type, const char *before)
+{
+    for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++) {
+        bool of_any = is_request(type) && type != OF_ANY_REQUEST && behalf_type_may_be_refused(OF_ANY_REQUEST, code);
+        if (behalf_type_may_be_refused(type, code) && !of_any) {
+            fprintf(file, "%s`%s`", before, behalf_code_name(code));
+            before = ", ";
+        }
+    }
+}
+
+static void write_answers(FILE *file)
+{
+    fprintf(file, "Any request may be refused with");
+    write_refusals_of(file, OF_ANY_REQUEST, " ");
+    fprintf(file, ". Besides:\n\n| request | its answer | refused with |\n| --- | --- | --- |\n");
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
+        if (is_request(type)) {
+            fprintf(file, "| `%s` | ", behalf_type_name(type));
+            write_answers_of(file, type);
+            fprintf(file, " | ");
+            if (type != OF_ANY_REQUEST)
+                write_refusals_of(file, type, "");
+            fprintf(file, " |\n");
+        }
+    fputc('\n', file);
+}
+
+// A line of the message's own section.
+static void write_answer_line(FILE *file, enum behalf_type type)
+{
+    if ((behalf_type_senders(type) & BEHALF_BY_ANYONE) == 0)
+        return;
+    fprintf(file, "Answer: ");
+    if (!write_answers_of(file, type))
+        fprintf(file, "none");
+    fprintf(file, ". Refused with");
+    if (is_request(type))
+        fprintf(file, " what any request may be");
+    if (type != OF_ANY_REQUEST)
+        write_refusals_of(file, type, is_request(type) ? ", " : " ");
+    fprintf(file, ".\n\n");
+}
+
 static void write_messages(FILE *file)
 {
     for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
         fprintf(file, "### %s\n\nFrom: ", behalf_type_name(type));
         write_senders(file, behalf_type_senders(type));
         fprintf(file, ". %c%s.\n\n", toupper((unsigned char) behalf_type_doc(type)[0]), behalf_type_doc(type) + 1);
+        write_answer_line(file, type);
         write_fields(file, behalf_type_fields(type));
     }
 }
@@ -207,7 +274,7 @@ static const struct part {
     void (*write)(FILE *file);
 } parts[] = {
     { "limits", write_bounds }, { "messages", write_messages },   { "records", write_records },
-    { "codes", write_codes },   { "authority", write_authority },
+    { "codes", write_codes },   { "authority", write_authority }, { "answers", write_answers },
 };
 
 #define PART_COUNT (sizeof(parts) / sizeof(parts[0]))
@@ -304,6 +371,36 @@ static void every_message_and_code_has_its_place_in_the_document(void **state)
     }
 }
 
+// Every message of a client's but BYE has an answer, every answer is the broker's, and every code but those of frames
+// is some request's.
+static void every_request_names_its_answer_and_every_code_its_requests(void **state)
+{
+    (void) state;
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
+        bool asks = (behalf_type_senders(type) & BEHALF_BY_ANYONE) != 0;
+        size_t count = 0;
+        for (enum behalf_type answer = BEHALF_NONE + 1; answer < BEHALF_TYPE_COUNT; answer++) {
+            bool answers = behalf_type_is_answered_by(type, answer);
+            assert_true(!answers || (behalf_type_senders(answer) & BEHALF_BY_BROKER) != 0);
+            count += answers ? 1 : 0;
+        }
+        assert_int_equal(count, !asks || type == BEHALF_BYE ? 0 : type == BEHALF_HELLO ? 2 : 1);
+        for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++) {
+            assert_true(asks || !behalf_type_may_be_refused(type, code));
+            if (is_request(type) && behalf_type_may_be_refused(OF_ANY_REQUEST, code))
+                assert_true(behalf_type_may_be_refused(type, code));
+        }
+    }
+    for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++) {
+        bool of_frames = code == BEHALF_CODE_MALFORMED || code == BEHALF_CODE_UNKNOWN_TYPE;
+        bool unused = code == BEHALF_CODE_CAPACITY;
+        bool found = false;
+        for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
+            found = found || behalf_type_may_be_refused(type, code);
+        assert_int_equal(found, !of_frames && !unused);
+    }
+}
+
 static bool field_exists(const char *name)
 {
     for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
@@ -385,6 +482,7 @@ int main(int argument_count, char **arguments)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_of_the_document_are_those_of_the_code),
         cmocka_unit_test(every_message_and_code_has_its_place_in_the_document),
+        cmocka_unit_test(every_request_names_its_answer_and_every_code_its_requests),
         cmocka_unit_test(names_in_the_text_exist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
