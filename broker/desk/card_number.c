@@ -156,7 +156,7 @@ bool text_has_card_number(const char *text)
 {
     struct reading reading = { 0 };
     struct link link = { 0 };
-    bool more_links = link_next(text, 0, LINKS_BARE, &link);
+    bool more_links = link_next(text, 0, LINKS_OF_ANY_HOST, &link);
     ucs4_t character;
     const uint8_t *at = (const uint8_t *) text;
     for (const uint8_t *next; (next = u8_next(&character, at)); at = next) {
@@ -165,7 +165,7 @@ bool text_has_card_number(const char *text)
             if (read_other(&reading, 'x'))
                 return true;
             next = (const uint8_t *) text + link.to;
-            more_links = link_next(text, link.to, LINKS_BARE, &link);
+            more_links = link_next(text, link.to, LINKS_OF_ANY_HOST, &link);
             continue;
         }
         int digit = uc_digit_value(character);

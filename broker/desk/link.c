@@ -362,6 +362,21 @@ static bool next_bare_host(const char *text, size_t at, size_t to, struct link *
     return false;
 }
 
+// Where a host ends that no platform links, as its last label is no top-level domain: one of an office's own network,
+// say.  0: there is none, as what holds no letter is no name.
+static size_t any_host_end(const char *text, size_t at)
+{
+    bool letter = false;
+    for (;;) {
+        ucs4_t character;
+        size_t bytes = character_at(text, at, &character);
+        if (!is_label(character) && !is_in("-_.", character))
+            return letter ? at : 0;
+        letter = letter || uc_is_property_alphabetic(character);
+        at += bytes;
+    }
+}
+
 static bool may_stand_before(ucs4_t before)
 {
     return !before || is_directional(before) ||
@@ -371,7 +386,7 @@ static bool may_stand_before(ucs4_t before)
 
 bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *link)
 {
-    if (!strchr(text + at, '.'))
+    if (kinds != LINKS_OF_ANY_HOST && !strchr(text + at, '.'))
         return false;
     while (text[at]) {
         ucs4_t character;
@@ -385,6 +400,12 @@ bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *
         size_t host = at + scheme;
         bool path;
         struct host_match match = match_host(text, host);
+        size_t name = host + (strncasecmp(text + host, "www.", 4) ? 0 : 4);
+        size_t name_end = kinds == LINKS_OF_ANY_HOST && name > at ? any_host_end(text, name) : 0;
+        if (name_end > match.end) {
+            *link = (struct link){ .from = at, .to = rest_end(text, name_end, &path) };
+            return true;
+        }
         if (!match.end) {
             at = match.next > at + bytes && !scheme ? match.next : at + bytes;
             continue;
@@ -395,7 +416,7 @@ bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *
         if (good && scheme && cut_short_link(text, link, host))
             return true;
         struct link bare, further;
-        if (good && !scheme && kinds == LINKS_BARE && !is_in("-_./", before) &&
+        if (good && !scheme && kinds != LINKS_WITH_SCHEME && !is_in("-_./", before) &&
             next_bare_host(text, at, match.end, &bare)) {
             bool last = !next_bare_host(text, bare.to, match.end, &further);
             *link = bare;

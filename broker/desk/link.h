@@ -11,7 +11,8 @@
 
 enum link_kinds {
     LINKS_WITH_SCHEME, // http:// and https:// only
-    LINKS_BARE         // also example.com/path, when its last label is a top-level domain
+    LINKS_BARE,        // also example.com/path, when its last label is a top-level domain
+    LINKS_OF_ANY_HOST  // also http://desk/path and www.desk.example/path, whose last label need be none
 };
 
 struct link {
