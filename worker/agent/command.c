@@ -28,8 +28,8 @@ static const struct {
     { COMMAND_DRAFT, true, "draft", "", "[TEXT]", NULL, "save a text with the item; without one show the draft", NULL },
     { COMMAND_NOTE, true, "note", "n", "TEXT", "note: ", "leave a note for whoever has the item after you", NULL },
     { COMMAND_CLOSE, true, "close", "c", "OUTCOME [NOTE]", "outcome (none, noise, duplicate, handed-off): ",
-      "end it without an answer: no-answer-needed (or none), noise, duplicate, handed-off;\n"
-      "                            answered, when a reply of unknown fate is there after all",
+      "end it without an answer: no-answer-needed (or none), noise, duplicate, handed-off\n"
+      "                            (answered: when a reply of unknown fate is there after all)",
       NULL },
     { COMMAND_ESCALATE, true, "escalate", "x", "REASON", "why is it for the PR team? ",
       "move it to the brand's PR team", NULL },

@@ -109,9 +109,9 @@ static void show_times(const struct view *view, const struct behalf_item *item)
     view_duration(waited, sizeof waited, view->now_ms > item->created_ms ? view->now_ms - item->created_ms : 0);
     if (item->due_ms > 0) {
         time_left(view, text, sizeof text, item->due_ms);
-        fprintf(view->out, "Service level: %s; came in %s ago\n", text, waited);
+        fprintf(view->out, "Service level: %s; waiting for %s\n", text, waited);
     } else if (item->created_ms > 0) {
-        fprintf(view->out, "Came in %s ago\n", waited);
+        fprintf(view->out, "Waiting for %s\n", waited);
     }
     if (strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0) {
         time_left(view, text, sizeof text, item->answer_by_ms);

@@ -320,7 +320,8 @@ int look_command(struct ctl_options *common, int argc, char **argv)
     const struct argp argp = {
         .options = look_argp_options,
         .parser = parse_look,
-        .doc = "Lists open items, oldest first.\v"
+        .doc = "Lists open items by their numbers, with since when each has waited: when its post was\nwritten, where "
+               "the platform tells (the rules' `times.posted`).\v"
                "Examples:\n  behalf-ctl look --audience pr\n  behalf-ctl look --brand skyline --limit 0 --json\n",
         .children = ctl_common_children,
     };
@@ -328,7 +329,7 @@ int look_command(struct ctl_options *common, int argc, char **argv)
     static const struct output_column columns[] = {
         { "ITEM", true, false },    { "STATE", false, false },    { "AUDIENCE", false, false },
         { "BRAND", false, false },  { "LANGUAGE", false, false }, { "SKILLS", false, true },
-        { "PERSON", false, false }, { "TAKEN IN", false, false }, { "DUE", false, false },
+        { "PERSON", false, false }, { "SINCE", false, false },    { "DUE", false, false },
         { "REASON", false, true },  { "POST", false, true },      { "MEDIA", true, false },
         { "LINK", false, true },
     };
