@@ -75,27 +75,60 @@ static void keep_needs(struct broker *broker, struct needs *needs)
 
 // ---- posts ----
 
-// What its author did to it before it came: as was kept, or as another brand has it already.
-static bool find_changed(const struct broker *broker, const struct behalf_post *post, const struct known_post *known,
-                         struct desk_changed *changed)
-{
-    const struct early_record *early = desk_early(broker->desk, post->channel, post->post);
-    bool found = early != NULL;
+// What an author did to a post before it came, a change each, with what its text needs.
+struct changes_before {
+    struct desk_changed changed[DESK_EARLY_TEXTS_MAX + 1]; // the oldest first: those kept, and one of another brand's
+    struct needs needs[DESK_EARLY_TEXTS_MAX + 1];
+    size_t count;
+};
 
-    if (found) {
-        *changed =
-            (struct desk_changed){ .deleted = early->deleted, .text = early->text, .edited_ms = early->edited_ms };
-    }
-    for (; known != NULL; known = known->next) {
-        bool newer = known->edited && (!found || (!changed->deleted && known->edited_ms > changed->edited_ms));
-        if (known->deleted || newer) {
-            *changed = (struct desk_changed){ .deleted = known->deleted,
-                                              .text = known->post.text,
-                                              .edited_ms = known->edited_ms };
-            found = true;
+static void add_change(struct changes_before *changes, bool deleted, const char *text, int64_t edited_ms)
+{
+    changes->changed[changes->count] =
+        (struct desk_changed){ .deleted = deleted,
+                               .text = text,
+                               .edited_ms = edited_ms,
+                               .before = changes->count == 0 ? NULL : &changes->changed[changes->count - 1] };
+    changes->count++;
+}
+
+// As was kept, or as another brand has it already.
+static void find_changes(const struct broker *broker, const struct behalf_post *post, const struct known_post *known,
+                         struct changes_before *changes)
+{
+    const struct early_record *early[DESK_EARLY_TEXTS_MAX];
+    size_t count = desk_early(broker->desk, post->channel, post->post, early);
+    const struct known_post *newest = NULL;
+    int64_t newest_ms = count == 0 ? -1 : early[count - 1]->edited_ms;
+    bool deleted = count > 0 && early[count - 1]->deleted;
+
+    for (; known != NULL && !deleted; known = known->next) {
+        deleted = known->deleted;
+        if (deleted || (known->edited && known->edited_ms > newest_ms)) {
+            newest = known;
+            newest_ms = known->edited_ms;
         }
     }
-    return found;
+    for (size_t i = 0; i < count; i++) {
+        add_change(changes, early[i]->deleted, early[i]->text, early[i]->edited_ms);
+    }
+    if (newest != NULL) {
+        add_change(changes, newest->deleted, newest->post.text, newest->edited_ms);
+    }
+}
+
+// Of the same brand and channel as the post, whose needs are known.
+static void find_needs_of_changes(struct broker *broker, const struct behalf_post *post, struct changes_before *changes)
+{
+    const char *field = "";
+
+    for (size_t i = 0; i < changes->count; i++) {
+        struct behalf_post now = *post;
+        now.text = changes->changed[i].text;
+        must(taking_needs(broker, &now, &changes->needs[i], &field));
+        keep_needs(broker, &changes->needs[i]);
+        changes->changed[i].needs = &changes->needs[i];
+    }
 }
 
 // `known`: other brands' posts of the same channel and id.
@@ -103,24 +136,21 @@ static void decide_post(struct broker *broker, uint64_t session, int64_t id, con
                         const struct known_post *known)
 {
     uint64_t key = desk_intake_key(post->channel, post->post);
-    struct desk_changed changed = { 0 };
-    bool is_changed = find_changed(broker, post, known, &changed);
+    struct changes_before changes = { 0 };
     struct needs needs = { 0 };
-    struct needs needs_now = { 0 };
     const char *field = "";
 
     if (!taking_needs(broker, post, &needs, &field)) {
         refuse_unknown(broker, session, id, field);
         return;
     }
-    if (is_changed && !changed.deleted) {
-        struct behalf_post now = *post;
+    find_changes(broker, post, known, &changes);
+    const struct desk_changed *changed = changes.count == 0 ? NULL : &changes.changed[changes.count - 1];
+    if (changed != NULL && !changed->deleted) {
         keep_needs(broker, &needs);
-        now.text = changed.text;
-        must(taking_needs(broker, &now, &needs_now, &field)); // of the same brand and channel
-        changed.needs = &needs_now;
+        find_needs_of_changes(broker, post, &changes);
     }
-    uint64_t item = desk_post(broker->desk, post, &needs, is_changed ? &changed : NULL, broker->now_ms);
+    uint64_t item = desk_post(broker->desk, post, &needs, changed, broker->now_ms);
     intake_add(&broker->intake, key, broker->now_ms);
     key_set_add(&broker->decided, key);
     tell_taken(broker, session, id, &(struct behalf_taken){ .item = (int64_t) item });

@@ -14,7 +14,7 @@ enum change_kind {
     CHANGE_POST,
     CHANGE_POST_CHANGE,
     CHANGE_POST_AGAIN,
-    CHANGE_EARLY,      // kept, in the place of what was kept of the same post
+    CHANGE_EARLY,      // kept, in the place of what was kept of the same post under its number
     CHANGE_EARLY_GONE, // no longer kept: its post came, or its time is over
     CHANGE_ITEM,
     CHANGE_DRAFT,
@@ -36,7 +36,7 @@ struct change {
         struct post_record post;
         struct post_change_record post_change;
         struct post_again_record post_again;
-        struct early_record early; // EARLY, EARLY_GONE: the latter's channel and post alone count
+        struct early_record early; // EARLY, EARLY_GONE: the latter's channel, post and number alone count
         struct item_record item;
         struct draft_record draft;
         struct note_record note;

@@ -89,7 +89,8 @@ struct desk_changed {
     bool deleted;
     const char *text; // the text now
     int64_t edited_ms;
-    const struct needs *needs; // of that text; NULL when deleted
+    const struct needs *needs;         // of that text; NULL when deleted
+    const struct desk_changed *before; // an older text of the same post; NULL: none
 };
 
 // Takes in a post that is known to be new.  `changed`, if not NULL, is what its author did to it before it came: it is
@@ -116,6 +117,7 @@ void desk_post_deleted(struct desk *desk, uint64_t item, const char *brand, cons
 #define DESK_EARLY_MS (INT64_C(24) * 3600 * 1000)
 #define DESK_EARLY_MAX 10000
 #define DESK_EARLY_BYTES_MAX ((size_t) 8 * 1024 * 1024)
+#define DESK_EARLY_TEXTS_MAX 4 // of one post: all of them are looked at when it comes
 
 enum desk_keeping {
     DESK_KEPT,
@@ -123,12 +125,13 @@ enum desk_keeping {
     DESK_NO_ROOM
 };
 
-// Keeps an edit or deletion of a post that has not been taken (`kept_ms` is filled in here): of each post the newest
-// edit, or the deletion, which is final.
+// Keeps an edit or deletion of a post that has not been taken (`kept_ms` and `number` are filled in here): of each post
+// its texts, as long as they come in their order, or the deletion, which is final.
 enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *early, int64_t now_ms);
 
-// What is kept of a post; NULL: nothing.  The next post taken may end it.
-const struct early_record *desk_early(const struct desk *desk, const char *channel, const char *post);
+// What is kept of a post, the oldest first, into `records`.  The next post taken may end it.
+size_t desk_early(const struct desk *desk, const char *channel, const char *post,
+                  const struct early_record *records[DESK_EARLY_TEXTS_MAX]);
 
 // ---- sessions ----
 

@@ -38,10 +38,11 @@ static struct early_change *copy(const struct early_record *record, size_t bytes
 bool early_keep(struct early_changes *changes, const struct early_record *record)
 {
     uint64_t key = desk_intake_key(record->channel, record->post);
-    struct early_change *before = table_find(&changes->table, key); // of another post with the same key: no room for it
+    struct early_change *newest = early_find(changes, record->channel, record->post);
+    struct early_change *before = newest && newest->record.number == record->number ? newest : NULL;
     size_t bytes = sizeof *before + strlen(record->channel) + strlen(record->post) + strlen(record->text) + 3;
-    if (before && before != early_find(changes, record->channel, record->post))
-        return false;
+    if (!newest && table_find(&changes->table, key))
+        return false; // another post with the same key
     if (changes->count - (before != NULL) >= DESK_EARLY_MAX ||
         changes->bytes - (before ? before->bytes : 0) + bytes > DESK_EARLY_BYTES_MAX)
         return false;
@@ -49,21 +50,39 @@ bool early_keep(struct early_changes *changes, const struct early_record *record
     if (before)
         early_forget(changes, before);
     change->key = key;
+    change->older = before ? table_find(&changes->table, key) : newest;
     change->previous = changes->last;
     *(changes->last ? &changes->last->next : &changes->first) = change;
     changes->last = change;
     changes->count++;
     changes->bytes += bytes;
+    if (change->older)
+        table_remove(&changes->table, key, change->older);
     table_put(&changes->table, key, change);
     return true;
 }
 
+// Takes it out of what is kept of its post.
+static void leave_post(struct early_changes *changes, struct early_change *change)
+{
+    struct early_change *newer = table_find(&changes->table, change->key);
+    if (newer != change) {
+        while (newer->older != change)
+            newer = newer->older;
+        newer->older = change->older;
+        return;
+    }
+    table_remove(&changes->table, change->key, change);
+    if (change->older)
+        table_put(&changes->table, change->key, change->older);
+}
+
 void early_forget(struct early_changes *changes, struct early_change *change)
 {
+    leave_post(changes, change);
     *(change->previous ? &change->previous->next : &changes->first) = change->next;
     *(change->next ? &change->next->previous : &changes->last) = change->previous;
     changes->count--;
     changes->bytes -= change->bytes;
-    table_remove(&changes->table, change->key, change);
     free(change);
 }

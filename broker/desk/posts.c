@@ -77,6 +77,16 @@ static void keep_sensitive_text(struct desk *desk, uint64_t item, const char *po
         });
 }
 
+// The oldest first; there are DESK_EARLY_TEXTS_MAX of them at most, and another brand's.
+static void keep_sensitive_texts(struct desk *desk, uint64_t item, const char *post, const struct desk_changed *changed)
+{
+    if (!changed)
+        return;
+    keep_sensitive_texts(desk, item, post, changed->before);
+    if (changed->needs->audience == AUDIENCE_PR)
+        keep_sensitive_text(desk, item, post, changed->text, changed->edited_ms ? changed->edited_ms : desk->now_ms);
+}
+
 static void write_edit(struct desk *desk, const struct behalf_post *post, const char *text, bool sensitive,
                        int64_t edited_ms)
 {
@@ -144,11 +154,8 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
     if (changed && changed->deleted) {
         write_deletion(desk, post->channel, post->post, post->brand, changed->edited_ms);
     } else if (changed) {
-        bool sensitive_now = changed->needs->audience == AUDIENCE_PR;
         write_edit(desk, post, changed->text, sensitive, changed->edited_ms);
-        if (sensitive_now)
-            keep_sensitive_text(desk, item->id, post->post, changed->text,
-                                changed->edited_ms ? changed->edited_ms : desk->now_ms);
+        keep_sensitive_texts(desk, item->id, post->post, changed);
     }
 }
 
@@ -392,26 +399,48 @@ static struct needs join_needs(const struct needs *before, const struct needs *n
     return needs;
 }
 
+// What it needs as it was, and with every text it had since.
+static struct needs join_all_needs(const struct needs *first, const struct desk_changed *changed)
+{
+    if (!changed)
+        return *first;
+    struct needs before = join_all_needs(first, changed->before);
+    return join_needs(&before, changed->needs);
+}
+
 static void forget_early(struct desk *desk, struct early_change *early)
 {
     desk_change(desk, &(struct change){ .kind = CHANGE_EARLY_GONE, .early = early->record });
     early_forget(&desk->early, early);
 }
 
+static void forget_early_of(struct desk *desk, const char *channel, const char *post)
+{
+    struct early_change *early;
+    while ((early = early_find(&desk->early, channel, post)))
+        forget_early(desk, early);
+}
+
 uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
                    const struct desk_changed *changed, int64_t now_ms)
 {
     desk->now_ms = now_ms;
-    struct needs joined = changed && !changed->deleted ? join_needs(needs, changed->needs) : *needs;
+    struct needs joined = changed && !changed->deleted ? join_all_needs(needs, changed) : *needs;
     uint64_t id = arrive(desk, &(struct arrival){ .post = post, .needs = &joined, .changed = changed });
-    struct early_change *early = early_find(&desk->early, post->channel, post->post);
-    if (early)
-        forget_early(desk, early);
+    forget_early_of(desk, post->channel, post->post);
     desk_settle(desk);
     return id;
 }
 
 // ---- what came before its post ----
+
+static size_t count_early(const struct early_change *newest)
+{
+    size_t count = 0;
+    for (; newest; newest = newest->older)
+        count++;
+    return count;
+}
 
 enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *early, int64_t now_ms)
 {
@@ -419,25 +448,35 @@ enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *
     const struct early_change *before = early_find(&desk->early, early->channel, early->post);
     struct early_record record = *early;
     record.kept_ms = now_ms;
-    if (before && !early->deleted) {
-        int64_t before_ms = before->record.edited_ms;
-        bool alike = !strcmp(before->record.text, early->text) && early->edited_ms <= before_ms;
-        if (before->record.deleted || alike || (early->edited_ms && early->edited_ms < before_ms))
-            return DESK_KNOWN;
-        record.edited_ms = early->edited_ms ? early->edited_ms : before_ms;
-    }
     if (before && before->record.deleted)
         return DESK_KNOWN;
+    if (before && !early->deleted) {
+        int64_t before_ms = before->record.edited_ms;
+        bool alike = !strcmp(before->record.text, early->text);
+        if ((alike && early->edited_ms <= before_ms) || (early->edited_ms && early->edited_ms < before_ms))
+            return DESK_KNOWN;
+        if (!alike && count_early(before) >= DESK_EARLY_TEXTS_MAX)
+            return DESK_NO_ROOM;
+        record.edited_ms = early->edited_ms ? early->edited_ms : before_ms;
+        record.number = before->record.number + !alike;
+    }
+    if (early->deleted)
+        forget_early_of(desk, early->channel, early->post); // which leaves room for it
     if (!early_keep(&desk->early, &record))
         return DESK_NO_ROOM;
     desk_change(desk, &(struct change){ .kind = CHANGE_EARLY, .early = record });
     return DESK_KEPT;
 }
 
-const struct early_record *desk_early(const struct desk *desk, const char *channel, const char *post)
+size_t desk_early(const struct desk *desk, const char *channel, const char *post,
+                  const struct early_record *records[DESK_EARLY_TEXTS_MAX])
 {
     const struct early_change *early = early_find(&desk->early, channel, post);
-    return early ? &early->record : NULL;
+    size_t count = count_early(early);
+    must(count <= DESK_EARLY_TEXTS_MAX);
+    for (size_t i = count; i > 0; i--, early = early->older)
+        records[i - 1] = &early->record;
+    return count;
 }
 
 int64_t early_tick(struct desk *desk)

@@ -67,6 +67,7 @@ struct early_record {
     const char *text;  // the text now; "" when deleted
     int64_t edited_ms; // as the platform says; 0 when it does not
     int64_t kept_ms;   // since when it is kept
+    uint32_t number;   // counts the texts of the post: the highest is its text now
 };
 
 // A post taken before is a further item's too, sealed there: its author edited it after its item had ended.

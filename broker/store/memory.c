@@ -276,7 +276,7 @@ static void put_post_again(struct memory_disk *disk, const struct post_again_rec
     kept->edited_ms = before->edited_ms;
 }
 
-// What is kept of the same post goes; `change` takes its place unless it only says so.
+// What is kept of the same post under the same number goes; `change` takes its place unless it only says so.
 static void put_early(struct memory_disk *disk, const struct change *change)
 {
     struct list *list = &disk->early_list;
@@ -284,7 +284,7 @@ static void put_early(struct memory_disk *disk, const struct change *change)
     for (size_t i = 0; i < list->count; i++) {
         struct change *before = list->entries[i];
         if (strcmp(before->early.channel, change->early.channel) == 0 &&
-            strcmp(before->early.post, change->early.post) == 0) {
+            strcmp(before->early.post, change->early.post) == 0 && before->early.number == change->early.number) {
             free(before);
             memmove(&list->entries[i], &list->entries[i + 1], (list->count - i - 1) * sizeof *list->entries);
             list->count--;

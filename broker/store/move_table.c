@@ -44,8 +44,9 @@ static const struct move_column posts[] = {
 };
 
 static const struct move_column early_changes[] = {
-    { "channel", MOVE_TEXT, NULL }, { "post", MOVE_TEXT, NULL },        { "deleted", MOVE_FLAG, NULL },
-    { "text", MOVE_TEXT, NULL },    { "edited_ms", MOVE_NUMBER, NULL }, { "kept_ms", MOVE_NUMBER, NULL },
+    { "channel", MOVE_TEXT, NULL },   { "post", MOVE_TEXT, NULL }, { "number", MOVE_NUMBER, NULL },
+    { "deleted", MOVE_FLAG, NULL },   { "text", MOVE_TEXT, NULL }, { "edited_ms", MOVE_NUMBER, NULL },
+    { "kept_ms", MOVE_NUMBER, NULL },
 };
 
 static const struct move_column intake_keys[] = {
@@ -143,7 +144,7 @@ const struct move_table move_tables[] = {
     { "brand_freeze", "freeze", 1, COUNT(freezes), freezes, 1000, -1, "brand COLLATE \"C\"" },
     { "post", "post", 2, COUNT(posts), posts, 250, 2, NULL },
     { "intake_key", "intake_key", 3, COUNT(intake_keys), intake_keys, 2000, -1, NULL },
-    { "early_change", "early_change", 2, COUNT(early_changes), early_changes, 250, -1, NULL },
+    { "early_change", "early_change", 3, COUNT(early_changes), early_changes, 250, -1, NULL },
     { "item", "item", 1, COUNT(items), items, 1000, -1, NULL },
     { "draft", "draft", 1, COUNT(drafts), drafts, 250, -1, NULL },
     { "note", "note", 2, COUNT(notes), notes, 1000, -1, NULL },

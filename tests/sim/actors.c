@@ -167,13 +167,15 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
     struct sim_post *edited = find_edited(simulation, message->id);
     bool early = message->type == BEHALF_TAKEN && message->taken.early;
     if (edited && early)
-        edited->early_sensitive = edited->edit_sensitive;
+        edited->early_sensitive |= edited->edit_sensitive && !message->taken.repeated;
     else if (edited && message->type == BEHALF_TAKEN && edited->edit_sensitive)
         judge_edited(simulation, edited, message->taken.item);
     struct sim_post *deleted = find_deleted(simulation, message->id);
     if (deleted && early)
         deleted->early_deletion = true;
-    if ((edited || deleted) && message->type == BEHALF_ERROR)
+    bool no_room =
+        edited && !edited->taken && message->type == BEHALF_ERROR && !strcmp(message->error.code, "NOT_FOUND");
+    if ((edited || deleted) && message->type == BEHALF_ERROR && !no_room)
         sim_fail(simulation, "what became of a post was refused: %s %s", message->error.code, message->error.reason);
 }
 

@@ -108,6 +108,16 @@ static const char *why_not(const struct client *client, const struct behalf_mess
     return NULL;
 }
 
+void misdeeds_release(struct client *client, const struct behalf_message *message, int64_t request)
+{
+    if (message->type != BEHALF_RETURN || client->role != CLIENT_PERSON)
+        return;
+    int64_t item = message->return_item.item;
+    const char *refused = why_not(client, message);
+    if (!refused || (refused == not_taken && fits(BEHALF_RETURN, client->simulation->shown[item].audience)))
+        sim_release(client, item, request);
+}
+
 struct misdeed *misdeed_of(struct client *client, int64_t request)
 {
     for (size_t i = 0; i < SIM_MISDEEDS; i++) {
@@ -272,7 +282,5 @@ void act_badly(struct client *client)
     if (misdeed->item > 0 && misdeed->item < SIM_ITEMS_MAX)
         client->simulation->touched_ms[misdeed->item] = client->simulation->clock_ms;
     misdeed->request = client_send(client, message);
-    bool may_be = !refused || (refused == not_taken && fits(type, simulation->shown[misdeed->item].audience));
-    if (type == BEHALF_RETURN && may_be)
-        sim_release(client, misdeed->item, misdeed->request);
+    misdeeds_release(client, &message, misdeed->request);
 }

@@ -72,6 +72,10 @@ void once_repeat(struct simulation *simulation)
     if (!client->session || !client->peer || behalf_session_state(client->session) != BEHALF_CLIENT_READY)
         return;
     sim_note(simulation, "%s says %s %lld again", client->name, behalf_type_name(said->type), (long long) said->id);
+    struct behalf_fault fault;
+    struct behalf_message *message = behalf_message_decode(said->frame, said->bytes, &fault);
+    misdeeds_release(client, message, said->id); // what was refused then may be theirs to do by now
+    behalf_message_destroy(&message);
     network_to_broker(client, said->frame, said->bytes);
     simulation->repeats++;
 }

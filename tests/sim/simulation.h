@@ -206,6 +206,8 @@ void act_badly(struct client *client);
 struct misdeed *misdeed_of(struct client *client, int64_t request); // NULL: the request is none
 void misdeeds_heard(struct simulation *simulation, const struct client *client, const struct behalf_message *message);
 void misdeeds_judge(struct client *client, const struct behalf_message *message);
+// Notes what PR may return by what is being said.
+void misdeeds_release(struct client *client, const struct behalf_message *message, int64_t request);
 
 // ---- asking.c: LOOK, STATUS, WHY, OUTCOMES, APPLY ----
 char *rules_variant(unsigned variant); // owned by the caller

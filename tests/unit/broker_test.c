@@ -1008,6 +1008,70 @@ static void an_edit_before_its_post_is_kept_and_is_its_text(void **state)
     }
 }
 
+static bool story_says(const struct behalf_item *item, const char *text)
+{
+    for (size_t i = 0; i < item->story_count; i++) {
+        if (strcmp(item->story[i].text, text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// As when the post had come first: a text between for which a rule holds makes the item PR's, and stays in the story.
+static void what_a_post_said_in_between_before_it_came_counts(void **state)
+{
+    struct world *world = *state;
+
+    for (int crash = 0; crash < 2; crash++) {
+        char id[16];
+        snprintf(id, sizeof id, "b%d", crash);
+        sign_in_all(world);
+        taken(world, edited_at(id, "where is it", 1000));
+        taken(world, edited_at(id, "my lawyer will call", 2000));
+        taken(world, edited_at(id, "never mind the parcel", 3000));
+        if (crash) {
+            world_crash(world);
+            world_start(world);
+            sign_in_all(world);
+        }
+        int64_t item = taken(world, post_of("acme", id, "jo", "hello there", world->now_ms))->item;
+        assert_string_equal(text_of(world, item), "never mind the parcel");
+        const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
+        assert_non_null(shown);
+        assert_int_equal(shown->item.item, item);
+        assert_string_equal(shown->item.audience, "pr");
+        assert_true(story_says(&shown->item, "my lawyer will call"));
+        assert_false(story_says(&shown->item, "where is it"));
+        taken(world, deletion_of(id));
+    }
+}
+
+// So many texts of one post are kept; one more waits for it.  The same text told later is none more, and a deletion
+// takes their place.
+static void the_texts_of_a_post_that_has_not_come_are_bounded(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    for (int64_t i = 1; i <= DESK_EARLY_TEXTS_MAX; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "text %d", (int) i);
+        assert_false(taken(world, edited_at("p", text, i * 1000))->repeated);
+        assert_false(taken(world, edited_at("p", text, i * 1000 + 1))->repeated);
+        assert_true(taken(world, edited_at("p", text, i * 1000 + 1))->repeated);
+    }
+    int64_t id = world_say(world, FEED, edited_at("p", "one more", 9000));
+    world_settle(world);
+    const struct behalf_message *refused = world_answer(world, FEED, id);
+    assert_int_equal(refused->type, BEHALF_ERROR);
+    assert_string_equal(refused->error.code, "NOT_FOUND");
+    assert_false(taken(world, deletion_of("p"))->repeated);
+    taken(world, post_of("acme", "p", "jo", "hello there", world->now_ms));
+    assert_int_equal(open_items(world), 0);
+    assert_false(taken(world, edited_at("q", "free again", 1000))->repeated);
+}
+
 static void a_deletion_before_its_post_withdraws_it(void **state)
 {
     struct world *world = *state;
@@ -2255,6 +2319,8 @@ int main(void)
         TEST(another_post_under_a_known_name_is_told),
         TEST(an_older_edit_changes_nothing_whenever_it_comes),
         TEST(an_edit_before_its_post_is_kept_and_is_its_text),
+        TEST(what_a_post_said_in_between_before_it_came_counts),
+        TEST(the_texts_of_a_post_that_has_not_come_are_bounded),
         TEST(a_deletion_before_its_post_withdraws_it),
         TEST(what_is_kept_of_a_post_that_never_comes_is_forgotten_after_a_day),
         TEST(the_text_that_made_it_sensitive_stays_in_the_story),

@@ -473,7 +473,7 @@ static void names_are_read_back_from_the_time_of_taking_asked_on(void **state)
     change_list_destroy(&seen.list);
 }
 
-// Of each post the change told last, in the order of telling, until it is gone.
+// Of each post its texts by number, the one told last, in the order of telling, until they are gone.
 static void early_changes_are_read_back_until_they_are_gone(void **state)
 {
     struct fixture *fixture = *state;
@@ -488,16 +488,24 @@ static void early_changes_are_read_back_until_they_are_gone(void **state)
     put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
     early = (struct early_record){ .channel = "chirp", .post = "p-1", .text = "second", .edited_ms = 9, .kept_ms = 13 };
     put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
+    early = (struct early_record){ .channel = "chirp", .post = "p-1", .text = "third", .kept_ms = 14, .number = 1 };
+    put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
+    early = (struct early_record){ .channel = "chirp", .post = "p-1", .text = "fourth", .kept_ms = 15, .number = 2 };
+    put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
+    early.number = 1;
+    put(batch, (struct change){ .kind = CHANGE_EARLY_GONE, .early = early });
     desk_commit(&fixture->desk, &batch);
     struct seen seen = read_back(fixture, 0, 0);
     const struct change *change = change_list_changes(seen.list);
-    assert_int_equal(change_list_change_count(seen.list), 2);
+    assert_int_equal(change_list_change_count(seen.list), 3);
     assert_string_equal(change->early.post, "p-3");
     assert_true(change->early.deleted);
     assert_string_equal(change->next->early.post, "p-1");
     assert_string_equal(change->next->early.text, "second");
     assert_int_equal(change->next->early.edited_ms, 9);
     assert_int_equal(change->next->early.kept_ms, 13);
+    assert_string_equal(change->next->next->early.text, "fourth");
+    assert_int_equal(change->next->next->early.number, 2);
     change_list_destroy(&seen.list);
 }
 

@@ -4,7 +4,7 @@
 #define STORE_POSTGRES_MIGRATIONS_H
 
 // The schema that this program makes and knows: how many files there are.
-#define POSTGRES_MIGRATION_COUNT 9
+#define POSTGRES_MIGRATION_COUNT 10
 
 // [0] is 001_*.sql.
 extern const char *const postgres_migrations[POSTGRES_MIGRATION_COUNT];

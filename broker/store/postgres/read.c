@@ -159,6 +159,7 @@ static bool read_early(struct cells *cells, const struct store_reader *reader)
 
     early.channel = cell_text(cells);
     early.post = cell_text(cells);
+    early.number = (uint32_t) cell_number(cells);
     early.deleted = cell_flag(cells);
     early.text = cell_text(cells);
     early.edited_ms = cell_number(cells);

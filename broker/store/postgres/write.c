@@ -417,6 +417,7 @@ static void write_early(struct writer *writer, const struct early_record *early,
     struct rows *rows = rows_of(writer, gone ? SQL_REMOVE_EARLY : SQL_PUT_EARLY);
     rows_text(rows, early->channel);
     rows_text(rows, early->post);
+    rows_number(rows, early->number);
     if (!gone) {
         rows_flag(rows, early->deleted);
         rows_text(rows, early->text);

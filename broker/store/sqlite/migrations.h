@@ -4,7 +4,7 @@
 #define STORE_SQLITE_MIGRATIONS_H
 
 // The schema that this program makes and knows: how many files there are.
-#define MIGRATION_COUNT 6
+#define MIGRATION_COUNT 7
 
 // [0] is 001_*.sql.
 extern const char *const migrations[MIGRATION_COUNT];

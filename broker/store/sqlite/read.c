@@ -201,6 +201,7 @@ static bool read_early(struct database *database, const struct store_reader *rea
         struct early_record early = { 0 };
         early.channel = row_text(&binding);
         early.post = row_text(&binding);
+        early.number = (uint32_t) row_number(&binding);
         early.deleted = row_flag(&binding);
         early.text = row_text(&binding);
         early.edited_ms = row_number(&binding);

@@ -100,6 +100,7 @@ static bool put_early(struct database *database, const struct early_record *earl
 
     bind_text(&binding, early->channel);
     bind_text(&binding, early->post);
+    bind_number(&binding, early->number);
     bind_flag(&binding, early->deleted);
     bind_text(&binding, early->text);
     bind_number(&binding, early->edited_ms);
@@ -113,6 +114,7 @@ static bool remove_early(struct database *database, const struct early_record *e
 
     bind_text(&binding, early->channel);
     bind_text(&binding, early->post);
+    bind_number(&binding, early->number);
     return binding_run(&binding);
 }
 
