@@ -345,6 +345,37 @@ static void take_held_item(struct world *world)
     expect(world, "=== item 1");
 }
 
+static void answer_of_a_frozen_brand_is_said_to_wait(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--plain", NULL, false);
+    struct behalf_message item = { .type = BEHALF_ITEM };
+    item.item = (struct behalf_item){ .item = 1,
+                                      .lease = 2,
+                                      .state = "held",
+                                      .audience = "pr",
+                                      .brand = "acme",
+                                      .channel = "twitter",
+                                      .language = "en",
+                                      .disclosure = "Petra, Acme",
+                                      .frozen = true };
+    fake_broker_send(world.broker, &item);
+    expect(&world, "FROZEN: ");
+    child_write(world.worker, "answer We look into it");
+    struct behalf_message *request = fake_broker_expect(world.broker, BEHALF_PREVIEW);
+    send_preview(&world, request->id, "We look into it. Petra, Acme", "");
+    behalf_message_destroy(&request);
+    expect(&world, "| We look into it. Petra, Acme");
+    child_write(world.worker, "y");
+    request = fake_broker_expect(world.broker, BEHALF_ANSWER);
+    fake_broker_done(world.broker, request->id, 1, 3, "sending");
+    behalf_message_destroy(&request);
+    expect(&world, "Answered: the reply waits until the brand is no longer frozen.");
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+}
+
 static void refused_answer_is_kept(void **state)
 {
     (void) state;
@@ -781,6 +812,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(ended_session_ends_the_program),
         cmocka_unit_test(refused_person_is_told_why),
         cmocka_unit_test(answer_is_previewed_then_sent),
+        cmocka_unit_test(answer_of_a_frozen_brand_is_said_to_wait),
         cmocka_unit_test(refused_answer_is_kept),
         cmocka_unit_test(text_written_for_a_lost_item_is_shown_again),
         cmocka_unit_test(every_command_becomes_its_request),

@@ -98,7 +98,7 @@ static void take_welcome(struct plain *plain, const struct behalf_welcome *welco
 }
 
 // What to say when a request about an item has taken effect; NULL: the item is not done with.
-static const char *farewell(enum behalf_type type, const char *state)
+static const char *farewell(enum behalf_type type, const char *state, bool frozen)
 {
     switch (type) {
     case BEHALF_DECLINE:
@@ -106,9 +106,11 @@ static const char *farewell(enum behalf_type type, const char *state)
     case BEHALF_ANSWER:
         return strcmp(state, "waiting") == 0 || strcmp(state, "offered") == 0
                    ? "Answered: it goes to an approver first."
-                   : "Answered: the reply is on its way.";
+               : frozen ? "Answered: the reply waits until the brand is no longer frozen."
+                        : "Answered: the reply is on its way.";
     case BEHALF_APPROVE:
-        return "Approved: the reply is on its way.";
+        return frozen ? "Approved: the reply waits until the brand is no longer frozen."
+                      : "Approved: the reply is on its way.";
     case BEHALF_REJECT:
         return "Sent back to its author.";
     case BEHALF_ESCALATE:
@@ -133,10 +135,10 @@ static void note_done(struct held *held, const struct behalf_done *done)
         held->message->item.state = "held"; // a constant; the message frees its memory as a whole
 }
 
-// Says what has become of an item that is done with.  False if it is not.
-static bool bid_farewell(struct plain *plain, const struct behalf_done *done)
+// Says what has become of an item that is done with; `held` is NULL if it is not known here.  False if it is not done.
+static bool bid_farewell(struct plain *plain, const struct behalf_done *done, const struct held *held)
 {
-    const char *words = farewell(plain->asked_type, done->state);
+    const char *words = farewell(plain->asked_type, done->state, held != NULL && held->message->item.frozen);
     if (plain->asked_type == BEHALF_PARK) {
         char until[40];
         view_clock_time(until, sizeof until, plain->asked_until_ms, plain_broker_ms(plain));
@@ -154,7 +156,7 @@ static bool bid_farewell(struct plain *plain, const struct behalf_done *done)
 static void take_done(struct plain *plain, const struct behalf_done *done)
 {
     struct held *held = plain_find(plain, plain->asked_item);
-    if (bid_farewell(plain, done)) {
+    if (bid_farewell(plain, done, held)) {
         if (held != NULL)
             plain_drop(plain, held);
         return;
