@@ -108,7 +108,8 @@ void child_destroy(struct child **child_p)
         waitpid(child->pid, NULL, 0);
     }
     child_close_input(child);
-    close(child->output.fd);
+    if (child->output.fd >= 0)
+        close(child->output.fd);
     if (child->errors.fd >= 0)
         close(child->errors.fd);
     free(child->output.text);
@@ -136,6 +137,13 @@ void child_close_input(struct child *child)
     if (child->input >= 0)
         close(child->input);
     child->input = -1;
+}
+
+void child_hang_up(struct child *child)
+{
+    child_close_input(child);
+    close(child->output.fd);
+    child->output.fd = -1;
 }
 
 static void fill(struct stream *stream)

@@ -28,6 +28,9 @@ void child_write(struct child *child, const char *line);
 void child_type(struct child *child, const char *text);
 void child_close_input(struct child *child);
 
+// Closes a terminal as its window does: nothing more is read of the program, and it hears of it.
+void child_hang_up(struct child *child);
+
 // Waits for a line of its standard output that contains `part`, and returns it, owned by the caller,
 // without its newline.  Lines before it are passed over.  The broker, if given, works meanwhile.
 char *child_expect(struct child *child, struct fake_broker *broker, const char *part);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -796,9 +797,215 @@ static void a_closed_window_is_a_lost_connection_and_loses_nothing(void **state)
     expect_hung_up(&world);
 }
 
+struct shown {
+    struct child *worker;
+    const char *part;
+};
+
+static bool is_shown(void *self)
+{
+    const struct shown *shown = self;
+    return strstr(child_output(shown->worker), shown->part) != NULL;
+}
+
+// Waits for what no newline need follow.
+static void wait_for(struct world *world, const char *part)
+{
+    struct shown shown = { world->worker, part };
+    fake_broker_work_until(world->broker, is_shown, &shown);
+}
+
+// The request that saves what was half written; it is answered.
+static void expect_kept(struct world *world, enum behalf_type type, const char *text)
+{
+    struct behalf_message *kept = fake_broker_expect(world->broker, type);
+    assert_string_equal(type == BEHALF_NOTE ? kept->note.text : kept->draft.text, text);
+    assert_int_equal(type == BEHALF_NOTE ? kept->note.lease : kept->draft.lease, 2);
+    fake_broker_done(world->broker, kept->id, 1, 2, "held");
+    behalf_message_destroy(&kept);
+}
+
+static void what_is_half_typed_is_kept_when_the_program_is_ended(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *first, *typed; // a line, what stands behind the prompt
+        enum behalf_type type;
+        const char *kept;
+    } cases[] = {
+        { "", "answer Dear Jo, it", BEHALF_DRAFT, "Dear Jo, it" },
+        { "", "a Dear Jo, we", BEHALF_DRAFT, "Dear Jo, we" },
+        { "", "draft We are lo", BEHALF_DRAFT, "We are lo" },
+        { "", "note she called tw", BEHALF_NOTE, "(unfinished) she called tw" },
+        { "note\r", "he rang", BEHALF_NOTE, "(unfinished) he rang" },
+        { "answer\r", "and the last li", BEHALF_DRAFT, "and the last li" },
+    };
+    static const int signals[] = { SIGHUP, SIGTERM, 0 }; // 0: the window is closed
+    setenv("TERM", "xterm", 1);
+    for (size_t i = 0; i < 3 * sizeof cases / sizeof *cases; i++) {
+        struct world world;
+        begin_with(&world, "--plain", NULL, true);
+        take_held_item(&world);
+        wait_for(&world, "1> ");
+        child_type(world.worker, cases[i / 3].first);
+        if (cases[i / 3].first[0] != '\0')
+            wait_for(&world, cases[i / 3].type == BEHALF_NOTE ? "note" : "write: ");
+        child_type(world.worker, cases[i / 3].typed);
+        wait_for(&world, cases[i / 3].typed);
+        if (signals[i % 3] != 0)
+            child_signal(world.worker, signals[i % 3]);
+        else
+            child_hang_up(world.worker);
+        expect_kept(&world, cases[i / 3].type, cases[i / 3].kept);
+        if (signals[i % 3] != SIGTERM) {
+            expect_hung_up(&world);
+            continue;
+        }
+        behalf_message_destroy(&(struct behalf_message *){ fake_broker_expect(world.broker, BEHALF_BYE) });
+        finish(&world, 0);
+    }
+}
+
+static void json_hung_up_says_no_goodbye_and_loses_no_line(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--json", NULL, false);
+    expect(&world, "\"WELCOME\"");
+    expect(&world, "\"ready\"");
+    child_write(world.worker, "{\"type\":\"DRAFT\",\"item\":1,\"lease\":2,\"text\":\"We are\"}\n"
+                              "{\"type\":\"NOTE\",\"item\":1,\"lease\":2,\"text\":\"she called\"}");
+    child_signal(world.worker, SIGHUP);
+    expect_kept(&world, BEHALF_DRAFT, "We are");
+    expect_kept(&world, BEHALF_NOTE, "she called");
+    expect_hung_up(&world);
+}
+
+// ---- offers ----
+
+static void send_offer(struct world *world, int64_t number, int64_t left_ms)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct behalf_message item = { .type = BEHALF_ITEM };
+    item.item = (struct behalf_item){ .item = number,
+                                      .lease = 1,
+                                      .state = "offered",
+                                      .audience = "agent",
+                                      .brand = "acme",
+                                      .channel = "twitter",
+                                      .author = "@jo",
+                                      .language = "en",
+                                      .answer_by_ms = (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000 + left_ms,
+                                      .missed = 1,
+                                      .missed_max = 3 };
+    fake_broker_send(world->broker, &item);
+}
+
+// Waits until the prompt has counted down: seconds before `before`, of which this is the text before and behind.
+static void wait_for_less(struct world *world, const char *lead, int before, const char *tail)
+{
+    char parts[8][48];
+    for (int seconds = before, i = 0; seconds > before - 2; seconds--, i++) {
+        snprintf(parts[i], sizeof parts[i], "%s%d s%s> ", lead, seconds, tail);
+        wait_for(world, parts[i]);
+    }
+}
+
+static void the_prompt_counts_an_offer_down_and_leaves_what_is_typed(void **state)
+{
+    (void) state;
+    struct world world;
+    setenv("TERM", "xterm", 1);
+    begin_with(&world, "--plain", NULL, true);
+    send_offer(&world, 1, 30500);
+    expect(&world, "Offered to you: take it, ");
+    expect(&world, "it is missed: 3 in a row set you away (1 so far)");
+    wait_for_less(&world, "1 offered, ", 28, "");
+    child_type(world.worker, "decl");
+    wait_for_less(&world, "1 offered, ", 26, "");
+    child_type(world.worker, "ine not mine\r");
+    struct behalf_message *decline = fake_broker_expect(world.broker, BEHALF_DECLINE);
+    assert_string_equal(decline->decline.reason, "not mine");
+    fake_broker_done(world.broker, decline->id, 1, 1, "waiting");
+    behalf_message_destroy(&decline);
+    expect(&world, "Declined.");
+
+    take_held_item(&world);
+    send_offer(&world, 5, 12500); // beside what is held
+    expect(&world, "Also for you: item 5");
+    wait_for_less(&world, "1 (1 offered, ", 11, ")");
+    expect(&world, "s left to take item 5.");
+    send_gone(&world, 5, 1, "not taken in time");
+    expect(&world, "Item 5 is no longer yours: not taken in time");
+    struct behalf_message away = { .type = BEHALF_PRESENCE,
+                                   .presence = { .state = "away", .reason = "offers were not taken in time" } };
+    fake_broker_send(world.broker, &away);
+    expect(&world, "You are now away: offers were not taken in time.");
+    child_signal(world.worker, SIGTERM);
+    finish(&world, 0);
+}
+
+static void where_lines_cannot_be_written_over_nothing_counts(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--plain", NULL, false);
+    send_offer(&world, 1, 12500);
+    expect(&world, "3 in a row set you away (1 so far)");
+    expect(&world, "s left to take item 1."); // two seconds and more have gone by
+    child_write(world.worker, "take");
+    struct behalf_message *take = fake_broker_expect(world.broker, BEHALF_TAKE);
+    fake_broker_done(world.broker, take->id, 1, 2, "held");
+    behalf_message_destroy(&take);
+    expect(&world, "1 offered> take");
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+}
+
+// ---- of a supervisor ----
+
+static void a_supervisor_recalls_an_item_and_an_agent_cannot(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--plain", "agent,supervisor", false);
+    child_write(world.worker, "help");
+    expect(&world, "recall ITEM REASON");
+    child_write(world.worker, "recall asha has gone\nrecall 7");
+    expect(&world, "Say which item, and why");
+    expect(&world, "Say which item, and why");
+    child_write(world.worker, "recall 4711 asha has gone home");
+    struct behalf_message *recall = fake_broker_expect(world.broker, BEHALF_RECALL); // nothing was sent before
+    assert_int_equal(recall->recall.item, 4711);
+    assert_string_equal(recall->recall.reason, "asha has gone home");
+    fake_broker_done(world.broker, recall->id, 4711, 3, "waiting");
+    behalf_message_destroy(&recall);
+    expect(&world, "It is back in its queue.");
+    child_write(world.worker, "recall 4711 once more");
+    recall = fake_broker_expect(world.broker, BEHALF_RECALL);
+    refuse(&world, recall->id, "STATE", "item", "waiting");
+    behalf_message_destroy(&recall);
+    expect(&world, "Not done: so it is; the item is waiting (STATE item)");
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+
+    begin_with(&world, "--plain", "agent", false);
+    child_write(world.worker, "help\nrecall 4711 asha has gone home");
+    expect(&world, "`recall` is for supervisor; you are signed in as agent");
+    child_write(world.worker, "quit");
+    behalf_message_destroy(&(struct behalf_message *){ fake_broker_expect(world.broker, BEHALF_BYE) });
+    finish(&world, 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_half_typed_is_kept_when_the_program_is_ended),
+        cmocka_unit_test(json_hung_up_says_no_goodbye_and_loses_no_line),
+        cmocka_unit_test(the_prompt_counts_an_offer_down_and_leaves_what_is_typed),
+        cmocka_unit_test(where_lines_cannot_be_written_over_nothing_counts),
+        cmocka_unit_test(a_supervisor_recalls_an_item_and_an_agent_cannot),
         cmocka_unit_test(a_closed_window_is_a_lost_connection_and_loses_nothing),
         cmocka_unit_test(json_carries_messages_both_ways),
         cmocka_unit_test(json_sends_lists_of_texts),

@@ -27,8 +27,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define REQUESTS_MAX 256   // without an answer at a time; then no more is read
-#define LAST_WAIT_MS 30000 // after the end of the input, for the last answers
+#define REQUESTS_MAX 256     // without an answer at a time; then no more is read
+#define LAST_WAIT_MS 30000   // after the end of the input, for the last answers
+#define LAST_ANSWERS_MS 2000 // after SIGHUP, in all
 #define BYE_MS 1000
 
 struct request {
@@ -237,11 +238,38 @@ static void turn(struct json_mode *mode)
     }
 }
 
+// Takes the lines that stood in the input before the signal came: whoever wrote them has done their part.
+static void take_last_lines(struct json_mode *mode)
+{
+    struct pollfd input = { .fd = mode->lines.fd, .events = POLLIN };
+    do
+        take_lines(mode);
+    while (!mode->over && may_read(mode) && !mode->lines.ended && poll(&input, 1, 0) > 0 &&
+           line_reader_fill(&mode->lines));
+    take_lines(mode);
+}
+
+// Nothing that was asked for is left behind in a socket.
+static void await_answers(struct json_mode *mode)
+{
+    int64_t deadline_ms = boot_clock_ms() + LAST_ANSWERS_MS;
+    for (size_t i = 0; i < REQUESTS_MAX; i++) {
+        int64_t left_ms = deadline_ms - boot_clock_ms();
+        if (mode->requests[i].id == 0 || left_ms <= 0)
+            continue;
+        struct behalf_message *answer = behalf_client_wait_answer(mode->client, mode->requests[i].id, (int) left_ms);
+        if (answer != NULL)
+            put_message(mode, answer);
+        behalf_message_destroy(&answer);
+    }
+}
+
 // SIGHUP is a lost connection: what is held waits for the person.
 static void hear_signal(struct json_mode *mode)
 {
     struct signalfd_siginfo info;
     bool known = read(mode->signals, &info, sizeof info) == (ssize_t) sizeof info;
+    take_last_lines(mode);
     finish(mode, known && info.ssi_signo == SIGHUP ? WORKER_HUNG_UP : WORKER_SIGNED_OUT);
 }
 
@@ -259,8 +287,8 @@ static void wait_for_work(struct json_mode *mode)
         return;
     }
     if (fds[0].revents != 0)
-        hear_signal(mode);
-    if (fds[2].revents != 0)
+        hear_signal(mode); // and takes what there is to read
+    else if (fds[2].revents != 0)
         line_reader_fill(&mode->lines);
 }
 
@@ -287,7 +315,9 @@ enum worker_end json_run(const struct worker_options *options)
         if (!mode->over)
             wait_for_work(mode);
     }
-    if (mode->client != NULL && mode->end != WORKER_HUNG_UP)
+    if (mode->client != NULL && mode->end == WORKER_HUNG_UP)
+        await_answers(mode);
+    else if (mode->client != NULL)
         behalf_client_close(mode->client, "signed out", BYE_MS);
     for (size_t i = 0; i < REQUESTS_MAX; i++)
         json_decref(mode->requests[i].own_id);
