@@ -4,5 +4,6 @@ if(BEHALF_PYTHON)
         add_test(NAME system/${name} COMMAND ${BEHALF_PYTHON} -u ${CMAKE_CURRENT_LIST_DIR}/${name}.py
             $<TARGET_FILE:behalf-broker>)
         set_tests_properties(system/${name} PROPERTIES LABELS system TIMEOUT 300 SKIP_RETURN_CODE 77)
+        set_property(TEST system/${name} PROPERTY ENVIRONMENT "BEHALF_CTL=$<TARGET_FILE:behalf-ctl>")
     endforeach()
 endif()

@@ -1,6 +1,6 @@
 """broker_test.py - a real broker process over real sockets: starting, stopping, restarting, and bad input.
 
-Argument: the program behalf-broker.  Exit code 77: pyzmq or msgpack is absent.
+Argument: the program behalf-broker; BEHALF_CTL names behalf-ctl.  Exit code 77: pyzmq or msgpack is absent.
 """
 
 import contextlib
@@ -80,6 +80,33 @@ def open_work_is_there_after_a_restart(program):
         assert shown["draft"] == "half a sen", shown
         feed.sign_in()
         assert feed.done("POST", **post("1")) == {"item": item, "repeated": True}
+
+
+def an_operator_puts_an_item_back(program):
+    """behalf-ctl return, before a real broker: done, refused, and told by `why`."""
+    def ctl(*arguments):
+        return subprocess.run([os.environ["BEHALF_CTL"], "--broker", broker.endpoint, *arguments],
+                              capture_output=True, text=True, timeout=PATIENCE_S)
+
+    with Desk(program, rules=RULES.replace("decline: 200 ms", "decline: 1 h")) as broker:
+        feed, asha, ben = connector(broker, "feed"), person(broker, "asha"), person(broker, "ben")
+        feed.sign_in(), asha.sign_in()
+        item = feed.done("POST", **post("1"))["item"]
+        lease = asha.expect("ITEM")["lease"]
+        asha.done("TAKE", item=item, lease=lease)
+        asha.done("DRAFT", item=item, lease=lease, text="half a sen")
+        returned = ctl("return", str(item), "--reason", "asha has gone home")
+        assert returned.returncode == 0 and f"item {item} is back in its queue" in returned.stdout, returned
+        assert "asha has gone home" in asha.expect("GONE")["reason"]
+        asha.refused("STALE", "ANSWER", item=item, lease=lease, text="We found it.")
+        again = ctl("return", str(item))
+        assert again.returncode == 1 and "STATE" in again.stderr and "waits in its queue" in again.stderr, again
+        unknown = ctl("return", "4711")
+        assert unknown.returncode == 1 and "NOT_FOUND" in unknown.stderr, unknown
+        ben.sign_in()
+        assert ben.expect("ITEM")["draft"] == "half a sen"
+        why = ctl("why", str(item))
+        assert why.returncode == 0 and "recalled" in why.stdout and "asha has gone home" in why.stdout, why
 
 
 def a_session_is_resumed_by_its_token(program):
@@ -516,6 +543,7 @@ def logs_hold_no_text_of_posts_and_no_control_characters(program):
 TESTS = [
     a_post_is_taken_offered_answered_published_and_kept,
     open_work_is_there_after_a_restart,
+    an_operator_puts_an_item_back,
     a_session_is_resumed_by_its_token,
     what_is_asked_once_is_done_once, a_silent_client_is_dropped_and_a_speaking_one_kept,
     only_this_machine_may_connect,

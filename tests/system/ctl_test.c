@@ -603,6 +603,38 @@ static void freeze_wants_a_reason(void **state)
     finish(&world);
 }
 
+static void an_item_is_put_back_into_its_queue(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    run(&world, "return", "4711", "--reason", "asha has gone home", NULL);
+    struct behalf_message *question = expect_request(&world, BEHALF_RECALL);
+    assert_int_equal(question->recall.item, 4711);
+    assert_string_equal(question->recall.reason, "asha has gone home");
+    fake_broker_done(world.broker, question->id, 4711, 3, "waiting");
+    behalf_message_destroy(&question);
+    expect_exit(&world, 0);
+    expect_output(&world, "item 4711 is back in its queue\n");
+    run(&world, "return", "4711", NULL);
+    question = expect_request(&world, BEHALF_RECALL);
+    assert_string_equal(question->recall.reason, "asked for by an operator");
+    fake_broker_error(world.broker, question->id, "STATE", "nobody has it", 0);
+    behalf_message_destroy(&question);
+    expect_error(&world, "STATE: nobody has it");
+    expect_exit(&world, 1);
+    run(&world, "return", NULL);
+    expect_error(&world, "which item?");
+    expect_exit(&world, 2);
+    run(&world, "return", "0", NULL);
+    expect_exit(&world, 2);
+    run(&world, "return", "1", "2", NULL);
+    expect_error(&world, "one item at a time");
+    expect_exit(&world, 2);
+    expect_no_request(&world);
+    finish(&world);
+}
+
 // ---- rules ----
 
 static void check_tells_every_problem_with_its_place(void **state)
@@ -698,6 +730,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(look_goes_on_past_empty_pages),
         cmocka_unit_test(outcomes_come_whole_as_csv_and_json_and_as_a_table),
         cmocka_unit_test(freeze_wants_a_reason),
+        cmocka_unit_test(an_item_is_put_back_into_its_queue),
         cmocka_unit_test(check_tells_every_problem_with_its_place),
         cmocka_unit_test(apply_sends_what_is_good_and_prints_the_brokers_problems),
         cmocka_unit_test(wrong_usage_is_told_apart),
