@@ -1,3 +1,5 @@
+// clock.c - the system's two clocks made into one; see clock.h.
+
 #include "broker/clock.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+// compile.c - the thread that compiles rules, and how it takes and hands back; see compile.h.
+
 #include "broker/compile.h"
 
 #include "proto/must.h"

@@ -1,3 +1,5 @@
+// log.c - lines of the log: their time, their level, and what makes text from outside harmless; see log.h.
+
 #include "broker/log.h"
 
 #include <stdarg.h>

@@ -1,3 +1,5 @@
+// fitted.c - copies of messages, cut to the limits that the table of messages gives their fields; see fitted.h.
+
 #include "proto/fitted.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+// answered.c - the ring of remembered requests and the index that finds one in it; see answered.h.
+
 #include "broker/desk/answered.h"
 
 #include "proto/must.h"

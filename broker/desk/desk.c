@@ -1,3 +1,5 @@
+// desk.c - a desk as a whole: made and destroyed, what it says and remembers, its ticks, its rules, its own check.
+
 #include "broker/desk/parts.h"
 
 #include <stdarg.h>

@@ -1,3 +1,5 @@
+// early.c - keeping, replacing, dropping and finding edits and deletions that came before their post; see early.h.
+
 #include "broker/desk/early.h"
 
 #include "broker/desk/desk.h"

@@ -1,3 +1,5 @@
+// heap.c - sifting up and down, telling each element its place; see heap.h.
+
 #include "broker/desk/heap.h"
 
 #include "proto/must.h"

@@ -1,3 +1,5 @@
+// look.c - what the desk shows: with an item, as counts, and as pages of listings.  Changes nothing.
+
 #include "broker/desk/parts.h"
 
 #include "broker/desk/outgoing.h"

@@ -1,3 +1,5 @@
+// match.c - the orders in which items wait, and who is offered what next, and why.
+
 #include "broker/desk/parts.h"
 
 // ---- orders ----

@@ -1,3 +1,5 @@
+// outbox.c - replies from an item to a connector, what became of them, and the connectors themselves.
+
 #include "broker/desk/parts.h"
 
 #include <string.h>

@@ -350,7 +350,7 @@ void item_count_move(struct item *item);
 
 // The one function that changes an item's state: leaves the old state's lists and counts, enters the new ones.
 // `person` is whom OFFERED, HELD and SENDING concern, else POLICY_NONE.  Sets its time and the timer.
-// Asserts that the step is one of DESIGN.md's drawing.
+// Asserts that the step is one that item.c lists.
 void item_move(struct desk *desk, struct item *item, enum item_state state, uint32_t person);
 
 // Puts an item into the queue of its needs (before it waits there).

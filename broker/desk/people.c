@@ -1,3 +1,5 @@
+// people.c - people: their presence and sessions, what they have in hand, and when they count as being at work.
+
 #include "broker/desk/parts.h"
 
 #include <string.h>

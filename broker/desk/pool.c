@@ -1,3 +1,5 @@
+// pool.c - chunks of elements, the numbers of their places, and which chunks have room; see pool.h.
+
 #include "broker/desk/pool.h"
 
 #include "proto/must.h"

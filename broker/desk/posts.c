@@ -1,3 +1,7 @@
+// posts.c - posts coming in: new items, further posts of open items, follow-ups, edits and deletions.
+//
+// What a post is about was settled before, by triage.
+
 #include "broker/desk/parts.h"
 
 #include <sodium.h>

@@ -1,3 +1,5 @@
+// recent.c - the ring of threads and authors, and the table that finds them in it; see recent.h.
+
 #include "broker/desk/recent.h"
 
 #include "proto/must.h"

@@ -1,3 +1,7 @@
+// requests.c - what each request of a person does, a function each.
+//
+// That its sender may make it is settled before, by authority.c and its table.
+
 #include "broker/desk/parts.h"
 
 #include "broker/desk/outgoing.h"

@@ -1,3 +1,5 @@
+// restore.c - a desk coming back from the rows of its store, and what absence then leads to.
+
 #include "broker/desk/parts.h"
 
 #include <sodium.h>

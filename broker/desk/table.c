@@ -1,3 +1,5 @@
+// table.c - linear probing with deletion by shifting back; see table.h.
+
 #include "broker/desk/table.h"
 
 #include "proto/must.h"

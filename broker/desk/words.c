@@ -1,3 +1,5 @@
+// words.c - the texts by number and the table that finds their numbers; see words.h.
+
 #include "broker/desk/words.h"
 
 #include "proto/must.h"

@@ -1,3 +1,5 @@
+// authors.c - names compared without case, and looked up among those that are nobody; see authors.h.
+
 #include "broker/triage/authors.h"
 
 #include "proto/must.h"

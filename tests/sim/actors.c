@@ -1,3 +1,5 @@
+// actors.c - the people, the platforms and the connectors of the simulation, and what they do next.
+
 #include "tests/sim/simulation.h"
 
 #include <stdio.h>

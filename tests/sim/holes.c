@@ -1,3 +1,5 @@
+// holes.c - the list of checks that can be left out, made of the tables, and which one is; see holes.h.
+
 #include "tests/sim/holes.h"
 
 #include "broker/desk/policy.h"

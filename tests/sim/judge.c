@@ -1,3 +1,5 @@
+// judge.c - what must never happen, looked for in everything that becomes durable or is said.
+
 #include "tests/sim/simulation.h"
 
 #include <stdio.h>

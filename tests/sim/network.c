@@ -1,3 +1,5 @@
+// network.c - the simulated network: frames delayed, repeated, reordered and lost, connections broken.
+
 #include "tests/sim/simulation.h"
 
 #include <stdlib.h>

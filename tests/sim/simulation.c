@@ -1,3 +1,5 @@
+// simulation.c - one run: chance, the broker's process, its disk, time, and what is true at the end.
+
 #include "tests/sim/simulation.h"
 
 #include "broker/triage/rules.h"

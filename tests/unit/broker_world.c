@@ -1,3 +1,5 @@
+// broker_world.c - the peers, the memory store and the virtual time behind the verbs of broker_world.h.
+
 #include "tests/unit/broker_world.h"
 
 #include <setjmp.h>

@@ -1,3 +1,5 @@
+// desk_world.c - the rules, the people and the list of changes behind the verbs of desk_world.h.
+
 #include "tests/unit/desk_world.h"
 
 #include "proto/must.h"
