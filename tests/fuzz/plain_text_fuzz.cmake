@@ -5,11 +5,10 @@ set_tests_properties(fuzz/plain_text_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 1
 
 # The fuzzer proper compiles the code itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)
-    set(triage ${PROJECT_SOURCE_DIR}/broker/triage)
-    add_executable(plain_text_fuzz fuzz/plain_text_fuzz.c ${triage}/plain_text.c ${triage}/letters.c
-        ${triage}/addresses.c ${triage}/readings.c ${triage}/endings.c ${triage}/patterns.c
-        ${triage}/function_words.c
-        ${triage}/language.c ${triage}/cld2_face.cc)
+    get_target_property(sources behalf_language SOURCES)
+    list(APPEND sources readings.c endings.c patterns.c)
+    list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/broker/triage/)
+    add_executable(plain_text_fuzz fuzz/plain_text_fuzz.c ${sources})
     target_compile_definitions(plain_text_fuzz PRIVATE BEHALF_FUZZER)
     target_compile_options(plain_text_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_options(plain_text_fuzz PRIVATE -fsanitize=fuzzer)

@@ -5,15 +5,13 @@ set_tests_properties(fuzz/rules_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 120)
 
 # The fuzzer proper compiles the code itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)
-    set(triage ${PROJECT_SOURCE_DIR}/broker/triage)
-    add_executable(rules_fuzz fuzz/rules_fuzz.c ${triage}/yaml_tree.c ${triage}/readings.c
-        ${triage}/endings.c ${triage}/patterns.c ${triage}/rule_reader.c
-        ${triage}/rules.c ${triage}/rules_brands.c ${triage}/rules_check.c ${triage}/rules_names.c
-        ${triage}/rules_people.c ${triage}/rules_posts.c ${triage}/rules_previous.c ${triage}/triage.c)
+    get_target_property(sources behalf_triage SOURCES)
+    list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/broker/triage/)
+    add_executable(rules_fuzz fuzz/rules_fuzz.c ${sources})
     target_compile_definitions(rules_fuzz PRIVATE BEHALF_FUZZER)
     target_compile_options(rules_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_options(rules_fuzz PRIVATE -fsanitize=fuzzer)
-    target_link_libraries(rules_fuzz PRIVATE behalf_options behalf_policy behalf_language PkgConfig::vectorscan
-        PkgConfig::yaml ${UNISTRING_LIBRARY})
+    target_link_libraries(rules_fuzz PRIVATE behalf_options behalf_outgoing behalf_policy behalf_language
+        PkgConfig::vectorscan PkgConfig::yaml ${UNISTRING_LIBRARY})
     set_target_properties(rules_fuzz PROPERTIES LINKER_LANGUAGE CXX)
 endif()

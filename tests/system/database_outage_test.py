@@ -65,66 +65,71 @@ class Desk:
         with open(f"/proc/{self.broker.process.pid}/status") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
 
-    def beat(self):
-        for client in (self.asha, self.outlet):
-            client.send("HEARTBEAT")
-
     def push(self, seconds):
-        """Posts as fast as a window allows for so long; returns how often the answer was BUSY.  Nothing else may come."""
-        begun, busy, beaten = time.monotonic(), 0, 0.0
+        """Posts, and a HELLO each, as fast as answers come; returns how often one was refused.  Nothing else may come."""
+        begun, refused = time.monotonic(), 0
         while time.monotonic() - begun < seconds:
-            if time.monotonic() - beaten > 0.3:
-                self.beat()
-                beaten = time.monotonic()
             ids = [self.feed.new_id() for _ in range(POSTS_AT_ONCE)]
-            for id in ids:
+            for id in ids[1:]:
                 self.feed.send("POST", id, **self.post())
+            self.feed.send("HELLO", ids[0], **self.feed.hello)
             for id in ids:
                 type, body = self.feed.answer(id)
-                assert type == "ERROR" and body["code"] in ("BUSY", "TOO_MANY"), (type, body)
-                assert 0 < body["retry_ms"] <= 1000, body
-                busy += body["code"] == "BUSY"
-        return busy
+                assert type == "ERROR" and body["code"] == ("BUSY" if id == ids[0] else "NOT_SIGNED_IN"), (type, body)
+                assert id != ids[0] or 0 < body["retry_ms"] <= 1000, body
+                refused += 1
+        return refused
 
-    def await_busy(self):
-        """Until the first answer is BUSY; those before were in time or wait still, and are answered later."""
+    def await_lapse(self):
+        """Until everyone is sent away.  Posts before that are answered BUSY, or wait and are answered later."""
+        told, end = None, time.monotonic() + PATIENCE_S
+        while told is None and time.monotonic() < end:
+            self.feed.send("POST", self.feed.new_id(), **self.post())
+            message = self.feed.receive(0.2)
+            if message is not None and message[0] == "ERROR" and message[2]["code"] != "NOT_SIGNED_IN":
+                assert message[2]["code"] in ("BUSY", "TOO_MANY"), message
+            told = message[2] if message is not None and message[0] == "BYE" else None
+        assert told == {"reason": "restarting"}, f"{told}\n{self.broker.tail()}"
+        for client in (self.asha, self.outlet):
+            assert client.expect("BYE")["reason"] == "restarting"
+
+    def come_back(self, client):
+        """Says HELLO, as BUSY says when, until the session goes on."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
-            id = self.feed.new_id()
-            self.feed.send("POST", id, **self.post())
-            message = self.feed.receive(0.2)
-            self.beat()
-            if message is not None and message[0] == "ERROR" and message[2]["code"] == "BUSY":
+            type, body = client.ask("HELLO", **client.hello)
+            if type == "WELCOME":
+                assert body["resumed"], body
                 return
-        raise AssertionError("intake is not refused\n" + self.broker.tail())
+            assert type == "ERROR" and body["code"] == "BUSY", (type, body)
+            time.sleep(body["retry_ms"] / 1000)
+        raise AssertionError("nobody is let in\n" + self.broker.tail())
 
     def status(self):
         done = subprocess.run([self.ctl, "status", "--broker", self.broker.endpoint, "--wait", "1"], capture_output=True,
                               text=True, timeout=PATIENCE_S)
         return done.returncode, done.stdout + done.stderr
 
-    def seconds_until_taken(self):
-        """Repeats a post as BUSY says, until it is TAKEN."""
-        begun = time.monotonic()
-        id, body = self.feed.new_id(), self.post()
-        while True:
-            self.feed.send("POST", id, **body)
-            type, answer = self.feed.answer(id)
-            if type == "TAKEN":
-                return time.monotonic() - begun
-            assert answer["code"] in ("BUSY", "TOO_MANY"), answer
-            time.sleep(answer["retry_ms"] / 1000)
 
-
-def expect_waiting(desk, item):
-    """What the agent sends waits; the item stays with the agent."""
+def ask_to_answer(desk, item):
+    """The agent's reply, sent while the store is away: it is not answered, and the item stays with the agent."""
+    request = dict(item=item["item"], lease=item["lease"], text="It is on its way")
     id = desk.asha.new_id()
-    desk.asha.send("ANSWER", id, item=item["item"], lease=item["lease"], text="It is on its way")
-    return id
+    desk.asha.send("ANSWER", id, **request)
+    return id, request
 
 
-def expect_back(desk, id, begun):
-    seconds = desk.seconds_until_taken()
+def expect_back(desk, answer, begun):
+    """The sessions go on, posts are taken, and what the agent asked for is done, once, when it is repeated."""
+    id, request = answer
+    assert not [message for message in desk.asha.inbox if message[1] == id], "answered without a database"
+    desk.come_back(desk.feed)
+    type, body = desk.feed.ask("POST", **desk.post())
+    assert type == "TAKEN", (type, body)
+    seconds = time.monotonic() - begun
+    desk.come_back(desk.outlet)
+    desk.come_back(desk.asha)
+    desk.asha.send("ANSWER", id, **request)
     type, body = desk.asha.answer(id)
     assert type == "DONE", (type, body)
     assert not [message for message in desk.asha.inbox if message[0] == "GONE" and message[2]["item"] == body["item"]], \
@@ -142,24 +147,22 @@ def a_dead_database_is_waited_for_in_bounded_memory_and_in_words(desk):
     item = desk.hold()
     primary = desk.database.nodes.require_primary()
     primary.kill()
-    desk.await_busy()
-    id = expect_waiting(desk, item)
+    answer = ask_to_answer(desk, item)
+    desk.await_lapse()
     desk.push(2)  # buffers that are kept are made now
     before = desk.memory_kib()
-    busy = desk.push(OUTAGE_S - 2)
+    refused = desk.push(OUTAGE_S - 4)
     grown = desk.memory_kib() - before
-    print(f"   {busy} posts refused in {OUTAGE_S - 2} s, memory grew by {grown} KiB")
-    assert busy > 1000 and grown < GROWTH_KIB_MAX, (busy, grown)
-    assert not [message for message in desk.asha.inbox if message[1] == id], "answered without a database"
+    print(f"   {refused} requests refused in {OUTAGE_S - 4} s, memory grew by {grown} KiB")
+    assert refused > 1000 and grown < GROWTH_KIB_MAX, (refused, grown)
     line = desk.broker.expect_log("store away")
     assert "PostgreSQL" in line and "waiting" in line, line
     code, words = desk.status()
     assert code != 0 and "away" in words and "PostgreSQL cannot be reached" in words, (code, words)
     print("   log:", line)
     print("   status:", words.strip())
-    desk.beat()
     primary.start()
-    expect_back(desk, id, time.monotonic())
+    expect_back(desk, answer, time.monotonic())
     code, words = desk.status()
     assert code == 0 and "store: postgresql at" in words and "away" not in words, (code, words)
 
@@ -175,11 +178,11 @@ def a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody(desk)
         os.kill(process, signal.SIGSTOP)
     try:
         begun = time.monotonic()
-        desk.await_busy()
+        answer = ask_to_answer(desk, item)
+        desk.await_lapse()
         noticed = time.monotonic() - begun
         print(f"   noticed after {noticed:.1f} s")
         assert noticed < 4, noticed
-        id = expect_waiting(desk, item)
         desk.push(8)
         code, words = desk.status()
         assert code != 0 and ("does not answer" in words or "no answer" in words), (code, words)
@@ -187,7 +190,7 @@ def a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody(desk)
     finally:
         for process in reversed(processes):
             os.kill(process, signal.SIGCONT)
-    expect_back(desk, id, time.monotonic())
+    expect_back(desk, answer, time.monotonic())
 
 
 def a_broker_started_before_its_database_waits_for_it(desk):

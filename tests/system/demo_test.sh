@@ -95,16 +95,23 @@ people = demo_people.people_of(rules)
 block = re.split(r"(?m)^\S", open(rules, encoding="utf-8").read().split("\nbrands:\n")[1])[0]
 parts = re.split(r"(?m)^  (\w+):\s*$", block)
 brands = {name: dict(re.findall(r'(?m)^    (\w+): *"?(.*?)"?$', text)) for name, text in zip(parts[1::2], parts[2::2])}
+# A line of its own for each of some languages, the first of which stands for the others too; or one line for all.
+for name, text in zip(parts[1::2], parts[2::2]):
+    lines = re.search(r"(?m)^    disclosure:.*\n((?:      \w+: .*\n)+)", text)
+    brands[name]["lines"] = dict(re.findall(r'(\w+): "(.*)"', lines[1])) if lines else {"en": brands[name]["disclosure"]}
 store = sqlite3.connect(f"file:{sys.argv[2]}?mode=ro", uri=True)
-wrote = dict(store.execute("SELECT reply, person FROM reply"))
+wrote = {reply: (person, language) for reply, person, language in store.execute(
+    "SELECT r.reply, r.person, i.language FROM reply AS r JOIN item AS i ON i.desk = r.desk AND i.item = r.item")}
 by_pr = bad = 0
 for line in map(json.loads, open(sys.argv[1], encoding="utf-8")):
-    person, brand = people[wrote[line["reply"]]], brands[line["brand"]]
+    writer, language = wrote[line["reply"]]
+    person, brand = people[writer], brands[line["brand"]]
     pr = "pr" in person["roles"]
     by_pr += pr
     names = {"name": person["display_name"], "first_name": person["display_name"].split()[0],
              "agency": person.get("agency", ""), "brand": brand["display_name"]}
-    bad += not line["text"].endswith(brand["disclosure_pr" if pr else "disclosure"].format(**names))
+    of_agent = brand["lines"].get(language, next(iter(brand["lines"].values())))
+    bad += not line["text"].endswith((brand["disclosure_pr"] if pr else of_agent).format(**names))
 print(bad if by_pr >= 8 else f"only {by_pr} replies of PR, and {bad}")
 PYTHON
     )

@@ -505,7 +505,7 @@ def is_holding(kind):
 
 LEAVES = {"declined", "no answer", "withdrawn offer", "lost", "escalated", "returned", "transferred", "parked",
           "submitted", "rejected", "answered", "closed"}
-STAYS = {"taken", "follow-up", "merged", "woken", "note", "late", "reply failed"}
+STAYS = {"taken", "follow-up", "merged", "woken", "note", "late", "approved", "reply failed"}
 
 
 def check_holds(store):
