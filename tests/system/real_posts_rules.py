@@ -135,8 +135,21 @@ def fold(text):
     return "".join(one for one in text if unicodedata.category(one) not in ("Cf", "Cc") or one.isspace())
 
 
+def loose_expression(patterns):
+    """Words that begin as a pattern does, and such beginnings anywhere in a hashtag, a letter doubled or not."""
+    parts = [re.escape(once(fold(one))).replace(r"\*", "").replace(r"\ ", r"[\W_]{0,3}") for one in patterns]
+    return re.compile(r"(?:(?<![^\W_])|#\w*)(?:%s)[^\W_]{0,4}" % "|".join(parts))
+
+
+def once(text):
+    """A text without accents and doubled letters."""
+    plain = "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one))
+    return re.sub(r"(.)\1+", r"\1", plain)
+
+
 SENSITIVE_EXPRESSION = expression([one for patterns in SENSITIVE.values() for one in patterns])
 TOPIC_EXPRESSIONS = {name: expression(patterns) for name, patterns in TOPICS.items()}
+LOOSE_TOPIC_EXPRESSIONS = {name: loose_expression(patterns) for name, patterns in TOPICS.items()}
 
 
 def is_sensitive(text, reach):
@@ -147,6 +160,13 @@ def skills_needed(text, brand):
     if brand == OTHER_BRAND:
         return set()
     return {name for name, wanted in TOPIC_EXPRESSIONS.items() if wanted.search(fold(text))}
+
+
+def skills_allowed(text, brand):
+    """Skills that a reader who takes words in all their forms, joined or misspelled, may find a text to need."""
+    if brand == OTHER_BRAND:
+        return set()
+    return {name for name, wanted in LOOSE_TOPIC_EXPRESSIONS.items() if wanted.search(once(fold(text)))}
 
 
 def may_serve(who, audience, brand, language, skills):

@@ -339,8 +339,8 @@ static void a_desk_is_read_back_as_it_was_written_and_in_order(void **state)
     struct fixture *fixture = *state;
     struct batch *batch = desk_batch(&fixture->desk, 9);
 
-    put(batch, (struct change){ .kind = CHANGE_RULES, .rules = { 1, "old.yaml", "brands: {}", 11 } });
-    put(batch, (struct change){ .kind = CHANGE_RULES, .rules = { 2, "new.yaml", "brands: {acme: 1}", 12 } });
+    put(batch, (struct change){ .kind = CHANGE_RULES, .rules = { 1, "old.yaml", "brands: {}", 11, false } });
+    put(batch, (struct change){ .kind = CHANGE_RULES, .rules = { 2, "new.yaml", "brands: {acme: 1}", 12, false } });
     put(batch, (struct change){ .kind = CHANGE_FREEZE, .freeze = { "acme", true, "eve", "storm", 13 } });
     put(batch, (struct change){ .kind = CHANGE_FREEZE, .freeze = { "zeta", true, "eve", "storm", 13 } });
     put(batch, (struct change){ .kind = CHANGE_FREEZE, .freeze = { "zeta", false, "eve", "over", 14 } });
