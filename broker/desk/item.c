@@ -12,7 +12,8 @@ static const char *const state_names[ITEM_STATE_COUNT] = {
     [ITEM_PARKED] = "parked",   [ITEM_SENDING] = "sending", [ITEM_CLOSED] = "closed",
 };
 
-// The steps from one state to another; anything else is a fault of the desk.  A new item comes from CLOSED, as does one read back from the store.
+// The steps from one state to another; anything else is a fault of the desk.  A new item comes from CLOSED, as does one
+// read back from the store.
 static const bool step_allowed[ITEM_STATE_COUNT][ITEM_STATE_COUNT] = {
     [ITEM_WAITING] = { [ITEM_WAITING] = true, [ITEM_OFFERED] = true, [ITEM_HELD] = true, [ITEM_CLOSED] = true },
     [ITEM_OFFERED] = { [ITEM_WAITING] = true, [ITEM_HELD] = true, [ITEM_CLOSED] = true },

@@ -4,8 +4,9 @@
 // between the kinds are few and round.  They were set by reasoning and then, a few of them (spelling, CLD2,
 // size and where size ends), by looking at shares and counts of right and wrong answers on labelled posts,
 // among them those of tests/system/language_accuracy.c.  Hardly any word was taken from these: some of Hindi in
-// Latin letters were added after looking at posts that had been missed.  Nothing hangs on an exact size: halving or doubling any one of the weights of words, spelling, script, CLD2 and size, or of
-// the leads that decide, changes the share of right answers there by less than one in a hundred.
+// Latin letters were added after looking at posts that had been missed.  Nothing hangs on an exact size: halving or
+// doubling any one of the weights of words, spelling, script, CLD2 and size, or of the leads that decide, changes the
+// share of right answers there by less than one in a hundred.
 
 #include "broker/triage/language.h"
 
