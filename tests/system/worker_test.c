@@ -656,8 +656,20 @@ static void news_leave_what_is_typed(void **state)
     begin_with(&world, "--plain", NULL, true);
     take_held_item(&world);
     child_type(world.worker, "note she called");
-    send_item(&world, 5, 1, "offered", "Another one");
-    expect(&world, "Also for you: item 5");
+    struct behalf_message late = { .type = BEHALF_ITEM };
+    late.item = (struct behalf_item){ .item = 5,
+                                      .lease = 1,
+                                      .state = "offered",
+                                      .audience = "agent",
+                                      .brand = "acme",
+                                      .channel = "twitter",
+                                      .language = "en",
+                                      .disclosure = "I'm Asha",
+                                      .due_ms = INT64_C(1795161600000),
+                                      .answer_by_ms = INT64_C(4000000000000) };
+    fake_broker_send(world.broker, &late);
+    expect(&world, "Also for you: item 5 | acme | en | from somebody | offered, take it: ");
+    expect(&world, " | service level: LATE by ");
     child_type(world.worker, " twice\r");
     struct behalf_message *note = fake_broker_expect(world.broker, BEHALF_NOTE);
     assert_string_equal(note->note.text, "she called twice");
@@ -667,6 +679,7 @@ static void news_leave_what_is_typed(void **state)
     child_type(world.worker, "quit\r");
     fake_broker_work_until(world.broker, asks_to_leave, world.worker);
     assert_non_null(strstr(child_output(world.worker), "you hold 1, and 1 offered: back to the queues with them"));
+    assert_null(strstr(child_output(world.worker), "Item 5 is past its service level"));
     child_type(world.worker, "y\r");
     struct behalf_message *bye = fake_broker_expect(world.broker, BEHALF_BYE);
     behalf_message_destroy(&bye);

@@ -261,14 +261,18 @@ void view_item(const struct view *view, const struct behalf_item *item)
 
 void view_item_line(const struct view *view, const char *lead, const struct behalf_item *item)
 {
-    char left[128] = "";
+    char until[128] = "", left[128] = "";
+    bool offered = strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0;
+    if (offered)
+        time_left(view, until, sizeof until, item->answer_by_ms);
     if (item->due_ms > 0)
         time_left(view, left, sizeof left, item->due_ms);
     char *brand = line_of(view, item->brand);
     char *author = line_of(view, item->author[0] != '\0' ? item->author : "somebody");
     char *whole = NULL;
-    must(asprintf(&whole, "%sitem %" PRId64 " | %s | %s | from %s | %s%s%s", lead, item->item, brand, item->language,
-                  author, item->state, left[0] != '\0' ? " | " : "", left) >= 0);
+    must(asprintf(&whole, "%sitem %" PRId64 " | %s | %s | from %s | %s%s%s%s%s", lead, item->item, brand,
+                  item->language, author, item->state, offered ? ", take it: " : "", until,
+                  left[0] != '\0' ? " | service level: " : "", left) >= 0);
     char *wrapped = visible_wrap(whole, columns_of(view), "");
     fputs(wrapped, view->out);
     free(wrapped);

@@ -37,6 +37,8 @@ static void take_item(struct plain *plain, struct behalf_message **message_p)
         return;
     }
     held = plain_add(plain, message_p);
+    int64_t due_ms = held->message->item.due_ms;
+    held->due_warned = due_ms > 0 && due_ms <= plain_broker_ms(plain); // the screen says so as it is
     if (plain->mode == MODE_WAIT)
         plain->mode = MODE_COMMAND;
     if (plain->front == NULL) {
