@@ -349,10 +349,12 @@ static void stop_having(struct reply *reply)
 // Tells whoever has the item next what became of its reply: as the reason why they have it, and in its story.
 static void tell_fate(struct desk *desk, struct item *item, const char *fate, const char *reason)
 {
-    size_t room = BEHALF_NOTE_BYTES - strlen(fate), bytes = reason ? strlen(reason) : 0;
+    if (!reason || !*reason)
+        reason = "no reason was given";
+    size_t room = BEHALF_NOTE_BYTES - strlen(fate), bytes = strlen(reason);
     while (bytes > room || (bytes && ((unsigned char) reason[bytes] & 0xc0) == 0x80))
         bytes--;
-    const char *text = change_list_format(desk->list, "%s%.*s", fate, (int) bytes, bytes ? reason : "");
+    const char *text = change_list_format(desk->list, "%s%.*s", fate, (int) bytes, reason);
     item_set_reason(desk, item, text);
     desk_change(desk, &(struct change){ .kind = CHANGE_NOTE,
                                         .note = { .item = item->id,

@@ -1008,6 +1008,17 @@ static void who_gets_a_reply_back_is_told_why(void **state)
                         "nobody knows whether it was published: by the test");
 }
 
+static void a_fate_without_a_reason_says_so(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t item = answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", false);
+    int64_t reply = (int64_t) handed(world, connector);
+    expect_done(world_ask(world, connector, ABOUT(SETTLE, settle, .reply = reply, .fate = "failed", .reason = "")), "");
+    assert_string_equal(shown(world, asha, item).reason, "not published: no reason was given");
+}
+
 // ---- a platform that takes replies for a while only ----
 
 static uint64_t held_review(struct world *world, uint64_t session)
@@ -1445,6 +1456,7 @@ int main(void)
         CLAIM(sending_does_not_count_against_capacity),
         CLAIM(a_failed_reply_goes_back_to_its_author_first),
         CLAIM(who_gets_a_reply_back_is_told_why),
+        CLAIM(a_fate_without_a_reason_says_so),
         CLAIM(a_reply_that_the_platform_would_not_take_is_refused),
         CLAIM(a_reply_still_in_the_outbox_when_the_window_ends_comes_back),
         CLAIM(a_reply_that_a_connector_has_is_left_to_it_when_the_window_ends),
