@@ -429,6 +429,7 @@ static void every_command_becomes_its_request(void **state)
         { "back", BEHALF_PRESENCE, "agent" },
         { "freeze acme press is calling", BEHALF_FREEZE, "agent" },
         { "unfreeze acme over", BEHALF_FREEZE, "agent" },
+        { "recall 4711 asha has gone home", BEHALF_RECALL, "agent" },
         { "status", BEHALF_STATUS, "agent" },
         { "close none thanks only", BEHALF_CLOSE, "agent" },
         { "escalate\nshe threatens to sue", BEHALF_ESCALATE, "agent" },
@@ -547,6 +548,26 @@ static void end_of_an_item_says_as_what_and_until_when(void **state)
     fake_broker_done(world.broker, request->id, 2, 1, "parked");
     behalf_message_destroy(&request);
     expect(&world, "Parked until ");
+    child_write(world.worker, "quit");
+    finish(&world, 0);
+}
+
+static void the_red_button_says_what_it_did(void **state)
+{
+    (void) state;
+    struct world world;
+    begin_with(&world, "--plain", "pr", false);
+    expect(&world, "Signed in as Asha");
+    child_write(world.worker, "freeze acme wrong promise");
+    struct behalf_message *request = fake_broker_expect(world.broker, BEHALF_FREEZE);
+    fake_broker_done(world.broker, request->id, 0, 0, "frozen");
+    behalf_message_destroy(&request);
+    expect(&world, "Frozen: the brand's replies stop, and its new items go to PR.");
+    child_write(world.worker, "unfreeze acme put right");
+    request = fake_broker_expect(world.broker, BEHALF_FREEZE);
+    fake_broker_done(world.broker, request->id, 0, 0, "lifted");
+    behalf_message_destroy(&request);
+    expect(&world, "No longer frozen: the brand's replies go out.");
     child_write(world.worker, "quit");
     finish(&world, 0);
 }
@@ -1039,6 +1060,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(only_a_refusal_about_the_item_drops_it),
         cmocka_unit_test(commands_of_other_roles_are_refused_at_once),
         cmocka_unit_test(end_of_an_item_says_as_what_and_until_when),
+        cmocka_unit_test(the_red_button_says_what_it_did),
         cmocka_unit_test(draft_is_not_replaced_unasked),
         cmocka_unit_test(refused_draft_is_not_shown_as_saved),
         cmocka_unit_test(nothing_from_outside_reaches_the_terminal_raw),

@@ -173,6 +173,10 @@ static void take_done(struct plain *plain, const struct behalf_done *done)
         plain_tell(plain, "Item %" PRId64 " is yours.", plain->asked_item);
     else if (plain->asked_type == BEHALF_DRAFT)
         plain_tell(plain, "Saved with the item.");
+    else if (plain->asked_type == BEHALF_FREEZE)
+        plain_tell(plain, strcmp(done->state, "frozen") == 0
+                              ? "Frozen: the brand's replies stop, and its new items go to PR."
+                              : "No longer frozen: the brand's replies go out.");
     else if (plain->asked_type == BEHALF_PRESENCE)
         plain_tell(plain, strcmp(plain->presence, "away") == 0 ? "You are away: nothing is offered to you."
                                                                : "You are back: the next item comes by itself.");
