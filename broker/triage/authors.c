@@ -12,15 +12,32 @@
 const char *const authors_anonymous[] = {
     // shop windows and maps
     "A Google User", "Google User", "Ein Google-Nutzer", "Un utilisateur Google", "Un usuario de Google",
-    "Un utente Google", "Um usuário do Google", "Een Google-gebruiker", "Google ユーザー", "Amazon Customer",
-    "Kindle Customer",
+    "Utilisateur Google", "Un utilisateur de Google", "Usuario de Google", "Un utente Google", "Un utente di Google",
+    "Um usuário do Google", "Um utilizador do Google", "Een Google-gebruiker", "Użytkownik Google",
+    "Пользователь Google", "Google ユーザー", "Google 用户", "Amazon Customer", "Kindle Customer",
     // networks
-    "Facebook User", "Instagram User", "LinkedIn Member", "Reddit User", "[deleted]", "[removed]", "deleted", "removed",
-    "Deleted user", "Deleted account", "Account deleted", "Suspended user",
+    "Facebook User", "Instagram User", "LinkedIn Member", "Reddit User", "[deleted]", "u/[deleted]", "[removed]",
+    "deleted", "removed", "Deleted user", "Deleted account", "Account deleted", "Suspended user",
     // anybody's
     "Anonymous", "Anonymous user", "Anonym", "Anonyme", "Anónimo", "Anônimo", "Anonimo", "Anoniem", "匿名", "Guest",
     "Guest user", "Unknown", "Unknown user", "Nobody", "n/a", "None", "null", NULL
 };
+
+// Blanks at the ends go, and several in a row are one: exports pad and wrap names.
+static void close_up_blanks(char *text)
+{
+    size_t to = 0;
+    for (size_t at = 0; text[at]; at++) {
+        bool blank = strchr(" \t\r\n", text[at]) != NULL;
+        if (!blank)
+            text[to++] = text[at];
+        else if (to && text[to - 1] != ' ')
+            text[to++] = ' ';
+    }
+    if (to && text[to - 1] == ' ')
+        to--;
+    text[to] = '\0';
+}
 
 char *author_fold(const char *author)
 {
@@ -38,6 +55,7 @@ char *author_fold(const char *author)
     memcpy(text, folded, bytes);
     text[bytes] = '\0';
     free(folded);
+    close_up_blanks(text);
     return text;
 }
 

@@ -8,7 +8,8 @@
 
 #include "broker/desk/policy.h"
 
-// The author without case, in Unicode's folding (NFKC); freed by the caller.  What cannot be folded is given as it is.
+// The author without case, in Unicode's folding (NFKC), and without blanks that make no difference: at the ends, and
+// several in a row; freed by the caller.  What cannot be folded is given as it is.
 char *author_fold(const char *author);
 
 // Whether a folded author is nobody on the channel.

@@ -658,12 +658,27 @@ static const char *author_on(struct world *world, const char *channel, const cha
 static void names_that_stand_for_many_people_are_nobody(void **state)
 {
     struct world *world = *state;
-    static const char *const nobody[] = { "",          "A Google User", "a google user", "[deleted]",
-                                          "[Deleted]", "Anonymous",     "ANONYMOUS",     "Deleted user",
-                                          "deleted",   "Facebook User", "An\u00F3nimo" };
+    static const char *const nobody[] = { "",
+                                          "A Google User",
+                                          "a google user",
+                                          "[deleted]",
+                                          "[Deleted]",
+                                          "Anonymous",
+                                          "ANONYMOUS",
+                                          "Deleted user",
+                                          "deleted",
+                                          "Facebook User",
+                                          "An\u00F3nimo",
+                                          "  ",
+                                          "Anonymous ",
+                                          " A  Google\u00A0User",
+                                          "u/[deleted]",
+                                          "Usuario de Google",
+                                          "Un utilisateur Google" };
     for (size_t i = 0; i < sizeof nobody / sizeof *nobody; i++)
         assert_string_equal(author_on(world, "chirp", nobody[i]), "");
     assert_string_equal(author_on(world, "chirp", "A Google Usher"), "A Google Usher");
+    assert_string_equal(author_on(world, "chirp", "AGoogle User"), "AGoogle User");
     struct needs needs;
     const char *field;
     struct behalf_post post = { .channel = "chirp",
