@@ -2,6 +2,8 @@
 
 #include "broker/core.h"
 
+#define PROBLEMS_MAX 64 // of an ERROR, as in messages.def
+
 // Remembers the request with the version in force, and answers it.
 static void tell_applied(struct broker *broker, const struct applying *applying, bool repeated)
 {
@@ -68,6 +70,25 @@ static void refuse_rules(struct broker *broker, const struct behalf_problem *pro
                 });
 }
 
+// True if the rules drop what open items need, and were refused for it.
+static bool refuse_misfits(struct broker *broker, const struct policy *policy)
+{
+    struct behalf_problem problems[PROBLEMS_MAX];
+    struct change_list *memory = broker_list(broker);
+    size_t count = desk_misfits(broker->desk, policy, memory, problems, PROBLEMS_MAX);
+
+    if (count > PROBLEMS_MAX) {
+        problems[PROBLEMS_MAX - 1] =
+            (struct behalf_problem){ .message = change_list_format(memory, "and %zu more of the kind",
+                                                                   count - PROBLEMS_MAX + 1) };
+        count = PROBLEMS_MAX;
+    }
+    if (count > 0) {
+        refuse_rules(broker, problems, count, "the rules do not fit the open work; nothing has changed");
+    }
+    return count > 0;
+}
+
 // People that the new rules drop sign out before they apply.
 static void end_dropped_people(struct broker *broker, const struct policy *policy)
 {
@@ -113,17 +134,12 @@ static void go_live(struct broker *broker, struct rules **rules_p)
 void broker_rules_ready(struct broker *broker, struct rules **rules_p, const struct rules_problems *problems,
                         int64_t now_ms)
 {
-    char reason[512] = "";
-
     broker_advance(broker, now_ms);
     must(broker->applying.active);
     must(broker->applying.handed);
     if (*rules_p == NULL) {
         refuse_rules(broker, problems->problems, problems->count, "the rules have errors; nothing has changed");
-    } else if (!desk_may_apply(broker->desk, rules_policy(*rules_p), reason, sizeof reason)) {
-        struct behalf_problem problem = { .key = "", .message = reason };
-        refuse_rules(broker, &problem, 1, "the rules do not fit the open work; nothing has changed");
-    } else {
+    } else if (!refuse_misfits(broker, rules_policy(*rules_p))) {
         go_live(broker, rules_p);
     }
     rules_destroy(rules_p);

@@ -347,36 +347,6 @@ void desk_clock_jumped(struct desk *desk, int64_t now_ms)
 
 // ---- rules ----
 
-bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *reason, size_t reason_bytes)
-{
-    if (strcmp(policy->desk, desk->policy->desk) != 0) {
-        snprintf(reason, reason_bytes, "these are rules of the desk %s, this is the desk %s", policy->desk,
-                 desk->policy->desk);
-        return false;
-    }
-    size_t place = 0;
-    for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
-        bool skill_retired = false;
-        for (size_t i = 0; i < policy->skill_count; i++)
-            skill_retired = skill_retired || ((queue->skills >> i & 1) && policy->skills[i].retired);
-        if (queue->open &&
-            (policy->brands[queue->brand].retired || policy->languages[queue->language].retired || skill_retired)) {
-            snprintf(reason, reason_bytes,
-                     "%zu open in %s: end what is open before dropping its brand, language or skill", queue->open,
-                     queue->text);
-            return false;
-        }
-    }
-    for (size_t i = 0; i < policy->channel_count; i++) {
-        if (policy->channels[i].retired && desk->of_channel[i]) {
-            snprintf(reason, reason_bytes, "items of the channel %s are still open: end them before dropping it",
-                     policy->channels[i].name);
-            return false;
-        }
-    }
-    return true;
-}
-
 static void drop_person(struct desk *desk, struct person *person)
 {
     while (person->item_count)

@@ -59,10 +59,12 @@ uint64_t desk_next_id(const struct desk *desk);
 
 // ---- rules ----
 
-// True if the desk can go on under the new policy; else `reason` says what still needs what it drops.
-bool desk_may_apply(const struct desk *desk, const struct policy *policy, char *reason, size_t reason_bytes);
+// What stands against a new policy: a problem for each thing that it drops and open items need.  Returns how many there
+// are, 0 if the desk can go on under it; the first `max` are put into `problems`, their texts into `memory`.
+size_t desk_misfits(const struct desk *desk, const struct policy *policy, struct change_list *memory,
+                    struct behalf_problem *problems, size_t max);
 
-// Makes a policy live; `rules` is kept in the store.  Asserts desk_may_apply, and that no former rules are still being
+// Makes a policy live; `rules` is kept in the store.  Without misfits, and that no former rules are still being
 // gone through with.  People it drops lose their holds to the queues; the caller ends their sessions.
 //
 // It holds at once for people and for what comes.  The open items are to be looked at under it: until desk_review_left
