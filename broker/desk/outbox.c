@@ -49,10 +49,16 @@ static int64_t rest_until_ms(const struct desk *desk, const struct reply *reply)
     return handed_ms + ((int64_t) OUTBOX_REST_MS << (doubled - 1));
 }
 
+// Where a reply of a brand that is not frozen waits for a connector.
+static struct reply_list *line_of(struct desk *desk, const struct reply *reply)
+{
+    return reply->attempt ? &desk->repeats[reply->channel] : &desk->outbox[reply->channel];
+}
+
 static void wait_for_connector(struct desk *desk, struct reply *reply)
 {
     bool frozen = desk->frozen >> reply->brand & 1;
-    list_append(frozen ? &desk->held_back : &desk->outbox[reply->channel], reply);
+    list_append(frozen ? &desk->held_back : line_of(desk, reply), reply);
 }
 
 static void wait_in_outbox(struct desk *desk, struct reply *reply)
@@ -204,12 +210,13 @@ struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, 
     return reply;
 }
 
-static struct connector *connector_for(const struct desk *desk, uint32_t channel)
+static struct connector *connector_for(const struct desk *desk, uint32_t channel, bool repeat)
 {
     struct connector *best = NULL;
     for (size_t i = 0; i < desk->connector_count; i++) {
         struct connector *connector = desk->connectors[i];
-        if (connector->session && (connector->channels >> channel & 1) && connector->handed < OUTBOX_HANDED_MAX &&
+        bool takes = (connector->channels >> channel & 1) && (connector->idempotent || !repeat);
+        if (connector->session && takes && connector->handed < OUTBOX_HANDED_MAX &&
             (!best || connector->handed < best->handed))
             best = connector;
     }
@@ -250,21 +257,27 @@ void outbox_tell_again(struct desk *desk, struct connector *connector)
     }
 }
 
+static void run_line(struct desk *desk, struct reply_list *line)
+{
+    struct reply *reply;
+    while ((reply = line->first)) {
+        if (desk->frozen >> reply->brand & 1) {
+            list_remove(reply);
+            list_append(&desk->held_back, reply);
+            continue;
+        }
+        struct connector *connector = connector_for(desk, reply->channel, reply->attempt > 0);
+        if (!connector)
+            break;
+        hand_out(desk, reply, connector);
+    }
+}
+
 void outbox_run(struct desk *desk)
 {
     for (size_t i = 0; i < POLICY_CHANNELS_MAX; i++) {
-        struct reply *reply;
-        while ((reply = desk->outbox[i].first)) {
-            if (desk->frozen >> reply->brand & 1) {
-                list_remove(reply);
-                list_append(&desk->held_back, reply);
-                continue;
-            }
-            struct connector *connector = connector_for(desk, reply->channel);
-            if (!connector)
-                break;
-            hand_out(desk, reply, connector);
-        }
+        run_line(desk, &desk->repeats[i]);
+        run_line(desk, &desk->outbox[i]);
     }
 }
 
@@ -274,7 +287,7 @@ void outbox_lift(struct desk *desk, uint32_t brand)
         next = reply->next;
         if (reply->brand == brand) {
             list_remove(reply);
-            list_append(&desk->outbox[reply->channel], reply);
+            list_append(line_of(desk, reply), reply);
         }
     }
 }

@@ -276,8 +276,9 @@ struct desk {
     size_t person_count;
     struct connector **connectors;
     size_t connector_count;
-    struct reply_list outbox[POLICY_CHANNELS_MAX]; // QUEUED, by channel, oldest first
-    struct reply_list held_back;                   // QUEUED, of frozen brands
+    struct reply_list outbox[POLICY_CHANNELS_MAX];  // QUEUED, by channel, oldest first
+    struct reply_list repeats[POLICY_CHANNELS_MAX]; // those that may be out already: for idempotent connectors alone
+    struct reply_list held_back;                    // QUEUED, of frozen brands
     // QUEUED, after an attempt of unknown fate, by how many there were, soonest first.
     struct reply_list resting[OUTBOX_ATTEMPTS_MAX];
     struct recent thread_memory;

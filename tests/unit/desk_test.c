@@ -1170,6 +1170,24 @@ static void an_idempotent_connectors_reply_is_repeated(void **state)
     assert_int_equal(world_change(world, CHANGE_REPLY)->reply.attempt, 2);
 }
 
+// It may be out: who cannot publish it twice with the effect of once is not handed it, and does not wait behind it.
+static void what_may_be_out_is_handed_to_idempotent_connectors_alone(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    answered(world, asha, "1");
+    uint64_t connector = world_connect(world, "c1", true);
+    uint64_t reply = handed(world, connector);
+    desk_session_left(world->desk, connector, world->now_ms);
+    uint64_t plain = world_connect(world, "c2", false);
+    world_pass(world, 60000);
+    assert_int_equal(handed(world, plain), 0);
+    answered(world, asha, "2");
+    assert_int_not_equal(handed(world, plain), reply);
+    assert_int_not_equal(handed(world, plain), 0);
+    assert_int_equal(handed(world, world_connect(world, "c3", true)), reply);
+}
+
 // Lets time pass until a reply is handed out again; returns how long that took.
 static int64_t rest(struct world *world, uint64_t connector, uint32_t attempt)
 {
@@ -1469,6 +1487,7 @@ int main(void)
         CLAIM(a_reply_that_fails_after_its_post_was_deleted_ends_the_item),
         CLAIM(deleting_does_not_take_back_a_reply_that_waits_to_be_repeated),
         CLAIM(an_idempotent_connectors_reply_is_repeated),
+        CLAIM(what_may_be_out_is_handed_to_idempotent_connectors_alone),
         CLAIM(a_reply_of_unknown_fate_rests_longer_each_time_and_ends_with_a_person),
         CLAIM(replies_rest_each_for_itself_and_a_freeze_holds_rested_ones),
         CLAIM(a_reply_that_nobody_was_told_of_goes_to_a_connector_that_lives),
