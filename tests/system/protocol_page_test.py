@@ -113,7 +113,7 @@ def take(client, item):
 
 def answered(feed, client, id):
     """A post of `id` that the client has answered; returns (item, lease) and the reply as handed out."""
-    about = take(client, bring(feed, id))
+    about = take(client, bring(feed, id, link=f"https://chirp.example/{id}", parent="0"))
     assert client.done("ANSWER", text="We found it.", **about)["state"] == "sending"
     return about, feed.expect("REPLY")
 
@@ -364,6 +364,8 @@ def who_keeps_its_instance_settles_what_it_had_begun(program):
         later.done("SETTLE", reply=reply["reply"], fate="unknown", reason="the process ended in the middle")
         shown = offered(asha, about["item"])
         assert shown["fate_unknown"] and "unknown" not in shown["state"], "not idempotent: a person looks and decides"
+        first = shown["story"][0]
+        assert (first["link"], first["parent"]) == ("https://chirp.example/1", "0"), "and is told where to look"
         asha.done("TAKE", item=shown["item"], lease=shown["lease"])
         asha.done("CLOSE", item=shown["item"], lease=shown["lease"], outcome="answered")
 

@@ -61,18 +61,23 @@ def run_connector(broker, start):
     assert broker.expect("POST") == (first, post)
     broker.say("TAKEN", first, item=7)
     broker.say("TAKEN", first, item=7)
-    broker.say("REPLY", reply=3, key="k", item=7, brand="acme", channel="chirp", post="1001", author="@traveller",
-               text="hello", attempt=1)
+    reply = dict(reply=3, key="k", item=7, brand="acme", channel="chirp", post="1001", author="@traveller", text="hello")
+    broker.say("REPLY", **reply, attempt=1)
     id, settle = broker.expect("SETTLE")
     assert id > first
+    broker.say("REPLY", **reply, attempt=1, again=True)
     assert settle["reply"] == 3 and settle["fate"] == "confirmed"
     broker.say("DONE", id)
+    broker.say("REPLY", **reply, attempt=2)
+    higher, settle = broker.expect("SETTLE")
+    assert higher > id and settle["reply"] == 3, "a higher attempt is another time"
+    broker.say("DONE", higher)
     broker.say("BYE", reason="restarting")
     broker.welcome()
     broker.say("BYE", reason="enough")
     output, _ = process.communicate(timeout=PATIENCE_MS / 1000)
     assert output.count("TAKEN") == 1, output
-    assert process.returncode == 1 and "publish for @traveller : hello" in output, output
+    assert process.returncode == 1 and output.count("publish for @traveller : hello") == 2, output
 
 
 def run_agent(broker, start):
