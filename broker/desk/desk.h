@@ -64,8 +64,8 @@ uint64_t desk_next_id(const struct desk *desk);
 size_t desk_misfits(const struct desk *desk, const struct policy *policy, struct change_list *memory,
                     struct behalf_problem *problems, size_t max);
 
-// Makes a policy live; `rules` is kept in the store.  Without misfits, and that no former rules are still being
-// gone through with.  People it drops lose their holds to the queues; the caller ends their sessions.
+// Makes a policy live; `rules` is kept in the store.  It has no misfits, and no former rules are still being gone
+// through with.  People it drops lose their holds to the queues; the caller ends their sessions.
 //
 // It holds at once for people and for what comes.  The open items are to be looked at under it: until desk_review_left
 // is 0, what desk_review_next hands out is to be triaged and given back to desk_reviewed, in the same order.

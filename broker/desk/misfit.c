@@ -1,8 +1,10 @@
+// misfit.c - what stands against new rules: what they drop while open items need it.
+
 #include "broker/desk/parts.h"
 
 #include <string.h>
 
-// What the problems found so far are; those beyond `max` are counted only.
+// The problems found so far; those beyond `max` are only counted.
 struct misfits {
     struct change_list *memory;
     struct behalf_problem *problems;
