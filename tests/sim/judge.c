@@ -337,7 +337,7 @@ void judge_edited(struct simulation *simulation, const struct sim_post *post, in
 // What was acknowledged before its post came holds for it from the first.
 void judge_early(struct simulation *simulation, const struct sim_post *post)
 {
-    bool sensitive = post->early_sensitive && !post->early_deletion;
+    bool sensitive = post->early_sensitive && !post->deleted; // which it may be before anybody has heard of it
     if (!sensitive && !post->early_deletion)
         return;
     judge_disk(simulation);
