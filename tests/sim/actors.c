@@ -213,6 +213,7 @@ static void hear_item(struct client *client, const struct behalf_item *item)
     belief->held = !strcmp(item->state, "held");
     belief->fate_unknown = item->fate_unknown;
     belief->approving = !strcmp(item->audience, "approver");
+    belief->not_to_approve = false;
     belief->pr = !strcmp(item->audience, "pr");
     belief->reply_until_ms = item->reply_until_ms;
     belief->asked = false;
@@ -244,6 +245,8 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
         return; // it was behind: what it has now it still has
     if (message->type == BEHALF_DONE && belief->drafting == message->id && !message->done.repeated)
         simulation->drafted[item] = true;
+    if (message->type == BEHALF_ERROR && belief->approving && !strcmp(message->error.code, "STATE"))
+        belief->not_to_approve = true;
     bool gone = message->type == BEHALF_DONE
                     ? strcmp(message->done.state, "held") && strcmp(message->done.state, "offered")
                     : !strcmp(message->error.code, "STALE") ||
@@ -286,7 +289,7 @@ static struct behalf_message choose_for_held(struct client *client, const struct
         return SAY(CLOSE, close, .outcome = "answered");
     if (window_ended && well_meant && !belief->approving)
         return SAY(CLOSE, close, .outcome = "handed-off");
-    if (belief->approving && choice < 75 && !window_ended)
+    if (belief->approving && choice < 75 && !window_ended && !belief->not_to_approve)
         return SAY(APPROVE, approve, .text = *belief->draft ? belief->draft : "We are sorry.");
     if (belief->approving)
         return SAY(REJECT, reject, .reason = "say it more kindly");

@@ -50,6 +50,7 @@ struct belief {
     bool held;
     bool fate_unknown;
     bool approving, pr;
+    bool not_to_approve;    // it was refused: its draft's author is no longer in the rules, or was not after a crash
     int64_t reply_until_ms; // the platform takes no reply after this; 0: it always does
     char draft[64];
     bool asked;       // a request about it is under way
