@@ -29,6 +29,7 @@ struct building {
     struct rule_desk desk;                  // the outermost values
     const struct yaml_node **pattern_nodes; // where each pattern was written
     bool unknown_placeholder;               // in a disclosure line: how long it grows cannot be told
+    unsigned exact;                         // foldings that the desk turns off where a rule says nothing
     uint64_t all_brands;                    // those in force
     uint64_t all_languages;                 // with und
     uint64_t all_skills;

@@ -76,7 +76,7 @@ static void add_pattern(struct building *building, const struct yaml_node *node,
 static void add_patterns(struct building *building, const struct rule_value *value, const struct rule_value *own_exact)
 {
     uint32_t number = 0;
-    unsigned exact = exact_of(building, own_exact->node != NULL ? own_exact : &building->desk.exact);
+    unsigned exact = own_exact->node != NULL ? exact_of(building, own_exact) : building->exact;
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         if (node->kind == YAML_SCALAR) {
             add_pattern(building, node, "", ++number, exact);
@@ -188,6 +188,7 @@ static void build_noise(struct building *building, const struct yaml_node *node)
 void building_add_rules(struct building *building)
 {
     struct policy *policy = building->policy;
+    building->exact = exact_of(building, &building->desk.exact);
     for (size_t i = 0; i < policy->brand_count; i++) {
         patterns_add_name(building->rules->set.patterns, policy->brands[i].name);
         patterns_add_name(building->rules->set.patterns, policy->brands[i].display_name);

@@ -342,6 +342,7 @@ static void what_is_not_there_cannot_be_named(void **state)
         { "    patterns: { en", "    channels: [chrip]\n    patterns: { en", 18, 16, "sensitive.legal.channels[1]",
           "did you mean chirp?" },
         { "[en, de]\n", "[en, de]\n    approve: [monny]\n", 11, 15, "brands.acme.approve[1]", "did you mean money?" },
+        { "desk: demo", "desk: demo\nexact: [acents]", 2, 9, "exact[1]", "did you mean accents?" },
         { "    skill:", "    exact: [acents]\n    skill:", 14, 13, "topics.money.exact[1]", "did you mean accents?" },
         { "[en, de]\n", "[en, de]\n    unsure: { below: 60, language: fr }\n", 11, 36, "brands.acme.unsure.language",
           "must be one of the brand's languages" },
