@@ -11,6 +11,7 @@
 #include "worker/connect/adapter.h"
 #include "worker/connect/ledger.h"
 #include "worker/connect/log.h"
+#include "worker/json_mending.h"
 #include "worker/message_json.h"
 #include "worker/signals.h"
 
@@ -44,6 +45,7 @@ struct post {
     enum behalf_type type; // POST, EDIT or DELETE
     char channel[BEHALF_NAME_BYTES + 1];
     char post[BEHALF_KEY_BYTES + 1];
+    char mended[MENDING_NOTES_BYTES]; // what was done to it on the way, or ""
 };
 
 enum phase {
@@ -59,6 +61,8 @@ struct connector {
     enum behalf_client_state client_state; // as last logged
     struct adapter *adapter;
     struct ledger *ledger;
+    struct mending *mending;
+    struct encoding_tally tally; // of what this run of the adapter has written
     struct post posts[POSTS_MAX];
     size_t post_count;   // in flight
     char instance[33];   // of this process, as long as it lives
@@ -97,11 +101,13 @@ static const char *word_of(enum behalf_type type)
 
 static void say_taken(struct connector *connector, const struct post *post, const struct behalf_taken *taken)
 {
-    say(connector,
-        json_pack("{ss ss ss ss sI sb sb sb}", "type", "taken", "of", word_of(post->type), "channel", post->channel,
-                  "post", post->post, "item", (json_int_t) taken->item, "repeated", (int) taken->repeated, "differs",
-                  (int) taken->differs, "early", (int) taken->early),
-        0);
+    json_t *object = json_pack("{ss ss ss ss sI sb sb sb}", "type", "taken", "of", word_of(post->type), "channel",
+                               post->channel, "post", post->post, "item", (json_int_t) taken->item, "repeated",
+                               (int) taken->repeated, "differs", (int) taken->differs, "early", (int) taken->early);
+    must(object != NULL);
+    if (post->mended[0] != '\0')
+        json_object_set_new(object, "mended", json_string(post->mended));
+    say(connector, object, 0);
 }
 
 static void say_refused_post(struct connector *connector, const struct post *post, const struct behalf_error *error)
@@ -337,13 +343,17 @@ static struct post *free_post(struct connector *connector)
     return NULL;
 }
 
-static void hear_post(struct connector *connector, enum behalf_type type, json_t *line, int64_t number)
+static void hear_post(struct connector *connector, enum behalf_type type, json_t *line, int64_t number, bool characters)
 {
     if (connector->phase != PHASE_WORK)
         return; // not acknowledged, so it is brought again
     struct behalf_fault fault;
     char unknown[64];
     fill_in_defaults(connector, type, line);
+    mending_begin(connector->mending);
+    if (characters)
+        mending_note(connector->mending, "line", MENDING_CHARACTERS);
+    json_object_mend(line, type, connector->mending);
     struct behalf_message *message = message_from_json(type, line, unknown, &fault);
     int64_t id = message != NULL ? behalf_client_send(connector->client, message, &fault) : 0;
     behalf_message_destroy(&message);
@@ -366,6 +376,9 @@ static void hear_post(struct connector *connector, enum behalf_type type, json_t
     *post = (struct post){ .id = id, .run = adapter_run(connector->adapter), .type = type };
     copy_key(post->channel, sizeof post->channel, json_string_value(json_object_get(line, "channel")));
     copy_key(post->post, sizeof post->post, json_string_value(json_object_get(line, "post")));
+    copy_key(post->mended, sizeof post->mended, mending_notes(connector->mending));
+    if (post->mended[0] != '\0')
+        log_often("warning", "adapter line %" PRId64 " is mended: %s", number, post->mended);
     connector->post_count++;
 }
 
@@ -388,10 +401,14 @@ static void hear_fate(struct connector *connector, const char *fate, const json_
         return;
     }
     adapter_withdraw(connector->adapter, json_integer_value(value));
+    char digits[32] = "";
+    const json_t *reference = json_object_get(line, "reference"); // an id, and so perhaps a number
+    if (json_is_integer(reference))
+        snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, json_integer_value(reference));
     const char *reason = text_of(line, "reason");
     if (reason[0] == '\0' && strcmp(fate, "confirmed") != 0)
         reason = "the adapter gave no reason";
-    settle(connector, reply, fate, text_of(line, "reference"), reason);
+    settle(connector, reply, fate, digits[0] != '\0' ? digits : text_of(line, "reference"), reason);
 }
 
 static void hear_line(struct connector *connector, const char *text, size_t bytes, int64_t number)
@@ -401,18 +418,24 @@ static void hear_line(struct connector *connector, const char *text, size_t byte
         bytes--;
     if (bytes == 0)
         return;
-    json_t *line = json_line_parse(text, bytes, reason, sizeof reason);
+    bool characters = false;
+    size_t mended_bytes;
+    encoding_tally_add(&connector->tally, text, bytes);
+    char *mended = json_line_mended(text, bytes, &connector->tally, &mended_bytes, &characters);
+    json_t *line =
+        json_line_parse(mended != NULL ? mended : text, mended != NULL ? mended_bytes : bytes, reason, sizeof reason);
+    free(mended);
     if (line == NULL) {
         say_bad_line(connector, number, NULL, "MALFORMED", reason);
         return;
     }
     const char *type = text_of(line, "type");
     if (strcmp(type, "post") == 0)
-        hear_post(connector, BEHALF_POST, line, number);
+        hear_post(connector, BEHALF_POST, line, number, characters);
     else if (strcmp(type, "edit") == 0)
-        hear_post(connector, BEHALF_EDIT, line, number);
+        hear_post(connector, BEHALF_EDIT, line, number, characters);
     else if (strcmp(type, "delete") == 0)
-        hear_post(connector, BEHALF_DELETE, line, number);
+        hear_post(connector, BEHALF_DELETE, line, number, characters);
     else if (strcmp(type, "confirmed") == 0 || strcmp(type, "failed") == 0 || strcmp(type, "unknown") == 0)
         hear_fate(connector, type, line, number);
     else
@@ -471,6 +494,7 @@ static void start_adapter(struct connector *connector)
     if (error == 0) {
         connector->started_ms = connector->now_ms;
         connector->unknown_key_told = false;
+        connector->tally = (struct encoding_tally){ 0 };
         return;
     }
     log_error("adapter %s cannot be started: %s", connector->options->argv[0], strerror(error));
@@ -726,6 +750,7 @@ enum connector_end connector_run(const struct connector_options *options)
     connector->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 }, NULL);
     signal(SIGPIPE, SIG_IGN);
     connector->ledger = ledger_new();
+    connector->mending = mending_new();
     connector->adapter = adapter_new(options->argv);
     enum connector_end how = CONNECTOR_USAGE;
     if (open_client(connector)) {
@@ -738,6 +763,7 @@ enum connector_end connector_run(const struct connector_options *options)
     }
     adapter_destroy(&connector->adapter);
     ledger_destroy(&connector->ledger);
+    mending_destroy(&connector->mending);
     behalf_client_destroy(&connector->client);
     close(connector->signals);
     free(connector);

@@ -13,10 +13,11 @@
 // How the program ends.  Also in its --help.
 enum ctl_exit {
     CTL_DONE = 0,
-    CTL_REFUSED = 1,      // the broker refused, or there are problems
-    CTL_USAGE = 2,        // wrong options, or a file that cannot be read
-    CTL_NO_BROKER = 3,    // no broker answered in time
-    CTL_INTERRUPTED = 130 // Ctrl-C, after what was in flight was settled
+    CTL_REFUSED = 1,       // the broker refused, or there are problems
+    CTL_USAGE = 2,         // wrong options, or a file that cannot be read
+    CTL_NO_BROKER = 3,     // no broker answered in time
+    CTL_NOTHING_TAKEN = 4, // feed: the file had rows, and none is in
+    CTL_INTERRUPTED = 130  // Ctrl-C, after what was in flight was settled
 };
 
 // Options that every command has.

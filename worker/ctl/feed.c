@@ -67,7 +67,7 @@ static const struct argp_option argp_options[] = {
       "How posted_ms is written: as for strptime, or epoch, or epoch-ms; several are tried in turn (default: ISO 8601, "
       "Twitter's, and whole numbers of 10 or 13 digits)",
       1 },
-    { "zone", OPTION_ZONE, "OFFSET", 0, "Of times that name no zone, as +02:00 (default: UTC)", 1 },
+    { "zone", OPTION_ZONE, "ZONE", 0, "Of times that name no zone: as +02:00 or Europe/Berlin (default: UTC)", 1 },
     { "fields", OPTION_FIELDS, NULL, 0, "Print the fields that a post has", 1 },
 
     { NULL, 0, NULL, 0, "How the file is read:", 2 },
@@ -88,18 +88,29 @@ static const struct argp_option argp_options[] = {
 };
 
 static const char doc[] =
-    "Brings in the posts of a CSV (RFC 4180, with a header line) or NDJSON file, or of standard input.\v"
+    "Brings in the posts of a CSV (RFC 4180, with a header line) or JSON file (one object a line, or a list), or of "
+    "standard input.\v"
     "Feeding again is safe: the broker knows what it has taken and counts it as repeated; where another author or text "
     "stands under a known id it says so.  Ids that a spreadsheet has rounded (1.29403E+18, or zeros at their end) stop "
-    "the "
-    "file.  A bad row (wrong number of "
-    "columns, not UTF-8, a field missing or over its limit, refused by the broker) is reported on standard error with "
-    "its line, counted and skipped.  Ctrl-C stops once what is in flight is answered, and says how to go on.  The last "
-    "line, on standard output, is the summary.\n"
+    "the file.\n"
+    "\n"
+    "A detail that a post can be without does not cost the post: a link or language that is too long and a reach that "
+    "is no number (1.2K and 12,345 are) are left out, a text is cut, a long thread shortened, broken characters become "
+    "U+FFFD, and UTF-8 that was read as Latin-1 is read anew.  The first such rows are told, all are counted.  A bad "
+    "row (wrong number of columns, not UTF-8 in a file that never was, a needed field missing or too long, a time that "
+    "is not understood, refused by the broker) is reported on standard error with its line, counted and skipped.  Of "
+    "CSV, a first line sep=;, empty cells behind the last column and rows of empty cells are passed over; of JSON, "
+    "objects may stand one a line or in a list.  Columns are found whatever their capitals and blanks.\n"
+    "\n"
+    "--zone takes an offset or a zone's name.  Where clocks are put back and show a time twice, the first is meant; a "
+    "time that they skip is counted on with the clock as it was before.\n"
+    "\n"
+    "Ctrl-C stops once what is in flight is answered, and says how to go on.  The last lines, on standard output, are "
+    "the summary.\n"
     "\n"
     "Exit status: 0 the whole file is in (bad rows aside); 1 stopped by --strict, refused by the broker, or bad rows "
-    "in a "
-    "--dry-run; 2 wrong usage, the file cannot be read, or its ids are rounded; 3 no broker; 130 Ctrl-C.\n"
+    "in a --dry-run; 2 wrong usage, the file cannot be read, or its ids are rounded; 3 no broker; 4 the file has rows, "
+    "and none is in; 130 Ctrl-C.\n"
     "\n"
     "Examples:\n"
     "  behalf-ctl feed posts.ndjson --cursor posts.cursor\n"

@@ -2,15 +2,17 @@
 
 #include "worker/ctl/feed_map.h"
 
+#include "worker/ctl/feed_zone.h"
+
 #include "proto/must.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include <unistr.h>
 
@@ -249,10 +251,10 @@ bool feed_map_add_time_format(struct feed_map *self, const char *format, char *f
 
 bool feed_map_set_zone(struct feed_map *self, const char *zone, char *fault)
 {
+    self->time.named_zone = false;
     if (feed_time_zone(zone, &self->time.zone_ms))
         return true;
-    snprintf(fault, FEED_FAULT_BYTES, "%s: should be like +02:00, -0800 or Z", zone);
-    return false;
+    return self->time.named_zone = feed_zone_use(zone, fault, FEED_FAULT_BYTES);
 }
 
 // Whether nobody would leave it out without knowing.  Rows that tell their type may all be edits or deletions, which
@@ -270,10 +272,15 @@ static bool is_wanted(const struct mapping *mapping, struct row_reader *reader)
 // Returns the number of problems, 0 or 1.
 static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE *problems)
 {
-    const char *name = mapping->field->name;
-    if (mapping->source == FROM_NOTHING && !mapping->told && row_reader_saw(reader, name)) {
+    const char *name = mapping->field->name, *named = row_reader_named(reader, name);
+    if (mapping->source == FROM_NOTHING && !mapping->told && named) {
         mapping->source = FROM_SAME_NAME;
-        must(mapping->text = strdup(name));
+        must(mapping->text = strdup(named));
+    }
+    if (mapping->source == FROM_COLUMN && (named = row_reader_named(reader, mapping->text)) &&
+        strcmp(named, mapping->text) != 0) {
+        free(mapping->text);
+        must(mapping->text = strdup(named));
     }
     if (mapping->source == FROM_COLUMN || mapping->source == FROM_SAME_NAME) {
         bool csv = row_reader_format(reader) == ROW_FORMAT_CSV;
@@ -328,43 +335,38 @@ void feed_map_describe(const struct feed_map *self, FILE *out)
 
 // ---- one row ----
 
-// A whole number; "12.0" is one too, as some programs write every number so.
-static bool parse_number(const char *text, int64_t *number)
-{
-    char *end;
-    errno = 0;
-    if (!isdigit((unsigned char) *text) && *text != '-')
-        return false;
-    long long value = strtoll(text, &end, 10);
-    if (errno || end == text)
-        return false;
-    if (*end == '.')
-        end += 1 + strspn(end + 1, "0");
-    *number = value;
-    return !*end;
-}
-
 static bool is_time(const struct behalf_field *field)
 {
     size_t length = strlen(field->name);
     return length > 3 && strcmp(field->name + length - 3, "_ms") == 0;
 }
 
-static bool fill_number(const struct feed_map *self, const struct behalf_field *field, const char *text,
-                        int64_t *number, char *fault)
+// What programs write where a table has nothing.
+static bool means_nothing(const char *text)
 {
-    if (is_time(field)) {
-        if (feed_time_parse(&self->time, text, number))
+    static const char *const words[] = { "n/a", "na", "nan", "none", "null", "nil", "nat", "-", "--", "\\N", "#N/A" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(text, words[i]) == 0)
             return true;
-        snprintf(fault, FEED_FAULT_BYTES,
-                 "%s: %.100s is no time that %s; say how it is written, as in --time-format '%%d.%%m.%%Y %%H:%%M'",
-                 field->name, text, self->time.format_count ? "the formats given describe" : "is understood");
-        return false;
-    }
-    if (parse_number(text, number) && *number >= field->minimum && *number <= field->maximum)
+    return strncmp(text, "0000-00-00", strlen("0000-00-00")) == 0;
+}
+
+static bool fill_number(const struct feed_map *self, const struct behalf_field *field, const char *text,
+                        struct mending *mending, int64_t *number, char *fault)
+{
+    if (!is_time(field)) {
+        mending_count(mending, field, text, number); // one that is none is left out
         return true;
-    snprintf(fault, FEED_FAULT_BYTES, "%s: %.100s is not a whole number from %" PRId64 " to %" PRId64, field->name,
-             text, field->minimum, field->maximum);
+    }
+    if (feed_time_parse(&self->time, text, number))
+        return true;
+    if (means_nothing(text)) {
+        mending_note(mending, field->name, MENDING_LEFT_OUT);
+        return true;
+    }
+    snprintf(fault, FEED_FAULT_BYTES,
+             "%s: %.100s is no time that %s; say how it is written, as in --time-format '%%d.%%m.%%Y %%H:%%M'",
+             field->name, text, self->time.format_count ? "the formats given describe" : "is understood");
     return false;
 }
 
@@ -378,9 +380,6 @@ static bool check_text(const struct behalf_field *field, const char *text, size_
                  field->name, (size_t) (wrong - (const uint8_t *) text) + 1, *wrong);
     else if (nul)
         snprintf(fault, FEED_FAULT_BYTES, "%s: has a NUL in it, at byte %zu", field->name, (size_t) (nul - text) + 1);
-    else if (field->kind == 't' && (int64_t) bytes > field->maximum)
-        snprintf(fault, FEED_FAULT_BYTES, "%s: is %zu bytes long, %" PRId64 " at most", field->name, bytes,
-                 field->maximum);
     else
         return true;
     return false;
@@ -398,8 +397,8 @@ static const char *map_value(const struct mapping *mapping, const char *text, ch
 }
 
 // Fills `field` of a body with what its mapping gives.
-static bool fill_field(const struct feed_map *self, const struct behalf_field *field, const struct row *row, void *body,
-                       char *fault)
+static bool fill_field(const struct feed_map *self, const struct behalf_field *field, const struct row *row,
+                       struct mending *mending, void *body, char *fault)
 {
     const struct mapping *mapping = mapping_named(self, field->name, strlen(field->name));
     must(mapping);
@@ -409,10 +408,15 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
         must((size_t) mapping->column < row->cell_count);
         text = row->cells[mapping->column].text;
         bytes = row->cells[mapping->column].bytes;
+        if (row->cells[mapping->column].structure && !field->required)
+            mending_note(mending, field->name, MENDING_LEFT_OUT);
     }
     if (!text || !bytes) {
         if (field->required)
-            snprintf(fault, FEED_FAULT_BYTES, "%s: is missing", field->name);
+            snprintf(fault, FEED_FAULT_BYTES, "%s: %s", field->name,
+                     text || mapping->column < 0 || !row->cells[mapping->column].structure
+                         ? "is missing"
+                         : "is a list or an object, not a value");
         return !field->required;
     }
     if (!check_text(field, text, bytes, fault))
@@ -422,9 +426,12 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
     if (mapping->values && !check_text(field, text, strlen(text), fault))
         return false;
     if (field->kind == 'n')
-        return fill_number(self, field, text, (int64_t *) ((char *) body + field->offset), fault);
-    *(const char **) ((char *) body + field->offset) = text;
-    return true;
+        return fill_number(self, field, text, mending, (int64_t *) ((char *) body + field->offset), fault);
+    if (mending_text(mending, field, text, (const char **) ((char *) body + field->offset)))
+        return true;
+    snprintf(fault, FEED_FAULT_BYTES, "%s: is %zu bytes long, %" PRId64 " at most", field->name, strlen(text),
+             field->maximum);
+    return false;
 }
 
 static enum behalf_type type_of(const struct feed_map *self, const struct row *row)
@@ -435,11 +442,15 @@ static enum behalf_type type_of(const struct feed_map *self, const struct row *r
     return type && strcmp(type, "delete") == 0 ? BEHALF_DELETE : BEHALF_POST;
 }
 
-bool feed_map_apply(const struct feed_map *self, const struct row *row, struct behalf_message *post, char *fault)
+bool feed_map_apply(const struct feed_map *self, const struct row *row, struct mending *mending,
+                    struct behalf_message *post, char *fault)
 {
+    mending_begin(mending);
+    if (row->characters)
+        mending_note(mending, "row", MENDING_CHARACTERS);
     *post = (struct behalf_message){ .type = type_of(self, row) };
     for (const struct behalf_field *field = behalf_type_fields(post->type); field->name; field++)
-        if (!fill_field(self, field, row, &post->post, fault)) // every body begins where the union does
+        if (!fill_field(self, field, row, mending, &post->post, fault)) // every body begins where the union does
             return false;
     return true;
 }

@@ -9,6 +9,7 @@
 
 #include "worker/ctl/feed_time.h"
 #include "worker/ctl/row_reader.h"
+#include "worker/mending.h"
 
 #include <behalf/message.h>
 
@@ -29,16 +30,19 @@ bool feed_map_add_values(struct feed_map *map, const char *option, char *fault);
 bool feed_map_add_time_format(struct feed_map *map, const char *format, char *fault);
 bool feed_map_set_zone(struct feed_map *map, const char *zone, char *fault);
 
-// Finds the columns in an opened reader.  Writes a line to `problems` for each that is not there and each
-// required field that nothing gives, and a line for each warning; returns the number of problems.
+// Finds the columns in an opened reader, by their names or such as row_reader_named takes for them.  Writes a line to
+// `problems` for each that is not there and each required field that nothing gives, and a line for each warning;
+// returns the number of problems.
 size_t feed_map_bind(struct feed_map *map, struct row_reader *reader, FILE *problems);
 
 // "post from tweet_id, brand from airline, channel is twitter": for whoever runs it to see.
 void feed_map_describe(const struct feed_map *map, FILE *out);
 
-// Makes a POST (or EDIT, or DELETE) of a row.  Its texts are borrowed from row and map.  False with `fault` filled in,
-// beginning with the field's name, if a value is missing, is not UTF-8, or breaks the field's limits.
-bool feed_map_apply(const struct feed_map *map, const struct row *row, struct behalf_message *post, char *fault);
+// Makes a POST (or EDIT, or DELETE) of a row.  Its texts are borrowed from row, map and `mending`, which is begun anew
+// and has the notes.  False with `fault` filled in, beginning with the field's name, if it cannot be a post: a value is
+// missing or too long without which there is none, is not UTF-8, or is a time that is not understood.
+bool feed_map_apply(const struct feed_map *map, const struct row *row, struct mending *mending,
+                    struct behalf_message *post, char *fault);
 
 // The cell that names the post; NULL: it is the same in every row.
 const struct row_cell *feed_map_post_cell(const struct feed_map *map, const struct row *row);

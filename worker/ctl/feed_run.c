@@ -23,6 +23,7 @@
 #define CURSOR_MS 1000
 #define HELD_MAX 16      // rows that wait until it is clear whether ids are rounded; each adds a zero at least
 #define DIFFERING_TOLD 5 // rows that are told of one by one
+#define MENDED_TOLD 5    // likewise
 #define DRAIN_MS 10000   // patience with what is in flight once there is a reason to stop
 
 enum stop {
@@ -56,6 +57,7 @@ struct feed_run {
     const struct feed_plan *plan;
     enum stop stop;
 
+    struct mending *mending;
     struct feed_ids ids;
     struct held_row held[HELD_MAX];
     size_t held_count;
@@ -316,6 +318,14 @@ static bool look_at_id(struct feed_run *self, const struct row *row, const struc
     }
 }
 
+static void tell_mended(struct feed_run *self, const struct row *row)
+{
+    const char *notes = mending_notes(self->mending);
+    if (notes[0] && mending_posts(self->mending) < MENDED_TOLD)
+        report(self, row->line, "mended: %s", notes);
+    mending_end(self->mending);
+}
+
 static void send_row(struct feed_run *self, const struct row *row)
 {
     struct behalf_message post;
@@ -327,10 +337,11 @@ static void send_row(struct feed_run *self, const struct row *row)
         bad_row(self, row, row->fault);
         return;
     }
-    if (!feed_map_apply(self->plan->map, row, &post, words)) {
+    if (!feed_map_apply(self->plan->map, row, self->mending, &post, words)) {
         bad_row(self, row, words);
         return;
     }
+    tell_mended(self, row);
     if (!look_at_id(self, row, &post))
         return;
     bool sound = self->plan->client ? (id = behalf_client_send(self->plan->client, &post, &fault)) != 0
@@ -380,6 +391,8 @@ static void send_rows(struct feed_run *self)
             return;
         }
         if (result == ROW_END) {
+            if (!self->rows) // none was wanted; of those passed over the last may have been empty
+                self->passed_row = row_reader_rows(self->plan->reader);
             end_rows(self);
             return;
         }
@@ -556,13 +569,16 @@ static void print_summary(const struct feed_run *self)
     const struct feed_plan *plan = self->plan;
     double seconds = seconds_since(self->begun_ms);
     double rate = (double) self->rows / seconds;
+    char mended[1024];
+    mending_describe(self->mending, mended, sizeof mended);
     if (plan->json) {
-        output_json(stdout,
-                    json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:I}", "rows", (json_int_t) self->rows,
-                              "taken", (json_int_t) self->taken, "repeated", (json_int_t) self->repeated, "skipped",
-                              (json_int_t) self->skipped, "refused", (json_int_t) self->refused, "settled_row",
-                              (json_int_t) self->settled_row, "seconds", seconds, "rows_a_second", rate, "whole",
-                              self->stop == STOP_END, "differing", (json_int_t) self->differing));
+        output_json(stdout, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:I, s:I, s:s}", "rows",
+                                      (json_int_t) self->rows, "taken", (json_int_t) self->taken, "repeated",
+                                      (json_int_t) self->repeated, "skipped", (json_int_t) self->skipped, "refused",
+                                      (json_int_t) self->refused, "settled_row", (json_int_t) self->settled_row,
+                                      "seconds", seconds, "rows_a_second", rate, "whole", self->stop == STOP_END,
+                                      "differing", (json_int_t) self->differing, "mended",
+                                      (json_int_t) mending_posts(self->mending), "mendings", mended));
         return;
     }
     output_visible(stdout, plan->name, plan->options->visible);
@@ -574,6 +590,9 @@ static void print_summary(const struct feed_run *self)
                " refused in %.1f s (%.0f a second)\n",
                self->rows, self->rows == 1 ? "" : "s", self->taken, self->repeated, self->skipped, self->refused,
                seconds, rate);
+    uint64_t mended_rows = mending_posts(self->mending);
+    if (mended_rows)
+        printf("%" PRIu64 " row%s mended: %s\n", mended_rows, mended_rows == 1 ? "" : "s", mended);
     if (self->differing)
         printf("%" PRIu64 " of those repeated differ%s from what was taken under their id\n", self->differing,
                self->differing == 1 ? "s" : "");
@@ -611,14 +630,16 @@ static int exit_status(const struct feed_run *self)
     case STOP_NO_BROKER:
         return CTL_NO_BROKER;
     default:
-        return !self->plan->client && self->skipped ? CTL_REFUSED : CTL_DONE;
+        if (!self->plan->client && self->skipped)
+            return CTL_REFUSED;
+        return self->rows && !self->taken && !self->repeated ? CTL_NOTHING_TAKEN : CTL_DONE;
     }
 }
 
 // A beginning past the end tells of another file than this one.
 static bool beyond_end(struct feed_run *self)
 {
-    if (self->stop != STOP_END || self->passed_row >= self->plan->from_row - 1)
+    if (self->stop != STOP_END || self->rows || self->passed_row >= self->plan->from_row - 1)
         return false;
     report(self, 0, "has only %" PRIu64 " rows, but is to be fed from row %" PRIu64, self->passed_row,
            self->plan->from_row);
@@ -632,6 +653,7 @@ int feed_run(const struct feed_plan *plan)
     sigset_t signals_before;
     int64_t now_ms = ctl_monotonic_ms();
     self->plan = plan;
+    self->mending = mending_new();
     self->begun_ms = self->ready_ms = self->progress_at_ms = self->cursor_at_ms = now_ms;
     self->on_terminal = !plan->quiet && isatty(STDERR_FILENO);
     self->signals = signals_watch((const int[]){ SIGINT, SIGTERM, SIGHUP, 0 }, &signals_before);
@@ -650,6 +672,7 @@ int feed_run(const struct feed_plan *plan)
     close(self->signals);
     sigprocmask(SIG_SETMASK, &signals_before, NULL);
     let_go(self, false);
+    mending_destroy(&self->mending);
     free(self->ring);
     free(self);
     return status;

@@ -2,6 +2,8 @@
 
 #include "worker/ctl/feed_time.h"
 
+#include "worker/ctl/feed_zone.h"
+
 #include "proto/must.h"
 
 #include <behalf/message.h>
@@ -64,6 +66,14 @@ bool feed_time_zone(const char *text, int64_t *zone_ms)
     return take_zone(&text, zone_ms) && !*text;
 }
 
+// Of a time that names no zone: so far is it ahead of UTC, or of feed_zone's zone.
+#define NAMED_ZONE INT64_MAX
+
+static int64_t zone_of(const struct feed_time *self)
+{
+    return self->named_zone ? NAMED_ZONE : self->zone_ms;
+}
+
 // From broken-down time to milliseconds; false where the calendar has no such moment.
 static bool moment(struct tm parts, int64_t fraction_ms, int64_t zone_ms, int64_t *at_ms)
 {
@@ -75,6 +85,8 @@ static bool moment(struct tm parts, int64_t fraction_ms, int64_t zone_ms, int64_
     time_t seconds = timegm(&parts);
     if (parts.tm_mday != day || parts.tm_mon != month)
         return false;
+    if (zone_ms == NAMED_ZONE)
+        zone_ms = feed_zone_ahead_ms((int64_t) seconds * 1000);
     *at_ms = (int64_t) seconds * 1000 + fraction_ms - zone_ms;
     return *at_ms >= 0 && *at_ms <= BEHALF_TIME_MAX;
 }
@@ -161,9 +173,9 @@ bool feed_time_parse(const struct feed_time *self, const char *text, int64_t *at
     while (isspace((unsigned char) *text))
         text++;
     if (!self->format_count)
-        return parse_usual(text, self->zone_ms, at_ms);
+        return parse_usual(text, zone_of(self), at_ms);
     for (size_t i = 0; i < self->format_count; i++)
-        if (parse_format(self->formats[i], text, self->zone_ms, at_ms))
+        if (parse_format(self->formats[i], text, zone_of(self), at_ms))
             return true;
     return false;
 }

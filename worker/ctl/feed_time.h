@@ -17,6 +17,7 @@ struct feed_time {
     const char *formats[FEED_TIME_FORMATS_MAX]; // as of strptime; "epoch": seconds, "epoch-ms": milliseconds
     size_t format_count;                        // 0: the usual ones
     int64_t zone_ms;                            // ahead of UTC, for times that name no zone
+    bool named_zone;                            // these are of the zone that feed_zone_use was given last
 };
 
 // Reads "+02:00", "-0830" or "Z" into milliseconds ahead of UTC.

@@ -4,10 +4,15 @@
 // line, so that at most one row ends with each call and lines can be counted, which libcsv does not do.
 // When it finds a quote where none may be, or a row grows past all bounds, only the first line of what was
 // taken for the row is given up and the rest of the buffer is read again.
+//
+// A list of objects is walked by json_walk, which finds where each of them ends; what an object is made of is
+// jansson's affair, as with one a line.
 
 #include "worker/ctl/row_reader.h"
 
 #include "proto/must.h"
+#include "worker/json_mending.h"
+#include "worker/mended_text.h"
 
 #include <csv.h>
 #include <errno.h>
@@ -30,8 +35,15 @@ struct cell_texts {
     size_t lengths[ROW_COLUMNS_MAX];
     bool absent[ROW_COLUMNS_MAX];
     bool real[ROW_COLUMNS_MAX];
+    bool structure[ROW_COLUMNS_MAX];
     size_t count;
     bool too_many;
+};
+
+// On the way from an object's first brace to its last.
+struct json_walk {
+    size_t depth;
+    bool in_text, escaped;
 };
 
 struct row_reader {
@@ -52,13 +64,19 @@ struct row_reader {
     uint64_t rows;
 
     struct csv_parser parser;
+    bool blanks_aside; // the header has blanks behind its delimiters: they are no part of cells
     bool parser_ready;
     bool row_ended; // libcsv says so
     struct cell_texts texts;
 
     char **columns; // of CSV the header; of NDJSON those asked for
     size_t column_count;
-    json_t *seen; // NDJSON: keys of the first rows
+    json_t *seen;                // NDJSON: keys of the first rows
+    bool list;                   // objects over several lines
+    bool lost;                   // in a list: after an object that could not be read, until the next begins
+    struct json_walk walk;       // in a list: up to `scan`
+    struct encoding_tally tally; // of the input
+    uint64_t tallied;            // up to this byte of it
     struct row_cell cells[ROW_COLUMNS_MAX];
     struct row row;
 };
@@ -94,6 +112,7 @@ static void texts_add(struct cell_texts *texts, const void *bytes, size_t length
     texts->lengths[texts->count] = length;
     texts->absent[texts->count] = absent;
     texts->real[texts->count] = false;
+    texts->structure[texts->count] = false;
     texts->count++;
     texts->bytes += length + 1;
 }
@@ -105,12 +124,18 @@ static int no_space(unsigned char character)
     return 0;
 }
 
+static int only_blank(unsigned char character)
+{
+    return character == ' ';
+}
+
 static void parser_reset(struct row_reader *self)
 {
     if (self->parser_ready)
         csv_free(&self->parser);
     must(csv_init(&self->parser, CSV_STRICT | CSV_STRICT_FINI) == 0);
-    csv_set_space_func(&self->parser, no_space);
+    csv_set_space_func(&self->parser, self->blanks_aside ? only_blank : no_space);
+    csv_set_blk_size(&self->parser, 16 * 1024); // it grows by so much, and copies each time
     csv_set_delim(&self->parser, (unsigned char) self->delimiter);
     self->parser_ready = true;
     self->row_ended = false;
@@ -206,6 +231,17 @@ static uint64_t count_lines(const char *bytes, size_t length)
     return lines;
 }
 
+// Counts characters up to data[end], so that what was looked at ahead is not counted twice.
+static void tally_to(struct row_reader *self, size_t end)
+{
+    uint64_t at = self->consumed + (end - self->begin);
+    if (at <= self->tallied)
+        return;
+    size_t fresh = at - self->tallied < end - self->begin ? (size_t) (at - self->tallied) : end - self->begin;
+    encoding_tally_add(&self->tally, self->data + end - fresh, fresh);
+    self->tallied = at;
+}
+
 static void row_begin(struct row_reader *self)
 {
     self->row = (struct row){ .number = ++self->rows, .line = self->line, .cells = self->cells };
@@ -251,14 +287,57 @@ static void cells_from_texts(struct row_reader *self)
         self->cells[i].text = self->texts.absent[i] ? NULL : self->texts.text + self->texts.begins[i];
         self->cells[i].bytes = self->texts.lengths[i];
         self->cells[i].real = self->texts.real[i];
+        self->cells[i].structure = self->texts.structure[i];
     }
     self->row.cell_count = self->texts.count;
+}
+
+static bool is_blank(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (!text[i] || !strchr(" \t\r\n", text[i]))
+            return false;
+    return true;
+}
+
+// Whether the cells from `first` on have nothing in them.
+static bool are_empty(const struct cell_texts *texts, size_t first)
+{
+    for (size_t i = first; i < texts->count; i++)
+        if (!is_blank(texts->text + texts->begins[i], texts->lengths[i]))
+            return false;
+    return true;
+}
+
+// Mends broken characters of the cells where the input is UTF-8 otherwise.
+static void mend_cells(struct row_reader *self)
+{
+    struct cell_texts *texts = &self->texts;
+    size_t count = texts->count;
+    tally_to(self, self->scan);
+    for (size_t i = 0; i < count && encoding_tally_is_utf8(&self->tally); i++) {
+        size_t bytes;
+        char *mended = mended_characters(texts->text + texts->begins[i], texts->lengths[i], &bytes);
+        if (!mended)
+            continue;
+        texts->count = i; // in its place, with text at the end of the others
+        texts_add(texts, mended, bytes, false);
+        texts->count = count;
+        free(mended);
+        self->row.characters = true;
+    }
 }
 
 // libcsv has ended a row at `scan`.
 static enum row_result csv_row(struct row_reader *self)
 {
     row_begin(self);
+    if (self->columns && self->texts.count > self->column_count && are_empty(&self->texts, self->column_count)) {
+        self->texts.count = self->column_count; // commas at the end of every line
+        self->texts.too_many = false;
+    }
+    if (!self->texts.too_many)
+        mend_cells(self);
     if (self->texts.too_many)
         snprintf(self->row.fault, sizeof self->row.fault, "has more than %d columns", ROW_COLUMNS_MAX);
     else if (self->columns && self->texts.count != self->column_count)
@@ -313,14 +392,28 @@ static enum row_result csv_finish(struct row_reader *self)
     return csv_row(self);
 }
 
-static enum row_result csv_next(struct row_reader *self)
+// Hands bytes to libcsv, which refuses a quote inside a cell that does not begin with one.  There it means itself.
+static size_t csv_parse_leniently(struct row_reader *self, const char *bytes, size_t length)
+{
+    size_t taken = 0;
+    for (;;) {
+        taken += csv_parse(&self->parser, bytes + taken, length - taken, on_field, on_row, self);
+        if (taken == length || self->parser.quoted || bytes[taken] != '"')
+            return taken;
+        csv_set_opts(&self->parser, CSV_STRICT_FINI);
+        taken += csv_parse(&self->parser, bytes + taken, 1, on_field, on_row, self);
+        csv_set_opts(&self->parser, CSV_STRICT | CSV_STRICT_FINI);
+    }
+}
+
+static enum row_result csv_next_of_any(struct row_reader *self)
 {
     for (;;) {
         csv_skip_blank(self);
         if (self->scan == self->end)
             return self->at_eof ? csv_finish(self) : ROW_MORE;
         size_t chunk = csv_chunk(self);
-        size_t taken = csv_parse(&self->parser, self->data + self->scan, chunk, on_field, on_row, self);
+        size_t taken = csv_parse_leniently(self, self->data + self->scan, chunk);
         if (taken != chunk)
             return give_up_line(self, "has a quote where none may be: a field with quotes in it is quoted, "
                                       "and each quote in it doubled");
@@ -330,6 +423,23 @@ static enum row_result csv_next(struct row_reader *self)
         if (self->scan - self->begin > ROW_BYTES_MAX)
             return give_up_line(self, "begins a row of more than 1 MiB: is a quote left open?");
     }
+}
+
+static bool row_is_empty(const struct row *row)
+{
+    for (size_t i = 0; i < row->cell_count; i++)
+        if (!is_blank(row->cells[i].text, row->cells[i].bytes))
+            return false;
+    return !row->fault[0];
+}
+
+static enum row_result csv_next(struct row_reader *self)
+{
+    enum row_result result;
+    do
+        result = csv_next_of_any(self);
+    while (result == ROW_READY && self->columns && row_is_empty(&self->row)); // what a spreadsheet writes of no row
+    return result;
 }
 
 // ---- NDJSON ----
@@ -347,13 +457,13 @@ static json_t *json_find(json_t *object, const char *path)
     return NULL;
 }
 
-static bool json_cell(struct cell_texts *texts, const json_t *value)
+static void json_cell(struct cell_texts *texts, const json_t *value)
 {
     char number[64];
     switch (value ? json_typeof(value) : JSON_NULL) {
     case JSON_STRING:
         texts_add(texts, json_string_value(value), json_string_length(value), false);
-        return true;
+        return;
     case JSON_INTEGER:
         snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         break;
@@ -362,26 +472,31 @@ static bool json_cell(struct cell_texts *texts, const json_t *value)
         texts_add(texts, number, strlen(number), false);
         if (!texts->too_many)
             texts->real[texts->count - 1] = true;
-        return true;
+        return;
     case JSON_TRUE:
     case JSON_FALSE:
         snprintf(number, sizeof number, "%s", json_is_true(value) ? "true" : "false");
         break;
     case JSON_NULL:
         texts_add(texts, "", 0, true);
-        return true;
+        return;
     default:
         texts_add(texts, "", 0, true);
-        return false;
+        if (!texts->too_many)
+            texts->structure[texts->count - 1] = true;
+        return;
     }
     texts_add(texts, number, strlen(number), false);
-    return true;
 }
 
 static void json_row(struct row_reader *self, const char *line, size_t length)
 {
     json_error_t error;
-    json_t *object = json_loadb(line, length, JSON_REJECT_DUPLICATES, &error);
+    size_t mended_bytes;
+    tally_to(self, (size_t) (line - self->data) + length);
+    char *mended = json_line_mended(line, length, &self->tally, &mended_bytes, &self->row.characters);
+    json_t *object = json_loadb(mended ? mended : line, mended ? mended_bytes : length, JSON_REJECT_DUPLICATES, &error);
+    free(mended);
     if (!object) {
         snprintf(self->row.fault, sizeof self->row.fault, "is no JSON: %s, at byte %d", error.text, error.position);
         return;
@@ -390,20 +505,10 @@ static void json_row(struct row_reader *self, const char *line, size_t length)
     if (!json_is_object(object))
         snprintf(self->row.fault, sizeof self->row.fault, "is no JSON object");
     for (size_t i = 0; !self->row.fault[0] && i < self->column_count; i++)
-        if (!json_cell(&self->texts, json_find(object, self->columns[i])))
-            snprintf(self->row.fault, sizeof self->row.fault, "%.200s: is a list or an object, not a value",
-                     self->columns[i]);
+        json_cell(&self->texts, json_find(object, self->columns[i]));
     json_decref(object);
     if (!self->row.fault[0])
         cells_from_texts(self);
-}
-
-static bool is_blank(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        if (!strchr(" \t\r\n", text[i]) || !text[i])
-            return false;
-    return true;
 }
 
 // The line at `begin` without its LF.  False when it is not complete.
@@ -414,8 +519,74 @@ static bool json_line(const struct row_reader *self, size_t begin, size_t *lengt
     return line_end || (self->at_eof && *length);
 }
 
+// Walks on from `at`.  True when the object's last brace was passed; `at` is then behind it, else at `end`.
+static bool json_walk_on(struct json_walk *walk, const char *data, size_t *at, size_t end)
+{
+    while (*at < end) {
+        char byte = data[(*at)++];
+        if (walk->escaped)
+            walk->escaped = false;
+        else if (walk->in_text && byte == '\\')
+            walk->escaped = true;
+        else if (byte == '"')
+            walk->in_text = !walk->in_text;
+        else if (!walk->in_text && (byte == '{' || byte == '['))
+            walk->depth++;
+        else if (!walk->in_text && (byte == '}' || byte == ']') && --walk->depth == 0)
+            return true;
+    }
+    return false;
+}
+
+// Moves to the next object of a list.  False when there is none yet; then all that was read is passed over.  Sets
+// `stray` when something else stands there, at `begin`.
+static bool json_list_begin(struct row_reader *self, bool *stray)
+{
+    size_t at = self->begin;
+    *stray = false;
+    for (; at < self->end && self->data[at] != '{'; at++) {
+        if (!self->lost && !strchr(" \t\r\n[],", self->data[at])) {
+            *stray = true;
+            break;
+        }
+        self->line += self->data[at] == '\n';
+    }
+    bool found = at < self->end;
+    self->lost = self->lost && !found;
+    self->walk = (struct json_walk){ 0 };
+    advance(self, at);
+    return found;
+}
+
+static enum row_result json_list_give_up(struct row_reader *self, const char *reason)
+{
+    self->lost = true; // what remains of the object is passed over without a further word
+    return give_up_line(self, reason);
+}
+
+static enum row_result json_list_next(struct row_reader *self)
+{
+    bool stray;
+    if (self->scan == self->begin && !json_list_begin(self, &stray))
+        return self->at_eof ? ROW_END : ROW_MORE;
+    if (self->scan == self->begin && stray)
+        return json_list_give_up(self, "is no JSON object");
+    bool whole = json_walk_on(&self->walk, self->data, &self->scan, self->end);
+    if (self->scan - self->begin > ROW_BYTES_MAX)
+        return json_list_give_up(self, "begins an object of more than 1 MiB: is a quote or a brace left open?");
+    if (!whole)
+        return self->at_eof ? json_list_give_up(self, "begins an object that does not end") : ROW_MORE;
+    row_begin(self);
+    json_row(self, self->data + self->begin, self->scan - self->begin);
+    self->line += count_lines(self->data + self->begin, self->scan - self->begin);
+    advance(self, self->scan);
+    return ROW_READY;
+}
+
 static enum row_result json_next(struct row_reader *self)
 {
+    if (self->list)
+        return json_list_next(self);
     for (;;) {
         size_t length;
         bool complete = json_line(self, self->begin, &length);
@@ -457,17 +628,54 @@ static void json_collect(json_t *seen, json_t *object, const char *prefix, int d
     }
 }
 
+// The next object in the buffer from `begin` on, without taking it.
+static bool json_ahead(const struct row_reader *self, size_t *begin, size_t *length)
+{
+    if (!self->list)
+        return json_line(self, *begin, length);
+    while (*begin < self->end && self->data[*begin] != '{')
+        ++*begin;
+    size_t at = *begin;
+    bool whole = json_walk_on(&(struct json_walk){ 0 }, self->data, &at, self->end);
+    *length = at - *begin;
+    return whole;
+}
+
 // Looks through the rows that are in the buffer, without taking them.
 static void json_look_ahead(struct row_reader *self)
 {
     size_t begin = self->begin, length;
-    for (int i = 0; i < SEEN_ROWS && json_line(self, begin, &length); i++) {
-        json_t *object = json_loadb(self->data + begin, length, 0, NULL);
+    for (int i = 0; i < SEEN_ROWS && json_ahead(self, &begin, &length); i++) {
+        size_t mended_bytes;
+        bool characters;
+        char *mended =
+            json_line_mended(self->data + begin, length, &(struct encoding_tally){ 0 }, &mended_bytes, &characters);
+        json_t *object =
+            json_loadb(mended ? mended : self->data + begin, mended ? mended_bytes : length, JSON_ALLOW_NUL, NULL);
         if (json_is_object(object))
             json_collect(self->seen, object, "", SEEN_DEPTH);
         json_decref(object);
-        begin += length + 1;
+        free(mended);
+        begin += length + !self->list;
     }
+}
+
+// Whether objects take several lines: the first byte opens a list, or the first line ends as in a printed object and
+// the next does not begin another.
+static bool is_list(const struct row_reader *self)
+{
+    size_t at = self->begin;
+    while (at < self->end && is_blank(self->data + at, 1))
+        at++;
+    if (at == self->end || self->data[at] != '{')
+        return at < self->end && self->data[at] == '[';
+    const char *line_end = memchr(self->data + at, '\n', self->end - at);
+    if (!line_end || (line_end + 1 < self->data + self->end && line_end[1] == '{'))
+        return false;
+    size_t last = (size_t) (line_end - self->data) - 1;
+    while (last > at && is_blank(self->data + last, 1))
+        last--;
+    return strchr("{[,", self->data[last]) && self->data[last];
 }
 
 // ---- opening ----
@@ -488,7 +696,7 @@ static enum row_format guess_format(const struct row_reader *self)
         return ROW_FORMAT_CSV;
     for (size_t i = self->begin; i < self->end; i++)
         if (!strchr(" \t\r\n", self->data[i]))
-            return self->data[i] == '{' ? ROW_FORMAT_NDJSON : ROW_FORMAT_CSV;
+            return self->data[i] == '{' || self->data[i] == '[' ? ROW_FORMAT_NDJSON : ROW_FORMAT_CSV;
     return ROW_FORMAT_CSV;
 }
 
@@ -524,8 +732,45 @@ static bool check_byte_order_mark(struct row_reader *self, char *fault)
     return true;
 }
 
+// Passes over a first line sep=; and takes the delimiter from it, unless one was told.
+static void take_separator_line(struct row_reader *self)
+{
+    const char *text = self->data + self->begin;
+    size_t length = self->end - self->begin, quote = length > 0 && text[0] == '"';
+    if (length < quote + 5 || strncasecmp(text + quote, "sep=", 4) != 0)
+        return;
+    size_t behind = quote + 5 + (quote && length > 6 && text[6] == '"');
+    while (behind < length && (text[behind] == ' ' || text[behind] == '\r'))
+        behind++;
+    if (behind < length && text[behind] != '\n')
+        return;
+    if (!self->delimiter && !strchr("\"\r\n", text[quote + 4]))
+        self->delimiter = text[quote + 4];
+    self->line++;
+    advance(self, self->begin + behind + (behind < length));
+}
+
+// Whether names in the header begin with a blank behind the delimiter.
+static bool has_blanks_aside(const struct row *header)
+{
+    for (size_t i = 1; i < header->cell_count; i++)
+        if (header->cells[i].text[0] == ' ')
+            return true;
+    return false;
+}
+
+// Without what a spreadsheet puts at the end: columns of no name.
+static size_t named_columns(const struct row *header)
+{
+    size_t count = header->cell_count;
+    while (count > 1 && is_blank(header->cells[count - 1].text, header->cells[count - 1].bytes))
+        count--;
+    return count;
+}
+
 static bool csv_open(struct row_reader *self, char *fault)
 {
+    take_separator_line(self);
     if (!self->delimiter)
         self->delimiter = guess_delimiter(self);
     parser_reset(self);
@@ -545,9 +790,11 @@ static bool csv_open(struct row_reader *self, char *fault)
     }
     self->columns = calloc(header->cell_count, sizeof *self->columns);
     must(self->columns);
-    for (size_t i = 0; i < header->cell_count; i++)
+    for (size_t i = 0, count = named_columns(header); i < count; i++)
         must(self->columns[self->column_count++] = strdup(header->cells[i].text));
     self->rows = 0;
+    self->blanks_aside = has_blanks_aside(header);
+    parser_reset(self);
     return true;
 }
 
@@ -569,11 +816,19 @@ bool row_reader_open(struct row_reader *self, char *fault)
         return false;
     if (self->format == ROW_FORMAT_GUESS)
         self->format = guess_format(self);
+    tally_to(self, self->end);
     if (self->format == ROW_FORMAT_CSV)
         return csv_open(self, fault);
-    json_look_ahead(self);
-    if (json_object_size(self->seen))
-        return true;
+    self->list = is_list(self);
+    for (;;) {
+        json_look_ahead(self);
+        if (json_object_size(self->seen))
+            return true;
+        if (!self->list || self->at_eof || self->end - self->begin > ROW_BYTES_MAX)
+            break;
+        if (!row_reader_fill(self, fault))
+            return false;
+    }
     bool empty = is_blank(self->data + self->begin, self->end - self->begin);
     snprintf(fault, ROW_FAULT_BYTES, "%s",
              empty ? "is empty" : "has no JSON object in its first rows, one a line; is it CSV? (--format csv)");
@@ -608,6 +863,57 @@ bool row_reader_saw(const struct row_reader *self, const char *name)
     if (self->format == ROW_FORMAT_CSV)
         return find_column(self, name) >= 0;
     return json_object_get(self->seen, name) != NULL;
+}
+
+// The next character of a name as names are compared: small, and one kind of blank.
+static char plain_of(char character)
+{
+    if (character >= 'A' && character <= 'Z')
+        return (char) (character - 'A' + 'a');
+    return character == ' ' || character == '-' ? '_' : character;
+}
+
+static bool is_aside(const char *text, size_t *bytes)
+{
+    *bytes = strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : *text && strchr(" \t\r\n", *text) ? 1 : 0;
+    return *bytes > 0;
+}
+
+static bool is_alike(const char *column, const char *name)
+{
+    size_t bytes;
+    while (is_aside(column, &bytes))
+        column += bytes;
+    for (; *name; name++, column++)
+        if (plain_of(*column) != plain_of(*name))
+            return false;
+    while (is_aside(column, &bytes))
+        column += bytes;
+    return !*column;
+}
+
+const char *row_reader_named(const struct row_reader *self, const char *name)
+{
+    if (row_reader_saw(self, name))
+        return name;
+    const char *found = NULL;
+    size_t alike = 0;
+    if (self->format == ROW_FORMAT_CSV)
+        for (size_t i = 0; i < self->column_count; i++)
+            if (is_alike(self->columns[i], name)) {
+                found = self->columns[i];
+                alike++;
+            }
+    const char *key;
+    json_t *value;
+    json_object_foreach(self->seen, key, value)
+    {
+        if (is_alike(key, name)) {
+            found = key;
+            alike++;
+        }
+    }
+    return alike == 1 ? found : NULL;
 }
 
 static bool describe_one(char *text, size_t text_bytes, const char *name)
@@ -646,6 +952,11 @@ enum row_result row_reader_next(struct row_reader *self, const struct row **row)
     if (self->discarding && !discard(self))
         return self->at_eof ? ROW_END : ROW_MORE;
     return self->format == ROW_FORMAT_CSV ? csv_next(self) : json_next(self);
+}
+
+uint64_t row_reader_rows(const struct row_reader *self)
+{
+    return self->rows;
 }
 
 uint64_t row_reader_bytes(const struct row_reader *self)

@@ -1,4 +1,7 @@
-// row_reader.h - the rows of a CSV or NDJSON input, each with the line on which it begins.
+// row_reader.h - the rows of a CSV or JSON input, each with the line on which it begins.
+//
+// CSV is taken as spreadsheets write it: a first line `sep=;`, empty rows, empty cells beyond the header, a quote
+// inside a cell.  JSON is one object a line, or a list of objects over as many lines as it likes.
 //
 // Reads a file, a pipe or a terminal without ever blocking by itself: the caller asks for a row, is told
 // when there are not enough bytes for one, waits for the descriptor as it likes, and has more read.  A row
@@ -23,22 +26,24 @@
 enum row_format {
     ROW_FORMAT_GUESS, // by the name's ending, else by the first byte
     ROW_FORMAT_CSV,   // RFC 4180 with a header line
-    ROW_FORMAT_NDJSON // one JSON object a line
+    ROW_FORMAT_NDJSON // one JSON object a line, or a list of them
 };
 
 struct row_cell {
-    const char *text; // ends with NUL, may have NULs inside and need not be UTF-8; NULL when absent
+    const char *text; // ends with NUL; NULL when absent.  UTF-8 without NULs, unless the whole input is not UTF-8
     size_t bytes;
-    bool real; // of NDJSON: it was a number with a point or an exponent
+    bool real;      // of NDJSON: it was a number with a point or an exponent
+    bool structure; // of NDJSON: it was a list or an object, and is absent
 };
 
 // One row; belongs to the reader and is valid until its next call.
 struct row {
-    uint64_t number;              // from 1; header and blank lines are not counted
+    uint64_t number;              // from 1; header and blank lines are not counted, rows of empty cells are
     uint64_t line;                // on which it begins, from 1
     char fault[ROW_FAULT_BYTES];  // why it cannot be used, or ""; then there are no cells
     const struct row_cell *cells; // by column
     size_t cell_count;
+    bool characters; // broken characters became U+FFFD
 };
 
 enum row_result {
@@ -65,6 +70,10 @@ enum row_format row_reader_format(const struct row_reader *reader);
 // number, as keys may come and go from row to row.
 int row_reader_column(struct row_reader *reader, const char *name);
 
+// The column's name as the input has it, for a name that may differ in capitals, in blanks around it, and in having
+// blanks or hyphens where the other has underscores.  NULL when none was seen, or several; lives as long as the reader.
+const char *row_reader_named(const struct row_reader *reader, const char *name);
+
 // Whether the column was seen: in the header, or in the first rows of NDJSON.
 bool row_reader_saw(const struct row_reader *reader, const char *name);
 
@@ -75,6 +84,9 @@ enum row_result row_reader_next(struct row_reader *reader, const struct row **ro
 
 // Reads once from the descriptor.  False with `fault` filled in when reading failed.
 bool row_reader_fill(struct row_reader *reader, char *fault);
+
+// Rows so far, also those of empty cells that were not given out.
+uint64_t row_reader_rows(const struct row_reader *reader);
 
 // Bytes of input that the rows given out so far took.
 uint64_t row_reader_bytes(const struct row_reader *reader);
