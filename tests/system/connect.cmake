@@ -13,3 +13,10 @@ behalf_test(worker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/worker_test.c
 add_dependencies(worker_test behalf-worker)
 # Alone: their broker goes away and comes back on the same port, which another test could have taken meanwhile.
 set_tests_properties(system/connect_test system/worker_test PROPERTIES RUN_SERIAL TRUE)
+
+find_program(BEHALF_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+if(BEHALF_PYTHON)
+    add_test(NAME system/mbox_adapter_test COMMAND ${BEHALF_PYTHON} -u ${CMAKE_CURRENT_LIST_DIR}/mbox_adapter_test.py
+        ${PROJECT_SOURCE_DIR}/deploy/mbox_adapter.py)
+    set_tests_properties(system/mbox_adapter_test PROPERTIES LABELS system TIMEOUT 120)
+endif()

@@ -173,7 +173,7 @@ static void bad_lines_are_told_by_number_and_skipped(void **state)
     begin(&world);
     start(&world, "--idempotent",
           "echo 'no json, says \"Bob\"'; echo '[1]'; echo '{\"type\":\"host\"}';"
-          "echo '{\"type\":\"post\",\"author\":\"@jo\"}'; echo '{\"type\":\"post\",\"post\":8,\"author\":\"@jo\"}';"
+          "echo '{\"type\":\"post\",\"author\":\"@jo\"}'; echo '{\"type\":\"post\",\"post\":[8],\"author\":\"@jo\"}';"
           "head -c 1100000 /dev/zero | tr '\\0' 'x'; echo;"
           "echo '{\"type\":\"confirmed\",\"reply\":99}'; echo '" POST "';" ECHO_INPUT);
     struct behalf_message *post = fake_broker_expect(world.broker, BEHALF_POST);
@@ -188,6 +188,40 @@ static void bad_lines_are_told_by_number_and_skipped(void **state)
     expect_log(&world, "\"line\":6,\"code\":\"MALFORMED\",\"reason\":\"the line is longer");
     expect_log(&world, "\"line\":7,\"code\":\"NOT_FOUND\"");
     expect_log(&world, "got {\"type\":\"taken\"");
+    stop_well(&world);
+    finish(&world);
+}
+
+static void details_of_posts_are_mended_and_told(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    start(&world, "--idempotent",
+          "printf '%s\\n' '{\"type\":\"post\",\"post\":10014255632117358197,\"author\":7,\"text\":\"late \\ud83d\"}';"
+          "printf "
+          "'{\"type\":\"post\",\"post\":\"2\",\"reach\":\"N/A\",\"language\":\"%040d\",\"link\":\"%01025d\"}\\n' 1 1;"
+          "printf '%s\\n' '{\"type\":\"post\",\"post\":3,\"text\":\"l\\u0027h\\u00c3\\u00b4pital\"}';" ECHO_INPUT);
+    struct behalf_message *first = fake_broker_expect(world.broker, BEHALF_POST);
+    assert_string_equal(first->post.post, "10014255632117358197");
+    assert_string_equal(first->post.author, "7");
+    assert_string_equal(first->post.text, "late \xef\xbf\xbd");
+    struct behalf_message *second = fake_broker_expect(world.broker, BEHALF_POST);
+    assert_string_equal(second->post.post, "2");
+    assert_string_equal(second->post.link, "");
+    assert_string_equal(second->post.language, "");
+    assert_int_equal(second->post.reach, 0);
+    struct behalf_message *third = fake_broker_expect(world.broker, BEHALF_POST);
+    assert_string_equal(third->post.text, "l'h\xc3\xb4pital");
+    fake_broker_taken(world.broker, first->id, 41);
+    fake_broker_taken(world.broker, second->id, 42);
+    fake_broker_taken(world.broker, third->id, 43);
+    behalf_message_destroy(&first);
+    behalf_message_destroy(&second);
+    behalf_message_destroy(&third);
+    expect_log(&world, "\"mended\":\"line with broken characters\"");
+    expect_log(&world, "\"mended\":\"reach left out, language left out, link left out\"");
+    expect_log(&world, "\"mended\":\"text misread as Latin-1\"");
     stop_well(&world);
     finish(&world);
 }
@@ -628,6 +662,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(post_is_acknowledged_once_taken),
         cmocka_unit_test(edits_and_deletions_travel),
         cmocka_unit_test(bad_lines_are_told_by_number_and_skipped),
+        cmocka_unit_test(details_of_posts_are_mended_and_told),
         cmocka_unit_test(adapter_is_held_back_while_the_broker_is_busy),
         cmocka_unit_test(reply_is_handed_over_and_settled),
         cmocka_unit_test(dead_adapter_leaves_a_reply_of_unknown_fate),

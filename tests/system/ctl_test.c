@@ -149,7 +149,7 @@ static void rows_become_posts_and_the_summary_counts_them(void **state)
     begin(&world);
     write_file("posts.csv", "id,name,text,airline\n"
                             "1,jo,\"hi,\nthere &amp; back\",Virgin America\n"
-                            "2,bo,no\xff,Delta\n"
+                            "2,b\xf6,no\xff,Delta\n"
                             "3,al,short\n"
                             "4,mo,four,Delta\n"
                             "5,mo,five,Delta\n");
@@ -171,11 +171,51 @@ static void rows_become_posts_and_the_summary_counts_them(void **state)
     int64_t refused = expect_post(&world, "4");
     take(&world, "5");
     fake_broker_error(world.broker, refused, "NOT_FOUND", "no such brand", 0);
-    expect_error(&world, "posts.csv:4: skipped: text: is not UTF-8, at byte 3 (0xff)");
+    expect_error(&world, "posts.csv:4: skipped: author: is not UTF-8, at byte 2 (0xf6)");
     expect_error(&world, "posts.csv:5: skipped: has 3 columns, the header has 4");
     expect_error(&world, "posts.csv:6: refused by the broker: NOT_FOUND: no such brand");
     expect_exit(&world, 0);
     expect_output(&world, "posts.csv: 5 rows: 1 taken, 1 repeated, 2 skipped, 1 refused in ");
+    finish(&world);
+}
+
+static void mended_rows_are_told_and_counted(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    write_file("posts.csv",
+               "sep=;\nID;Name;TEXT;Airline;reach;\n1;jo;my 5\" phone;Delta;N/A;\n;;;;;\n2;mo;two;Delta;1.2K;\n");
+    run(&world, FEED, NULL);
+    struct behalf_message *hello = fake_broker_expect_hello(world.broker);
+    behalf_message_destroy(&hello);
+    struct behalf_message *post = expect_request(&world, BEHALF_POST);
+    assert_string_equal(post->post.text, "my 5\" phone");
+    assert_int_equal(post->post.reach, 0);
+    fake_broker_taken(world.broker, post->id, 1);
+    behalf_message_destroy(&post);
+    post = expect_request(&world, BEHALF_POST);
+    assert_string_equal(post->post.post, "2");
+    assert_int_equal(post->post.reach, 1200);
+    fake_broker_taken(world.broker, post->id, 2);
+    behalf_message_destroy(&post);
+    expect_error(&world, "posts.csv:3: mended: reach left out");
+    expect_exit(&world, 0);
+    expect_output(&world, "posts.csv: 2 rows: 2 taken, 0 repeated, 0 skipped, 0 refused in ");
+    expect_output(&world, "1 row mended: reach left out 1");
+    finish(&world);
+}
+
+static void a_file_of_which_nothing_is_taken_is_no_success(void **state)
+{
+    (void) state;
+    struct world world;
+    begin(&world);
+    write_file("posts.csv", "id,name,text,airline\n,jo,x,Delta\n1,jo,x\n");
+    run(&world, FEED, NULL);
+    struct behalf_message *hello = fake_broker_expect_hello(world.broker);
+    behalf_message_destroy(&hello);
+    expect_exit(&world, 4);
     finish(&world);
 }
 
@@ -713,6 +753,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_become_posts_and_the_summary_counts_them),
         cmocka_unit_test(strict_stops_before_the_bad_row_and_says_how_to_go_on),
+        cmocka_unit_test(mended_rows_are_told_and_counted),
+        cmocka_unit_test(a_file_of_which_nothing_is_taken_is_no_success),
         cmocka_unit_test(rows_that_differ_from_what_was_taken_are_told_and_counted),
         cmocka_unit_test(ids_that_a_spreadsheet_has_rounded_stop_the_file_before_anything_is_sent),
         cmocka_unit_test(a_file_of_edits_and_deletions_alone_is_fed),
