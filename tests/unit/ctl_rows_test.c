@@ -425,6 +425,21 @@ static void the_first_byte_tells_the_format_where_the_name_does_not(void **state
     expect_named("", NULL, "id\n1\n", "2|1\n");
 }
 
+static void a_last_line_needs_no_end(void **state)
+{
+    (void) state;
+    expect_json("{\"id\":1}\n{\"id\":2}", "1|1|(absent)|(absent)\n2|2|(absent)|(absent)\n");
+    static const char text[] = "{\"id\":\"\xff\"}";
+    struct input input = input_whole(text, strlen(text));
+    char fault[ROW_FAULT_BYTES];
+    struct row_reader *reader = row_reader_new(input.reading, "a.ndjson", ROW_FORMAT_GUESS, 0);
+    assert_true(row_reader_fill(reader, fault));
+    assert_true(row_reader_fill(reader, fault)); // its end is known when it is looked through
+    assert_true(row_reader_open(reader, fault));
+    row_reader_destroy(&reader);
+    input_close(&input);
+}
+
 static void the_keys_of_the_first_rows_are_told(void **state)
 {
     (void) state;
@@ -472,6 +487,7 @@ int main(void)
         cmocka_unit_test(columns_are_found_whatever_their_capitals),
         cmocka_unit_test(the_first_byte_tells_the_format_where_the_name_does_not),
         cmocka_unit_test(the_keys_of_the_first_rows_are_told),
+        cmocka_unit_test(a_last_line_needs_no_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

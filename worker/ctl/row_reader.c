@@ -514,7 +514,10 @@ static void json_row(struct row_reader *self, const char *line, size_t length)
 // The line at `begin` without its LF.  False when it is not complete.
 static bool json_line(const struct row_reader *self, size_t begin, size_t *length)
 {
-    const char *line_end = self->end > begin ? memchr(self->data + begin, '\n', self->end - begin) : NULL;
+    *length = 0;
+    if (begin >= self->end) // past a last line without LF by one
+        return false;
+    const char *line_end = memchr(self->data + begin, '\n', self->end - begin);
     *length = line_end ? (size_t) (line_end - self->data) - begin : self->end - begin;
     return line_end || (self->at_eof && *length);
 }
