@@ -38,7 +38,7 @@ static const char help_end[] = "Examples:\n"
                                "\n"
                                "Exit status: 0 done; 1 refused, or problems were found;\n"
                                "2 wrong usage, or a file that cannot be read; 3 no broker answered in time;\n"
-                               "130 stopped by Ctrl-C.\n"
+                               "4 feed: the file has rows, and none is in; 130 stopped by Ctrl-C.\n"
                                "\n"
                                "behalf-ctl COMMAND --help tells a command's options.";
 
