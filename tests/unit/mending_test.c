@@ -99,6 +99,7 @@ static void sound_texts_are_left_alone(void **state)
         "températures\u00a0: mesuré\u00a0°C",
         "NÃO",
         "IRMÃ",
+        "IRMÃ\u00a0!",
         "«AMANHû",
         "“É…”",
         "is Ã© shown for é?",
