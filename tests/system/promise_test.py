@@ -46,7 +46,7 @@ class World:
         self.released = set()   # items that PR gave back, posts and all
         self.edited = set()     # platform's ids of posts that became sensitive, perhaps after the end of their item
         self.doubtful = []      # (post, items released by then, entry) shown to agents: judged by the store at the end
-        self.published = {}     # reply -> the instance that had it last
+        self.published = {}     # reply -> the instance that had it last, and the attempt
         self.settled = {}       # reply -> fate, of SETTLE that was DONE
         self.counts = Counter()
 
@@ -235,11 +235,11 @@ class Outlet:
         had = self.world.published.get(reply)
         if not body["text"].endswith(DISCLOSED):
             self.world.fail("undisclosed:", body)
-        if had is not None and had == self.instance and body.get("again"):
+        if had == (self.instance, body["attempt"]) and body.get("again"):
             return
         if had is not None and not self.idempotent:
             self.world.fail("reply", reply, "was handed to", had, "and to", self.instance, body)
-        self.world.published[reply] = self.instance
+        self.world.published[reply] = (self.instance, body["attempt"])
         dice = self.world.chance.random()
         fate = "confirmed" if dice < 0.9 else "failed" if dice < 0.96 else "unknown"
         self.asked[self.client.request("SETTLE", reply=reply, fate=fate, reference=f"r{reply}")] = (reply, fate)
