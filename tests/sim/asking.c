@@ -47,15 +47,21 @@ static const char rules[] =
     "skills: [refunds], capacity: 2 }\n"
     "%s";
 
-// The same, for those who judge; who loses a brand by a variant still has it here.
+// The same, for those who judge; who loses a brand or a skill by a variant still has it here.
 static const struct {
-    const char *name, *roles, *brands, *languages;
+    const char *name, *roles, *brands, *languages, *skills;
+    size_t capacity;
 } people[SIM_PEOPLE] = {
-    { "asha", "agent", "acme fizz", "en" },      { "ben", "agent", "acme fizz", "en de" },
-    { "cora", "agent", "acme fizz", "en de" },   { "dov", "agent", "acme fizz", "de" },
-    { "pia", "pr", "acme fizz", "en de" },       { "pat", "pr", "acme fizz", "en de" },
-    { "ann", "approver", "acme fizz", "en de" }, { "eve", "pr approver", "acme fizz", "en de" },
-    { "sam", "supervisor", "acme", "en de" },    { "kim", "agent supervisor", "acme fizz", "en de" },
+    { "asha", "agent", "acme fizz", "en", "refunds", 2 },
+    { "ben", "agent", "acme fizz", "en de", "refunds", 1 },
+    { "cora", "agent", "acme fizz", "en de", "", 3 },
+    { "dov", "agent", "acme fizz", "de", "refunds", 2 },
+    { "pia", "pr", "acme fizz", "en de", "refunds", 3 },
+    { "pat", "pr", "acme fizz", "en de", "refunds", 2 },
+    { "ann", "approver", "acme fizz", "en de", "refunds", 3 },
+    { "eve", "pr approver", "acme fizz", "en de", "refunds", 2 },
+    { "sam", "supervisor", "acme", "en de", "", 2 },
+    { "kim", "agent supervisor", "acme fizz", "en de", "refunds", 2 },
 };
 
 bool sim_has_role(size_t person, const char *role)
@@ -74,6 +80,26 @@ bool sim_has_brand(size_t person, const char *brand)
 bool sim_has_language(size_t person, const char *language)
 {
     return strstr(people[person].languages, language) != NULL;
+}
+
+size_t sim_capacity(size_t person)
+{
+    return people[person].capacity;
+}
+
+// "agent/acme/en/refunds"; by the rules of this variant.
+bool sim_serves(size_t person, const char *queue, unsigned variant)
+{
+    char audience[12], brand[12], language[12], skills[24] = "";
+    if (sscanf(queue, "%11[^/]/%11[^/]/%11[^/]/%23s", audience, brand, language, skills) < 3)
+        return false;
+    const char *name = people[person].name;
+    bool has_skills = strstr(people[person].skills, skills) && !(variant & 1 && *skills && !strcmp(name, "asha"));
+    bool has_brand =
+        sim_has_brand(person, brand) && !(!(variant & 2) && !strcmp(brand, "acme") && !strcmp(name, "cora"));
+    bool dropped = variant & 4 && !strcmp(name, "dov");
+    return sim_has_role(person, audience) && has_brand && sim_has_language(person, language) &&
+           (has_skills || strcmp(audience, "agent") != 0) && !dropped;
 }
 
 // Variant 0 has everybody; the bits of others change people, one drops dov, and one makes posts about shops sensitive.

@@ -11,6 +11,7 @@
 #define GRACE_MS 10000  // as in the rules
 #define DECLINE_MS 8000 // as in the rules
 #define OFFER_MS 5000   // as in the rules
+#define FEW 2           // as when the rules say nothing
 
 enum expected { NOTHING, ESCALATED, WOKEN };
 
@@ -25,10 +26,13 @@ static struct {
     uint8_t with[SIM_ITEMS_MAX];         // to whom it is offered or who holds it; SIM_PEOPLE: nobody
     bool held[SIM_ITEMS_MAX];            // by them
     char queue[SIM_ITEMS_MAX][12];       // its audience, as its last event says
+    char waits_in[SIM_ITEMS_MAX][40];    // the queue in which it surely waits; "": it may not
+    uint64_t newest;                     // item
     char approved_by[SIM_ITEMS_MAX][16]; // by the event before, "" if that said something else
     bool connected[SIM_PEOPLE], away[SIM_PEOPLE];
     bool frozen[2];             // by brand
-    bool dov_dropped;           // from the rules
+    unsigned variant;           // of the rules
+    bool reviewing;             // what is open has not all been looked at under them
     size_t in_hand[SIM_PEOPLE]; // offered to them and held
     size_t holds[SIM_PEOPLE];
     int64_t acted_ms[SIM_PEOPLE]; // when they last did something that left an event
@@ -118,7 +122,10 @@ static void desk_event(const struct event_record *event, size_t person)
     else if (is(event, "rules applied")) {
         unsigned variant = 0; // else nobody gave them a name
         sscanf(event->detail, "variant %u", &variant);
-        history.dov_dropped = variant & 4;
+        history.variant = variant;
+        history.reviewing = true;
+    } else if (is(event, "rules reviewed")) {
+        history.reviewing = false;
     } else if (is(event, "started")) { // presence and declines are the process's own
         memset(history.connected, 0, sizeof history.connected);
         memset(history.away, 0, sizeof history.away);
@@ -171,6 +178,63 @@ static void check_spread(const struct event_record *event, size_t person)
                      (unsigned long long) event->item, event->person, history.in_hand[person], name, history.in_hand[i],
                      event->detail);
     }
+}
+
+// ---- what only few can do ----
+
+// How many of those who are there can do what is in a queue.
+static size_t hands_of(const char *queue)
+{
+    size_t hands = 0;
+    for (size_t i = 0; i < SIM_PEOPLE; i++)
+        hands += history_is_there(i) && sim_serves(i, queue, history.variant);
+    return hands;
+}
+
+// An item that waits where this person is one of the few who can do it, and fewer than `hands`; 0: none.
+static uint64_t scarce_work_of(size_t person, size_t hands)
+{
+    for (uint64_t item = 1; item <= history.newest; item++) {
+        const char *queue = history.waits_in[item];
+        if (!*queue || !sim_serves(person, queue, history.variant))
+            continue;
+        size_t few = hands_of(queue);
+        if (few <= FEW && few < hands)
+            return item;
+    }
+    return 0;
+}
+
+// Nobody's last place goes to what more people can do while what only few can waits for them, and somebody else, whose
+// last place it is not, could take the other one.
+static void check_scarce(const struct event_record *event, size_t person)
+{
+    const char *named = strstr(event->detail, " could take it: ");
+    if (!named || strstr(event->detail, "after those who declined it") || history.reviewing ||
+        history.in_hand[person] + 1 != sim_capacity(person))
+        return;
+    uint64_t scarce = scarce_work_of(person, hands_of(event->queue));
+    for (size_t i = 0; scarce && i < SIM_PEOPLE; i++) {
+        char name[40];
+        snprintf(name, sizeof name, " %s (", history.simulation->clients[i].name);
+        if (i != person && strstr(named, name) && history.in_hand[i] + 1 < sim_capacity(i))
+            sim_fail(history.simulation,
+                     "item %llu of %s took the last place of %s, which item %llu of %s waits for, and not one of%s: %s",
+                     (unsigned long long) event->item, event->queue, event->person, (unsigned long long) scarce,
+                     history.waits_in[scarce], name, event->detail);
+    }
+}
+
+// What says no more than that the item waits, or waits still.
+static void follow_waiting(const struct event_record *event)
+{
+    static const char *const kinds[] = { "taken",    "follow-up", "declined",  "no answer", "withdrawn offer", "lost",
+                                         "returned", "woken",     "escalated", "recalled",  "untouched" };
+    bool waits = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !waits; i++)
+        waits = is(event, kinds[i]);
+    snprintf(history.waits_in[event->item], sizeof history.waits_in[0], "%s", waits ? event->queue : "");
+    history.newest = event->item > history.newest ? event->item : history.newest;
 }
 
 static bool is_their_doing(const struct event_record *event)
@@ -242,7 +306,7 @@ static void check_doer(const struct event_record *event, size_t person)
          !sim_has_brand(person, strstr(event->queue, "/fizz/") ? "fizz" : "acme")))
         sim_fail(history.simulation, "item %llu was recalled by %s", (unsigned long long) event->item, event->person);
     if (is(event, "answered") && *approver) { // the reply of whose draft was approved
-        if (history.dov_dropped && !strcmp(event->person, "dov"))
+        if (history.variant & 4 && !strcmp(event->person, "dov"))
             sim_fail(history.simulation, "item %llu: a draft of dov's was approved, who is no longer there",
                      (unsigned long long) event->item);
         if (!strcmp(approver, event->person))
@@ -294,8 +358,11 @@ static void count_hands(uint64_t item, size_t more)
 static void follow_hands(const struct event_record *event, size_t person)
 {
     count_hands(event->item, SIZE_MAX); // one less, and then perhaps one more
-    if ((is(event, "offered") || is(event, "held")) && strcmp(event->detail, "taken") != 0)
+    if ((is(event, "offered") || is(event, "held")) && strcmp(event->detail, "taken") != 0) {
         check_spread(event, person);
+        check_scarce(event, person);
+    }
+    follow_waiting(event);
     follow(event, person);
     count_hands(event->item, 1);
 }

@@ -119,9 +119,8 @@ static void look_at_item(void *self, const struct item_record *item)
         sim_fail(looked->simulation, "item %llu is offered to %s, who is not there", (unsigned long long) item->item,
                  item->person);
     judge_hold(looked, item);
-    static const uint8_t capacities[SIM_PEOPLE] = { 2, 1, 3, 2, 3, 2, 3, 2, 2, 2 }; // as in the rules
     for (size_t i = 0; i < SIM_PEOPLE && (item->state == ITEM_OFFERED || item->state == ITEM_HELD); i++) {
-        if (!strcmp(looked->simulation->clients[i].name, item->person) && ++looked->with[i] > capacities[i])
+        if (!strcmp(looked->simulation->clients[i].name, item->person) && ++looked->with[i] > sim_capacity(i))
             sim_fail(looked->simulation, "%s has more than their capacity", item->person);
     }
     if (item->sealed && item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr"))

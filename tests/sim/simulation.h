@@ -216,6 +216,8 @@ char *rules_variant(unsigned variant); // owned by the caller
 bool sim_has_role(size_t person, const char *role);
 bool sim_has_brand(size_t person, const char *brand);
 bool sim_has_language(size_t person, const char *language);
+size_t sim_capacity(size_t person);
+bool sim_serves(size_t person, const char *queue, unsigned variant);
 void act_control(struct client *client);
 void hear_control(struct client *client, const struct behalf_message *message);
 void ask_for_listing(struct client *client);
