@@ -8,6 +8,19 @@
 
 // ---- posts ----
 
+// One post on the platform that speaks to two brands.
+static void make_twins(struct sim_post *first, struct sim_post *second)
+{
+    if (first->twin)
+        return;
+    first->twin = second;
+    second->twin = first;
+    second->second = true;
+    snprintf(second->id, sizeof second->id, "%s", first->id);
+    second->channel = first->channel;
+    second->brand = !strcmp(first->brand, "acme") ? "fizz" : "acme";
+}
+
 void feed_make_posts(struct simulation *simulation)
 {
     static const char *const texts[] = {
@@ -33,7 +46,18 @@ void feed_make_posts(struct simulation *simulation)
         post->posted_ms = sim_chance(simulation, 300)   ? 0
                           : sim_chance(simulation, 200) ? INT64_C(1500000000000)
                                                         : simulation->clock_ms;
+        if (i && sim_chance(simulation, 80))
+            make_twins(&simulation->posts[i - 1], post);
     }
+}
+
+size_t sim_post_index(const struct simulation *simulation, const char *id, const char *brand)
+{
+    size_t index;
+    if (sscanf(id, "p%zu", &index) != 1 || index >= SIM_POSTS_MAX)
+        return SIM_POSTS_MAX;
+    const struct sim_post *post = &simulation->posts[index];
+    return post->twin && strcmp(post->brand, brand) != 0 ? (size_t) (post->twin - simulation->posts) : index;
 }
 
 static struct sim_post *find_deleted(struct simulation *simulation, int64_t request)
@@ -103,8 +127,14 @@ static void send_post(struct client *client, struct sim_post *post)
 static void change_post(struct client *client, struct sim_post *post)
 {
     struct simulation *simulation = client->simulation;
+    post = post->second ? post->twin : post; // it is told once, of both
     if (!post->deleted && sim_chance(simulation, 500)) {
         post->edited = true;
+        post->edit_reaches = post->taken;
+        if (post->twin) {
+            post->twin->edited = true;
+            post->twin->edit_reaches = post->twin->taken;
+        }
         bool sensitive = sim_chance(simulation, 300);
         post->sensitive = post->sensitive || sensitive;
         post->edit_sensitive = sensitive;
@@ -118,6 +148,8 @@ static void change_post(struct client *client, struct sim_post *post)
                                                                  : "edited: never mind the parcel" } });
     } else if (!post->deleted) {
         post->deleted = true;
+        if (post->twin)
+            post->twin->deleted = true;
         post->deletion = client_send(
             client, (struct behalf_message){ .type = BEHALF_DELETE,
                                              .delete_post = { .channel = post->channel, .post = post->id } });
@@ -168,13 +200,19 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
     }
     struct sim_post *edited = find_edited(simulation, message->id);
     bool early = message->type == BEHALF_TAKEN && message->taken.early;
-    if (edited && early)
+    if (edited && early) {
         edited->early_sensitive |= edited->edit_sensitive && !message->taken.repeated;
-    else if (edited && message->type == BEHALF_TAKEN && edited->edit_sensitive)
-        judge_edited(simulation, edited, message->taken.item);
+        if (edited->twin)
+            edited->twin->early_sensitive = edited->early_sensitive;
+    } else if (edited && message->type == BEHALF_TAKEN && edited->edit_sensitive) {
+        (edited->twin ? judge_reached : judge_edited)(simulation, edited, message->taken.item);
+    }
     struct sim_post *deleted = find_deleted(simulation, message->id);
-    if (deleted && early)
+    if (deleted && early) {
         deleted->early_deletion = true;
+        if (deleted->twin)
+            deleted->twin->early_deletion = true;
+    }
     bool no_room =
         edited && !edited->taken && message->type == BEHALF_ERROR && !strcmp(message->error.code, "NOT_FOUND");
     if ((edited || deleted) && message->type == BEHALF_ERROR && !no_room)

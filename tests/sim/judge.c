@@ -64,8 +64,8 @@ struct looked {
 static void look_at_post(void *self, const struct post_record *post)
 {
     struct looked *looked = self;
-    size_t index;
-    if (sscanf(post->post, "p%zu", &index) != 1 || index >= SIM_POSTS_MAX)
+    size_t index = sim_post_index(looked->simulation, post->post, post->brand);
+    if (index == SIM_POSTS_MAX)
         sim_fail(looked->simulation, "a post %s of nobody is on disk", post->post);
     // New rules make work for PR of a post whose reply was on its way, as an edit does.
     if (looked->posts[index] && !looked->simulation->posts[index].edited && !strstr(post->text, "shop"))
@@ -233,8 +233,8 @@ static bool is_prs(const struct simulation *simulation, int64_t item)
 static void judge_entry(struct simulation *simulation, const struct client *client, const struct behalf_item *item,
                         const struct behalf_entry *entry)
 {
-    size_t index = 0;
-    bool post = sscanf(entry->post, "p%zu", &index) == 1 && index < SIM_POSTS_MAX;
+    size_t index = sim_post_index(simulation, entry->post, item->brand);
+    bool post = index < SIM_POSTS_MAX;
     bool released = simulation->released[item->item] ||
                     (post && (simulation->released[looked.posts[index]] || simulation->released[looked.latest[index]]));
     if ((strstr(entry->text, "lawsuit") || strstr(entry->before, "lawsuit")) && !released)
@@ -333,10 +333,29 @@ void judge_edited(struct simulation *simulation, const struct sim_post *post, in
         sim_fail(simulation, "post %s became sensitive, and PR has not had item %lld", post->id, (long long) item);
 }
 
+// A sensitive edit of what two brands have is on disk: PR has the items of both that were taken before, or had them.
+void judge_reached(struct simulation *simulation, const struct sim_post *post, int64_t item)
+{
+    bool known = false;
+    judge_disk(simulation);
+    for (int i = 0; i < 2; i++, post = post->twin) {
+        size_t index = (size_t) (post - simulation->posts);
+        int64_t latest = looked.latest[index];
+        known = known || looked.posts[index] == item || latest == item;
+        if (post->edit_reaches && !looked.sealed[latest] && !simulation->released[latest])
+            sim_fail(simulation, "post %s of %s became sensitive, and PR has not had item %lld", post->id, post->brand,
+                     (long long) latest);
+    }
+    if (!known)
+        sim_fail(simulation, "the edit of post %s is of item %lld, on disk it is in none of it", post->id,
+                 (long long) item);
+}
+
 // What was acknowledged before its post came holds for it from the first.
 void judge_early(struct simulation *simulation, const struct sim_post *post)
 {
-    bool sensitive = post->early_sensitive && !post->deleted; // which it may be before anybody has heard of it
+    bool first = !post->twin || !post->twin->sent; // else it is as the other brand has it, edited again perhaps
+    bool sensitive = post->early_sensitive && !post->deleted && first; // which it may be before anybody has heard of it
     if (!sensitive && !post->early_deletion)
         return;
     judge_disk(simulation);

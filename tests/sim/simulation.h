@@ -109,6 +109,8 @@ struct client {
 };
 
 struct sim_post {
+    struct sim_post *twin; // another brand's post of the same channel and id; NULL: there is none
+    bool second;           // of the two
     char id[24];
     char author[24];
     char thread[24];
@@ -121,6 +123,7 @@ struct sim_post {
     int64_t item;
     int64_t edit; // the request of its last edit, while that is under way
     bool edit_sensitive;
+    bool edit_reaches;                    // it was taken before its last edit was sent
     int64_t deletion;                     // the request of its deletion
     bool early_sensitive, early_deletion; // acknowledged before the post came
 };
@@ -197,6 +200,7 @@ void actors_fini(struct simulation *simulation);
 void actor_act(struct client *client);
 void actor_hear(struct client *client, const struct behalf_message *message);
 void feed_make_posts(struct simulation *simulation);
+size_t sim_post_index(const struct simulation *simulation, const char *id, const char *brand); // SIM_POSTS_MAX: none
 bool feed_is_done(const struct simulation *simulation);
 
 // The person's client tries to return PR's item: from now on agents may see its posts.
@@ -246,6 +250,7 @@ void judge_spoken(struct simulation *simulation, struct client *client, const vo
 int64_t judge_taken(struct simulation *simulation, const struct sim_post *post); // the item it is in
 void judge_early(struct simulation *simulation, const struct sim_post *post);
 void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item);
+void judge_reached(struct simulation *simulation, const struct sim_post *post, int64_t item);
 void judge_disk(struct simulation *simulation);
 // Why the world is not at its end yet, or NULL when all is done.
 const char *judge_pending(struct simulation *simulation);
