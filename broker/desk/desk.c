@@ -94,6 +94,7 @@ void desk_destroy(struct desk **desk_p)
     free(desk->unmatched);
     free(desk->unmatched_people);
     free(desk->unserved);
+    free(desk->releasing);
     free(desk->unseated);
     review_fini(desk);
     free(desk);
@@ -308,8 +309,10 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
         item_due(desk, item);
         desk_settle(desk);
     }
-    int64_t next_ms = sooner(outbox_tick(desk), review_tick(desk));
+    int64_t next_ms = sooner(sooner(outbox_tick(desk), review_tick(desk)), people_tick(desk));
     desk_settle(desk);
+    if (desk->outbox_left)
+        next_ms = 0;
     int64_t early_ms = early_tick(desk);
     if (early_ms >= 0)
         next_ms = sooner(next_ms, early_ms);
@@ -493,6 +496,5 @@ void desk_check(const struct desk *desk)
     heap_check(&desk->dues);
     by_id_check(&desk->items);
     check_people(desk);
-    for (size_t i = 0; i < desk->connector_count; i++)
-        must(desk->connectors[i]->handed <= OUTBOX_HANDED_MAX);
+    outbox_check(desk);
 }

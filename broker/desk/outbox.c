@@ -1,9 +1,25 @@
 // outbox.c - replies from an item to a connector, what became of them, and the connectors themselves.
+//
+// A reply that is not settled is in one list: of those that wait for a connector, kept by channel and brand; of those
+// that rest; or of those that a connector has.  A channel's next reply is the first in order of `place`, a number that
+// each is given when it comes to wait: the one that was answered first goes first, and what comes back from a connector
+// that was never told goes behind what waits already.  What may be out already is in a line of its own, as only some
+// connectors may have it, and that line goes first.  A brand's freeze takes nobody's place: the brand's lists are passed
+// over.  So a freeze and its lift cost the same whatever waits, and what a connector has is found without looking at the
+// others.
+//
+// What may be much is done a slice at a time; outbox_tick says when there is more.
 
 #include "broker/desk/parts.h"
 
 #include <string.h>
 #include <time.h>
+
+// Replies handed out, and replies of lost connectors given up, at most before others have their turn.
+#define HANDING_SLICE 256
+#define LOSING_SLICE 256
+
+static_assert(OUTBOX_HANDED_MAX <= LOSING_SLICE, "BYE of a connector settles all that it has at once");
 
 // ---- lists ----
 
@@ -49,16 +65,40 @@ static int64_t rest_until_ms(const struct desk *desk, const struct reply *reply)
     return handed_ms + ((int64_t) OUTBOX_REST_MS << (doubled - 1));
 }
 
-// Where a reply of a brand that is not frozen waits for a connector.
-static struct reply_list *line_of(struct desk *desk, const struct reply *reply)
+// Where a reply waits for a connector.
+static struct outbox *line_of(struct desk *desk, const struct reply *reply)
 {
     return reply->attempt ? &desk->repeats[reply->channel] : &desk->outbox[reply->channel];
 }
 
 static void wait_for_connector(struct desk *desk, struct reply *reply)
 {
-    bool frozen = desk->frozen >> reply->brand & 1;
-    list_append(frozen ? &desk->held_back : line_of(desk, reply), reply);
+    struct outbox *outbox = line_of(desk, reply);
+    reply->place = desk->next_place++;
+    list_append(&outbox->of_brand[reply->brand], reply);
+    outbox->brands |= UINT64_C(1) << reply->brand;
+}
+
+static void have(struct connector *connector, struct reply *reply)
+{
+    reply->connector = connector;
+    list_append(&connector->replies, reply);
+    connector->handed++;
+}
+
+// Takes a reply out of the list it is in, if it is in one.
+static void leave_list(struct desk *desk, struct reply *reply)
+{
+    const struct reply_list *list = reply->list;
+    if (!list)
+        return;
+    struct outbox *outbox = line_of(desk, reply);
+    list_remove(reply);
+    if (reply->connector)
+        reply->connector->handed--;
+    else if (list == &outbox->of_brand[reply->brand] && !list->first)
+        outbox->brands &= ~(UINT64_C(1) << reply->brand);
+    reply->connector = NULL;
 }
 
 static void wait_in_outbox(struct desk *desk, struct reply *reply)
@@ -73,16 +113,17 @@ static void wait_in_outbox(struct desk *desk, struct reply *reply)
 void reply_restore(struct desk *desk, struct reply *reply)
 {
     table_put(&desk->replies, reply->id, reply);
-    if (reply->state == REPLY_QUEUED)
+    if (reply->unwritten)
+        list_append(&desk->unwritten, reply);
+    else if (reply->state == REPLY_QUEUED)
         wait_in_outbox(desk, reply);
+    else if (reply->state == REPLY_HANDED)
+        have(connector_require(desk, reply->instance ? reply->instance : ""), reply);
 }
 
 void reply_forget(struct desk *desk, struct reply *reply)
 {
-    if (reply->list)
-        list_remove(reply);
-    if (reply->connector)
-        reply->connector->handed--;
+    leave_list(desk, reply);
     table_remove(&desk->replies, reply->id, reply);
     free(reply->instance);
     free(reply);
@@ -225,13 +266,12 @@ static struct connector *connector_for(const struct desk *desk, uint32_t channel
 
 static void hand_out(struct desk *desk, struct reply *reply, struct connector *connector)
 {
-    list_remove(reply);
+    leave_list(desk, reply);
     reply->state = REPLY_HANDED;
     reply->attempt++;
     reply->handed_ms = desk->now_ms;
-    reply->connector = connector;
     reply->idempotent = connector->idempotent;
-    connector->handed++;
+    have(connector, reply);
     if (!reply->instance || strcmp(reply->instance, connector->instance) != 0) {
         free(reply->instance);
         reply->instance = strdup(connector->instance);
@@ -246,49 +286,50 @@ static void hand_out(struct desk *desk, struct reply *reply, struct connector *c
 
 void outbox_tell_again(struct desk *desk, struct connector *connector)
 {
-    struct reply *reply;
-    for (size_t place = 0; connector->handed && (reply = table_next(&desk->replies, &place));) {
-        if (reply->connector == connector)
-            change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_HAND_REPLY,
-                                                           .session = connector->session,
-                                                           .reply = reply->id,
-                                                           .attempt = reply->attempt,
-                                                           .again = true });
-    }
+    for (const struct reply *reply = connector->replies.first; reply; reply = reply->next)
+        change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_HAND_REPLY,
+                                                       .session = connector->session,
+                                                       .reply = reply->id,
+                                                       .attempt = reply->attempt,
+                                                       .again = true });
 }
 
-static void run_line(struct desk *desk, struct reply_list *line)
+// The reply of a channel that goes next; NULL: none waits, or only some that a freeze holds.
+static struct reply *next_to_go(const struct desk *desk, const struct outbox *outbox)
+{
+    struct reply *next = NULL;
+    uint64_t brands = outbox->brands & ~desk->frozen;
+    for (size_t i = 0; brands >> i; i++) {
+        struct reply *first = brands >> i & 1 ? outbox->of_brand[i].first : NULL;
+        if (first && (!next || first->place < next->place))
+            next = first;
+        if (i + 1 == POLICY_SET_MAX)
+            break;
+    }
+    return next;
+}
+
+static void run_line(struct desk *desk, const struct outbox *outbox, size_t *handed)
 {
     struct reply *reply;
-    while ((reply = line->first)) {
-        if (desk->frozen >> reply->brand & 1) {
-            list_remove(reply);
-            list_append(&desk->held_back, reply);
-            continue;
+    struct connector *connector;
+    while ((reply = next_to_go(desk, outbox)) &&
+           (connector = connector_for(desk, reply->channel, reply->attempt > 0))) {
+        if (++*handed > HANDING_SLICE) {
+            desk->outbox_left = true;
+            return;
         }
-        struct connector *connector = connector_for(desk, reply->channel, reply->attempt > 0);
-        if (!connector)
-            break;
         hand_out(desk, reply, connector);
     }
 }
 
 void outbox_run(struct desk *desk)
 {
-    for (size_t i = 0; i < POLICY_CHANNELS_MAX; i++) {
-        run_line(desk, &desk->repeats[i]);
-        run_line(desk, &desk->outbox[i]);
-    }
-}
-
-void outbox_lift(struct desk *desk, uint32_t brand)
-{
-    for (struct reply *reply = desk->held_back.first, *next; reply; reply = next) {
-        next = reply->next;
-        if (reply->brand == brand) {
-            list_remove(reply);
-            list_append(line_of(desk, reply), reply);
-        }
+    size_t handed = 0;
+    for (size_t i = 0; !desk->outbox_left && i < POLICY_CHANNELS_MAX; i++) {
+        run_line(desk, &desk->repeats[i], &handed);
+        if (!desk->outbox_left)
+            run_line(desk, &desk->outbox[i], &handed);
     }
 }
 
@@ -309,19 +350,13 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
 
 void outbox_restored(struct desk *desk)
 {
-    struct reply *reply;
-    // What is forgotten leaves the table, which must not change during a walk: one at a time.
-    do {
-        size_t place = 0;
-        while ((reply = table_next(&desk->replies, &place)) && !reply->unwritten)
-            ;
-        if (reply) {
-            write_reply(desk, reply, NULL, NULL, "who wrote it is no longer in the rules");
-            reply->unwritten = false;
-            if (reply->state == REPLY_WITHDRAWN)
-                reply_forget(desk, reply);
-        }
-    } while (reply);
+    for (struct reply *reply; (reply = desk->unwritten.first);) {
+        list_remove(reply);
+        reply->unwritten = false;
+        write_reply(desk, reply, NULL, NULL, "who wrote it is no longer in the rules");
+        if (reply->state == REPLY_WITHDRAWN)
+            reply_forget(desk, reply);
+    }
 }
 
 void outbox_forget_item(struct desk *desk, const struct item *item)
@@ -349,14 +384,6 @@ static void unlink_unknown(struct desk *desk, struct item *item, const struct re
     while (*place != reply->id)
         place = &((struct reply *) table_find(&desk->replies, *place))->earlier;
     *place = reply->earlier;
-}
-
-static void stop_having(struct reply *reply)
-{
-    if (reply->connector) {
-        reply->connector->handed--;
-        reply->connector = NULL;
-    }
 }
 
 // Tells whoever has the item next what became of its reply: as the reason why they have it, and in its story.
@@ -406,7 +433,7 @@ static void confirm(struct desk *desk, struct reply *reply, const char *referenc
 {
     struct item *item = item_find(desk, reply->item_id);
     bool unknown = reply->state == REPLY_UNKNOWN;
-    stop_having(reply);
+    leave_list(desk, reply);
     reply->state = REPLY_CONFIRMED;
     write_reply(desk, reply, NULL, reference, NULL);
     uint32_t person = reply->person;
@@ -429,7 +456,7 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
 {
     struct item *item = item_find(desk, reply->item_id);
     bool unknown = reply->state == REPLY_UNKNOWN;
-    stop_having(reply);
+    leave_list(desk, reply);
     reply->state = REPLY_FAILED;
     write_reply(desk, reply, NULL, NULL, reason);
     bool withdrawn = item && !unknown && !item->posts;
@@ -474,9 +501,7 @@ void outbox_give_up_restored(struct desk *desk)
     for (struct reply *reply; (reply = table_next(&desk->replies, &place));) {
         if (!has_had_its_attempts(reply))
             continue;
-        if (reply->list)
-            list_remove(reply);
-        stop_having(reply);
+        leave_list(desk, reply);
         struct item *item = item_find(desk, reply->item_id);
         must(item);
         give_to_person(desk, item, reply, "");
@@ -489,7 +514,7 @@ void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64
     if (!reply || reply->state != REPLY_HANDED || reply->attempt != attempt || reply->connector->session)
         return; // it was settled, lost, or can be told again
     desk->now_ms = now_ms;
-    stop_having(reply);
+    leave_list(desk, reply);
     reply->state = REPLY_QUEUED;
     reply->attempt--;
     write_reply(desk, reply, NULL, NULL, "its connector was gone before it was told");
@@ -514,7 +539,7 @@ static void lose(struct desk *desk, struct reply *reply, const char *reason)
     must(reply->state == REPLY_HANDED);
     struct item *item = item_find(desk, reply->item_id);
     must(item); // only its reply's fate ends an item that is sending
-    stop_having(reply);
+    leave_list(desk, reply);
     if (reply->idempotent && reply->attempt < OUTBOX_ATTEMPTS_MAX) {
         reply->state = REPLY_QUEUED;
         write_reply(desk, reply, NULL, NULL, reason);
@@ -571,17 +596,14 @@ void outbox_settle(struct desk *desk, struct connector *connector, uint64_t sess
 
 // ---- time ----
 
-static void lose_all(struct desk *desk, struct connector *connector)
+// Gives up what a lost connector had, a slice of it in all; returns whether that was all.
+static bool lose_some(struct desk *desk, struct connector *connector, size_t *lost)
 {
-    struct reply *reply;
-    // A settled reply leaves the table, which must not change during a walk: one at a time.
-    do {
-        size_t place = 0;
-        while ((reply = table_next(&desk->replies, &place)) && reply->connector != connector)
-            ;
-        if (reply)
-            lose(desk, reply, "its connector vanished with it");
-    } while (reply && connector->handed);
+    while (connector->replies.first && *lost < LOSING_SLICE) {
+        lose(desk, connector->replies.first, "its connector vanished with it");
+        ++*lost;
+    }
+    return !connector->replies.first;
 }
 
 // Lets what has rested wait for a connector.  Milliseconds until the next one has, or -1.
@@ -591,7 +613,7 @@ static int64_t wake_rested(struct desk *desk)
     for (size_t i = 0; i < OUTBOX_ATTEMPTS_MAX; i++) {
         struct reply *reply;
         while ((reply = desk->resting[i].first) && reply->rest_until_ms <= desk->now_ms) {
-            list_remove(reply);
+            leave_list(desk, reply);
             wait_for_connector(desk, reply);
         }
         if (reply && (next_ms < 0 || reply->rest_until_ms - desk->now_ms < next_ms))
@@ -603,19 +625,77 @@ static int64_t wake_rested(struct desk *desk)
 int64_t outbox_tick(struct desk *desk)
 {
     int64_t next_ms = wake_rested(desk);
+    size_t lost = 0;
+    desk->outbox_left = false; // the end of this input goes on
     for (size_t i = desk->connector_count; i > 0; i--) {
         struct connector *connector = desk->connectors[i - 1];
         if (connector->session)
             continue;
         int64_t left_ms = connector->lost_until_ms - desk->now_ms;
-        if (left_ms <= 0) {
-            if (connector->handed)
-                lose_all(desk, connector);
+        if (left_ms <= 0 && lose_some(desk, connector, &lost)) {
             connector_free(connector);
             desk->connectors[i - 1] = desk->connectors[--desk->connector_count];
         } else if (next_ms < 0 || left_ms < next_ms) {
-            next_ms = left_ms;
+            next_ms = left_ms > 0 ? left_ms : 0;
         }
     }
     return next_ms;
+}
+
+// ---- checking ----
+
+// Returns how many are in the list.
+static size_t check_list(const struct reply_list *list, enum reply_state state)
+{
+    size_t count = 0;
+    for (const struct reply *reply = list->first; reply; reply = reply->next) {
+        must(reply->list == list && reply->state == state);
+        must(reply->next ? reply->next->previous == reply : list->last == reply);
+        count++;
+    }
+    return count;
+}
+
+static size_t check_waiting(const struct desk *desk, const struct outbox *outbox, uint32_t channel, bool repeats)
+{
+    size_t count = 0;
+    for (uint32_t brand = 0; brand < POLICY_SET_MAX; brand++) {
+        const struct reply_list *list = &outbox->of_brand[brand];
+        must((outbox->brands >> brand & 1) == (list->first != NULL));
+        count += check_list(list, REPLY_QUEUED);
+        for (const struct reply *reply = list->first; reply; reply = reply->next) {
+            must(reply->brand == brand && reply->channel == channel && (reply->attempt > 0) == repeats);
+            must(!reply->connector && (!reply->next || reply->place < reply->next->place));
+        }
+    }
+    must(!next_to_go(desk, outbox) || desk->outbox_left || !connector_for(desk, channel, repeats));
+    return count;
+}
+
+static size_t check_connector(const struct connector *connector)
+{
+    must(connector->handed <= OUTBOX_HANDED_MAX);
+    must(check_list(&connector->replies, REPLY_HANDED) == connector->handed);
+    for (const struct reply *reply = connector->replies.first; reply; reply = reply->next)
+        must(reply->connector == connector);
+    return connector->handed;
+}
+
+void outbox_check(const struct desk *desk)
+{
+    size_t listed = 0, on_their_way = 0, place = 0;
+    for (uint32_t i = 0; i < POLICY_CHANNELS_MAX; i++) {
+        listed += check_waiting(desk, &desk->outbox[i], i, false);
+        listed += check_waiting(desk, &desk->repeats[i], i, true);
+    }
+    for (size_t i = 0; i < OUTBOX_ATTEMPTS_MAX; i++)
+        listed += check_list(&desk->resting[i], REPLY_QUEUED);
+    for (size_t i = 0; i < desk->connector_count; i++)
+        listed += check_connector(desk->connectors[i]);
+    for (const struct reply *reply; (reply = table_next(&desk->replies, &place));) {
+        bool on_its_way = reply->state == REPLY_QUEUED || reply->state == REPLY_HANDED;
+        must(on_its_way == (reply->list != NULL) && (reply->connector != NULL) == (reply->state == REPLY_HANDED));
+        on_their_way += on_its_way;
+    }
+    must(listed == on_their_way && !desk->unwritten.first);
 }

@@ -179,6 +179,8 @@ struct person {
     size_t offered;       // of them, those not taken yet
     struct heap reserved; // items that wait for this person first
     struct heap apart;    // those of them that have not been looked at under new rules
+    bool releasing;       // is in desk.releasing
+    bool forgotten;       // what still waits for them as they left is not theirs when they come back
     struct seat **seats;
     size_t seat_count, seat_capacity;
     int64_t lost_until_ms; // while the connection is lost: so long their holds wait for them; else 0
@@ -192,6 +194,16 @@ struct person {
     uint64_t ended;       // items answered or closed
 };
 
+struct reply_list {
+    struct reply *first, *last;
+};
+
+// Replies of one channel that wait for a connector.
+struct outbox {
+    uint64_t brands; // that have some
+    struct reply_list of_brand[POLICY_SET_MAX];
+};
+
 struct connector {
     uint64_t session; // 0 while lost
     char *instance;
@@ -199,6 +211,7 @@ struct connector {
     bool idempotent;
     int64_t lost_until_ms; // while lost: then its replies are of unknown fate
     size_t handed;
+    struct reply_list replies; // those, in the order in which they were handed out
 };
 
 // A reply that is not settled, or of unknown fate and may still be.
@@ -219,13 +232,10 @@ struct reply {
     int64_t handed_ms;
     struct connector *connector; // HANDED: who has it
     char *instance;              // the last to have it; NULL
-    struct reply_list *list;     // QUEUED: where it waits or rests; else NULL
+    struct reply_list *list;     // QUEUED: where it waits or rests; HANDED: of its connector; else NULL
     struct reply *next, *previous;
+    uint64_t place;        // while it waits for a connector: the lowest of its channel goes first
     int64_t rest_until_ms; // QUEUED: it is not handed out again before
-};
-
-struct reply_list {
-    struct reply *first, *last;
 };
 
 struct session {
@@ -244,6 +254,13 @@ struct review {
     uint64_t *hands; // those that were in people's hands, which come first
     size_t hand_count, hand_place;
     size_t left; // not handed out yet, about
+};
+
+// Brands were frozen or lifted, and whoever has an item of them is being told.
+struct showing {
+    uint64_t brands;
+    size_t next; // person, and how many are still to be looked at
+    size_t left;
 };
 
 struct desk {
@@ -276,9 +293,11 @@ struct desk {
     size_t person_count;
     struct connector **connectors;
     size_t connector_count;
-    struct reply_list outbox[POLICY_CHANNELS_MAX];  // QUEUED, by channel, oldest first
-    struct reply_list repeats[POLICY_CHANNELS_MAX]; // those that may be out already: for idempotent connectors alone
-    struct reply_list held_back;                    // QUEUED, of frozen brands
+    struct outbox outbox[POLICY_CHANNELS_MAX];  // QUEUED, by channel
+    struct outbox repeats[POLICY_CHANNELS_MAX]; // those that may be out already: for idempotent connectors
+    uint64_t next_place;                        // in them
+    bool outbox_left;                           // a slice was handed out, and the next tick goes on
+    struct reply_list unwritten;                // only while the desk comes back: in another state than the store has
     // QUEUED, after an attempt of unknown fate, by how many there were, soonest first.
     struct reply_list resting[OUTBOX_ATTEMPTS_MAX];
     struct recent thread_memory;
@@ -296,6 +315,9 @@ struct desk {
     size_t unmatched_count, unmatched_capacity;
     struct person **unmatched_people; // may take more than they could before
     size_t unmatched_person_first, unmatched_person_count, unmatched_person_capacity; // taken from the first on
+    struct person **releasing; // have left, and items still wait for them
+    size_t releasing_count, releasing_capacity;
+    struct showing showing;
     struct review review;
     struct queue **unseated; // queues whose seats are to be made under new rules
     size_t unseated_count, unseated_capacity;
@@ -526,6 +548,12 @@ const char *person_name(const struct desk *desk, uint32_t index); // "" for POLI
 bool person_has_author(const struct desk *desk, uint32_t index, uint64_t author_key);
 struct session *session_find(const struct desk *desk, uint64_t number);
 
+// Shows what anybody has of the brand again, as it is frozen now, or no longer: a slice, the next ticks go on.
+void people_show_again(struct desk *desk, uint32_t brand);
+
+// Goes on with that, and with what waits for people who have left.  Milliseconds until it must go on, or -1.
+int64_t people_tick(struct desk *desk);
+
 // ---- outbox.c ----
 
 // For whom and where a reply to the item would be: one that this person writes in this role, or, of an item offered or
@@ -547,11 +575,8 @@ struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, 
 // Tells an instance that came back of the replies it has: frames may have been lost with the connection.
 void outbox_tell_again(struct desk *desk, struct connector *connector);
 
-// Hands out what can go.
+// Hands out what can go, a slice of it.  Only for desk_settle.
 void outbox_run(struct desk *desk);
-
-// Lets a brand's replies that a freeze held back wait for their connectors again.
-void outbox_lift(struct desk *desk, uint32_t brand);
 
 // Takes a SENDING item's reply out of the outbox if it has not been handed out; true if it had not.
 bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason);
@@ -572,8 +597,12 @@ void outbox_give_up_restored(struct desk *desk);
 void outbox_settle(struct desk *desk, struct connector *connector, uint64_t session,
                    const struct behalf_message *request);
 
-// Lost connectors whose time is over, and replies that have rested.  Milliseconds until the next one has, or -1.
+// Lost connectors whose time is over, a slice of what they had, and replies that have rested.  Milliseconds until it
+// must go on, or -1.
 int64_t outbox_tick(struct desk *desk);
+
+// Stops the program if a reply is not where it must be, or waits although a connector could have it.
+void outbox_check(const struct desk *desk);
 
 struct connector *connector_require(struct desk *desk, const char *instance);
 void connector_free(struct connector *connector);

@@ -147,14 +147,27 @@ void person_let_lapse(struct desk *desk, struct person *person, const struct ite
     person->missed_ms = desk->now_ms;
 }
 
+// ---- what waits for somebody who is not there ----
+
+// Items released at most, and people's items looked at, before others have their turn.
+#define RELEASING_SLICE 256
+#define SHOWING_SLICE 256
+#define SHOWING_PEOPLE 4096
+
+static bool is_there(const struct person *person)
+{
+    return person->presence == PRESENCE_AVAILABLE;
+}
+
 // Items kept for somebody who cannot have them soon wait for everyone again.  Who left or went away is not thought of
-// when they come back; a lost connection may be back at once.
-static void release_reserved(struct desk *desk, struct person *person)
+// when they come back; a lost connection may be back at once.  What they come back for before it was released stays
+// theirs.
+static void release_some(struct desk *desk, struct person *person)
 {
     struct item *item;
-    while ((item = heap_first(&person->reserved))) {
+    for (size_t i = 0; i < RELEASING_SLICE && !is_there(person) && (item = heap_first(&person->reserved)); i++) {
         match_leave(desk, item);
-        if (person->presence != PRESENCE_LOST) {
+        if (person->forgotten) {
             item_forget_preferred(item);
             item_changed(desk, item);
         }
@@ -163,11 +176,35 @@ static void release_reserved(struct desk *desk, struct person *person)
     }
 }
 
+static void release_reserved(struct desk *desk, struct person *person)
+{
+    if (person->releasing)
+        return;
+    release_some(desk, person);
+    if (!person->reserved.count)
+        return;
+    desk_grow(&desk->releasing, desk->releasing_count, &desk->releasing_capacity);
+    desk->releasing[desk->releasing_count++] = person;
+    person->releasing = true;
+}
+
+static void release_next(struct desk *desk)
+{
+    struct person *person = desk->releasing[desk->releasing_count - 1];
+    release_some(desk, person);
+    if (is_there(person) || !person->reserved.count) {
+        person->releasing = false;
+        desk->releasing_count--;
+    }
+}
+
 static void set_presence(struct desk *desk, struct person *person, enum presence presence)
 {
+    if (is_there(person))
+        person->forgotten = presence != PRESENCE_LOST;
     person->presence = presence;
     person_refresh(desk, person);
-    if (presence != PRESENCE_AVAILABLE)
+    if (!is_there(person))
         release_reserved(desk, person);
 }
 
@@ -204,6 +241,46 @@ void person_set_available(struct desk *desk, struct person *person)
         item_event(desk, NULL, "available", person->index, NULL, NULL);
     set_presence(desk, person, PRESENCE_AVAILABLE);
 }
+
+// ---- what everybody has ----
+
+static void show_some(struct desk *desk)
+{
+    struct showing *showing = &desk->showing;
+    size_t shown = 0;
+    for (size_t i = 0; showing->left && shown < SHOWING_SLICE && i < SHOWING_PEOPLE; i++) {
+        const struct person *person = desk->people[showing->next++ % desk->person_count];
+        showing->left--;
+        for (size_t k = 0; k < person->item_count; k++) {
+            if (!(showing->brands >> person->items[k]->queue->brand & 1))
+                continue;
+            item_show(desk, person->items[k]);
+            shown++;
+        }
+    }
+    if (!showing->left)
+        showing->brands = 0;
+}
+
+void people_show_again(struct desk *desk, uint32_t brand)
+{
+    bool under_way = desk->showing.left != 0;
+    desk->showing.brands |= UINT64_C(1) << brand;
+    desk->showing.left = desk->person_count;
+    if (!under_way)
+        show_some(desk);
+}
+
+int64_t people_tick(struct desk *desk)
+{
+    if (desk->showing.left)
+        show_some(desk);
+    if (desk->releasing_count)
+        release_next(desk);
+    return desk->showing.left || desk->releasing_count ? 0 : -1;
+}
+
+// ---- sessions ----
 
 static void session_put(struct desk *desk, uint64_t number, struct person *person, struct connector *connector)
 {

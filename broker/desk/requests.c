@@ -425,17 +425,6 @@ static void do_recall(const struct order *order)
     item_wait(desk, item);
 }
 
-// Whoever has an item of the brand is to know that its replies stop, or go on.
-static void show_items_of(struct desk *desk, uint32_t brand)
-{
-    for (size_t i = 0; i < desk->person_count; i++) {
-        for (size_t k = 0; k < desk->people[i]->item_count; k++) {
-            if (desk->people[i]->items[k]->queue->brand == brand)
-                item_show(desk, desk->people[i]->items[k]);
-        }
-    }
-}
-
 static void do_freeze(const struct order *order)
 {
     struct desk *desk = order->desk;
@@ -460,9 +449,7 @@ static void do_freeze(const struct order *order)
                                       .at_ms = desk->now_ms },
                       });
     item_event(desk, NULL, wanted->frozen ? "frozen" : "lifted", order->author, wanted->brand, wanted->reason);
-    if (!wanted->frozen)
-        outbox_lift(desk, brand);
-    show_items_of(desk, brand);
+    people_show_again(desk, brand); // they are to know that replies stop, or go on
 }
 
 // ---- a request comes in ----

@@ -233,10 +233,6 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
         .handed_ms = record->handed_ms,
         .instance = desk_copy(record->instance),
     };
-    if (reply->state == REPLY_HANDED) {
-        reply->connector = connector_require(desk, record->instance);
-        reply->connector->handed++;
-    }
     if (reply->state == REPLY_UNKNOWN) {
         outbox_keep_unknown(desk, item, reply);
         item->fate_unknown = item->fate_unknown || record->state != REPLY_UNKNOWN;

@@ -1,8 +1,9 @@
 // turn.c - the case turn: how long one message keeps the broker's loop, at very many open items.
 //
 // The broker runs in this process, without sockets and threads, on a store that answers at once: it gives back as many
-// items as asked for, each with a text made up, and keeps nothing.  What is measured is the longest of the broker's
-// steps until all that a message led to is done; in between, in a real loop, everybody else has their turn.
+// items as asked for, a fifth of them with a reply in the outbox, each with a text made up, and keeps nothing.  What is
+// measured is the longest of the broker's steps until all that a message led to is done; in between, in a real loop,
+// everybody else has their turn.
 
 #include "tests/bench/bench.h"
 
@@ -18,25 +19,32 @@
 #define ITEMS 1000000u
 #define BRANDS 20u
 #define PEOPLE 400u
+#define REPLIES_FROM UINT64_C(1000000000) // their ids
 #define START_MS INT64_C(1800000000000)
 #define ROUNDS 10
 
 // ---- rules ----
 
-static char *rules_text_of(bool with_boycott)
+enum { EMPTY_BRAND = BRANDS, NO_BRAND }; // nobody posts to the former
+
+static char *rules_text_of(bool with_boycott, unsigned left_out)
 {
     char *text = NULL;
     size_t bytes = 0;
     FILE *out = open_memstream(&text, &bytes);
     must(out);
     fputs("desk: bench\nchannels:\n  chirp: { length: 280 }\nskills: []\nagencies: [Northline]\nbrands:\n", out);
-    for (unsigned i = 0; i < BRANDS; i++)
+    for (unsigned i = 0; i <= EMPTY_BRAND; i++) {
+        if (i == left_out)
+            continue;
         fprintf(
             out,
             "  b%u:\n    display_name: B%u\n    languages: [en, de]\n    disclosure: \"{first_name} of {agency} for "
             "{brand}\"\n    disclosure_pr: \"{first_name}, {brand}\"\n    service_level: { agent: 30 min, pr: 10 min "
             "}\n",
             i, i);
+    }
+    fputs("times: { offer: 60 min }\n", out); // what people let lapse is not what is measured
     fprintf(out, "sensitive:\n  legal: { patterns: [lawyer*%s] }\npeople:\n", with_boycott ? ", boycott*" : "");
     for (unsigned i = 0; i < PEOPLE; i++)
         fprintf(out, "  p%u: { display_name: P%u, roles: [%s], %sbrands: all, languages: [en, de], capacity: 2 }\n", i,
@@ -89,6 +97,11 @@ static enum store_result commit(struct engine *base, struct batch *batch)
     return STORE_OK;
 }
 
+static bool has_reply(uint64_t id)
+{
+    return id / BRANDS % 5 == 2;
+}
+
 static struct item_record item_of(uint64_t id)
 {
     static char brand[8];
@@ -100,14 +113,16 @@ static struct item_record item_of(uint64_t id)
                                  .audience = with_pr ? "pr" : "agent",
                                  .language = id % 3 ? "en" : "de",
                                  .skills = "",
-                                 .state = ITEM_WAITING,
+                                 .state = has_reply(id) ? ITEM_SENDING : ITEM_WAITING,
                                  .band = POLICY_BAND_NORMAL,
                                  .sealed = with_pr,
                                  .created_ms = START_MS - (int64_t) (id % 1000000),
                                  .due_ms = START_MS + 3600000 + (int64_t) (id % 1000000),
                                  .since_ms = START_MS - (int64_t) (id % 1000000),
-                                 .person = "",
-                                 .preferred = "",
+                                 .person = has_reply(id) ? "p5" : "",
+                                 .preferred = id % 25 == 4 ? "p4" : "",
+                                 .preferred_until_ms = START_MS + 36000000,
+                                 .reply = has_reply(id) ? REPLIES_FROM + id : 0,
                                  .thread_key = id * UINT64_C(0x9E3779B97F4A7C15),
                                  .author_key = id,
                                  .posts = 1,
@@ -128,6 +143,21 @@ static enum store_result read_back(struct engine *base, const struct store_reade
     for (uint64_t id = 1; good && id <= store->items; id++) {
         struct item_record item = item_of(id);
         good = reader->item(reader->self, &item);
+    }
+    for (uint64_t id = 1; good && id <= store->items; id++) {
+        struct item_record item = item_of(id);
+        const struct reply_record reply = { .reply = item.reply,
+                                            .item = id,
+                                            .brand = item.brand,
+                                            .channel = item.channel,
+                                            .person = item.person,
+                                            .key = "k",
+                                            .sealed = item.sealed,
+                                            .instance = "",
+                                            .created_ms = START_MS,
+                                            .reference = "",
+                                            .reason = "" };
+        good = !has_reply(id) || reader->reply(reader->self, &reply);
     }
     return good ? STORE_OK : STORE_CONTRADICTED;
 }
@@ -182,7 +212,8 @@ struct turns {
     int64_t next_id;
     double longest_ms; // of the message at hand
     double in_all_ms;
-    int64_t lease[2]; // the first item shown, and its lease
+    int64_t lease[2]; // the first item shown to the agent who works, and its lease
+    bool refused;     // what is said is to be refused
     int64_t more;     // of the last LISTING: where it goes on; 0: it was the last
 };
 
@@ -217,19 +248,22 @@ static void count(struct turns *turns, uint64_t begin_ns)
     turns->longest_ms = ms > turns->longest_ms ? ms : turns->longest_ms;
 }
 
-static void hear(struct turns *turns, const void *frame, size_t bytes)
+enum { CONTROL = 1, CONNECTOR = 2, CONNECTOR_AGAIN = 3, PERSON = 10, AGENT = PERSON + 3 };
+
+static void hear(struct turns *turns, uint64_t peer, const void *frame, size_t bytes)
 {
     struct behalf_fault fault;
     struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
     must(message);
-    if (message->type == BEHALF_ITEM && !turns->lease[0]) {
+    if (message->type == BEHALF_ITEM && peer == AGENT && !turns->lease[0]) {
         turns->lease[0] = message->item.item;
         turns->lease[1] = message->item.lease;
     }
     if (message->type == BEHALF_LISTING)
         turns->more = message->listing.more ? message->listing.next : 0;
-    if (message->type == BEHALF_ERROR)
-        bench_complain("%s %s %s", message->error.code, message->error.field, message->error.reason);
+    if ((message->type == BEHALF_ERROR) != turns->refused && (message->type == BEHALF_ERROR || peer == CONTROL))
+        bench_complain("%s %s %s", behalf_type_name(message->type), turns->refused ? "" : message->error.field,
+                       turns->refused ? "is no refusal" : message->error.reason);
     behalf_message_destroy(&message);
 }
 
@@ -246,7 +280,7 @@ static bool turn(struct turns *turns)
     const char *text = broker_next_rules(turns->broker, &version, &previous);
     count(turns, begin_ns);
     for (void *frame; (frame = broker_next_frame(turns->broker, &peer, &bytes)); free(frame))
-        hear(turns, frame, bytes);
+        hear(turns, peer, frame, bytes);
     while (broker_next_drop(turns->broker)) {
     }
     if (batch) {
@@ -292,6 +326,15 @@ static void say(struct turns *turns, uint64_t peer, struct behalf_message messag
     }
 }
 
+// Lets time pass, and all that follows from it.
+static void pass(struct turns *turns, int64_t ms)
+{
+    turns->longest_ms = turns->in_all_ms = 0;
+    turns->now_ms += ms;
+    while (turn(turns) && !bench_stopped()) {
+    }
+}
+
 static bool print(const struct turns *turns, const char *name, double longest_ms, double in_all_ms)
 {
     bench_print(json_pack("{ss ss sI sf sf}", "case", "turn", "message", name, "open_items",
@@ -326,12 +369,10 @@ static void measure_pages(struct turns *turns, const char *name, uint64_t peer, 
 
 // ---- the case ----
 
-enum { CONTROL = 1, CONNECTOR = 2, PERSON = 10 };
-
 static void hello(struct turns *turns, uint64_t peer, const char *role, const char *name)
 {
     static const char *channels[] = { "chirp" };
-    bool connector = peer == CONNECTOR;
+    bool connector = peer == CONNECTOR || peer == CONNECTOR_AGAIN;
     say(turns, peer,
         (struct behalf_message){ .type = BEHALF_HELLO,
                                  .hello = { .version = 1,
@@ -340,6 +381,12 @@ static void hello(struct turns *turns, uint64_t peer, const char *role, const ch
                                             .instance = connector ? "one" : "",
                                             .channels = connector ? channels : NULL,
                                             .channels_count = connector } });
+}
+
+static void bye(struct turns *turns, const char *name, uint64_t peer)
+{
+    say(turns, peer, (struct behalf_message){ .type = BEHALF_BYE, .bye = { .reason = "" } });
+    print(turns, name, turns->longest_ms, turns->in_all_ms);
 }
 
 static void measure_people(struct turns *turns)
@@ -352,24 +399,87 @@ static void measure_people(struct turns *turns)
         longest_ms = turns->longest_ms > longest_ms ? turns->longest_ms : longest_ms;
     }
     print(turns, "HELLO of a person", longest_ms, 0);
-    say(turns, PERSON + 2, (struct behalf_message){ .type = BEHALF_BYE, .bye = { .reason = "" } });
-    print(turns, "BYE of a person", turns->longest_ms, turns->in_all_ms);
+    bye(turns, "BYE of a person", PERSON + 2);
+}
+
+static void measure_preview(struct turns *turns)
+{
+    struct behalf_take take = { .item = turns->lease[0], .lease = turns->lease[1] };
+    say(turns, AGENT, (struct behalf_message){ .type = BEHALF_TAKE, .take = take });
+    measure(
+        turns, "PREVIEW", AGENT,
+        (struct behalf_message){ .type = BEHALF_PREVIEW,
+                                 .preview = { .item = take.item, .lease = take.lease, .text = "It is on its way." } });
+}
+
+static void freeze(struct turns *turns, const char *name, const char *brand, bool frozen)
+{
+    say(turns, CONTROL,
+        (struct behalf_message){ .type = BEHALF_FREEZE,
+                                 .freeze = { .brand = brand, .frozen = frozen, .reason = "x" } });
+    print(turns, name, turns->longest_ms, turns->in_all_ms);
+}
+
+// Each brand's replies are a twentieth of the outbox.
+static void measure_freezes(struct turns *turns)
+{
+    char brand[16];
+    for (unsigned i = 0; i < BRANDS; i++) {
+        snprintf(brand, sizeof brand, "b%u", i);
+        say(turns, CONTROL,
+            (struct behalf_message){ .type = BEHALF_FREEZE,
+                                     .freeze = { .brand = brand, .frozen = true, .reason = "x" } });
+    }
+    print(turns, "FREEZE of the last brand", turns->longest_ms, turns->in_all_ms);
+}
+
+static void measure_outbox(struct turns *turns)
+{
+    hello(turns, CONNECTOR, "connector", "chirp");
+    print(turns, "HELLO of a connector, replies waiting", turns->longest_ms, turns->in_all_ms);
+    broker_peer_lost(turns->broker, CONNECTOR, "lost", turns->now_ms);
+    hello(turns, CONNECTOR_AGAIN, "connector", "chirp");
+    print(turns, "HELLO of a connector, told again of its replies", turns->longest_ms, turns->in_all_ms);
+    bye(turns, "BYE of a connector that has replies", CONNECTOR_AGAIN);
+    measure_freezes(turns);
+    hello(turns, CONNECTOR, "connector", "chirp");
+    print(turns, "HELLO of a connector, all brands frozen", turns->longest_ms, turns->in_all_ms);
+    freeze(turns, "FREEZE, lifted, a connector waiting", "b7", false);
+    broker_peer_lost(turns->broker, CONNECTOR, "lost", turns->now_ms);
+    pass(turns, 1000);
+    pass(turns, 61000);
+    print(turns, "a connector's grace ends", turns->longest_ms, turns->in_all_ms);
+    for (unsigned i = 0; i < BRANDS; i++) {
+        char brand[16];
+        snprintf(brand, sizeof brand, "b%u", i);
+        say(turns, CONTROL,
+            (struct behalf_message){ .type = BEHALF_FREEZE, .freeze = { .brand = brand, .reason = "x" } });
+    }
+}
+
+static void apply(struct turns *turns, const char *name, bool with_boycott, unsigned left_out)
+{
+    char *text = rules_text_of(with_boycott, left_out);
+    say(turns, CONTROL, (struct behalf_message){ .type = BEHALF_APPLY, .apply = { .rules = text, .name = "bench" } });
+    print(turns, name, turns->longest_ms, turns->in_all_ms);
+    free(text);
 }
 
 static void measure_rules(struct turns *turns)
 {
-    char *text = rules_text_of(true);
-    say(turns, CONTROL, (struct behalf_message){ .type = BEHALF_APPLY, .apply = { .rules = text, .name = "bench" } });
-    print(turns, "APPLY", turns->longest_ms, turns->in_all_ms);
-    free(text);
+    apply(turns, "APPLY", true, NO_BRAND);
+    bye(turns, "BYE of a person for whom many items wait", PERSON + 4);
+    turns->refused = true;
+    apply(turns, "APPLY without a brand that has open items, refused", true, 3);
+    turns->refused = false;
+    apply(turns, "APPLY without a brand that has none", true, EMPTY_BRAND);
 }
 
 static void run(struct turns *turns)
 {
     hello(turns, CONTROL, "control", "ctl");
-    hello(turns, CONNECTOR, "connector", "chirp");
-    print(turns, "HELLO of a connector", turns->longest_ms, turns->in_all_ms);
     measure_people(turns);
+    measure_preview(turns);
     measure(turns, "STATUS", CONTROL, (struct behalf_message){ .type = BEHALF_STATUS });
     measure(turns, "WHY", CONTROL, (struct behalf_message){ .type = BEHALF_WHY, .why = { .item = 7 } });
     measure(turns, "LOOK", CONTROL, (struct behalf_message){ .type = BEHALF_LOOK, .look = { .limit = 200 } });
@@ -377,11 +487,9 @@ static void run(struct turns *turns)
                   (struct behalf_look){ .audience = "approver" });
     measure_pages(turns, "LOOK of an agent at PR's", PERSON + 3, (struct behalf_look){ .audience = "pr" });
     measure_pages(turns, "LOOK at one brand", PERSON, (struct behalf_look){ .brand = "b7", .limit = 200 });
-    measure(
-        turns, "FREEZE", CONTROL,
-        (struct behalf_message){ .type = BEHALF_FREEZE, .freeze = { .brand = "b7", .frozen = true, .reason = "x" } });
-    measure(turns, "FREEZE, lifted", CONTROL,
-            (struct behalf_message){ .type = BEHALF_FREEZE, .freeze = { .brand = "b7", .reason = "x" } });
+    freeze(turns, "FREEZE", "b7", true);
+    freeze(turns, "FREEZE, lifted", "b7", false);
+    measure_outbox(turns);
     measure_rules(turns);
 }
 
@@ -393,11 +501,11 @@ bool bench_turn(const struct bench_options *options)
     struct turns turns = {
         .store = { .engine = { .operations = &operations },
                    .items = options->posts ? options->posts : ITEMS,
-                   .rules = rules_text_of(false) },
+                   .rules = rules_text_of(false, NO_BRAND) },
         .now_ms = START_MS,
     };
     turns.store.position =
-        (struct store_position){ .epoch = 1, .sequence = 1, .next_id = turns.store.items + 1, .clock_ms = START_MS };
+        (struct store_position){ .epoch = 1, .sequence = 1, .next_id = REPLIES_FROM * 2, .clock_ms = START_MS };
     struct rules *rules = rules_new(turns.store.rules, strlen(turns.store.rules), NULL, 1, &problems);
     must(rules);
     const struct broker_options broker_options = { .heartbeat_ms = 600000, // nobody says anything for long

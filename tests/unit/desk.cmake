@@ -4,6 +4,7 @@ behalf_test(desk_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_test.c LIBRARIES de
 behalf_test(desk_edit_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_edit_test.c LIBRARIES desk_world LABEL unit)
 behalf_test(desk_hard_cases_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_hard_cases_test.c LIBRARIES desk_world LABEL unit)
 behalf_test(desk_people_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_people_test.c LIBRARIES desk_world LABEL unit)
+behalf_test(desk_outbox_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_outbox_test.c LIBRARIES desk_world LABEL unit)
 behalf_test(desk_memory_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_memory_test.c LIBRARIES desk_world LABEL unit)
 behalf_test(authority_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/authority_test.c LIBRARIES desk_world LABEL unit)
 behalf_test(desk_counts_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/desk_counts_test.c LIBRARIES desk_world LABEL unit)
