@@ -7,8 +7,8 @@
 
 #include "broker/triage/rules.h"
 
-#include "broker/triage/language.h"
 #include "broker/triage/authors.h"
+#include "broker/triage/language.h"
 #include "broker/triage/rule_building.h"
 #include "proto/must.h"
 
@@ -208,6 +208,13 @@ static void build_tree(struct building *building, const struct yaml_tree *tree, 
         compile_patterns(building);
 }
 
+// The first detection builds tables, which takes longer than a post may keep the loop; rules are compiled beside it.
+static void build_language_tables(void)
+{
+    struct language_verdict verdict;
+    language_detect("where is my parcel, it was due on monday", &(struct language_request){ 0 }, &verdict);
+}
+
 struct rules *rules_new(const char *text, size_t text_bytes, const struct rules *previous, uint64_t version,
                         struct rules_problems *problems)
 {
@@ -228,6 +235,7 @@ struct rules *rules_new(const char *text, size_t text_bytes, const struct rules 
     free(building.pattern_nodes);
     rules->text = strndup(text, text_bytes);
     must(rules->text != NULL);
+    build_language_tables();
     rule_problems_finish(&building.problems, problems);
     rule_problems_finish(&building.warnings, &rules->warnings);
     if (problems->found > 0)
