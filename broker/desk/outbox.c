@@ -4,9 +4,9 @@
 // that rest; or of those that a connector has.  A channel's next reply is the first in order of `place`, a number that
 // each is given when it comes to wait: the one that was answered first goes first, and what comes back from a connector
 // that was never told goes behind what waits already.  What may be out already is in a line of its own, as only some
-// connectors may have it, and that line goes first.  A brand's freeze takes nobody's place: the brand's lists are passed
-// over.  So a freeze and its lift cost the same whatever waits, and what a connector has is found without looking at the
-// others.
+// connectors may have it, and that line goes first.  A brand's freeze takes nobody's place: the brand's lists are
+// passed over.  So a freeze and its lift cost the same whatever waits, and what a connector has is found without
+// looking at the others.
 //
 // What may be much is done a slice at a time; outbox_tick says when there is more.
 
