@@ -237,6 +237,7 @@ class Client:
         self.hello_id = self.new_id()
         self.send("HELLO", self.hello_id, **self.hello)
         self.greeted = time.monotonic()
+        self.again = self.greeted + 5
 
     def request(self, type, **body):
         id = self.new_id()
@@ -248,7 +249,7 @@ class Client:
     def pump(self):
         """Messages that came, without waiting: (type, id, body, request's type or None)."""
         now = time.monotonic()
-        if self.welcome is None and now - self.greeted > 5:
+        if self.welcome is None and now >= self.again:
             self.begin()
         if self.busy and now >= self.paused:
             for id in self.busy:
@@ -277,6 +278,8 @@ class Client:
         elif type == "ERROR" and body["code"] == "NOT_SIGNED_IN":
             if self.welcome is not None:
                 self.begin()
+        elif type == "ERROR" and self.welcome is None and body["code"] == "BUSY":  # the store is away; HELLO has no answer yet
+            self.again = time.monotonic() + body["retry_ms"] / 1000
         elif type == "ERROR" and self.welcome is None:
             raise AssertionError(f"HELLO of {self.hello['name']} refused: {body}")
         elif type == "BYE":
