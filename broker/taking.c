@@ -7,6 +7,9 @@
 
 #include "broker/core.h"
 
+// How far a platform's clock may be ahead of ours.
+#define PLATFORM_AHEAD_MS (10 * 60 * 1000)
+
 struct name {
     const char *channel;
     const char *post;
@@ -156,9 +159,20 @@ static void decide_post(struct broker *broker, uint64_t session, int64_t id, con
     tell_taken(broker, session, id, &(struct behalf_taken){ .item = (int64_t) item });
 }
 
+// A platform's time ahead of ours cannot be so, and would put whatever is told with it before all that comes later: it
+// counts as not told.
+static void forget_time_ahead(const struct broker *broker, int64_t *told_ms)
+{
+    if (*told_ms > broker->now_ms + PLATFORM_AHEAD_MS) {
+        *told_ms = 0;
+    }
+}
+
 void take_post(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
-    const struct behalf_message *message = *message_p;
+    struct behalf_message *message = *message_p;
+
+    forget_time_ahead(broker, &message->post.posted_ms);
 
     if (intake_settles(&broker->intake, message->post.posted_ms, broker->now_ms) &&
         !intake_has(&broker->intake, key_of(message))) {
@@ -170,6 +184,10 @@ void take_post(struct broker *broker, struct session *session, struct behalf_mes
 
 void take_change(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
+    struct behalf_message *message = *message_p;
+
+    forget_time_ahead(broker,
+                      message->type == BEHALF_EDIT ? &message->edit.edited_ms : &message->delete_post.deleted_ms);
     ask(broker, broker_wait(broker, session, message_p));
 }
 

@@ -237,6 +237,8 @@ static void forget(struct client *client, struct belief *belief)
 
 static void hear_item(struct client *client, const struct behalf_item *item)
 {
+    if (item->item < SIM_ITEMS_MAX)
+        client->simulation->reply_until_ms[item->item] = item->reply_until_ms;
     struct belief *belief = find_belief(client, item->item);
     if (!belief) {
         if (client->belief_count == sizeof client->beliefs / sizeof *client->beliefs)
@@ -271,7 +273,8 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
         simulation->released[item] = false; // it was not, after all
     if (message->type == BEHALF_ERROR && misdeed_of(client, message->id))
         return; // what it has it still has
-    bool window_ended = belief && belief->reply_until_ms && simulation->clock_ms >= belief->reply_until_ms;
+    int64_t reply_until_ms = item > 0 && item < SIM_ITEMS_MAX ? simulation->reply_until_ms[item] : 0;
+    bool window_ended = reply_until_ms && simulation->clock_ms >= reply_until_ms;
     if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY") && !window_ended)
         sim_fail(simulation, "%s was refused by policy: %s", client->name, message->error.reason);
     if (!belief)

@@ -170,6 +170,7 @@ struct simulation {
     int64_t releasing[SIM_ITEMS_MAX];    // the request that did, or is under way
     uint8_t releaser[SIM_ITEMS_MAX];     // whose it is: ids are each client's own
     struct shown shown[SIM_ITEMS_MAX];
+    int64_t reply_until_ms[SIM_ITEMS_MAX]; // the platform takes no reply to the item after this, as last shown
     char *mischief_rules;
     int64_t promised[SIM_ITEMS_MAX]; // a reply whose ANSWER was DONE, by item id; the newest
     struct sim_said *said;           // all requests that are to be remembered, in the order in which they were made

@@ -968,6 +968,17 @@ static void an_older_edit_changes_nothing_whenever_it_comes(void **state)
     assert_string_equal(text_of(world, item), "no time");
 }
 
+static void a_time_ahead_of_the_broker_puts_nothing_before_what_comes_later(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    int64_t item = taken(world, post_of("acme", "p", "jo", "It does not work", world->now_ms))->item;
+    assert_false(taken(world, edited_at("p", "in the year 9999", BEHALF_TIME_MAX))->repeated);
+    assert_false(taken(world, edited_at("p", "does it work now?", world->now_ms))->repeated);
+    assert_string_equal(text_of(world, item), "does it work now?");
+}
+
 // In every order, in one batch or many, over a crash.
 static void an_edit_before_its_post_is_kept_and_is_its_text(void **state)
 {
@@ -2318,6 +2329,7 @@ int main(void)
         TEST(the_same_id_for_two_brands_is_two_items),
         TEST(another_post_under_a_known_name_is_told),
         TEST(an_older_edit_changes_nothing_whenever_it_comes),
+        TEST(a_time_ahead_of_the_broker_puts_nothing_before_what_comes_later),
         TEST(an_edit_before_its_post_is_kept_and_is_its_text),
         TEST(what_a_post_said_in_between_before_it_came_counts),
         TEST(the_texts_of_a_post_that_has_not_come_are_bounded),
