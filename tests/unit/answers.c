@@ -1,3 +1,5 @@
+// answers.c - see answers.h.
+
 #include "tests/unit/answers.h"
 
 #include "proto/must.h"
