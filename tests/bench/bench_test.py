@@ -22,7 +22,7 @@ EXPECTED = {
         ("restore-killed", ["open_items", "ready_seconds", "first_item_seconds"]),
         ("raw-read", ["rows", "seconds", "ratio"]),
     ],
-    "turn": [("turn", ["open_items", "longest_ms"])] * 12,
+    "turn": [("turn", ["open_items", "longest_ms"])] * 22,  # a line a message
     "cycle": [
         ("cycle", ["cycles", "cycles_per_s", "broker_cpu_us_per_cycle"]),
         ("raw-round-trip", ["p50_ms", "ratio"]),
