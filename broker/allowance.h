@@ -1,4 +1,4 @@
-// allowance.h - how often something may be done: so many at once, and so many more a second.
+// allowance.h - how often something may be done: a number of times at once, and a number of times more a second.
 //
 // Pure: a token bucket in the caller's time.  What happens to who asks too often is decided elsewhere.
 

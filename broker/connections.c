@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Numbers up to so many before the newest one are remembered when they were seen; older ones are nobody's.
+// It is remembered when a number was seen, of this many before the newest one; older ones are nobody's.
 #define SEEN_MAX 65536
 
 #define ENDED_MS 1000 // after which nothing is expected any more from a connection that has closed

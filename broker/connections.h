@@ -91,7 +91,7 @@ void connections_refuse(struct connections *connections, struct connection *conn
 // this.  NULL when there is none.
 struct connection *connections_next_to_go(struct connections *connections, int64_t now_ms);
 
-// One that was refused so long ago that it has had its last words, and was not cut off yet; or NULL.
+// One that was refused, has had its time for last words, and was not cut off yet; or NULL.
 struct connection *connections_next_to_cut(const struct connections *connections, int64_t now_ms);
 
 // Finds those that read nothing of what they are sent: at most `count_max`.  Walks all; to be called every second or

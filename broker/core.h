@@ -28,10 +28,10 @@
 // goes on, one that only makes noise is not worth listening to.
 #define FAULTS_MAX 16
 
-// A banned peer is not listened to for so many timeouts.
+// The broker does not listen to a banned peer for this many timeouts.
 #define BANNED_TIMEOUTS 20
 
-// Requests at once: so many seconds' worth of the rate.
+// Requests at once: what the rate gives in this many seconds.
 #define REQUEST_BURST_S 4
 
 // Sign-ins, whose events are kept for good: at once, and more a second.  Of each person, who reconnects over a poor

@@ -238,7 +238,7 @@ bool desk_repeat(struct desk *desk, uint64_t session, const struct principal *pr
     return true;
 }
 
-// What one input left to do may be much; its list need not stay so long.
+// One input may leave much to do; the list shrinks again once it is done.
 static void shrink(struct item ***list, size_t *capacity)
 {
     if (*capacity > LIST_KEPT) {

@@ -115,7 +115,7 @@ void desk_post_edited_alike(struct desk *desk, const struct behalf_post *post, c
 void desk_post_deleted(struct desk *desk, uint64_t item, const char *brand, const struct behalf_delete_post *deletion,
                        int64_t now_ms);
 
-// Edits and deletions of posts that have not been taken are kept so long, and so many, as far as there is room.
+// Bounds of what the desk keeps of edits and deletions whose posts have not been taken: time, number, bytes and texts.
 #define DESK_EARLY_MS (INT64_C(24) * 3600 * 1000)
 #define DESK_EARLY_MAX 10000
 #define DESK_EARLY_BYTES_MAX ((size_t) 8 * 1024 * 1024)

@@ -220,7 +220,7 @@ struct page {
     uint64_t next; // everything up to here is in this page or a former one, or is not for the asker
 };
 
-// Looks at so many items at most: what is for the asker may be far apart, and others wait meanwhile.
+// Looks at DESK_LOOK_AT_MAX items at most: what is for the asker may be far apart, and others wait meanwhile.
 static void gather(const struct desk *desk, const struct person *asker, const struct behalf_look *look,
                    struct page *page)
 {
