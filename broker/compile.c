@@ -2,7 +2,7 @@
 
 #include "broker/compile.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <pthread.h>
 #include <string.h>

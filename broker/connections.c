@@ -5,8 +5,8 @@
 
 #include "broker/connections.h"
 
-#include "broker/desk/table.h"
-#include "proto/must.h"
+#include "proto/base/table.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

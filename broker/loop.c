@@ -3,7 +3,7 @@
 #include "broker/loop.h"
 
 #include "broker/log.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -24,13 +24,13 @@
 // Descriptors that are of no desk.
 #define WATCH_SIGNALS UINT64_C(0xffff0001)
 #define WATCH_LEASES UINT64_C(0xffff0002)
-#define WATCH_ERRANDS UINT64_C(0xffff0003)
+#define WATCH_JOBS UINT64_C(0xffff0003)
 #define WATCH_STORES UINT64_C(0xffff0004)
 
 struct loop {
     struct hosting hosting;
     int signals;
-    struct hosted_desk *desks[LOOP_DESKS_MAX];
+    struct local_desk *desks[LOOP_DESKS_MAX];
     int64_t due_ms[LOOP_DESKS_MAX]; // when each is to be worked on, by the boot-time clock
     size_t count;
     size_t ended;
@@ -68,8 +68,8 @@ struct loop *loop_new(struct router *router, struct leases *leases)
     must(loop->signals >= 0);
     loop->hosting = (struct hosting){
         .router = router,
-        .reception = reception_new(),
-        .scribe = scribe_new(),
+        .dispatch = dispatch_new(),
+        .writer = writer_new(),
         .leases = leases,
         .watching = epoll_create1(EPOLL_CLOEXEC),
         .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
@@ -77,8 +77,8 @@ struct loop *loop_new(struct router *router, struct leases *leases)
     must(loop->hosting.watching >= 0);
     must(loop->hosting.wake >= 0);
     watch(loop, loop->signals, WATCH_SIGNALS);
-    watch(loop, loop->hosting.wake, WATCH_ERRANDS);
-    watch(loop, scribe_fd(loop->hosting.scribe), WATCH_STORES);
+    watch(loop, loop->hosting.wake, WATCH_JOBS);
+    watch(loop, writer_fd(loop->hosting.writer), WATCH_STORES);
     if (leases != NULL) {
         watch(loop, leases_fd(leases), WATCH_LEASES);
     }
@@ -93,10 +93,10 @@ void loop_destroy(struct loop **loop_p)
         return;
     }
     for (size_t i = 0; i < loop->count; i++) {
-        hosted_desk_destroy(&loop->desks[i]);
+        local_desk_destroy(&loop->desks[i]);
     }
-    scribe_destroy(&loop->hosting.scribe);
-    reception_destroy(&loop->hosting.reception);
+    writer_destroy(&loop->hosting.writer);
+    dispatch_destroy(&loop->hosting.dispatch);
     close(loop->signals);
     close(loop->hosting.wake);
     close(loop->hosting.watching);
@@ -108,9 +108,9 @@ void loop_add(struct loop *loop, const struct desk_source *source, const struct 
               struct engine **engine_p)
 {
     must(loop->count < LOOP_DESKS_MAX);
-    size_t number = reception_add(loop->hosting.reception, policy);
+    size_t number = dispatch_add(loop->hosting.dispatch, policy);
     must(number == loop->count);
-    loop->desks[number] = hosted_desk_new(&loop->hosting, source, number, engine_p);
+    loop->desks[number] = local_desk_new(&loop->hosting, source, number, engine_p);
     loop->count++;
 }
 
@@ -125,14 +125,14 @@ static void direct(struct loop *loop, const struct received *received, int64_t n
 {
     size_t bytes = received->several ? 0 : received->frame_bytes;
     struct direction direction =
-        reception_direct(loop->hosting.reception, received->peer, received->frame, bytes, now_ms);
+        dispatch_direct(loop->hosting.dispatch, received->peer, received->frame, bytes, now_ms);
 
-    if (direction.left != RECEPTION_NO_DESK) {
-        hosted_desk_left(loop->desks[direction.left], received->peer);
+    if (direction.left != DISPATCH_NO_DESK) {
+        local_desk_left(loop->desks[direction.left], received->peer);
         touch(loop, direction.left);
     }
-    if (direction.desk != RECEPTION_NO_DESK && direction.answer == NULL) {
-        hosted_desk_receive(loop->desks[direction.desk], received);
+    if (direction.desk != DISPATCH_NO_DESK && direction.answer == NULL) {
+        local_desk_receive(loop->desks[direction.desk], received);
         touch(loop, direction.desk);
     }
     if (direction.answer != NULL) {
@@ -161,9 +161,9 @@ static void hear_ends(struct loop *loop, bool drained, int64_t now_ms)
     uint64_t peer;
 
     while ((peer = router_next_ended(loop->hosting.router, drained, now_ms, &reason)) != 0) {
-        size_t desk = reception_leave(loop->hosting.reception, peer);
-        if (desk != RECEPTION_NO_DESK) {
-            hosted_desk_gone(loop->desks[desk], peer, reason);
+        size_t desk = dispatch_leave(loop->hosting.dispatch, peer);
+        if (desk != DISPATCH_NO_DESK) {
+            local_desk_gone(loop->desks[desk], peer, reason);
             touch(loop, desk);
         }
     }
@@ -188,8 +188,8 @@ static bool hear_signals(struct loop *loop, int64_t now_ms)
             leases_leave(loop->hosting.leases);
         }
         for (size_t i = 0; i < loop->count; i++) {
-            loop->end = hosted_desk_is_ours(loop->desks[i]) ? LOOP_STOPPED : loop->end;
-            hosted_desk_stop(loop->desks[i]);
+            loop->end = local_desk_is_ours(loop->desks[i]) ? LOOP_STOPPED : loop->end;
+            local_desk_stop(loop->desks[i]);
             touch(loop, i);
         }
     }
@@ -202,7 +202,7 @@ static void hear_leases(struct loop *loop)
     size_t desk;
 
     while (leases_next_news(loop->hosting.leases, &desk, &news)) {
-        hosted_desk_lease(loop->desks[desk], &news);
+        local_desk_lease(loop->desks[desk], &news);
         touch(loop, desk);
     }
 }
@@ -210,17 +210,17 @@ static void hear_leases(struct loop *loop)
 // Who has news is told again as long as it was not all taken: each is taken once in a turn.
 static void hear_stores(struct loop *loop)
 {
-    const struct store *first = scribe_next_news(loop->hosting.scribe);
+    const struct store *first = writer_next_news(loop->hosting.writer);
     const struct store *store = first;
 
     while (store != NULL) {
-        touch(loop, hosted_desk_of_store(store));
-        store = scribe_next_news(loop->hosting.scribe);
+        touch(loop, local_desk_of_store(store));
+        store = writer_next_news(loop->hosting.writer);
         store = store == first ? NULL : store;
     }
 }
 
-static void hear_errands(struct loop *loop)
+static void hear_jobs(struct loop *loop)
 {
     uint64_t count;
 
@@ -244,25 +244,25 @@ static void hear(struct loop *loop)
             hear_leases(loop);
         } else if (events[i].data.u64 == WATCH_STORES) {
             hear_stores(loop);
-        } else if (events[i].data.u64 == WATCH_ERRANDS) {
-            hear_errands(loop);
+        } else if (events[i].data.u64 == WATCH_JOBS) {
+            hear_jobs(loop);
         }
     }
 }
 
 // ---- turns ----
 
-static void note_end(struct loop *loop, enum hosted_end end)
+static void note_end(struct loop *loop, enum local_end end)
 {
     static const enum loop_end ends[] = {
-        [HOSTED_NOT_ON_DISK] = LOOP_NOT_ON_DISK,
-        [HOSTED_CONTRADICTED] = LOOP_CONTRADICTED,
-        [HOSTED_STORE] = LOOP_STORE,
-        [HOSTED_RULES] = LOOP_RULES,
+        [LOCAL_DESK_NOT_ON_DISK] = LOOP_NOT_ON_DISK,
+        [LOCAL_DESK_CONTRADICTED] = LOOP_CONTRADICTED,
+        [LOCAL_DESK_STORE] = LOOP_STORE,
+        [LOCAL_DESK_RULES] = LOOP_RULES,
     };
 
     loop->ended++;
-    if (end != HOSTED_STOPPED) {
+    if (end != LOCAL_DESK_STOPPED) {
         loop->end = ends[end];
     }
 }
@@ -274,10 +274,10 @@ static int64_t work(struct loop *loop, int64_t now_ms)
 
     for (size_t i = 0; i < loop->count; i++) {
         if (loop->due_ms[i] <= now_ms) {
-            bool went_on = hosted_desk_end(loop->desks[i]) == HOSTED_GOES_ON;
-            loop->due_ms[i] = hosted_desk_work(loop->desks[i]);
-            if (went_on && hosted_desk_end(loop->desks[i]) != HOSTED_GOES_ON) {
-                note_end(loop, hosted_desk_end(loop->desks[i]));
+            bool went_on = local_desk_end(loop->desks[i]) == LOCAL_DESK_GOES_ON;
+            loop->due_ms[i] = local_desk_work(loop->desks[i]);
+            if (went_on && local_desk_end(loop->desks[i]) != LOCAL_DESK_GOES_ON) {
+                note_end(loop, local_desk_end(loop->desks[i]));
             }
         }
         next_ms = loop->due_ms[i] < next_ms ? loop->due_ms[i] : next_ms;
@@ -294,10 +294,10 @@ static bool judge_stop(struct loop *loop, int64_t now_ms)
     if (!loop->given_up) {
         loop->given_up = true;
         for (size_t i = 0; i < loop->count; i++) {
-            bool went_on = hosted_desk_end(loop->desks[i]) == HOSTED_GOES_ON;
-            hosted_desk_give_up(loop->desks[i]);
-            if (went_on && hosted_desk_end(loop->desks[i]) != HOSTED_GOES_ON) {
-                note_end(loop, hosted_desk_end(loop->desks[i]));
+            bool went_on = local_desk_end(loop->desks[i]) == LOCAL_DESK_GOES_ON;
+            local_desk_give_up(loop->desks[i]);
+            if (went_on && local_desk_end(loop->desks[i]) != LOCAL_DESK_GOES_ON) {
+                note_end(loop, local_desk_end(loop->desks[i]));
             }
         }
     }
@@ -325,7 +325,7 @@ static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
 
 uint64_t loop_told_beyond(const struct loop *loop)
 {
-    return loop->count > 0 ? hosted_desk_told_beyond(loop->desks[0]) : 0;
+    return loop->count > 0 ? local_desk_told_beyond(loop->desks[0]) : 0;
 }
 
 enum loop_end loop_run(struct loop *loop)

@@ -1,13 +1,13 @@
 // loop.h - the one thread that owns every desk of the process: sockets, time, signals, news of other threads.
 //
-// It decides nothing.  It blocks only in poll; the scribe writes on a thread of its own, rules compile and desks are
+// It decides nothing.  It blocks only in poll; the writer writes on a thread of its own, rules compile and desks are
 // read back on others.  Signals are taken through a descriptor: the caller has blocked SIGINT and SIGTERM before any
 // thread was made.
 
 #ifndef BROKER_LOOP_H
 #define BROKER_LOOP_H
 
-#include "broker/hosted_desk.h"
+#include "broker/local_desk.h"
 
 struct loop;
 
@@ -19,7 +19,7 @@ struct loop;
 struct loop *loop_new(struct router *router, struct leases *leases);
 void loop_destroy(struct loop **loop_p);
 
-// Adds a desk: `policy` is of its file, `engine` as for hosted_desk_new.
+// Adds a desk: `policy` is of its file, `engine` as for local_desk_new.
 void loop_add(struct loop *loop, const struct desk_source *source, const struct policy *policy,
               struct engine **engine_p);
 
@@ -28,7 +28,7 @@ enum loop_end {
     LOOP_STOPPED_SPARE, // the same, and no desk was served here
     LOOP_NOT_ON_DISK,   // as asked, while something decided was not on disk yet; it was not spoken either
     LOOP_KILLED,        // by a second signal, or because a thread does not end: threads are still busy
-    LOOP_CONTRADICTED,  // the only desk: as of hosted_desk.h
+    LOOP_CONTRADICTED,  // the only desk: as of local_desk.h
     LOOP_STORE,
     LOOP_RULES
 };

@@ -1,11 +1,11 @@
 // main.c - behalf-broker: options, the files of rules, one look at the store, and then the loop.
 
-#include "broker/leases.h"
+#include "broker/ownership/leases.h"
 #include "broker/log.h"
 #include "broker/loop.h"
-#include "broker/stand_by.h"
+#include "broker/session/redirect.h"
 #include "proto/endpoint.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <behalf/client.h>
 
@@ -158,7 +158,7 @@ static void add_advertised(struct configuration *configuration, const char *endp
     free(configuration->advertised);
     configuration->advertised = longer;
     if (strlen(longer) >= LEASE_ENDPOINTS_BYTES) {
-        argp_error(state, "at most %d endpoints are advertised", STAND_BY_BROKERS_MAX);
+        argp_error(state, "at most %d endpoints are advertised", REDIRECT_BROKERS_MAX);
     }
 }
 

@@ -3,7 +3,7 @@
 #include "broker/opening.h"
 
 #include "broker/log.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <inttypes.h>

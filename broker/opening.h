@@ -3,9 +3,9 @@
 #ifndef BROKER_OPENING_H
 #define BROKER_OPENING_H
 
-#include "broker/broker.h"
+#include "broker/session/broker.h"
 #include "broker/clock.h"
-#include "broker/leases.h"
+#include "broker/ownership/leases.h"
 #include "broker/store/engine.h"
 
 // Where a desk comes from.  Borrowed for the broker's life.
@@ -49,7 +49,7 @@ struct opening {
     struct clock clock;
 };
 
-// The work, as an errand's: `self` is a struct opening.
+// The work, as an job's: `self` is a struct opening.
 void opening_work(void *self);
 
 // Opens the store; NULL, and said in the log, when it cannot be used.

@@ -6,7 +6,7 @@
 #include "broker/overrun.h"
 
 #include "broker/log.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>

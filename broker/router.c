@@ -2,11 +2,11 @@
 
 #include "broker/router.h"
 
-#include "broker/allowance.h"
+#include "broker/session/allowance.h"
 #include "broker/connections.h"
 #include "broker/log.h"
 #include "broker/overrun.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <behalf/message.h>
 

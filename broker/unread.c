@@ -2,7 +2,7 @@
 
 #include "broker/unread.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
 #include <behalf/client.h>
 
 #include "proto/endpoint.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 #include "proto/session.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 
 #include "proto/frame_walk.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <behalf/message.h>
 

@@ -8,7 +8,7 @@
 #include <behalf/message.h>
 
 #include "proto/frame_walk.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -7,7 +7,7 @@
 #include "proto/session.h"
 
 #include "proto/endpoint.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

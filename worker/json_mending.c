@@ -2,7 +2,7 @@
 
 #include "worker/json_mending.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <math.h>

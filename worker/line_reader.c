@@ -2,7 +2,7 @@
 
 #include "worker/line_reader.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 
 #include "worker/mended_text.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <sodium.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 
 #include "worker/mending.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 #include "worker/mended_text.h"
 
 #include <stdio.h>

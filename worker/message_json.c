@@ -5,7 +5,7 @@
 
 #include "worker/message_json.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdio.h>
 #include <stdlib.h>

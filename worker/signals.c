@@ -2,7 +2,7 @@
 
 #include "worker/signals.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stddef.h>
 #include <sys/signalfd.h>

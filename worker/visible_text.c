@@ -5,7 +5,7 @@
 
 #include "worker/visible_text.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <langinfo.h>
 #include <locale.h>

@@ -2,7 +2,7 @@
 
 #include "broker/desk/by_id.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #ifndef DESK_BY_ID_H
 #define DESK_BY_ID_H
 
-#include "broker/desk/pool.h"
+#include "proto/base/pool.h"
 
 #define BY_ID_RUN 256u
 

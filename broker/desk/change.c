@@ -5,8 +5,8 @@
 
 #include "broker/desk/change.h"
 
-#include "broker/desk/arena.h"
-#include "proto/must.h"
+#include "proto/base/arena.h"
+#include "proto/base/must.h"
 
 #include <stdarg.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "broker/desk/early.h"
 
 #include "broker/desk/desk.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #define DESK_EARLY_H
 
 #include "broker/desk/record.h"
-#include "broker/desk/table.h"
+#include "proto/base/table.h"
 
 #include <stddef.h>
 

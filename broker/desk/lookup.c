@@ -4,7 +4,7 @@
 
 #include "broker/desk/lookup.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 

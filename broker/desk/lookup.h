@@ -6,7 +6,7 @@
 #ifndef DESK_LOOKUP_H
 #define DESK_LOOKUP_H
 
-#include "broker/desk/pool.h"
+#include "proto/base/pool.h"
 
 struct lookup_place {
     uint32_t hash;

@@ -3,7 +3,7 @@
 #include "broker/desk/outgoing.h"
 
 #include "broker/desk/card_number.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

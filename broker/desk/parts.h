@@ -23,13 +23,13 @@
 #include "broker/desk/by_id.h"
 #include "broker/desk/desk.h"
 #include "broker/desk/early.h"
-#include "broker/desk/heap.h"
+#include "proto/base/heap.h"
 #include "broker/desk/lookup.h"
 #include "broker/desk/outgoing.h"
 #include "broker/desk/recent.h"
-#include "broker/desk/table.h"
+#include "proto/base/table.h"
 #include "broker/desk/words.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <assert.h>
 

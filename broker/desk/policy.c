@@ -2,7 +2,7 @@
 
 #include "broker/desk/policy.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <string.h>
 

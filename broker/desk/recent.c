@@ -2,7 +2,7 @@
 
 #include "broker/desk/recent.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 void recent_fini(struct recent *recent)
 {

@@ -8,7 +8,7 @@
 #define DESK_RECENT_H
 
 #include "broker/desk/policy.h"
-#include "broker/desk/table.h"
+#include "proto/base/table.h"
 
 // Rows kept at most: 40 bytes each and 32 of the table make 18 MB.
 #define RECENT_MAX (256u * 1024u)

@@ -3,7 +3,7 @@
 #include "broker/desk/reply_length.h"
 
 #include "broker/desk/link.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

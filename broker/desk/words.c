@@ -2,7 +2,7 @@
 
 #include "broker/desk/words.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "broker/store/answer.h"
 
 #include "broker/store/story.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <string.h>
 

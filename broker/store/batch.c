@@ -2,8 +2,8 @@
 
 #include "broker/store/engine.h"
 
-#include "broker/desk/arena.h"
-#include "proto/must.h"
+#include "proto/base/arena.h"
+#include "proto/base/must.h"
 
 #include <string.h>
 

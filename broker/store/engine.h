@@ -245,8 +245,8 @@ struct engine_operations {
     // A commit of ours that changes nothing but proves that commits work again.
     enum store_result (*confirm)(struct engine *engine);
 
-    // What the desk knows again the numbers by that it told (broker/beyond.c): random, made once, and in every copy of
-    // the store.  To be called once the desk is taken over.
+    // What the desk knows again the numbers by that it told (broker/session/beyond.c): random, made once, and in every
+    // copy of the store.  To be called once the desk is taken over.
     enum store_result (*secret)(struct engine *engine, char secret[ENGINE_SECRET_BYTES]);
 
     enum store_result (*read)(struct engine *engine, const struct store_reader *reader);

@@ -1,7 +1,7 @@
 // lease_row.h - the rows of a shared store that say who has which desk, read and renewed on one connection.
 //
-// The calls block, each for a bounded time, and are made from one thread (broker/leases.h).  What the row means is
-// not decided here: broker/lease_watch.h does that.
+// The calls block, each for a bounded time, and are made from one thread (broker/ownership/leases.h).  What the row
+// means is not decided here: broker/ownership/lease_watch.h does that.
 
 #ifndef STORE_LEASE_ROW_H
 #define STORE_LEASE_ROW_H
@@ -21,7 +21,7 @@ struct lease_row {
     bool held;         // false: it was handed over
     char owner[LEASE_BROKER_BYTES];
     char endpoints[LEASE_ENDPOINTS_BYTES];
-    char heir[LEASE_BROKER_BYTES]; // not held: to whom it was handed over, or ""
+    char successor[LEASE_BROKER_BYTES]; // not held: to whom it was handed over, or ""
 };
 
 // A row of a broker that serves a desk, whether it has it or not.
@@ -58,8 +58,8 @@ struct lease_claim {
 bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims, size_t count,
                       int64_t (*clock_ms)(void), int64_t *sent_ms, bool *ours);
 
-// Gives one up, to `heir` or, "", to anybody, and tells those who wait.
-bool lease_link_release(struct lease_link *link, const struct lease_claim *claim, const char *heir);
+// Gives one up, to `successor` or, "", to anybody, and tells those who wait.
+bool lease_link_release(struct lease_link *link, const struct lease_claim *claim, const char *successor);
 
 // Shows the others that we live, that we serve these desks, and how many we have; or that we serve none any more.
 bool lease_link_beat(struct lease_link *link, const char *const *desks, size_t count, const char *endpoints,

@@ -7,7 +7,7 @@
 
 #include "broker/store/answer.h"
 #include "broker/store/story.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <string.h>

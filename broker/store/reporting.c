@@ -1,17 +1,17 @@
 // reporting.c - the thread that answers reports, each desk in its turn, and is the last to know a store.
 
-#include "broker/store/scribe.h"
+#include "broker/store/writer.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 
 // A store whose engine the others' work through.
-static struct engine *find_other(struct scribe *scribe, const struct store *store)
+static struct engine *find_other(struct writer *writer, const struct store *store)
 {
     struct store *other;
 
-    TAILQ_FOREACH(other, &scribe->all, among_all)
+    TAILQ_FOREACH(other, &writer->all, among_all)
     {
         if (other != store && other->reports_joined) {
             return other->reports;
@@ -22,42 +22,42 @@ static struct engine *find_other(struct scribe *scribe, const struct store *stor
 
 // Lets a store's engine work through the connection of the others, if it can.  Under the mutex, as stores come and go;
 // the database is not asked.
-static void join(struct scribe *scribe, struct store *store)
+static void join(struct writer *writer, struct store *store)
 {
     if (store->reports == NULL || store->reports_joined || store->reports->operations->join == NULL) {
         return;
     }
-    struct engine *other = find_other(scribe, store);
+    struct engine *other = find_other(writer, store);
     store->reports_joined = other == NULL || store->reports->operations->join(store->reports, other);
 }
 
 // So that a desk's own session does not stay until it is asked for its first report.
-static void join_all(struct scribe *scribe)
+static void join_all(struct writer *writer)
 {
     struct store *store;
 
-    TAILQ_FOREACH(store, &scribe->all, among_all)
+    TAILQ_FOREACH(store, &writer->all, among_all)
     {
-        join(scribe, store);
+        join(writer, store);
     }
 }
 
 // Ends what the writer has passed on.  Called under the mutex, which is given up meanwhile.
-static void end_one(struct scribe *scribe)
+static void end_one(struct writer *writer)
 {
-    struct store *store = TAILQ_FIRST(&scribe->reports_ending);
+    struct store *store = TAILQ_FIRST(&writer->reports_ending);
 
-    TAILQ_REMOVE(&scribe->reports_ending, store, among_leaving);
-    pthread_mutex_unlock(&scribe->mutex);
+    TAILQ_REMOVE(&writer->reports_ending, store, among_leaving);
+    pthread_mutex_unlock(&writer->mutex);
     if (store->reports != NULL) {
         store->reports->operations->destroy(&store->reports);
     }
-    parcels_fini(&store->batches_in);
-    parcels_fini(&store->batches_out);
-    parcels_fini(&store->reports_in);
-    parcels_fini(&store->reports_out);
+    submissions_fini(&store->batches_in);
+    submissions_fini(&store->batches_out);
+    submissions_fini(&store->reports_in);
+    submissions_fini(&store->reports_out);
     free(store);
-    pthread_mutex_lock(&scribe->mutex);
+    pthread_mutex_lock(&writer->mutex);
 }
 
 static void answer(struct store *store, struct report *report)
@@ -74,40 +74,40 @@ static void answer(struct store *store, struct report *report)
 }
 
 // Called under the mutex, which is given up meanwhile.
-static void answer_one(struct scribe *scribe)
+static void answer_one(struct writer *writer)
 {
-    struct store *store = TAILQ_FIRST(&scribe->askers);
-    struct report *report = parcels_pop(&store->reports_in).report;
+    struct store *store = TAILQ_FIRST(&writer->askers);
+    struct report *report = submissions_pop(&store->reports_in).report;
 
-    TAILQ_REMOVE(&scribe->askers, store, among_askers);
+    TAILQ_REMOVE(&writer->askers, store, among_askers);
     if (store->reports_in.first != NULL) {
-        TAILQ_INSERT_TAIL(&scribe->askers, store, among_askers);
+        TAILQ_INSERT_TAIL(&writer->askers, store, among_askers);
     }
-    join(scribe, store);
-    pthread_mutex_unlock(&scribe->mutex);
+    join(writer, store);
+    pthread_mutex_unlock(&writer->mutex);
     answer(store, report); // should the store be destroyed meanwhile, it is this thread that frees it
-    pthread_mutex_lock(&scribe->mutex);
-    parcels_push(&store->reports_out, NULL, report);
-    scribe_judge_news(store);
+    pthread_mutex_lock(&writer->mutex);
+    submissions_push(&store->reports_out, NULL, report);
+    writer_judge_news(store);
 }
 
-void *scribe_report(void *self)
+void *writer_report(void *self)
 {
-    struct scribe *scribe = self;
+    struct writer *writer = self;
 
-    pthread_mutex_lock(&scribe->mutex);
+    pthread_mutex_lock(&writer->mutex);
     for (;;) {
-        if (!TAILQ_EMPTY(&scribe->reports_ending)) {
-            end_one(scribe);
-        } else if (scribe->stopping && TAILQ_EMPTY(&scribe->leaving)) {
+        if (!TAILQ_EMPTY(&writer->reports_ending)) {
+            end_one(writer);
+        } else if (writer->stopping && TAILQ_EMPTY(&writer->leaving)) {
             break;
-        } else if (!TAILQ_EMPTY(&scribe->askers)) {
-            answer_one(scribe);
+        } else if (!TAILQ_EMPTY(&writer->askers)) {
+            answer_one(writer);
         } else {
-            join_all(scribe);
-            pthread_cond_wait(&scribe->report_came, &scribe->mutex);
+            join_all(writer);
+            pthread_cond_wait(&writer->report_came, &writer->mutex);
         }
     }
-    pthread_mutex_unlock(&scribe->mutex);
+    pthread_mutex_unlock(&writer->mutex);
     return NULL;
 }

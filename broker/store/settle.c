@@ -2,7 +2,7 @@
 
 #include "broker/store/engine.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 

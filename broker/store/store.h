@@ -1,7 +1,7 @@
-// store.h - the stores of a broker's desks, and the scribe that writes for them all: batches go in, come back
+// store.h - the stores of a broker's desks, and the writer that writes for them all: batches go in, come back
 // durable, in order.
 //
-// A scribe has two threads whatever the number of desks: one writes, one answers reports.  What waits when the writer
+// A writer has two threads whatever the number of desks: one writes, one answers reports.  What waits when the writer
 // comes for more is committed together: the batches of a desk as one group, and the groups of all desks whose engines
 // can join (engine.h) in one transaction over one connection.  Stores are made and destroyed while it works.  The
 // loop never waits: store_submit takes a batch, store_take_batch gives it back when it is on disk.  Trouble is
@@ -13,7 +13,7 @@
 
 #include "broker/store/engine.h"
 
-struct scribe;
+struct writer;
 struct store;
 
 enum store_state {
@@ -22,27 +22,27 @@ enum store_state {
     STORE_STATE_CONTRADICTED // the desk must stop
 };
 
-struct scribe *scribe_new(void);
+struct writer *writer_new(void);
 
 // Waits for the attempt being made, not for a store that is away.  Asserts: all stores have been destroyed.
-void scribe_destroy(struct scribe **scribe_p);
+void writer_destroy(struct writer **writer_p);
 
-// Readable (level-triggered) while scribe_next_news has something.
-int scribe_fd(const struct scribe *scribe);
+// Readable (level-triggered) while writer_next_news has something.
+int writer_fd(const struct writer *writer);
 
 // A store for which store_take_batch or store_take_report has something, or whose state has changed since
 // store_state was last called; NULL when there is none.  Each is told in its turn, again and again until all has been
 // taken and seen.
-struct store *scribe_next_news(struct scribe *scribe);
+struct store *writer_next_news(struct writer *writer);
 
-// Takes both engines, which only the scribe's threads call from then on.  `reports` may be NULL: reports are then
+// Takes both engines, which only the writer's threads call from then on.  `reports` may be NULL: reports are then
 // answered as not found.  `owner` is the caller's own.
-struct store *store_new(struct scribe *scribe, struct engine **engine_p, struct engine **reports_p, void *owner);
+struct store *store_new(struct writer *writer, struct engine **engine_p, struct engine **reports_p, void *owner);
 void *store_owner(const struct store *store);
-struct scribe *store_scribe(const struct store *store);
+struct writer *store_writer(const struct store *store);
 
 // Never waits.  What was not on disk is dropped unspoken; what is being written may still come to be on disk.  The
-// engines are destroyed by the scribe's threads; they are gone when scribe_destroy returns.
+// engines are destroyed by the writer's threads; they are gone when writer_destroy returns.
 void store_destroy(struct store **store_p);
 
 // Hands a batch over to be made durable.  Never blocks.

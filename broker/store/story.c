@@ -2,7 +2,7 @@
 
 #include "broker/store/story.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <string.h>
 

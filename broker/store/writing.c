@@ -4,9 +4,9 @@
 // alone.  While a store is away attempts are made with back-off: one back-off for all that share a connection, as it
 // is one database that is away, and one each for the others.
 
-#include "broker/store/scribe.h"
+#include "broker/store/writer.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -22,7 +22,7 @@
 #define GROUP_COUNT_MAX 1024                       // of one desk
 
 struct writing {
-    struct scribe *scribe;
+    struct writer *writer;
     struct patience patience; // of all that have joined
     struct store **due;       // first those that are attempted together
     struct share **shares;    // theirs
@@ -33,16 +33,16 @@ struct writing {
 
 // ---- patience ----
 
-static struct patience *patience_of(struct writing *writing, struct store *store)
+static struct patience *backoff_of(struct writing *writing, struct store *store)
 {
     return store->joined && !store->share.apart ? &writing->patience : &store->patience;
 }
 
-static void lose_patience(struct patience *patience, int64_t most_ms)
+static void backoff_fail(struct patience *patience, int64_t most_ms)
 {
     patience->wait_ms = patience->wait_ms == 0 ? BACK_OFF_MS_MIN : patience->wait_ms * 2;
     patience->wait_ms = patience->wait_ms > most_ms ? most_ms : patience->wait_ms;
-    patience->until_ms = scribe_now_ms() + patience->wait_ms;
+    patience->until_ms = writer_now_ms() + patience->wait_ms;
 }
 
 // ---- collecting: under the mutex ----
@@ -58,11 +58,11 @@ static void require_room(struct writing *writing, size_t count)
     }
 }
 
-static struct engine *find_other(struct scribe *scribe, const struct store *store)
+static struct engine *find_other(struct writer *writer, const struct store *store)
 {
     struct store *other;
 
-    TAILQ_FOREACH(other, &scribe->all, among_all)
+    TAILQ_FOREACH(other, &writer->all, among_all)
     {
         if (other != store && other->joined) {
             return other->share.engine;
@@ -72,12 +72,12 @@ static struct engine *find_other(struct scribe *scribe, const struct store *stor
 }
 
 // Lets a store's engine work through the connection of the others, if it can.  The database is not asked.
-static void join(struct scribe *scribe, struct store *store)
+static void join(struct writer *writer, struct store *store)
 {
     struct engine *engine = store->share.engine;
 
     if (!store->joined && engine->operations->join != NULL) {
-        struct engine *other = find_other(scribe, store);
+        struct engine *other = find_other(writer, store);
         store->joined = other == NULL || engine->operations->join(engine, other);
     }
 }
@@ -85,7 +85,7 @@ static void join(struct scribe *scribe, struct store *store)
 // Links what is queued up to a group, as far as the batches follow each other and stay within bounds.
 static struct batch *take_group(struct store *store, size_t *bytes)
 {
-    struct batch *first = parcels_pop(&store->batches_in).batch;
+    struct batch *first = submissions_pop(&store->batches_in).batch;
     struct batch *last = first;
 
     *bytes += batch_bytes(first);
@@ -99,7 +99,7 @@ static struct batch *take_group(struct store *store, size_t *bytes)
         }
         *bytes += batch_bytes(next);
         batch_link(last, next);
-        last = parcels_pop(&store->batches_in).batch;
+        last = submissions_pop(&store->batches_in).batch;
     }
     return first;
 }
@@ -141,31 +141,31 @@ static bool add_due(struct writing *writing, struct store *store, size_t *bytes)
 static void put_behind(struct writing *writing)
 {
     for (size_t i = 0; i < writing->count; i++) {
-        TAILQ_REMOVE(&writing->scribe->all, writing->due[i], among_all);
-        TAILQ_INSERT_TAIL(&writing->scribe->all, writing->due[i], among_all);
+        TAILQ_REMOVE(&writing->writer->all, writing->due[i], among_all);
+        TAILQ_INSERT_TAIL(&writing->writer->all, writing->due[i], among_all);
     }
 }
 
 // Collects the stores that have something to be written now.  Returns when the next will have, INT64_MAX: none.
 static int64_t collect(struct writing *writing)
 {
-    struct scribe *scribe = writing->scribe;
-    int64_t now_ms = scribe_now_ms();
+    struct writer *writer = writing->writer;
+    int64_t now_ms = writer_now_ms();
     int64_t next_ms = INT64_MAX;
     size_t bytes = 0;
     bool all = true;
     struct store *store;
 
     writing->count = writing->together = 0;
-    require_room(writing, scribe->store_count);
-    TAILQ_FOREACH(store, &scribe->all, among_all)
+    require_room(writing, writer->store_count);
+    TAILQ_FOREACH(store, &writer->all, among_all)
     {
-        join(scribe, store);
+        join(writer, store);
         bool work = store->share.group != NULL || store->batches_in.first != NULL;
         if (!work || store->state == STORE_STATE_CONTRADICTED) {
             continue;
         }
-        int64_t until_ms = patience_of(writing, store)->until_ms;
+        int64_t until_ms = backoff_of(writing, store)->until_ms;
         if (until_ms > now_ms) {
             next_ms = until_ms < next_ms ? until_ms : next_ms;
         } else {
@@ -178,14 +178,14 @@ static int64_t collect(struct writing *writing)
     return next_ms;
 }
 
-static void wait_until(struct scribe *scribe, int64_t until_ms)
+static void wait_until(struct writer *writer, int64_t until_ms)
 {
     struct timespec until = { .tv_sec = (time_t) (until_ms / 1000), .tv_nsec = (long) (until_ms % 1000) * 1000000 };
 
     if (until_ms == INT64_MAX) {
-        (void) pthread_cond_wait(&scribe->batch_came, &scribe->mutex);
+        (void) pthread_cond_wait(&writer->batch_came, &writer->mutex);
     } else {
-        (void) pthread_cond_timedwait(&scribe->batch_came, &scribe->mutex, &until);
+        (void) pthread_cond_timedwait(&writer->batch_came, &writer->mutex, &until);
     }
 }
 
@@ -208,11 +208,11 @@ static void hand_back(struct store *store)
     while (group != NULL) {
         struct batch *next = batch_next(group);
         batch_link(group, NULL);
-        parcels_push(&store->batches_out, group, NULL);
+        submissions_push(&store->batches_out, group, NULL);
         group = next;
     }
     store->share.group = NULL;
-    scribe_judge_news(store);
+    writer_judge_news(store);
 }
 
 // Under the mutex.
@@ -220,7 +220,7 @@ static void tell_state(struct store *store, enum store_state state)
 {
     struct engine *engine = store->share.engine;
     char description[STORE_DESCRIPTION_BYTES];
-    int64_t now_ms = scribe_now_ms();
+    int64_t now_ms = writer_now_ms();
 
     if (store->joined && state == STORE_STATE_WORKING && store->state == state &&
         now_ms < store->described_ms + DESCRIBE_MS) {
@@ -233,7 +233,7 @@ static void tell_state(struct store *store, enum store_state state)
         snprintf(description, sizeof description, "%.320s: %s: %s", engine->operations->describe(engine),
                  state == STORE_STATE_AWAY ? "away" : "contradicted", engine->reason);
     }
-    scribe_set_state(store, state, description);
+    writer_set_state(store, state, description);
 }
 
 // Under the mutex.
@@ -266,21 +266,21 @@ static void conclude(struct writing *writing, struct store **stores, size_t coun
         enum store_result result = store->share.result;
         bool failed = result != STORE_OK && result != STORE_CONTRADICTED;
         if (failed && (!store->joined || store->share.apart)) {
-            lose_patience(&store->patience, store->share.apart ? APART_MS_MAX : BACK_OFF_MS_MAX);
+            backoff_fail(&store->patience, store->share.apart ? APART_MS_MAX : BACK_OFF_MS_MAX);
         }
         any = any || (result == STORE_OK && store->joined);
         away = away || (failed && store->joined && !store->share.apart);
     }
     if (away) {
-        lose_patience(&writing->patience, BACK_OFF_MS_MAX);
+        backoff_fail(&writing->patience, BACK_OFF_MS_MAX);
     } else if (any) {
         writing->patience = (struct patience){ 0 };
     }
-    pthread_mutex_lock(&writing->scribe->mutex);
+    pthread_mutex_lock(&writing->writer->mutex);
     for (size_t i = 0; i < count; i++) {
         conclude_one(stores[i]);
     }
-    pthread_mutex_unlock(&writing->scribe->mutex);
+    pthread_mutex_unlock(&writing->writer->mutex);
 }
 
 static void attempt(struct writing *writing)
@@ -301,46 +301,46 @@ static void attempt(struct writing *writing)
 }
 
 // Ends the engines of stores that were destroyed.  Called under the mutex, which is given up meanwhile.
-static void let_go(struct scribe *scribe)
+static void let_go(struct writer *writer)
 {
     struct store *store;
 
-    while ((store = TAILQ_FIRST(&scribe->leaving)) != NULL) {
-        pthread_mutex_unlock(&scribe->mutex);
+    while ((store = TAILQ_FIRST(&writer->leaving)) != NULL) {
+        pthread_mutex_unlock(&writer->mutex);
         discard(&store->share.group);
         store->share.engine->operations->destroy(&store->share.engine);
-        pthread_mutex_lock(&scribe->mutex);
-        TAILQ_REMOVE(&scribe->leaving, store, among_leaving);
-        TAILQ_INSERT_TAIL(&scribe->reports_ending, store, among_leaving);
-        pthread_cond_signal(&scribe->report_came);
+        pthread_mutex_lock(&writer->mutex);
+        TAILQ_REMOVE(&writer->leaving, store, among_leaving);
+        TAILQ_INSERT_TAIL(&writer->reports_ending, store, among_leaving);
+        pthread_cond_signal(&writer->report_came);
     }
 }
 
-// Waits until something is due; false when the scribe is ending.
+// Waits until something is due; false when the writer is ending.
 static bool wait_for_work(struct writing *writing)
 {
-    struct scribe *scribe = writing->scribe;
+    struct writer *writer = writing->writer;
     bool found = false;
 
-    pthread_mutex_lock(&scribe->mutex);
+    pthread_mutex_lock(&writer->mutex);
     while (!found) {
-        let_go(scribe);
-        if (scribe->stopping) {
+        let_go(writer);
+        if (writer->stopping) {
             break;
         }
         int64_t next_ms = collect(writing);
         found = writing->count > 0;
         if (!found) {
-            wait_until(scribe, next_ms);
+            wait_until(writer, next_ms);
         }
     }
-    pthread_mutex_unlock(&scribe->mutex);
+    pthread_mutex_unlock(&writer->mutex);
     return found;
 }
 
-void *scribe_write(void *self)
+void *writer_write(void *self)
 {
-    struct writing writing = { .scribe = self };
+    struct writing writing = { .writer = self };
 
     while (wait_for_work(&writing)) {
         attempt(&writing);

@@ -2,7 +2,7 @@
 
 #include "broker/triage/authors.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

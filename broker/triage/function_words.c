@@ -6,7 +6,7 @@
 #include "broker/triage/function_words.h"
 
 #include "broker/triage/plain_text.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <pthread.h>
 #include <stdint.h>

@@ -13,7 +13,7 @@
 #include "broker/triage/cld2_face.h"
 #include "broker/triage/function_words.h"
 #include "broker/triage/plain_text.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -5,7 +5,7 @@
 
 #include "broker/triage/letters.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <pthread.h>
 #include <stddef.h>

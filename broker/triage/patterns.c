@@ -11,7 +11,7 @@
 #include "broker/triage/function_words.h"
 #include "broker/triage/letters.h"
 #include "broker/triage/plain_text.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <hs/hs.h>
 #include <unicode/ubrk.h>

@@ -8,7 +8,7 @@
 
 #include "broker/triage/addresses.h"
 #include "broker/triage/letters.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "broker/triage/rule_reader.h"
 
 #include "broker/triage/plain_text.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <unictype.h>
 

@@ -10,7 +10,7 @@
 #include "broker/triage/authors.h"
 #include "broker/triage/language.h"
 #include "broker/triage/rule_building.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -212,7 +212,7 @@ static void build_tree(struct building *building, const struct yaml_tree *tree, 
 static void build_language_tables(void)
 {
     struct language_verdict verdict;
-    language_detect("where is my parcel, it was due on monday", &(struct language_request){ 0 }, &verdict);
+    language_detect("where is my submission, it was due on monday", &(struct language_request){ 0 }, &verdict);
 }
 
 struct rules *rules_new(const char *text, size_t text_bytes, const struct rules *previous, uint64_t version,

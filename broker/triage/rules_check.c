@@ -5,7 +5,7 @@
 
 #include "broker/desk/outgoing.h"
 #include "broker/triage/rule_building.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "broker/triage/rule_building.h"
 
 #include "broker/triage/language.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

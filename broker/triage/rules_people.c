@@ -1,7 +1,7 @@
 // rules_people.c - people, from the values under `people`: their roles, agency, languages and skills.
 
 #include "broker/triage/rule_building.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

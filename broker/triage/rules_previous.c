@@ -5,7 +5,7 @@
 // old place.
 
 #include "broker/triage/rule_building.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 

@@ -10,7 +10,7 @@
 #include "broker/triage/patterns.h"
 #include "broker/triage/readings.h"
 #include "broker/triage/rule_set.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 
 #include "broker/triage/yaml_tree.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <yaml.h>
 

@@ -2,7 +2,7 @@
 
 #include "tests/bench/bench.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@ add_executable(behalf-bench ${CMAKE_CURRENT_LIST_DIR}/main.c ${CMAKE_CURRENT_LIS
     ${CMAKE_CURRENT_LIST_DIR}/many_postgres.c ${CMAKE_CURRENT_LIST_DIR}/many_sqlite.c
     ${CMAKE_CURRENT_LIST_DIR}/own_broker.c ${CMAKE_CURRENT_LIST_DIR}/restore.c ${CMAKE_CURRENT_LIST_DIR}/raw.c
     ${CMAKE_CURRENT_LIST_DIR}/raw_postgres.c ${CMAKE_CURRENT_LIST_DIR}/raw_sqlite.c ${CMAKE_CURRENT_LIST_DIR}/turn.c)
-target_link_libraries(behalf-bench PRIVATE behalf_options behalf_broker_core behalf behalf_store PkgConfig::jansson PkgConfig::sqlite
+target_link_libraries(behalf-bench PRIVATE behalf_options behalf_session behalf behalf_store PkgConfig::jansson PkgConfig::sqlite
     PkgConfig::postgres PkgConfig::zmq)
 add_dependencies(behalf-bench behalf-broker)
 

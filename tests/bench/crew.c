@@ -8,7 +8,7 @@
 
 #include "tests/bench/bench.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <stdlib.h>

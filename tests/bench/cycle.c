@@ -8,7 +8,7 @@
 #include "tests/bench/own_broker.h"
 #include "tests/bench/raw.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // desks.c - what a desk more costs: the same posts in flight, spread over more and more desks.
 //
 // First without a broker: batches as a broker makes them when posts are taken in (a post, its item, an event) go
-// straight to the stores of one scribe.  Each desk has one batch with the store and makes the next when that is back,
+// straight to the stores of one writer.  Each desk has one batch with the store and makes the next when that is back,
 // as a broker's do.  The time of the processors is told apart: this process without the thread that makes the batches,
 // and the server's process behind the one session.  Then with a broker, a connector a desk, over real sockets.
 
@@ -10,7 +10,7 @@
 #include "tests/bench/raw.h"
 
 #include "broker/store/store.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <libpq-fe.h>
@@ -35,7 +35,7 @@ struct bench_desk {
 
 struct bench_desks {
     const struct bench_options *options;
-    struct scribe *scribe;
+    struct writer *writer;
     struct bench_desk *desks;
     unsigned count;
     uint64_t posts, batches; // on disk
@@ -74,7 +74,7 @@ static bool open_desk(struct bench_desks *run, struct bench_desk *desk)
         return false;
     }
     desk->item = desk->position.next_id;
-    desk->store = store_new(run->scribe, &engine, NULL, desk);
+    desk->store = store_new(run->writer, &engine, NULL, desk);
     return true;
 }
 
@@ -179,12 +179,12 @@ static void hear(struct bench_desks *run, struct store *store, bool go_on)
 
 static void run_until(struct bench_desks *run, uint64_t until_ns)
 {
-    struct pollfd wait = { .fd = scribe_fd(run->scribe), .events = POLLIN };
+    struct pollfd wait = { .fd = writer_fd(run->writer), .events = POLLIN };
 
     while (!run->failed && !bench_stopped() && bench_now_ns() < until_ns) {
         (void) poll(&wait, 1, 100);
         struct store *store;
-        while (!run->failed && (store = scribe_next_news(run->scribe)) != NULL)
+        while (!run->failed && (store = writer_next_news(run->writer)) != NULL)
             hear(run, store, true);
     }
 }
@@ -270,7 +270,7 @@ static void close_desks(struct bench_desks *run)
 {
     for (unsigned i = 0; i < run->count; i++)
         store_destroy(&run->desks[i].store);
-    scribe_destroy(&run->scribe);
+    writer_destroy(&run->writer);
     for (unsigned i = 0; i < run->count; i++)
         if (run->desks[i].name[0] != '\0')
             raw_remove_desk(run->options->store, run->desks[i].name);
@@ -280,7 +280,7 @@ static void close_desks(struct bench_desks *run)
 static bool measure_stores(const struct bench_options *options, unsigned count, PGconn *asker,
                            struct bench_desks_costs *first)
 {
-    struct bench_desks run = { .options = options, .scribe = scribe_new(), .count = count };
+    struct bench_desks run = { .options = options, .writer = writer_new(), .count = count };
     bool good = open_desks(&run);
 
     for (unsigned i = 0; good && i < count; i++)

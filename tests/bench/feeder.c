@@ -2,7 +2,7 @@
 
 #include "tests/bench/feeder.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,13 +12,13 @@
 
 // Nothing that the rules of the bench look for.
 static const char *const words[] = {
-    "the",     "parcel", "flight",  "has",     "not",     "arrived",  "yet",  "and",     "nobody", "answers",
-    "my",      "calls",  "since",   "Tuesday", "morning", "could",    "you",  "please",  "tell",   "me",
-    "when",    "it",     "will",    "be",      "here",    "because",  "our",  "holiday", "begins", "tomorrow",
-    "again",   "this",   "was",     "late",    "last",    "week",     "too",  "I",       "waited", "three",
-    "hours",   "at",     "gate",    "with",    "two",     "children", "what", "should",  "we",     "do",
-    "now",     "your",   "app",     "shows",   "another", "number",   "than", "letter",  "thanks", "for",
-    "looking", "into",   "problem", "soon",
+    "the",     "submission", "flight",  "has",     "not",     "arrived",  "yet",  "and",     "nobody", "answers",
+    "my",      "calls",      "since",   "Tuesday", "morning", "could",    "you",  "please",  "tell",   "me",
+    "when",    "it",         "will",    "be",      "here",    "because",  "our",  "holiday", "begins", "tomorrow",
+    "again",   "this",       "was",     "late",    "last",    "week",     "too",  "I",       "waited", "three",
+    "hours",   "at",         "gate",    "with",    "two",     "children", "what", "should",  "we",     "do",
+    "now",     "your",       "app",     "shows",   "another", "number",   "than", "letter",  "thanks", "for",
+    "looking", "into",       "problem", "soon",
 };
 #define WORD_COUNT (sizeof words / sizeof *words)
 

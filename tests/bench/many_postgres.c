@@ -2,7 +2,7 @@
 
 #include "tests/bench/many.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <libpq-fe.h>

@@ -2,7 +2,7 @@
 
 #include "tests/bench/many.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

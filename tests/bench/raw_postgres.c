@@ -5,7 +5,7 @@
 
 #include "tests/bench/raw.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <libpq-fe.h>

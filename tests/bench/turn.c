@@ -7,8 +7,8 @@
 
 #include "tests/bench/bench.h"
 
-#include "broker/broker.h"
-#include "proto/must.h"
+#include "broker/session/broker.h"
+#include "proto/base/must.h"
 
 #include <behalf/message.h>
 #include <stdio.h>
@@ -178,8 +178,9 @@ static void report_posts(struct report *report)
                       .thread = "",
                       .parent = "",
                       .link = "",
-                      .text = boycott ? "I shall boycott you, and so will all of my friends, until you say sorry to her"
-                                      : "where is my parcel, it was due on monday and nobody answers the telephone" },
+                      .text = boycott
+                                  ? "I shall boycott you, and so will all of my friends, until you say sorry to her"
+                                  : "where is my submission, it was due on monday and nobody answers the telephone" },
         };
     }
 }
@@ -195,7 +196,7 @@ static enum store_result answer_report(struct engine *base, struct report *repor
     else if (report->kind == REPORT_TEXTS)
         report->listed = report_allocate(report, (report->item_count + 1) * sizeof *report->listed);
     for (size_t i = 0; report->kind == REPORT_TEXTS && i < report->item_count; i++)
-        report_listed(report, i, "where is my parcel", "", "", 0);
+        report_listed(report, i, "where is my submission", "", "", 0);
     return STORE_OK;
 }
 

@@ -4,7 +4,7 @@
 
 #include "tests/fuzz/message_fuzz.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <behalf/message.h>
 #include <string.h>

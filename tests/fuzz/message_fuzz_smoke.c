@@ -4,7 +4,7 @@
 
 #include "tests/fuzz/message_fuzz.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 #include "tests/unit/message_samples.h"
 
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "broker/triage/patterns.h"
 #include "broker/triage/plain_text.h"
 #include "broker/triage/readings.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdint.h>
 #include <stdio.h>

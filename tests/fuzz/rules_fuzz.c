@@ -4,7 +4,7 @@
 // fixed seed (or the one given), for any compiler and for a few seconds.
 
 #include "broker/triage/triage.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdint.h>
 #include <stdio.h>

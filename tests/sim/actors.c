@@ -24,9 +24,9 @@ static void make_twins(struct sim_post *first, struct sim_post *second)
 void feed_make_posts(struct simulation *simulation)
 {
     static const char *const texts[] = {
-        "where is my parcel, it was due on monday",  "wo ist mein paket, es sollte am montag da sein",
-        "I want a refund for my broken lamp please", "the app is fine but your shop was closed today",
-        "free followers here for everyone today",    "I will bring a lawsuit against you for this"
+        "where is my submission, it was due on monday", "wo ist mein paket, es sollte am montag da sein",
+        "I want a refund for my broken lamp please",    "the app is fine but your shop was closed today",
+        "free followers here for everyone today",       "I will bring a lawsuit against you for this"
     };
     simulation->post_count = (size_t) sim_between(simulation, 20, 120);
     for (size_t i = 0; i < simulation->post_count; i++) {
@@ -145,7 +145,7 @@ static void change_post(struct client *client, struct sim_post *post)
                                                .post = post->id,
                                                .edited_ms = sim_chance(simulation, 500) ? simulation->clock_ms : 0,
                                                .text = sensitive ? "edited: my lawsuit begins tomorrow"
-                                                                 : "edited: never mind the parcel" } });
+                                                                 : "edited: never mind the submission" } });
     } else if (!post->deleted) {
         post->deleted = true;
         if (post->twin)

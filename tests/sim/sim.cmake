@@ -7,7 +7,7 @@ set(simulation_sources main.c simulation.c network.c actors.c judge.c history.c 
 list(TRANSFORM simulation_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
 list(APPEND simulation_sources ${CMAKE_SOURCE_DIR}/tests/unit/answers.c)
 add_executable(simulation ${simulation_sources})
-target_link_libraries(simulation PRIVATE behalf_options behalf_broker_core)
+target_link_libraries(simulation PRIVATE behalf_options behalf_session)
 foreach(first ${simulation_firsts})
     add_test(NAME sim/seeds_from_${first} COMMAND simulation ${first} 100)
     set_tests_properties(sim/seeds_from_${first} PROPERTIES LABELS sim TIMEOUT 600)
@@ -19,4 +19,4 @@ add_executable(simulation_holes EXCLUDE_FROM_ALL ${simulation_sources} ${CMAKE_C
 set_source_files_properties(${CMAKE_SOURCE_DIR}/broker/desk/authority.c PROPERTIES COMPILE_OPTIONS
     "-include;${CMAKE_CURRENT_LIST_DIR}/holes.h")
 target_compile_definitions(simulation_holes PRIVATE SIM_HOLES)
-target_link_libraries(simulation_holes PRIVATE behalf_options behalf_broker_core)
+target_link_libraries(simulation_holes PRIVATE behalf_options behalf_session)

@@ -11,7 +11,7 @@
 #ifndef SIM_SIMULATION_H
 #define SIM_SIMULATION_H
 
-#include "broker/broker.h"
+#include "broker/session/broker.h"
 #include "broker/store/memory.h"
 #include "proto/session.h"
 #include "tests/unit/answers.h"

@@ -248,7 +248,7 @@ static void ids_that_a_spreadsheet_has_rounded_stop_the_file_before_anything_is_
 {
     (void) state;
     static const char *const files[] = {
-        "id,name,text,airline\n1.29403E+18,ann,My parcel is lost,V\n1.29403E+18,bob,I was charged twice,V\n",
+        "id,name,text,airline\n1.29403E+18,ann,My submission is lost,V\n1.29403E+18,bob,I was charged twice,V\n",
         "id,name,text,airline\n\"1,29403E+18\",ann,lost,V\n",
         "id,name,text,airline\n1862345678901230000,a,x,V\n1862345678901240000,b,y,V\n1862345678901250000,c,z,V\n",
         "id,name,text,airline\n1294030000000000000,a,x,V\n",

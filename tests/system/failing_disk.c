@@ -5,7 +5,7 @@
 
 #include "tests/system/failing_disk.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>

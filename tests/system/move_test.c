@@ -3,7 +3,7 @@
 // Arguments: behalf-ctl, behalf-broker, a file of rules of the desk "demo".  Exit code 77: no PostgreSQL here.
 
 #include "broker/store/engine.h"
-#include "broker/store/move_table.h"
+#include "broker/store/move/move_table.h"
 #include "tests/system/child.h"
 #include "tests/system/postgres_cluster.h"
 #include "tests/unit/store_desk.h"

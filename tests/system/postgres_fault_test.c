@@ -33,7 +33,7 @@ static struct postgres_cluster *cluster;
 struct fixture {
     char name[32];               // of the desk
     struct desk_under_test desk; // its engine belongs to the store
-    struct scribe *scribe;
+    struct writer *writer;
     struct store *store;
     struct cutting_proxy *proxy;
     uint64_t back; // batches that came back durable
@@ -55,7 +55,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     cutting_proxy_destroy(&fixture->proxy);
     free(fixture);
     return 0;
@@ -79,8 +79,8 @@ static void start_at(struct fixture *fixture, const char *url)
 
     fixture->desk.engine = engine;
     desk_take_over(&fixture->desk);
-    fixture->scribe = scribe_new();
-    fixture->store = store_new(fixture->scribe, &engine, NULL, NULL);
+    fixture->writer = writer_new();
+    fixture->store = store_new(fixture->writer, &engine, NULL, NULL);
 }
 
 static void start(struct fixture *fixture)
@@ -132,7 +132,7 @@ static void collect(struct fixture *fixture)
 
 static void await_back(struct fixture *fixture, uint64_t wanted)
 {
-    struct pollfd wait = { .fd = scribe_fd(fixture->scribe), .events = POLLIN };
+    struct pollfd wait = { .fd = writer_fd(fixture->writer), .events = POLLIN };
     char text[512];
 
     collect(fixture);
@@ -241,7 +241,7 @@ static void a_server_that_dies_among_commits(struct fixture *fixture, void (*die
     print_message("service resumed at most %lld ms after the server answered\n", (long long) slowest_ms);
     assert_true(slowest_ms < BACK_MS);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, fixture->back), 270);
 }
 
@@ -269,7 +269,7 @@ static void a_server_shut_down_in_order_is_waited_for(void **state)
     postgres_cluster_start(cluster);
     await_back_soon(fixture, 2, now_ms());
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
 }
 
@@ -312,7 +312,7 @@ static void a_session_ended_in_mid_transaction_is_repeated(void **state)
         await_back(fixture, round);
     }
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, 3), 3);
 }
 
@@ -336,7 +336,7 @@ static void a_database_made_read_only_is_waited_for(void **state)
     await_sql("SHOW default_transaction_read_only", "off");
     await_back_soon(fixture, 2, now_ms());
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
 }
 
@@ -357,7 +357,7 @@ static void a_connection_cut_in_the_middle_of_commit_is_settled(void **state)
     }
     assert_int_equal(cutting_proxy_count(fixture->proxy), 30);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, (uint64_t) count), count);
 }
 
@@ -493,7 +493,7 @@ static void a_commit_without_its_standby_is_told_to_nobody(void **state)
     (void) postgres_cluster_sql(cluster, "SELECT pg_reload_conf()");
     await_back(fixture, 2);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
 }
 
@@ -534,7 +534,7 @@ static void a_full_disk_stops_the_store_and_loses_nothing(void **state)
     await_back_soon(fixture, back + 1, now_ms());
     await_back(fixture, 800);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     (void) postgres_cluster_sql(cluster, "DELETE FROM behalf.note WHERE item > 100000");
     assert_int_equal(count_what_is_there(fixture, 800), 800);
     (void) postgres_cluster_sql(cluster, "ALTER TABLE behalf.note SET TABLESPACE pg_default");

@@ -1,4 +1,4 @@
-// shared_store_test.c - several desks of one PostgreSQL behind one scribe: one session, one transaction, and trouble
+// shared_store_test.c - several desks of one PostgreSQL behind one writer: one session, one transaction, and trouble
 // that is one desk's or all's.
 
 #include "broker/store/lease_row.h"
@@ -32,7 +32,7 @@ struct place {
 };
 
 struct room {
-    struct scribe *scribe;
+    struct writer *writer;
     struct cutting_proxy *proxy;
     struct place places[DESKS_MAX];
     size_t count;
@@ -42,7 +42,7 @@ static int set_up(void **state)
 {
     struct room *room = calloc(1, sizeof *room);
 
-    room->scribe = scribe_new();
+    room->writer = writer_new();
     room->proxy = cutting_proxy_new(postgres_cluster_port(cluster));
     *state = room;
     return 0;
@@ -53,7 +53,7 @@ static void leave(struct room *room)
     for (size_t i = 0; i < room->count; i++) {
         store_destroy(&room->places[i].store);
     }
-    scribe_destroy(&room->scribe);
+    writer_destroy(&room->writer);
 }
 
 static int tear_down(void **state)
@@ -94,7 +94,7 @@ static void add_at(struct room *room, const char *url, bool reported)
     }
     place->desk.engine = engine;
     desk_take_over(&place->desk);
-    place->store = store_new(room->scribe, &engine, &reports, place);
+    place->store = store_new(room->writer, &engine, &reports, place);
 }
 
 static void add(struct room *room, size_t count)
@@ -140,7 +140,7 @@ static void collect(struct room *room)
     struct store *store = NULL;
     struct batch *batch = NULL;
 
-    while ((store = scribe_next_news(room->scribe)) != NULL) {
+    while ((store = writer_next_news(room->writer)) != NULL) {
         struct place *place = store_owner(store);
         (void) store_state(store);
         while ((batch = store_take_batch(store)) != NULL) {
@@ -162,7 +162,7 @@ static int64_t now_ms(void)
 
 static void wait_for_news(struct room *room, const struct place *place)
 {
-    struct pollfd wait = { .fd = scribe_fd(room->scribe), .events = POLLIN };
+    struct pollfd wait = { .fd = writer_fd(room->writer), .events = POLLIN };
     char text[512];
 
     if (poll(&wait, 1, WAIT_MS) != 1) {
@@ -305,7 +305,7 @@ static void desks_share_one_session_and_one_transaction(void **state)
 static void reports_of_all_desks_ride_one_session(void **state)
 {
     struct room *room = *state;
-    struct pollfd wait = { .fd = scribe_fd(room->scribe), .events = POLLIN };
+    struct pollfd wait = { .fd = writer_fd(room->writer), .events = POLLIN };
     struct report *report = NULL;
 
     for (size_t i = 0; i < 4; i++) {

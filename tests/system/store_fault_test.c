@@ -26,7 +26,7 @@
 struct fixture {
     char folder[128];
     struct desk_under_test desk; // its engine belongs to the store
-    struct scribe *scribe;
+    struct writer *writer;
     struct store *store;
     uint64_t back; // batches that came back durable
 };
@@ -54,7 +54,7 @@ static int tear_down(void **state)
 
     failing_disk_set(DISK_WELL);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     (void) umount2(fixture->folder, MNT_DETACH); // where a test of a small disk failed
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         path_of(fixture, names[i], path, sizeof path);
@@ -83,8 +83,8 @@ static void start(struct fixture *fixture)
 
     fixture->desk.engine = engine;
     desk_take_over(&fixture->desk);
-    fixture->scribe = scribe_new();
-    fixture->store = store_new(fixture->scribe, &engine, NULL, NULL);
+    fixture->writer = writer_new();
+    fixture->store = store_new(fixture->writer, &engine, NULL, NULL);
 }
 
 // Item and post number `sequence` with a text of that length.
@@ -116,7 +116,7 @@ static void collect(struct fixture *fixture)
 
 static void await_back(struct fixture *fixture, uint64_t wanted)
 {
-    struct pollfd wait = { .fd = scribe_fd(fixture->scribe), .events = POLLIN };
+    struct pollfd wait = { .fd = writer_fd(fixture->writer), .events = POLLIN };
 
     collect(fixture);
     while (fixture->back < wanted) {
@@ -128,7 +128,7 @@ static void await_back(struct fixture *fixture, uint64_t wanted)
 
 static void await_away(struct fixture *fixture)
 {
-    struct pollfd wait = { .fd = scribe_fd(fixture->scribe), .events = POLLIN };
+    struct pollfd wait = { .fd = writer_fd(fixture->writer), .events = POLLIN };
 
     while (store_state(fixture->store) != STORE_STATE_AWAY) {
         assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
@@ -200,7 +200,7 @@ static void a_full_disk_stops_the_store_and_loses_nothing(void **state)
     await_back(fixture, 600);
     assert_int_equal(store_state(fixture->store), STORE_STATE_WORKING);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, 600), 600);
     assert_int_equal(umount(fixture->folder), 0);
 }
@@ -221,7 +221,7 @@ static void a_crash_on_a_full_disk_keeps_what_came_back(void **state)
     collect(fixture);
     uint64_t durable = fixture->back;
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(mount("none", fixture->folder, "tmpfs", MS_REMOUNT, "size=64m"), 0);
     count_what_is_there(fixture, durable);
     assert_int_equal(umount(fixture->folder), 0);
@@ -257,7 +257,7 @@ static void a_failing_fsync_stops_the_store(struct fixture *fixture, enum failin
     }
     await_back(fixture, 22);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, 22), 22);
 }
 
@@ -401,7 +401,7 @@ static void a_second_broker_is_refused_with_a_clear_word(void **state)
     assert_non_null(strstr(reason, process));
     assert_non_null(strstr(reason, fixture->folder));
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     start(fixture);
 }
 
@@ -434,7 +434,7 @@ static void a_newer_schema_is_refused_and_left_as_it_is(void **state)
 
     start(fixture);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     run_sql(fixture, "PRAGMA user_version = 99");
     assert_null(engine_sqlite_open(fixture->folder, "support", reason, sizeof reason));
     assert_non_null(strstr(reason, "schema 99"));

@@ -124,11 +124,11 @@ static void json_carries_messages_both_ways(void **state)
     json_t *welcome = expect_json(&world, "WELCOME");
     assert_string_equal(text_of(welcome, "desk"), "test");
     json_decref(welcome);
-    send_item(&world, 1, 2, "held", "Where is my parcel? \xf0\x9f\x93\xa6");
+    send_item(&world, 1, 2, "held", "Where is my submission? \xf0\x9f\x93\xa6");
     json_t *item = expect_json(&world, "\"ITEM\"");
     assert_int_equal(json_integer_value(json_object_get(item, "lease")), 2);
     json_t *entry = json_array_get(json_object_get(item, "story"), 0);
-    assert_string_equal(text_of(entry, "text"), "Where is my parcel? \xf0\x9f\x93\xa6");
+    assert_string_equal(text_of(entry, "text"), "Where is my submission? \xf0\x9f\x93\xa6");
     json_decref(item);
 
     child_write(world.worker,
@@ -310,9 +310,9 @@ static void answer_is_previewed_then_sent(void **state)
     struct world world;
     begin_with(&world, "--plain", NULL, false);
     expect(&world, "Signed in as Asha");
-    send_item(&world, 1, 2, "offered", "Where is my parcel?");
+    send_item(&world, 1, 2, "offered", "Where is my submission?");
     expect(&world, "=== item 1 | acme | twitter | en | offered");
-    expect(&world, "| Where is my parcel?");
+    expect(&world, "| Where is my submission?");
     expect(&world, "answering for Acme.");
     expect(&world, "235 of 280");
 
@@ -342,7 +342,7 @@ static void answer_is_previewed_then_sent(void **state)
 
 static void take_held_item(struct world *world)
 {
-    send_item(world, 1, 2, "held", "Where is my parcel?");
+    send_item(world, 1, 2, "held", "Where is my submission?");
     expect(world, "=== item 1");
 }
 
@@ -442,7 +442,7 @@ static void every_command_becomes_its_request(void **state)
     struct world world;
     begin_with(&world, "--plain", "agent,pr,approver,supervisor", false);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        send_item_as(&world, 1, 2, "held", cases[i].audience, i == 0 ? "Where is my parcel?" : cases[i].line);
+        send_item_as(&world, 1, 2, "held", cases[i].audience, i == 0 ? "Where is my submission?" : cases[i].line);
         expect(&world, i == 0 ? "=== item 1" : "--- new or changed in item 1");
         child_write(world.worker, cases[i].line);
         struct behalf_message *request = fake_broker_expect(world.broker, cases[i].type);
@@ -495,7 +495,7 @@ static void only_a_refusal_about_the_item_drops_it(void **state)
         refuse(&world, request->id, lost[i].code, lost[i].field, lost[i].state);
         behalf_message_destroy(&request);
         expect(&world, "no longer yours");
-        send_item(&world, 1, 2, "held", "Where is my parcel?");
+        send_item(&world, 1, 2, "held", "Where is my submission?");
         expect(&world, "=== item 1");
     }
     child_write(world.worker, "quit");

@@ -1,6 +1,6 @@
 // allowance_test.c - so many at once, so many more a second, whatever the clock says at the beginning.
 
-#include "broker/allowance.h"
+#include "broker/session/allowance.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

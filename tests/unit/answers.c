@@ -2,7 +2,7 @@
 
 #include "tests/unit/answers.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -923,16 +923,16 @@ static void another_post_under_a_known_name_is_told(void **state)
     struct world *world = *state;
 
     sign_in_all(world);
-    taken(world, post_of("acme", "p", "ann", "My parcel is lost", 0));
+    taken(world, post_of("acme", "p", "ann", "My submission is lost", 0));
     const struct behalf_taken *other = taken(world, post_of("acme", "p", "bob", "I was charged twice", 0));
     assert_true(other->repeated && other->differs);
-    assert_true(taken(world, post_of("acme", "p", "bob", "My parcel is lost", 0))->differs);
-    assert_true(taken(world, post_of("acme", "p", "ann", "My parcel was lost", 0))->differs);
+    assert_true(taken(world, post_of("acme", "p", "bob", "My submission is lost", 0))->differs);
+    assert_true(taken(world, post_of("acme", "p", "ann", "My submission was lost", 0))->differs);
     // A text that it has had, an author who is not given: the same.
-    taken(world, edited_at("p", "My parcel is lost!", 0));
-    assert_false(taken(world, post_of("acme", "p", "ann", "My parcel is lost!", 0))->differs);
-    assert_false(taken(world, post_of("acme", "p", "ann", "My parcel is lost", 0))->differs);
-    assert_false(taken(world, post_of("acme", "p", "", "My parcel is lost", 0))->differs);
+    taken(world, edited_at("p", "My submission is lost!", 0));
+    assert_false(taken(world, post_of("acme", "p", "ann", "My submission is lost!", 0))->differs);
+    assert_false(taken(world, post_of("acme", "p", "ann", "My submission is lost", 0))->differs);
+    assert_false(taken(world, post_of("acme", "p", "", "My submission is lost", 0))->differs);
 }
 
 static const char *text_of(struct world *world, int64_t item)
@@ -1040,14 +1040,14 @@ static void what_a_post_said_in_between_before_it_came_counts(void **state)
         sign_in_all(world);
         taken(world, edited_at(id, "where is it", 1000));
         taken(world, edited_at(id, "my lawyer will call", 2000));
-        taken(world, edited_at(id, "never mind the parcel", 3000));
+        taken(world, edited_at(id, "never mind the submission", 3000));
         if (crash) {
             world_crash(world);
             world_start(world);
             sign_in_all(world);
         }
         int64_t item = taken(world, post_of("acme", id, "jo", "hello there", world->now_ms))->item;
-        assert_string_equal(text_of(world, item), "never mind the parcel");
+        assert_string_equal(text_of(world, item), "never mind the submission");
         const struct behalf_message *shown = world_told(world, PETRA, BEHALF_ITEM);
         assert_non_null(shown);
         assert_int_equal(shown->item.item, item);

@@ -6,7 +6,7 @@
 #ifndef TESTS_BROKER_WORLD_H
 #define TESTS_BROKER_WORLD_H
 
-#include "broker/broker.h"
+#include "broker/session/broker.h"
 #include "broker/store/memory.h"
 #include "tests/unit/answers.h"
 

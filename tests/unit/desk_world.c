@@ -2,7 +2,7 @@
 
 #include "tests/unit/desk_world.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <string.h>
 
@@ -135,7 +135,7 @@ uint64_t world_post(struct world *world, struct world_post wanted)
         .parent = "",
         .link = "",
         .media = wanted.media,
-        .text = wanted.text ? wanted.text : "where is my parcel",
+        .text = wanted.text ? wanted.text : "where is my submission",
         .thread = wanted.thread ? wanted.thread : "",
         .posted_ms = wanted.posted_ms ? wanted.posted_ms : world->now_ms,
     };

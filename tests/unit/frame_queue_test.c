@@ -1,6 +1,6 @@
 // frame_queue_test.c - order, waiting claims, and the bound of each peer.
 
-#include "broker/frame_queue.h"
+#include "broker/session/frame_queue.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

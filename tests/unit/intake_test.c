@@ -1,6 +1,6 @@
 // intake_test.c - the set of recent keys: exact, bounded, and moving with time.
 
-#include "broker/intake.h"
+#include "broker/session/intake.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

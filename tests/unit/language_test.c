@@ -359,7 +359,7 @@ static void languages_in_latin_letters_are_found(void **state)
         { "hi", "order cancel kar diya par paise wapas nahi mile" },
         { "hi", "please check karke batao mera order kaha hai" },
         { "hi", "Flight late ho gayi aur kisi ne bataya bhi nahi" },
-        { "hi", "janab mera parcel abhi tak nahi mila" },
+        { "hi", "janab mera submission abhi tak nahi mila" },
         { "ta", "romba mosam service, yaarum reply panna matanga" },
         { "ta", "panam thirumba eppo varum?" },
         { "ta", "naan nethu pay pannitten, innum confirm aagala" },

@@ -1,8 +1,8 @@
 // lease_test.c - leases in virtual time: owners and challengers around one row, paused, cut off, at once; and what a
 // broker that stands by answers.
 
-#include "broker/lease_watch.h"
-#include "broker/stand_by.h"
+#include "broker/ownership/lease_watch.h"
+#include "broker/session/redirect.h"
 
 #include <behalf/message.h>
 
@@ -264,14 +264,14 @@ static void a_late_answer_counts_from_when_the_renewal_was_sent(void **state)
 
 // ---- standing by ----
 
-static struct behalf_message *ask(const struct stand_by *stand_by, const struct behalf_message *message)
+static struct behalf_message *ask(const struct redirect *redirect, const struct behalf_message *message)
 {
     struct behalf_fault fault;
     size_t bytes = 0;
     size_t answer_bytes = 0;
     bool noise = true;
     void *frame = behalf_message_encode(message, &bytes, &fault);
-    void *words = stand_by_answer(stand_by, frame, bytes, &answer_bytes, &noise);
+    void *words = redirect_answer(redirect, frame, bytes, &answer_bytes, &noise);
 
     assert_non_null(words);
     assert_false(noise);
@@ -282,9 +282,9 @@ static struct behalf_message *ask(const struct stand_by *stand_by, const struct 
     return answer;
 }
 
-static void expect_answer(const struct stand_by *stand_by, const struct behalf_message *message, const char *expected)
+static void expect_answer(const struct redirect *redirect, const struct behalf_message *message, const char *expected)
 {
-    struct behalf_message *answer_to = ask(stand_by, message);
+    struct behalf_message *answer_to = ask(redirect, message);
     const char *found = answer_to->type == BEHALF_ERROR ? answer_to->error.code : behalf_type_name(answer_to->type);
 
     assert_string_equal(found, expected);
@@ -298,11 +298,11 @@ static const struct behalf_message hello = { .type = BEHALF_HELLO,
 
 static void hello_is_answered_with_where_the_desk_is(void **state)
 {
-    struct stand_by stand_by = { .desk = "support" };
+    struct redirect redirect = { .desk = "support" };
 
     (void) state;
-    stand_by_set_owner(&stand_by, "tcp://127.0.0.1:1,ipc:///run/b", false, "tcp://127.0.0.1:2");
-    struct behalf_message *moved = ask(&stand_by, &hello);
+    redirect_set_owner(&redirect, "tcp://127.0.0.1:1,ipc:///run/b", false, "tcp://127.0.0.1:2");
+    struct behalf_message *moved = ask(&redirect, &hello);
     assert_int_equal(moved->type, BEHALF_MOVED);
     assert_int_equal(moved->id, 12);
     assert_string_equal(moved->moved.desk, "support");
@@ -314,34 +314,34 @@ static void hello_is_answered_with_where_the_desk_is(void **state)
 
 static void hello_is_answered_busy_while_nobody_is_known_to_have_the_desk(void **state)
 {
-    struct stand_by stand_by = { .desk = "support" };
+    struct redirect redirect = { .desk = "support" };
 
     (void) state;
-    expect_answer(&stand_by, &hello, "BUSY");
-    stand_by_set_owner(&stand_by, "tcp://127.0.0.1:1", true, "tcp://127.0.0.1:2");
-    expect_answer(&stand_by, &hello, "BUSY");
-    stand_by_set_owner(&stand_by, "tcp://127.0.0.1:2", false, "tcp://127.0.0.1:2"); // we ourselves, before a restart
-    expect_answer(&stand_by, &hello, "BUSY");
-    stand_by_set_owner(&stand_by, "", false, "tcp://127.0.0.1:2");
-    expect_answer(&stand_by, &hello, "BUSY");
+    expect_answer(&redirect, &hello, "BUSY");
+    redirect_set_owner(&redirect, "tcp://127.0.0.1:1", true, "tcp://127.0.0.1:2");
+    expect_answer(&redirect, &hello, "BUSY");
+    redirect_set_owner(&redirect, "tcp://127.0.0.1:2", false, "tcp://127.0.0.1:2"); // we ourselves, before a restart
+    expect_answer(&redirect, &hello, "BUSY");
+    redirect_set_owner(&redirect, "", false, "tcp://127.0.0.1:2");
+    expect_answer(&redirect, &hello, "BUSY");
 }
 
 static void hello_for_a_desk_that_is_not_served_is_not_answered_with_where_another_is(void **state)
 {
-    struct stand_by stand_by = { .desk = "support" };
+    struct redirect redirect = { .desk = "support" };
     struct behalf_message elsewhere = hello;
 
     (void) state;
-    stand_by_set_owner(&stand_by, "tcp://127.0.0.1:1", false, "tcp://127.0.0.1:2");
+    redirect_set_owner(&redirect, "tcp://127.0.0.1:1", false, "tcp://127.0.0.1:2");
     elsewhere.hello.desk = "other";
-    expect_answer(&stand_by, &elsewhere, "NOT_FOUND");
+    expect_answer(&redirect, &elsewhere, "NOT_FOUND");
     elsewhere.hello.desk = "support";
-    expect_answer(&stand_by, &elsewhere, "MOVED");
+    expect_answer(&redirect, &elsewhere, "MOVED");
 }
 
 static void anything_else_has_no_session(void **state)
 {
-    struct stand_by stand_by = { .desk = "support" };
+    struct redirect redirect = { .desk = "support" };
     struct behalf_message take = { .type = BEHALF_TAKE, .id = 5, .take = { .item = 1, .lease = 1 } };
     struct behalf_message heartbeat = { .type = BEHALF_HEARTBEAT };
     struct behalf_fault fault;
@@ -349,9 +349,9 @@ static void anything_else_has_no_session(void **state)
     bool noise = false;
 
     (void) state;
-    expect_answer(&stand_by, &take, "NOT_SIGNED_IN");
-    expect_answer(&stand_by, &heartbeat, "NOT_SIGNED_IN");
-    void *words = stand_by_answer(&stand_by, "noise", 5, &bytes, &noise);
+    expect_answer(&redirect, &take, "NOT_SIGNED_IN");
+    expect_answer(&redirect, &heartbeat, "NOT_SIGNED_IN");
+    void *words = redirect_answer(&redirect, "noise", 5, &bytes, &noise);
     assert_true(noise);
     struct behalf_message *error = behalf_message_decode(words, bytes, &fault);
     assert_string_equal(error->error.code, "MALFORMED");
@@ -362,16 +362,16 @@ static void anything_else_has_no_session(void **state)
 
 static void endpoints_beyond_what_is_told_are_left_out(void **state)
 {
-    struct stand_by stand_by = { .desk = "support" };
+    struct redirect redirect = { .desk = "support" };
     char many[1024] = "";
 
     (void) state;
     for (int i = 0; i < 20; i++) {
         snprintf(many + strlen(many), sizeof many - strlen(many), "%stcp://127.0.0.1:%d", i == 0 ? "" : ",,", i + 1);
     }
-    stand_by_set_owner(&stand_by, many, false, "");
-    assert_int_equal(stand_by.broker_count, STAND_BY_BROKERS_MAX);
-    expect_answer(&stand_by, &hello, "MOVED");
+    redirect_set_owner(&redirect, many, false, "");
+    assert_int_equal(redirect.broker_count, REDIRECT_BROKERS_MAX);
+    expect_answer(&redirect, &hello, "MOVED");
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 
 #include "tests/unit/message_samples.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdio.h>
 #include <string.h>

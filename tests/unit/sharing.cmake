@@ -1,1 +1,1 @@
-behalf_test(sharing_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sharing_test.c LIBRARIES behalf_broker_core LABEL unit)
+behalf_test(sharing_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sharing_test.c LIBRARIES behalf_ownership LABEL unit)

@@ -1,7 +1,7 @@
 // sharing_test.c - brokers that share desks out among themselves, in virtual time around the rows of one database.
 
-#include "broker/lease_watch.h"
-#include "broker/sharing.h"
+#include "broker/ownership/lease_watch.h"
+#include "broker/ownership/sharing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,7 +84,7 @@ static void take(struct world *world, struct member *member, size_t desk)
     row->held = true;
     row->epoch++;
     row->renewals++;
-    row->heir[0] = '\0';
+    row->successor[0] = '\0';
     snprintf(row->owner, sizeof row->owner, "%s", member->name);
     member->desks[desk].state = SHARED_OPENING;
     member->open_at_ms[desk] = world->now_ms + OPENING_MS;
@@ -154,7 +154,7 @@ static void act(struct world *world, struct member *member)
         assert_int_equal(member->desks[hand_over.desk].state, SHARED_OURS);
         member->desks[hand_over.desk].state = SHARED_LEAVING;
         member->open_at_ms[hand_over.desk] = world->now_ms + 50;
-        snprintf(world->rows[hand_over.desk].heir, LEASE_BROKER_BYTES, "%s", hand_over.heir);
+        snprintf(world->rows[hand_over.desk].successor, LEASE_BROKER_BYTES, "%s", hand_over.successor);
         world->handed++;
     }
 }

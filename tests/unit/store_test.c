@@ -18,7 +18,7 @@
 struct fixture {
     struct memory_disk *disk;
     struct desk_under_test desk; // its engine belongs to the store
-    struct scribe *scribe;
+    struct writer *writer;
     struct store *store;
 };
 
@@ -30,8 +30,8 @@ static int set_up(void **state)
     struct engine *engine = engine_memory_open(fixture->disk, "support");
     fixture->desk.engine = engine;
     desk_take_over(&fixture->desk);
-    fixture->scribe = scribe_new();
-    fixture->store = store_new(fixture->scribe, &engine, NULL, NULL);
+    fixture->writer = writer_new();
+    fixture->store = store_new(fixture->writer, &engine, NULL, NULL);
     assert_null(engine);
     *state = fixture;
     return 0;
@@ -42,7 +42,7 @@ static int tear_down(void **state)
     struct fixture *fixture = *state;
 
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe);
+    writer_destroy(&fixture->writer);
     memory_disk_destroy(&fixture->disk);
     free(fixture);
     return 0;
@@ -50,7 +50,7 @@ static int tear_down(void **state)
 
 static bool readable(const struct store *store, int timeout_ms)
 {
-    struct pollfd wait = { .fd = scribe_fd(store_scribe(store)), .events = POLLIN };
+    struct pollfd wait = { .fd = writer_fd(store_writer(store)), .events = POLLIN };
 
     return poll(&wait, 1, timeout_ms) == 1;
 }
@@ -202,7 +202,7 @@ static void ending_does_not_wait_for_a_store_that_is_away(void **state)
     submit_item(fixture, 2);
     await_state(fixture->store, STORE_STATE_AWAY);
     store_destroy(&fixture->store);
-    scribe_destroy(&fixture->scribe); // the test's time limit is the claim
+    writer_destroy(&fixture->writer); // the test's time limit is the claim
     assert_null(fixture->store);
 }
 
@@ -225,9 +225,9 @@ static void reports_without_an_engine_for_them_are_not_found(void **state)
 
 #define DESKS 5
 
-// Desks on disks of their own behind one scribe.
+// Desks on disks of their own behind one writer.
 struct room {
-    struct scribe *scribe;
+    struct writer *writer;
     struct memory_disk *disks[DESKS];
     struct desk_under_test desks[DESKS];
     struct store *stores[DESKS];
@@ -243,12 +243,12 @@ static void add_desk(struct room *room, size_t at)
     struct engine *engine = engine_memory_open(room->disks[at], name);
     room->desks[at].engine = engine;
     desk_take_over(&room->desks[at]);
-    room->stores[at] = store_new(room->scribe, &engine, NULL, &room->back[at]);
+    room->stores[at] = store_new(room->writer, &engine, NULL, &room->back[at]);
 }
 
 static void make_room(struct room *room)
 {
-    room->scribe = scribe_new();
+    room->writer = writer_new();
     for (size_t i = 0; i < DESKS; i++) {
         add_desk(room, i);
     }
@@ -259,7 +259,7 @@ static void empty_room(struct room *room)
     for (size_t i = 0; i < DESKS; i++) {
         store_destroy(&room->stores[i]);
     }
-    scribe_destroy(&room->scribe);
+    writer_destroy(&room->writer);
     for (size_t i = 0; i < DESKS; i++) {
         memory_disk_destroy(&room->disks[i]);
     }
@@ -276,12 +276,12 @@ static void submit_to(struct room *room, size_t at)
 // Takes what is told until so many batches of the desk are back, or it is contradicted.
 static void await_desk(struct room *room, size_t at, uint64_t wanted)
 {
-    struct pollfd wait = { .fd = scribe_fd(room->scribe), .events = POLLIN };
+    struct pollfd wait = { .fd = writer_fd(room->writer), .events = POLLIN };
     struct store *store = NULL;
 
     while (room->back[at] < wanted && store_state(room->stores[at]) != STORE_STATE_CONTRADICTED) {
         assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
-        while ((store = scribe_next_news(room->scribe)) != NULL) {
+        while ((store = writer_next_news(room->writer)) != NULL) {
             uint64_t *back = store_owner(store);
             struct batch *batch = NULL;
             (void) store_state(store);
@@ -307,8 +307,8 @@ static void each_desk_is_told_its_own_in_order(void **state)
     for (size_t i = 0; i < DESKS; i++) {
         await_desk(&room, i, 200);
     }
-    assert_null(scribe_next_news(room.scribe));
-    struct pollfd wait = { .fd = scribe_fd(room.scribe), .events = POLLIN };
+    assert_null(writer_next_news(room.writer));
+    struct pollfd wait = { .fd = writer_fd(room.writer), .events = POLLIN };
     assert_int_equal(poll(&wait, 1, 0), 0);
     empty_room(&room);
 }
@@ -385,8 +385,8 @@ static void reports_read_what_the_writer_has_committed(void **state)
     assert_non_null(reports);
     struct desk_under_test desk = { .engine = engine };
     desk_take_over(&desk);
-    struct scribe *scribe = scribe_new();
-    struct store *store = store_new(scribe, &engine, &reports, NULL);
+    struct writer *writer = writer_new();
+    struct store *store = store_new(writer, &engine, &reports, NULL);
     for (uint64_t i = 1; i <= 50; i++) {
         struct batch *batch = desk_batch(&desk, 1);
         put(batch, an_outcome(i, 0, (int64_t) i));
@@ -402,7 +402,7 @@ static void reports_read_what_the_writer_has_committed(void **state)
         report_destroy(&report);
     }
     store_destroy(&store);
-    scribe_destroy(&scribe);
+    writer_destroy(&writer);
     remove_folder(folder);
 }
 

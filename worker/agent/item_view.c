@@ -2,7 +2,7 @@
 
 #include "worker/agent/item_view.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 #include "worker/visible_text.h"
 
 #include <inttypes.h>

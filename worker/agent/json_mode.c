@@ -10,8 +10,8 @@
 
 #include "worker/agent/worker_options.h"
 
-#include "proto/must.h"
-#include "worker/boot_clock.h"
+#include "proto/base/must.h"
+#include "proto/base/boot_clock.h"
 #include "worker/line_reader.h"
 #include "worker/message_json.h"
 #include "worker/signals.h"

@@ -2,8 +2,8 @@
 
 #include "worker/agent/plain.h"
 
-#include "proto/must.h"
-#include "worker/boot_clock.h"
+#include "proto/base/must.h"
+#include "proto/base/boot_clock.h"
 #include "worker/signals.h"
 
 #include <errno.h>

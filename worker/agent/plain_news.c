@@ -2,7 +2,7 @@
 
 #include "worker/agent/plain.h"
 
-#include "worker/boot_clock.h"
+#include "proto/base/boot_clock.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 
 #include "worker/agent/prompt.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 #include "worker/agent/command.h"
-#include "worker/boot_clock.h"
+#include "proto/base/boot_clock.h"
 #include "worker/line_reader.h"
 
 #include <signal.h>

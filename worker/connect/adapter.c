@@ -2,7 +2,7 @@
 
 #include "worker/connect/adapter.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 #include "worker/connect/log.h"
 
 #include <errno.h>

@@ -6,8 +6,8 @@
 
 #include "worker/connect/connector.h"
 
-#include "proto/must.h"
-#include "worker/boot_clock.h"
+#include "proto/base/must.h"
+#include "proto/base/boot_clock.h"
 #include "worker/connect/adapter.h"
 #include "worker/connect/ledger.h"
 #include "worker/connect/log.h"

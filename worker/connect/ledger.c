@@ -2,7 +2,7 @@
 
 #include "worker/connect/ledger.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdio.h>
 #include <stdlib.h>

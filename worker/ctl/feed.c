@@ -7,7 +7,7 @@
 #include "worker/ctl/output.h"
 #include "worker/ctl/row_reader.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 
 #include "worker/ctl/feed_cursor.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <fcntl.h>

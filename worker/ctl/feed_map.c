@@ -4,7 +4,7 @@
 
 #include "worker/ctl/feed_zone.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 #include "worker/ctl/output.h"
 #include "worker/signals.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <jansson.h>

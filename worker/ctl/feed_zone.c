@@ -2,7 +2,7 @@
 
 #include "worker/ctl/feed_zone.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <ctype.h>
 #include <ftw.h>

@@ -2,7 +2,7 @@
 //
 // No broker is asked: both stores are opened here, and none of them may have a broker.
 
-#include "broker/store/move.h"
+#include "broker/store/move/move.h"
 #include "worker/ctl/ctl.h"
 #include "worker/ctl/output.h"
 

@@ -8,7 +8,7 @@
 #include "worker/ctl/output.h"
 #include "worker/message_json.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <ctype.h>
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 
 #include "worker/ctl/output.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 #include "worker/visible_text.h"
 
 #include <csv.h>

@@ -10,7 +10,7 @@
 
 #include "worker/ctl/row_reader.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 #include "worker/json_mending.h"
 #include "worker/mended_text.h"
 

@@ -8,7 +8,7 @@
 
 #include "broker/store/owner.h"
 #include "broker/store/postgres/connection.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,7 +154,7 @@ bool lease_link_look(struct lease_link *link, const char *const *desks, size_t c
         row->held = cell_flag(&cells);
         snprintf(row->owner, sizeof row->owner, "%s", cell_text(&cells));
         snprintf(row->endpoints, sizeof row->endpoints, "%s", cell_text(&cells));
-        snprintf(row->heir, sizeof row->heir, "%s", cell_text(&cells));
+        snprintf(row->successor, sizeof row->successor, "%s", cell_text(&cells));
     }
     PQclear(result);
     return judge(link);
@@ -186,7 +186,7 @@ bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims,
     return judge(link);
 }
 
-bool lease_link_release(struct lease_link *link, const struct lease_claim *claim, const char *heir)
+bool lease_link_release(struct lease_link *link, const struct lease_claim *claim, const char *successor)
 {
     struct parameters release = { 0 };
     struct parameters notify = { 0 };
@@ -196,7 +196,7 @@ bool lease_link_release(struct lease_link *link, const struct lease_claim *claim
     }
     parameters_text(&release, claim->desk);
     parameters_number(&release, (int64_t) claim->epoch);
-    parameters_text(&release, heir);
+    parameters_text(&release, successor);
     parameters_text(&notify, claim->desk);
     PQclear(connection_ask(link->connection, SQL_RELEASE_LEASE, &release));
     PQclear(connection_ask(link->connection, SQL_NOTIFY_LEASE, &notify));

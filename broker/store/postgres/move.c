@@ -4,9 +4,9 @@
 // this process.  Being set back (a lost connection, a timeout) ends the move, which is started again and goes on.
 
 #include "broker/store/hold.h"
-#include "broker/store/move_side.h"
+#include "broker/store/move/move_side.h"
 #include "broker/store/postgres/connection.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <inttypes.h>
 #include <poll.h>

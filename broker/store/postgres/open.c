@@ -3,7 +3,7 @@
 #include "broker/store/postgres/connection.h"
 #include "broker/store/postgres/reach.h"
 #include "broker/store/postgres/schema.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 
 #include "broker/store/postgres/reach.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -6,11 +6,11 @@
 #include "broker/store/postgres/connection.h"
 
 // Sends the statements of a group's changes, to run within the transaction that is open; takes no answers.
-struct writer;
+struct group_writer;
 
-struct writer *writer_new(void);
-void writer_destroy(struct writer **writer_p);
-void writer_send(struct writer *writer, struct connection *connection, struct batch *group);
+struct group_writer *group_writer_new(void);
+void group_writer_destroy(struct group_writer **writer_p);
+void group_writer_send(struct group_writer *writer, struct connection *connection, struct batch *group);
 
 // The first and the last time of the group's events and posts; false when it has none.
 bool group_times(struct batch *group, int64_t *first_ms, int64_t *last_ms);

@@ -4,7 +4,7 @@
 
 #include "broker/store/postgres/rows.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <limits.h>
 #include <string.h>

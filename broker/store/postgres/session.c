@@ -3,7 +3,7 @@
 #include "broker/store/postgres/session.h"
 
 #include "broker/store/postgres/schema.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@ struct session *session_new(const char *conninfo, bool read_only)
     session->conninfo = strdup(conninfo);
     must(session->conninfo != NULL);
     session->read_only = read_only;
-    session->writer = writer_new();
+    session->writer = group_writer_new();
     session->answer_ms = CONNECTION_ANSWER_MS;
     return session;
 }
@@ -36,7 +36,7 @@ void session_leave(struct session **session_p)
         return;
     }
     session_close(session);
-    writer_destroy(&session->writer);
+    group_writer_destroy(&session->writer);
     explicit_bzero(session->conninfo, strlen(session->conninfo));
     free(session->conninfo);
     free(session);

@@ -15,7 +15,7 @@ struct session {
     char *conninfo;
     bool read_only;
     struct connection *connection; // NULL while there is none
-    struct writer *writer;
+    struct group_writer *writer;
     int answer_ms; // longest wait for an answer
     // Our session that a commit in doubt was left with, to be ended; 0: none.
     int old_backend;

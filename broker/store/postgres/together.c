@@ -6,7 +6,7 @@
 // statement it was.  If it is that desk's own trouble, the transaction is done again at once without it.
 
 #include "broker/store/postgres/session.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +97,7 @@ static void send_begin(struct transaction *transaction)
 
     connection_send(connection, SQL_BEGIN, NULL);
     if (transaction->parts[0].share->apart) {
-        connection_send(connection, SQL_LITTLE_PATIENCE, NULL);
+        connection_send(connection, SQL_SHORT_WAIT, NULL);
     }
     transaction->begins = connection->sent;
 }
@@ -125,7 +125,7 @@ static bool send_changes(struct transaction *transaction)
         size_t before = connection->sent;
         if (part->changes) {
             session_for(session, part->engine->desk);
-            writer_send(session->writer, connection, part->share->group);
+            group_writer_send(session->writer, connection, part->share->group);
         }
         part->statements = connection->sent - before;
     }

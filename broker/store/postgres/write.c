@@ -1,4 +1,4 @@
-// write.c - a group's changes folded into stages, a stage sent as one statement a table.
+// write.c - a group's changes coalesced into stages, a stage sent as one statement a table.
 //
 // Within a stage the order between kinds does not matter any more: the last state of an item, draft or reply is the
 // one written, what a change looked at (is the item with PR?) is answered from the stage or, before the items are
@@ -6,12 +6,12 @@
 
 #include "broker/store/answer.h"
 #include "broker/store/postgres/records.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FOLD_KEEP 4096 // entries whose memory is kept from group to group
+#define COALESCED_KEEP 4096 // entries whose memory is kept from group to group
 
 // The tables of a stage in the order they are written.
 static const enum sql order[] = {
@@ -23,36 +23,40 @@ static const enum sql order[] = {
 };
 #define ORDER_COUNT (sizeof order / sizeof *order)
 
-enum fold_kind { FOLD_ITEM, FOLD_REPLY, FOLD_NAME }; // NAME: a post changed or a brand frozen, by hash
+enum coalesced_kind {
+    COALESCED_ITEM,
+    COALESCED_REPLY,
+    COALESCED_NAME
+}; // NAME: a post changed or a brand frozen, by hash
 enum sealing { SEALING_NONE, SEALING_SEAL, SEALING_UNSEAL };
 enum { WITH_PR_UNKNOWN = -1, WITH_PR_NO, WITH_PR_YES };
 
 // What a stage knows of one item or reply.
-struct fold {
-    enum fold_kind kind;
+struct coalesced {
+    enum coalesced_kind kind;
     size_t slot; // where it is found
     uint64_t key;
     const struct item_record *item;   // the last state, or NULL
     const struct draft_record *draft; // the last one, or NULL
     int draft_with_pr;
     enum sealing sealing;
-    struct reply_record reply; // folded
+    struct reply_record reply; // coalesced
 };
 
-struct writer {
+struct group_writer {
     struct connection *connection; // during writer_send
     struct rows rows[ORDER_COUNT];
-    struct fold *folds;
-    size_t fold_count;
-    size_t fold_room;
-    uint32_t *slots; // index into folds + 1, by hash; 0: free
+    struct coalesced *coalesced;
+    size_t coalesced_count;
+    size_t coalesced_room;
+    uint32_t *slots; // index into coalesced + 1, by hash; 0: free
     size_t slot_count;
     bool unsealed; // the stage unseals something
 };
 
-struct writer *writer_new(void)
+struct group_writer *group_writer_new(void)
 {
-    struct writer *writer = calloc(1, sizeof *writer);
+    struct group_writer *writer = calloc(1, sizeof *writer);
 
     must(writer != NULL);
     for (size_t i = 0; i < ORDER_COUNT; i++) {
@@ -61,22 +65,22 @@ struct writer *writer_new(void)
     return writer;
 }
 
-void writer_destroy(struct writer **writer_p)
+void group_writer_destroy(struct group_writer **writer_p)
 {
-    struct writer *writer = *writer_p;
+    struct group_writer *writer = *writer_p;
 
     if (writer != NULL) {
         for (size_t i = 0; i < ORDER_COUNT; i++) {
             rows_fini(&writer->rows[i]);
         }
-        free(writer->folds);
+        free(writer->coalesced);
         free(writer->slots);
         free(writer);
         *writer_p = NULL;
     }
 }
 
-static struct rows *rows_of(struct writer *writer, enum sql sql)
+static struct rows *rows_of(struct group_writer *writer, enum sql sql)
 {
     for (size_t i = 0; i < ORDER_COUNT; i++) {
         if (order[i] == sql) {
@@ -87,81 +91,81 @@ static struct rows *rows_of(struct writer *writer, enum sql sql)
     return NULL;
 }
 
-// ---- folds ----
+// ---- coalesced ----
 
-static size_t slot_of(const struct writer *writer, enum fold_kind kind, uint64_t key)
+static size_t slot_of(const struct group_writer *writer, enum coalesced_kind kind, uint64_t key)
 {
     return (size_t) (((key + (uint64_t) kind) * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (writer->slot_count - 1);
 }
 
-static void place(struct writer *writer, size_t index)
+static void place(struct group_writer *writer, size_t index)
 {
-    size_t at = slot_of(writer, writer->folds[index].kind, writer->folds[index].key);
+    size_t at = slot_of(writer, writer->coalesced[index].kind, writer->coalesced[index].key);
 
     while (writer->slots[at] != 0) {
         at = (at + 1) & (writer->slot_count - 1);
     }
     writer->slots[at] = (uint32_t) index + 1;
-    writer->folds[index].slot = at;
+    writer->coalesced[index].slot = at;
 }
 
-static void grow_folds(struct writer *writer)
+static void grow_coalesced(struct group_writer *writer)
 {
-    writer->fold_room = writer->fold_room == 0 ? 64 : writer->fold_room * 2;
-    writer->slot_count = writer->fold_room * 2;
-    writer->folds = realloc(writer->folds, writer->fold_room * sizeof *writer->folds);
+    writer->coalesced_room = writer->coalesced_room == 0 ? 64 : writer->coalesced_room * 2;
+    writer->slot_count = writer->coalesced_room * 2;
+    writer->coalesced = realloc(writer->coalesced, writer->coalesced_room * sizeof *writer->coalesced);
     free(writer->slots);
     writer->slots = calloc(writer->slot_count, sizeof *writer->slots);
-    must(writer->folds != NULL);
+    must(writer->coalesced != NULL);
     must(writer->slots != NULL);
-    for (size_t i = 0; i < writer->fold_count; i++) {
+    for (size_t i = 0; i < writer->coalesced_count; i++) {
         place(writer, i);
     }
 }
 
-static struct fold *find_fold(const struct writer *writer, enum fold_kind kind, uint64_t key)
+static struct coalesced *find_coalesced(const struct group_writer *writer, enum coalesced_kind kind, uint64_t key)
 {
     if (writer->slot_count == 0) {
         return NULL;
     }
     for (size_t at = slot_of(writer, kind, key); writer->slots[at] != 0; at = (at + 1) & (writer->slot_count - 1)) {
-        struct fold *fold = &writer->folds[writer->slots[at] - 1];
-        if (fold->kind == kind && fold->key == key) {
-            return fold;
+        struct coalesced *coalesced = &writer->coalesced[writer->slots[at] - 1];
+        if (coalesced->kind == kind && coalesced->key == key) {
+            return coalesced;
         }
     }
     return NULL;
 }
 
 // Valid until the next call.
-static struct fold *require_fold(struct writer *writer, enum fold_kind kind, uint64_t key)
+static struct coalesced *require_coalesced(struct group_writer *writer, enum coalesced_kind kind, uint64_t key)
 {
-    struct fold *fold = find_fold(writer, kind, key);
+    struct coalesced *coalesced = find_coalesced(writer, kind, key);
 
-    if (fold == NULL) {
-        if (writer->fold_count == writer->fold_room) {
-            grow_folds(writer);
+    if (coalesced == NULL) {
+        if (writer->coalesced_count == writer->coalesced_room) {
+            grow_coalesced(writer);
         }
-        fold = &writer->folds[writer->fold_count];
-        *fold = (struct fold){ .kind = kind, .key = key };
-        place(writer, writer->fold_count++);
+        coalesced = &writer->coalesced[writer->coalesced_count];
+        *coalesced = (struct coalesced){ .kind = kind, .key = key };
+        place(writer, writer->coalesced_count++);
     }
-    return fold;
+    return coalesced;
 }
 
-static void forget_folds(struct writer *writer)
+static void forget_folds(struct group_writer *writer)
 {
     // Slots are as many as the largest group needed; the next one of a small desk must not pay for them.
-    for (size_t i = 0; i < writer->fold_count; i++) {
-        writer->slots[writer->folds[i].slot] = 0;
+    for (size_t i = 0; i < writer->coalesced_count; i++) {
+        writer->slots[writer->coalesced[i].slot] = 0;
     }
-    writer->fold_count = 0;
-    if (writer->fold_room > FOLD_KEEP) {
-        free(writer->folds);
+    writer->coalesced_count = 0;
+    if (writer->coalesced_room > COALESCED_KEEP) {
+        free(writer->coalesced);
         free(writer->slots);
-        writer->folds = NULL;
+        writer->coalesced = NULL;
         writer->slots = NULL;
-        writer->fold_room = writer->slot_count = 0;
+        writer->coalesced_room = writer->slot_count = 0;
     }
 }
 
@@ -180,7 +184,7 @@ static uint64_t hash_post(const char *channel, const char *post, const char *bra
 
 // ---- rows ----
 
-static void add_item(struct writer *writer, const struct item_record *item)
+static void add_item(struct group_writer *writer, const struct item_record *item)
 {
     struct rows *rows = rows_of(writer, SQL_PUT_ITEMS);
 
@@ -218,7 +222,7 @@ static void add_item(struct writer *writer, const struct item_record *item)
     rows_end(rows);
 }
 
-static void add_draft(struct writer *writer, const struct draft_record *draft, int with_pr)
+static void add_draft(struct group_writer *writer, const struct draft_record *draft, int with_pr)
 {
     struct rows *rows = rows_of(writer, draft->text[0] == '\0' ? SQL_REMOVE_DRAFTS : SQL_PUT_DRAFTS);
 
@@ -273,7 +277,7 @@ static void add_reply_change(struct rows *rows, const struct reply_record *reply
     rows_end(rows);
 }
 
-static void add_id(struct writer *writer, enum sql sql, uint64_t id)
+static void add_id(struct group_writer *writer, enum sql sql, uint64_t id)
 {
     struct rows *rows = rows_of(writer, sql);
 
@@ -281,34 +285,34 @@ static void add_id(struct writer *writer, enum sql sql, uint64_t id)
     rows_end(rows);
 }
 
-static void add_fold(struct writer *writer, const struct fold *fold)
+static void add_fold(struct group_writer *writer, const struct coalesced *coalesced)
 {
     static const enum sql sealed[] = { SQL_SEAL_POSTS, SQL_SEAL_DRAFTS, SQL_SEAL_NOTES, SQL_SEAL_REPLIES };
 
-    if (fold->item != NULL) {
-        add_item(writer, fold->item);
+    if (coalesced->item != NULL) {
+        add_item(writer, coalesced->item);
     }
-    if (fold->draft != NULL) {
-        add_draft(writer, fold->draft, fold->draft_with_pr);
+    if (coalesced->draft != NULL) {
+        add_draft(writer, coalesced->draft, coalesced->draft_with_pr);
     }
-    if (fold->kind == FOLD_REPLY && fold->reply.text != NULL) {
-        add_whole_reply(rows_of(writer, SQL_PUT_REPLIES), &fold->reply);
-    } else if (fold->kind == FOLD_REPLY) {
-        add_reply_change(rows_of(writer, SQL_CHANGE_REPLIES), &fold->reply);
+    if (coalesced->kind == COALESCED_REPLY && coalesced->reply.text != NULL) {
+        add_whole_reply(rows_of(writer, SQL_PUT_REPLIES), &coalesced->reply);
+    } else if (coalesced->kind == COALESCED_REPLY) {
+        add_reply_change(rows_of(writer, SQL_CHANGE_REPLIES), &coalesced->reply);
     }
-    for (size_t i = 0; fold->sealing == SEALING_SEAL && i < sizeof sealed / sizeof *sealed; i++) {
-        add_id(writer, sealed[i], fold->key);
+    for (size_t i = 0; coalesced->sealing == SEALING_SEAL && i < sizeof sealed / sizeof *sealed; i++) {
+        add_id(writer, sealed[i], coalesced->key);
     }
-    if (fold->sealing == SEALING_UNSEAL) {
-        add_id(writer, SQL_UNSEAL_POSTS, fold->key);
+    if (coalesced->sealing == SEALING_UNSEAL) {
+        add_id(writer, SQL_UNSEAL_POSTS, coalesced->key);
     }
 }
 
 // Sends what the stage holds; the next one begins empty.
-static void end_stage(struct writer *writer)
+static void end_stage(struct group_writer *writer)
 {
-    for (size_t i = 0; i < writer->fold_count; i++) {
-        add_fold(writer, &writer->folds[i]);
+    for (size_t i = 0; i < writer->coalesced_count; i++) {
+        add_fold(writer, &writer->coalesced[i]);
     }
     for (size_t i = 0; i < ORDER_COUNT; i++) {
         connection_send_rows(writer->connection, order[i], &writer->rows[i]);
@@ -320,32 +324,32 @@ static void end_stage(struct writer *writer)
 
 // ---- changes ----
 
-static int with_pr(const struct writer *writer, uint64_t item)
+static int with_pr(const struct group_writer *writer, uint64_t item)
 {
-    const struct fold *fold = find_fold(writer, FOLD_ITEM, item);
+    const struct coalesced *coalesced = find_coalesced(writer, COALESCED_ITEM, item);
 
-    if (fold == NULL || fold->item == NULL) {
+    if (coalesced == NULL || coalesced->item == NULL) {
         return WITH_PR_UNKNOWN;
     }
-    return fold->item->sealed && strcmp(fold->item->audience, "pr") == 0 ? WITH_PR_YES : WITH_PR_NO;
+    return coalesced->item->sealed && strcmp(coalesced->item->audience, "pr") == 0 ? WITH_PR_YES : WITH_PR_NO;
 }
 
-static enum sealing sealing_of(const struct writer *writer, uint64_t item)
+static enum sealing sealing_of(const struct group_writer *writer, uint64_t item)
 {
-    const struct fold *fold = find_fold(writer, FOLD_ITEM, item);
+    const struct coalesced *coalesced = find_coalesced(writer, COALESCED_ITEM, item);
 
-    return fold == NULL ? SEALING_NONE : fold->sealing;
+    return coalesced == NULL ? SEALING_NONE : coalesced->sealing;
 }
 
 // What comes after its item was sealed in this stage must not be sealed with it, unless it is sealed anyway.
-static void keep_behind_seal(struct writer *writer, uint64_t item, bool sealed)
+static void keep_behind_seal(struct group_writer *writer, uint64_t item, bool sealed)
 {
     if (sealing_of(writer, item) == SEALING_SEAL && !sealed) {
         end_stage(writer);
     }
 }
 
-static void write_post(struct writer *writer, const struct post_record *post)
+static void write_post(struct group_writer *writer, const struct post_record *post)
 {
     if (sealing_of(writer, post->item) == SEALING_UNSEAL) {
         end_stage(writer);
@@ -384,15 +388,15 @@ static void write_post(struct writer *writer, const struct post_record *post)
 }
 
 // Two of the same name in a stage would be one too many for its statement.
-static void require_first(struct writer *writer, uint64_t name)
+static void require_first(struct group_writer *writer, uint64_t name)
 {
-    if (find_fold(writer, FOLD_NAME, name) != NULL) {
+    if (find_coalesced(writer, COALESCED_NAME, name) != NULL) {
         end_stage(writer);
     }
-    (void) require_fold(writer, FOLD_NAME, name);
+    (void) require_coalesced(writer, COALESCED_NAME, name);
 }
 
-static void write_post_change(struct writer *writer, const struct post_change_record *change)
+static void write_post_change(struct group_writer *writer, const struct post_change_record *change)
 {
     if (writer->unsealed && change->sensitive) {
         end_stage(writer); // else what was unsealed before would take this with it
@@ -411,7 +415,7 @@ static void write_post_change(struct writer *writer, const struct post_change_re
 }
 
 // One of a post in a stage: what comes later is of what is kept then.
-static void write_early(struct writer *writer, const struct early_record *early, bool gone)
+static void write_early(struct group_writer *writer, const struct early_record *early, bool gone)
 {
     require_first(writer, hash_post(early->channel, early->post, "\n")); // no brand's name
     struct rows *rows = rows_of(writer, gone ? SQL_REMOVE_EARLY : SQL_PUT_EARLY);
@@ -428,7 +432,7 @@ static void write_early(struct writer *writer, const struct early_record *early,
 }
 
 // Behind the changes of its stage, of which there is one at most; those that follow are of the post as it is then.
-static void write_post_again(struct writer *writer, const struct post_again_record *again)
+static void write_post_again(struct group_writer *writer, const struct post_again_record *again)
 {
     uint64_t name = hash_post(again->channel, again->post, again->brand);
 
@@ -436,7 +440,7 @@ static void write_post_again(struct writer *writer, const struct post_again_reco
         end_stage(writer);
     }
     require_first(writer, ~name);
-    (void) require_fold(writer, FOLD_NAME, name);
+    (void) require_coalesced(writer, COALESCED_NAME, name);
     const enum sql statements[] = { SQL_PUT_POSTS_AGAIN, SQL_LEAD_INTAKE_KEYS };
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
         struct rows *rows = rows_of(writer, statements[i]);
@@ -450,18 +454,18 @@ static void write_post_again(struct writer *writer, const struct post_again_reco
     }
 }
 
-static void write_draft(struct writer *writer, const struct draft_record *draft)
+static void write_draft(struct group_writer *writer, const struct draft_record *draft)
 {
     int known = with_pr(writer, draft->item);
 
     keep_behind_seal(writer, draft->item, known == WITH_PR_YES || draft->text[0] == '\0');
     known = with_pr(writer, draft->item);
-    struct fold *fold = require_fold(writer, FOLD_ITEM, draft->item);
-    fold->draft = draft;
-    fold->draft_with_pr = known;
+    struct coalesced *coalesced = require_coalesced(writer, COALESCED_ITEM, draft->item);
+    coalesced->draft = draft;
+    coalesced->draft_with_pr = known;
 }
 
-static void write_note(struct writer *writer, const struct note_record *note)
+static void write_note(struct group_writer *writer, const struct note_record *note)
 {
     keep_behind_seal(writer, note->item, note->sealed);
     struct rows *rows = rows_of(writer, SQL_PUT_NOTES);
@@ -474,27 +478,27 @@ static void write_note(struct writer *writer, const struct note_record *note)
     rows_end(rows);
 }
 
-static void write_reply(struct writer *writer, const struct reply_record *reply)
+static void write_reply(struct group_writer *writer, const struct reply_record *reply)
 {
     keep_behind_seal(writer, reply->item, reply->sealed);
-    struct fold *before = find_fold(writer, FOLD_REPLY, reply->reply);
+    struct coalesced *before = find_coalesced(writer, COALESCED_REPLY, reply->reply);
     if (before != NULL && before->reply.text == NULL && reply->text != NULL) {
         end_stage(writer); // the change is of a reply that must be there already
         before = NULL;
     }
-    struct fold *fold = before != NULL ? before : require_fold(writer, FOLD_REPLY, reply->reply);
-    struct reply_record folded = *reply;
+    struct coalesced *coalesced = before != NULL ? before : require_coalesced(writer, COALESCED_REPLY, reply->reply);
+    struct reply_record state = *reply;
     if (before != NULL) {
-        folded.item = fold->reply.item;
-        folded.brand = fold->reply.brand;
-        folded.channel = fold->reply.channel;
-        folded.sealed = reply->sealed || fold->reply.sealed;
-        folded.text = reply->text == NULL ? fold->reply.text : reply->text;
+        state.item = coalesced->reply.item;
+        state.brand = coalesced->reply.brand;
+        state.channel = coalesced->reply.channel;
+        state.sealed = reply->sealed || coalesced->reply.sealed;
+        state.text = reply->text == NULL ? coalesced->reply.text : reply->text;
     }
-    fold->reply = folded;
+    coalesced->reply = state;
 }
 
-static void write_event(struct writer *writer, const struct event_record *event)
+static void write_event(struct group_writer *writer, const struct event_record *event)
 {
     struct rows *rows = rows_of(writer, SQL_PUT_EVENTS);
 
@@ -510,7 +514,7 @@ static void write_event(struct writer *writer, const struct event_record *event)
     rows_end(rows);
 }
 
-static void write_outcome(struct writer *writer, const struct outcome_record *outcome)
+static void write_outcome(struct group_writer *writer, const struct outcome_record *outcome)
 {
     struct rows *rows = rows_of(writer, SQL_PUT_OUTCOMES);
 
@@ -536,7 +540,7 @@ static void write_outcome(struct writer *writer, const struct outcome_record *ou
     rows_end(rows);
 }
 
-static void write_rules(struct writer *writer, const struct rules_record *rules)
+static void write_rules(struct group_writer *writer, const struct rules_record *rules)
 {
     struct rows *rows = rows_of(writer, SQL_PUT_RULES);
 
@@ -547,7 +551,7 @@ static void write_rules(struct writer *writer, const struct rules_record *rules)
     rows_end(rows);
 }
 
-static void write_freeze(struct writer *writer, const struct freeze_record *freeze)
+static void write_freeze(struct group_writer *writer, const struct freeze_record *freeze)
 {
     require_first(writer, hash_text(UINT64_C(1099511628211), freeze->brand));
     struct rows *rows = rows_of(writer, SQL_PUT_FREEZES);
@@ -560,7 +564,7 @@ static void write_freeze(struct writer *writer, const struct freeze_record *free
 }
 
 // The ring comes round within a stage only where a group is larger than it: then the slot is another stage's.
-static void write_request(struct writer *writer, const struct request_record *request)
+static void write_request(struct group_writer *writer, const struct request_record *request)
 {
     struct rows *rows = rows_of(writer, SQL_PUT_REQUESTS);
 
@@ -583,18 +587,18 @@ static void write_request(struct writer *writer, const struct request_record *re
     rows_end(rows);
 }
 
-static void write_sealing(struct writer *writer, uint64_t item, enum sealing sealing)
+static void write_sealing(struct group_writer *writer, uint64_t item, enum sealing sealing)
 {
     enum sealing before = sealing_of(writer, item);
 
     if (before != SEALING_NONE && before != sealing) {
         end_stage(writer);
     }
-    require_fold(writer, FOLD_ITEM, item)->sealing = sealing;
+    require_coalesced(writer, COALESCED_ITEM, item)->sealing = sealing;
     writer->unsealed = writer->unsealed || sealing == SEALING_UNSEAL;
 }
 
-static void write_one(struct writer *writer, const struct change *change)
+static void write_one(struct group_writer *writer, const struct change *change)
 {
     switch (change->kind) {
     case CHANGE_POST:
@@ -611,7 +615,7 @@ static void write_one(struct writer *writer, const struct change *change)
         write_early(writer, &change->early, change->kind == CHANGE_EARLY_GONE);
         break;
     case CHANGE_ITEM:
-        require_fold(writer, FOLD_ITEM, change->item.item)->item = &change->item;
+        require_coalesced(writer, COALESCED_ITEM, change->item.item)->item = &change->item;
         break;
     case CHANGE_DRAFT:
         write_draft(writer, &change->draft);
@@ -646,7 +650,7 @@ static void write_one(struct writer *writer, const struct change *change)
     }
 }
 
-void writer_send(struct writer *writer, struct connection *connection, struct batch *group)
+void group_writer_send(struct group_writer *writer, struct connection *connection, struct batch *group)
 {
     writer->connection = connection;
     for (; group != NULL; group = batch_next(group)) {

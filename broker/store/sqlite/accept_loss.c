@@ -4,7 +4,7 @@
 
 #include "broker/store/sqlite/database.h"
 #include "broker/store/sqlite/lock.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 
 #include "broker/store/sqlite/checkpoint.h"
 
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 #include "broker/store/sqlite/database.h"
 
 #include "broker/store/sqlite/migrations.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 // move.c - a folder's desk as one side of a move: the lock of a broker, rows by key, a page a transaction.
 
 #include "broker/store/hold.h"
-#include "broker/store/move_side.h"
+#include "broker/store/move/move_side.h"
 #include "broker/store/sqlite/database.h"
 #include "broker/store/sqlite/lock.h"
-#include "proto/must.h"
+#include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,62 @@
+// job.c - see job.h.
+
+#include "broker/job.h"
+
+#include "proto/base/must.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct job {
+    pthread_t thread;
+    void (*work)(void *self);
+    void *self;
+    int wake_fd;
+    atomic_bool done;
+};
+
+static void *run(void *self)
+{
+    struct job *job = self;
+    uint64_t one = 1;
+
+    job->work(job->self);
+    atomic_store(&job->done, true);
+    must(write(job->wake_fd, &one, sizeof one) == (ssize_t) sizeof one);
+    return NULL;
+}
+
+struct job *job_start(void (*work)(void *self), void *self, int wake_fd)
+{
+    struct job *job = calloc(1, sizeof *job);
+    sigset_t all, before;
+
+    must(job != NULL);
+    job->work = work;
+    job->self = self;
+    job->wake_fd = wake_fd;
+    // Signals are for the thread that made us.
+    sigfillset(&all);
+    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    must(pthread_create(&job->thread, NULL, run, job) == 0);
+    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    return job;
+}
+
+bool job_is_done(const struct job *job)
+{
+    return atomic_load(&job->done);
+}
+
+void job_end(struct job **job_p)
+{
+    if (*job_p != NULL) {
+        must(pthread_join((*job_p)->thread, NULL) == 0);
+        free(*job_p);
+        *job_p = NULL;
+    }
+}

@@ -1,0 +1,687 @@
+// local_desk.c - see local_desk.h.
+
+#include "broker/local_desk.h"
+
+#include "broker/compile.h"
+#include "broker/job.h"
+#include "broker/session/redirect.h"
+#include "proto/base/must.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <zmq.h>
+
+#define OPENINGS_MAX 8        // at once: each reads a desk back, and there are other desks to serve
+#define MISSED_PAUSE_MS 500   // before a desk is looked at again that could not be taken over, or was lost
+#define FAILED_PAUSE_MS 10000 // of several desks, before one is tried again that could not be opened
+#define CONTRADICTED_MS 5000  // so long a contradiction may only mean that we are fenced and do not know yet
+#define DESCRIBED_MS 500      // how old what is told of the store may be
+#define LOOK_MS 100           // how often an end is looked for that nothing tells
+
+enum local_state { LOCAL_DESK_WATCHING, LOCAL_DESK_OPENING, LOCAL_DESK_SERVING, LOCAL_DESK_CLOSING };
+
+// What is freed beside the loop.
+struct closing {
+    struct broker *broker;
+    struct compile *compile;
+};
+
+struct local_desk {
+    struct hosting *hosting;
+    const struct desk_source *source;
+    size_t number;
+    enum local_state state;
+    enum local_end end;
+    enum local_end failed; // how it ends once it is closed; LOCAL_DESK_GOES_ON: it is tried again
+    bool stopping;
+    bool handing; // to another broker, where `successor` is
+    struct redirect successor;
+    struct redirect others; // where clients are sent while our lease has lapsed
+    uint64_t told_beyond;   // as of local_desk_told_beyond
+    size_t sessions;        // as last told
+    bool releasing;         // the lease is being given up
+    int64_t pause_ms;       // once it is, before the desk is looked at again
+    struct lease_news lease;
+    enum lease_state said; // of it, in the log
+    struct redirect redirect;
+    struct job *job;
+    struct opening opening;
+    struct closing closing;
+
+    // While it is served.
+    struct broker *broker;
+    struct store *store;
+    struct clock clock;
+    struct compile *compile; // NULL: no rules are being compiled
+    enum store_state store_state;
+    int64_t described_ms;    // when the broker was told last how the store is, by its clock
+    int64_t contradicted_ms; // when the store contradicted us, by the boot-time clock; 0: it did not
+};
+
+// ---- descriptors ----
+
+static void watch(const struct local_desk *local, int descriptor)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.u64 = local->number };
+
+    must(epoll_ctl(local->hosting->watching, EPOLL_CTL_ADD, descriptor, &event) == 0);
+}
+
+static void unwatch(const struct local_desk *local, int descriptor)
+{
+    must(epoll_ctl(local->hosting->watching, EPOLL_CTL_DEL, descriptor, NULL) == 0);
+}
+
+// ---- frames ----
+
+static void forget_peer(const struct local_desk *local, uint64_t peer)
+{
+    dispatch_forget(local->hosting->dispatch, peer, local->number);
+}
+
+// Takes the frame.
+static void send_frame(const struct local_desk *local, uint64_t peer, void **frame_p, size_t bytes, int64_t now_ms)
+{
+    struct router *router = local->hosting->router;
+    const char *reason = router_send(router, peer, frame_p, bytes, lease_now_ms());
+
+    if (reason != NULL) {
+        broker_peer_lost(local->broker, peer, reason, now_ms);
+        forget_peer(local, peer);
+    } else {
+        router_set_signed_in(router, peer, broker_is_signed_in(local->broker, peer), lease_now_ms());
+    }
+}
+
+// Tells the broker how long its lease is valid, and the time, as it is at this very moment.
+static void tell_lease(const struct local_desk *local)
+{
+    if (local->lease.state == LEASE_HELD) {
+        broker_lease(local->broker, clock_at_ms(&local->clock, local->lease.until_ms), clock_now_ms(&local->clock));
+    }
+}
+
+static void tell_others(struct local_desk *local)
+{
+    if (local->state == LOCAL_DESK_SERVING) {
+        redirect_set_owner(&local->others, local->lease.others, false, local->source->endpoints);
+        broker_set_others(local->broker, local->others.brokers, local->others.broker_count);
+    }
+}
+
+// A process may be stopped at any time: the lease is looked at before each frame.
+static void send_frames(const struct local_desk *local, int64_t now_ms)
+{
+    uint64_t peer;
+    size_t bytes;
+    void *frame;
+
+    tell_lease(local);
+    while ((frame = broker_next_frame(local->broker, &peer, &bytes)) != NULL) {
+        send_frame(local, peer, &frame, bytes, now_ms);
+        tell_lease(local);
+    }
+    while ((peer = broker_next_drop(local->broker)) != 0) {
+        router_set_signed_in(local->hosting->router, peer, false, lease_now_ms());
+        forget_peer(local, peer);
+    }
+}
+
+static void hand_out(struct local_desk *local, int64_t now_ms)
+{
+    const struct rules *previous;
+    uint64_t version;
+    struct report *report;
+
+    send_frames(local, now_ms);
+    struct batch *batch = broker_next_batch(local->broker, now_ms);
+    if (batch != NULL) {
+        store_submit(local->store, &batch);
+    }
+    while ((report = broker_next_report(local->broker)) != NULL) {
+        store_submit_report(local->store, &report);
+    }
+    const char *text = broker_next_rules(local->broker, &version, &previous);
+    if (text != NULL) {
+        must(local->compile == NULL);
+        local->compile = compile_start(text, version, previous);
+        watch(local, compile_fd(local->compile));
+    }
+}
+
+// While another broker has the desk, or it is not open yet.
+static void answer(const struct local_desk *local, const struct received *received)
+{
+    size_t bytes = 0;
+
+    if (received->several) {
+        return;
+    }
+    bool noise = false;
+    void *words = redirect_answer(&local->redirect, received->frame, received->frame_bytes, &bytes, &noise);
+    if (words != NULL) {
+        (void) router_send(local->hosting->router, received->peer, &words, bytes, lease_now_ms());
+        router_note_noise(local->hosting->router, received->peer, noise, lease_now_ms());
+        router_set_signed_in(local->hosting->router, received->peer, false, lease_now_ms());
+    }
+}
+
+// What `status` tells of the store is never older than this, as far as the store itself knows better.
+static void describe_store(struct local_desk *local, int64_t now_ms)
+{
+    char description[512];
+
+    if (now_ms < local->described_ms + DESCRIBED_MS) {
+        return;
+    }
+    local->described_ms = now_ms;
+    store_describe(local->store, description, sizeof description);
+    broker_store_state(local->broker, local->store_state != STORE_STATE_WORKING, description, now_ms);
+}
+
+void local_desk_receive(struct local_desk *local, const struct received *received)
+{
+    if (local->state != LOCAL_DESK_SERVING) {
+        answer(local, received);
+        return;
+    }
+    int64_t now_ms = clock_now_ms(&local->clock);
+    broker_peer_behind(local->broker, received->peer, received->behind);
+    describe_store(local, now_ms);
+    if (received->several) {
+        broker_receive(local->broker, received->peer, "", 0, now_ms); // answered as malformed
+        broker_peer_lost(local->broker, received->peer, "it sent a message of several frames", now_ms);
+    } else {
+        broker_receive(local->broker, received->peer, received->frame, received->frame_bytes, now_ms);
+    }
+}
+
+void local_desk_gone(struct local_desk *local, uint64_t peer, const char *reason)
+{
+    if (local->state == LOCAL_DESK_SERVING) {
+        broker_peer_gone(local->broker, peer, reason, clock_now_ms(&local->clock));
+    }
+}
+
+void local_desk_left(struct local_desk *local, uint64_t peer)
+{
+    if (local->state == LOCAL_DESK_SERVING) {
+        broker_peer_left(local->broker, peer, "HELLO to another desk on the same connection",
+                         clock_now_ms(&local->clock));
+    }
+}
+
+// ---- news ----
+
+static void hear_store(struct local_desk *local, int64_t now_ms)
+{
+    struct batch *batch;
+    struct report *report;
+    char description[512];
+
+    enum store_state state = store_state(local->store);
+    if (state != local->store_state || state == STORE_STATE_AWAY) {
+        local->store_state = state;
+        store_describe(local->store, description, sizeof description);
+        broker_store_state(local->broker, state != STORE_STATE_WORKING, description, now_ms);
+    }
+    while ((batch = store_take_batch(local->store)) != NULL) {
+        broker_durable(local->broker, &batch, now_ms);
+        // What has been decided meanwhile follows at once: the writer need not wait for this turn's end.
+        struct batch *next = broker_next_batch(local->broker, now_ms);
+        if (next != NULL) {
+            store_submit(local->store, &next);
+        }
+    }
+    while ((report = store_take_report(local->store)) != NULL) {
+        broker_reported(local->broker, &report, now_ms);
+    }
+}
+
+static void hear_compile(struct local_desk *local, int64_t now_ms)
+{
+    zmq_pollitem_t item = { .events = ZMQ_POLLIN };
+    struct rules_problems problems;
+
+    if (local->compile == NULL) {
+        return;
+    }
+    item.fd = compile_fd(local->compile);
+    if (zmq_poll(&item, 1, 0) > 0) {
+        unwatch(local, item.fd);
+        struct rules *rules = compile_take(&local->compile, &problems);
+        broker_rules_ready(local->broker, &rules, &problems, now_ms);
+        rules_problems_fini(&problems);
+        dispatch_set_people(local->hosting->dispatch, local->number, rules_policy(broker_rules(local->broker)));
+    }
+}
+
+size_t local_desk_of_store(const struct store *store)
+{
+    const struct local_desk *local = store_owner(store);
+
+    return local->number;
+}
+
+void local_desk_lease(struct local_desk *local, const struct lease_news *news)
+{
+    local->lease = *news;
+    tell_others(local);
+}
+
+// ---- closing ----
+
+static void close_work(void *self)
+{
+    struct closing *closing = self;
+
+    if (closing->compile != NULL) {
+        struct rules_problems problems;
+        struct rules *rules = compile_take(&closing->compile, &problems);
+        rules_destroy(&rules);
+        rules_problems_fini(&problems);
+    }
+    broker_destroy(&closing->broker);
+}
+
+static void give_lease_up(struct local_desk *local, int64_t pause_ms)
+{
+    if (local->hosting->leases != NULL && local->lease.state != LEASE_FENCED) {
+        local->releasing = true;
+        local->pause_ms = pause_ms;
+        leases_release(local->hosting->leases, local->number);
+    }
+}
+
+// Nothing of the desk is spoken any more; its memory and its threads end beside the loop.
+static void begin_closing(struct local_desk *local)
+{
+    local->state = LOCAL_DESK_CLOSING;
+    store_destroy(&local->store);
+    if (local->compile != NULL) {
+        unwatch(local, compile_fd(local->compile));
+    }
+    dispatch_forget_all(local->hosting->dispatch, local->number, lease_now_ms());
+    redirect_set_owner(&local->redirect, local->handing ? local->lease.successor_endpoints : "", !local->handing,
+                       local->source->endpoints);
+    local->handing = false;
+    local->closing = (struct closing){ .broker = local->broker, .compile = local->compile };
+    local->broker = NULL;
+    local->compile = NULL;
+    local->job = job_start(close_work, &local->closing, local->hosting->wake);
+}
+
+static int64_t work_closing(struct local_desk *local)
+{
+    if (!job_is_done(local->job)) {
+        return INT64_MAX;
+    }
+    job_end(&local->job);
+    local->state = LOCAL_DESK_WATCHING;
+    local->said = LEASE_HELD;
+    if (local->failed != LOCAL_DESK_GOES_ON) {
+        local->end = local->failed;
+    } else if (local->lease.state == LEASE_FENCED) {
+        leases_stop_taking(local->hosting->leases, local->number, MISSED_PAUSE_MS);
+        local->lease.state = LEASE_UNKNOWN;
+    }
+    return 0;
+}
+
+// ---- serving ----
+
+// True when another broker has the desk: everyone has been told.
+static bool is_fenced(struct local_desk *local, int64_t now_ms)
+{
+    struct redirect owner = { 0 };
+
+    tell_lease(local);
+    if (local->lease.state != LEASE_FENCED) {
+        return false;
+    }
+    redirect_set_owner(&owner, local->lease.row.endpoints, !local->lease.row.held, local->source->endpoints);
+    broker_fenced(local->broker, owner.brokers, owner.broker_count, "another broker has taken the desk over");
+    send_frames(local, now_ms);
+    return true;
+}
+
+// Whether the store's contradiction is final.  With a lease it may only mean that we are fenced and do not know yet:
+// a renewal made since then tells, and nothing is written meanwhile.
+static bool is_contradicted(struct local_desk *local)
+{
+    if (local->store_state != STORE_STATE_CONTRADICTED) {
+        return false;
+    }
+    if (local->contradicted_ms == 0) {
+        local->contradicted_ms = lease_now_ms();
+    }
+    return local->hosting->leases == NULL || local->lease.renewed_ms > local->contradicted_ms ||
+           lease_now_ms() > local->contradicted_ms + CONTRADICTED_MS;
+}
+
+static void close_contradicted(struct local_desk *local)
+{
+    char reason[1024] = "";
+
+    store_describe(local->store, reason, sizeof reason);
+    desk_log(local->source, "error", "store contradicts the desk, %s: %s",
+             local->source->alone ? "stopping" : "starting it again", reason);
+    if (local->source->alone) {
+        local->failed = LOCAL_DESK_CONTRADICTED;
+    } else {
+        give_lease_up(local, MISSED_PAUSE_MS);
+    }
+    begin_closing(local);
+}
+
+// Clients were told of more than the desk has.
+static void close_behind(struct local_desk *local)
+{
+    local->told_beyond = broker_told_beyond(local->broker);
+    desk_log(local->source, "error",
+             "store the desk is behind what its clients were told (sequence %" PRIu64 "): its database was put back or"
+             " has lost something; put it back as it was last, or start behalf-broker once with --accept-loss",
+             local->told_beyond);
+    if (local->source->alone) {
+        local->failed = LOCAL_DESK_CONTRADICTED;
+    } else {
+        give_lease_up(local, FAILED_PAUSE_MS);
+    }
+    begin_closing(local);
+}
+
+static void close_stopped(struct local_desk *local)
+{
+    // Nothing of ours is on its way to the store any more: whoever waits may have the desk.
+    give_lease_up(local, local->handing ? LOOK_MS : MISSED_PAUSE_MS);
+    local->failed = local->stopping && local->hosting->leases == NULL ? LOCAL_DESK_STOPPED : LOCAL_DESK_GOES_ON;
+    begin_closing(local);
+}
+
+static int64_t sooner(int64_t left_ms, int64_t right_ms)
+{
+    return left_ms < right_ms ? left_ms : right_ms;
+}
+
+// When the desk is to be worked on again, if the broker is due in `wait_ms`, -1: whenever.
+static int64_t next_work(const struct local_desk *local, int64_t wait_ms)
+{
+    int64_t boot_ms = lease_now_ms();
+    int64_t due_ms = wait_ms < 0 ? INT64_MAX : boot_ms + wait_ms;
+
+    if (local->lease.state == LEASE_HELD && local->lease.until_ms > boot_ms) {
+        due_ms = sooner(due_ms, local->lease.until_ms);
+    }
+    return local->contradicted_ms != 0 ? sooner(due_ms, boot_ms + LOOK_MS) : due_ms;
+}
+
+// Another broker with fewer desks is to have this one.
+static void begin_hand_over(struct local_desk *local, int64_t now_ms)
+{
+    local->handing = true;
+    redirect_set_owner(&local->successor, local->lease.successor_endpoints, false, local->source->endpoints);
+    desk_log(local->source, "info", "broker hands the desk %s to %s at=%s", local->source->name, local->lease.successor,
+             local->lease.successor_endpoints);
+    broker_hand_over(local->broker, local->successor.brokers, local->successor.broker_count, now_ms);
+}
+
+static void tell_sessions(struct local_desk *local)
+{
+    size_t sessions = broker_session_count(local->broker);
+
+    if (local->hosting->leases != NULL && sessions != local->sessions) {
+        local->sessions = sessions;
+        leases_tell_sessions(local->hosting->leases, local->number, sessions);
+    }
+}
+
+static int64_t work_serving(struct local_desk *local)
+{
+    int64_t now_ms = clock_now_ms(&local->clock);
+
+    if (is_fenced(local, now_ms)) {
+        local->handing = false;
+        begin_closing(local);
+        return INT64_MAX;
+    }
+    if (local->lease.successor[0] != '\0' && !local->handing && !local->stopping) {
+        begin_hand_over(local, now_ms);
+    }
+    tell_sessions(local);
+    hear_store(local, now_ms);
+    if (is_contradicted(local)) {
+        close_contradicted(local);
+        return INT64_MAX;
+    }
+    if (broker_told_beyond(local->broker) > 0 && !local->stopping) {
+        send_frames(local, now_ms);
+        close_behind(local);
+        return INT64_MAX;
+    }
+    hear_compile(local, now_ms);
+    int64_t wait_ms = broker_tick(local->broker, now_ms);
+    hand_out(local, now_ms);
+    if (broker_stopped(local->broker)) {
+        close_stopped(local);
+        return INT64_MAX;
+    }
+    return next_work(local, wait_ms);
+}
+
+// ---- opening ----
+
+static void begin_opening(struct local_desk *local)
+{
+    local->state = LOCAL_DESK_OPENING;
+    local->hosting->openings++;
+    local->opening.seen = local->lease.row;
+    local->job = job_start(opening_work, &local->opening, local->hosting->wake);
+}
+
+static void begin_serving(struct local_desk *local)
+{
+    local->state = LOCAL_DESK_SERVING;
+    local->broker = local->opening.broker;
+    local->clock = local->opening.clock;
+    local->opening.broker = NULL;
+    local->store = store_new(local->hosting->writer, &local->opening.engine, &local->opening.reports, local);
+    local->store_state = STORE_STATE_WORKING;
+    local->contradicted_ms = 0;
+    if (local->hosting->leases != NULL && local->lease.state != LEASE_HELD && local->lease.state != LEASE_FENCED) {
+        // The news of it is still on its way.
+        local->lease.state = LEASE_HELD;
+        local->lease.until_ms = local->opening.sent_ms + LEASE_TTL_MS;
+        local->lease.renewed_ms = local->opening.sent_ms;
+    }
+    tell_others(local);
+    dispatch_set_people(local->hosting->dispatch, local->number, rules_policy(broker_rules(local->broker)));
+    desk_log(local->source, "info", "broker ready desk=%s listen=%s", local->source->name,
+             router_listening(local->hosting->router));
+    if (local->stopping) {
+        broker_stop(local->broker, clock_now_ms(&local->clock));
+    }
+}
+
+// Of several desks one that cannot be opened leaves the others alone, and is tried again.
+static void note_failure(struct local_desk *local)
+{
+    local->state = LOCAL_DESK_WATCHING;
+    if (local->source->alone) {
+        local->end = local->opening.end == OPENING_RULES ? LOCAL_DESK_RULES : LOCAL_DESK_STORE;
+    } else if (local->opening.took_over && local->lease.state != LEASE_FENCED) {
+        give_lease_up(local, FAILED_PAUSE_MS);
+    } else {
+        leases_stop_taking(local->hosting->leases, local->number, FAILED_PAUSE_MS);
+        local->lease.state = LEASE_UNKNOWN;
+    }
+}
+
+static int64_t work_opening(struct local_desk *local)
+{
+    if (!job_is_done(local->job)) {
+        return INT64_MAX;
+    }
+    job_end(&local->job);
+    local->hosting->openings--;
+    if (local->opening.end == OPENING_DONE) {
+        begin_serving(local);
+    } else if (local->opening.end == OPENING_MISSED) {
+        local->state = LOCAL_DESK_WATCHING;
+        leases_stop_taking(local->hosting->leases, local->number, MISSED_PAUSE_MS);
+        local->lease.state = LEASE_UNKNOWN;
+    } else {
+        note_failure(local);
+    }
+    return 0;
+}
+
+// ---- watching ----
+
+static void say_standing_by(struct local_desk *local)
+{
+    const struct lease_news *lease = &local->lease;
+
+    if (lease->state == local->said || (lease->state != LEASE_ELSEWHERE && lease->trouble[0] == '\0')) {
+        return;
+    }
+    local->said = lease->state;
+    if (lease->state == LEASE_ELSEWHERE) {
+        desk_log(local->source, "info", "broker standing by desk=%s listen=%s owner=%s at=%s", local->source->name,
+                 router_listening(local->hosting->router), lease->row.owner, lease->row.endpoints);
+    } else if (lease->state == LEASE_UNKNOWN) {
+        desk_log(local->source, "error", "broker standing by desk=%s, store away: %s", local->source->name,
+                 lease->trouble);
+    }
+}
+
+// The lease has been given up, or is still to be.
+static int64_t work_releasing(struct local_desk *local)
+{
+    if (local->lease.state != LEASE_RELEASED) {
+        return INT64_MAX;
+    }
+    local->releasing = false;
+    local->lease.state = LEASE_UNKNOWN;
+    if (!local->stopping) {
+        leases_stop_taking(local->hosting->leases, local->number, local->pause_ms);
+    }
+    return 0;
+}
+
+static int64_t work_watching(struct local_desk *local)
+{
+    if (local->releasing) {
+        return work_releasing(local);
+    }
+    if (local->stopping) {
+        local->end = LOCAL_DESK_STOPPED;
+        return INT64_MAX;
+    }
+    if (local->hosting->leases != NULL) {
+        bool nowhere = local->lease.state != LEASE_ELSEWHERE || local->lease.quiet;
+        say_standing_by(local);
+        redirect_set_owner(&local->redirect, local->lease.row.endpoints, nowhere, local->source->endpoints);
+    }
+    if (local->hosting->leases != NULL && local->lease.state != LEASE_FREE) {
+        return INT64_MAX;
+    }
+    if (local->hosting->openings >= OPENINGS_MAX) {
+        return lease_now_ms() + LOOK_MS;
+    }
+    begin_opening(local);
+    return INT64_MAX;
+}
+
+// ---- for the loop ----
+
+int64_t local_desk_work(struct local_desk *local)
+{
+    static int64_t (*const works[])(struct local_desk *) = {
+        [LOCAL_DESK_WATCHING] = work_watching,
+        [LOCAL_DESK_OPENING] = work_opening,
+        [LOCAL_DESK_SERVING] = work_serving,
+        [LOCAL_DESK_CLOSING] = work_closing,
+    };
+
+    return local->end == LOCAL_DESK_GOES_ON ? works[local->state](local) : INT64_MAX;
+}
+
+void local_desk_stop(struct local_desk *local)
+{
+    local->stopping = true;
+    if (local->state == LOCAL_DESK_SERVING) {
+        broker_stop(local->broker, clock_now_ms(&local->clock));
+    }
+}
+
+void local_desk_give_up(struct local_desk *local)
+{
+    if (local->end != LOCAL_DESK_GOES_ON) {
+        return;
+    }
+    if (local->state == LOCAL_DESK_SERVING) {
+        local->failed = LOCAL_DESK_NOT_ON_DISK;
+        begin_closing(local);
+    } else if (local->state == LOCAL_DESK_WATCHING) {
+        local->end = LOCAL_DESK_STOPPED; // whoever waits for the lease sees it stand still
+    }
+}
+
+uint64_t local_desk_told_beyond(const struct local_desk *local)
+{
+    return local->told_beyond;
+}
+
+enum local_end local_desk_end(const struct local_desk *local)
+{
+    return local->end;
+}
+
+bool local_desk_is_ours(const struct local_desk *local)
+{
+    return local->state == LOCAL_DESK_SERVING || local->state == LOCAL_DESK_OPENING;
+}
+
+struct local_desk *local_desk_new(struct hosting *hosting, const struct desk_source *source, size_t number,
+                                  struct engine **engine_p)
+{
+    struct local_desk *local = calloc(1, sizeof *local);
+
+    must(local != NULL);
+    local->hosting = hosting;
+    local->source = source;
+    local->number = number;
+    local->said = LEASE_HELD;
+    local->redirect.desk = source->name;
+    local->opening =
+        (struct opening){ .source = source, .leases = hosting->leases, .desk = number, .engine = *engine_p };
+    *engine_p = NULL;
+    return local;
+}
+
+static void destroy_engine(struct engine **engine_p)
+{
+    if (*engine_p != NULL) {
+        (*engine_p)->operations->destroy(engine_p);
+    }
+}
+
+void local_desk_destroy(struct local_desk **local_p)
+{
+    struct local_desk *local = *local_p;
+
+    if (local == NULL) {
+        return;
+    }
+    job_end(&local->job);
+    store_destroy(&local->store);
+    broker_destroy(&local->broker);
+    broker_destroy(&local->opening.broker);
+    destroy_engine(&local->opening.engine);
+    destroy_engine(&local->opening.reports);
+    free(local);
+    *local_p = NULL;
+}

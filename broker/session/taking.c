@@ -1,0 +1,338 @@
+// taking.c - posts come in: whether each is new is settled first, then what it needs, then the desk has it.
+//
+// A post is its channel, brand and id; an edit or deletion is of every brand's that has the channel and id.  The set of
+// recent keys, which are of channel and id alone, answers "new" at once.  Everything else is asked of the store, behind
+// the batch being decided now.  Its answer knows nothing of posts decided or edited since that batch was handed out;
+// their keys are in `decided`, and what is about a post found there is asked for once more.
+
+#include "broker/session/core.h"
+
+// How far a platform's clock may be ahead of ours.
+#define PLATFORM_AHEAD_MS (10 * 60 * 1000)
+
+struct name {
+    const char *channel;
+    const char *post;
+};
+
+static struct name name_of(const struct behalf_message *message)
+{
+    switch (message->type) {
+    case BEHALF_POST:
+        return (struct name){ message->post.channel, message->post.post };
+    case BEHALF_EDIT:
+        return (struct name){ message->edit.channel, message->edit.post };
+    default:
+        return (struct name){ message->delete_post.channel, message->delete_post.post };
+    }
+}
+
+static uint64_t key_of(const struct behalf_message *message)
+{
+    struct name name = name_of(message);
+
+    return desk_intake_key(name.channel, name.post);
+}
+
+static void ask(struct broker *broker, struct waiting *waiting)
+{
+    struct name name = name_of(waiting->message);
+
+    batch_ask(broker->current, &(struct question){ .kind = QUESTION_INTAKE,
+                                                   .tag = broker_tag(waiting),
+                                                   .channel = name.channel,
+                                                   .post = name.post,
+                                                   .intake_key = key_of(waiting->message) });
+}
+
+static void tell_taken(struct broker *broker, uint64_t session, int64_t id, const struct behalf_taken *taken)
+{
+    broker->taken += taken->repeated ? 0 : 1;
+    broker->repeated += taken->repeated ? 1 : 0;
+    speak_later(broker, session, &(struct behalf_message){ .type = BEHALF_TAKEN, .id = id, .taken = *taken });
+}
+
+static void refuse_unknown(struct broker *broker, uint64_t session, int64_t id, const char *field)
+{
+    speak_error(broker, session, id, BEHALF_CODE_NOT_FOUND,
+                &(struct behalf_error){ .field = field, .reason = "the desk's rules do not name it" });
+}
+
+// What a text needs.  False, with the field, if its brand or channel is not known.
+bool taking_needs(struct broker *broker, const struct behalf_post *post, struct needs *needs, const char **field)
+{
+    const char *author = triage_author(broker->triage, broker->rules, post->channel, post->author);
+    const char *hint =
+        *author == '\0' ? "" : desk_author_language(broker->desk, desk_author_key(post->channel, author));
+
+    return triage_post(broker->triage, broker->rules, post, hint, needs, field);
+}
+
+// The needs of a text, kept over the triage of another one.
+static void keep_needs(struct broker *broker, struct needs *needs)
+{
+    needs->author = change_list_text(broker_list(broker), needs->author);
+    needs->rule = change_list_text(broker_list(broker), needs->rule);
+    needs->detail = change_list_text(broker_list(broker), needs->detail);
+}
+
+// ---- posts ----
+
+// What an author did to a post before it came, a change each, with what its text needs.
+struct changes_before {
+    struct desk_changed changed[DESK_EARLY_TEXTS_MAX + 1]; // the oldest first: those kept, and one of another brand's
+    struct needs needs[DESK_EARLY_TEXTS_MAX + 1];
+    size_t count;
+};
+
+static void add_change(struct changes_before *changes, bool deleted, const char *text, int64_t edited_ms)
+{
+    changes->changed[changes->count] =
+        (struct desk_changed){ .deleted = deleted,
+                               .text = text,
+                               .edited_ms = edited_ms,
+                               .before = changes->count == 0 ? NULL : &changes->changed[changes->count - 1] };
+    changes->count++;
+}
+
+// As was kept, or as another brand has it already.
+static void find_changes(const struct broker *broker, const struct behalf_post *post, const struct known_post *known,
+                         struct changes_before *changes)
+{
+    const struct early_record *early[DESK_EARLY_TEXTS_MAX];
+    size_t count = desk_early(broker->desk, post->channel, post->post, early);
+    const struct known_post *newest = NULL;
+    int64_t newest_ms = count == 0 ? -1 : early[count - 1]->edited_ms;
+    bool deleted = count > 0 && early[count - 1]->deleted;
+
+    for (; known != NULL && !deleted; known = known->next) {
+        deleted = known->deleted;
+        if (deleted || (known->edited && known->edited_ms > newest_ms)) {
+            newest = known;
+            newest_ms = known->edited_ms;
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        add_change(changes, early[i]->deleted, early[i]->text, early[i]->edited_ms);
+    }
+    if (newest != NULL) {
+        add_change(changes, newest->deleted, newest->post.text, newest->edited_ms);
+    }
+}
+
+// Of the same brand and channel as the post, whose needs are known.
+static void find_needs_of_changes(struct broker *broker, const struct behalf_post *post, struct changes_before *changes)
+{
+    const char *field = "";
+
+    for (size_t i = 0; i < changes->count; i++) {
+        struct behalf_post now = *post;
+        now.text = changes->changed[i].text;
+        must(taking_needs(broker, &now, &changes->needs[i], &field));
+        keep_needs(broker, &changes->needs[i]);
+        changes->changed[i].needs = &changes->needs[i];
+    }
+}
+
+// `known`: other brands' posts of the same channel and id.
+static void decide_post(struct broker *broker, uint64_t session, int64_t id, const struct behalf_post *post,
+                        const struct known_post *known)
+{
+    uint64_t key = desk_intake_key(post->channel, post->post);
+    struct changes_before changes = { 0 };
+    struct needs needs = { 0 };
+    const char *field = "";
+
+    if (!taking_needs(broker, post, &needs, &field)) {
+        refuse_unknown(broker, session, id, field);
+        return;
+    }
+    find_changes(broker, post, known, &changes);
+    const struct desk_changed *changed = changes.count == 0 ? NULL : &changes.changed[changes.count - 1];
+    if (changed != NULL && !changed->deleted) {
+        keep_needs(broker, &needs);
+        find_needs_of_changes(broker, post, &changes);
+    }
+    uint64_t item = desk_post(broker->desk, post, &needs, changed, broker->now_ms);
+    intake_add(&broker->intake, key, broker->now_ms);
+    key_set_add(&broker->decided, key);
+    tell_taken(broker, session, id, &(struct behalf_taken){ .item = (int64_t) item });
+}
+
+// A platform's time ahead of ours cannot be so, and would put whatever is told with it before all that comes later: it
+// counts as not told.
+static void forget_time_ahead(const struct broker *broker, int64_t *told_ms)
+{
+    if (*told_ms > broker->now_ms + PLATFORM_AHEAD_MS) {
+        *told_ms = 0;
+    }
+}
+
+void take_post(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    struct behalf_message *message = *message_p;
+
+    forget_time_ahead(broker, &message->post.posted_ms);
+
+    if (intake_settles(&broker->intake, message->post.posted_ms, broker->now_ms) &&
+        !intake_has(&broker->intake, key_of(message))) {
+        decide_post(broker, session->number, message->id, &message->post, NULL);
+    } else {
+        ask(broker, broker_wait(broker, session, message_p));
+    }
+}
+
+void take_change(struct broker *broker, struct session *session, struct behalf_message **message_p)
+{
+    struct behalf_message *message = *message_p;
+
+    forget_time_ahead(broker,
+                      message->type == BEHALF_EDIT ? &message->edit.edited_ms : &message->delete_post.deleted_ms);
+    ask(broker, broker_wait(broker, session, message_p));
+}
+
+// ---- the store has answered ----
+
+static bool is_same_author(struct broker *broker, const char *channel, const char *one, const char *other)
+{
+    if (strcmp(one, other) == 0 || *one == '\0' || *other == '\0') {
+        return true;
+    }
+    const char *kept =
+        change_list_text(broker_list(broker), triage_author(broker->triage, broker->rules, channel, one));
+
+    return strcmp(kept, triage_author(broker->triage, broker->rules, channel, other)) == 0;
+}
+
+// Whether a post comes again under a known name as another one: of another author, or with a text it never had first or
+// last.
+static bool differs(struct broker *broker, const struct behalf_post *post, const struct known_post *known)
+{
+    bool same_text = strcmp(post->text, known->first_text) == 0 || strcmp(post->text, known->post.text) == 0;
+
+    return !same_text || !is_same_author(broker, post->channel, post->author, known->post.author);
+}
+
+static const struct known_post *of_brand(const struct question *question, const char *brand)
+{
+    const struct known_post *known = question->known;
+
+    while (known != NULL && strcmp(known->post.brand, brand) != 0) {
+        known = known->next;
+    }
+    return known;
+}
+
+static void post_answered(struct broker *broker, const struct waiting *waiting, const struct question *question)
+{
+    const struct behalf_post *post = &waiting->message->post;
+    const struct known_post *known = of_brand(question, post->brand);
+
+    if (known == NULL) {
+        decide_post(broker, waiting->session, waiting->id, post, question->known);
+        return;
+    }
+    tell_taken(broker, waiting->session, waiting->id,
+               &(struct behalf_taken){
+                   .item = (int64_t) known->item, .repeated = true, .differs = differs(broker, post, known) });
+}
+
+// An edit counts only if the post has no newer one: by the platform's time, where it says one; of two with the same
+// time the one that is told later.  Returns whether anything changed, and the item the post is of then.
+static bool decide_edit(struct broker *broker, const struct behalf_edit *edit, const struct known_post *known,
+                        uint64_t *item)
+{
+    struct behalf_post post = known->post;
+    struct needs needs = { 0 };
+    const char *field = "";
+
+    *item = known->item;
+    if (known->deleted || (edit->edited_ms != 0 && edit->edited_ms < known->edited_ms)) {
+        return false;
+    }
+    if (strcmp(edit->text, known->post.text) == 0) {
+        if (edit->edited_ms > known->edited_ms) {
+            desk_post_edited_alike(broker->desk, &post, edit, broker->now_ms);
+            key_set_add(&broker->decided, desk_intake_key(edit->channel, edit->post));
+        }
+        return false;
+    }
+    post.text = edit->text;
+    if (!taking_needs(broker, &post, &needs, &field)) {
+        return false; // the rules have dropped its brand or channel, which they do only when nothing is open
+    }
+    *item = desk_post_edited(broker->desk, known->item, &post, edit, &needs, broker->now_ms);
+    key_set_add(&broker->decided, desk_intake_key(edit->channel, edit->post));
+    return true;
+}
+
+// Of all brands that have the post; the answer names the first one's item.
+static void decide_change(struct broker *broker, const struct waiting *waiting, const struct question *question)
+{
+    const struct behalf_message *message = waiting->message;
+    struct behalf_taken taken = { .repeated = true };
+
+    for (const struct known_post *known = question->known; known != NULL; known = known->next) {
+        uint64_t item = known->item;
+        bool changed =
+            message->type == BEHALF_EDIT ? decide_edit(broker, &message->edit, known, &item) : !known->deleted;
+        if (changed && message->type == BEHALF_DELETE) {
+            desk_post_deleted(broker->desk, item, known->post.brand, &message->delete_post, broker->now_ms);
+        }
+        if (taken.item == 0 || (changed && taken.repeated)) {
+            taken.item = (int64_t) item;
+        }
+        taken.repeated = taken.repeated && !changed;
+    }
+    tell_taken(broker, waiting->session, waiting->id, &taken);
+}
+
+// An edit or deletion of a post that was not taken.
+static void keep_change(struct broker *broker, const struct waiting *waiting)
+{
+    const struct behalf_message *message = waiting->message;
+    struct name name = name_of(message);
+    bool deleted = message->type == BEHALF_DELETE;
+    const struct early_record early = { .channel = name.channel,
+                                        .post = name.post,
+                                        .deleted = deleted,
+                                        .text = deleted ? "" : message->edit.text,
+                                        .edited_ms =
+                                            deleted ? message->delete_post.deleted_ms : message->edit.edited_ms };
+
+    if (policy_find_channel(rules_policy(broker->rules), name.channel) == POLICY_NONE) {
+        refuse_unknown(broker, waiting->session, waiting->id, "channel");
+        return;
+    }
+    enum desk_keeping keeping = desk_keep_early(broker->desk, &early, broker->now_ms);
+    if (keeping == DESK_NO_ROOM) {
+        speak_error(broker, waiting->session, waiting->id, BEHALF_CODE_NOT_FOUND,
+                    &(struct behalf_error){ .field = "post",
+                                            .reason = "no such post was taken, and there is no room to keep this until"
+                                                      " it is: bring the post, then this again" });
+    } else {
+        tell_taken(broker, waiting->session, waiting->id,
+                   &(struct behalf_taken){ .early = true, .repeated = keeping == DESK_KNOWN });
+    }
+}
+
+void taking_answered(struct broker *broker, const struct question *question)
+{
+    struct waiting *waiting = broker_waiting(question->tag);
+    const struct behalf_message *message = waiting->message;
+    bool is_post = message->type == BEHALF_POST;
+    bool settled = is_post && of_brand(question, message->post.brand) != NULL;
+
+    if (!settled && key_set_has(&broker->decided, question->intake_key)) {
+        ask(broker, waiting);
+        return;
+    }
+    if (is_post) {
+        post_answered(broker, waiting, question);
+    } else if (question->known != NULL) {
+        decide_change(broker, waiting, question);
+    } else {
+        keep_change(broker, waiting);
+    }
+    broker_end_wait(broker, &waiting);
+}

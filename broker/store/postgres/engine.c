@@ -1,0 +1,397 @@
+// engine.c - the engine on PostgreSQL: a group of batches is one transaction in one pipeline, fenced in it.
+//
+// What the server has answered to COMMIT is known; when it has not answered, the commit is in doubt.  Then our old
+// session is ended first, so that what it may still do is over, and only then is the position read on a new one.
+// Reading it back proves nothing about replication: engine_attempt confirms before it trusts.
+
+#include "broker/store/hold.h"
+#include "broker/store/lease_row.h"
+#include "broker/store/owner.h"
+#include "broker/store/postgres/session.h"
+#include "proto/base/must.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct postgres_engine *postgres_engine_of(struct engine *engine)
+{
+    return (struct postgres_engine *) (void *) engine;
+}
+
+// The result, with its reason where it is not STORE_OK.
+static enum store_result told(struct postgres_engine *engine, enum store_result result)
+{
+    if (result != STORE_OK) {
+        snprintf(engine->engine.reason, sizeof engine->engine.reason, "%s", engine->session->reason);
+    }
+    return result;
+}
+
+static enum store_result require_session(struct postgres_engine *engine)
+{
+    return told(engine, session_require(engine->session, engine->desk));
+}
+
+static enum store_result give_up(struct postgres_engine *engine)
+{
+    return told(engine, session_give_up(engine->session));
+}
+
+// Commits what was sent since connection_clear.
+static enum store_result finish(struct postgres_engine *engine)
+{
+    enum store_result result = told(engine, session_finish(engine->session));
+
+    engine->doubt = engine->doubt || result == STORE_IN_DOUBT;
+    return result;
+}
+
+// ---- where the desk is ----
+
+void position_send(struct connection *connection)
+{
+    connection_send(connection, SQL_POSITION, NULL);
+}
+
+enum store_result position_take(struct postgres_engine *engine, struct store_position *position)
+{
+    struct connection *connection = engine->session->connection;
+    PGresult *result = connection_take(connection);
+
+    if (result == NULL) {
+        return told(engine, session_result(engine->session));
+    }
+    bool found = PQntuples(result) == 1;
+    if (found) {
+        struct cells cells = cells_of(connection, result, 0);
+        position->epoch = cell_id(&cells);
+        position->sequence = cell_id(&cells);
+        position->next_id = cell_id(&cells);
+        position->clock_ms = cell_number(&cells);
+        engine->epoch = position->epoch;
+        engine->doubt = false;
+    } else {
+        snprintf(engine->engine.reason, sizeof engine->engine.reason, "PostgreSQL at %s has no desk named %s",
+                 connection->place, engine->desk);
+    }
+    PQclear(result);
+    return found ? STORE_OK : STORE_CONTRADICTED;
+}
+
+static enum store_result read_position(struct postgres_engine *engine, struct store_position *position)
+{
+    struct connection *connection = engine->session->connection;
+
+    position_send(connection);
+    connection_sync(connection);
+    enum store_result result = position_take(engine, position);
+    (void) connection_synced(connection);
+    return connection->failed ? give_up(engine) : result;
+}
+
+// The desk's row contradicts the group: either the group is on disk already, or the desk is somebody else's now.
+static enum store_result judge_contradiction(struct postgres_engine *engine, struct share *share)
+{
+    const struct store_position *to = batch_group_to(share->group);
+    struct store_position found = { 0 };
+    char reason[sizeof engine->engine.reason];
+
+    memcpy(reason, engine->engine.reason, sizeof reason);
+    enum store_result result = require_session(engine);
+    if (result == STORE_OK) {
+        result = read_position(engine, &found);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (found.epoch == to->epoch && found.sequence == to->sequence) {
+        share->written = true;
+        together_commit(engine->session, &share, 1); // only answers
+        return share->result;
+    }
+    memcpy(engine->engine.reason, reason, sizeof reason);
+    return STORE_CONTRADICTED;
+}
+
+// ---- operations ----
+
+static const char *postgres_describe(const struct engine *base)
+{
+    struct postgres_engine *engine = postgres_engine_of((struct engine *) base);
+    const struct session *session = engine->session;
+
+    snprintf(engine->description, sizeof engine->description, "postgresql at %s, version %d.%d%s", session->place,
+             session->server_version / 10000, session->server_version % 10000,
+             session->months_failed ? ", partitions of the months ahead could not be made: see its log" : "");
+    return engine->description;
+}
+
+static enum store_result refuse_doubt(struct postgres_engine *engine)
+{
+    if (engine->engine.reason[0] == '\0') {
+        snprintf(engine->engine.reason, sizeof engine->engine.reason, "an earlier commit is in doubt");
+    }
+    return STORE_IN_DOUBT;
+}
+
+static enum store_result postgres_commit(struct engine *base, struct batch *group)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+    struct share share = { .engine = base, .group = group };
+    struct share *alone = &share;
+
+    if (engine->doubt) {
+        return refuse_doubt(engine);
+    }
+    together_commit(engine->session, &alone, 1);
+    engine->doubt = share.doubt;
+    return share.result == STORE_CONTRADICTED && !share.written ? judge_contradiction(engine, &share) : share.result;
+}
+
+static enum store_result postgres_position(struct engine *base, struct store_position *position)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+
+    if (engine->doubt) {
+        session_close(engine->session);
+    }
+    enum store_result result = require_session(engine);
+    return result == STORE_OK ? read_position(engine, position) : result;
+}
+
+static enum store_result postgres_secret(struct engine *base, char secret[ENGINE_SECRET_BYTES])
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+    enum store_result result = require_session(engine);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    PGresult *row = connection_ask(engine->session->connection, SQL_SECRET, NULL);
+    if (row == NULL) {
+        return give_up(engine);
+    }
+    bool found = PQntuples(row) == 1;
+    if (found) {
+        struct cells cells = cells_of(engine->session->connection, row, 0);
+        snprintf(secret, ENGINE_SECRET_BYTES, "%s", cell_text(&cells));
+    }
+    PQclear(row);
+    return found ? STORE_OK : STORE_CONTRADICTED;
+}
+
+static bool postgres_join(struct engine *base, struct engine *other)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+    struct session *shared = postgres_engine_of(other)->session;
+
+    if (other->operations != base->operations || engine->doubt || engine->session->old_backend != 0 ||
+        strcmp(shared->conninfo, engine->session->conninfo) != 0 || shared->read_only != engine->session->read_only) {
+        return false;
+    }
+    session_leave(&engine->session);
+    engine->session = shared;
+    shared->users++;
+    return true;
+}
+
+// Ends the session of whoever has the desk, so that what it may hold stands in nobody's way.  When that is not
+// allowed, its locks are waited for.
+static enum store_result end_owner(struct postgres_engine *engine, const struct lease_row *seen)
+{
+    struct parameters parameters = { 0 };
+
+    parameters_number(&parameters, seen == NULL ? -1 : (int64_t) seen->epoch);
+    parameters_number(&parameters, seen == NULL ? 0 : (int64_t) seen->renewals);
+    PQclear(connection_ask(engine->session->connection, SQL_END_OWNER, &parameters));
+    if (engine->session->connection->lost) {
+        return give_up(engine);
+    }
+    connection_clear(engine->session->connection);
+    return STORE_OK;
+}
+
+static enum store_result sign_over(struct postgres_engine *engine, const struct lease_row *seen, const char *endpoints)
+{
+    struct connection *connection = engine->session->connection;
+    struct parameters parameters = { 0 };
+    char owner[OWNER_NAME_BYTES];
+
+    owner_name(owner);
+    parameters_text(&parameters, owner);
+    parameters_text(&parameters, connection->started);
+    parameters_text(&parameters, endpoints);
+    parameters_number(&parameters, seen == NULL ? -1 : (int64_t) seen->epoch);
+    parameters_number(&parameters, seen == NULL ? 0 : (int64_t) seen->renewals);
+    connection_clear(connection);
+    connection_send(connection, SQL_BEGIN, NULL);
+    connection_send(connection, SQL_MAKE_DESK, NULL);
+    connection_send(connection, SQL_TAKE_OVER, &parameters);
+    return finish(engine);
+}
+
+// A desk that is being moved, or was, is not for a broker.
+static enum store_result judge_hold(struct postgres_engine *engine)
+{
+    PGresult *result = connection_ask(engine->session->connection, SQL_HELD, NULL);
+
+    if (result == NULL) {
+        return give_up(engine);
+    }
+    bool held = PQntuples(result) > 0;
+    if (held) {
+        struct cells cells = cells_of(engine->session->connection, result, 0);
+        const char *how = cell_text(&cells);
+        const char *place = cell_text(&cells);
+        hold_describe(engine->desk, how, place, cell_number(&cells), engine->engine.reason,
+                      sizeof engine->engine.reason);
+    }
+    PQclear(result);
+    return held ? STORE_CONTRADICTED : STORE_OK;
+}
+
+// Who has handed the desk over writes it no more, but may be writing others through the same session: that is left
+// alone, unless it stands in the way after all.
+static bool is_released(const struct lease_row *seen)
+{
+    return seen != NULL && !seen->held;
+}
+
+static enum store_result sign_over_again(struct postgres_engine *engine, const struct lease_row *seen,
+                                         const char *endpoints)
+{
+    enum store_result result = require_session(engine);
+
+    if (result == STORE_OK) {
+        result = end_owner(engine, seen);
+    }
+    return result == STORE_OK ? sign_over(engine, seen, endpoints) : result;
+}
+
+enum store_result engine_postgres_take_over(struct engine *base, const struct lease_row *seen, const char *endpoints,
+                                            struct store_position *position)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+    struct store_position unused;
+    enum store_result result = engine->doubt ? postgres_position(base, &unused) : require_session(engine);
+
+    if (result == STORE_OK) {
+        result = judge_hold(engine);
+    }
+    if (result == STORE_OK && !is_released(seen)) {
+        result = end_owner(engine, seen);
+    }
+    if (result == STORE_OK) {
+        result = told(engine, session_make_months_ahead(engine->session));
+    }
+    if (result == STORE_OK) {
+        result = sign_over(engine, seen, endpoints);
+    }
+    if (result == STORE_UNAVAILABLE && is_released(seen)) {
+        result = sign_over_again(engine, seen, endpoints);
+    }
+    return result == STORE_OK ? read_position(engine, position) : result;
+}
+
+static enum store_result postgres_take_over(struct engine *base, struct store_position *position)
+{
+    return engine_postgres_take_over(base, NULL, "", position);
+}
+
+static enum store_result postgres_confirm(struct engine *base)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+    struct parameters parameters = { 0 };
+
+    if (engine->doubt) {
+        return refuse_doubt(engine);
+    }
+    enum store_result result = require_session(engine);
+    if (result != STORE_OK) {
+        return result;
+    }
+    parameters_number(&parameters, (int64_t) engine->epoch);
+    connection_send(engine->session->connection, SQL_BEGIN, NULL);
+    connection_send(engine->session->connection, SQL_CONFIRM, &parameters);
+    return finish(engine);
+}
+
+static enum store_result postgres_read(struct engine *base, const struct store_reader *reader)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+    enum store_result result = require_session(engine);
+
+    if (result == STORE_OK && !reading_run(engine->session->connection, reader)) {
+        result = told(engine, session_result(engine->session));
+        session_close(engine->session); // with the rows that are still on their way
+    }
+    return result;
+}
+
+static enum store_result postgres_report(struct engine *base, struct report *report)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+    enum store_result result = require_session(engine);
+
+    if (result == STORE_OK) {
+        reporting_run(engine->session->connection, report);
+        result = engine->session->connection->failed ? give_up(engine) : STORE_OK;
+    }
+    return result;
+}
+
+static void postgres_destroy(struct engine **engine_p)
+{
+    if (*engine_p == NULL) {
+        return;
+    }
+    struct postgres_engine *engine = postgres_engine_of(*engine_p);
+    session_leave(&engine->session);
+    free(engine->desk);
+    free(engine);
+    *engine_p = NULL;
+}
+
+static const struct engine_operations postgres_operations = {
+    .name = "postgresql",
+    .describe = postgres_describe,
+    .commit = postgres_commit,
+    .position = postgres_position,
+    .take_over = postgres_take_over,
+    .confirm = postgres_confirm,
+    .secret = postgres_secret,
+    .read = postgres_read,
+    .report = postgres_report,
+    .destroy = postgres_destroy,
+    .join = postgres_join,
+    .attempt_together = together_attempt,
+};
+
+static struct postgres_engine *make_engine(const char *conninfo, const char *desk, bool read_only)
+{
+    struct postgres_engine *engine = calloc(1, sizeof *engine);
+
+    must(engine != NULL);
+    engine->engine.operations = &postgres_operations;
+    engine->session = session_new(conninfo, read_only);
+    engine->desk = strdup(desk);
+    must(engine->desk != NULL);
+    return engine;
+}
+
+struct engine *engine_postgres_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
+{
+    struct postgres_engine *engine = make_engine(conninfo, desk, false);
+    struct engine *opened = &engine->engine;
+
+    if (require_session(engine) != STORE_OK) {
+        snprintf(reason, reason_bytes, "%s", opened->reason);
+        postgres_destroy(&opened);
+    }
+    return opened;
+}
+
+struct engine *engine_postgres_open_reports(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
+{
+    return connection_check_url(conninfo, reason, reason_bytes) ? &make_engine(conninfo, desk, true)->engine : NULL;
+}

@@ -1,0 +1,576 @@
+// engine.c - the engine on SQLite: one file, write-ahead log, one transaction a group of batches.
+//
+// The file is kept for a broker by a lock beside it and fenced by the desk's row.  The write-ahead log is
+// bounded here: checkpoints ride on a thread of their own, but when they cannot keep up, the writer pauses at
+// the bound and empties the log itself.  A COMMIT that failed is in doubt: nothing is committed until the
+// position was read from the file opened anew, after its log was written and synced once more; so it is at each start
+// that finds a log.
+
+#include "broker/store/hold.h"
+#include "broker/store/sqlite/accept_loss.h"
+#include "broker/store/sqlite/checkpoint.h"
+#include "broker/store/sqlite/inspection.h"
+#include "broker/store/sqlite/lock.h"
+#include "broker/store/sqlite/marks.h"
+#include "broker/store/sqlite/records.h"
+#include "proto/base/must.h"
+
+#include <string.h>
+#include <unistd.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#define PAGE_BYTES 4096
+#define LOG_PAGES_MAX (64 * 1024 * 1024 / PAGE_BYTES)   // the writer pauses and empties the log
+#define LOG_PAGES_AGAIN (16 * 1024 * 1024 / PAGE_BYTES) // what a reader pinned is tried again so much later
+#define LOG_PAGES_ROUTINE 1000                          // a checkpoint on the side is asked for
+
+struct sqlite_engine {
+    struct engine engine;
+    char *folder;
+    char *desk;
+    bool read_only;
+    int lock;                  // -1 for a handle of reports
+    struct database *database; // NULL while it could not be opened again
+    struct checkpointer *checkpointer;
+    struct marks marks;            // as they were when the store was opened
+    struct marker *marker;         // NULL before the desk is taken over
+    struct inspection *inspection; // looks for damage; NULL before the desk is taken over
+    bool doubt;                    // position() must be read first
+    bool log_suspect;              // what the log says may not be on the disk: it is written anew before it is believed
+    int log_pages_next;            // empty the log when it has so many
+    char description[320];
+};
+
+static struct sqlite_engine *own(struct engine *engine)
+{
+    return (struct sqlite_engine *) (void *) engine;
+}
+
+static void close_database(struct sqlite_engine *engine)
+{
+    checkpointer_destroy(&engine->checkpointer);
+    database_close(&engine->database, engine->doubt);
+}
+
+// Opens the file again if it is not; leaves the result of what stands in the way.
+static enum store_result require_database(struct sqlite_engine *engine)
+{
+    enum store_result result = STORE_OK;
+
+    if (engine->database == NULL && engine->log_suspect &&
+        !database_rewrite_log(engine->folder, engine->engine.reason, sizeof engine->engine.reason)) {
+        return STORE_UNAVAILABLE;
+    }
+    if (engine->database == NULL) {
+        engine->log_suspect = false;
+        engine->database = database_open(engine->folder, engine->desk, engine->read_only, &result,
+                                         engine->engine.reason, sizeof engine->engine.reason);
+        engine->log_pages_next = LOG_PAGES_MAX;
+        if (engine->database != NULL && !engine->read_only) {
+            engine->checkpointer = checkpointer_new(engine->database->path);
+        }
+    }
+    if (engine->database != NULL) {
+        database_clear(engine->database);
+    }
+    return result;
+}
+
+// The result of the error that stands.  After a failure of the disk the file is opened anew next time.
+static enum store_result result_of(struct sqlite_engine *engine)
+{
+    enum store_result result = database_result(engine->database, engine->engine.reason, sizeof engine->engine.reason);
+
+    if ((engine->database->error & 0xFF) == SQLITE_IOERR) {
+        engine->log_suspect = !engine->read_only;
+        close_database(engine);
+    }
+    return result;
+}
+
+// Undoes the open transaction and gives the result of the error that led here.
+static enum store_result roll_back(struct sqlite_engine *engine)
+{
+    sqlite3 *connection = engine->database->connection;
+    enum store_result result = database_result(engine->database, engine->engine.reason, sizeof engine->engine.reason);
+
+    if (!sqlite3_get_autocommit(connection)) {
+        (void) sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
+    }
+    if (!sqlite3_get_autocommit(connection) || (engine->database->error & 0xFF) == SQLITE_IOERR) {
+        engine->log_suspect = true;
+        close_database(engine);
+    }
+    return result;
+}
+
+// Commits.  When that fails nobody knows what is on disk: the frames may be there, or get there.
+static enum store_result commit_transaction(struct sqlite_engine *engine)
+{
+    if (database_run(engine->database, "COMMIT")) {
+        return STORE_OK;
+    }
+    if ((engine->database->error & 0xFF) == SQLITE_BUSY) {
+        return roll_back(engine);
+    }
+    engine->doubt = true;
+    (void) roll_back(engine);
+    return STORE_IN_DOUBT;
+}
+
+// Empties the log when it has reached the bound.  A reader in the way (an analyst's open transaction) is waited
+// for as long as the busy timeout; then we go on, and try again when the log has grown by some more.
+static void bound_log(struct sqlite_engine *engine)
+{
+    struct database *database = engine->database;
+
+    if (database->log_pages < engine->log_pages_next) {
+        return;
+    }
+    int result = sqlite3_wal_checkpoint_v2(database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (result == SQLITE_OK) {
+        database->log_pages = 0;
+        engine->log_pages_next = LOG_PAGES_MAX;
+    } else {
+        engine->log_pages_next = database->log_pages + LOG_PAGES_AGAIN;
+    }
+}
+
+static enum store_result read_position(struct sqlite_engine *engine, struct store_position *position)
+{
+    struct binding binding = database_bind(engine->database, STATEMENT_POSITION);
+
+    if (!binding_row(&binding)) {
+        if (engine->database->error != SQLITE_OK) {
+            return result_of(engine);
+        }
+        snprintf(engine->engine.reason, sizeof engine->engine.reason, "%s has no desk named %s", engine->database->path,
+                 engine->desk);
+        return STORE_CONTRADICTED;
+    }
+    position->epoch = row_id(&binding);
+    position->sequence = row_id(&binding);
+    position->next_id = row_id(&binding);
+    position->clock_ms = row_number(&binding);
+    binding_end(&binding);
+    return STORE_OK;
+}
+
+// Moves the desk from one position to another; `*moved` tells whether it was where we believe.
+static bool move(struct database *database, const struct store_position *from, const struct store_position *to,
+                 bool *moved)
+{
+    struct binding binding = database_bind(database, STATEMENT_MOVE);
+
+    bind_id(&binding, from->epoch);
+    bind_id(&binding, from->sequence);
+    bind_id(&binding, to->sequence);
+    bind_id(&binding, to->next_id);
+    bind_number(&binding, to->clock_ms);
+    if (!binding_run(&binding)) {
+        return false;
+    }
+    *moved = sqlite3_changes(database->connection) == 1;
+    return true;
+}
+
+static bool write_changes(struct database *database, struct batch *batch)
+{
+    for (; batch != NULL; batch = batch_next(batch)) {
+        const struct change *change = change_list_changes(batch_list(batch));
+        for (; change != NULL; change = change->next) {
+            if (!write_change(database, change)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+// The desk's row is not at `from`: either the group is on disk already, or the desk is somebody else's now.
+static enum store_result judge_mismatch(struct sqlite_engine *engine, const struct store_position *to)
+{
+    struct store_position found = { 0 };
+
+    (void) roll_back(engine);
+    enum store_result result = require_database(engine);
+    if (result == STORE_OK) {
+        result = read_position(engine, &found);
+    }
+    if (result != STORE_OK || (found.epoch == to->epoch && found.sequence == to->sequence)) {
+        return result;
+    }
+    snprintf(engine->engine.reason, sizeof engine->engine.reason,
+             "the desk %s is at epoch %llu, sequence %llu, not where this broker believes it: another broker has taken"
+             " it over",
+             engine->desk, (unsigned long long) found.epoch, (unsigned long long) found.sequence);
+    return STORE_CONTRADICTED;
+}
+
+static enum store_result write_group(struct sqlite_engine *engine, struct batch *batch)
+{
+    struct database *database = engine->database;
+    bool moved = false;
+
+    bound_log(engine);
+    if (!database_run(database, "BEGIN IMMEDIATE") ||
+        !move(database, batch_from(batch), batch_group_to(batch), &moved)) {
+        return roll_back(engine);
+    }
+    if (!moved) {
+        return judge_mismatch(engine, batch_group_to(batch));
+    }
+    if (!write_changes(database, batch)) {
+        return roll_back(engine);
+    }
+    enum store_result result = commit_transaction(engine);
+    if (result == STORE_OK && database->log_pages >= LOG_PAGES_ROUTINE) {
+        checkpointer_wake(engine->checkpointer);
+    }
+    return result;
+}
+
+// Of the file: what the log holds may begin anew at its start, while the file keeps its size.
+static int64_t log_bytes(const struct sqlite_engine *engine)
+{
+    char path[PATH_MAX];
+    struct stat about;
+
+    snprintf(path, sizeof path, "%s-wal", engine->database->path);
+    return stat(path, &about) == 0 ? (int64_t) about.st_size : 0;
+}
+
+static const char *sqlite_describe(const struct engine *base)
+{
+    struct sqlite_engine *engine = own((struct engine *) base);
+
+    if (engine->database == NULL) {
+        snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, closed", engine->folder);
+    } else {
+        snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, log %" PRId64 " kB%s",
+                 engine->folder, log_bytes(engine) / 1024,
+                 engine->log_pages_next > LOG_PAGES_MAX ? ", kept from shrinking by a reader's open transaction" : "");
+    }
+    return engine->description;
+}
+
+static enum store_result refuse_doubt(struct sqlite_engine *engine)
+{
+    if (engine->engine.reason[0] == 0) {
+        snprintf(engine->engine.reason, sizeof engine->engine.reason, "an earlier commit is in doubt");
+    }
+    return STORE_IN_DOUBT;
+}
+
+// Damage that the inspection has found stops the desk, unless an operator has said that it is to go on.
+static enum store_result judge_damage(struct sqlite_engine *engine)
+{
+    char found[256];
+
+    if (engine->inspection == NULL || engine->marks.damage == DAMAGE_ACCEPTED ||
+        !inspection_found(engine->inspection, found, sizeof found)) {
+        return STORE_OK;
+    }
+    engine->marks.damage = DAMAGE_FOUND;
+    marker_note_damage(engine->marker, DAMAGE_FOUND);
+    loss_describe_damage(engine->folder, found, engine->engine.reason, sizeof engine->engine.reason);
+    return STORE_CONTRADICTED;
+}
+
+static enum store_result sqlite_commit(struct engine *base, struct batch *batch)
+{
+    struct sqlite_engine *engine = own(base);
+    struct batch *first = batch;
+
+    if (engine->doubt) {
+        return refuse_doubt(engine);
+    }
+    if (judge_damage(engine) != STORE_OK) {
+        return STORE_CONTRADICTED;
+    }
+    enum store_result result = require_database(engine);
+    if (result == STORE_OK && batch_group_change_count(batch) > 0) {
+        result = write_group(engine, batch);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    for (; batch != NULL; batch = batch_next(batch)) {
+        if (!answer_questions(engine->database, batch)) {
+            return result_of(engine);
+        }
+    }
+    if (engine->marker != NULL && batch_group_change_count(first) > 0) {
+        struct store_position position = *batch_group_to(first);
+        position.epoch = batch_from(first)->epoch;
+        marker_note(engine->marker, &position);
+    }
+    return STORE_OK;
+}
+
+static enum store_result sqlite_position(struct engine *base, struct store_position *position)
+{
+    struct sqlite_engine *engine = own(base);
+
+    if (engine->doubt) {
+        close_database(engine);
+        engine->log_suspect = true;
+    }
+    enum store_result result = require_database(engine);
+    if (result == STORE_OK) {
+        result = read_position(engine, position);
+    }
+    if (result == STORE_OK) {
+        engine->doubt = false;
+    }
+    return result;
+}
+
+static bool sign_over(struct sqlite_engine *engine)
+{
+    struct database *database = engine->database;
+    char host[64] = "";
+    char owner[128];
+
+    (void) gethostname(host, sizeof host - 1);
+    snprintf(owner, sizeof owner, "%s:%ld", host, (long) getpid());
+    struct binding make = database_bind(database, STATEMENT_MAKE_DESK);
+    if (!binding_run(&make)) {
+        return false;
+    }
+    struct binding secret = database_bind(database, STATEMENT_MAKE_SECRET);
+    if (!binding_run(&secret)) {
+        return false;
+    }
+    struct binding take = database_bind(database, STATEMENT_TAKE_OVER);
+    bind_text(&take, owner);
+    return binding_run(&take);
+}
+
+// A desk that is being moved, or was, is not for a broker.
+static enum store_result judge_hold(struct sqlite_engine *engine)
+{
+    struct binding binding = database_bind(engine->database, STATEMENT_HELD);
+
+    if (!binding_row(&binding)) {
+        return engine->database->error == SQLITE_OK ? STORE_OK : result_of(engine);
+    }
+    char *held = strdup(row_text(&binding));
+    char *place = strdup(row_text(&binding));
+    must(held != NULL);
+    must(place != NULL);
+    hold_describe(engine->desk, held, place, row_number(&binding), engine->engine.reason, sizeof engine->engine.reason);
+    binding_end(&binding);
+    free(held);
+    free(place);
+    return STORE_CONTRADICTED;
+}
+
+// From now on the marks tell where the desk is, and its pages are looked at.
+static enum store_result begin_marking(struct sqlite_engine *engine, const struct store_position *position)
+{
+    if (engine->marker == NULL) {
+        engine->marks.position = *position;
+        engine->marker = marker_new(engine->folder, engine->desk, &engine->marks, engine->engine.reason,
+                                    sizeof engine->engine.reason);
+        if (engine->marker == NULL) {
+            return STORE_UNAVAILABLE;
+        }
+        engine->inspection = inspection_new(engine->database->path);
+    }
+    marker_note(engine->marker, position);
+    return STORE_OK;
+}
+
+static enum store_result sqlite_take_over(struct engine *base, struct store_position *position)
+{
+    struct sqlite_engine *engine = own(base);
+    struct store_position unused;
+    enum store_result result = engine->doubt ? sqlite_position(base, &unused) : require_database(engine);
+
+    if (result == STORE_OK) {
+        result = judge_hold(engine);
+    }
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (!database_run(engine->database, "BEGIN IMMEDIATE") || !sign_over(engine)) {
+        return roll_back(engine);
+    }
+    result = commit_transaction(engine);
+    if (result == STORE_OK) {
+        result = read_position(engine, position);
+    }
+    return result == STORE_OK ? begin_marking(engine, position) : result;
+}
+
+static enum store_result sqlite_confirm(struct engine *base)
+{
+    struct sqlite_engine *engine = own(base);
+
+    if (engine->doubt) {
+        return refuse_doubt(engine);
+    }
+    enum store_result result = require_database(engine);
+    if (result != STORE_OK) {
+        return result;
+    }
+    if (!database_run(engine->database, "BEGIN IMMEDIATE")) {
+        return roll_back(engine);
+    }
+    struct binding confirm = database_bind(engine->database, STATEMENT_CONFIRM);
+    if (!binding_run(&confirm)) {
+        return roll_back(engine);
+    }
+    return commit_transaction(engine);
+}
+
+static enum store_result sqlite_secret(struct engine *base, char secret[ENGINE_SECRET_BYTES])
+{
+    struct sqlite_engine *engine = own(base);
+    enum store_result result = require_database(engine);
+
+    if (result != STORE_OK) {
+        return result;
+    }
+    struct binding binding = database_bind(engine->database, STATEMENT_SECRET);
+    if (!binding_row(&binding)) {
+        return engine->database->error != SQLITE_OK ? result_of(engine) : STORE_CONTRADICTED;
+    }
+    snprintf(secret, ENGINE_SECRET_BYTES, "%s", row_text(&binding));
+    binding_end(&binding);
+    return STORE_OK;
+}
+
+static enum store_result sqlite_read(struct engine *base, const struct store_reader *reader)
+{
+    struct sqlite_engine *engine = own(base);
+    enum store_result result = require_database(engine);
+
+    if (result == STORE_OK && !read_desk(engine->database, reader)) {
+        result = result_of(engine);
+    }
+    return result;
+}
+
+static enum store_result sqlite_report(struct engine *base, struct report *report)
+{
+    struct sqlite_engine *engine = own(base);
+    enum store_result result = require_database(engine);
+
+    if (result == STORE_OK && !answer_report(engine->database, report)) {
+        result = result_of(engine);
+    }
+    return result;
+}
+
+static void sqlite_destroy(struct engine **engine_p)
+{
+    if (*engine_p == NULL) {
+        return;
+    }
+    struct sqlite_engine *engine = own(*engine_p);
+    inspection_destroy(&engine->inspection);
+    if (engine->database != NULL && !engine->read_only && !engine->doubt) {
+        // A clean stop leaves everything in the one file: the handle of reports, which closes last, cannot do that.
+        (void) sqlite3_wal_checkpoint_v2(engine->database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
+    close_database(engine);
+    marker_destroy(&engine->marker);
+    if (engine->lock >= 0) {
+        (void) close(engine->lock);
+    }
+    free(engine->folder);
+    free(engine->desk);
+    free(engine);
+    *engine_p = NULL;
+}
+
+static const struct engine_operations sqlite_operations = {
+    .name = "sqlite",
+    .describe = sqlite_describe,
+    .commit = sqlite_commit,
+    .position = sqlite_position,
+    .take_over = sqlite_take_over,
+    .confirm = sqlite_confirm,
+    .secret = sqlite_secret,
+    .read = sqlite_read,
+    .report = sqlite_report,
+    .destroy = sqlite_destroy,
+};
+
+static struct engine *open_engine(const char *folder, const char *desk, int lock, char *reason, size_t reason_bytes)
+{
+    struct sqlite_engine *engine = calloc(1, sizeof *engine);
+
+    must(engine != NULL);
+    engine->engine.operations = &sqlite_operations;
+    engine->folder = strdup(folder);
+    engine->desk = strdup(desk);
+    must(engine->folder != NULL);
+    must(engine->desk != NULL);
+    engine->lock = lock;
+    engine->read_only = lock < 0;
+    // A log is there after a clean stop only if somebody else has the file open.  Else the process before us was
+    // killed, perhaps after an fsync that failed: what it left in the log can be read, and may be gone when power goes.
+    engine->log_suspect = !engine->read_only;
+    struct engine *opened = &engine->engine;
+    if (require_database(engine) != STORE_OK) {
+        snprintf(reason, reason_bytes, "%s", opened->reason);
+        sqlite_destroy(&opened);
+    }
+    return opened;
+}
+
+// Whether the desk that was opened is as far as it was when it was last heard of.
+static bool is_whole(struct sqlite_engine *engine)
+{
+    struct store_position position = { 0 };
+
+    if (!marks_read(engine->folder, engine->desk, &engine->marks)) {
+        return true; // of a former version, or new
+    }
+    struct binding binding = database_bind(engine->database, STATEMENT_POSITION);
+    if (binding_row(&binding)) {
+        position.epoch = row_id(&binding);
+        position.sequence = row_id(&binding);
+        binding_end(&binding);
+    }
+    if (marks_are_ahead(&engine->marks, &position)) {
+        loss_describe(engine->folder, &engine->marks, &position, engine->engine.reason, sizeof engine->engine.reason);
+        return false;
+    }
+    if (engine->marks.damage == DAMAGE_FOUND) {
+        loss_describe_damage(engine->folder, "found when it ran last", engine->engine.reason,
+                             sizeof engine->engine.reason);
+        return false;
+    }
+    return true;
+}
+
+struct engine *engine_sqlite_open(const char *folder, const char *desk, char *reason, size_t reason_bytes)
+{
+    int lock = lock_folder(folder, reason, reason_bytes);
+
+    if (lock < 0) {
+        return NULL;
+    }
+    if (loss_is_log_alone(folder, reason, reason_bytes)) {
+        (void) close(lock);
+        return NULL;
+    }
+    struct engine *engine = open_engine(folder, desk, lock, reason, reason_bytes);
+    if (engine != NULL && !is_whole(own(engine))) {
+        snprintf(reason, reason_bytes, "%s", engine->reason);
+        own(engine)->doubt = true; // what is there stays as it is
+        sqlite_destroy(&engine);
+    }
+    return engine;
+}
+
+struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes)
+{
+    return open_engine(folder, desk, -1, reason, reason_bytes);
+}

@@ -1,0 +1,121 @@
+// pool.c - chunks of elements, the numbers of their places, and which chunks have room; see pool.h.
+
+#include "proto/base/pool.h"
+
+#include "proto/base/must.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+// So few that a chunk just begun hardly counts beside 20,000 elements, and so many that its header does not.
+#define CHUNK_ELEMENTS 256u
+
+// The first number of chunk i is 1 + i * CHUNK_ELEMENTS.  A place that was given back holds the number of the next
+// such place in its first bytes.
+struct pool_chunk {
+    struct pool_chunk *next, *previous; // among the roomy
+    uint32_t index;
+    uint32_t used;
+    uint32_t fresh;      // places from here on were never used
+    uint32_t given_back; // a number, 0: none
+    unsigned char elements[];
+};
+
+void pool_fini(struct pool *pool)
+{
+    for (uint32_t i = 0; i < pool->chunk_count; i++)
+        free(pool->chunks[i]);
+    free(pool->chunks);
+    *pool = (struct pool){ .element_bytes = pool->element_bytes };
+}
+
+static bool has_room(const struct pool_chunk *chunk)
+{
+    return chunk->used < CHUNK_ELEMENTS;
+}
+
+static void link_roomy(struct pool *pool, struct pool_chunk *chunk)
+{
+    chunk->previous = NULL;
+    chunk->next = pool->roomy;
+    if (chunk->next)
+        chunk->next->previous = chunk;
+    pool->roomy = chunk;
+}
+
+static void unlink_roomy(struct pool *pool, const struct pool_chunk *chunk)
+{
+    *(chunk->previous ? &chunk->previous->next : &pool->roomy) = chunk->next;
+    if (chunk->next)
+        chunk->next->previous = chunk->previous;
+}
+
+// The place in the directory of a chunk to come.
+static uint32_t free_index(struct pool *pool)
+{
+    for (uint32_t i = 0; i < pool->chunk_count; i++) {
+        if (!pool->chunks[i])
+            return i;
+    }
+    if (pool->chunk_count == pool->chunk_room) {
+        pool->chunk_room = pool->chunk_room ? pool->chunk_room * 2 : 16;
+        must(pool->chunk_room < UINT32_MAX / CHUNK_ELEMENTS);
+        pool->chunks = realloc(pool->chunks, pool->chunk_room * sizeof(struct pool_chunk *));
+        must(pool->chunks);
+    }
+    return pool->chunk_count++;
+}
+
+static void add_chunk(struct pool *pool)
+{
+    must(pool->element_bytes >= sizeof(uint32_t));
+    struct pool_chunk *chunk = malloc(sizeof *chunk + CHUNK_ELEMENTS * pool->element_bytes);
+    must(chunk);
+    *chunk = (struct pool_chunk){ .index = free_index(pool) };
+    pool->chunks[chunk->index] = chunk;
+    link_roomy(pool, chunk);
+}
+
+void *pool_take(struct pool *pool, uint32_t *number)
+{
+    if (!pool->roomy)
+        add_chunk(pool);
+    struct pool_chunk *chunk = pool->roomy;
+    *number = chunk->given_back ? chunk->given_back : 1 + chunk->index * CHUNK_ELEMENTS + chunk->fresh;
+    void *element = pool_at(pool, *number);
+    if (chunk->given_back)
+        memcpy(&chunk->given_back, element, sizeof chunk->given_back);
+    else
+        chunk->fresh++;
+    chunk->used++;
+    pool->count++;
+    if (!has_room(chunk))
+        unlink_roomy(pool, chunk);
+    memset(element, 0, pool->element_bytes);
+    return element;
+}
+
+void pool_give(struct pool *pool, uint32_t number)
+{
+    must(number && (number - 1) / CHUNK_ELEMENTS < pool->chunk_count);
+    struct pool_chunk *chunk = pool->chunks[(number - 1) / CHUNK_ELEMENTS];
+    must(chunk && chunk->used);
+    if (!has_room(chunk))
+        link_roomy(pool, chunk);
+    memcpy(pool_at(pool, number), &chunk->given_back, sizeof chunk->given_back);
+    chunk->given_back = number;
+    chunk->used--;
+    pool->count--;
+    if (!chunk->used && (chunk->next || chunk->previous)) {
+        unlink_roomy(pool, chunk);
+        pool->chunks[chunk->index] = NULL;
+        free(chunk);
+    }
+}
+
+void *pool_at(const struct pool *pool, uint32_t number)
+{
+    struct pool_chunk *chunk = pool->chunks[(number - 1) / CHUNK_ELEMENTS];
+    return chunk->elements + (number - 1) % CHUNK_ELEMENTS * pool->element_bytes;
+}
