@@ -290,7 +290,7 @@ def is_settled(people, counts):
     return all(each.roles for each in people) and not left_in(counts)
 
 
-def work(people, inbox, deadline, patience):
+def work(people, inbox, deadline, timeout):
     """Lets the people work until nothing is left to do.  Returns None, or why it came to nothing."""
     supervisor = None
     asked_at = 0.0
@@ -298,7 +298,7 @@ def work(people, inbox, deadline, patience):
     progress = Progress()
     moved_at = time.monotonic()  # when the counts last changed
     try:
-        while time.monotonic() < min(deadline, moved_at + patience):
+        while time.monotonic() < min(deadline, moved_at + timeout):
             if supervisor and time.monotonic() - asked_at > 0.2:
                 asked_at = time.monotonic()
                 supervisor.send("status")
@@ -328,7 +328,7 @@ def work(people, inbox, deadline, patience):
                 supervisor = person
     finally:
         progress.end()
-    over = "the time is over" if time.monotonic() >= deadline else f"nothing has moved for {patience:.0f} s"
+    over = "the time is over" if time.monotonic() >= deadline else f"nothing has moved for {timeout:.0f} s"
     return f"{over}; still open: {queues_left(counts) or 'unknown'}"
 
 
@@ -339,7 +339,7 @@ def main():
     parser.add_argument("--worker", help="the program behalf-worker; the broker is told in BEHALF_BROKER")
     parser.add_argument("--ctl", help="the program behalf-ctl")
     parser.add_argument("--seconds", type=float, default=120, help="how long they may take")
-    parser.add_argument("--patience", type=float, default=15, help="how long nothing may move before they give up")
+    parser.add_argument("--timeout", type=float, default=15, help="how long nothing may move before they give up")
     arguments = parser.parse_args()
     if arguments.list:
         print_people(arguments.rules)
@@ -353,7 +353,7 @@ def main():
     try:
         lift_freezes(arguments.ctl)
         people += [Person(name, arguments, inbox) for name in people_of(arguments.rules)]
-        trouble = work(people, inbox, time.monotonic() + arguments.seconds, arguments.patience)
+        trouble = work(people, inbox, time.monotonic() + arguments.seconds, arguments.timeout)
     except KeyboardInterrupt:
         trouble = "stopped"
     finally:

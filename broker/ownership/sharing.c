@@ -133,9 +133,9 @@ static void note_row(struct sharing *sharing, const struct candidate_row *row, i
 // so that brokers that start together see each other.
 static bool is_alive(const struct peer *peer, int64_t now_ms)
 {
-    int64_t patience_ms = peer->moved ? SHARING_LOST_MS : SHARING_BEAT_MS + SHARING_BEAT_MS / 2;
+    int64_t wait_ms = peer->moved ? SHARING_LOST_MS : SHARING_BEAT_MS + SHARING_BEAT_MS / 2;
 
-    return peer->present && now_ms - peer->since_ms < patience_ms;
+    return peer->present && now_ms - peer->since_ms < wait_ms;
 }
 
 void sharing_seen(struct sharing *sharing, const struct candidate_row *rows, size_t count, int64_t answered_ms)

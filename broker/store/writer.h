@@ -31,7 +31,7 @@ struct submission submissions_pop(struct submissions *submissions); // the oldes
 void submissions_fini(struct submissions *submissions);
 
 // When an attempt is made again after a failure, later each time.
-struct patience {
+struct backoff {
     int64_t until_ms; // by the monotonic clock; 0: at once
     int64_t wait_ms;  // the last wait; 0: the last attempt went well
 };
@@ -53,7 +53,7 @@ struct store {
     // The writer's alone.
     struct share share; // its group is NULL while nothing is being written
     bool joined;        // works through the connection that all share
-    struct patience patience;
+    struct backoff backoff;
     int64_t described_ms; // when its description was made
 
     struct engine *reports; // the report thread's alone; NULL: none

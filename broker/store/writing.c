@@ -23,26 +23,26 @@
 
 struct writing {
     struct writer *writer;
-    struct patience patience; // of all that have joined
-    struct store **due;       // first those that are attempted together
-    struct share **shares;    // theirs
+    struct backoff backoff; // of all that have joined
+    struct store **due;     // first those that are attempted together
+    struct share **shares;  // theirs
     size_t room;
     size_t count;
     size_t together;
 };
 
-// ---- patience ----
+// ---- backoff ----
 
-static struct patience *backoff_of(struct writing *writing, struct store *store)
+static struct backoff *backoff_of(struct writing *writing, struct store *store)
 {
-    return store->joined && !store->share.apart ? &writing->patience : &store->patience;
+    return store->joined && !store->share.apart ? &writing->backoff : &store->backoff;
 }
 
-static void backoff_fail(struct patience *patience, int64_t most_ms)
+static void backoff_fail(struct backoff *backoff, int64_t most_ms)
 {
-    patience->wait_ms = patience->wait_ms == 0 ? BACK_OFF_MS_MIN : patience->wait_ms * 2;
-    patience->wait_ms = patience->wait_ms > most_ms ? most_ms : patience->wait_ms;
-    patience->until_ms = writer_now_ms() + patience->wait_ms;
+    backoff->wait_ms = backoff->wait_ms == 0 ? BACK_OFF_MS_MIN : backoff->wait_ms * 2;
+    backoff->wait_ms = backoff->wait_ms > most_ms ? most_ms : backoff->wait_ms;
+    backoff->until_ms = writer_now_ms() + backoff->wait_ms;
 }
 
 // ---- collecting: under the mutex ----
@@ -242,7 +242,7 @@ static void conclude_one(struct store *store)
     switch (store->share.result) {
     case STORE_OK:
         store->share.doubt = store->share.written = store->share.apart = false;
-        store->patience = (struct patience){ 0 };
+        store->backoff = (struct backoff){ 0 };
         tell_state(store, STORE_STATE_WORKING);
         hand_back(store);
         break;
@@ -266,15 +266,15 @@ static void conclude(struct writing *writing, struct store **stores, size_t coun
         enum store_result result = store->share.result;
         bool failed = result != STORE_OK && result != STORE_CONTRADICTED;
         if (failed && (!store->joined || store->share.apart)) {
-            backoff_fail(&store->patience, store->share.apart ? APART_MS_MAX : BACK_OFF_MS_MAX);
+            backoff_fail(&store->backoff, store->share.apart ? APART_MS_MAX : BACK_OFF_MS_MAX);
         }
         any = any || (result == STORE_OK && store->joined);
         away = away || (failed && store->joined && !store->share.apart);
     }
     if (away) {
-        backoff_fail(&writing->patience, BACK_OFF_MS_MAX);
+        backoff_fail(&writing->backoff, BACK_OFF_MS_MAX);
     } else if (any) {
-        writing->patience = (struct patience){ 0 };
+        writing->backoff = (struct backoff){ 0 };
     }
     pthread_mutex_lock(&writing->writer->mutex);
     for (size_t i = 0; i < count; i++) {

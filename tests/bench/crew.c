@@ -162,9 +162,8 @@ void crew_turn(struct crew *crew, uint64_t until_ns)
     uint64_t now_ns = bench_now_ns();
     uint64_t wake_ns = until_ns < crew->sweep_ns ? until_ns : crew->sweep_ns;
     uint64_t left_ns = crew->first_again || wake_ns <= now_ns ? 0 : wake_ns - now_ns;
-    struct timespec patience = { .tv_sec = (time_t) (left_ns / 1000000000u),
-                                 .tv_nsec = (long) (left_ns % 1000000000u) };
-    int count = epoll_pwait2(crew->epoll_fd, ready, READY_A_TURN, &patience, NULL);
+    struct timespec wait = { .tv_sec = (time_t) (left_ns / 1000000000u), .tv_nsec = (long) (left_ns % 1000000000u) };
+    int count = epoll_pwait2(crew->epoll_fd, ready, READY_A_TURN, &wait, NULL);
     must(count >= 0 || errno == EINTR);
     for (int i = 0; i < count; i++)
         drive(ready[i].data.ptr);

@@ -5,7 +5,7 @@
 #include "tests/bench/raw.h"
 
 #define SETTLE_NS (UINT64_C(300) * 1000000) // until what was taken last has found its place in the broker's memory
-#define PATIENCE_NS (UINT64_C(60) * 1000000000)
+#define TIMEOUT_NS (UINT64_C(60) * 1000000000)
 
 // Feeds until there is enough and all of it is answered.  Returns how long that took, or 0 when it did not end.
 static double feed(const struct bench_options *options, struct crew *crew, struct feeder *feeder)
@@ -23,7 +23,7 @@ static double feed(const struct bench_options *options, struct crew *crew, struc
         answered = feeder->answered;
         if (answered == feeder->sent && (now_ns >= end_ns || answered >= posts))
             return (double) (moved_ns - begin_ns) / 1e9;
-        if (now_ns > moved_ns + PATIENCE_NS) {
+        if (now_ns > moved_ns + TIMEOUT_NS) {
             bench_complain("no answer for a minute; %llu posts wait for theirs",
                            (unsigned long long) (feeder->sent - answered));
             return 0;

@@ -66,12 +66,12 @@ _Noreturn static void echo(int tell, pid_t parent)
 static bool time_round_trips(const char *endpoint, double seconds, struct samples *samples)
 {
     char frame[RAW_ZMQ_BYTES] = { 0 };
-    int patience_ms = 5000, linger_ms = 0;
+    int wait_ms = 5000, linger_ms = 0;
     bool good = true;
     void *context = zmq_ctx_new();
     void *socket = zmq_socket(context, ZMQ_DEALER);
     must(socket != NULL);
-    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &patience_ms, sizeof patience_ms);
+    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
     must(zmq_connect(socket, endpoint) == 0);
     uint64_t begin_ns = bench_now_ns(), end_ns = begin_ns + (uint64_t) (seconds * 1e9);

@@ -7,7 +7,7 @@
 
 #define ITEMS 1000000u
 #define FED_MAX 1000u // items that come the usual way; the others are copies of their rows
-#define PATIENCE_NS (UINT64_C(60) * 1000000000)
+#define TIMEOUT_NS (UINT64_C(60) * 1000000000)
 
 // How long after its start the broker came so far.
 struct comeback {
@@ -21,7 +21,7 @@ static bool feed(const struct own_broker *broker, uint64_t posts)
     struct crew *crew = crew_new();
     struct feeder feeder = { 0 };
     bool good = feeder_init(&feeder, crew, own_broker_endpoint(broker)) && crew_wait_ready(crew, 30);
-    uint64_t until_ns = bench_now_ns() + PATIENCE_NS;
+    uint64_t until_ns = bench_now_ns() + TIMEOUT_NS;
     while (good && feeder.sent < posts)
         feeder_post(&feeder);
     while (good && feeder.answered < posts && !bench_stopped() && bench_now_ns() < until_ns)
@@ -61,7 +61,7 @@ static bool come_back(struct own_broker *broker, struct comeback *comeback)
     bool good = crew_join(crew, own_broker_endpoint(broker), &hello, hear, comeback) && crew_wait_ready(crew, 30);
     if (good && comeback->welcome_s <= 0)
         comeback->welcome_s = since(comeback->begin_ns);
-    uint64_t until_ns = bench_now_ns() + PATIENCE_NS;
+    uint64_t until_ns = bench_now_ns() + TIMEOUT_NS;
     while (good && comeback->item_s <= 0 && !bench_stopped() && bench_now_ns() < until_ns)
         crew_turn(crew, bench_now_ns() + 100000000u);
     comeback->usage = own_broker_usage(broker);

@@ -19,7 +19,7 @@ except ImportError as missing:
     print("skipped:", missing)
     sys.exit(77)
 
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 RULES = """
 desk: test
@@ -80,7 +80,7 @@ class Broker:
 
     def start(self):
         """Starts it and waits until it is ready; later starts listen where the first did."""
-        if not self.begin().wait(PATIENCE_S) or self.endpoint is None:
+        if not self.begin().wait(TIMEOUT_S) or self.endpoint is None:
             raise AssertionError("the broker did not get ready:\n" + self.tail())
         self.listen = self.endpoint
         return self
@@ -100,12 +100,12 @@ class Broker:
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(PATIENCE_S)
+        self.process.wait(TIMEOUT_S)
 
     def stop(self):
         """Stops it cleanly and returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_S)
+        return self.process.wait(TIMEOUT_S)
 
     def end(self):
         if self.process is not None and self.process.poll() is None:
@@ -120,8 +120,8 @@ class Broker:
                     return path
         raise AssertionError("no database in " + self.data)
 
-    def expect_log(self, part, patience=PATIENCE_S):
-        end = time.monotonic() + patience
+    def expect_log(self, part, timeout=TIMEOUT_S):
+        end = time.monotonic() + timeout
         while time.monotonic() < end:
             for line in self.log:
                 if part in line:
@@ -165,16 +165,16 @@ class Client:
     def send(self, type, id=0, **body):
         self.send_frame(msgpack.packb([type, id, body]))
 
-    def receive(self, patience=PATIENCE_S):
+    def receive(self, timeout=TIMEOUT_S):
         """The next frame as (type, id, body); None when none came in time."""
-        if self.socket.poll(int(patience * 1000)) == 0:
+        if self.socket.poll(int(timeout * 1000)) == 0:
             return None
         self.heard = time.monotonic()
         return tuple(msgpack.unpackb(self.socket.recv()))
 
-    def expect(self, type, id=None, patience=PATIENCE_S):
+    def expect(self, type, id=None, timeout=TIMEOUT_S):
         """Passes over other messages, keeping them in the inbox."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + timeout
         while time.monotonic() < end:
             message = self.receive(max(0.0, end - time.monotonic()))
             if message is None:
@@ -205,8 +205,8 @@ class Client:
         self.send(type, id, **body)
         return self.answer(id)
 
-    def answer(self, id, patience=PATIENCE_S):
-        end = time.monotonic() + patience
+    def answer(self, id, timeout=TIMEOUT_S):
+        end = time.monotonic() + timeout
         for i, message in enumerate(self.inbox):
             if message[1] == id:
                 del self.inbox[i]

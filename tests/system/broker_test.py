@@ -17,7 +17,7 @@ import time
 
 import zmq
 
-from broker_client import PATIENCE_S, RULES, Broker, Client, connector, control, msgpack, person, run_tests
+from broker_client import TIMEOUT_S, RULES, Broker, Client, connector, control, msgpack, person, run_tests
 
 
 class Desk:
@@ -86,7 +86,7 @@ def an_operator_puts_an_item_back(program):
     """behalf-ctl return, before a real broker: done, refused, and told by `why`."""
     def ctl(*arguments):
         return subprocess.run([os.environ["BEHALF_CTL"], "--broker", broker.endpoint, *arguments],
-                              capture_output=True, text=True, timeout=PATIENCE_S)
+                              capture_output=True, text=True, timeout=TIMEOUT_S)
 
     with Desk(program, rules=RULES.replace("decline: 200 ms", "decline: 1 h")) as broker:
         feed, asha, ben = connector(broker, "feed"), person(broker, "asha"), person(broker, "ben")
@@ -156,7 +156,7 @@ def a_silent_client_is_dropped_and_a_speaking_one_kept(program):
     with Desk(program, heartbeat_ms=200) as broker:
         asha, ben = person(broker, "asha"), person(broker, "ben")
         asha.sign_in(), ben.sign_in()
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while not any("person=asha lost: silent" in line for line in broker.log):
             assert time.monotonic() < end, broker.tail()
             ben.send("HEARTBEAT")
@@ -168,7 +168,7 @@ def a_silent_client_is_dropped_and_a_speaking_one_kept(program):
 # ---- starting and stopping ----
 
 def run(program, *arguments):
-    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S)
 
 
 def only_this_machine_may_connect(program):
@@ -278,7 +278,7 @@ def a_full_disk_is_waited_for_and_loses_nothing(program):
             id = feed.new_id()
             feed.send("POST", id, **post(f"p{number}", text="full " * 100))
             try:
-                assert feed.answer(id, patience=3)[0] == "TAKEN"
+                assert feed.answer(id, timeout=3)[0] == "TAKEN"
                 number += 1
             except AssertionError:
                 waiting = id
@@ -381,7 +381,7 @@ def a_message_of_several_frames_costs_the_session(program):
 def stranger(broker):
     """A connection that speaks ZMTP 3.0 by itself (rfc.zeromq.org/spec/23), greeted."""
     host, port = broker.endpoint.removeprefix("tcp://").rsplit(":", 1)
-    peer = socket.create_connection((host, int(port)), PATIENCE_S)
+    peer = socket.create_connection((host, int(port)), TIMEOUT_S)
     peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
     peer.sendall(b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER")
     return peer
@@ -449,7 +449,7 @@ def a_client_that_does_not_read_is_lost_with_a_reason(program):
         deaf.socket.connect(broker.endpoint)
         deaf.send("HELLO", 1, **deaf.hello)
         deaf.expect("WELCOME")
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while not any("does not read" in line for line in broker.log):
             assert time.monotonic() < end, broker.tail()
             for _ in range(500):
@@ -516,7 +516,7 @@ def random_frames_never_stop_it(program):
                 for _ in range(chance.randrange(1, 6)):
                     frame[chance.randrange(len(frame))] = chance.randrange(256)
                 noisy.send_frame(bytes(frame[:chance.randrange(len(frame) + 1)]))
-            noisy.receive(PATIENCE_S)
+            noisy.receive(TIMEOUT_S)
             noisy.socket.close(0)
         feed.done("POST", **post("after"))
 

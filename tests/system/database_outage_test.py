@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from broker_client import PATIENCE_S, connector, control, person, run_tests
+from broker_client import TIMEOUT_S, connector, control, person, run_tests
 from promoted_standby_test import Database, StoredBroker
 
 OUTAGE_S = 20
@@ -82,7 +82,7 @@ class Desk:
 
     def await_lapse(self):
         """Until everyone is sent away.  Posts before that are answered BUSY, or wait and are answered later."""
-        told, end = None, time.monotonic() + PATIENCE_S
+        told, end = None, time.monotonic() + TIMEOUT_S
         while told is None and time.monotonic() < end:
             self.feed.send("POST", self.feed.new_id(), **self.post())
             message = self.feed.receive(0.2)
@@ -95,7 +95,7 @@ class Desk:
 
     def come_back(self, client):
         """Says HELLO, as BUSY says when, until the session goes on."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while time.monotonic() < end:
             type, body = client.ask("HELLO", **client.hello)
             if type == "WELCOME":
@@ -107,7 +107,7 @@ class Desk:
 
     def status(self):
         done = subprocess.run([self.ctl, "status", "--broker", self.broker.endpoint, "--wait", "1"], capture_output=True,
-                              text=True, timeout=PATIENCE_S)
+                              text=True, timeout=TIMEOUT_S)
         return done.returncode, done.stdout + done.stderr
 
 
@@ -209,7 +209,7 @@ def a_broker_started_before_its_database_waits_for_it(desk):
         assert early.process.poll() is None and len(early.log) <= 2, early.log
         primary.start()
         begun = time.monotonic()
-        assert ready.wait(PATIENCE_S), early.tail()
+        assert ready.wait(TIMEOUT_S), early.tail()
         seconds = time.monotonic() - begun
         print(f"   ready {seconds:.2f} s after the database was there")
         assert seconds < 2 * BACK_S, seconds
@@ -274,8 +274,8 @@ def what_does_not_let_a_broker_in_ends_it_with_one_line(desk):
         before = primary.demand(TABLES, "other")
         refused = StoredBroker(desk.broker.program, good.replace(*change) if change else good)
         ready = refused.begin()
-        code = refused.process.wait(PATIENCE_S)
-        ready.wait(PATIENCE_S)
+        code = refused.process.wait(TIMEOUT_S)
+        ready.wait(TIMEOUT_S)
         shutil.rmtree(refused.folder)
         assert code == 4 and len(refused.log) == 1 and words in refused.log[0], (code, words, refused.log)
         assert desk.database.nodes.password not in refused.log[0], refused.log

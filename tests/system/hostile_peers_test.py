@@ -11,7 +11,7 @@ import struct
 import sys
 import time
 
-from broker_client import PATIENCE_S, Broker, Client, connector, control, msgpack, person, run_tests
+from broker_client import TIMEOUT_S, Broker, Client, connector, control, msgpack, person, run_tests
 
 os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=1")  # what was freed is not to count as memory used
 
@@ -47,7 +47,7 @@ def strangers(broker, names, receive_bytes=None):
     peers = []
     for name in names:
         peer = socket.socket()
-        peer.settimeout(PATIENCE_S)
+        peer.settimeout(TIMEOUT_S)
         if receive_bytes:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         peer.connect((host, int(port)))
@@ -71,7 +71,7 @@ def stranger(broker, name=b""):
 def told(peer, word):
     """Reads until the word comes; False when the connection ends before."""
     heard = b""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TIMEOUT_S
     while word not in heard and time.monotonic() < end:
         try:
             more = peer.recv(65536)
@@ -160,7 +160,7 @@ def thousands_of_short_connections_keep_nobody_waiting(program):
             slowest = max(slowest, sign_in_within(ben, 2))
             ben.socket.close(0)
             asha.send("HEARTBEAT")
-            asha.expect("HEARTBEAT", patience=2)
+            asha.expect("HEARTBEAT", timeout=2)
         print(f"   8190 connections, the slowest answer after {slowest:.2f} s")
 
 
@@ -176,7 +176,7 @@ def connections_that_stay_and_say_nothing_give_way(program):
                 held.append(peer)
         sign_in_within(person(broker, "ben"), 2)
         asha.send("HEARTBEAT")
-        asha.expect("HEARTBEAT", patience=2)
+        asha.expect("HEARTBEAT", timeout=2)
         broker.expect_log("others need its place")
         for peer in held:
             peer.close()
@@ -220,7 +220,7 @@ def who_asks_and_does_not_read_is_lost_and_costs_no_memory(program):
                     pass
             begun = time.monotonic()
             asha.send("HEARTBEAT")
-            asha.expect("HEARTBEAT", patience=3)
+            asha.expect("HEARTBEAT", timeout=3)
             highest = max(highest, resident_mib(broker) - before)
             time.sleep(max(0, 0.2 - (time.monotonic() - begun)))
         broker.expect_log("lost: it does not read what it is sent")

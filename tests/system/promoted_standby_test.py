@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 
-from broker_client import PATIENCE_S, Broker
+from broker_client import TIMEOUT_S, Broker
 from promise_test import Run
 
 BACK_S = 1.0  # service, once the database is there again
@@ -60,7 +60,7 @@ class Database:
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(PATIENCE_S)
+        self.process.wait(TIMEOUT_S)
 
     def standbys(self):
         return [node for node in self.nodes.nodes if node.role() == "standby"]
@@ -109,10 +109,10 @@ class FailoverRun(Run):
         return outcome[0]
 
     def until(self, holds, what):
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while not holds():
             if time.monotonic() > end:
-                self.world.fail("after", PATIENCE_S, "s", what)
+                self.world.fail("after", TIMEOUT_S, "s", what)
             self.hear(0.01)
 
     def seconds_until_served(self):

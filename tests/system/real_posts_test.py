@@ -116,8 +116,8 @@ class Person(Client):
         self.shown = {}             # item -> every ITEM about it
         self.counts = None
 
-    def receive(self, patience=20):
-        if self.socket.poll(int(patience * 1000)) == 0:
+    def receive(self, timeout=20):
+        if self.socket.poll(int(timeout * 1000)) == 0:
             return None
         self.heard = time.monotonic()
         frame = self.socket.recv()
@@ -258,8 +258,8 @@ class Staff:
             self.by_socket[person.socket] = person
         self.supervisor, self.looking = self.people["sam"], [self.people[name] for name in ("sam", "sol", "petra")]
 
-    def work(self, patience_ms=50):
-        count = sum(self.by_socket[socket].work() for socket, _ in self.poller.poll(patience_ms))
+    def work(self, wait_ms=50):
+        count = sum(self.by_socket[socket].work() for socket, _ in self.poller.poll(wait_ms))
         if time.monotonic() - self.asked_at > 0.25:
             self.asked_at = time.monotonic()
             for person in self.people.values():

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 #include <zmq.h>
 
-#define PATIENCE_MS 10000
+#define TIMEOUT_MS 10000
 
 struct router {
     void *context;
@@ -74,7 +74,7 @@ static void work(struct behalf_client *client)
 // The next frame from the client that is not a heartbeat.
 static struct behalf_message *router_receive(struct router *router, struct behalf_client *client)
 {
-    for (int64_t deadline = now_ms() + PATIENCE_MS; now_ms() < deadline;) {
+    for (int64_t deadline = now_ms() + TIMEOUT_MS; now_ms() < deadline;) {
         if (client != NULL)
             work(client);
         zmq_pollitem_t readable = { .socket = router->socket, .events = ZMQ_POLLIN };
@@ -137,7 +137,7 @@ static void router_welcome(struct router *router, int64_t id)
 
 static void expect(struct behalf_client *client, enum behalf_type type, int64_t id)
 {
-    struct behalf_message *message = behalf_client_wait(client, PATIENCE_MS);
+    struct behalf_message *message = behalf_client_wait(client, TIMEOUT_MS);
     if (message == NULL)
         fail_msg("nothing came: %s", behalf_client_reason(client));
     assert_string_equal(behalf_type_name(message->type), behalf_type_name(type));
@@ -221,13 +221,13 @@ static void answer_is_waited_for_and_other_messages_are_kept_in_order(void **sta
     router_send(&router, &gone);
     done(&router, first);
     done(&router, second);
-    struct behalf_message *answer = behalf_client_wait_answer(client, second, PATIENCE_MS);
+    struct behalf_message *answer = behalf_client_wait_answer(client, second, TIMEOUT_MS);
     assert_non_null(answer);
     assert_int_equal(answer->id, second);
     behalf_message_destroy(&answer);
     assert_int_equal(behalf_client_timeout_ms(client), 0);
     expect(client, BEHALF_GONE, 0);
-    answer = behalf_client_wait_answer(client, first, PATIENCE_MS);
+    answer = behalf_client_wait_answer(client, first, TIMEOUT_MS);
     assert_non_null(answer);
     behalf_message_destroy(&answer);
     behalf_client_destroy(&client);
@@ -271,7 +271,7 @@ static void router_restart(struct router *router)
     int zero = 0, bound = -1;
     zmq_setsockopt(router->socket, ZMQ_LINGER, &zero, sizeof(zero));
     // The old one is gone only once libzmq's thread has let go of it.
-    for (int64_t deadline = now_ms() + PATIENCE_MS; bound != 0 && now_ms() < deadline;)
+    for (int64_t deadline = now_ms() + TIMEOUT_MS; bound != 0 && now_ms() < deadline;)
         bound = zmq_bind(router->socket, router->endpoint);
     assert_int_equal(bound, 0);
 }
@@ -350,7 +350,7 @@ static void broker_that_restarts_is_left_for_the_next_in_the_list(void **state)
     expect(client, BEHALF_WELCOME, id);
     struct behalf_message bye = { .type = BEHALF_BYE, .bye = { .reason = "restarting" } };
     router_send(&router, &bye);
-    for (int64_t deadline = now_ms() + PATIENCE_MS;
+    for (int64_t deadline = now_ms() + TIMEOUT_MS;
          behalf_client_state(client) == BEHALF_CLIENT_READY && now_ms() < deadline;)
         work(client);
     assert_int_equal(behalf_client_state(client), BEHALF_CLIENT_CONNECTING);
@@ -370,7 +370,7 @@ static void frame_of_two_parts_is_not_taken_for_a_message(void **state)
     zmq_send(router.socket, router.peer, router.peer_bytes, ZMQ_SNDMORE);
     zmq_send(router.socket, "\x93\xa9HEARTBEAT\x00\x80", 13, ZMQ_SNDMORE);
     zmq_send(router.socket, "x", 1, 0);
-    for (int64_t deadline = now_ms() + PATIENCE_MS;
+    for (int64_t deadline = now_ms() + TIMEOUT_MS;
          behalf_client_state(client) == BEHALF_CLIENT_READY && now_ms() < deadline;)
         work(client);
     assert_int_equal(behalf_client_state(client), BEHALF_CLIENT_CONNECTING);
@@ -402,7 +402,7 @@ static void bye_arrives_when_a_client_closes(void **state)
     struct router router;
     router_start(&router);
     struct behalf_client *client = signed_in(&router);
-    behalf_client_close(client, "shift over", PATIENCE_MS);
+    behalf_client_close(client, "shift over", TIMEOUT_MS);
     assert_int_equal(behalf_client_state(client), BEHALF_CLIENT_ENDED);
     assert_null(behalf_client_next(client));
     behalf_client_destroy(&client);

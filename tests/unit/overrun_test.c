@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 #define BYTES_MAX ((size_t) 16 << 20) // as in PROTOCOL.md
-#define PATIENCE_MS 20000
+#define TIMEOUT_MS 20000
 
 struct world {
     struct router *router;
@@ -127,7 +127,7 @@ static void a_message_that_never_ends_is_cut_off(void **state)
 {
     struct world *world = *state;
     int peer = connect_peer(world);
-    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
     uint64_t bytes = 0;
 
     greet(peer);
@@ -146,7 +146,7 @@ static void a_message_that_stays_unfinished_while_nobody_else_speaks_is_cut_off(
     struct world *world = *state;
     int peer = connect_peer(world);
     struct pollfd ended = { .fd = peer, .events = POLLRDHUP };
-    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
 
     greet(peer);
     for (size_t bytes = 0; bytes <= BYTES_MAX; bytes += 65536) {
@@ -163,7 +163,7 @@ static void many_whole_messages_are_not(void **state)
 {
     struct world *world = *state;
     int peer = connect_peer(world);
-    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
     uint64_t bytes = 0;
 
     greet(peer);

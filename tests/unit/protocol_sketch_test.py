@@ -17,7 +17,7 @@ except ImportError as missing:
     print("skipped:", missing)
     sys.exit(77)
 
-PATIENCE_MS = 10000
+TIMEOUT_MS = 10000
 WELCOME = {"version": 1, "token": "t-1", "desk": "desk", "now_ms": 1, "heartbeat_ms": 1000, "timeout_ms": 5000,
            "window": 1}
 
@@ -30,7 +30,7 @@ class Broker:
 
     def expect(self, want):
         while True:
-            assert self.socket.poll(PATIENCE_MS), f"no {want} came"
+            assert self.socket.poll(TIMEOUT_MS), f"no {want} came"
             parts = self.socket.recv_multipart()
             assert len(parts) == 2, "a message is exactly one frame"
             self.peer = parts[0]
@@ -75,7 +75,7 @@ def run_connector(broker, start):
     broker.say("BYE", reason="restarting")
     broker.welcome()
     broker.say("BYE", reason="enough")
-    output, _ = process.communicate(timeout=PATIENCE_MS / 1000)
+    output, _ = process.communicate(timeout=TIMEOUT_MS / 1000)
     assert output.count("TAKEN") == 1, output
     assert process.returncode == 1 and output.count("publish for @traveller : hello") == 2, output
 
@@ -98,7 +98,7 @@ def run_agent(broker, start):
     assert answer["item"] == 7 and answer["text"]
     broker.say("DONE", id, item=7, state="sending")
     broker.say("BYE", reason="signed in elsewhere")
-    output, _ = process.communicate(timeout=PATIENCE_MS / 1000)
+    output, _ = process.communicate(timeout=TIMEOUT_MS / 1000)
     assert "acme @traveller writes: my bag" in output, output
 
 

@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-#define PATIENCE_MS 20000
+#define TIMEOUT_MS 20000
 
 struct world {
     struct router *router;
@@ -100,7 +100,7 @@ static bool turn(struct world *world, int wait_ms)
 
 static uint64_t receive(struct world *world, const char *text)
 {
-    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
 
     while (!turn(world, 100)) {
         assert_true(clock_ms() < deadline_ms);
@@ -112,7 +112,7 @@ static uint64_t receive(struct world *world, const char *text)
 
 static void expect_ended(struct world *world, uint64_t peer)
 {
-    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
 
     while (world->ended != peer) {
         turn(world, 10);
@@ -186,7 +186,7 @@ static int greeted_peer(const struct world *world)
 static bool is_cut(struct world *world, int peer)
 {
     struct pollfd ended = { .fd = peer, .events = POLLRDHUP };
-    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
 
     while (poll(&ended, 1, 0) == 0 && clock_ms() < deadline_ms) {
         turn(world, 10);
@@ -210,7 +210,7 @@ static void expect_told(struct world *world, int peer, const char *word)
 {
     char told[4096];
     size_t bytes = 0;
-    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
 
     while (memmem(told, bytes, word, strlen(word)) == NULL) {
         ssize_t more = recv(peer, told + bytes, sizeof told - bytes, MSG_DONTWAIT);
@@ -375,7 +375,7 @@ static void who_does_not_read_is_lost_and_what_waited_is_given_back(void **state
     assert_null(send_text(world, reader, 10));
     assert_true(is_cut(world, deaf));
     expect_ended(world, number);
-    int64_t deadline_ms = clock_ms() + PATIENCE_MS;
+    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
     while (unread_bytes_of_all() > 0) {
         turn(world, 10);
         assert_true(clock_ms() < deadline_ms);

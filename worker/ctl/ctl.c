@@ -19,7 +19,7 @@ static const struct argp_option common_options[] = {
     { "broker", OPTION_BROKER, "LIST", 0,
       "Brokers, separated by commas (default: what BEHALF_BROKER says, else " BEHALF_DEFAULT_ENDPOINT ")", 90 },
     { "desk", OPTION_DESK, "NAME", 0, "Which desk, where the broker serves several", 90 },
-    { "wait", OPTION_WAIT, "SECONDS", 0, "Patience with a broker that does not answer (default: 10; feed: 60)", 90 },
+    { "wait", OPTION_WAIT, "SECONDS", 0, "Waits for a broker that does not answer (default: 10; feed: 60)", 90 },
     { "as", OPTION_AS, "NAME", 0, "Sign in under this name (default: the user's; feed: feed)", 90 },
     { 0 }
 };

@@ -25,7 +25,7 @@ struct ctl_options {
     const char *brokers; // endpoints; NULL: the default one
     const char *name;    // as whom to sign in
     const char *desk;    // where the broker serves several, or ""
-    int64_t wait_ms;     // patience with a broker that is away
+    int64_t wait_ms;     // how long to wait for a broker that is away
     unsigned visible;    // options for visible_text that the terminal needs
 };
 

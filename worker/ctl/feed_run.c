@@ -24,7 +24,7 @@
 #define HELD_MAX 16      // rows that wait until it is clear whether ids are rounded; each adds a zero at least
 #define DIFFERING_TOLD 5 // rows that are told of one by one
 #define MENDED_TOLD 5    // likewise
-#define DRAIN_MS 10000   // patience with what is in flight once there is a reason to stop
+#define DRAIN_MS 10000   // how long to wait for what is in flight once there is a reason to stop
 
 enum stop {
     STOP_NOT,
