@@ -3,6 +3,7 @@
 #include "broker/compile.h"
 
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -40,7 +41,7 @@ struct compile *compile_start(const char *text, uint64_t version, const struct r
     compile->previous = previous;
     compile->fd = eventfd(0, EFD_CLOEXEC);
     must(compile->fd >= 0);
-    must(pthread_create(&compile->thread, NULL, run, compile) == 0);
+    thread_start(&compile->thread, run, compile);
     return compile;
 }
 

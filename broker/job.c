@@ -3,9 +3,9 @@
 #include "broker/job.h"
 
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,17 +33,12 @@ static void *run(void *self)
 struct job *job_start(void (*work)(void *self), void *self, int wake_fd)
 {
     struct job *job = calloc(1, sizeof *job);
-    sigset_t all, before;
 
     must(job != NULL);
     job->work = work;
     job->self = self;
     job->wake_fd = wake_fd;
-    // Signals are for the thread that made us.
-    sigfillset(&all);
-    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    must(pthread_create(&job->thread, NULL, run, job) == 0);
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    thread_start(&job->thread, run, job);
     return job;
 }
 

@@ -5,6 +5,7 @@
 #include "broker/compile.h"
 #include "broker/job.h"
 #include "broker/session/redirect.h"
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
@@ -86,13 +87,13 @@ static void forget_peer(const struct local_desk *local, uint64_t peer)
 static void send_frame(const struct local_desk *local, uint64_t peer, void **frame_p, size_t bytes, int64_t now_ms)
 {
     struct router *router = local->hosting->router;
-    const char *reason = router_send(router, peer, frame_p, bytes, lease_now_ms());
+    const char *reason = router_send(router, peer, frame_p, bytes, clocks_boot_ms());
 
     if (reason != NULL) {
         broker_peer_lost(local->broker, peer, reason, now_ms);
         forget_peer(local, peer);
     } else {
-        router_set_signed_in(router, peer, broker_is_signed_in(local->broker, peer), lease_now_ms());
+        router_set_signed_in(router, peer, broker_is_signed_in(local->broker, peer), clocks_boot_ms());
     }
 }
 
@@ -125,7 +126,7 @@ static void send_frames(const struct local_desk *local, int64_t now_ms)
         tell_lease(local);
     }
     while ((peer = broker_next_drop(local->broker)) != 0) {
-        router_set_signed_in(local->hosting->router, peer, false, lease_now_ms());
+        router_set_signed_in(local->hosting->router, peer, false, clocks_boot_ms());
         forget_peer(local, peer);
     }
 }
@@ -163,9 +164,9 @@ static void answer(const struct local_desk *local, const struct received *receiv
     bool noise = false;
     void *words = redirect_answer(&local->redirect, received->frame, received->frame_bytes, &bytes, &noise);
     if (words != NULL) {
-        (void) router_send(local->hosting->router, received->peer, &words, bytes, lease_now_ms());
-        router_note_noise(local->hosting->router, received->peer, noise, lease_now_ms());
-        router_set_signed_in(local->hosting->router, received->peer, false, lease_now_ms());
+        (void) router_send(local->hosting->router, received->peer, &words, bytes, clocks_boot_ms());
+        router_note_noise(local->hosting->router, received->peer, noise, clocks_boot_ms());
+        router_set_signed_in(local->hosting->router, received->peer, false, clocks_boot_ms());
     }
 }
 
@@ -304,7 +305,7 @@ static void begin_closing(struct local_desk *local)
     if (local->compile != NULL) {
         unwatch(local, compile_fd(local->compile));
     }
-    dispatch_forget_all(local->hosting->dispatch, local->number, lease_now_ms());
+    dispatch_forget_all(local->hosting->dispatch, local->number, clocks_boot_ms());
     redirect_set_owner(&local->redirect, local->handing ? local->lease.successor_endpoints : "", !local->handing,
                        local->source->endpoints);
     local->handing = false;
@@ -356,10 +357,10 @@ static bool is_contradicted(struct local_desk *local)
         return false;
     }
     if (local->contradicted_ms == 0) {
-        local->contradicted_ms = lease_now_ms();
+        local->contradicted_ms = clocks_boot_ms();
     }
     return local->hosting->leases == NULL || local->lease.renewed_ms > local->contradicted_ms ||
-           lease_now_ms() > local->contradicted_ms + CONTRADICTED_MS;
+           clocks_boot_ms() > local->contradicted_ms + CONTRADICTED_MS;
 }
 
 static void close_contradicted(struct local_desk *local)
@@ -409,7 +410,7 @@ static int64_t sooner(int64_t left_ms, int64_t right_ms)
 // When the desk is to be worked on again, if the broker is due in `wait_ms`, -1: whenever.
 static int64_t next_work(const struct local_desk *local, int64_t wait_ms)
 {
-    int64_t boot_ms = lease_now_ms();
+    int64_t boot_ms = clocks_boot_ms();
     int64_t due_ms = wait_ms < 0 ? INT64_MAX : boot_ms + wait_ms;
 
     if (local->lease.state == LEASE_HELD && local->lease.until_ms > boot_ms) {
@@ -589,7 +590,7 @@ static int64_t work_watching(struct local_desk *local)
         return INT64_MAX;
     }
     if (local->hosting->openings >= OPENINGS_MAX) {
-        return lease_now_ms() + LOOK_MS;
+        return clocks_boot_ms() + LOOK_MS;
     }
     begin_opening(local);
     return INT64_MAX;

@@ -3,6 +3,7 @@
 #include "broker/loop.h"
 
 #include "broker/log.h"
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
@@ -312,7 +313,7 @@ static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
         { .fd = router_overrun_fd(loop->hosting.router), .events = ZMQ_POLLIN },
         { .fd = loop->hosting.watching, .events = ZMQ_POLLIN },
     };
-    int64_t wait_ms = next_ms == INT64_MAX ? -1 : next_ms - lease_now_ms();
+    int64_t wait_ms = next_ms == INT64_MAX ? -1 : next_ms - clocks_boot_ms();
 
     if (next_ms != INT64_MAX && wait_ms < 0) {
         wait_ms = 0;
@@ -331,7 +332,7 @@ uint64_t loop_told_beyond(const struct loop *loop)
 enum loop_end loop_run(struct loop *loop)
 {
     for (;;) {
-        int64_t now_ms = lease_now_ms();
+        int64_t now_ms = clocks_boot_ms();
         if (hear_signals(loop, now_ms)) {
             return LOOP_KILLED;
         }

@@ -3,6 +3,7 @@
 #include "broker/opening.h"
 
 #include "broker/log.h"
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
@@ -138,7 +139,7 @@ static enum opening_end take_lease(struct opening *opening, struct store_positio
 {
     const struct desk_source *source = opening->source;
     const struct lease_row *seen = &opening->seen;
-    opening->sent_ms = lease_now_ms();
+    opening->sent_ms = clocks_boot_ms();
     enum store_result result = opening->engine == NULL
                                    ? STORE_UNAVAILABLE
                                    : engine_postgres_take_over(opening->engine, seen, source->endpoints, position);

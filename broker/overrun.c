@@ -7,13 +7,13 @@
 
 #include "broker/log.h"
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <linux/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -168,17 +168,6 @@ static void *watch(void *self)
 
 // ---- public ----
 
-static void start_thread(struct overrun *overrun)
-{
-    sigset_t all;
-    sigset_t before;
-
-    sigfillset(&all);
-    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    must(pthread_create(&overrun->thread, NULL, watch, overrun) == 0);
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-}
-
 struct overrun *overrun_new(size_t bytes_max)
 {
     struct overrun *overrun = calloc(1, sizeof *overrun);
@@ -190,7 +179,7 @@ struct overrun *overrun_new(size_t bytes_max)
     overrun->ending_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     must(overrun->loop_fd >= 0);
     must(overrun->ending_fd >= 0);
-    start_thread(overrun);
+    thread_start(&overrun->thread, watch, overrun);
     return overrun;
 }
 

@@ -10,6 +10,7 @@
 #include <behalf/client.h>
 
 #include "proto/endpoint.h"
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 #include "proto/session.h"
 
@@ -49,18 +50,6 @@ struct behalf_client {
     struct kept *last_kept;
 };
 
-static int64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    must(clock_gettime(clock, &now) == 0);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t now_ms(void)
-{
-    return clock_ms(CLOCK_BOOTTIME);
-}
-
 static uint64_t draw_seed(void)
 {
     uint64_t seed;
@@ -72,7 +61,7 @@ static uint64_t draw_seed(void)
 // and two that begin in the same millisecond are told apart.
 static int64_t draw_first_id(void)
 {
-    return clock_ms(CLOCK_REALTIME) << 20 | (int64_t) (draw_seed() & 0xfffff);
+    return clocks_utc_ms() << 20 | (int64_t) (draw_seed() & 0xfffff);
 }
 
 // ---- endpoints ----
@@ -168,7 +157,7 @@ static void connect_to(struct behalf_client *client, size_t broker)
         char reason[128];
         snprintf(reason, sizeof(reason), "cannot connect: %s", zmq_strerror(zmq_errno()));
         disconnect(client);
-        behalf_session_lost(client->session, reason, now_ms());
+        behalf_session_lost(client->session, reason, clocks_boot_ms());
     }
 }
 
@@ -176,10 +165,11 @@ static void send_frames(struct behalf_client *client)
 {
     size_t frame_bytes;
     const void *frame;
-    while (client->socket != NULL && (frame = behalf_session_output(client->session, &frame_bytes, now_ms())) != NULL) {
+    while (client->socket != NULL &&
+           (frame = behalf_session_output(client->session, &frame_bytes, clocks_boot_ms())) != NULL) {
         if (zmq_send(client->socket, frame, frame_bytes, ZMQ_DONTWAIT) < 0)
             return; // not connected yet, or full: offered again
-        behalf_session_sent(client->session, now_ms());
+        behalf_session_sent(client->session, clocks_boot_ms());
     }
 }
 
@@ -193,9 +183,9 @@ static bool receive_frame(struct behalf_client *client)
     if (received && zmq_msg_more(&part)) {
         while (zmq_msg_more(&part) && zmq_msg_recv(&part, client->socket, ZMQ_DONTWAIT) >= 0)
             continue;
-        behalf_session_receive(client->session, "", 0, now_ms());
+        behalf_session_receive(client->session, "", 0, clocks_boot_ms());
     } else if (received) {
-        behalf_session_receive(client->session, zmq_msg_data(&part), zmq_msg_size(&part), now_ms());
+        behalf_session_receive(client->session, zmq_msg_data(&part), zmq_msg_size(&part), clocks_boot_ms());
     }
     zmq_msg_close(&part);
     return received;
@@ -220,14 +210,14 @@ static void notice_loss(struct behalf_client *client)
     zmq_msg_close(&part);
     if (reason != NULL) {
         disconnect(client);
-        behalf_session_lost(client->session, reason, now_ms());
+        behalf_session_lost(client->session, reason, clocks_boot_ms());
     }
 }
 
 // Does all there is to do, but stops reading once there is a message for the caller.
 static void work(struct behalf_client *client)
 {
-    behalf_session_tick(client->session, now_ms());
+    behalf_session_tick(client->session, clocks_boot_ms());
     size_t broker;
     if (behalf_session_connect_order(client->session, &broker))
         connect_to(client, broker);
@@ -264,7 +254,7 @@ struct behalf_client *behalf_client_new(const char *brokers, const struct behalf
                                                   .hello = hello,
                                                   .first_id = draw_first_id(),
                                                   .seed = draw_seed() };
-        client->session = behalf_session_new(&options, now_ms(), &fault);
+        client->session = behalf_session_new(&options, clocks_boot_ms(), &fault);
     }
     if (client->session != NULL)
         client->context = zmq_ctx_new();
@@ -377,7 +367,7 @@ static bool sockets_ready(struct behalf_client *client)
 {
     int events = ready_for(client->socket);
     size_t frame_bytes;
-    bool to_send = behalf_session_output(client->session, &frame_bytes, now_ms()) != NULL;
+    bool to_send = behalf_session_output(client->session, &frame_bytes, clocks_boot_ms()) != NULL;
     return (events & ZMQ_POLLIN) != 0 || (to_send && (events & ZMQ_POLLOUT) != 0) ||
            (ready_for(client->monitor) & ZMQ_POLLIN) != 0;
 }
@@ -386,7 +376,7 @@ static int session_timeout_ms(struct behalf_client *client)
 {
     if (behalf_session_has_next(client->session) || sockets_ready(client))
         return 0;
-    int64_t due_ms = behalf_session_due_ms(client->session, now_ms());
+    int64_t due_ms = behalf_session_due_ms(client->session, clocks_boot_ms());
     return due_ms > 3600000 ? 3600000 : (int) due_ms;
 }
 
@@ -403,7 +393,7 @@ static bool wait_for_work(struct behalf_client *client, int64_t deadline_ms)
     if (timeout_ms < 0 && client->socket == NULL)
         return false;
     if (deadline_ms >= 0) {
-        int64_t left_ms = deadline_ms - now_ms();
+        int64_t left_ms = deadline_ms - clocks_boot_ms();
         if (left_ms <= 0)
             return false;
         if (timeout_ms < 0 || timeout_ms > left_ms)
@@ -415,7 +405,7 @@ static bool wait_for_work(struct behalf_client *client, int64_t deadline_ms)
 
 static int64_t deadline_after(int timeout_ms)
 {
-    return timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    return timeout_ms < 0 ? -1 : clocks_boot_ms() + timeout_ms;
 }
 
 struct behalf_message *behalf_client_wait(struct behalf_client *client, int timeout_ms)

@@ -2,6 +2,7 @@
 
 #include "broker/desk/answered.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/must.h"
 
 #include <sodium.h>
@@ -27,7 +28,7 @@ static uint64_t key_of(const void *row)
 // Numbers are mixed, as a lookup wants keys that are spread.
 static uint64_t number_key(uint64_t number)
 {
-    return number * UINT64_C(0x9E3779B97F4A7C15);
+    return hash_number(number);
 }
 
 static uint64_t number_of(const void *row)

@@ -7,7 +7,9 @@
 
 #include "broker/ownership/sharing.h"
 #include "broker/store/owner.h"
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -15,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REOPEN_MS 100     // between attempts to reach the store
@@ -73,14 +74,6 @@ struct leases {
 };
 
 #define CANDIDATES_A_DESK 16 // read at most
-
-int64_t lease_now_ms(void)
-{
-    struct timespec now;
-
-    must(clock_gettime(CLOCK_BOOTTIME, &now) == 0);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void raise_fd(int descriptor)
 {
@@ -198,7 +191,7 @@ static void find_dead(struct leases *leases, size_t count)
 // Returns false when the store is away, as the next ones do.
 static bool look(struct leases *leases)
 {
-    int64_t asked_ms = lease_now_ms();
+    int64_t asked_ms = clocks_boot_ms();
     size_t count = find_slots(leases, ORDER_WATCH, asked_ms);
 
     leases->looked_ms = asked_ms;
@@ -208,7 +201,7 @@ static bool look(struct leases *leases)
     if (!lease_link_look(leases->link, leases->desks, count, leases->rows)) {
         return false;
     }
-    int64_t answered_ms = lease_now_ms();
+    int64_t answered_ms = clocks_boot_ms();
     find_dead(leases, count);
     pthread_mutex_lock(&leases->mutex);
     for (size_t i = 0; i < count; i++) {
@@ -240,7 +233,7 @@ static void look_at_lost(struct leases *leases, size_t count)
 
 static bool renew(struct leases *leases)
 {
-    int64_t sent_ms = lease_now_ms();
+    int64_t sent_ms = clocks_boot_ms();
     size_t count = find_slots(leases, ORDER_HOLD, sent_ms);
     size_t lost = 0;
 
@@ -248,7 +241,7 @@ static bool renew(struct leases *leases)
     if (count == 0) {
         return true;
     }
-    if (!lease_link_renew(leases->link, leases->claims, count, lease_now_ms, &sent_ms, leases->ours)) {
+    if (!lease_link_renew(leases->link, leases->claims, count, clocks_boot_ms, &sent_ms, leases->ours)) {
         return false;
     }
     leases->renewed_ms = sent_ms;
@@ -329,7 +322,7 @@ static bool note_states(struct leases *leases)
 static bool beat(struct leases *leases)
 {
     size_t load = sharing_load(leases->shared, leases->count);
-    int64_t now_ms = lease_now_ms();
+    int64_t now_ms = clocks_boot_ms();
 
     if (now_ms < leases->beat_ms + SHARING_BEAT_MS && load == leases->load) {
         return true;
@@ -365,7 +358,7 @@ static bool look_at_candidates(struct leases *leases)
                                leases->count * CANDIDATES_A_DESK, &count)) {
         return false;
     }
-    int64_t now_ms = lease_now_ms();
+    int64_t now_ms = clocks_boot_ms();
     leases->candidates_ms = now_ms;
     sharing_seen(leases->sharing, leases->candidates, count, now_ms);
     note_others(leases, now_ms);
@@ -422,13 +415,13 @@ static bool share(struct leases *leases)
     if (!beat(leases)) {
         return false;
     }
-    if (!any_free && !sharing_is_handing(leases->sharing) && lease_now_ms() < leases->candidates_ms + CANDIDATES_MS) {
+    if (!any_free && !sharing_is_handing(leases->sharing) && clocks_boot_ms() < leases->candidates_ms + CANDIDATES_MS) {
         return true;
     }
     if (!look_at_candidates(leases)) {
         return false;
     }
-    bool hand = sharing_decide(leases->sharing, leases->shared, lease_now_ms(), &hand_over);
+    bool hand = sharing_decide(leases->sharing, leases->shared, clocks_boot_ms(), &hand_over);
     tell_shares(leases);
     return !hand || tell_hand_over(leases, &hand_over);
 }
@@ -444,7 +437,7 @@ static bool is_leaving(struct leases *leases)
 // Does what is due; returns how long to rest.
 static int64_t turn(struct leases *leases)
 {
-    int64_t now_ms = lease_now_ms();
+    int64_t now_ms = clocks_boot_ms();
     bool leaving = is_leaving(leases);
     bool done = (!leaving || leave(leases)) && release(leases);
 
@@ -458,7 +451,7 @@ static int64_t turn(struct leases *leases)
         note_trouble(leases);
         return REOPEN_MS;
     }
-    now_ms = lease_now_ms();
+    now_ms = clocks_boot_ms();
     int64_t renew_ms = leases->renewed_ms + LEASE_RENEW_MS - now_ms;
     int64_t look_ms = leases->looked_ms + LEASE_LOOK_MS - now_ms;
     int64_t rest_ms = renew_ms < look_ms ? renew_ms : look_ms;
@@ -536,7 +529,7 @@ void leases_stop_taking(struct leases *leases, size_t desk, int64_t pause_ms)
     slot->news.trouble[0] = '\0';
     slot->news.successor[0] = slot->news.successor_endpoints[0] = '\0';
     slot->seen = false;
-    slot->look_at_ms = lease_now_ms() + pause_ms;
+    slot->look_at_ms = clocks_boot_ms() + pause_ms;
     tell(leases, slot, LEASE_UNKNOWN);
     give_order(leases, slot, ORDER_WATCH);
 }
@@ -590,17 +583,6 @@ bool leases_next_news(struct leases *leases, size_t *desk, struct lease_news *ne
 
 // ---- beginning and end ----
 
-static void start_thread(struct leases *leases)
-{
-    sigset_t all, before;
-
-    // Signals are for the thread that made us.
-    sigfillset(&all);
-    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    must(pthread_create(&leases->thread, NULL, work, leases) == 0);
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-}
-
 static void *allocate(size_t count, size_t bytes)
 {
     void *memory = calloc(count, bytes);
@@ -652,7 +634,7 @@ struct leases *leases_new(const char *conninfo, const char *const *desks, size_t
     must(leases->news_fd >= 0);
     must(leases->order_fd >= 0);
     must(pthread_mutex_init(&leases->mutex, NULL) == 0);
-    start_thread(leases);
+    thread_start(&leases->thread, work, leases);
     return leases;
 }
 

@@ -60,7 +60,4 @@ void leases_tell_sessions(struct leases *leases, size_t desk, size_t sessions);
 // We take no more desks, and others need not reckon with us.
 void leases_leave(struct leases *leases);
 
-// The boot-time clock.
-int64_t lease_now_ms(void);
-
 #endif

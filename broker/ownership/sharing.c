@@ -2,6 +2,7 @@
 
 #include "broker/ownership/sharing.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/must.h"
 
 #include <stdio.h>
@@ -209,14 +210,8 @@ size_t sharing_load(const struct shared_desk *desks, size_t desk_count)
 // Settles who of equals comes first, for each desk anew.
 static uint64_t lot(const char *desk, const char *broker)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
+    uint64_t hash = hash_bytes(hash_bytes(HASH_BEGIN, desk), broker);
 
-    for (const char *at = desk; *at != '\0'; at++) {
-        hash = (hash ^ (unsigned char) *at) * UINT64_C(1099511628211);
-    }
-    for (const char *at = broker; *at != '\0'; at++) {
-        hash = (hash ^ (unsigned char) *at) * UINT64_C(1099511628211);
-    }
     return hash ^ hash >> 32;
 }
 

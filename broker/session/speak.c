@@ -7,6 +7,7 @@
 #include "broker/session/core.h"
 #include "proto/base/table.h"
 #include "proto/fitted.h"
+#include "proto/base/hash.h"
 
 // Whether a broker that has lost the desk without knowing it could say something untrue or final with this.  That it
 // lives is one: a client that hears it believes what it was told before.
@@ -141,13 +142,13 @@ static bool still_shows(struct broker *broker, const struct effect *effect, stru
 // The newest showing of each item to each session is the one worth reading: those before it would say the same.
 static bool is_newest(const struct effect *effect, const struct table *newest)
 {
-    return table_find(newest, effect->session * UINT64_C(0x9E3779B97F4A7C15) ^ effect->item) == effect;
+    return table_find(newest, hash_number(effect->session) ^ effect->item) == effect;
 }
 
 static void find_newest(const struct change_list *list, struct table *newest)
 {
     for (const struct effect *effect = change_list_effects(list); effect != NULL; effect = effect->next) {
-        uint64_t key = effect->session * UINT64_C(0x9E3779B97F4A7C15) ^ effect->item;
+        uint64_t key = hash_number(effect->session) ^ effect->item;
         void *older = effect->kind == EFFECT_SHOW_ITEM ? table_find(newest, key) : NULL;
         if (older != NULL) {
             table_remove(newest, key, older);

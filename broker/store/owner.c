@@ -2,6 +2,8 @@
 
 #include "broker/store/owner.h"
 
+#include "proto/base/hash.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -11,16 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HASH_BEGIN UINT64_C(14695981039346656037) // FNV-1a
-#define HASH_PRIME UINT64_C(1099511628211)
 #define START_FIELD 22 // of /proc/PID/stat: since boot, in ticks
-
-static void mix(uint64_t *hash, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        *hash = (*hash ^ (unsigned char) *text) * HASH_PRIME;
-    }
-}
 
 static bool mix_link(uint64_t *hash, const char *path)
 {
@@ -31,7 +24,7 @@ static bool mix_link(uint64_t *hash, const char *path)
         return false;
     }
     target[bytes] = '\0';
-    mix(hash, target);
+    *hash = hash_bytes(*hash, target);
     return true;
 }
 
@@ -48,7 +41,7 @@ static uint64_t find_machine(void)
     }
     bool read = fgets(boot, sizeof boot, file) != NULL;
     fclose(file);
-    mix(&hash, boot);
+    hash = hash_bytes(hash, boot);
     bool whole = read && mix_link(&hash, "/proc/self/ns/pid");
     (void) mix_link(&hash, "/proc/self/ns/time"); // not on all kernels
     return whole ? hash : 0;

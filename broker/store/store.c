@@ -6,12 +6,11 @@
 #include "broker/store/writer.h"
 
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 void submissions_push(struct submissions *submissions, struct batch *batch, struct report *report)
@@ -50,14 +49,6 @@ void submissions_fini(struct submissions *submissions)
         batch_destroy(&submission.batch);
         report_destroy(&submission.report);
     }
-}
-
-int64_t writer_now_ms(void)
-{
-    struct timespec now;
-
-    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 // Makes the descriptor readable exactly while there are news.
@@ -104,22 +95,9 @@ void writer_set_state(struct store *store, enum store_state state, const char *d
 
 // ---- the writer ----
 
-static void start_threads(struct writer *writer)
-{
-    sigset_t all, before;
-
-    // Signals are for the thread that made us.
-    sigfillset(&all);
-    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    must(pthread_create(&writer->writer, NULL, writer_write, writer) == 0);
-    must(pthread_create(&writer->reporter, NULL, writer_report, writer) == 0);
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-}
-
 struct writer *writer_new(void)
 {
     struct writer *writer = calloc(1, sizeof *writer);
-    pthread_condattr_t monotonic;
 
     must(writer != NULL);
     TAILQ_INIT(&writer->all);
@@ -130,12 +108,10 @@ struct writer *writer_new(void)
     writer->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(writer->wake >= 0);
     must(pthread_mutex_init(&writer->mutex, NULL) == 0);
-    must(pthread_condattr_init(&monotonic) == 0);
-    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&writer->batch_came, &monotonic) == 0);
-    must(pthread_cond_init(&writer->report_came, &monotonic) == 0);
-    pthread_condattr_destroy(&monotonic);
-    start_threads(writer);
+    thread_condition_init(&writer->batch_came);
+    thread_condition_init(&writer->report_came);
+    thread_start(&writer->writer, writer_write, writer);
+    thread_start(&writer->reporter, writer_report, writer);
     return writer;
 }
 

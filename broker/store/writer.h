@@ -83,8 +83,6 @@ struct writer {
 void writer_judge_news(struct store *store);
 void writer_set_state(struct store *store, enum store_state state, const char *description);
 
-int64_t writer_now_ms(void); // the monotonic clock
-
 // The threads; they end when `stopping` is set.
 void *writer_write(void *self);
 void *writer_report(void *self);

@@ -6,10 +6,11 @@
 
 #include "broker/store/writer.h"
 
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define BACK_OFF_MS_MIN 50
 #define BACK_OFF_MS_MAX 250 // so that a store that is back is noticed well within a second
@@ -42,7 +43,7 @@ static void backoff_fail(struct backoff *backoff, int64_t most_ms)
 {
     backoff->wait_ms = backoff->wait_ms == 0 ? BACK_OFF_MS_MIN : backoff->wait_ms * 2;
     backoff->wait_ms = backoff->wait_ms > most_ms ? most_ms : backoff->wait_ms;
-    backoff->until_ms = writer_now_ms() + backoff->wait_ms;
+    backoff->until_ms = clocks_monotonic_ms() + backoff->wait_ms;
 }
 
 // ---- collecting: under the mutex ----
@@ -150,7 +151,7 @@ static void put_behind(struct writing *writing)
 static int64_t collect(struct writing *writing)
 {
     struct writer *writer = writing->writer;
-    int64_t now_ms = writer_now_ms();
+    int64_t now_ms = clocks_monotonic_ms();
     int64_t next_ms = INT64_MAX;
     size_t bytes = 0;
     bool all = true;
@@ -180,12 +181,10 @@ static int64_t collect(struct writing *writing)
 
 static void wait_until(struct writer *writer, int64_t until_ms)
 {
-    struct timespec until = { .tv_sec = (time_t) (until_ms / 1000), .tv_nsec = (long) (until_ms % 1000) * 1000000 };
-
     if (until_ms == INT64_MAX) {
         (void) pthread_cond_wait(&writer->batch_came, &writer->mutex);
     } else {
-        (void) pthread_cond_timedwait(&writer->batch_came, &writer->mutex, &until);
+        (void) thread_wait_until(&writer->batch_came, &writer->mutex, until_ms);
     }
 }
 
@@ -220,7 +219,7 @@ static void tell_state(struct store *store, enum store_state state)
 {
     struct engine *engine = store->share.engine;
     char description[STORE_DESCRIPTION_BYTES];
-    int64_t now_ms = writer_now_ms();
+    int64_t now_ms = clocks_monotonic_ms();
 
     if (store->joined && state == STORE_STATE_WORKING && store->state == state &&
         now_ms < store->described_ms + DESCRIBE_MS) {

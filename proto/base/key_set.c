@@ -2,6 +2,7 @@
 
 #include "proto/base/key_set.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/must.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@
 // Request ids count up, hashes do not: mixing spreads both.
 static size_t home_of(const struct key_set *set, uint64_t key)
 {
-    return (size_t) ((key * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (set->capacity - 1);
+    return (size_t) (hash_number(key) >> 20) & (set->capacity - 1);
 }
 
 // The place of a key, or the free place where it belongs.  Asserts capacity.

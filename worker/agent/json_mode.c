@@ -11,7 +11,7 @@
 #include "worker/agent/worker_options.h"
 
 #include "proto/base/must.h"
-#include "proto/base/boot_clock.h"
+#include "proto/base/clocks.h"
 #include "worker/line_reader.h"
 #include "worker/message_json.h"
 #include "worker/signals.h"
@@ -182,7 +182,7 @@ static bool take_lines(struct json_mode *mode)
         taken = true;
     }
     if (mode->lines.ended && mode->lines.begin == mode->lines.end && mode->leave_at_ms < 0 && !mode->options->stay)
-        mode->leave_at_ms = boot_clock_ms() + LAST_WAIT_MS;
+        mode->leave_at_ms = clocks_boot_ms() + LAST_WAIT_MS;
     return taken;
 }
 
@@ -223,7 +223,7 @@ static void watch_end(struct json_mode *mode)
         return;
     if (mode->request_count == 0)
         finish(mode, WORKER_SIGNED_OUT);
-    else if (boot_clock_ms() >= mode->leave_at_ms)
+    else if (clocks_boot_ms() >= mode->leave_at_ms)
         finish(mode, WORKER_UNSAVED);
 }
 
@@ -252,9 +252,9 @@ static void take_last_lines(struct json_mode *mode)
 // Nothing that was asked for is left behind in a socket.
 static void await_answers(struct json_mode *mode)
 {
-    int64_t deadline_ms = boot_clock_ms() + LAST_ANSWERS_MS;
+    int64_t deadline_ms = clocks_boot_ms() + LAST_ANSWERS_MS;
     for (size_t i = 0; i < REQUESTS_MAX; i++) {
-        int64_t left_ms = deadline_ms - boot_clock_ms();
+        int64_t left_ms = deadline_ms - clocks_boot_ms();
         if (mode->requests[i].id == 0 || left_ms <= 0)
             continue;
         struct behalf_message *answer = behalf_client_wait_answer(mode->client, mode->requests[i].id, (int) left_ms);

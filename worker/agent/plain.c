@@ -3,7 +3,7 @@
 #include "worker/agent/plain.h"
 
 #include "proto/base/must.h"
-#include "proto/base/boot_clock.h"
+#include "proto/base/clocks.h"
 #include "worker/signals.h"
 
 #include <errno.h>
@@ -314,9 +314,9 @@ static int wait_ms(struct plain *plain)
     if (plain->mode == MODE_COMMAND && prompt_is_terminal(plain->prompt) && first_offer(plain) != NULL)
         timeout_ms = sooner(timeout_ms, 1000); // the seconds at the prompt
     if (plain_is_writing(plain->mode))
-        timeout_ms = sooner(timeout_ms, plain->save_at_ms - boot_clock_ms());
+        timeout_ms = sooner(timeout_ms, plain->save_at_ms - clocks_boot_ms());
     if (plain->mode == MODE_WAIT)
-        timeout_ms = sooner(timeout_ms, plain->wait_until_ms - boot_clock_ms());
+        timeout_ms = sooner(timeout_ms, plain->wait_until_ms - clocks_boot_ms());
     return timeout_ms;
 }
 
@@ -324,9 +324,9 @@ static void watch_time(struct plain *plain)
 {
     if (plain->timeout_ms > 0)
         warn_of_times(plain);
-    if (plain_is_writing(plain->mode) && boot_clock_ms() >= plain->save_at_ms)
+    if (plain_is_writing(plain->mode) && clocks_boot_ms() >= plain->save_at_ms)
         plain_save_written(plain);
-    if (plain->mode == MODE_WAIT && boot_clock_ms() >= plain->wait_until_ms) {
+    if (plain->mode == MODE_WAIT && clocks_boot_ms() >= plain->wait_until_ms) {
         plain->mode = MODE_COMMAND;
         plain_tell(plain, "No item came.");
     }

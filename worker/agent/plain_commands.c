@@ -2,7 +2,7 @@
 
 #include "worker/agent/plain.h"
 
-#include "proto/base/boot_clock.h"
+#include "proto/base/clocks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -233,7 +233,7 @@ static void run_help(struct plain *plain, const char *word)
 
 static void run_wait(struct plain *plain, const char *rest)
 {
-    int64_t now_ms = boot_clock_ms(), until_ms = now_ms + WAIT_MS;
+    int64_t now_ms = clocks_boot_ms(), until_ms = now_ms + WAIT_MS;
     if (rest[0] != '\0' && !command_until(rest, now_ms, &until_ms)) {
         plain_tell(plain, "%s is no time. Say 30s or 5m.", rest);
         return;

@@ -3,7 +3,7 @@
 #include "worker/agent/plain.h"
 
 #include "proto/base/must.h"
-#include "proto/base/boot_clock.h"
+#include "proto/base/clocks.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 int64_t plain_broker_ms(const struct plain *plain)
 {
-    return boot_clock_ms() + plain->clock_offset_ms;
+    return clocks_boot_ms() + plain->clock_offset_ms;
 }
 
 // ---- showing ----
@@ -265,7 +265,7 @@ int64_t plain_keep_half_typed(struct plain *plain)
 // Saves what is being written, without making anybody wait.
 void plain_save_written(struct plain *plain)
 {
-    plain->save_at_ms = boot_clock_ms() + PLAIN_SAVE_MS;
+    plain->save_at_ms = clocks_boot_ms() + PLAIN_SAVE_MS;
     struct held *front = plain->front;
     if (front == NULL || strcmp(front->message->item.state, "held") != 0 || plain->saving != 0 ||
         behalf_client_state(plain->client) != BEHALF_CLIENT_READY)

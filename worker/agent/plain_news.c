@@ -2,7 +2,7 @@
 
 #include "worker/agent/plain.h"
 
-#include "proto/base/boot_clock.h"
+#include "proto/base/clocks.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -81,7 +81,7 @@ static void drop_unconfirmed(struct plain *plain)
 
 static void take_welcome(struct plain *plain, const struct behalf_welcome *welcome)
 {
-    plain->clock_offset_ms = welcome->now_ms - boot_clock_ms();
+    plain->clock_offset_ms = welcome->now_ms - clocks_boot_ms();
     plain->timeout_ms = welcome->timeout_ms;
     plain->items_to_come = (size_t) welcome->items;
     plain->saving = 0;

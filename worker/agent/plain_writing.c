@@ -3,7 +3,7 @@
 #include "worker/agent/plain.h"
 
 #include "proto/base/must.h"
-#include "proto/base/boot_clock.h"
+#include "proto/base/clocks.h"
 #include "worker/visible_text.h"
 
 #include <stdlib.h>
@@ -53,7 +53,7 @@ void plain_begin_text(struct plain *plain, const char *first_lines)
 {
     plain_set_text(&plain->text, first_lines);
     plain->mode = MODE_TEXT;
-    plain->save_at_ms = boot_clock_ms() + PLAIN_SAVE_MS;
+    plain->save_at_ms = clocks_boot_ms() + PLAIN_SAVE_MS;
     plain_tell(plain, "Write. A line with only a full stop ends it, Ctrl-C leaves it as a draft.");
 }
 
@@ -75,7 +75,7 @@ void plain_begin_edit(struct plain *plain)
     plain_set_text(&plain->rest, text);
     plain_set_text(&plain->text, NULL);
     plain->mode = plain->rest != NULL ? MODE_EDIT : MODE_TEXT;
-    plain->save_at_ms = boot_clock_ms() + PLAIN_SAVE_MS;
+    plain->save_at_ms = clocks_boot_ms() + PLAIN_SAVE_MS;
     plain_tell(plain,
                "Mend each line; Enter keeps it, an emptied one is dropped. Then go on, or end with a full stop.");
 }

@@ -4,7 +4,7 @@
 
 #include "proto/base/must.h"
 #include "worker/agent/command.h"
-#include "proto/base/boot_clock.h"
+#include "proto/base/clocks.h"
 #include "worker/line_reader.h"
 
 #include <signal.h>
@@ -154,7 +154,7 @@ void prompt_ask_person(struct prompt *prompt, const char *question)
         line_reader_drop(&prompt->lines);
     }
     prompt_ask(prompt, question, NULL, false);
-    prompt->readable_ms = isatty(STDIN_FILENO) ? boot_clock_ms() + PROMPT_READING_MS : 0;
+    prompt->readable_ms = isatty(STDIN_FILENO) ? clocks_boot_ms() + PROMPT_READING_MS : 0;
 }
 
 int prompt_fd(const struct prompt *prompt)
@@ -175,7 +175,7 @@ static enum prompt_event check(struct prompt *prompt, char *text, char **line)
         free(text);
         return PROMPT_BAD;
     }
-    bool early = boot_clock_ms() < prompt->readable_ms;
+    bool early = clocks_boot_ms() < prompt->readable_ms;
     prompt->readable_ms = 0;
     if (early) {
         free(text);

@@ -7,7 +7,7 @@
 #include "worker/connect/connector.h"
 
 #include "proto/base/must.h"
-#include "proto/base/boot_clock.h"
+#include "proto/base/clocks.h"
 #include "worker/connect/adapter.h"
 #include "worker/connect/ledger.h"
 #include "worker/connect/log.h"
@@ -654,7 +654,7 @@ static void turn(struct connector *connector)
 {
     bool busy = true;
     while (busy && connector->phase != PHASE_END) {
-        connector->now_ms = boot_clock_ms();
+        connector->now_ms = clocks_boot_ms();
         hear_signals(connector);
         busy = hear_broker(connector);
         watch_session(connector);
@@ -744,7 +744,7 @@ enum connector_end connector_run(const struct connector_options *options)
     struct connector *connector = calloc(1, sizeof *connector);
     must(connector != NULL);
     connector->options = options;
-    connector->now_ms = boot_clock_ms();
+    connector->now_ms = clocks_boot_ms();
     connector->away_at_ms = connector->now_ms + AWAY_FIRST_MS;
     make_instance(connector->instance);
     connector->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 }, NULL);

@@ -3,6 +3,7 @@
 #include "worker/ctl/ctl.h"
 
 #include "worker/visible_text.h"
+#include "proto/base/clocks.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -61,20 +62,6 @@ int64_t ctl_number(struct argp_state *state, const char *option, const char *tex
         argp_error(state, "%s: %s is not a whole number from %lld to %lld", option, text, (long long) minimum,
                    (long long) maximum);
     return number;
-}
-
-int64_t ctl_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t ctl_monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 void ctl_complain(const struct ctl_options *options, const char *format, ...)
@@ -136,10 +123,10 @@ struct behalf_message *ctl_ask_raw(struct behalf_client *client, const struct ct
         *status = CTL_USAGE;
         return NULL;
     }
-    int64_t deadline_ms = ctl_monotonic_ms() + options->wait_ms;
+    int64_t deadline_ms = clocks_monotonic_ms() + options->wait_ms;
     struct behalf_message *answer = NULL;
     while (!answer && standing(client)) {
-        int64_t left_ms = deadline_ms - ctl_monotonic_ms();
+        int64_t left_ms = deadline_ms - clocks_monotonic_ms();
         if (left_ms <= 0)
             break;
         answer = behalf_client_wait_answer(client, id, (int) left_ms);

@@ -82,7 +82,4 @@ void ctl_print_error(const struct ctl_options *options, const struct behalf_mess
 // A line on standard error, with the program's name before it and text from outside made visible.
 void ctl_complain(const struct ctl_options *options, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-int64_t ctl_now_ms(void);       // UTC
-int64_t ctl_monotonic_ms(void); // for waiting
-
 #endif

@@ -7,6 +7,7 @@
 #include "worker/ctl/output.h"
 #include "worker/signals.h"
 
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <inttypes.h>
@@ -201,7 +202,7 @@ static void stop_for(struct feed_run *self, enum stop reason)
 {
     if (self->stop == STOP_NOT || self->stop == STOP_END)
         self->stop = reason;
-    self->drain_until_ms = ctl_monotonic_ms() + DRAIN_MS;
+    self->drain_until_ms = clocks_monotonic_ms() + DRAIN_MS;
 }
 
 // ---- rows out ----
@@ -512,7 +513,7 @@ static void take_signal(struct feed_run *self)
     if (self->stop == STOP_NOT || self->stop == STOP_END)
         stop_for(self, STOP_SIGNAL);
     else // stopping already, and not soon enough
-        self->drain_until_ms = ctl_monotonic_ms();
+        self->drain_until_ms = clocks_monotonic_ms();
 }
 
 static void wait_for_something(struct feed_run *self)
@@ -539,11 +540,11 @@ static void wait_for_something(struct feed_run *self)
 
 static void loop(struct feed_run *self)
 {
-    int64_t now_ms = ctl_monotonic_ms();
+    int64_t now_ms = clocks_monotonic_ms();
     while (!finished(self, now_ms)) {
         send_rows(self);
         take_answers(self);
-        now_ms = ctl_monotonic_ms();
+        now_ms = clocks_monotonic_ms();
         watch_session(self, now_ms);
         show_progress(self, now_ms);
         if (now_ms >= self->cursor_at_ms + CURSOR_MS) {
@@ -560,7 +561,7 @@ static void loop(struct feed_run *self)
 
 static double seconds_since(int64_t begun_ms)
 {
-    double seconds = (double) (ctl_monotonic_ms() - begun_ms) / 1000;
+    double seconds = (double) (clocks_monotonic_ms() - begun_ms) / 1000;
     return seconds > 0.001 ? seconds : 0.001;
 }
 
@@ -651,7 +652,7 @@ int feed_run(const struct feed_plan *plan)
     struct feed_run *self = calloc(1, sizeof *self);
     must(self);
     sigset_t signals_before;
-    int64_t now_ms = ctl_monotonic_ms();
+    int64_t now_ms = clocks_monotonic_ms();
     self->plan = plan;
     self->mending = mending_new();
     self->begun_ms = self->ready_ms = self->progress_at_ms = self->cursor_at_ms = now_ms;

@@ -5,6 +5,7 @@
 #include "broker/store/move/move.h"
 #include "worker/ctl/ctl.h"
 #include "worker/ctl/output.h"
+#include "proto/base/clocks.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -102,7 +103,7 @@ static void tell(void *self, const char *text)
 static void progress(void *self, const char *table, uint64_t rows, bool checking)
 {
     struct move_options *options = self;
-    int64_t now_ms = ctl_monotonic_ms();
+    int64_t now_ms = clocks_monotonic_ms();
     if (options->table != table || options->checking != checking || rows < options->rows) {
         options->table = table;
         options->checking = checking;

@@ -8,6 +8,7 @@
 #include "worker/ctl/output.h"
 #include "worker/message_json.h"
 
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <ctype.h>
@@ -56,7 +57,7 @@ static bool parse_ago(const char *text, int64_t *at_ms)
     const char *unit = *end ? strchr(units, *end) : NULL;
     if (!isdigit((unsigned char) *text) || !unit || end[1] || count > 100000000)
         return false;
-    *at_ms = ctl_now_ms() - count * unit_ms[unit - units];
+    *at_ms = clocks_utc_ms() - count * unit_ms[unit - units];
     if (*at_ms < 0)
         *at_ms = 0;
     return true;

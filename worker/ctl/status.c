@@ -3,6 +3,7 @@
 #include "worker/ctl/ctl.h"
 #include "worker/ctl/output.h"
 #include "worker/message_json.h"
+#include "proto/base/clocks.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -169,8 +170,8 @@ static bool status_once(struct behalf_client *client, const struct status_option
 // Keeps the session alive meanwhile.
 static void pause_session(struct behalf_client *client, int64_t duration_ms)
 {
-    int64_t until_ms = ctl_monotonic_ms() + duration_ms, left_ms;
-    while ((left_ms = until_ms - ctl_monotonic_ms()) > 0) {
+    int64_t until_ms = clocks_monotonic_ms() + duration_ms, left_ms;
+    while ((left_ms = until_ms - clocks_monotonic_ms()) > 0) {
         struct behalf_message *news = behalf_client_wait(client, (int) left_ms);
         behalf_message_destroy(&news);
         enum behalf_client_state state = behalf_client_state(client);

@@ -2,6 +2,7 @@
 
 #include "broker/store/postgres/connection.h"
 
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
@@ -75,14 +76,6 @@ bool connection_contradict(struct connection *connection, const char *what)
 
 // ---- waiting ----
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 // Waits until the socket has something, or can take more; false when that takes too long.
 static bool wait_for_socket(struct connection *connection, bool writing, int64_t until_ms)
 {
@@ -91,7 +84,7 @@ static bool wait_for_socket(struct connection *connection, bool writing, int64_t
 
     wait.events = (short) (writing ? POLLIN | POLLOUT : POLLIN);
     do {
-        int64_t left_ms = until_ms - now_ms();
+        int64_t left_ms = until_ms - clocks_monotonic_ms();
         ready = poll(&wait, 1, left_ms < 0 ? 0 : (int) left_ms);
     } while (ready < 0 && errno == EINTR);
     if (ready == 0) {
@@ -105,7 +98,7 @@ static bool wait_for_socket(struct connection *connection, bool writing, int64_t
 // Sends what is queued and waits until a result is there (PQgetResult does not block then).
 static bool await_result(struct connection *connection)
 {
-    int64_t until_ms = now_ms() + connection->answer_ms;
+    int64_t until_ms = clocks_monotonic_ms() + connection->answer_ms;
 
     while (!connection->lost) {
         int flushed = PQflush(connection->link);

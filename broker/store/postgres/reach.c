@@ -2,6 +2,7 @@
 
 #include "broker/store/postgres/reach.h"
 
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
@@ -40,14 +41,6 @@ struct reaching {
     int64_t stands_ms; // since when one stands, 0: none does
     int64_t login_ms;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void put_line(char *line, size_t line_bytes, const char *words)
 {
@@ -206,7 +199,7 @@ static void advance(struct reaching *reaching, struct place *place)
     place->wants = PQconnectPoll(place->link);
     if (place->wants == PGRES_POLLING_OK) {
         place->progress = STANDS;
-        reaching->stands_ms = reaching->stands_ms == 0 ? now_ms() : reaching->stands_ms;
+        reaching->stands_ms = reaching->stands_ms == 0 ? clocks_monotonic_ms() : reaching->stands_ms;
     } else if (place->wants == PGRES_POLLING_FAILED) {
         place->progress = accepted ? REFUSED : SILENT;
         put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
@@ -229,7 +222,7 @@ static void give_up(const struct reaching *reaching, struct place *place)
 {
     snprintf(place->message, sizeof place->message, "no answer from %.64s:%s for %lld s",
              place->address[0] == '\0' ? place->host : place->address, place->port,
-             (long long) (now_ms() - reaching->begun_ms) / 1000);
+             (long long) (clocks_monotonic_ms() - reaching->begun_ms) / 1000);
     place->progress = SILENT;
 }
 
@@ -255,7 +248,7 @@ static bool work(struct reaching *reaching)
 
     for (size_t i = 0; i < reaching->place_count; i++) {
         struct place *place = &reaching->places[i];
-        int64_t left_ms = place->progress == UNDER_WAY ? until_ms_of(reaching, place) - now_ms() : 0;
+        int64_t left_ms = place->progress == UNDER_WAY ? until_ms_of(reaching, place) - clocks_monotonic_ms() : 0;
         if (place->progress == UNDER_WAY && left_ms <= 0) {
             give_up(reaching, place);
         } else if (place->progress == UNDER_WAY) {
@@ -305,7 +298,7 @@ PGconn *reach(const char **keywords, const char **values, size_t count, char *tr
     reaching->count = count;
     keywords[count] = values[count] = NULL;
     if (plan(reaching, trouble, trouble_bytes)) {
-        reaching->begun_ms = now_ms();
+        reaching->begun_ms = clocks_monotonic_ms();
         for (size_t i = 0; i < reaching->place_count; i++) {
             begin(reaching, &reaching->places[i]);
         }

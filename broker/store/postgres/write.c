@@ -6,6 +6,7 @@
 
 #include "broker/store/answer.h"
 #include "broker/store/postgres/records.h"
+#include "proto/base/hash.h"
 #include "proto/base/must.h"
 
 #include <stdlib.h>
@@ -95,7 +96,7 @@ static struct rows *rows_of(struct group_writer *writer, enum sql sql)
 
 static size_t slot_of(const struct group_writer *writer, enum coalesced_kind kind, uint64_t key)
 {
-    return (size_t) (((key + (uint64_t) kind) * UINT64_C(0x9E3779B97F4A7C15)) >> 20) & (writer->slot_count - 1);
+    return (size_t) (hash_number(key + (uint64_t) kind) >> 20) & (writer->slot_count - 1);
 }
 
 static void place(struct group_writer *writer, size_t index)
@@ -169,17 +170,9 @@ static void forget_folds(struct group_writer *writer)
     }
 }
 
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        hash = (hash ^ (unsigned char) *text) * UINT64_C(1099511628211);
-    }
-    return (hash ^ 0xFF) * UINT64_C(1099511628211);
-}
-
 static uint64_t hash_post(const char *channel, const char *post, const char *brand)
 {
-    return hash_text(hash_text(hash_text(UINT64_C(14695981039346656037), channel), post), brand);
+    return hash_text(hash_text(hash_text(HASH_BEGIN, channel), post), brand);
 }
 
 // ---- rows ----
@@ -553,7 +546,7 @@ static void write_rules(struct group_writer *writer, const struct rules_record *
 
 static void write_freeze(struct group_writer *writer, const struct freeze_record *freeze)
 {
-    require_first(writer, hash_text(UINT64_C(1099511628211), freeze->brand));
+    require_first(writer, hash_text(HASH_BEGIN, freeze->brand));
     struct rows *rows = rows_of(writer, SQL_PUT_FREEZES);
     rows_text(rows, freeze->brand);
     rows_flag(rows, freeze->frozen);

@@ -6,9 +6,9 @@
 #include "broker/store/sqlite/checkpoint.h"
 
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <string.h>
@@ -62,18 +62,13 @@ static void *run(void *self)
 struct checkpointer *checkpointer_new(const char *path)
 {
     struct checkpointer *checkpointer = calloc(1, sizeof *checkpointer);
-    sigset_t all, before;
 
     must(checkpointer != NULL);
     checkpointer->path = strdup(path);
     must(checkpointer->path != NULL);
     must(pthread_mutex_init(&checkpointer->mutex, NULL) == 0);
     must(pthread_cond_init(&checkpointer->changed, NULL) == 0);
-    // Signals are for the thread that made us.
-    sigfillset(&all);
-    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    must(pthread_create(&checkpointer->thread, NULL, run, checkpointer) == 0);
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    thread_start(&checkpointer->thread, run, checkpointer);
     return checkpointer;
 }
 

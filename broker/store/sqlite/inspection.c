@@ -2,18 +2,17 @@
 
 #include "broker/store/sqlite/inspection.h"
 
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define FIRST_MS 2000                          // after the start: there is enough to do at that time
 #define TABLE_MS 200                           // between a table and the next
@@ -34,16 +33,11 @@ struct inspection {
 // Waits; false when the thread shall end.
 static bool pause_for(struct inspection *inspection, int64_t ms)
 {
-    struct timespec until;
+    int64_t until_ms = clocks_monotonic_ms() + ms;
 
-    must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&inspection->mutex);
     while (!atomic_load(&inspection->stopping) &&
-           pthread_cond_timedwait(&inspection->changed, &inspection->mutex, &until) != ETIMEDOUT) {
+           thread_wait_until(&inspection->changed, &inspection->mutex, until_ms)) {
     }
     pthread_mutex_unlock(&inspection->mutex);
     return !atomic_load(&inspection->stopping);
@@ -156,22 +150,13 @@ static void *run(void *self)
 struct inspection *inspection_new(const char *path)
 {
     struct inspection *inspection = calloc(1, sizeof *inspection);
-    sigset_t all, before;
-    pthread_condattr_t monotonic;
 
     must(inspection != NULL);
     inspection->path = strdup(path);
     must(inspection->path != NULL);
     must(pthread_mutex_init(&inspection->mutex, NULL) == 0);
-    must(pthread_condattr_init(&monotonic) == 0);
-    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&inspection->changed, &monotonic) == 0);
-    pthread_condattr_destroy(&monotonic);
-    // Signals are for the thread that made us.
-    sigfillset(&all);
-    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    must(pthread_create(&inspection->thread, NULL, run, inspection) == 0);
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    thread_condition_init(&inspection->changed);
+    thread_start(&inspection->thread, run, inspection);
     return inspection;
 }
 

@@ -2,25 +2,25 @@
 
 #include "broker/store/sqlite/marks.h"
 
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
+#include "proto/base/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FILE_NAME "marks"
 #define LINE_BYTES 512 // a sector: it is written whole or not at all
 #define LINES 2
 #define SUM_BYTES 16
-#define SYNC_S 1
+#define SYNC_MS 1000
 
 static int open_marks(const char *folder, int flags)
 {
@@ -169,15 +169,12 @@ struct marker {
 // Waits until something is to be synced, and then for the rest of a second; false when the thread shall end.
 static bool wait_for_work(struct marker *marker)
 {
-    struct timespec until;
-
     pthread_mutex_lock(&marker->mutex);
     while (!marker->dirty && !marker->stopping) {
         pthread_cond_wait(&marker->changed, &marker->mutex);
     }
-    must(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
-    until.tv_sec += SYNC_S;
-    while (!marker->stopping && pthread_cond_timedwait(&marker->changed, &marker->mutex, &until) != ETIMEDOUT) {
+    int64_t until_ms = clocks_monotonic_ms() + SYNC_MS;
+    while (!marker->stopping && thread_wait_until(&marker->changed, &marker->mutex, until_ms)) {
     }
     bool go_on = !marker->stopping;
     marker->dirty = false;
@@ -198,19 +195,9 @@ static void *run(void *self)
 
 static void start_thread(struct marker *marker)
 {
-    sigset_t all, before;
-    pthread_condattr_t monotonic;
-
     must(pthread_mutex_init(&marker->mutex, NULL) == 0);
-    must(pthread_condattr_init(&monotonic) == 0);
-    must(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
-    must(pthread_cond_init(&marker->changed, &monotonic) == 0);
-    pthread_condattr_destroy(&monotonic);
-    // Signals are for the thread that made us.
-    sigfillset(&all);
-    must(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    must(pthread_create(&marker->thread, NULL, run, marker) == 0);
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    thread_condition_init(&marker->changed);
+    thread_start(&marker->thread, run, marker);
 }
 
 struct marker *marker_new(const char *folder, const char *desk, const struct marks *marks, char *reason,
