@@ -169,9 +169,8 @@ struct refusal authority_refusal(const struct desk *desk, const struct person *p
 bool authority_needs_approval(const struct desk *desk, const struct item *item, const struct person *person)
 {
     const struct policy *policy = desk->policy;
-    enum audience audience = item->queue->audience;
     bool asked =
-        (audience == AUDIENCE_AGENT || audience == AUDIENCE_SUPERVISOR) &&
+        item->queue->audience == AUDIENCE_AGENT &&
         (item->approval || policy->brands[item->queue->brand].approve_all || policy->people[person->index].approve_all);
     return !STANDS(APPROVAL, BEHALF_ANSWER, !asked);
 }
@@ -195,6 +194,7 @@ bool authority_may_settle(const struct connector *connector, const struct reply 
 
 // ---- what is seen ----
 
+#define NEVER SIGHT_ABSENT
 #define ABSENT SIGHT_ABSENT
 #define LISTED SIGHT_LISTED
 #define OPEN SIGHT_OPEN

@@ -256,6 +256,7 @@ void queue_check(const struct desk *desk, const struct queue *queue)
     for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
         open += queue->count[i];
     must(open == queue->open);
+    must(!open || queue->audience != AUDIENCE_SUPERVISOR); // authority.def counts on it
     must(open || queue->earlier || desk->first_empty == queue);
     must(!open || (!queue->earlier && !queue->later));
     for (size_t i = 0; i < desk->person_count; i++)

@@ -270,7 +270,7 @@ static const struct {
     { "transferred", "", NULL, NULL },
     { "parked", "", NULL, NULL },
     { "escalated", "", "agent", "approver" },
-    { "submitted", "", "agent", "supervisor" },
+    { "submitted", "", "agent", "agent" },
     { "approved", "", "approver", "approver" },
     { "rejected", "", "approver", "approver" },
     { "returned", "returned by PR", "pr", "pr" },

@@ -60,7 +60,7 @@ static void add_sight(const char *audience, unsigned index, const char *const ce
         for (unsigned sealed = 0; sealed < 2; sealed++) {
             char name[32];
             snprintf(name, sizeof name, "SIGHT/%s", audience);
-            if (strcmp(cells[own][sealed], "WHOLE") != 0)
+            if (strcmp(cells[own][sealed], "WHOLE") != 0 && strcmp(cells[own][sealed], "NEVER") != 0)
                 add(name, names[own][sealed], HOLE_SIGHT + index * 4 + own * 2 + sealed, 0);
         }
     }
