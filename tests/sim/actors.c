@@ -23,16 +23,18 @@ static void make_twins(struct sim_post *first, struct sim_post *second)
 
 void feed_make_posts(struct simulation *simulation)
 {
-    static const char *const texts[] = {
-        "where is my submission, it was due on monday", "wo ist mein paket, es sollte am montag da sein",
-        "I want a refund for my broken lamp please",    "the app is fine but your shop was closed today",
-        "free followers here for everyone today",       "I will bring a lawsuit against you for this"
-    };
+    static const char *const texts[] = { "where is my submission, it was due on monday",
+                                         "wo ist mein paket, es sollte am montag da sein",
+                                         "I want a refund for my broken lamp please",
+                                         "the app is fine but your shop was closed today",
+                                         "free followers here for everyone today",
+                                         "I will bring a lawsuit against you for this",
+                                         "ich will einen refund für meine lampe, die kaputt bei mir ankam" };
     simulation->post_count = (size_t) sim_between(simulation, 20, 120);
     for (size_t i = 0; i < simulation->post_count; i++) {
         struct sim_post *post = &simulation->posts[i];
         size_t kind = (size_t) sim_between(simulation, 0, 99);
-        kind = kind < 30 ? 0 : kind < 50 ? 1 : kind < 70 ? 2 : kind < 85 ? 3 : kind < 88 ? 4 : 5;
+        kind = kind < 30 ? 0 : kind < 45 ? 1 : kind < 62 ? 2 : kind < 70 ? 6 : kind < 85 ? 3 : kind < 88 ? 4 : 5;
         snprintf(post->id, sizeof post->id, "p%zu", i);
         snprintf(post->author, sizeof post->author, "author%lld", (long long) sim_between(simulation, 0, 15));
         if (sim_chance(simulation, 50))

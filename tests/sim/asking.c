@@ -27,8 +27,7 @@ static const char rules[] =
     "sensitive:\n  legal: { band: high, patterns: [lawsuit*%s] }\n"
     "noise:\n  spam: { patterns: [free followers] }\n"
     "people:\n"
-    "  asha: { display_name: asha, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en], skills: "
-    "[%s], capacity: 2 }\n"
+    "  asha: { display_name: asha, %s, brands: [acme, fizz], languages: [en], skills: [%s], capacity: 2 }\n"
     "  ben: { display_name: ben, roles: [agent], agency: Northline, brands: [acme, fizz], languages: [en, de], skills: "
     "[refunds], capacity: 1 }\n"
     "  cora: { display_name: cora, roles: [agent], agency: Northline, brands: [%s], languages: [en, de], skills: [], "
@@ -47,12 +46,12 @@ static const char rules[] =
     "skills: [refunds], capacity: 2 }\n"
     "%s";
 
-// The same, for those who judge; who loses a brand or a skill by a variant still has it here.
+// The same, for those who judge: all that each is and has by any variant.
 static const struct {
     const char *name, *roles, *brands, *languages, *skills;
     size_t capacity;
 } people[SIM_PEOPLE] = {
-    { "asha", "agent", "acme fizz", "en", "refunds", 2 },
+    { "asha", "agent approver", "acme fizz", "en", "refunds", 2 },
     { "ben", "agent", "acme fizz", "en de", "refunds", 1 },
     { "cora", "agent", "acme fizz", "en de", "", 3 },
     { "dov", "agent", "acme fizz", "de", "refunds", 2 },
@@ -98,18 +97,21 @@ bool sim_serves(size_t person, const char *queue, unsigned variant)
     bool has_brand =
         sim_has_brand(person, brand) && !(!(variant & 2) && !strcmp(brand, "acme") && !strcmp(name, "cora"));
     bool dropped = variant & 4 && !strcmp(name, "dov");
-    return sim_has_role(person, audience) && has_brand && sim_has_language(person, language) &&
+    bool changed = !strcmp(name, "asha") && strcmp(audience, variant & 16 ? "approver" : "agent") != 0;
+    return sim_has_role(person, audience) && !changed && has_brand && sim_has_language(person, language) &&
            (has_skills || strcmp(audience, "agent") != 0) && !dropped;
 }
 
-// Variant 0 has everybody; the bits of others change people, one drops dov, and one makes posts about shops sensitive.
+// Variant 0 has everybody; the bits of others change people, one drops dov, one makes posts about shops sensitive, and
+// one makes asha, an agent whose drafts may wait for approval just then, an approver.
 char *rules_variant(unsigned variant)
 {
     static const char dov[] = "  dov: { display_name: dov, roles: [agent], agency: Northline, brands: [acme, fizz], "
                               "languages: [de], skills: [refunds], capacity: 2 }\n";
-    char *text = malloc(sizeof rules + sizeof dov + 64);
-    sprintf(text, rules, variant & 8 ? ", shop" : "", variant & 1 ? "" : "refunds", variant & 2 ? "acme, fizz" : "fizz",
-            variant & 4 ? "" : dov);
+    char *text = malloc(sizeof rules + sizeof dov + 128);
+    sprintf(text, rules, variant & 8 ? ", shop" : "",
+            variant & 16 ? "roles: [approver]" : "roles: [agent], agency: Northline", variant & 1 ? "" : "refunds",
+            variant & 2 ? "acme, fizz" : "fizz", variant & 4 ? "" : dov);
     return text;
 }
 
@@ -156,8 +158,7 @@ void act_control(struct client *client)
         client_send(client, (struct behalf_message){ .type = BEHALF_LOOK, .look = { .limit = 20 } });
         break;
     case 8:
-        if (sim_chance(simulation, 500))
-            apply(client, (unsigned) sim_between(simulation, 0, 15));
+        apply(client, (unsigned) sim_between(simulation, 0, 31));
         break;
     default:
         client_send(client, (struct behalf_message){ .type = BEHALF_WHY, .why = { .channel = "chirp", .post = "p1" } });
