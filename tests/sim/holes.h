@@ -1,7 +1,8 @@
 // holes.h - one check of the broker's authority left out, in a build of its own that nobody ships.
 //
 // broker/desk/authority.c is compiled with this file in front of it, which replaces how it asks whether a check stands.
-// The simulation then runs as ever, with one hole open, and must find it.
+// The simulation then runs as ever, with one hole open, and must find it.  The script find-holes does that for one
+// check after the other: it keeps the seed at which each is found in found-holes.txt, and tries them again as a test.
 
 #ifndef SIM_HOLES_H
 #define SIM_HOLES_H

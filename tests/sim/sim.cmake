@@ -3,20 +3,27 @@ set(simulation_firsts 201 301)
 if(BEHALF_SANITIZE)
     set(simulation_firsts 1 101)
 endif()
-set(simulation_sources main.c simulation.c network.c actors.c judge.c history.c asking.c misdeeds.c once.c)
+set(simulation_sources simulation.c network.c actors.c judge.c history.c asking.c misdeeds.c once.c)
 list(TRANSFORM simulation_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
-list(APPEND simulation_sources ${CMAKE_SOURCE_DIR}/tests/unit/answers.c)
-add_executable(simulation ${simulation_sources})
-target_link_libraries(simulation PRIVATE behalf_options behalf_session)
+add_library(simulation_parts OBJECT ${simulation_sources} ${CMAKE_SOURCE_DIR}/tests/unit/answers.c)
+target_link_libraries(simulation_parts PUBLIC behalf_options behalf_session)
+add_executable(simulation ${CMAKE_CURRENT_LIST_DIR}/main.c)
+target_link_libraries(simulation PRIVATE simulation_parts)
 foreach(first ${simulation_firsts})
     add_test(NAME sim/seeds_from_${first} COMMAND simulation ${first} 100)
     set_tests_properties(sim/seeds_from_${first} PROPERTIES LABELS sim TIMEOUT 600)
 endforeach()
 
 # The same with a check of the broker left out, for tests/sim/find-holes: its own build of that one file comes first.
-add_executable(simulation_holes EXCLUDE_FROM_ALL ${simulation_sources} ${CMAKE_CURRENT_LIST_DIR}/holes.c
+add_executable(simulation_holes EXCLUDE_FROM_ALL ${CMAKE_CURRENT_LIST_DIR}/main.c ${CMAKE_CURRENT_LIST_DIR}/holes.c
     ${CMAKE_SOURCE_DIR}/broker/desk/authority.c)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/broker/desk/authority.c PROPERTIES COMPILE_OPTIONS
     "-include;${CMAKE_CURRENT_LIST_DIR}/holes.h")
 target_compile_definitions(simulation_holes PRIVATE SIM_HOLES)
-target_link_libraries(simulation_holes PRIVATE behalf_options behalf_session)
+target_link_libraries(simulation_holes PRIVATE simulation_parts)
+if(NOT BEHALF_SANITIZE)
+    set_target_properties(simulation_holes PROPERTIES EXCLUDE_FROM_ALL FALSE)
+    add_test(NAME sim/holes_are_found COMMAND ${CMAKE_CURRENT_LIST_DIR}/find-holes --check)
+    set_tests_properties(sim/holes_are_found PROPERTIES LABELS sim TIMEOUT 600 ENVIRONMENT
+        "SIMULATIONS=${CMAKE_BINARY_DIR}/tests;JOBS=1")
+endif()
