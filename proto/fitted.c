@@ -2,24 +2,9 @@
 
 #include "proto/fitted.h"
 
+#include "proto/mended_text.h"
+
 #include <string.h>
-
-#define ELLIPSIS "\xE2\x80\xA6"
-
-// In its own memory, as a cut text is shorter.
-static void cut(char *text, size_t bytes_max)
-{
-    size_t bytes = strnlen(text, bytes_max + 1);
-
-    if (bytes <= bytes_max || bytes_max < strlen(ELLIPSIS)) {
-        return;
-    }
-    bytes = bytes_max - strlen(ELLIPSIS);
-    while (bytes > 0 && ((unsigned char) text[bytes] & 0xC0) == 0x80) {
-        bytes--;
-    }
-    memcpy(text + bytes, ELLIPSIS, sizeof ELLIPSIS);
-}
 
 static size_t cut_count(const struct behalf_field *field, char *body)
 {
@@ -54,7 +39,7 @@ static void cut_fields(const struct behalf_field *field, char *body)
             limit_number(field, body);
         }
         if (field->kind == 't' && value != NULL) {
-            cut(value, (size_t) field->maximum);
+            text_cut(value, (size_t) field->maximum);
         }
         for (size_t i = 0; i < count; i++) {
             if (field->kind == 'l') {
@@ -62,7 +47,7 @@ static void cut_fields(const struct behalf_field *field, char *body)
             } else {
                 char *text;
                 memcpy(&text, value + i * sizeof text, sizeof text);
-                cut(text, field->element_bytes_max);
+                text_cut(text, field->element_bytes_max);
             }
         }
     }

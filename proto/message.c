@@ -3,15 +3,18 @@
 // The tables of fields are made here from messages.def and records.def; no message is spelt out in code.
 // Decoding goes in three steps: frame_walk.c looks the bytes over, msgpack-c makes a tree of them whose
 // texts stay in the frame, and the tree is then checked against the table, measured, and copied into one
-// block that holds the message and all it points to.
+// block that holds the message and all it points to.  A tree that does not pass is mended where the table lets it, and
+// checked again: what cannot be mended is refused by the same check.
 
 #include <behalf/message.h>
 
 #include "proto/frame_walk.h"
 #include "proto/base/must.h"
+#include "proto/mended_text.h"
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <msgpack.h>
 #include <stdarg.h>
 #include <string.h>
@@ -57,6 +60,23 @@
       .minimum = (least),                                                                                              \
       .maximum = (most),                                                                                               \
       .field_doc = doc },
+#define MENDED_TEXT_ROW(row, most, presence, how, doc)                                                                 \
+    { .name = #row,                                                                                                    \
+      .kind = 't',                                                                                                     \
+      .required = (presence),                                                                                          \
+      .offset = offsetof(made, row),                                                                                   \
+      .maximum = (most),                                                                                               \
+      .mending = BEHALF_MENDED_##how,                                                                                  \
+      .field_doc = doc },
+#define MENDED_NUMBER_ROW(row, least, most, presence, how, doc)                                                        \
+    { .name = #row,                                                                                                    \
+      .kind = 'n',                                                                                                     \
+      .required = (presence),                                                                                          \
+      .offset = offsetof(made, row),                                                                                   \
+      .minimum = (least),                                                                                              \
+      .maximum = (most),                                                                                               \
+      .mending = BEHALF_MENDED_##how,                                                                                  \
+      .field_doc = doc },
 #define FLAG_ROW(row, presence, doc)                                                                                   \
     { .name = #row,                                                                                                    \
       .kind = 'f',                                                                                                     \
@@ -100,6 +120,8 @@
 #define FLAG FLAG_ROW
 #define TEXTS TEXTS_ROW
 #define LIST LIST_ROW
+#define MENDED_TEXT MENDED_TEXT_ROW
+#define MENDED_NUMBER MENDED_NUMBER_ROW
 #include <behalf/messages.def>
 
 static const struct {
@@ -519,6 +541,134 @@ static void fill_fields(struct arena *arena, const struct behalf_field *table, c
     }
 }
 
+// ---- mending: a wrong value in the tree becomes one that passes ----
+
+// More keys than a post has by anybody's mistake: to look at all of them twice more is work for nothing.
+#define MENDED_KEYS_MAX 256
+
+// What is kept in a value's place lives in the zone, as the tree does.
+static void put_text(msgpack_object *value, const char *text, size_t bytes, msgpack_zone *zone)
+{
+    char *kept = msgpack_zone_malloc(zone, bytes + 1);
+    must(kept != NULL);
+    memcpy(kept, text, bytes);
+    value->type = MSGPACK_OBJECT_STR;
+    value->via.str = (msgpack_object_str){ .size = (uint32_t) bytes, .ptr = kept };
+}
+
+static void put_number(msgpack_object *value, int64_t number)
+{
+    value->type = number < 0 ? MSGPACK_OBJECT_NEGATIVE_INTEGER : MSGPACK_OBJECT_POSITIVE_INTEGER;
+    value->via.i64 = number;
+}
+
+// As absent: its key stays, so that one that comes twice is still seen.
+static void leave_out(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+{
+    if (field->kind == 't')
+        put_text(value, "", 0, zone);
+    else
+        put_number(value, 0);
+}
+
+// A text that stands there as something else.  Returns whether it did.
+static bool read_as_text(msgpack_object *value, msgpack_zone *zone)
+{
+    char digits[BEHALF_NUMBER_BYTES + 1] = "";
+
+    if (value->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+        snprintf(digits, sizeof(digits), "%" PRIu64, value->via.u64);
+    else if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+        snprintf(digits, sizeof(digits), "%" PRId64, value->via.i64);
+    else if (value->type != MSGPACK_OBJECT_BIN)
+        return false;
+    if (digits[0] != '\0')
+        put_text(value, digits, strlen(digits), zone);
+    else
+        put_text(value, value->via.bin.ptr, value->via.bin.size, zone);
+    return true;
+}
+
+static bool mend_characters(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+{
+    const msgpack_object_str *text = &value->via.str;
+    size_t bytes_max = (size_t) field->maximum;
+
+    if ((text->size <= bytes_max && text_is_sound(text->ptr, text->size)) || field->mending == BEHALF_MENDED_DIGITS)
+        return false;
+    if (field->mending == BEHALF_MENDED_LEFT_OUT) {
+        leave_out(field, value, zone);
+        return true;
+    }
+    char *mended = field->mending == BEHALF_MENDED_SHORTENED ? shortened_key(text->ptr, text->size, bytes_max)
+                                                             : mended_words(text->ptr, text->size, bytes_max);
+    put_text(value, mended, strlen(mended), zone);
+    free(mended);
+    return true;
+}
+
+static bool mend_text(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+{
+    bool needed = field->mending == BEHALF_MENDED_DIGITS || field->mending == BEHALF_MENDED_WORDS;
+    bool read = read_as_text(value, zone);
+
+    if (is_text(value))
+        return mend_characters(field, value, zone) || read;
+    if (!needed)
+        leave_out(field, value, zone);
+    return !needed;
+}
+
+static bool mend_number(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+{
+    bool is_real = value->type == MSGPACK_OBJECT_FLOAT32 || value->type == MSGPACK_OBJECT_FLOAT64;
+
+    if (is_real && fabs(value->via.f64) < 0x1p62)
+        put_number(value, (int64_t) value->via.f64);
+    bool is_whole = value->type == MSGPACK_OBJECT_POSITIVE_INTEGER || value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER;
+    bool below = value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER && value->via.i64 < field->minimum;
+    bool above = value->type == MSGPACK_OBJECT_POSITIVE_INTEGER && value->via.u64 > (uint64_t) field->maximum;
+    if (is_whole && !below && !above)
+        return is_real;
+    if (is_whole && field->mending == BEHALF_MENDED_LIMITED)
+        put_number(value, below ? field->minimum : field->maximum);
+    else
+        leave_out(field, value, zone);
+    return true;
+}
+
+// Whether a value is mended.  Of nil it is not said: nothing was there.
+static bool mend_value(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+{
+    if (field->mending == BEHALF_MENDED_NOT)
+        return false;
+    if (value->type == MSGPACK_OBJECT_NIL && !field->required) {
+        leave_out(field, value, zone);
+        return false;
+    }
+    return field->kind == 't' ? mend_text(field, value, zone) : mend_number(field, value, zone);
+}
+
+// Returns the fields mended, as bits.
+static uint64_t mend_fields(const struct behalf_field *table, const msgpack_object_map *map, msgpack_zone *zone)
+{
+    uint64_t seen = 0, mended = 0;
+    const struct behalf_field *next = table;
+
+    for (uint32_t i = 0; i < map->size; i++) {
+        const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
+        if (field == NULL)
+            continue;
+        uint64_t bit = UINT64_C(1) << (field - table);
+        if ((seen & bit) != 0)
+            break; // a key that comes twice is refused: the work ends here
+        seen |= bit;
+        if (mend_value(field, &map->ptr[i].val, zone))
+            mended |= bit;
+    }
+    return mended;
+}
+
 static enum behalf_type type_of(const msgpack_object_str *name)
 {
     for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
@@ -528,7 +678,7 @@ static enum behalf_type type_of(const msgpack_object_str *name)
 }
 
 // `tree` is [text, integer, map], as frame_walk makes sure.
-static struct behalf_message *decode_tree(const msgpack_object *tree, struct behalf_fault *fault)
+static struct behalf_message *decode_tree(const msgpack_object *tree, msgpack_zone *zone, struct behalf_fault *fault)
 {
     const msgpack_object *parts = tree->via.array.ptr;
     enum behalf_type type = type_of(&parts[0].via.str);
@@ -538,15 +688,25 @@ static struct behalf_message *decode_tree(const msgpack_object *tree, struct beh
         return NULL;
     }
     const struct behalf_field *table = behalf_type_fields(type);
+    const msgpack_object_map *map = &parts[2].via.map;
     struct check check = { .fault = fault };
-    if (!check_fields(&check, table, &parts[2].via.map, NULL))
-        return NULL;
+    uint64_t mended = 0;
+    if (!check_fields(&check, table, map, NULL)) {
+        if (fault->code != BEHALF_CODE_INVALID || map->size > MENDED_KEYS_MAX)
+            return NULL;
+        mended = mend_fields(table, map, zone);
+        check.bytes = 0;
+        if (!check_fields(&check, table, map, NULL))
+            return NULL;
+        *fault = (struct behalf_fault){ .id = fault->id };
+    }
     struct arena arena;
     struct behalf_message *message = message_new(&arena, check.bytes);
     size_t start = arena.used;
     message->type = type;
     message->id = (int64_t) parts[1].via.u64;
-    fill_fields(&arena, table, &parts[2].via.map, (char *) message + BODY_OFFSET);
+    message->mended = mended;
+    fill_fields(&arena, table, map, (char *) message + BODY_OFFSET);
     must(arena.used - start == check.bytes);
     return message;
 }
@@ -567,7 +727,7 @@ struct behalf_message *behalf_message_decode(const void *frame, size_t frame_byt
     size_t read = 0;
     struct behalf_message *message = NULL;
     if (msgpack_unpack(frame, frame_bytes, &read, &zone, &tree) == MSGPACK_UNPACK_SUCCESS)
-        message = decode_tree(&tree, fault);
+        message = decode_tree(&tree, &zone, fault);
     else
         fail(fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the frame is not msgpack");
     msgpack_zone_destroy(&zone);
@@ -809,6 +969,7 @@ struct behalf_message *behalf_message_copy(const struct behalf_message *message)
     struct behalf_message *copy = message_new(&arena, measure_fields(table, body_of(message)));
     copy->type = message->type;
     copy->id = message->id;
+    copy->mended = message->mended;
     copy_fields(&arena, table, body_of(message), (char *) copy + BODY_OFFSET);
     return copy;
 }

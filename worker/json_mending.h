@@ -3,7 +3,7 @@
 #ifndef WORKER_JSON_MENDING_H
 #define WORKER_JSON_MENDING_H
 
-#include "worker/mended_text.h"
+#include "proto/mended_text.h"
 #include "worker/mending.h"
 
 #include <behalf/message.h>

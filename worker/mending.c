@@ -3,14 +3,14 @@
 #include "worker/mending.h"
 
 #include "proto/base/must.h"
-#include "worker/mended_text.h"
+#include "proto/mended_text.h"
+#include "worker/misread_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SUMS_MAX 64 // fields times kinds, and room
-#define ELLIPSIS "\xe2\x80\xa6"
 
 struct sum {
     const char *field;
@@ -29,16 +29,26 @@ struct mending {
     uint64_t posts;
 };
 
-// What is done with a text that is too long.  What is not listed is left out, or refused where a post needs it.
-static const struct {
-    const char *field;
-    enum mending_kind kind;
-    bool written_by_people; // so it may have been misread
-} treatments[] = {
-    { "author", MENDING_SHORTENED, true },  { "thread", MENDING_SHORTENED, false },
-    { "parent", MENDING_SHORTENED, false }, { "author_name", MENDING_CUT, true },
-    { "text", MENDING_CUT, true },
-};
+// What is done with a text that is too long, as the broker would; refused where a post needs what cannot be mended.
+static enum mending_kind kind_of(const struct behalf_field *field)
+{
+    switch (field->mending) {
+    case BEHALF_MENDED_SHORTENED:
+        return MENDING_SHORTENED;
+    case BEHALF_MENDED_WORDS:
+    case BEHALF_MENDED_CUT:
+        return MENDING_CUT;
+    default:
+        return MENDING_LEFT_OUT;
+    }
+}
+
+// So that it may have been misread.
+static bool is_written_by_people(const struct behalf_field *field)
+{
+    return strcmp(field->name, "author") == 0 || strcmp(field->name, "author_name") == 0 ||
+           strcmp(field->name, "text") == 0;
+}
 
 static const char *word_of(enum mending_kind kind)
 {
@@ -134,31 +144,17 @@ static const char *keep(struct mending *self, char *text)
     return self->texts[self->text_count++] = text;
 }
 
-static char *cut(const struct behalf_field *field, const char *text)
-{
-    size_t bytes_max = (size_t) field->maximum - strlen(ELLIPSIS);
-    char *mended = malloc((size_t) field->maximum + 1);
-    must(mended);
-    snprintf(mended, (size_t) field->maximum + 1, "%.*s" ELLIPSIS, (int) text_bytes_that_fit(text, bytes_max), text);
-    return mended;
-}
-
 bool mending_text(struct mending *self, const struct behalf_field *field, const char *text, const char **mended)
 {
-    enum mending_kind kind = MENDING_LEFT_OUT;
-    bool written_by_people = false;
-    for (size_t i = 0; i < sizeof treatments / sizeof *treatments; i++)
-        if (strcmp(treatments[i].field, field->name) == 0) {
-            kind = treatments[i].kind;
-            written_by_people = treatments[i].written_by_people;
-        }
-    char *reading = written_by_people ? mended_reading(text) : NULL;
+    enum mending_kind kind = kind_of(field);
+    char *reading = is_written_by_people(field) ? mended_reading(text) : NULL;
     if (reading) {
         mending_note(self, field->name, MENDING_READING);
         text = keep(self, reading);
     }
+    size_t bytes = strlen(text), bytes_max = (size_t) field->maximum;
     *mended = text;
-    if (strlen(text) <= (size_t) field->maximum)
+    if (bytes <= bytes_max)
         return true;
     if (kind == MENDING_LEFT_OUT && field->required)
         return false;
@@ -166,7 +162,8 @@ bool mending_text(struct mending *self, const struct behalf_field *field, const 
     if (kind == MENDING_LEFT_OUT)
         *mended = NULL;
     else
-        *mended = keep(self, kind == MENDING_CUT ? cut(field, text) : shortened_key(text, (size_t) field->maximum));
+        *mended = keep(self, kind == MENDING_CUT ? mended_words(text, bytes, bytes_max)
+                                                 : shortened_key(text, bytes, bytes_max));
     return true;
 }
 
@@ -267,10 +264,15 @@ static bool parse_count(const char *text, int64_t *number)
 bool mending_count(struct mending *self, const struct behalf_field *field, const char *text, int64_t *number)
 {
     int64_t value;
-    if (parse_count(text, &value) && value >= field->minimum && value <= field->maximum) {
-        *number = value;
+    bool counts = parse_count(text, &value), fits = counts && value >= field->minimum && value <= field->maximum;
+    if (counts && !fits && field->mending == BEHALF_MENDED_LIMITED) {
+        *number = value < field->minimum ? field->minimum : field->maximum;
+        mending_note(self, field->name, MENDING_CUT);
         return true;
     }
-    mending_note(self, field->name, MENDING_LEFT_OUT);
-    return false;
+    if (fits)
+        *number = value;
+    else
+        mending_note(self, field->name, MENDING_LEFT_OUT);
+    return fits;
 }

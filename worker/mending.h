@@ -2,7 +2,9 @@
 //
 // A post that a customer wrote is not turned away for a detail: a link that is too long is left out, a text cut, a
 // reach that is no number passed over.  Only what cannot be a post is refused, by the broker or whoever asks here.
-// Everything that brings posts in uses this once, before a message is encoded; the broker's decoder stays strict.
+// The broker mends what strangers' connectors send, as the table of messages says field by field; programs of ours do
+// the same before they encode a message, by the same table, and with what a frame no longer shows: which line of which
+// file it was, how a count is written there, in what encoding the file was read.
 
 #ifndef WORKER_MENDING_H
 #define WORKER_MENDING_H
@@ -36,7 +38,7 @@ void mending_begin(struct mending *mending);
 bool mending_text(struct mending *mending, const struct behalf_field *field, const char *text, const char **mended);
 
 // Reads a count as people write it: 1200, 12.0, 12,345, 1.2K, 3M.  False, and noted as left out, when it is none, is
-// outside the field's limits, or could be two numbers (12.345).
+// outside the field's limits (unless the field then has the nearest that is allowed), or could be two numbers (12.345).
 bool mending_count(struct mending *mending, const struct behalf_field *field, const char *text, int64_t *number);
 
 // Notes something that was done elsewhere to the post.

@@ -45,11 +45,45 @@ static void ask(struct broker *broker, struct waiting *waiting)
                                                    .intake_key = key_of(waiting->message) });
 }
 
-static void tell_taken(struct broker *broker, uint64_t session, int64_t id, const struct behalf_taken *taken)
+#define MENDED_MAX 16 // of TAKEN, as in messages.def
+
+// What of a message had to be mended, by its fields' names, for whoever sent it.
+static void tell_taken(struct broker *broker, uint64_t session, const struct behalf_message *message,
+                       const struct behalf_taken *taken)
 {
+    struct behalf_message answer = { .type = BEHALF_TAKEN, .id = message->id, .taken = *taken };
+    const struct behalf_field *fields = behalf_type_fields(message->type);
+    const char *names[MENDED_MAX];
+
+    answer.taken.mended = message->mended == 0 ? NULL : names;
+    for (size_t i = 0; fields[i].name != NULL; i++) {
+        if ((message->mended >> i & 1) != 0) {
+            must(answer.taken.mended_count < MENDED_MAX);
+            names[answer.taken.mended_count++] = fields[i].name;
+        }
+    }
     broker->taken += taken->repeated ? 0 : 1;
     broker->repeated += taken->repeated ? 1 : 0;
-    speak_later(broker, session, &(struct behalf_message){ .type = BEHALF_TAKEN, .id = id, .taken = *taken });
+    speak_later(broker, session, &answer);
+}
+
+// The same for the item's story.
+static void note_mended(struct broker *broker, const struct behalf_message *message, struct needs *needs)
+{
+    const struct behalf_field *fields = behalf_type_fields(message->type);
+    const char *notes = "";
+
+    if (message->mended == 0) {
+        return;
+    }
+    for (size_t i = 0; fields[i].name != NULL; i++) {
+        if ((message->mended >> i & 1) != 0) {
+            notes =
+                change_list_format(broker_list(broker), "%s%s%s", notes, *notes == '\0' ? "" : ", ", fields[i].name);
+        }
+    }
+    needs->detail = change_list_format(
+        broker_list(broker), "mended or left out, as the connector sent it wrong: %s; %s", notes, needs->detail);
 }
 
 static void refuse_unknown(struct broker *broker, uint64_t session, int64_t id, const char *field)
@@ -135,16 +169,17 @@ static void find_needs_of_changes(struct broker *broker, const struct behalf_pos
 }
 
 // `known`: other brands' posts of the same channel and id.
-static void decide_post(struct broker *broker, uint64_t session, int64_t id, const struct behalf_post *post,
+static void decide_post(struct broker *broker, uint64_t session, const struct behalf_message *message,
                         const struct known_post *known)
 {
+    const struct behalf_post *post = &message->post;
     uint64_t key = desk_intake_key(post->channel, post->post);
     struct changes_before changes = { 0 };
     struct needs needs = { 0 };
     const char *field = "";
 
     if (!taking_needs(broker, post, &needs, &field)) {
-        refuse_unknown(broker, session, id, field);
+        refuse_unknown(broker, session, message->id, field);
         return;
     }
     find_changes(broker, post, known, &changes);
@@ -153,10 +188,11 @@ static void decide_post(struct broker *broker, uint64_t session, int64_t id, con
         keep_needs(broker, &needs);
         find_needs_of_changes(broker, post, &changes);
     }
+    note_mended(broker, message, &needs);
     uint64_t item = desk_post(broker->desk, post, &needs, changed, broker->now_ms);
     intake_add(&broker->intake, key, broker->now_ms);
     key_set_add(&broker->decided, key);
-    tell_taken(broker, session, id, &(struct behalf_taken){ .item = (int64_t) item });
+    tell_taken(broker, session, message, &(struct behalf_taken){ .item = (int64_t) item });
 }
 
 // A platform's time ahead of ours cannot be so, and would put whatever is told with it before all that comes later: it
@@ -176,7 +212,7 @@ void take_post(struct broker *broker, struct session *session, struct behalf_mes
 
     if (intake_settles(&broker->intake, message->post.posted_ms, broker->now_ms) &&
         !intake_has(&broker->intake, key_of(message))) {
-        decide_post(broker, session->number, message->id, &message->post, NULL);
+        decide_post(broker, session->number, message, NULL);
     } else {
         ask(broker, broker_wait(broker, session, message_p));
     }
@@ -229,19 +265,20 @@ static void post_answered(struct broker *broker, const struct waiting *waiting, 
     const struct known_post *known = of_brand(question, post->brand);
 
     if (known == NULL) {
-        decide_post(broker, waiting->session, waiting->id, post, question->known);
+        decide_post(broker, waiting->session, waiting->message, question->known);
         return;
     }
-    tell_taken(broker, waiting->session, waiting->id,
+    tell_taken(broker, waiting->session, waiting->message,
                &(struct behalf_taken){
                    .item = (int64_t) known->item, .repeated = true, .differs = differs(broker, post, known) });
 }
 
 // An edit counts only if the post has no newer one: by the platform's time, where it says one; of two with the same
 // time the one that is told later.  Returns whether anything changed, and the item the post is of then.
-static bool decide_edit(struct broker *broker, const struct behalf_edit *edit, const struct known_post *known,
+static bool decide_edit(struct broker *broker, const struct behalf_message *message, const struct known_post *known,
                         uint64_t *item)
 {
+    const struct behalf_edit *edit = &message->edit;
     struct behalf_post post = known->post;
     struct needs needs = { 0 };
     const char *field = "";
@@ -261,6 +298,7 @@ static bool decide_edit(struct broker *broker, const struct behalf_edit *edit, c
     if (!taking_needs(broker, &post, &needs, &field)) {
         return false; // the rules have dropped its brand or channel, which they do only when nothing is open
     }
+    note_mended(broker, message, &needs);
     *item = desk_post_edited(broker->desk, known->item, &post, edit, &needs, broker->now_ms);
     key_set_add(&broker->decided, desk_intake_key(edit->channel, edit->post));
     return true;
@@ -274,8 +312,7 @@ static void decide_change(struct broker *broker, const struct waiting *waiting, 
 
     for (const struct known_post *known = question->known; known != NULL; known = known->next) {
         uint64_t item = known->item;
-        bool changed =
-            message->type == BEHALF_EDIT ? decide_edit(broker, &message->edit, known, &item) : !known->deleted;
+        bool changed = message->type == BEHALF_EDIT ? decide_edit(broker, message, known, &item) : !known->deleted;
         if (changed && message->type == BEHALF_DELETE) {
             desk_post_deleted(broker->desk, item, known->post.brand, &message->delete_post, broker->now_ms);
         }
@@ -284,7 +321,7 @@ static void decide_change(struct broker *broker, const struct waiting *waiting, 
         }
         taken.repeated = taken.repeated && !changed;
     }
-    tell_taken(broker, waiting->session, waiting->id, &taken);
+    tell_taken(broker, waiting->session, message, &taken);
 }
 
 // An edit or deletion of a post that was not taken.
@@ -311,7 +348,7 @@ static void keep_change(struct broker *broker, const struct waiting *waiting)
                                             .reason = "no such post was taken, and there is no room to keep this until"
                                                       " it is: bring the post, then this again" });
     } else {
-        tell_taken(broker, waiting->session, waiting->id,
+        tell_taken(broker, waiting->session, waiting->message,
                    &(struct behalf_taken){ .early = true, .repeated = keeping == DESK_KNOWN });
     }
 }

@@ -91,6 +91,7 @@ struct behalf_message {
 #define MESSAGE(name, NAME, senders, doc) struct behalf_##name name;
 #include <behalf/messages.def>
     };
+    uint64_t mended; // of a decoded one: bit i is set when field i of its type's table was mended
     void *memory;
 };
 
@@ -130,6 +131,20 @@ bool behalf_type_may_be_refused(enum behalf_type request, enum behalf_code code)
 const char *behalf_code_name(enum behalf_code code);
 enum behalf_code behalf_code_from_name(const char *name);
 
+// What becomes of a value of a field that a message may not have, when its frame is decoded.  An integer in place of a
+// text is its digits wherever texts are mended, and bytes (msgpack bin) are the text that they hold; a float in place
+// of an integer loses its fraction; nil is an absent field, where absent ones are allowed.  Besides:
+enum behalf_mending {
+    BEHALF_MENDED_NOT = 0,   // refused, all of it
+    BEHALF_MENDED_DIGITS,    // names a post: refused, what is too long or broken too, or two posts might become one
+    BEHALF_MENDED_SHORTENED, // a key, too long or broken: its beginning, "~" and a digest of the whole; no text: left
+                             // out
+    BEHALF_MENDED_WORDS,     // too long: cut, with an ellipsis; broken: U+FFFD in places; no text: refused
+    BEHALF_MENDED_CUT,       // as WORDS, but left out if it is no text
+    BEHALF_MENDED_LIMITED,   // a number: the nearest that is allowed; left out if it is none
+    BEHALF_MENDED_LEFT_OUT   // left out
+};
+
 // Visits the fields of a message in the order of the table, for programs that show or convert messages
 // without knowing each: kind is 't' text, 'n' number, 'f' flag, 's' texts, 'l' list of records.
 // `field_doc` is the table's sentence.  Returns false when `index` is past the last field.
@@ -140,6 +155,7 @@ struct behalf_field {
     size_t offset;                     // of the value in the body; of the pointer for 's' and 'l'
     size_t count_offset;               // 's' and 'l': of the count
     int64_t minimum, maximum;          // number: value; text: bytes; texts, list: count
+    enum behalf_mending mending;       // of a wrong value
     size_t element_bytes_max;          // texts: bytes of one at most
     size_t record_bytes;               // list: size of one record's struct
     const struct behalf_field *record; // list: its fields, ended by a NULL name

@@ -5,11 +5,13 @@ the end every row of it has been seen.  Arguments: behalf-broker, PROTOCOL.md.  
 """
 
 import contextlib
+import hashlib
 import re
 import shutil
 import sys
 
 from broker_client import RULES, Broker, Client, run_tests
+import msgpack
 
 DAY_MS = 24 * 3600 * 1000
 MANY = RULES + "  zoe: { display_name: Zoe Orr, roles: [approver], brands: all, languages: all }\n"
@@ -58,6 +60,13 @@ class Reader(Client):
         self.expect("HEARTBEAT", id)
         types, self.inbox = [message[0] for message in self.inbox if message[0] != "HEARTBEAT"], []
         return types
+
+
+class Careless(Reader):
+    """A connector whose author read nothing of what a text may be: "\\udcXX" goes out as the byte XX."""
+
+    def send(self, type, id=0, **body):
+        self.send_frame(msgpack.packb([type, id, body], unicode_errors="surrogateescape"))
 
 
 @contextlib.contextmanager
@@ -312,6 +321,66 @@ def a_post_is_its_channel_brand_and_id_whenever_it_was_written(program):
         assert bring(feed, "1", brand="bolt") != item
 
 
+HALF_EMOJI = "\udced\udca0\udcbd"    # the first half of a pair of surrogates, as UTF-8 would have it
+
+
+def a_wrong_detail_costs_no_post_and_is_told(program):
+    with desk(program) as broker:
+        feed = Careless(broker, role="connector", name="careless")
+        feed.sign_in()
+        asha, ops = person(broker, "asha"), control(broker)
+        thread = "<" + "t" * 300 + "@mail.example>"
+        taken = feed.done("POST", channel="chirp", brand="acme", post=10014255632117358197, author="a" * 300,
+                          author_name="J\udcf6rg", reach="N/A", text=f"My card is late {HALF_EMOJI}, why\0?", language=7,
+                          thread=thread, parent=None, link="https://chirp.example/" + "x" * 2000, media=5000,
+                          posted_ms="yesterday")
+        wanted = ["post", "author", "author_name", "reach", "text", "language", "thread", "link", "media", "posted_ms"]
+        assert taken["mended"] == wanted, taken
+        shown = offered(asha, taken["item"])
+        digest = hashlib.blake2b(b"a" * 300, digest_size=16).hexdigest()
+        assert shown["author"] == "a" * 223 + "~" + digest, shown
+        assert shown["author_name"] == "J\ufffdrg" and "reach" not in shown
+        post = shown["story"][0]
+        assert post["text"] == "My card is late \ufffd, why\ufffd?" and post["post"] == "10014255632117358197"
+        assert "link" not in post and post["media"] == 1000
+        detail = ops.done("WHY", item=taken["item"])["events"][0]["detail"]
+        assert all(name in detail for name in wanted), detail
+
+        again = feed.done("POST", channel="chirp", brand="acme", post="10014255632117358197", author="a" * 300,
+                          text=f"My card is late {HALF_EMOJI}, why\0?")
+        assert again == dict(item=taken["item"], repeated=True, mended=["author", "text"]), again
+        joins = feed.done("POST", channel="chirp", brand="acme", post="2", author="a" * 300, thread=thread,
+                          text="x" * 40000)
+        assert joins == dict(item=taken["item"], mended=["author", "text", "thread"]), joins
+        shown = offered(asha, taken["item"])
+        assert shown["story"][-1]["text"] == "x" * 32765 + "\u2026"
+
+        edit = feed.done("EDIT", channel="chirp", post=10014255632117358197, text=b"Found\xff it", edited_ms=1.5)
+        assert edit == dict(item=taken["item"], mended=["post", "text", "edited_ms"]), edit
+        assert offered(asha, taken["item"])["story"][0]["text"] == "Found\ufffd it"
+        assert "text" in ops.done("WHY", item=taken["item"])["events"][-1]["detail"]
+        sound = feed.done("POST", channel="chirp", brand="acme", post="3", author="@kim", text="Hello there", link=None)
+        assert "mended" not in sound, sound
+
+
+def what_names_a_post_is_refused_and_other_messages_stay_strict(program):
+    with desk(program) as broker:
+        feed = Careless(broker, role="connector", name="careless")
+        feed.sign_in()
+        good = dict(channel="chirp", brand="acme", post="1", text="Hello there")
+        for field, value in (("post", "p" * 257), ("post", "p\udcff"), ("post", "p\0"), ("post", 1.5), ("post", ""),
+                             ("post", None), ("channel", "c" * 65), ("channel", 7), ("brand", "acme\0"), ("brand", 7),
+                             ("text", 1.5), ("text", ["a"]), ("text", True)):
+            refused = feed.refused("INVALID", "POST", **{**good, field: value})
+            assert refused["field"] == field, (field, value, refused)
+        for field in ("channel", "brand", "post"):
+            refused = feed.refused("MISSING", "POST", **{key: good[key] for key in good if key != field})
+            assert refused["field"] == field, refused
+        refused = feed.refused("INVALID", "SETTLE", reply=1, fate="failed", reason="caf\udce9")
+        assert refused["field"] == "reason", refused
+        assert "repeated" not in feed.done("POST", **good), "nothing of it was taken"
+
+
 def edits_hold_by_their_time_and_may_come_before_their_post(program):
     with desk(program) as broker:
         feed, asha = connector(broker), person(broker, "asha")
@@ -418,6 +487,8 @@ run_tests([
     what_a_frozen_brand_gets_goes_to_pr_and_stays_there,
     requests_are_answered_as_their_table_says,
     a_post_is_its_channel_brand_and_id_whenever_it_was_written,
+    a_wrong_detail_costs_no_post_and_is_told,
+    what_names_a_post_is_refused_and_other_messages_stay_strict,
     edits_hold_by_their_time_and_may_come_before_their_post,
     a_reply_of_unknown_fate_comes_again_with_a_higher_attempt,
     a_new_instance_hastens_nothing_and_settles_nothing_of_the_old_one,

@@ -607,9 +607,32 @@ static void assert_change(enum behalf_type type, const struct behalf_field *list
     sample_destroy(&sample);
 }
 
+// The same for a field of a post that is mended: only what names the post, or is what was written, can be refused.
+static enum behalf_code expected_of_mended(const struct behalf_field *field, enum change change)
+{
+    bool names = field->mending == BEHALF_MENDED_DIGITS;
+    bool is_text = field->kind == 't';
+    switch (change) {
+    case CHANGE_TYPE:
+        return names || field->mending == BEHALF_MENDED_WORDS ? BEHALF_CODE_INVALID : BEHALF_CODE_NONE;
+    case CHANGE_NIL:
+        return field->required ? BEHALF_CODE_INVALID : BEHALF_CODE_NONE;
+    case CHANGE_ABOVE:
+        return names ? BEHALF_CODE_INVALID : BEHALF_CODE_NONE;
+    case CHANGE_BELOW:
+    case CHANGE_HUGE:
+        return is_text ? BEHALF_CODE_COUNT : BEHALF_CODE_NONE;
+    default:
+        return !is_text ? BEHALF_CODE_COUNT : names ? BEHALF_CODE_INVALID : BEHALF_CODE_NONE;
+    }
+}
+
 // What each change must lead to for a field of this kind; CODE_COUNT: the change does not apply to it.
 static enum behalf_code expected(const struct behalf_field *field, enum change change)
 {
+    bool form = change == CHANGE_DROP || change == CHANGE_TWICE || change == CHANGE_EMPTY;
+    if (field->mending != BEHALF_MENDED_NOT && !form)
+        return expected_of_mended(field, change);
     switch (change) {
     case CHANGE_DROP:
         return field->required ? BEHALF_CODE_MISSING : BEHALF_CODE_NONE;
@@ -646,6 +669,241 @@ static void every_field_of_every_message_is_checked_and_named(void **state)
     (void) state;
     for (EACH_TYPE(type))
         assert_changes(type, NULL, behalf_type_fields(type));
+}
+
+// ---- what is mended ----
+
+static void only_posts_and_what_becomes_of_them_are_mended(void **state)
+{
+    (void) state;
+    for (EACH_TYPE(type))
+        for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
+            bool of_post = type == BEHALF_POST || type == BEHALF_EDIT || type == BEHALF_DELETE;
+            bool names = strcmp(field->name, "channel") == 0 || strcmp(field->name, "brand") == 0;
+            assert_int_equal(field->mending != BEHALF_MENDED_NOT, of_post && !names);
+            assert_true(field->mending != BEHALF_MENDED_DIGITS || strcmp(field->name, "post") == 0);
+            for (const struct behalf_field *inner = field->record; inner != NULL && inner->name != NULL; inner++)
+                assert_int_equal(inner->mending, BEHALF_MENDED_NOT);
+        }
+}
+
+static const struct behalf_field *field_of_post(const char *name)
+{
+    const struct behalf_field *field = behalf_type_fields(BEHALF_POST);
+    while (strcmp(field->name, name) != 0)
+        field++;
+    return field;
+}
+
+// A POST whose field `name` is these bytes of msgpack.
+static struct behalf_message *post_with(const char *name, const void *value, size_t value_bytes,
+                                        struct behalf_fault *fault)
+{
+    static const char *const required[] = { "channel", "post", "brand" };
+    msgpack_sbuffer buffer;
+    msgpack_sbuffer_init(&buffer);
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &buffer, msgpack_sbuffer_write);
+    bool is_post = strcmp(name, "post") == 0;
+    msgpack_pack_array(&packer, 3);
+    pack_bytes_as_text(&packer, "POST", 4);
+    msgpack_pack_int(&packer, 7);
+    msgpack_pack_map(&packer, is_post ? 3 : 4);
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(required[i], name) != 0) {
+            pack_bytes_as_text(&packer, required[i], strlen(required[i]));
+            pack_bytes_as_text(&packer, "x", 1);
+        }
+    pack_bytes_as_text(&packer, name, strlen(name));
+    msgpack_sbuffer_write(&buffer, value, value_bytes);
+    struct behalf_message *message = behalf_message_decode(buffer.data, buffer.size, fault);
+    msgpack_sbuffer_destroy(&buffer);
+    return message;
+}
+
+static struct behalf_message *mended_post(const char *name, const void *value, size_t value_bytes, bool told)
+{
+    struct behalf_fault fault;
+    struct behalf_message *message = post_with(name, value, value_bytes, &fault);
+    if (message == NULL)
+        fail_msg("%s: %s %s", name, fault.field, fault.reason);
+    assert_int_equal(fault.code, BEHALF_CODE_NONE);
+    const struct behalf_field *field = field_of_post(name);
+    uint64_t bit = told ? UINT64_C(1) << (field - behalf_type_fields(BEHALF_POST)) : 0;
+    assert_int_equal(message->mended, bit);
+    size_t bytes;
+    free(encode(message, &bytes)); // it is one that could have been sent
+    return message;
+}
+
+#define BYTES(literal) (literal), sizeof(literal) - 1
+#define REPLACED "\xef\xbf\xbd"
+
+static void wrong_texts_of_a_post_are_mended(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *field, *value;
+        size_t value_bytes;
+        const char *wanted;
+        bool told;
+    } cases[] = {
+        { "post", BYTES("\xcd\x03\xe9"), "1001", true },
+        { "post", BYTES("\xcf\x8a\xf9\xc8\x70\x8a\x4f\x5e\x75"), "10014255632117358197", true },
+        { "post", BYTES("\xff"), "-1", true },
+        { "post",
+          BYTES("\xc4\x03"
+                "abc"),
+          "abc", true },
+        { "author", BYTES("\x2a"), "42", true },
+        { "author", BYTES("\xc0"), "", false },
+        { "author", BYTES("\x90"), "", true },
+        { "author_name", BYTES("\xa4J\xf6rg"), "J" REPLACED "rg", true },
+        { "author_name", BYTES("\xc3"), "", true },
+        { "text", BYTES("\xa6late\0!"), "late" REPLACED "!", true },
+        { "text", BYTES("\xa8late \xed\xa0\xbd"), "late " REPLACED, true },
+        { "text", BYTES("\xa6\xed\xa0\xbd\xed\xb8\x80"), "\xf0\x9f\x98\x80", true },
+        { "text",
+          BYTES("\xa5"
+                "caf\xc3\xa9"),
+          "caf\xc3\xa9", false },
+        { "text", BYTES("\x2a"), "42", true },
+        { "text", BYTES("\xc0"), "", false },
+        { "language", BYTES("\x01"), "1", true },
+        { "language", BYTES("\xa2\xc3("), "", true },
+        { "language", BYTES("\xcb\x3f\xf0\0\0\0\0\0\0"), "", true },
+        { "link", BYTES("\xa2h\xff"), "", true },
+        { "link", BYTES("\x80"), "", true },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct behalf_message *post = mended_post(cases[i].field, cases[i].value, cases[i].value_bytes, cases[i].told);
+        assert_string_equal(text_at((const char *) &post->post, field_of_post(cases[i].field)->offset),
+                            cases[i].wanted);
+        behalf_message_destroy(&post);
+    }
+}
+
+static void wrong_numbers_of_a_post_are_mended(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *field, *value;
+        size_t value_bytes;
+        int64_t wanted;
+        bool told;
+    } cases[] = {
+        { "reach", BYTES("\xa3N/A"), 0, true },
+        { "reach", BYTES("\xc0"), 0, false },
+        { "reach", BYTES("\xff"), 0, true },
+        { "reach", BYTES("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), 0, true },
+        { "reach", BYTES("\xcb\x40\x93\x4a\0\0\0\0\0"), 1234, true }, // 1234.5
+        { "reach", BYTES("\xca\x44\x9a\x40\0"), 1234, true },         // 1234.0
+        { "reach", BYTES("\xcb\x7f\xf8\0\0\0\0\0\0"), 0, true },      // no number
+        { "reach", BYTES("\xcb\xff\xf0\0\0\0\0\0\0"), 0, true },      // minus infinity
+        { "reach", BYTES("\xcb\x43\xf0\0\0\0\0\0\0"), 0, true },      // 2 to the 64th
+        { "reach", BYTES("\xcd\x03\xe9"), 1001, false },
+        { "media", BYTES("\xcd\x03\xe9"), 1000, true },
+        { "media", BYTES("\xcf\xff\xff\xff\xff\xff\xff\xff\xff"), 1000, true },
+        { "media", BYTES("\xff"), 0, true },
+        { "media", BYTES("\xc3"), 0, true },
+        { "posted_ms",
+          BYTES("\xb4"
+                "2026-11-26T20:00:00Z"),
+          0, true },
+        { "posted_ms", BYTES("\xcf\x7f\xff\xff\xff\xff\xff\xff\xff"), 0, true },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct behalf_message *post = mended_post(cases[i].field, cases[i].value, cases[i].value_bytes, cases[i].told);
+        int64_t number;
+        memcpy(&number, (const char *) &post->post + field_of_post(cases[i].field)->offset, sizeof(number));
+        assert_int_equal(number, cases[i].wanted);
+        behalf_message_destroy(&post);
+    }
+}
+
+// A text of `bytes` times `letter`, as msgpack.
+static uint8_t *long_text(char letter, size_t bytes)
+{
+    uint8_t *value = malloc(5 + bytes);
+    assert_non_null(value);
+    value[0] = 0xdb;
+    for (size_t i = 0; i < 4; i++)
+        value[1 + i] = (uint8_t) (bytes >> (24 - 8 * i));
+    memset(value + 5, letter, bytes);
+    return value;
+}
+
+static void what_is_too_long_is_cut_shortened_or_left_out(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *field;
+        size_t left; // bytes
+        bool ellipsis;
+    } cases[] = { { "text", BEHALF_POST_BYTES, true },
+                  { "author_name", 256, true },
+                  { "author", BEHALF_KEY_BYTES, false },
+                  { "thread", BEHALF_KEY_BYTES, false },
+                  { "parent", BEHALF_KEY_BYTES, false },
+                  { "link", 0, false },
+                  { "language", 0, false } };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t limit = (size_t) field_of_post(cases[i].field)->maximum;
+        const size_t lengths[] = { limit + 1, 2 * limit + 9, BEHALF_FRAME_BYTES - 100 };
+        for (size_t n = 0; n < 6; n++) {
+            size_t bytes = lengths[n / 2];
+            uint8_t *value = long_text(n % 2 == 0 ? 'x' : '\xff', bytes); // nothing of it is UTF-8
+            struct behalf_message *post = mended_post(cases[i].field, value, 5 + bytes, true);
+            const char *text = text_at((const char *) &post->post, field_of_post(cases[i].field)->offset);
+            assert_true(strlen(text) <= cases[i].left && strlen(text) + 6 > cases[i].left);
+            assert_int_equal(strstr(text, "\xe2\x80\xa6") != NULL, cases[i].ellipsis);
+            behalf_message_destroy(&post);
+            free(value);
+        }
+    }
+}
+
+// Two people must not become one, nor one two.
+static void keys_that_are_mended_stay_different(void **state)
+{
+    (void) state;
+    static const char *const keys[] = { "\xa4Jo\xe9s", "\xa4Jo\xe8s" };
+    char mended[3][BEHALF_KEY_BYTES + 1];
+    for (size_t i = 0; i < 3; i++) {
+        struct behalf_message *post = mended_post("author", keys[i % 2], 5, true);
+        snprintf(mended[i], sizeof(mended[i]), "%s", post->post.author);
+        behalf_message_destroy(&post);
+    }
+    assert_string_not_equal(mended[0], mended[1]);
+    assert_string_equal(mended[0], mended[2]);
+    assert_int_equal(strncmp(mended[0], "Jo" REPLACED "s~", 7), 0);
+}
+
+static void what_names_a_post_or_is_no_text_at_all_is_refused(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *field, *value;
+        size_t value_bytes;
+    } cases[] = {
+        { "post", BYTES("\xa2\xc3(") },
+        { "post", BYTES("\xa3"
+                        "a\0b") },
+        { "post", BYTES("\xcb\x3f\xf0\0\0\0\0\0\0") }, // rounded, perhaps
+        { "post", BYTES("\xc0") },
+        { "post", BYTES("\xa0") },
+        { "post", BYTES("\x90") },
+        { "text", BYTES("\xc3") },
+        { "text", BYTES("\x91\xa1x") },
+        { "text", BYTES("\xcb\x3f\xf0\0\0\0\0\0\0") },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct behalf_fault fault;
+        assert_null(post_with(cases[i].field, cases[i].value, cases[i].value_bytes, &fault));
+        assert_int_equal(fault.code, BEHALF_CODE_INVALID);
+        assert_int_equal(fault.id, 7);
+        assert_string_equal(fault.field, cases[i].field);
+    }
 }
 
 static void reason_of_a_number_out_of_range_tells_the_limits(void **state)
@@ -740,6 +998,12 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(type_that_does_not_exist_is_named_with_the_id),
         cmocka_unit_test(malformed_frame_tells_its_id_as_far_as_it_was_read),
         cmocka_unit_test(every_field_of_every_message_is_checked_and_named),
+        cmocka_unit_test(only_posts_and_what_becomes_of_them_are_mended),
+        cmocka_unit_test(wrong_texts_of_a_post_are_mended),
+        cmocka_unit_test(wrong_numbers_of_a_post_are_mended),
+        cmocka_unit_test(what_is_too_long_is_cut_shortened_or_left_out),
+        cmocka_unit_test(keys_that_are_mended_stay_different),
+        cmocka_unit_test(what_names_a_post_or_is_no_text_at_all_is_refused),
         cmocka_unit_test(reason_of_a_number_out_of_range_tells_the_limits),
         cmocka_unit_test(sender_is_told_of_an_empty_required_text),
         cmocka_unit_test(keys_that_are_not_known_are_ignored_whatever_they_hold),

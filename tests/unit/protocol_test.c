@@ -99,6 +99,27 @@ static void write_limits(FILE *file, const struct behalf_field *field)
     }
 }
 
+// What becomes of a value that may not stand there, as section 6 explains the words; nothing where it is refused.
+static const char *mending_of(const struct behalf_field *field)
+{
+    switch (field->mending) {
+    case BEHALF_MENDED_DIGITS:
+        return ", *digits*";
+    case BEHALF_MENDED_SHORTENED:
+        return ", *shortened*";
+    case BEHALF_MENDED_WORDS:
+        return ", *words*";
+    case BEHALF_MENDED_CUT:
+        return ", *cut*";
+    case BEHALF_MENDED_LIMITED:
+        return ", *limited*";
+    case BEHALF_MENDED_LEFT_OUT:
+        return ", *left out*";
+    default:
+        return "";
+    }
+}
+
 static void write_fields(FILE *file, const struct behalf_field *table)
 {
     if (table->name == NULL) {
@@ -109,7 +130,8 @@ static void write_fields(FILE *file, const struct behalf_field *table)
     for (const struct behalf_field *field = table; field->name != NULL; field++) {
         fprintf(file, "| `%s` | ", field->name);
         write_limits(file, field);
-        fprintf(file, " | %s | %s |\n", field->required ? "required" : "optional", field->field_doc);
+        fprintf(file, " | %s%s | %s |\n", field->required ? "required" : "optional", mending_of(field),
+                field->field_doc);
     }
     fputc('\n', file);
 }

@@ -12,7 +12,7 @@
 
 #include "proto/base/must.h"
 #include "worker/json_mending.h"
-#include "worker/mended_text.h"
+#include "proto/mended_text.h"
 
 #include <csv.h>
 #include <errno.h>

@@ -1,10 +1,10 @@
-// mended_text.h - texts as other programs left them, made into texts that a post can carry.
+// mended_text.h - texts as other programs left them, made into texts that a message can carry.
 //
-// What an exporter breaks: bytes that are no UTF-8, halves of an emoji, NULs, UTF-8 that was read as Latin-1 and
-// written out again, and texts longer than anybody planned for.  Which field gets which treatment is mending's.
+// What others break: bytes that are no UTF-8, halves of an emoji, NULs, and texts longer than anybody planned for.
+// Which field gets which treatment stands in messages.def.
 
-#ifndef WORKER_MENDED_TEXT_H
-#define WORKER_MENDED_TEXT_H
+#ifndef PROTO_MENDED_TEXT_H
+#define PROTO_MENDED_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,21 +22,26 @@ void encoding_tally_add(struct encoding_tally *tally, const char *text, size_t b
 // Whether broken bytes are few: at most one, or no more than there are sound characters.
 bool encoding_tally_is_utf8(const struct encoding_tally *tally);
 
+// Whether a text is UTF-8 without NUL.
+bool text_is_sound(const char *text, size_t bytes);
+
 // The text as UTF-8 without NUL: U+FFFD for each broken piece and each NUL; a pair of surrogates that were encoded
 // one by one (CESU-8) becomes the character it stands for.  Returns NULL when there is nothing to mend, else memory
 // of the caller's, ended by a NUL that `mended_bytes` does not count.
 char *mended_characters(const char *text, size_t bytes, size_t *mended_bytes);
 
-// A text in UTF-8 that was read as Latin-1 or Windows-1252, once or up to three times ("Ã¶"), as it was before.
-// NULL when it does not look so beyond doubt; else memory of the caller's.  All that is beyond ASCII must have come
-// from UTF-8, and at least one place be such as nobody writes.
-char *mended_reading(const char *text);
-
 // How much of `text` fits into `bytes_max`, cut between what a reader takes for characters.
 size_t text_bytes_that_fit(const char *text, size_t bytes_max);
 
-// A key that is longer than `bytes_max`: its beginning, "~" and 32 hexadecimal digits of its BLAKE2b, so that the
-// same long key is the same short one.  Memory of the caller's.
-char *shortened_key(const char *key, size_t bytes_max);
+// A text that is longer than `bytes_max` loses its end, in its own memory, and has an ellipsis there instead.
+void text_cut(char *text, size_t bytes_max);
+
+// What a message carries, in at most `bytes_max`, of a text of any bytes: its characters mended, its end cut.  Costs no
+// more than `bytes_max` asks for, whatever comes.  Memory of the caller's.
+char *mended_words(const char *text, size_t bytes, size_t bytes_max);
+
+// For a key that is too long or broken: its beginning, "~" and 32 hexadecimal digits of its BLAKE2b, in at most
+// `bytes_max`, so that the same key is always the same short one, and another key another.  Memory of the caller's.
+char *shortened_key(const char *key, size_t bytes, size_t bytes_max);
 
 #endif
