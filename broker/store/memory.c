@@ -1514,6 +1514,12 @@ void memory_disk_visit(const struct memory_disk *disk, const struct memory_visit
     for (size_t i = 0; visit->post != NULL && i < disk->post_list.count; i++) {
         visit->post(visit->self, &((struct kept *) disk->post_list.entries[i])->change->post);
     }
+    for (size_t i = 0; visit->edited != NULL && i < disk->post_list.count; i++) {
+        const struct kept *kept = disk->post_list.entries[i];
+        if (kept->edited != NULL) {
+            visit->edited(visit->self, &kept->change->post, kept->edited);
+        }
+    }
     for (size_t i = 0; visit->item != NULL && i < disk->item_list.count; i++) {
         const struct memory_item *item = disk->item_list.entries[i];
         if (item->change != NULL) {
@@ -1531,6 +1537,9 @@ void memory_disk_visit(const struct memory_disk *disk, const struct memory_visit
     }
     for (size_t i = 0; visit->note != NULL && i < disk->note_list.count; i++) {
         visit->note(visit->self, &((struct kept *) disk->note_list.entries[i])->change->note);
+    }
+    for (size_t i = 0; visit->early != NULL && i < disk->early_list.count; i++) {
+        visit->early(visit->self, &((struct change *) disk->early_list.entries[i])->early);
     }
     for (size_t i = 0; visit->request != NULL && i < disk->request_list.count; i++) {
         visit->request(visit->self, &((struct change *) disk->request_list.entries[i])->request);

@@ -29,12 +29,14 @@ bool memory_disk_crashed(const struct memory_disk *disk);
 // What is on disk, for checks of the simulator: visited in order of writing.
 struct memory_visit {
     void *self;
-    void (*post)(void *self, const struct post_record *post);
-    void (*item)(void *self, const struct item_record *item);    // current
-    void (*reply)(void *self, const struct reply_record *reply); // current
+    void (*post)(void *self, const struct post_record *post);                     // as it came
+    void (*edited)(void *self, const struct post_record *post, const char *text); // its text now, where edited
+    void (*item)(void *self, const struct item_record *item);                     // current
+    void (*reply)(void *self, const struct reply_record *reply);                  // current
     void (*event)(void *self, const struct event_record *event);
     void (*outcome)(void *self, const struct outcome_record *outcome);
     void (*note)(void *self, const struct note_record *note);
+    void (*early)(void *self, const struct early_record *early);
     void (*request)(void *self, const struct request_record *request); // as many as are kept
 };
 void memory_disk_visit(const struct memory_disk *disk, const struct memory_visit *visit);
