@@ -15,7 +15,7 @@ enum change_kind {
     CHANGE_POST_CHANGE,
     CHANGE_POST_AGAIN,
     CHANGE_EARLY,      // kept, in the place of what was kept of the same post under its number
-    CHANGE_EARLY_GONE, // no longer kept: its post came, or its time is over
+    CHANGE_EARLY_GONE, // no longer kept: every brand has its post, its time is over, or there was no room
     CHANGE_ITEM,
     CHANGE_DRAFT,
     CHANGE_NOTE,

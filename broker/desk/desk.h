@@ -96,7 +96,8 @@ struct desk_changed {
 };
 
 // Takes in a post that is known to be new.  `changed`, if not NULL, is what its author did to it before it came: it is
-// taken as it is then, or withdrawn at once.  Returns its item.  Tells nobody: the caller answers TAKEN.
+// taken as it is then, or withdrawn at once.  Returns its item.  Tells nobody: the caller answers TAKEN.  What is kept
+// of it stays until desk_forget_early.
 uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
                    const struct desk_changed *changed, int64_t now_ms);
 
@@ -111,11 +112,17 @@ uint64_t desk_post_edited(struct desk *desk, uint64_t item, const struct behalf_
 void desk_post_edited_alike(struct desk *desk, const struct behalf_post *post, const struct behalf_edit *edit,
                             int64_t now_ms);
 
+// A post of `item`, which stays as it is, had `text` at one time, as another brand was brought it; `needs` is that
+// text's triage.  What a rule holds for in it counts as in an edit.
+void desk_post_had(struct desk *desk, uint64_t item, const struct behalf_post *post, const char *text,
+                   const struct needs *needs, int64_t now_ms);
+
 // A post of `item` was deleted by its author.  Works for closed items too (kept, changes no state).
 void desk_post_deleted(struct desk *desk, uint64_t item, const char *brand, const struct behalf_delete_post *deletion,
                        int64_t now_ms);
 
-// Bounds of what the desk keeps of edits and deletions whose posts have not been taken: time, number, bytes and texts.
+// Bounds of what the desk keeps of edits and deletions of posts that not every brand has: time, number, bytes and
+// texts.
 #define DESK_EARLY_MS (INT64_C(24) * 3600 * 1000)
 #define DESK_EARLY_MAX 10000
 #define DESK_EARLY_BYTES_MAX ((size_t) 8 * 1024 * 1024)
@@ -131,9 +138,17 @@ enum desk_keeping {
 // its texts, as long as they come in their order, or the deletion, which is final.
 enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *early, int64_t now_ms);
 
-// What is kept of a post, the oldest first, into `records`.  The next post taken may end it.
+// Keeps an edit of a post that some brand has for the brands that may still bring it: they are to hear of its text as
+// if it had come before their own.  Half the room is for these.  What has none is let go, and told by `all_kept` below.
+void desk_keep_for_others(struct desk *desk, const struct early_record *early, int64_t now_ms);
+
+// What is kept of a post, the oldest first, into `records`.  The next call that keeps or forgets may end it.
+// `all_kept` is false when a text may have been let go for want of room.
 size_t desk_early(const struct desk *desk, const char *channel, const char *post,
-                  const struct early_record *records[DESK_EARLY_TEXTS_MAX]);
+                  const struct early_record *records[DESK_EARLY_TEXTS_MAX], bool *all_kept);
+
+// Nobody will ask for what is kept of a post: every brand has it, or its author has deleted it.
+void desk_forget_early(struct desk *desk, const char *channel, const char *post);
 
 // ---- sessions ----
 

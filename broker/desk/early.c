@@ -45,8 +45,9 @@ bool early_keep(struct early_changes *changes, const struct early_record *record
     size_t bytes = sizeof *before + strlen(record->channel) + strlen(record->post) + strlen(record->text) + 3;
     if (!newest && table_find(&changes->table, key))
         return false; // another post with the same key
-    if (changes->count - (before != NULL) >= DESK_EARLY_MAX ||
-        changes->bytes - (before ? before->bytes : 0) + bytes > DESK_EARLY_BYTES_MAX)
+    bool room = changes->count - (before != NULL) < DESK_EARLY_MAX &&
+                changes->bytes - (before ? before->bytes : 0) + bytes <= DESK_EARLY_BYTES_MAX;
+    if (!room && *record->channel)
         return false;
     struct early_change *change = copy(record, bytes); // whose texts may be those of the one before
     if (before)

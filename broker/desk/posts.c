@@ -81,7 +81,7 @@ static void keep_sensitive_text(struct desk *desk, uint64_t item, const char *po
         });
 }
 
-// The oldest first; there are DESK_EARLY_TEXTS_MAX of them at most, and another brand's.
+// The oldest first; there are a few of them at most.
 static void keep_sensitive_texts(struct desk *desk, uint64_t item, const char *post, const struct desk_changed *changed)
 {
     if (!changed)
@@ -158,7 +158,8 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
     if (changed && changed->deleted) {
         write_deletion(desk, post->channel, post->post, post->brand, changed->edited_ms);
     } else if (changed) {
-        write_edit(desk, post, changed->text, sensitive, changed->edited_ms);
+        if (changed->edited_ms || strcmp(changed->text, post->text) != 0)
+            write_edit(desk, post, changed->text, sensitive, changed->edited_ms);
         keep_sensitive_texts(desk, item->id, post->post, changed);
     }
 }
@@ -412,31 +413,30 @@ static struct needs join_all_needs(const struct needs *first, const struct desk_
     return join_needs(&before, changed->needs);
 }
 
-static void forget_early(struct desk *desk, struct early_change *early)
-{
-    desk_change(desk, &(struct change){ .kind = CHANGE_EARLY_GONE, .early = early->record });
-    early_forget(&desk->early, early);
-}
-
-static void forget_early_of(struct desk *desk, const char *channel, const char *post)
-{
-    struct early_change *early;
-    while ((early = early_find(&desk->early, channel, post)))
-        forget_early(desk, early);
-}
-
 uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
                    const struct desk_changed *changed, int64_t now_ms)
 {
     desk->now_ms = now_ms;
     struct needs joined = changed && !changed->deleted ? join_all_needs(needs, changed) : *needs;
     uint64_t id = arrive(desk, &(struct arrival){ .post = post, .needs = &joined, .changed = changed });
-    forget_early_of(desk, post->channel, post->post);
     desk_settle(desk);
     return id;
 }
 
 // ---- what came before its post ----
+
+static void forget_early(struct desk *desk, struct early_change *early)
+{
+    desk_change(desk, &(struct change){ .kind = CHANGE_EARLY_GONE, .early = early->record });
+    early_forget(&desk->early, early);
+}
+
+void desk_forget_early(struct desk *desk, const char *channel, const char *post)
+{
+    struct early_change *early;
+    while ((early = early_find(&desk->early, channel, post)))
+        forget_early(desk, early);
+}
 
 static size_t count_early(const struct early_change *newest)
 {
@@ -444,6 +444,26 @@ static size_t count_early(const struct early_change *newest)
     for (; newest; newest = newest->older)
         count++;
     return count;
+}
+
+// What would be kept of an edit after what is kept of its post.  False when it changes nothing of that.
+static bool follow(const struct early_change *before, const struct early_record *early, struct early_record *record)
+{
+    int64_t before_ms = before->record.edited_ms;
+    bool alike = !strcmp(before->record.text, early->text);
+    if ((alike && early->edited_ms <= before_ms) || (early->edited_ms && early->edited_ms < before_ms))
+        return false;
+    record->edited_ms = early->edited_ms ? early->edited_ms : before_ms;
+    record->number = before->record.number + !alike;
+    return true;
+}
+
+static bool keep_early(struct desk *desk, const struct early_record *record)
+{
+    if (!early_keep(&desk->early, record))
+        return false;
+    desk_change(desk, &(struct change){ .kind = CHANGE_EARLY, .early = *record });
+    return true;
 }
 
 enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *early, int64_t now_ms)
@@ -455,31 +475,55 @@ enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *
     if (before && before->record.deleted)
         return DESK_KNOWN;
     if (before && !early->deleted) {
-        int64_t before_ms = before->record.edited_ms;
-        bool alike = !strcmp(before->record.text, early->text);
-        if ((alike && early->edited_ms <= before_ms) || (early->edited_ms && early->edited_ms < before_ms))
+        if (!follow(before, early, &record))
             return DESK_KNOWN;
-        if (!alike && count_early(before) >= DESK_EARLY_TEXTS_MAX)
+        if (record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX)
             return DESK_NO_ROOM;
-        record.edited_ms = early->edited_ms ? early->edited_ms : before_ms;
-        record.number = before->record.number + !alike;
     }
     if (early->deleted)
-        forget_early_of(desk, early->channel, early->post); // which leaves room for it
-    if (!early_keep(&desk->early, &record))
-        return DESK_NO_ROOM;
-    desk_change(desk, &(struct change){ .kind = CHANGE_EARLY, .early = record });
-    return DESK_KEPT;
+        desk_forget_early(desk, early->channel, early->post); // which leaves room for it
+    return keep_early(desk, &record) ? DESK_KEPT : DESK_NO_ROOM;
+}
+
+static struct early_change *oldest_of(struct early_change *newest)
+{
+    while (newest->older)
+        newest = newest->older;
+    return newest;
+}
+
+void desk_keep_for_others(struct desk *desk, const struct early_record *early, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    must(!early->deleted);
+    struct early_change *before = early_find(&desk->early, early->channel, early->post);
+    struct early_record record = *early;
+    record.kept_ms = now_ms;
+    if (before && !follow(before, early, &record))
+        return;
+    if (before && record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX) {
+        forget_early(desk, oldest_of(before));
+        record.number++; // the number left out tells that a text was let go
+    }
+    bool room =
+        desk->early.count < DESK_EARLY_MAX / 2 && desk->early.bytes + strlen(early->text) < DESK_EARLY_BYTES_MAX / 2;
+    if (!room || !keep_early(desk, &record)) {
+        struct early_record lost = { .channel = "", .post = "", .text = "", .kept_ms = now_ms };
+        must(keep_early(desk, &lost));
+    }
 }
 
 size_t desk_early(const struct desk *desk, const char *channel, const char *post,
-                  const struct early_record *records[DESK_EARLY_TEXTS_MAX])
+                  const struct early_record *records[DESK_EARLY_TEXTS_MAX], bool *all_kept)
 {
     const struct early_change *early = early_find(&desk->early, channel, post);
     size_t count = count_early(early);
     must(count <= DESK_EARLY_TEXTS_MAX);
-    for (size_t i = count; i > 0; i--, early = early->older)
+    *all_kept = !early_find(&desk->early, "", "");
+    for (size_t i = count; i > 0; i--, early = early->older) {
         records[i - 1] = &early->record;
+        *all_kept = *all_kept && (!early->older || early->record.number == early->older->record.number + 1);
+    }
     return count;
 }
 
@@ -558,6 +602,22 @@ void desk_post_edited_alike(struct desk *desk, const struct behalf_post *post, c
 {
     desk->now_ms = now_ms;
     write_edit(desk, post, edit->text, false, edit->edited_ms);
+    desk_settle(desk);
+}
+
+void desk_post_had(struct desk *desk, uint64_t id, const struct behalf_post *post, const char *text,
+                   const struct needs *needs, int64_t now_ms)
+{
+    desk->now_ms = now_ms;
+    bool sensitive = needs->audience == AUDIENCE_PR;
+    struct item *item = item_find(desk, id);
+    if (!sensitive && !(item && needs->approval))
+        return;
+    bool heard = item && open_post_edited(desk, item, needs);
+    if (!heard && sensitive)
+        id = post_arrives_again(desk, post, needs, id);
+    if (sensitive)
+        keep_sensitive_text(desk, id, post->post, text, now_ms);
     desk_settle(desk);
 }
 

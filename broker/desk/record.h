@@ -59,15 +59,15 @@ struct post_change_record {
     int64_t edited_ms; // edited: as the platform says; 0 when it does not
 };
 
-// An edit or a deletion of a post that has not been taken, kept for when it is.
+// An edit or a deletion of a post that not every brand has, kept for those who may still bring it.
 struct early_record {
-    const char *channel;
+    const char *channel; // "", as `post` then: of no post; early.h says why
     const char *post;
     bool deleted;
     const char *text;  // the text now; "" when deleted
     int64_t edited_ms; // as the platform says; 0 when it does not
     int64_t kept_ms;   // since when it is kept
-    uint32_t number;   // counts the texts of the post: the highest is its text now
+    uint32_t number;   // counts the texts of the post: the highest is its text now; one left out was let go
 };
 
 // A post taken before is a further item's too, sealed there: its author edited it after its item had ended.

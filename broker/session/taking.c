@@ -10,6 +10,11 @@
 // How far a platform's clock may be ahead of ours.
 #define PLATFORM_AHEAD_MS (10 * 60 * 1000)
 
+// What an author did to a post before it came for a brand: texts that other brands were brought first, those the desk
+// has kept, and what another brand has now or what it came with.
+#define FIRST_TEXTS_MAX 4
+#define CHANGES_MAX (FIRST_TEXTS_MAX + DESK_EARLY_TEXTS_MAX + 1)
+
 struct name {
     const char *channel;
     const char *post;
@@ -114,13 +119,17 @@ static void keep_needs(struct broker *broker, struct needs *needs)
 
 // What an author did to a post before it came, a change each, with what its text needs.
 struct changes_before {
-    struct desk_changed changed[DESK_EARLY_TEXTS_MAX + 1]; // the oldest first: those kept, and one of another brand's
-    struct needs needs[DESK_EARLY_TEXTS_MAX + 1];
+    struct desk_changed changed[CHANGES_MAX]; // the oldest first
+    struct needs needs[CHANGES_MAX];
     size_t count;
+    size_t kept;       // of them, by the desk
+    bool all_are_here; // no text of the post was let go
+    bool had_its_text; // the text that it comes with is among them
 };
 
 static void add_change(struct changes_before *changes, bool deleted, const char *text, int64_t edited_ms)
 {
+    must(changes->count < CHANGES_MAX);
     changes->changed[changes->count] =
         (struct desk_changed){ .deleted = deleted,
                                .text = text,
@@ -129,29 +138,85 @@ static void add_change(struct changes_before *changes, bool deleted, const char 
     changes->count++;
 }
 
-// As was kept, or as another brand has it already.
-static void find_changes(const struct broker *broker, const struct behalf_post *post, const struct known_post *known,
+static bool is_among(const struct changes_before *changes, const char *text)
+{
+    size_t i = 0;
+
+    while (i < changes->count && strcmp(changes->changed[i].text, text) != 0) {
+        i++;
+    }
+    return i < changes->count;
+}
+
+// Whether what two brands have under one name is known to be one post: of an author who is somebody.
+static bool is_one_post(struct broker *broker, const struct behalf_post *one, const struct behalf_post *other)
+{
+    const char *author =
+        change_list_text(broker_list(broker), triage_author(broker->triage, broker->rules, one->channel, one->author));
+
+    return *author != '\0' &&
+           strcmp(author, triage_author(broker->triage, broker->rules, other->channel, other->author)) == 0;
+}
+
+// Texts that other brands were brought first: its author had them, before they were changed.
+static void find_first_texts(struct broker *broker, const struct behalf_post *post, const struct known_post *known,
+                             struct changes_before *changes)
+{
+    for (; known != NULL; known = known->next) {
+        if (strcmp(known->first_text, post->text) == 0 || is_among(changes, known->first_text) ||
+            !is_one_post(broker, post, &known->post)) {
+            continue;
+        }
+        if (changes->count == FIRST_TEXTS_MAX) {
+            changes->all_are_here = false;
+            return;
+        }
+        add_change(changes, false, known->first_text, 0);
+    }
+}
+
+// The deletion, or else the newest edit, that another brand has; NULL when there is none.
+static const struct known_post *find_newest(const struct known_post *known)
+{
+    const struct known_post *newest = NULL;
+
+    for (; known != NULL; known = known->next) {
+        if (known->deleted) {
+            return known;
+        }
+        if (known->edited && (newest == NULL || known->edited_ms > newest->edited_ms)) {
+            newest = known;
+        }
+    }
+    return newest;
+}
+
+// As was kept, and as other brands have it already.  The newest, which comes last, is what the post is now.
+static void find_changes(struct broker *broker, const struct behalf_post *post, const struct known_post *known,
                          struct changes_before *changes)
 {
     const struct early_record *early[DESK_EARLY_TEXTS_MAX];
-    size_t count = desk_early(broker->desk, post->channel, post->post, early);
-    const struct known_post *newest = NULL;
-    int64_t newest_ms = count == 0 ? -1 : early[count - 1]->edited_ms;
-    bool deleted = count > 0 && early[count - 1]->deleted;
+    const struct known_post *newest = find_newest(known);
+    bool all_kept = true;
 
-    for (; known != NULL && !deleted; known = known->next) {
-        deleted = known->deleted;
-        if (deleted || (known->edited && known->edited_ms > newest_ms)) {
-            newest = known;
-            newest_ms = known->edited_ms;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
+    changes->all_are_here = true;
+    changes->kept = desk_early(broker->desk, post->channel, post->post, early, &all_kept);
+    find_first_texts(broker, post, known, changes);
+    size_t first_texts = changes->count;
+    for (size_t i = 0; i < changes->kept; i++) {
         add_change(changes, early[i]->deleted, early[i]->text, early[i]->edited_ms);
     }
-    if (newest != NULL) {
+    const struct desk_changed *last = changes->kept == 0 ? NULL : &changes->changed[changes->count - 1];
+    bool newer = newest != NULL &&
+                 (last == NULL || (newest->edited_ms >= last->edited_ms && strcmp(newest->post.text, last->text) != 0));
+    if (newest != NULL && (newest->deleted || newer) && !(last != NULL && last->deleted)) {
         add_change(changes, newest->deleted, newest->post.text, newest->edited_ms);
     }
+    changes->had_its_text = is_among(changes, post->text);
+    if (first_texts > 0 && changes->count == first_texts) {
+        add_change(changes, false, post->text, 0); // brought later than the others
+    }
+    changes->all_are_here = changes->all_are_here && (all_kept || newest == NULL);
 }
 
 // Of the same brand and channel as the post, whose needs are known.
@@ -168,6 +233,50 @@ static void find_needs_of_changes(struct broker *broker, const struct behalf_pos
     }
 }
 
+// Whether the rules name a brand that may still bring a post which `brand` ("" for none) and those of `known` have.
+static bool others_may_bring(const struct broker *broker, const char *brand, const struct known_post *known)
+{
+    const struct policy *policy = rules_policy(broker->rules);
+
+    for (size_t i = 0; i < policy->brand_count; i++) {
+        bool has = policy->brands[i].retired || strcmp(policy->brands[i].name, brand) == 0;
+        for (const struct known_post *other = known; other != NULL && !has; other = other->next) {
+            has = strcmp(policy->brands[i].name, other->post.brand) == 0;
+        }
+        if (!has) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The other way round: the text that a post came with is one that its author gave it, also for those who had it before.
+static void tell_others(struct broker *broker, const struct behalf_post *post, const struct known_post *known,
+                        const struct changes_before *changes)
+{
+    for (; known != NULL; known = known->next) {
+        struct behalf_post as_was = known->post;
+        struct needs needs = { 0 };
+        const char *field = "";
+        bool had = strcmp(post->text, known->first_text) == 0 || strcmp(post->text, known->post.text) == 0;
+
+        as_was.text = post->text;
+        if (!had && !changes->had_its_text && !known->deleted && is_one_post(broker, post, &known->post) &&
+            taking_needs(broker, &as_was, &needs, &field)) {
+            desk_post_had(broker->desk, known->item, &known->post, post->text, &needs, broker->now_ms);
+        }
+    }
+}
+
+// A rule may hold for a text that is not here any more: PR is to see the post.
+static void make_sure(struct needs *needs)
+{
+    if (needs->audience != AUDIENCE_PR) {
+        needs->audience = AUDIENCE_PR;
+        needs->rule = "not every text that its author gave it could be kept";
+    }
+}
+
 // `known`: other brands' posts of the same channel and id.
 static void decide_post(struct broker *broker, uint64_t session, const struct behalf_message *message,
                         const struct known_post *known)
@@ -178,18 +287,26 @@ static void decide_post(struct broker *broker, uint64_t session, const struct be
     struct needs needs = { 0 };
     const char *field = "";
 
+    find_changes(broker, post, known, &changes);
     if (!taking_needs(broker, post, &needs, &field)) {
         refuse_unknown(broker, session, message->id, field);
         return;
     }
-    find_changes(broker, post, known, &changes);
     const struct desk_changed *changed = changes.count == 0 ? NULL : &changes.changed[changes.count - 1];
-    if (changed != NULL && !changed->deleted) {
+    bool deleted = changed != NULL && changed->deleted;
+    if (changed != NULL && !deleted) {
         keep_needs(broker, &needs);
         find_needs_of_changes(broker, post, &changes);
     }
+    if (!deleted && !changes.all_are_here) {
+        make_sure(&needs);
+    }
     note_mended(broker, message, &needs);
     uint64_t item = desk_post(broker->desk, post, &needs, changed, broker->now_ms);
+    if (changes.kept > 0 && (deleted || !others_may_bring(broker, post->brand, known))) {
+        desk_forget_early(broker->desk, post->channel, post->post);
+    }
+    tell_others(broker, post, known, &changes);
     intake_add(&broker->intake, key, broker->now_ms);
     key_set_add(&broker->decided, key);
     tell_taken(broker, session, message, &(struct behalf_taken){ .item = (int64_t) item });
@@ -304,6 +421,32 @@ static bool decide_edit(struct broker *broker, const struct behalf_message *mess
     return true;
 }
 
+// An edit that none of those who have the post has a newer text than.
+static bool edit_counts(const struct behalf_edit *edit, const struct known_post *known)
+{
+    while (known != NULL && !known->deleted && (edit->edited_ms == 0 || edit->edited_ms >= known->edited_ms)) {
+        known = known->next;
+    }
+    return known == NULL;
+}
+
+// Brands that have yet to bring the post are to hear of what became of it, too: of a deletion those tell that have it.
+static void keep_for_others(struct broker *broker, const struct behalf_message *message, const struct known_post *known)
+{
+    struct name name = name_of(message);
+
+    if (message->type == BEHALF_DELETE) {
+        desk_forget_early(broker->desk, name.channel, name.post);
+    } else if (edit_counts(&message->edit, known) && others_may_bring(broker, "", known)) {
+        desk_keep_for_others(broker->desk,
+                             &(struct early_record){ .channel = name.channel,
+                                                     .post = name.post,
+                                                     .text = message->edit.text,
+                                                     .edited_ms = message->edit.edited_ms },
+                             broker->now_ms);
+    }
+}
+
 // Of all brands that have the post; the answer names the first one's item.
 static void decide_change(struct broker *broker, const struct waiting *waiting, const struct question *question)
 {
@@ -315,12 +458,14 @@ static void decide_change(struct broker *broker, const struct waiting *waiting, 
         bool changed = message->type == BEHALF_EDIT ? decide_edit(broker, message, known, &item) : !known->deleted;
         if (changed && message->type == BEHALF_DELETE) {
             desk_post_deleted(broker->desk, item, known->post.brand, &message->delete_post, broker->now_ms);
+            key_set_add(&broker->decided, question->intake_key);
         }
         if (taken.item == 0 || (changed && taken.repeated)) {
             taken.item = (int64_t) item;
         }
         taken.repeated = taken.repeated && !changed;
     }
+    keep_for_others(broker, message, question->known);
     tell_taken(broker, waiting->session, message, &taken);
 }
 

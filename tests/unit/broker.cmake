@@ -14,3 +14,5 @@ behalf_test(router_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/router_test.c LIBRARIE
 behalf_test(overrun_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/overrun_test.c LIBRARIES behalf_shell LABEL unit)
 behalf_test(sight_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sight_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
     LIBRARIES behalf_session LABEL unit)
+behalf_test(brands_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/brands_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
+    LIBRARIES behalf_session LABEL unit)
