@@ -14,6 +14,9 @@
 // It is remembered when a number was seen, of this many before the newest one; older ones are nobody's.
 #define SEEN_MAX 65536
 
+// Addresses remembered for their refused sign-ins alone; beyond it the one that has no connection for longest is not.
+#define REMOTES_IDLE_MAX 4096
+
 #define ENDED_MS 1000 // after which nothing is expected any more from a connection that has closed
 
 struct connection_list {
@@ -21,11 +24,24 @@ struct connection_list {
     size_t count;
 };
 
+struct remote {
+    struct remote_address address;
+    size_t open;                    // connections, those on their way out too
+    size_t strangers;               // of them that count as not signed in
+    size_t refusals;                // of sign-ins, since
+    int64_t refusals_ms;            // this time
+    struct remote *next, *previous; // among the idle: those with no connection
+};
+
 struct connections {
     struct connection *at[CONNECTIONS_DESCRIPTORS_MAX];   // open ones
     struct table peers;                                   // by number; also some that have ended
     struct connection_list lists[CONNECTION_REFUSED + 1]; // open ones by standing, longest there first
     struct connection_list ended;                         // longest there first
+    struct table remotes;                                 // by key of their addresses
+    struct remote *idle_first, *idle_last;                // longest idle first
+    size_t idle_count;
+    struct address_limits limits;
     size_t strangers_max;
     size_t total_max;
     uint64_t first_peer;
@@ -55,22 +71,135 @@ static void leave(struct connection_list *list, struct connection *connection)
     list->count--;
 }
 
-static void stand(struct connections *connections, struct connection *connection, enum connection_standing standing)
+static void enter(struct connections *connections, struct connection *connection, enum connection_standing standing)
 {
-    leave(&connections->lists[connection->standing], connection);
     connection->standing = standing;
     append(&connections->lists[standing], connection);
+    if (connection->remote != NULL && standing <= CONNECTION_STRANGER) {
+        connection->remote->strangers++;
+    }
+}
+
+static void quit(struct connections *connections, struct connection *connection)
+{
+    leave(&connections->lists[connection->standing], connection);
+    if (connection->remote != NULL && connection->standing <= CONNECTION_STRANGER) {
+        connection->remote->strangers--;
+    }
+}
+
+static void stand(struct connections *connections, struct connection *connection, enum connection_standing standing)
+{
+    quit(connections, connection);
+    enter(connections, connection, standing);
+}
+
+// ---- addresses ----
+
+static void leave_idle(struct connections *connections, struct remote *remote)
+{
+    *(remote->previous != NULL ? &remote->previous->next : &connections->idle_first) = remote->next;
+    *(remote->next != NULL ? &remote->next->previous : &connections->idle_last) = remote->previous;
+    remote->next = remote->previous = NULL;
+    connections->idle_count--;
+}
+
+static void forget_idle(struct connections *connections)
+{
+    struct remote *first = connections->idle_first;
+
+    leave_idle(connections, first);
+    table_remove(&connections->remotes, first->address.key, first);
+    free(first);
+}
+
+// One that has no connection any more is remembered while its refusals count.
+static void release_remote(struct connections *connections, struct connection *connection, int64_t now_ms)
+{
+    struct remote *remote = connection->remote;
+
+    connection->remote = NULL;
+    if (remote == NULL || --remote->open > 0) {
+        return;
+    }
+    remote->previous = connections->idle_last;
+    *(remote->previous != NULL ? &remote->previous->next : &connections->idle_first) = remote;
+    connections->idle_last = remote;
+    connections->idle_count++;
+    while (connections->idle_first != NULL &&
+           (connections->idle_count > REMOTES_IDLE_MAX || connections->idle_first->refusals == 0 ||
+            now_ms - connections->idle_first->refusals_ms >= CONNECTIONS_REFUSALS_MS)) {
+        forget_idle(connections);
+    }
+}
+
+static struct remote *hold_remote(struct connections *connections, const struct remote_address *address)
+{
+    if (address->key == 0) {
+        return NULL;
+    }
+    struct remote *remote = table_find(&connections->remotes, address->key);
+    if (remote == NULL) {
+        remote = calloc(1, sizeof *remote);
+        must(remote != NULL);
+        remote->address = *address;
+        table_put(&connections->remotes, address->key, remote);
+    } else if (remote->open == 0) {
+        leave_idle(connections, remote);
+    }
+    remote->open++;
+    return remote;
+}
+
+uint64_t connections_address(const struct connection *connection)
+{
+    return connection->remote != NULL ? connection->remote->address.key : 0;
+}
+
+const char *connections_address_text(const struct connection *connection)
+{
+    return connection->remote != NULL ? connection->remote->address.text : "";
+}
+
+void connections_note_refused(struct connections *connections, struct connection *connection, int64_t now_ms)
+{
+    struct remote *remote = connection->remote;
+
+    (void) connections;
+    if (remote == NULL) {
+        return;
+    }
+    if (remote->refusals == 0 || now_ms - remote->refusals_ms >= CONNECTIONS_REFUSALS_MS) {
+        remote->refusals = 0;
+        remote->refusals_ms = now_ms;
+    }
+    remote->refusals++;
+}
+
+int64_t connections_refused_for_ms(const struct connections *connections, const struct connection *connection,
+                                   int64_t now_ms)
+{
+    const struct remote *remote = connection->remote;
+
+    if (remote == NULL || connections->limits.refusals_max == 0 ||
+        remote->refusals < connections->limits.refusals_max) {
+        return 0;
+    }
+    int64_t left_ms = remote->refusals_ms + CONNECTIONS_REFUSALS_MS - now_ms;
+    return left_ms > 0 ? left_ms : 0;
 }
 
 // ---- beginning and end ----
 
-struct connections *connections_new(size_t strangers_max, size_t total_max, uint64_t first_peer)
+struct connections *connections_new(size_t strangers_max, size_t total_max, const struct address_limits *limits,
+                                    uint64_t first_peer)
 {
     struct connections *connections = calloc(1, sizeof *connections);
 
     must(connections != NULL);
     connections->strangers_max = strangers_max;
     connections->total_max = total_max;
+    connections->limits = *limits;
     connections->first_peer = first_peer;
     return connections;
 }
@@ -89,6 +218,7 @@ static void forget_all(struct connections *connections, struct connection_list *
     while (list->first != NULL) {
         struct connection *first = list->first;
         leave(list, first);
+        release_remote(connections, first, 0);
         forget(connections, first);
     }
 }
@@ -104,6 +234,10 @@ void connections_destroy(struct connections **connections_p)
         forget_all(connections, &connections->lists[i]);
     }
     forget_all(connections, &connections->ended);
+    while (connections->idle_first != NULL) {
+        forget_idle(connections);
+    }
+    table_fini(&connections->remotes);
     table_fini(&connections->peers);
     free(connections);
     *connections_p = NULL;
@@ -114,11 +248,46 @@ static bool is_watched(int descriptor)
     return descriptor >= 0 && descriptor < CONNECTIONS_DESCRIPTORS_MAX;
 }
 
-void connections_accepted(struct connections *connections, int descriptor, int64_t now_ms)
+static struct connection *first_in(const struct connection_list *list, const struct remote *remote)
+{
+    struct connection *first = list->first;
+
+    while (first != NULL && first->remote != remote) {
+        first = first->next;
+    }
+    return first;
+}
+
+// The one from this address that has said nothing for longest.
+static struct connection *first_of(const struct connections *connections, const struct remote *remote)
+{
+    struct connection *silent = first_in(&connections->lists[CONNECTION_SILENT], remote);
+    struct connection *stranger = first_in(&connections->lists[CONNECTION_STRANGER], remote);
+    bool of_silent = silent != NULL && (stranger == NULL || silent->since_ms <= stranger->since_ms);
+
+    return of_silent ? silent : stranger;
+}
+
+static struct connection *refuse_for_address(struct connections *connections, const struct remote *remote,
+                                             int64_t now_ms)
+{
+    size_t max = connections->limits.strangers_max;
+
+    if (remote == NULL || max == 0 || remote->strangers <= max) {
+        return NULL;
+    }
+    struct connection *first = first_of(connections, remote);
+    connections_refuse(connections, first, "as many as may be from its address are not signed in", now_ms);
+    first->at_once = true;
+    return first;
+}
+
+struct connection *connections_accepted(struct connections *connections, int descriptor,
+                                        const struct remote_address *address, int64_t now_ms)
 {
     connections->accepted++;
     if (!is_watched(descriptor)) {
-        return;
+        return NULL;
     }
     if (connections->at[descriptor] != NULL) {
         connections_closed(connections, descriptor, now_ms);
@@ -126,10 +295,11 @@ void connections_accepted(struct connections *connections, int descriptor, int64
     struct connection *connection = calloc(1, sizeof *connection);
     must(connection != NULL);
     *connection = (struct connection){
-        .descriptor = descriptor, .standing = CONNECTION_SILENT, .since_ms = now_ms, .taken_ms = now_ms
+        .descriptor = descriptor, .since_ms = now_ms, .taken_ms = now_ms, .remote = hold_remote(connections, address)
     };
     connections->at[descriptor] = connection;
-    append(&connections->lists[CONNECTION_SILENT], connection);
+    enter(connections, connection, CONNECTION_SILENT);
+    return refuse_for_address(connections, connection->remote, now_ms);
 }
 
 void connections_closed(struct connections *connections, int descriptor, int64_t now_ms)
@@ -140,7 +310,8 @@ void connections_closed(struct connections *connections, int descriptor, int64_t
         return;
     }
     connections->at[descriptor] = NULL;
-    leave(&connections->lists[connection->standing], connection);
+    quit(connections, connection);
+    release_remote(connections, connection, now_ms);
     connection->ended = true;
     connection->since_ms = now_ms;
     append(&connections->ended, connection);
@@ -359,7 +530,8 @@ struct connection *connections_next_to_cut(const struct connections *connections
 {
     struct connection *connection = connections->lists[CONNECTION_REFUSED].first;
 
-    while (connection != NULL && (connection->cut || !has_waited(connection, now_ms, CONNECTIONS_LAST_WORDS_MS))) {
+    while (connection != NULL &&
+           (connection->cut || !(connection->at_once || has_waited(connection, now_ms, CONNECTIONS_LAST_WORDS_MS)))) {
         connection = connection->next;
     }
     return connection;

@@ -7,6 +7,7 @@
 #ifndef BROKER_CONNECTIONS_H
 #define BROKER_CONNECTIONS_H
 
+#include "broker/remote_address.h"
 #include "broker/unread.h"
 
 #include <stdbool.h>
@@ -20,6 +21,15 @@
 #define CONNECTIONS_IDLE_MS 20000    // in which one that is not signed in says something again
 #define CONNECTIONS_STALLED_MS 15000 // in which something is read of what waits to be read
 #define CONNECTIONS_LAST_WORDS_MS 500
+#define CONNECTIONS_REFUSALS_MS 60000 // over which refused sign-ins are counted
+
+// What one remote address may have.
+struct address_limits {
+    size_t strangers_max; // connections that are not signed in, silent ones too; 0: any number
+    size_t refusals_max;  // refused sign-ins in CONNECTIONS_REFUSALS_MS; 0: any number
+};
+
+struct remote; // what one remote address has
 
 // Of a connection: how well it is known.
 enum connection_standing {
@@ -37,6 +47,8 @@ struct connection {
     unsigned faults;       // frames of noise in a row, while no desk listened
     bool ended;            // it has closed; what it said before may still be read
     bool cut;              // REFUSED: it has been cut off, and will have ended soon
+    bool at_once;          // REFUSED: it has no last words
+    struct remote *remote; // NULL: its address is not known
     const char *reason;    // REFUSED: why
     struct unread *unread; // what waits to be read by it
     uint64_t taken;        // of `unread`, when last looked at
@@ -48,10 +60,14 @@ struct connections;
 
 // `strangers_max`: connections that may be there without being signed in, silent ones apart, of which there may be as
 // many.  `total_max`: of all together.  `first_peer`: the number of the first connection that the ROUTER names.
-struct connections *connections_new(size_t strangers_max, size_t total_max, uint64_t first_peer);
+struct connections *connections_new(size_t strangers_max, size_t total_max, const struct address_limits *limits,
+                                    uint64_t first_peer);
 void connections_destroy(struct connections **connections_p);
 
-void connections_accepted(struct connections *connections, int descriptor, int64_t now_ms);
+// Returns a connection that was refused as there are more from this address than may be, or NULL: the one that has said
+// nothing for longest.
+struct connection *connections_accepted(struct connections *connections, int descriptor,
+                                        const struct remote_address *address, int64_t now_ms);
 
 // The connection has closed.  It is forgotten by connections_next_ended.
 void connections_closed(struct connections *connections, int descriptor, int64_t now_ms);
@@ -80,6 +96,17 @@ struct connection *connections_find(const struct connections *connections, uint6
 // The connection over a descriptor, or NULL.
 struct connection *connections_at(const struct connections *connections, int descriptor);
 
+// The key of its remote address, 0 when that is not known, and its text.
+uint64_t connections_address(const struct connection *connection);
+const char *connections_address_text(const struct connection *connection);
+
+// A sign-in over it was refused.
+void connections_note_refused(struct connections *connections, struct connection *connection, int64_t now_ms);
+
+// Milliseconds until somebody may sign in from its address again, of whose sign-ins too many were refused; 0: now.
+int64_t connections_refused_for_ms(const struct connections *connections, const struct connection *connection,
+                                   int64_t now_ms);
+
 void connections_set_signed_in(struct connections *connections, struct connection *connection, bool signed_in,
                                int64_t now_ms);
 
@@ -91,7 +118,7 @@ void connections_refuse(struct connections *connections, struct connection *conn
 // this.  NULL when there is none.
 struct connection *connections_next_to_go(struct connections *connections, int64_t now_ms);
 
-// One that was refused, has had its time for last words, and was not cut off yet; or NULL.
+// One that was refused, has had its time for last words if it has any, and was not cut off yet; or NULL.
 struct connection *connections_next_to_cut(const struct connections *connections, int64_t now_ms);
 
 // Finds those that read nothing of what they are sent: at most `count_max`.  Walks all; to be called every second or

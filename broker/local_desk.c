@@ -179,6 +179,7 @@ static void describe_store(struct local_desk *local, int64_t now_ms)
         return;
     }
     local->described_ms = now_ms;
+    broker_set_over_address(local->broker, router_over_address(local->hosting->router));
     store_describe(local->store, description, sizeof description);
     broker_store_state(local->broker, local->store_state != STORE_STATE_WORKING, description, now_ms);
 }
@@ -190,6 +191,8 @@ void local_desk_receive(struct local_desk *local, const struct received *receive
         return;
     }
     int64_t now_ms = clock_now_ms(&local->clock);
+    uint64_t refused = broker_sign_ins_refused(local->broker);
+    broker_peer_at(local->broker, received->peer, received->address, now_ms);
     broker_peer_behind(local->broker, received->peer, received->behind);
     describe_store(local, now_ms);
     if (received->several) {
@@ -197,6 +200,9 @@ void local_desk_receive(struct local_desk *local, const struct received *receive
         broker_peer_lost(local->broker, received->peer, "it sent a message of several frames", now_ms);
     } else {
         broker_receive(local->broker, received->peer, received->frame, received->frame_bytes, now_ms);
+    }
+    if (broker_sign_ins_refused(local->broker) != refused) {
+        router_note_refused(local->hosting->router, received->peer, clocks_boot_ms());
     }
 }
 

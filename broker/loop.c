@@ -6,6 +6,8 @@
 #include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
+#include <behalf/message.h>
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -122,9 +124,39 @@ static void touch(struct loop *loop, size_t desk)
     loop->due_ms[desk] = 0;
 }
 
+// True when a HELLO came from an address of which too many were refused lately: then that has been answered.
+static bool is_refused(const struct loop *loop, const struct received *received, int64_t now_ms)
+{
+    struct behalf_fault fault;
+    int64_t wait_ms = 0;
+
+    if (!received->several && dispatch_is_hello(received->frame, received->frame_bytes)) {
+        wait_ms = router_refused_for_ms(loop->hosting.router, received->peer, now_ms);
+    }
+    if (wait_ms == 0) {
+        return false;
+    }
+    struct behalf_message *hello = behalf_message_decode(received->frame, received->frame_bytes, &fault);
+    struct behalf_message refusal = { .type = BEHALF_ERROR,
+                                      .id = hello != NULL && hello->id > 0 ? hello->id : 0,
+                                      .error = { .code = behalf_code_name(BEHALF_CODE_TOO_MANY),
+                                                 .reason = "too many sign-ins from this address were refused lately",
+                                                 .retry_ms = wait_ms } };
+    size_t bytes = 0;
+    void *frame = behalf_message_encode(&refusal, &bytes, &fault);
+    must(frame != NULL);
+    behalf_message_destroy(&hello);
+    (void) router_send(loop->hosting.router, received->peer, &frame, bytes, now_ms);
+    return true;
+}
+
 static void direct(struct loop *loop, const struct received *received, int64_t now_ms)
 {
     size_t bytes = received->several ? 0 : received->frame_bytes;
+
+    if (is_refused(loop, received, now_ms)) {
+        return;
+    }
     struct direction direction =
         dispatch_direct(loop->hosting.dispatch, received->peer, received->frame, bytes, now_ms);
 
@@ -135,6 +167,9 @@ static void direct(struct loop *loop, const struct received *received, int64_t n
     if (direction.desk != DISPATCH_NO_DESK && direction.answer == NULL) {
         local_desk_receive(loop->desks[direction.desk], received);
         touch(loop, direction.desk);
+    }
+    if (direction.refused) {
+        router_note_refused(loop->hosting.router, received->peer, now_ms);
     }
     if (direction.answer != NULL) {
         (void) router_send(loop->hosting.router, received->peer, &direction.answer, direction.answer_bytes, now_ms);

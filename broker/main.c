@@ -46,6 +46,8 @@ struct configuration {
     int64_t heartbeat_ms;
     int64_t person_rate;
     int64_t connector_rate;
+    struct router_limits limits;
+    int64_t address_percent;
     bool accept_loss; // what the store has lost
     bool accept_clock;
 };
@@ -102,7 +104,15 @@ static const char manual[] =
     "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store "
     "contradicts the desk: start again; or is behind what its clients were told: look first.";
 
-enum { OPTION_PERSON_RATE = 256, OPTION_CONNECTOR_RATE, OPTION_ACCEPT_LOSS, OPTION_ACCEPT_CLOCK };
+enum {
+    OPTION_PERSON_RATE = 256,
+    OPTION_CONNECTOR_RATE,
+    OPTION_ADDRESS_STRANGERS,
+    OPTION_ADDRESS_REFUSALS,
+    OPTION_ADDRESS_SHARE,
+    OPTION_ACCEPT_LOSS,
+    OPTION_ACCEPT_CLOCK
+};
 
 static const struct argp_option option_table[] = {
     { "desk", 'd', "FILE", 0,
@@ -121,6 +131,18 @@ static const struct argp_option option_table[] = {
     { "person-rate", OPTION_PERSON_RATE, "NUMBER", 0,
       "requests a second that one person may make, four seconds' worth at once; 0: any (default 100)", 0 },
     { "connector-rate", OPTION_CONNECTOR_RATE, "NUMBER", 0, "the same of a connector (default 50000)", 0 },
+    { "address-strangers", OPTION_ADDRESS_STRANGERS, "NUMBER", 0,
+      "connections from one network address that are not signed in; 0: any (default 600, fewer where few files may be "
+      "open)",
+      0 },
+    { "address-refusals", OPTION_ADDRESS_REFUSALS, "NUMBER", 0,
+      "sign-ins from one network address that are refused in a minute, after which all are until it is over; 0: any "
+      "(default 1200)",
+      0 },
+    { "address-share", OPTION_ADDRESS_SHARE, "PERCENT", 0,
+      "of the sessions that connectors may have, and of those that controls may have, how many one network address "
+      "gets (default 50)",
+      0 },
     { "accept-loss", OPTION_ACCEPT_LOSS, NULL, 0,
       "go on with a desk that has lost something it had acknowledged, or is damaged; says what.  To be given once, by "
       "somebody who has looked",
@@ -182,6 +204,31 @@ static int64_t parse_rate(const char *text, struct argp_state *state)
         argp_error(state, "a rate is 0 to 10000000 a second, not %s", text);
     }
     return value == 0 ? -1 : value;
+}
+
+// As the parts want it: 0 on the command line is no limit.
+static int64_t parse_limit(const char *text, struct argp_state *state)
+{
+    char *end;
+
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < 0 || value > 1000000) {
+        argp_error(state, "a limit of an address is 0 to 1000000, not %s", text);
+    }
+    return value == 0 ? -1 : value;
+}
+
+static int64_t parse_share(const char *text, struct argp_state *state)
+{
+    char *end;
+
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < 1 || value > 100) {
+        argp_error(state, "a share is 1 to 100 percent, not %s", text);
+    }
+    return value;
 }
 
 static int64_t parse_heartbeat(const char *text, struct argp_state *state)
@@ -247,6 +294,15 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_CONNECTOR_RATE:
         configuration->connector_rate = parse_rate(value, state);
+        return 0;
+    case OPTION_ADDRESS_STRANGERS:
+        configuration->limits.strangers_max = parse_limit(value, state);
+        return 0;
+    case OPTION_ADDRESS_REFUSALS:
+        configuration->limits.refusals_max = parse_limit(value, state);
+        return 0;
+    case OPTION_ADDRESS_SHARE:
+        configuration->address_percent = parse_share(value, state);
         return 0;
     case OPTION_ACCEPT_LOSS:
         configuration->accept_loss = true;
@@ -377,6 +433,7 @@ static void fill_sources(struct service *service)
             .heartbeat_ms = configuration->heartbeat_ms,
             .person_rate = configuration->person_rate,
             .connector_rate = configuration->connector_rate,
+            .address_percent = configuration->address_percent,
             .batch_bytes_max = batch_bytes_max(service->count),
             .accept_loss = configuration->accept_loss,
             .accept_clock = configuration->accept_clock,
@@ -475,7 +532,8 @@ static int run(struct service *service)
     if (!prepare_store(service)) {
         return EXIT_STORE;
     }
-    service->router = router_new(configuration->endpoints, configuration->endpoint_count, reason, sizeof reason);
+    service->router = router_new(configuration->endpoints, configuration->endpoint_count, &configuration->limits,
+                                 reason, sizeof reason);
     if (service->router == NULL) {
         log_format("error", "broker %s", reason);
         if (service->engine != NULL) {

@@ -239,6 +239,7 @@ static enum opening_end make_broker(struct opening *opening, struct rules **rule
         .heartbeat_ms = source->heartbeat_ms,
         .person_rate = source->person_rate,
         .connector_rate = source->connector_rate,
+        .address_percent = source->address_percent,
         .batch_bytes_max = source->batch_bytes_max,
         .secret = secret,
         .accept_loss = source->accept_loss,

@@ -19,6 +19,7 @@ struct desk_source {
     int64_t heartbeat_ms;
     int64_t person_rate; // as of broker_options
     int64_t connector_rate;
+    int64_t address_percent;
     size_t batch_bytes_max;
     bool accept_loss;  // the operator has said that the desk goes on behind what its clients were told
     bool accept_clock; // and that it goes on although the machine's clock is days away from its own

@@ -11,6 +11,7 @@
 #include <behalf/message.h>
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,16 @@
 // Descriptors that are for something else than connections: stores, threads, files.
 #define DESCRIPTORS_KEPT 128
 
+// What one remote address may have of them: two whole shifts of 300 that connect at one moment, as when a broker has
+// been started again, and little more than half of all.
+#define ADDRESS_STRANGERS_MAX 600
+static_assert(ADDRESS_STRANGERS_MAX < STRANGERS_MAX, "others have room beside one address");
+
+// Refused sign-ins of one address in a minute: a shift of 300 that begins in it and mistypes its names four times each.
+#define ADDRESS_REFUSALS_MAX 1200
+
+#define ADDRESS_LOG_MS 60000 // in which one line is logged of those who are over the limits of their address
+
 #define LOOK_MS 1000 // at who does not read
 #define STALLED_A_LOOK 64
 
@@ -82,6 +93,9 @@ struct router {
     int64_t look_ms; // when unread bytes are looked at next
     struct allowance cuts_log;
     uint64_t cuts_left_out; // of the log
+    uint64_t over_address;  // connections ended and sign-ins refused for the limits of an address
+    uint64_t over_logged;   // of them, when that was logged last
+    int64_t over_log_ms;    // at this time
 };
 
 // ---- endpoints ----
@@ -225,7 +239,12 @@ static void open_monitor(struct router *router)
     must(zmq_connect(router->monitor, endpoint) == 0);
 }
 
-static struct connections *make_connections(const struct router *router)
+static size_t limit_or(int64_t given, size_t otherwise)
+{
+    return given == 0 ? otherwise : given < 0 ? 0 : (size_t) given;
+}
+
+static struct connections *make_connections(const struct router *router, const struct router_limits *given)
 {
     size_t total_max = CONNECTIONS_DESCRIPTORS_MAX - DESCRIPTORS_KEPT;
     struct rlimit limit;
@@ -235,10 +254,15 @@ static struct connections *make_connections(const struct router *router)
                                                                    : DESCRIPTORS_KEPT;
     }
     size_t strangers_max = total_max / STRANGERS_SHARE < STRANGERS_MAX ? total_max / STRANGERS_SHARE : STRANGERS_MAX;
-    return connections_new(strangers_max, total_max, find_next_peer(router));
+    struct address_limits limits = {
+        .strangers_max = limit_or(given->strangers_max, strangers_max * ADDRESS_STRANGERS_MAX / STRANGERS_MAX),
+        .refusals_max = limit_or(given->refusals_max, ADDRESS_REFUSALS_MAX),
+    };
+    return connections_new(strangers_max, total_max, &limits, find_next_peer(router));
 }
 
-struct router *router_new(const char *const *endpoints, size_t endpoint_count, char *reason, size_t reason_bytes)
+struct router *router_new(const char *const *endpoints, size_t endpoint_count, const struct router_limits *limits,
+                          char *reason, size_t reason_bytes)
 {
     struct router *router = calloc(1, sizeof *router);
 
@@ -252,7 +276,7 @@ struct router *router_new(const char *const *endpoints, size_t endpoint_count, c
     must(router->socket != NULL);
     zmq_msg_init(&router->frame);
     set_options(router->socket);
-    router->connections = make_connections(router);
+    router->connections = make_connections(router, limits);
     router->overrun = overrun_new(UNFINISHED_BYTES_MAX);
     open_monitor(router);
     for (size_t i = 0; i < endpoint_count; i++) {
@@ -308,10 +332,36 @@ int router_overrun_fd(const struct router *router)
 
 // ---- connections ----
 
+// Whoever is over a limit may come again as fast as they can: that must not fill the disk.
+static void note_over_address(struct router *router, const struct connection *connection, const char *what,
+                              int64_t now_ms)
+{
+    router->over_address++;
+    if (router->over_logged > 0 && now_ms - router->over_log_ms < ADDRESS_LOG_MS) {
+        return;
+    }
+    log_format("warning", "peer address=%s %s; of all addresses %" PRIu64 " since this was logged last",
+               connections_address_text(connection), what, router->over_address - router->over_logged);
+    router->over_logged = router->over_address;
+    router->over_log_ms = now_ms;
+}
+
+static void hear_accepted(struct router *router, int descriptor, int64_t now_ms)
+{
+    struct remote_address address;
+
+    remote_address_of(descriptor, &address);
+    const struct connection *refused = connections_accepted(router->connections, descriptor, &address, now_ms);
+    if (refused != NULL) {
+        note_over_address(router, refused, "a connection was cut off: as many from there as may be are not signed in",
+                          now_ms);
+    }
+}
+
 static void hear_event(struct router *router, unsigned event, int descriptor, int64_t now_ms)
 {
     if (event == ZMQ_EVENT_ACCEPTED) {
-        connections_accepted(router->connections, descriptor, now_ms);
+        hear_accepted(router, descriptor, now_ms);
         overrun_accepted(router->overrun, descriptor);
     } else if (event == ZMQ_EVENT_DISCONNECTED) {
         connections_closed(router->connections, descriptor, now_ms);
@@ -373,7 +423,9 @@ static void cut(struct router *router, struct connection *connection, int64_t no
     if (duplicate >= 0 && !connection->ended) {
         setsockopt(duplicate, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         shutdown(duplicate, SHUT_RDWR);
-        log_cut(router, connection, now_ms);
+        if (!connection->at_once) {
+            log_cut(router, connection, now_ms);
+        }
     }
     if (duplicate >= 0) {
         close(duplicate);
@@ -408,6 +460,32 @@ void router_note_noise(struct router *router, uint64_t peer, bool noise, int64_t
     if (connection->faults >= FAULTS_MAX) {
         connections_refuse(router->connections, connection, "too many malformed frames in a row", now_ms);
     }
+}
+
+void router_note_refused(struct router *router, uint64_t peer, int64_t now_ms)
+{
+    struct connection *connection = connections_find(router->connections, peer);
+
+    if (connection != NULL) {
+        connections_note_refused(router->connections, connection, now_ms);
+    }
+}
+
+int64_t router_refused_for_ms(struct router *router, uint64_t peer, int64_t now_ms)
+{
+    const struct connection *connection = connections_find(router->connections, peer);
+    int64_t wait_ms = connection != NULL ? connections_refused_for_ms(router->connections, connection, now_ms) : 0;
+
+    if (wait_ms > 0) {
+        note_over_address(router, connection, "a sign-in was refused: too many from there were within a minute",
+                          now_ms);
+    }
+    return wait_ms;
+}
+
+uint64_t router_over_address(const struct router *router)
+{
+    return router->over_address;
 }
 
 static void drop_stalled(struct router *router, int64_t now_ms)
@@ -527,6 +605,7 @@ bool router_receive(struct router *router, struct received *received, int64_t no
     }
     const struct connection *connection = connections_find(router->connections, received->peer);
     received->behind = unread_bytes(connection->unread) > BEHIND_BYTES;
+    received->address = connections_address(connection);
     return true;
 }
 

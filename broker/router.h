@@ -16,8 +16,15 @@ struct router;
 // True if the broker may listen there: a loopback address, or ipc.  Else `reason` says why not.
 bool router_may_listen(const char *endpoint, char *reason, size_t reason_bytes);
 
+// What one remote address may have; 0: the default, negative: any number.
+struct router_limits {
+    int64_t strangers_max; // connections that are not signed in
+    int64_t refusals_max;  // refused sign-ins a minute
+};
+
 // Binds to all endpoints.  NULL with `reason` if one cannot be bound.
-struct router *router_new(const char *const *endpoints, size_t endpoint_count, char *reason, size_t reason_bytes);
+struct router *router_new(const char *const *endpoints, size_t endpoint_count, const struct router_limits *limits,
+                          char *reason, size_t reason_bytes);
 void router_destroy(struct router **router_p);
 
 // The endpoints as bound (ports chosen by the system filled in), joined by commas.
@@ -36,8 +43,9 @@ struct received {
     uint64_t peer;
     const void *frame; // valid until the next router_receive
     size_t frame_bytes;
-    bool several; // it had more frames than one; they are passed over
-    bool behind;  // much waits to be read by the peer: it should ask for no more
+    bool several;     // it had more frames than one; they are passed over
+    bool behind;      // much waits to be read by the peer: it should ask for no more
+    uint64_t address; // the same number for all peers of one remote address; 0: not known
 };
 
 // False when there is none.  Times are the boot-time clock's.
@@ -56,6 +64,15 @@ void router_set_signed_in(struct router *router, uint64_t peer, bool signed_in, 
 
 // What came from the peer, to whom no desk listens, was noise or not: who sends little else is cut off.
 void router_note_noise(struct router *router, uint64_t peer, bool noise, int64_t now_ms);
+
+// A sign-in of the peer was refused for what it said, not for want of room.
+void router_note_refused(struct router *router, uint64_t peer, int64_t now_ms);
+
+// Milliseconds until the peer may try to sign in, as too many sign-ins from its address were refused; 0: it may now.
+int64_t router_refused_for_ms(struct router *router, uint64_t peer, int64_t now_ms);
+
+// Connections ended and sign-ins refused since the start, as their address has what one address may have.
+uint64_t router_over_address(const struct router *router);
 
 // Cuts off what has to go.  Returns when it is to be called at the latest.
 int64_t router_work(struct router *router, int64_t now_ms);

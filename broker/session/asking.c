@@ -83,6 +83,7 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
         message.counts.repeated = broker->repeated;
         message.counts.closed = broker->closed;
         message.counts.refused = broker->refused;
+        message.counts.over_address = (int64_t) (broker->over_address + broker->over_address_of_shell);
         message.counts.connectors = count_connectors(broker);
         limit_counts(&message.counts);
         speak_later(broker, session->number, &message);

@@ -23,6 +23,7 @@ struct broker_options {
     int64_t person_rate;      // requests a second a session of a person or of control; 0: 100, negative: no limit
     int64_t connector_rate;   // requests a second a connector's session; 0: 50000, negative: no limit
     size_t sessions_max;      // 0: 4096
+    int64_t address_percent;  // of all connectors' sessions, and of controls', one remote address has; 0: 50
     size_t batch_changes_max; // changes that wait before intake is answered BUSY; 0: 65536
     size_t batch_bytes_max;   // the same in bytes; 0: 64 MiB
     size_t intake_keys_max;   // keys of recent posts kept in memory; 0: 8 Mi
@@ -52,11 +53,17 @@ void broker_destroy(struct broker **broker_p);
 // A frame from a peer.  Never fails: a bad frame is answered or its peer dropped.
 void broker_receive(struct broker *broker, uint64_t peer, const void *frame, size_t frame_bytes, int64_t now_ms);
 
+// Connections that the transport has ended and sign-ins that it has refused, as their remote address had what one may.
+void broker_set_over_address(struct broker *broker, uint64_t count);
+
 // The transport says that a peer cannot be reached or is full: its session is lost, for this reason.
 void broker_peer_lost(struct broker *broker, uint64_t peer, const char *reason, int64_t now_ms);
 
 // The peer's connection has closed: its session is lost, and nothing more comes from it under this number.
 void broker_peer_gone(struct broker *broker, uint64_t peer, const char *reason, int64_t now_ms);
+
+// Where the peer is: the same number for all of one remote address.  Before its first frame; never told, or 0: unknown.
+void broker_peer_at(struct broker *broker, uint64_t peer, uint64_t address, int64_t now_ms);
 
 // Much waits to be read by the peer, or no more: what it asks for is put off meanwhile.
 void broker_peer_behind(struct broker *broker, uint64_t peer, bool behind);
@@ -119,6 +126,9 @@ struct report *broker_next_report(struct broker *broker);
 const char *broker_next_rules(struct broker *broker, uint64_t *version, const struct rules **previous);
 
 // ---- looking ----
+
+// HELLOs refused since the start for what they said, not for want of room.
+uint64_t broker_sign_ins_refused(const struct broker *broker);
 
 // The highest sequence that a client has proved to have been told and that the desk does not have: it must not go on.
 // 0: there is none.

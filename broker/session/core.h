@@ -40,6 +40,9 @@
 #define PERSON_HELLO_RATE 1
 #define OTHER_HELLO_BURST 500
 #define OTHER_HELLO_RATE 50
+#define ADDRESS_PERCENT 50       // of a role's sessions, for programs of one address
+#define ADDRESS_LOG_MS 60000     // in which one line is logged of those who are over it
+#define ADDRESS_HELLO_PERCENT 60 // of these that programs of one address may use
 
 // Refusals of HELLO that are logged: at once, and more a second.
 #define REFUSALS_LOG_BURST 50
@@ -132,6 +135,12 @@ struct broker {
     struct outgoing_drop *overfull; // peers that have too much waiting, to be lost at the next tick
     struct outgoing_drop *drops, **drops_end;
     struct outgoing_report *report_queue, **report_queue_end;
+
+    uint64_t sign_ins_refused;
+    uint64_t over_address_of_shell; // as told last
+    uint64_t over_address;          // sign-ins refused here as their address had what one may have
+    uint64_t over_address_logged;   // of them, when that was logged last
+    int64_t over_address_log_ms;    // at this time
 
     bool away; // the store is, or our lease has lapsed
     bool store_away;

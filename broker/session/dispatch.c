@@ -250,7 +250,7 @@ static struct direction refuse_guest(struct guest *guest, const void *frame, siz
 // ---- HELLO ----
 
 // The type of a frame's message is in front; everything else about it is checked when it is decoded.
-static bool is_hello(const void *frame, size_t frame_bytes)
+bool dispatch_is_hello(const void *frame, size_t frame_bytes)
 {
     static const struct {
         const char *bytes;
@@ -371,6 +371,7 @@ static struct direction direct_hello(struct dispatch *dispatch, struct guest *gu
     }
     guest->faults = 0;
     size_t desk = choose_desk(dispatch, hello, &direction);
+    direction.refused = direction.answer != NULL;
     behalf_message_destroy(&hello);
     if (desk != DISPATCH_NO_DESK) {
         direction.desk = desk;
@@ -395,7 +396,7 @@ struct direction dispatch_direct(struct dispatch *dispatch, uint64_t peer, const
                                                         .reason = "as many connections as this broker takes are open",
                                                         .retry_ms = RETRY_MS } });
     }
-    if (is_hello(frame, frame_bytes)) {
+    if (dispatch_is_hello(frame, frame_bytes)) {
         return direct_hello(dispatch, guest, frame, frame_bytes, now_ms);
     }
     if (guest->desk != DISPATCH_NO_DESK) {

@@ -25,7 +25,11 @@ struct direction {
     size_t left;  // the desk that the peer has left for it, or DISPATCH_NO_DESK
     void *answer; // what the peer is told at once, owned by the caller (free); NULL: nothing
     size_t answer_bytes;
+    bool refused; // the answer refuses a HELLO for what it says
 };
+
+// Whether a frame is a HELLO, as far as one can see from its beginning.
+bool dispatch_is_hello(const void *frame, size_t frame_bytes);
 
 struct direction dispatch_direct(struct dispatch *dispatch, uint64_t peer, const void *frame, size_t frame_bytes,
                                  int64_t now_ms);

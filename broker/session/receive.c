@@ -298,20 +298,34 @@ static void refuse_peer(struct broker *broker, uint64_t number)
     broker_drop(broker, number);
 }
 
+// Twice the sessions leaves room for those that come back before they are missed.
+static bool has_room_for_peer(const struct broker *broker)
+{
+    return broker->sessions.peers.count < 2 * broker->options.sessions_max;
+}
+
 // Makes a peer known, or returns NULL when there is no room for one more.
 static struct peer *require_peer(struct broker *broker, uint64_t number)
 {
     struct peer *peer = session_table_peer(&broker->sessions, number);
 
     if (peer == NULL) {
-        // Twice the sessions leaves room for those that come back before they are missed.
-        if (broker->sessions.peers.count >= 2 * broker->options.sessions_max) {
+        if (!has_room_for_peer(broker)) {
             refuse_peer(broker, number);
             return NULL;
         }
         peer = session_table_add_peer(&broker->sessions, number, broker->now_ms);
     }
     return peer;
+}
+
+void broker_peer_at(struct broker *broker, uint64_t number, uint64_t address, int64_t now_ms)
+{
+    broker_advance(broker, now_ms);
+    if (broker->stopping || (session_table_peer(&broker->sessions, number) == NULL && !has_room_for_peer(broker))) {
+        return; // what it says will be refused
+    }
+    require_peer(broker, number)->address = address;
 }
 
 void broker_receive(struct broker *broker, uint64_t number, const void *frame, size_t frame_bytes, int64_t now_ms)

@@ -171,6 +171,7 @@ static struct broker_options with_defaults(const struct broker_options *given)
     options.connector_rate = given->connector_rate != 0 ? given->connector_rate : CONNECTOR_RATE;
     options.window = given->window != 0 ? given->window : WINDOW;
     options.sessions_max = given->sessions_max != 0 ? given->sessions_max : SESSIONS_MAX;
+    options.address_percent = given->address_percent != 0 ? given->address_percent : ADDRESS_PERCENT;
     options.batch_changes_max = given->batch_changes_max != 0 ? given->batch_changes_max : BATCH_CHANGES_MAX;
     options.batch_bytes_max = given->batch_bytes_max != 0 ? given->batch_bytes_max : BATCH_BYTES_MAX;
     options.intake_keys_max = given->intake_keys_max != 0 ? given->intake_keys_max : INTAKE_KEYS_MAX;

@@ -134,6 +134,17 @@ size_t session_table_count_connected(const struct session_table *table, enum ses
     return count;
 }
 
+size_t session_table_count_at(const struct session_table *table, enum session_role role, uint64_t address)
+{
+    const struct session *session;
+    size_t count = 0;
+
+    for (size_t place = 0; (session = session_table_next(table, &place)) != NULL;) {
+        count += session->peer != NULL && session->role == role && session->address == address ? 1 : 0;
+    }
+    return count;
+}
+
 struct session *session_table_add(struct session_table *table, enum session_role role, const char *name,
                                   uint32_t person, const uint8_t token[SESSION_TOKEN_BYTES])
 {
@@ -191,6 +202,7 @@ void session_table_attach(struct session_table *table, struct session *session, 
     must(peer->session == NULL);
     peer->session = session;
     session->peer = peer;
+    session->address = peer->address;
     session->heard_ms = now_ms;
     session->spoken_ms = now_ms;
     table->connected++;

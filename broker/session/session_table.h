@@ -40,6 +40,7 @@ struct session {
     char channels[SESSION_CHANNELS_MAX][BEHALF_NAME_BYTES + 1];
     size_t channel_count;
     bool idempotent;
+    uint64_t address; // of the peer it has, or had last; 0: not known
     struct allowance requests;
     struct key_set in_flight; // ids of requests not answered yet
     size_t reports;           // asked for and not answered yet
@@ -48,22 +49,27 @@ struct session {
 struct peer {
     uint64_t number;
     struct session *session; // NULL: none
+    uint64_t address;        // the same for all of one remote address; 0: not known
     int64_t since_ms;        // when it was first heard of, or when its session ended
     unsigned faults;         // frames in a row that could not be decoded
     bool banned;             // is not listened to until it is forgotten
     bool behind;             // much waits to be read by it
 };
 
+// Allowances of addresses; those whose numbers have the same remainder share one.
+#define SESSION_TABLE_ADDRESSES 512
+
 struct session_table {
     struct table peers;                        // by number
     struct table sessions;                     // by number
     struct session *people[POLICY_PEOPLE_MAX]; // the session of each person, or NULL
     struct allowance person_hellos[POLICY_PEOPLE_MAX];
-    struct allowance other_hellos[3]; // by role, of all its principals together
-    struct allowance refusals;        // of HELLO: how many are logged
-    uint64_t refusals_left_out;       // since the last one logged
-    size_t count[3];                  // sessions by role, lost ones too
-    size_t connected;                 // sessions that have a peer
+    struct allowance other_hellos[3];                            // by role, of all its principals together
+    struct allowance address_hellos[3][SESSION_TABLE_ADDRESSES]; // by role, of those of one address
+    struct allowance refusals;                                   // of HELLO: how many are logged
+    uint64_t refusals_left_out;                                  // since the last one logged
+    size_t count[3];                                             // sessions by role, lost ones too
+    size_t connected;                                            // sessions that have a peer
     uint64_t next_number;
 };
 
@@ -91,6 +97,9 @@ struct session *session_table_longest_lost(const struct session_table *table, un
 
 // How many sessions of this role and name have a peer.
 size_t session_table_count_connected(const struct session_table *table, enum session_role role, const char *name);
+
+// The same of those whose peers are at this address.
+size_t session_table_count_at(const struct session_table *table, enum session_role role, uint64_t address);
 
 // Makes a session without a peer.  Asserts that its person has none.
 struct session *session_table_add(struct session_table *table, enum session_role role, const char *name,

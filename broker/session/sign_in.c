@@ -102,6 +102,16 @@ void broker_peer_gone(struct broker *broker, uint64_t number, const char *reason
     broker_peer_lost(broker, number, reason, now_ms);
 }
 
+void broker_set_over_address(struct broker *broker, uint64_t count)
+{
+    broker->over_address_of_shell = count;
+}
+
+uint64_t broker_sign_ins_refused(const struct broker *broker)
+{
+    return broker->sign_ins_refused;
+}
+
 void broker_peer_behind(struct broker *broker, uint64_t number, bool behind)
 {
     struct peer *peer = session_table_peer(&broker->sessions, number);
@@ -162,6 +172,7 @@ static bool refuse(struct broker *broker, const struct hello *hello, enum behalf
     speak_error_now(broker, hello->peer->number, hello->id,
                     &(struct behalf_error){ .code = behalf_code_name(code), .field = field, .reason = reason });
     log_refusal(broker, hello, code, reason);
+    broker->sign_ins_refused++;
     return false;
 }
 
@@ -172,6 +183,7 @@ static bool refuse_form(struct broker *broker, const struct hello *hello, enum b
     speak_error_of_form(broker, hello->peer->number, hello->id,
                         &(struct behalf_error){ .code = behalf_code_name(code), .field = field, .reason = reason });
     log_refusal(broker, hello, code, reason);
+    broker->sign_ins_refused++;
     return false;
 }
 
@@ -295,6 +307,40 @@ static bool has_room_of_name(const struct broker *broker, const struct hello *he
            session_table_count_connected(&broker->sessions, hello->role, hello->body->name) < (max > 0 ? max : 1);
 }
 
+// One address alone has at most this part of its role's sessions.  People are named by the rules, and each has one
+// session: a whole shift may be behind one address.
+static bool has_room_of_address(const struct broker *broker, const struct hello *hello)
+{
+    size_t max = sessions_max(broker, hello->role) * (size_t) broker->options.address_percent / 100;
+
+    return hello->role == SESSION_PERSON || hello->peer->address == 0 ||
+           session_table_count_at(&broker->sessions, hello->role, hello->peer->address) < (max > 0 ? max : 1);
+}
+
+// Who is refused may ask again as fast as they can: that must not fill the disk.
+static void note_over_address(struct broker *broker, const char *reason)
+{
+    broker->over_address++;
+    if (broker->over_address_logged > 0 && broker->now_ms - broker->over_address_log_ms < ADDRESS_LOG_MS) {
+        return;
+    }
+    broker_log(broker, "warning", "peer", "HELLO refused: %s; %" PRIu64 " since this was logged last", reason,
+               broker->over_address - broker->over_address_logged);
+    broker->over_address_logged = broker->over_address;
+    broker->over_address_log_ms = broker->now_ms;
+}
+
+static struct session *refuse_for_address(struct broker *broker, const struct hello *hello)
+{
+    static const char reason[] = "as many sessions of this role as may be from this address are signed in";
+
+    speak_error_now(broker, hello->peer->number, hello->id,
+                    &(struct behalf_error){
+                        .code = behalf_code_name(BEHALF_CODE_BUSY), .reason = reason, .retry_ms = RETRY_ROOM_MS });
+    note_over_address(broker, reason);
+    return NULL;
+}
+
 static struct session *refuse_for_room(struct broker *broker, const struct hello *hello, const char *reason)
 {
     speak_error_now(broker, hello->peer->number, hello->id,
@@ -326,6 +372,9 @@ static struct session *begin_session(struct broker *broker, const struct hello *
     end_older(broker, hello);
     if (!has_room_of_name(broker, hello)) {
         return refuse_for_room(broker, hello, "as many sessions as may have this name are signed in");
+    }
+    if (!has_room_of_address(broker, hello)) {
+        return refuse_for_address(broker, hello);
     }
     if (!make_room(broker, hello->role)) {
         return refuse_for_room(broker, hello, "as many sessions of this role as this broker takes are signed in");
@@ -462,14 +511,30 @@ static void welcome(struct broker *broker, const struct session *session, const 
     change_list_destroy(&shown);
 }
 
+// One address uses up only a part of what all programs together have.
+static int64_t spend_hello_at(struct session_table *table, const struct hello *hello, int64_t now_ms)
+{
+    struct allowance *allowance = &table->address_hellos[hello->role][hello->peer->address % SESSION_TABLE_ADDRESSES];
+
+    return hello->peer->address == 0 ? 0
+                                     : allowance_spend(allowance, OTHER_HELLO_RATE * ADDRESS_HELLO_PERCENT / 100,
+                                                       OTHER_HELLO_BURST * ADDRESS_HELLO_PERCENT / 100, now_ms);
+}
+
+static int64_t spend_hello(struct session_table *table, const struct hello *hello, int64_t now_ms)
+{
+    if (hello->role == SESSION_PERSON) {
+        return allowance_spend(&table->person_hellos[hello->person], PERSON_HELLO_RATE, PERSON_HELLO_BURST, now_ms);
+    }
+    int64_t wait_ms = spend_hello_at(table, hello, now_ms);
+    return wait_ms > 0
+               ? wait_ms
+               : allowance_spend(&table->other_hellos[hello->role], OTHER_HELLO_RATE, OTHER_HELLO_BURST, now_ms);
+}
+
 static bool is_within_rate(struct broker *broker, const struct hello *hello)
 {
-    struct session_table *table = &broker->sessions;
-    int64_t wait_ms =
-        hello->role == SESSION_PERSON
-            ? allowance_spend(&table->person_hellos[hello->person], PERSON_HELLO_RATE, PERSON_HELLO_BURST,
-                              broker->now_ms)
-            : allowance_spend(&table->other_hellos[hello->role], OTHER_HELLO_RATE, OTHER_HELLO_BURST, broker->now_ms);
+    int64_t wait_ms = spend_hello(&broker->sessions, hello, broker->now_ms);
 
     if (wait_ms > 0) {
         speak_error_now(broker, hello->peer->number, hello->id,

@@ -11,7 +11,7 @@ import struct
 import sys
 import time
 
-from broker_client import TIMEOUT_S, Broker, Client, connector, control, msgpack, person, run_tests
+from broker_client import RULES, TIMEOUT_S, Broker, Client, connector, control, msgpack, person, run_tests
 
 os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=1")  # what was freed is not to count as memory used
 
@@ -41,8 +41,8 @@ def frame(type, id, **body):
     return (b"\0" + bytes([len(packed)]) if len(packed) < 256 else b"\2" + struct.pack(">Q", len(packed))) + packed
 
 
-def strangers(broker, names, receive_bytes=None):
-    """Connections that speak ZMTP 3.0 by themselves (rfc.zeromq.org/spec/23), made together."""
+def strangers(broker, names, receive_bytes=None, source=None):
+    """Connections that speak ZMTP 3.0 by themselves (rfc.zeromq.org/spec/23), made together, from this address."""
     host, port = broker.endpoint.removeprefix("tcp://").rsplit(":", 1)
     peers = []
     for name in names:
@@ -50,6 +50,8 @@ def strangers(broker, names, receive_bytes=None):
         peer.settimeout(TIMEOUT_S)
         if receive_bytes:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        if source:
+            peer.bind((source, 0))
         peer.connect((host, int(port)))
         peer.sendall(greeting(name)[:64])
         peers.append(peer)
@@ -64,8 +66,8 @@ def strangers(broker, names, receive_bytes=None):
     return peers
 
 
-def stranger(broker, name=b""):
-    return strangers(broker, [name])[0]
+def stranger(broker, name=b"", source=None):
+    return strangers(broker, [name], source=source)[0]
 
 
 def told(peer, word):
@@ -81,6 +83,15 @@ def told(peer, word):
             return False
         heard += more
     return word in heard
+
+
+def open_from(broker, source):
+    """How many connections of the broker's come from this address (/proc/net/tcp is in the order of bytes)."""
+    port = int(broker.endpoint.rsplit(":", 1)[1])
+    address = "".join(f"{int(part):02X}" for part in reversed(source.split(".")))
+    with open("/proc/net/tcp") as file:
+        rows = [line.split() for line in file][1:]
+    return sum(row[3] == "01" and row[1].endswith(f":{port:04X}") and row[2].startswith(address) for row in rows)
 
 
 def resident_mib(broker):
@@ -165,7 +176,7 @@ def thousands_of_short_connections_keep_nobody_waiting(program):
 
 
 def connections_that_stay_and_say_nothing_give_way(program):
-    with Desk(program) as broker:
+    with Desk(program, more=["--address-strangers", "0"]) as broker:
         asha = person(broker, "asha")
         asha.sign_in()
         held = []
@@ -183,7 +194,7 @@ def connections_that_stay_and_say_nothing_give_way(program):
 
 
 def control_sessions_do_not_lock_people_out(program):
-    with Desk(program) as broker:
+    with Desk(program, more=["--address-strangers", "0"]) as broker:
         held = [peer for _ in range(8) for peer in strangers(broker, [b""] * 100)]
         for number, peer in enumerate(held):
             peer.sendall(frame("HELLO", 1, version=1, role="control", name=f"c{number % 2}"))
@@ -195,6 +206,81 @@ def control_sessions_do_not_lock_people_out(program):
         broker.expect_log("as many sessions as may have this name are signed in")
         for peer in held:
             peer.close()
+
+
+# ---- addresses ----
+
+def short_and_silent_connections_of_one_address_keep_nobody_from_another_out(program):
+    with Desk(program) as broker:
+        held, slowest, most = [], 0, 0
+        for turn in range(20):
+            for number, peer in enumerate(strangers(broker, [b""] * 100, source="127.0.0.2")):
+                if number % 2 == 0:
+                    peer.close()
+                else:
+                    held.append(peer)
+            asha = person(broker, "asha")
+            slowest = max(slowest, sign_in_within(asha, 2))
+            most = max(most, open_from(broker, "127.0.0.2"))
+            asha.socket.close(0)
+        print(f"   2000 connections, the slowest answer after {slowest:.2f} s, {most} open at most")
+        assert most < 700, f"{most} connections of one address"  # 600, and those that come while one looks
+        assert len(held) > 900
+        operator = control(broker)
+        operator.sign_in()
+        time.sleep(1.1)  # counts may be as old as that
+        assert operator.ask("STATUS")[1]["over_address"] > 200
+        assert sum("address=127.0.0.2" in line for line in broker.log) == 1, broker.tail()
+        for peer in held:
+            peer.close()
+
+
+def four_thousand_control_sessions_lock_nobody_out(program):
+    with Desk(program) as broker:
+        held = []
+        for turn in range(89):
+            for peer in strangers(broker, [b""] * 46, source="127.0.0.2"):
+                held.append(peer)
+                try:
+                    peer.sendall(frame("HELLO", 1, version=1, role="control", name=f"c{len(held)}"))
+                except OSError:
+                    pass  # cut off for others of its address
+        assert len(held) == 4094
+        for name in ("asha", "ben", "sam"):
+            sign_in_within(person(broker, name), 2)
+        connector(broker, "feed", ["chirp"]).sign_in()
+        sign_in_within(control(broker), 2)
+        assert open_from(broker, "127.0.0.2") < 700 + 256
+        for peer in held:
+            peer.close()
+
+
+def refused_sign_ins_of_one_address_stop_for_a_minute(program):
+    with Desk(program, more=["--address-refusals", "20"]) as broker:
+        peer = stranger(broker, source="127.0.0.2")
+        for id in range(1, 30):
+            peer.sendall(frame("HELLO", id, version=1, role="person", name=f"nobody{id}"))
+        assert told(peer, b"TOO_MANY")
+        peer.sendall(frame("HELLO", 31, version=1, role="person", name="asha"))
+        assert told(peer, b"too many sign-ins from this address")
+        sign_in_within(person(broker, "asha"), 2)
+        broker.expect_log("address=127.0.0.2")
+
+
+def a_shift_behind_one_address_signs_in_at_once(program):
+    names = [f"p{number}" for number in range(300)]
+    rules = RULES + "".join(f"  {name}: {{ display_name: {name}, roles: [pr], brands: all, languages: all }}\n"
+                            for name in names)
+    with Desk(program, rules=rules) as broker:
+        for _ in range(2):  # and again, as after a broken line
+            shift = [person(broker, name) for name in names]
+            for one in shift:
+                one.begin()
+            for one in shift:
+                one.expect("WELCOME")
+            for one in shift:
+                one.socket.close(0)
+        assert not any("address=" in line for line in broker.log), broker.tail()
 
 
 # ---- memory ----
@@ -239,6 +325,10 @@ TESTS = [
     thousands_of_short_connections_keep_nobody_waiting,
     connections_that_stay_and_say_nothing_give_way,
     control_sessions_do_not_lock_people_out,
+    short_and_silent_connections_of_one_address_keep_nobody_from_another_out,
+    four_thousand_control_sessions_lock_nobody_out,
+    refused_sign_ins_of_one_address_stop_for_a_minute,
+    a_shift_behind_one_address_signs_in_at_once,
     who_asks_and_does_not_read_is_lost_and_costs_no_memory,
 ]
 

@@ -1709,6 +1709,55 @@ static void one_name_does_not_take_all_sessions_of_its_role(void **state)
     expect_type(hello_as(world, OTHER, "control", "other"), BEHALF_WELCOME);
 }
 
+static void one_address_does_not_take_all_sessions_of_a_role(void **state)
+{
+    struct world *world = *state;
+    char name[8];
+
+    world_crash(world);
+    world->options.sessions_max = 128; // 16 of controls, 8 an address
+    world_start(world);
+    for (uint64_t i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "c%d", (int) i);
+        broker_peer_at(world->broker, 20 + i, 2, world->now_ms);
+        const struct behalf_message *answer = hello_as(world, 20 + i, "control", name);
+        if (i < 8) {
+            expect_type(answer, BEHALF_WELCOME);
+        } else {
+            expect_code(answer, "BUSY");
+            assert_non_null(strstr(answer->error.reason, "address"));
+        }
+    }
+    broker_peer_at(world->broker, OTHER, 3, world->now_ms);
+    expect_type(hello_as(world, OTHER, "control", "other"), BEHALF_WELCOME);
+    const struct behalf_message *counts = world_ask(world, OTHER, ABOUT(STATUS, status, 0));
+    expect_type(counts, BEHALF_COUNTS);
+    assert_int_equal(counts->counts.over_address, 2);
+    broker_peer_at(world->broker, ASHA, 2, world->now_ms);
+    expect_type(world_hello(world, ASHA, "person", "asha"), BEHALF_WELCOME); // whose shift is behind one address
+    broker_peer_gone(world->broker, 20, "its connection has closed", world->now_ms);
+    broker_peer_at(world->broker, 40, 2, world->now_ms);
+    expect_type(hello_as(world, 40, "control", "c40"), BEHALF_WELCOME);
+}
+
+static void one_address_does_not_use_up_all_sign_ins_of_a_role(void **state)
+{
+    struct world *world = *state;
+    const struct behalf_message *answer = NULL;
+    int welcomed = 0;
+
+    sign_in_all(world);
+    for (uint64_t i = 0; i < 600; i++) {
+        broker_peer_at(world->broker, 30, 2, world->now_ms);
+        answer = hello_as(world, 30, "control", "eager");
+        welcomed += answer->type == BEHALF_WELCOME ? 1 : 0;
+    }
+    expect_code(answer, "TOO_MANY");
+    assert_true(welcomed >= 300 && welcomed < 350);
+    broker_peer_at(world->broker, CONTROL, 3, world->now_ms);
+    expect_type(hello_as(world, CONTROL, "control", "ops"), BEHALF_WELCOME);
+}
+
 static void who_does_not_read_is_told_to_ask_later(void **state)
 {
     struct world *world = *state;
@@ -2359,6 +2408,8 @@ int main(void)
         TEST(no_batch_goes_out_while_the_lease_is_not_valid),
         TEST(sessions_of_programs_leave_room_for_people),
         TEST(one_name_does_not_take_all_sessions_of_its_role),
+        TEST(one_address_does_not_take_all_sessions_of_a_role),
+        TEST(one_address_does_not_use_up_all_sign_ins_of_a_role),
         TEST(who_does_not_read_is_told_to_ask_later),
         TEST(a_session_asks_for_so_many_reports_at_once),
         TEST(a_ban_ends_with_its_connection),

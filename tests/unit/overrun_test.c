@@ -42,7 +42,7 @@ static int set_up(void **state)
     char reason[256];
 
     assert_non_null(world);
-    world->router = router_new(endpoints, 1, reason, sizeof reason);
+    world->router = router_new(endpoints, 1, &(struct router_limits){ 0 }, reason, sizeof reason);
     assert_non_null(world->router);
     *state = world;
     return 0;

@@ -51,7 +51,7 @@ static int set_up_at(void **state, bool ipc)
     world = (struct world){ .ipc = ipc };
     snprintf(world.path, sizeof world.path, "/tmp/behalf-router-%d", (int) getpid());
     snprintf(endpoint, sizeof endpoint, "%s%s", ipc ? "ipc://" : "tcp://127.0.0.1:*", ipc ? world.path : "");
-    world.router = router_new(endpoints, 1, reason, sizeof reason);
+    world.router = router_new(endpoints, 1, &(struct router_limits){ 0 }, reason, sizeof reason);
     assert_non_null(world.router);
     *state = &world;
     return 0;

@@ -62,6 +62,8 @@ static void print_totals(const struct behalf_counts *counts, unsigned visible)
            " request%s refused; %" PRId64 " connector%s\n",
            counts->taken, counts->repeated, counts->closed, counts->refused, counts->refused == 1 ? "" : "s",
            counts->connectors, counts->connectors == 1 ? "" : "s");
+    if (counts->over_address)
+        printf("turned away, as one network address had as many as it may have: %" PRId64 "\n", counts->over_address);
     if (counts->frozen[0]) {
         printf("FROZEN, no replies go out: ");
         output_visible(stdout, counts->frozen, visible);
