@@ -1,4 +1,4 @@
-// answered.c - the ring of remembered requests and the index that finds one in it; see answered.h.
+// answered.c - the remembered requests, the index that finds one, and the lists by which they go; see answered.h.
 
 #include "broker/desk/answered.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORGOTTEN_AT_ONCE 4 // numbers that one request more lets go at most: the old go faster than new ones come
+#define FORGOTTEN_AT_ONCE 4 // that one request more lets go at most: the old go faster than new ones come
 
 static const unsigned char hash_key[crypto_shorthash_KEYBYTES] = "behalf requests";
 
@@ -25,15 +25,20 @@ static uint64_t key_of(const void *row)
     return ((const struct answered_row *) row)->key;
 }
 
-// Numbers are mixed, as a lookup wants keys that are spread.
-static uint64_t number_key(uint64_t number)
+// Words are numbered: mixed, as a lookup wants keys that are spread.
+static uint64_t owner_key(uint32_t role, uint32_t name)
 {
-    return hash_number(number);
+    return hash_number((uint64_t) role << 32 | name);
 }
 
-static uint64_t number_of(const void *row)
+static uint64_t key_of_owner(const void *owner)
 {
-    return number_key(((const struct answered_row *) row)->number);
+    return ((const struct answered_owner *) owner)->key;
+}
+
+static struct answered_row *row_at(const struct answered *answered, uint32_t place)
+{
+    return pool_at(&answered->pool, place);
 }
 
 static uint64_t request_key(const struct principal *principal, int64_t id)
@@ -51,13 +56,15 @@ void answered_init(struct answered *answered)
     *answered = (struct answered){ .pool.element_bytes = sizeof(struct answered_row) };
     words_init(&answered->words);
     answered->by_key = (struct lookup){ .pool = &answered->pool, .key = key_of };
-    answered->by_number = (struct lookup){ .pool = &answered->pool, .key = number_of };
+    answered->owners = (struct pool){ .element_bytes = sizeof(struct answered_owner) };
+    answered->owners_by_key = (struct lookup){ .pool = &answered->owners, .key = key_of_owner };
 }
 
 void answered_fini(struct answered *answered)
 {
     lookup_fini(&answered->by_key);
-    lookup_fini(&answered->by_number);
+    lookup_fini(&answered->owners_by_key);
+    pool_fini(&answered->owners);
     pool_fini(&answered->pool);
     words_fini(&answered->words);
 }
@@ -74,29 +81,106 @@ const struct answered_row *answered_find(const struct answered *answered, const 
     return row;
 }
 
-static void forget(struct answered *answered, uint32_t place)
+// ---- lists ----
+
+static struct answered_links *links_of(const struct answered *answered, uint32_t place, bool of_one)
 {
-    const struct answered_row *row = pool_at(&answered->pool, place);
+    struct answered_row *row = row_at(answered, place);
+    return of_one ? &row->of_one : &row->of_all;
+}
+
+static void append(const struct answered *answered, struct answered_list *list, uint32_t place, bool of_one)
+{
+    *links_of(answered, place, of_one) = (struct answered_links){ .previous = list->last };
+    if (list->last)
+        links_of(answered, list->last, of_one)->next = place;
+    else
+        list->first = place;
+    list->last = place;
+    list->count++;
+}
+
+static void leave(const struct answered *answered, struct answered_list *list, uint32_t place, bool of_one)
+{
+    struct answered_links links = *links_of(answered, place, of_one);
+    if (links.previous)
+        links_of(answered, links.previous, of_one)->next = links.next;
+    else
+        list->first = links.next;
+    if (links.next)
+        links_of(answered, links.next, of_one)->previous = links.previous;
+    else
+        list->last = links.previous;
+    list->count--;
+}
+
+// ---- principals ----
+
+static uint32_t require_owner(struct answered *answered, const struct answered_row *row)
+{
+    uint64_t key = owner_key(row->role, row->principal);
+    uint32_t place = lookup_find_number(&answered->owners_by_key, key);
+    if (!place) {
+        struct answered_owner *owner = pool_take(&answered->owners, &place);
+        owner->key = key;
+        lookup_put(&answered->owners_by_key, place);
+    }
+    return place;
+}
+
+static struct answered_owner *owner_of(const struct answered *answered, const struct answered_row *row)
+{
+    return pool_at(&answered->owners, row->owner);
+}
+
+// ---- slots ----
+
+static bool is_used(const struct answered *answered, uint64_t slot)
+{
+    return answered->used[slot / 64] >> slot % 64 & 1;
+}
+
+// Asserts: not all are used.  The one that has been free for longest, as far as they go round.
+static uint64_t free_slot(struct answered *answered)
+{
+    uint64_t slot = answered->next_slot;
+    must(answered->all.count < REQUESTS_KEPT_MAX);
+    while (is_used(answered, slot))
+        slot = (answered->used[slot / 64] == UINT64_MAX ? (slot / 64 + 1) * 64 : slot + 1) % REQUESTS_KEPT_MAX;
+    answered->next_slot = (uint32_t) ((slot + 1) % REQUESTS_KEPT_MAX);
+    return slot;
+}
+
+// ---- keeping and forgetting ----
+
+// Returns the slot that is free then.
+static uint64_t forget(struct answered *answered, uint32_t place)
+{
+    const struct answered_row *row = row_at(answered, place);
+    struct answered_owner *owner = owner_of(answered, row);
+    uint32_t owner_place = row->owner;
+    uint32_t slot = row->slot;
+    leave(answered, &answered->all, place, false);
+    leave(answered, &owner->list, place, true);
+    if (!owner->list.count) {
+        lookup_remove(&answered->owners_by_key, owner_place);
+        pool_give(&answered->owners, owner_place);
+    }
+    answered->used[slot / 64] &= ~(UINT64_C(1) << slot % 64);
     words_drop(&answered->words, row->role);
     words_drop(&answered->words, row->principal);
     words_drop(&answered->words, row->state);
     lookup_remove(&answered->by_key, place);
-    lookup_remove(&answered->by_number, place);
     pool_give(&answered->pool, place);
+    return slot;
 }
 
 static void forget_old(struct answered *answered, int64_t now_ms)
 {
-    for (size_t i = 0; i < FORGOTTEN_AT_ONCE && answered->first < answered->next; i++) {
-        uint32_t place = lookup_find_number(&answered->by_number, number_key(answered->first));
-        bool overwritten = answered->first + REQUESTS_KEPT_MAX <= answered->next;
-        if (place) {
-            const struct answered_row *row = pool_at(&answered->pool, place);
-            if (!overwritten && now_ms - row->at_ms <= REQUESTS_KEPT_MS)
-                return;
-            forget(answered, place);
-        }
-        answered->first++;
+    for (size_t i = 0; i < FORGOTTEN_AT_ONCE && answered->all.first; i++) {
+        if (now_ms - row_at(answered, answered->all.first)->at_ms <= REQUESTS_KEPT_MS)
+            return;
+        forget(answered, answered->all.first);
     }
 }
 
@@ -115,34 +199,82 @@ static void keep(struct answered *answered, const struct request_record *record)
         .lease = record->lease,
         .reply = record->reply,
         .rules_version = record->rules_version,
+        .slot = (uint32_t) record->slot,
         .role = words_keep(&answered->words, record->role),
         .principal = words_keep(&answered->words, record->principal),
         .state = words_keep(&answered->words, record->state),
         .type = behalf_type_from_name(record->type),
     };
+    row->owner = require_owner(answered, row);
+    answered->used[record->slot / 64] |= UINT64_C(1) << record->slot % 64;
+    append(answered, &answered->all, place, false);
+    append(answered, &owner_of(answered, row)->list, place, true);
     lookup_put(&answered->by_key, place);
-    lookup_put(&answered->by_number, place);
+}
+
+// A slot for one more of this principal: of its own oldest when it has its share, else a free one, else of the oldest
+// of all.  What was in a slot is at least REQUESTS_OF_ONE_MAX requests old.
+static uint64_t make_room(struct answered *answered, const struct request_record *record)
+{
+    uint32_t role = words_keep(&answered->words, record->role);
+    uint32_t name = words_keep(&answered->words, record->principal);
+    const struct answered_owner *owner = lookup_find(&answered->owners_by_key, owner_key(role, name));
+    words_drop(&answered->words, role);
+    words_drop(&answered->words, name);
+    if (owner && owner->list.count >= REQUESTS_OF_ONE_MAX)
+        return forget(answered, owner->list.first);
+    return answered->all.count < REQUESTS_KEPT_MAX ? free_slot(answered) : forget(answered, answered->all.first);
 }
 
 void answered_keep(struct answered *answered, struct request_record *record)
 {
     forget_old(answered, record->at_ms);
     record->number = answered->next++;
-    record->slot = record->number % REQUESTS_KEPT_MAX;
+    record->slot = make_room(answered, record);
     keep(answered, record);
 }
 
 bool answered_restore(struct answered *answered, const struct request_record *record)
 {
-    if (record->id <= 0 || record->slot != record->number % REQUESTS_KEPT_MAX || record->number >= INT64_MAX ||
-        lookup_find_number(&answered->by_number, number_key(record->number)))
+    if (record->id <= 0 || record->slot >= REQUESTS_KEPT_MAX || record->number >= INT64_MAX ||
+        is_used(answered, record->slot))
         return false;
-    if (!answered->pool.count || record->number < answered->first)
-        answered->first = record->number;
-    if (record->number >= answered->next)
+    if (record->number >= answered->next) {
         answered->next = record->number + 1;
+        answered->next_slot = (uint32_t) ((record->slot + 1) % REQUESTS_KEPT_MAX);
+    }
     keep(answered, record);
     return true;
+}
+
+struct numbered {
+    uint64_t number;
+    uint32_t place;
+};
+
+static int compare_numbers(const void *one, const void *other)
+{
+    uint64_t first = ((const struct numbered *) one)->number;
+    uint64_t second = ((const struct numbered *) other)->number;
+    return first < second ? -1 : first > second;
+}
+
+void answered_restored(struct answered *answered)
+{
+    size_t count = 0;
+    struct numbered *rows = calloc(answered->all.count + 1, sizeof *rows);
+    must(rows);
+    for (uint32_t place = answered->all.first; place; place = row_at(answered, place)->of_all.next)
+        rows[count++] = (struct numbered){ row_at(answered, place)->number, place };
+    qsort(rows, count, sizeof *rows, compare_numbers);
+    for (size_t i = 0; i < count; i++) {
+        struct answered_owner *owner = owner_of(answered, row_at(answered, rows[i].place));
+        leave(answered, &owner->list, rows[i].place, true);
+        leave(answered, &answered->all, rows[i].place, false);
+        append(answered, &owner->list, rows[i].place, true);
+        append(answered, &answered->all, rows[i].place, false);
+    }
+    free(rows);
 }
 
 uint64_t answered_digest(const struct behalf_message *request)
@@ -160,9 +292,18 @@ uint64_t answered_digest(const struct behalf_message *request)
 
 void answered_check(const struct answered *answered)
 {
-    must(answered->pool.count == answered->by_key.count && answered->pool.count == answered->by_number.count);
-    must(answered->pool.count <= REQUESTS_KEPT_MAX);
+    size_t of_owners = 0;
     size_t place = 0;
-    for (const struct answered_row *row; (row = lookup_next(&answered->by_number, &place));)
-        must(row->number >= answered->first && row->number < answered->next && row->id > 0);
+    uint64_t last = 0;
+    must(answered->pool.count == answered->by_key.count && answered->pool.count == answered->all.count);
+    must(answered->pool.count <= REQUESTS_KEPT_MAX && answered->owners.count == answered->owners_by_key.count);
+    for (uint32_t at = answered->all.first; at; at = row_at(answered, at)->of_all.next) {
+        const struct answered_row *row = row_at(answered, at);
+        must(row->number >= last && row->number < answered->next && row->id > 0);
+        must(is_used(answered, row->slot) && owner_of(answered, row)->list.count > 0);
+        last = row->number;
+    }
+    for (const struct answered_owner *owner; (owner = lookup_next(&answered->owners_by_key, &place));)
+        of_owners += owner->list.count;
+    must(of_owners == answered->all.count);
 }

@@ -7,6 +7,7 @@
 #ifndef DESK_RECORD_H
 #define DESK_RECORD_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -206,15 +207,19 @@ struct freeze_record {
     int64_t at_ms;
 };
 
-// Requests that took effect are remembered so long, and so many of a desk: the newest.  They are kept in a ring of
-// slots, in memory and on disk, which is the same for all versions.
+// Requests that took effect are remembered this long: of a desk this many, the newest, of one principal this many of
+// them.  They are kept in slots, in memory and on disk.
 #define REQUESTS_KEPT_MS (INT64_C(24) * 60 * 60 * 1000)
 #define REQUESTS_KEPT_MAX UINT64_C(262144)
+#define REQUESTS_OF_ONE_MAX UINT64_C(16384)
+static_assert(REQUESTS_KEPT_MAX % 64 == 0 && REQUESTS_OF_ONE_MAX <= REQUESTS_KEPT_MAX / 16,
+              "slots are bits of whole words, and no principal has more than a small part of them");
 
 // A request that took effect, and its answer; written with what it did.
 struct request_record {
     uint64_t number; // counts the desk's requests that took effect, from 0
-    uint64_t slot;   // number % REQUESTS_KEPT_MAX; what was there before is overwritten
+    uint64_t
+        slot; // below REQUESTS_KEPT_MAX; what was there before, REQUESTS_OF_ONE_MAX numbers ago or more, is overwritten
     int64_t at_ms;
     const char *role; // person, connector or control
     const char *principal;

@@ -325,6 +325,7 @@ static void restore_sealed(struct desk *desk)
 void desk_restored(struct desk *desk, int64_t now_ms)
 {
     desk->now_ms = now_ms;
+    answered_restored(&desk->answered);
     for (size_t i = 0; i < desk->person_count; i++) {
         for (size_t k = 0; k < desk->people[i]->item_count; k++)
             item_touch(desk, desk->people[i]->items[k]);

@@ -346,19 +346,84 @@ static void the_newest_are_kept_and_no_more(void **state)
 {
     (void) state;
     struct answered answered;
-    const int64_t many = (int64_t) REQUESTS_KEPT_MAX + 5000;
+    const uint64_t many = REQUESTS_KEPT_MAX + 5000;
+    char name[16];
 
     answered_init(&answered);
-    for (int64_t id = 1; id <= many; id++) {
-        struct request_record record = a_request(id, 1000);
+    for (uint64_t number = 0; number < many; number++) { // of a hundred people in turn
+        struct request_record record = a_request((int64_t) number + 1, 1000);
+        snprintf(name, sizeof name, "p%u", (unsigned) (number % 100));
+        record.principal = name;
         answered_keep(&answered, &record);
-        assert_int_equal(record.number, id - 1);
-        assert_int_equal(record.slot, (uint64_t) (id - 1) % REQUESTS_KEPT_MAX);
+        assert_int_equal(record.number, number);
+        assert_int_equal(record.slot, number % REQUESTS_KEPT_MAX);
     }
     answered_check(&answered);
-    assert_null(answered_find(&answered, &asha, many - (int64_t) REQUESTS_KEPT_MAX, 1000));
-    assert_non_null(answered_find(&answered, &asha, many - (int64_t) REQUESTS_KEPT_MAX + 1, 1000));
-    assert_non_null(answered_find(&answered, &asha, many, 1000));
+    for (uint64_t number = 4990; number < 5010; number++) {
+        snprintf(name, sizeof name, "p%u", (unsigned) (number % 100));
+        const struct principal person = { "person", name };
+        bool kept = answered_find(&answered, &person, (int64_t) number + 1, 1000) != NULL;
+        assert_int_equal(kept, number >= 5000);
+    }
+    answered_fini(&answered);
+}
+
+static void who_floods_pushes_out_their_own_requests_alone(void **state)
+{
+    (void) state;
+    struct answered answered;
+    const struct principal ben = { "person", "ben" };
+    const int64_t many = 2 * (int64_t) REQUESTS_KEPT_MAX;
+    uint64_t *slots = calloc(REQUESTS_KEPT_MAX, sizeof *slots); // the number last written to each, and one more
+
+    assert_non_null(slots);
+    answered_init(&answered);
+    for (int64_t id = 1; id <= many; id++) {
+        struct request_record record = a_request(id, 1000 + id);
+        record.principal = id <= 50 ? "ben" : "asha";
+        answered_keep(&answered, &record);
+        assert_true(record.slot < REQUESTS_KEPT_MAX);
+        assert_true(slots[record.slot] == 0 || record.number + 1 - slots[record.slot] >= REQUESTS_OF_ONE_MAX);
+        slots[record.slot] = record.number + 1;
+    }
+    answered_check(&answered);
+    assert_int_equal(answered.pool.count, REQUESTS_OF_ONE_MAX + 50);
+    for (int64_t id = 1; id <= 50; id++) {
+        assert_non_null(answered_find(&answered, &ben, id, 1000 + many));
+    }
+    assert_non_null(answered_find(&answered, &asha, many - (int64_t) REQUESTS_OF_ONE_MAX + 1, 1000 + many));
+    assert_null(answered_find(&answered, &asha, many - (int64_t) REQUESTS_OF_ONE_MAX, 1000 + many));
+    free(slots);
+    answered_fini(&answered);
+}
+
+static void what_comes_back_goes_in_the_order_in_which_it_was_done(void **state)
+{
+    (void) state;
+    struct answered answered;
+    const struct principal ben = { "person", "ben" };
+
+    answered_init(&answered);
+    for (uint64_t slot = 0; slot < REQUESTS_KEPT_MAX; slot++) { // newest first
+        struct request_record record = a_request((int64_t) (REQUESTS_KEPT_MAX - slot), 1000);
+        record.slot = slot;
+        record.number = REQUESTS_KEPT_MAX - 1 - slot;
+        record.principal = record.number < 10 ? "ben" : "asha";
+        assert_true(answered_restore(&answered, &record));
+    }
+    answered_restored(&answered);
+    answered_check(&answered);
+    struct request_record more = a_request(1000000, 1000); // of asha, who has more than her share: of an older time
+    answered_keep(&answered, &more);
+    assert_int_equal(more.slot, REQUESTS_KEPT_MAX - 11);
+    assert_null(answered_find(&answered, &asha, 11, 1000));
+    more = a_request(1000000, 1000);
+    more.principal = "chloe";
+    answered_keep(&answered, &more);
+    assert_int_equal(more.slot, REQUESTS_KEPT_MAX - 1); // of the oldest of all
+    assert_null(answered_find(&answered, &ben, 1, 1000));
+    assert_non_null(answered_find(&answered, &ben, 2, 1000));
+    answered_check(&answered);
     answered_fini(&answered);
 }
 
@@ -397,9 +462,9 @@ static void what_comes_back_in_the_order_of_slots_goes_on_where_it_was(void **st
         assert_true(answered_restore(&answered, &record));
         assert_false(answered_restore(&answered, &record)); // twice
     }
+    answered_restored(&answered);
     struct request_record record = a_request(1, 1000);
-    record.slot = 5;
-    record.number = 6;
+    record.slot = REQUESTS_KEPT_MAX;
     assert_false(answered_restore(&answered, &record));
     answered_keep(&answered, &record);
     assert_int_equal(record.number, REQUESTS_KEPT_MAX + 4);
@@ -421,6 +486,8 @@ int main(void)
         TEST(a_refused_request_may_be_asked_again),
         TEST(what_was_done_over_a_day_ago_is_forgotten),
         cmocka_unit_test(the_newest_are_kept_and_no_more),
+        cmocka_unit_test(who_floods_pushes_out_their_own_requests_alone),
+        cmocka_unit_test(what_comes_back_goes_in_the_order_in_which_it_was_done),
         cmocka_unit_test(the_old_are_let_go_as_new_ones_come),
         cmocka_unit_test(what_comes_back_in_the_order_of_slots_goes_on_where_it_was),
     };

@@ -556,12 +556,12 @@ static void write_freeze(struct group_writer *writer, const struct freeze_record
     rows_end(rows);
 }
 
-// The ring comes round within a stage only where a group is larger than it: then the slot is another stage's.
+// A slot comes again within a stage only where that has more requests than one principal's: then it is another stage's.
 static void write_request(struct group_writer *writer, const struct request_record *request)
 {
     struct rows *rows = rows_of(writer, SQL_PUT_REQUESTS);
 
-    if (rows->count == REQUESTS_KEPT_MAX) {
+    if (rows->count == REQUESTS_OF_ONE_MAX) {
         end_stage(writer);
     }
     rows_id(rows, request->slot);
