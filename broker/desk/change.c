@@ -1,7 +1,6 @@
 // change.c - the list of changes and effects, and the copying of records with their texts.
 //
-// Which fields of a record are texts is said once, in the tables below; which fields of a message are, the
-// tables of the protocol say.
+// Which fields of a record are texts tables.def says; which fields of a message are, the tables of the protocol.
 
 #include "broker/desk/change.h"
 
@@ -21,112 +20,56 @@ struct change_list {
     size_t effect_count;
 };
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-#define AT(record, field) offsetof(struct change, record.field)
-
-static const size_t post_texts[] = {
-    AT(post, channel),
-    AT(post, post),
-    AT(post, brand),
-    AT(post, author),
-    AT(post, text),
-    AT(post, thread),
-    AT(post, parent),
-    AT(post, author_name),
-    AT(post, link),
-    AT(post, language),
-    AT(post, platform_language),
-};
-static const size_t post_change_texts[] = { AT(post_change, channel), AT(post_change, post), AT(post_change, brand),
-                                            AT(post_change, text) };
-static const size_t post_again_texts[] = { AT(post_again, channel), AT(post_again, post), AT(post_again, brand) };
-static const size_t early_texts[] = { AT(early, channel), AT(early, post), AT(early, text) };
-static const size_t item_texts[] = {
-    AT(item, brand),     AT(item, channel),  AT(item, audience),  AT(item, language),
-    AT(item, skills),    AT(item, person),   AT(item, preferred), AT(item, reason),
-    AT(item, escalated), AT(item, draft_by), AT(item, outcome),
-};
-static const size_t draft_texts[] = { AT(draft, person), AT(draft, text) };
-static const size_t note_texts[] = { AT(note, kind), AT(note, person), AT(note, text) };
-static const size_t reply_texts[] = {
-    AT(reply, brand), AT(reply, channel),  AT(reply, person),    AT(reply, text),
-    AT(reply, key),   AT(reply, instance), AT(reply, reference), AT(reply, reason),
-};
-static const size_t event_texts[] = {
-    AT(event, kind), AT(event, person), AT(event, queue), AT(event, rule), AT(event, detail),
-};
-static const size_t outcome_texts[] = {
-    AT(outcome, outcome), AT(outcome, brand),  AT(outcome, language), AT(outcome, audience),
-    AT(outcome, person),  AT(outcome, agency), AT(outcome, reason),   AT(outcome, escalated),
-};
-static const size_t rules_texts[] = { AT(rules, name), AT(rules, text) };
-static const size_t freeze_texts[] = { AT(freeze, brand), AT(freeze, person), AT(freeze, reason) };
-static const size_t request_texts[] = {
-    AT(request, role),
-    AT(request, principal),
-    AT(request, type),
-    AT(request, state),
-};
-
-static const struct {
-    const size_t *offsets;
-    size_t count;
-} kind_texts[] = {
-    [CHANGE_POST] = { post_texts, COUNT(post_texts) },
-    [CHANGE_POST_CHANGE] = { post_change_texts, COUNT(post_change_texts) },
-    [CHANGE_POST_AGAIN] = { post_again_texts, COUNT(post_again_texts) },
-    [CHANGE_EARLY] = { early_texts, COUNT(early_texts) },
-    [CHANGE_EARLY_GONE] = { early_texts, COUNT(early_texts) },
-    [CHANGE_ITEM] = { item_texts, COUNT(item_texts) },
-    [CHANGE_DRAFT] = { draft_texts, COUNT(draft_texts) },
-    [CHANGE_NOTE] = { note_texts, COUNT(note_texts) },
-    [CHANGE_REPLY] = { reply_texts, COUNT(reply_texts) },
-    [CHANGE_EVENT] = { event_texts, COUNT(event_texts) },
-    [CHANGE_OUTCOME] = { outcome_texts, COUNT(outcome_texts) },
-    [CHANGE_RULES] = { rules_texts, COUNT(rules_texts) },
-    [CHANGE_FREEZE] = { freeze_texts, COUNT(freeze_texts) },
-    [CHANGE_REQUEST] = { request_texts, COUNT(request_texts) },
-    [CHANGE_SEAL] = { NULL, 0 },
-    [CHANGE_UNSEAL] = { NULL, 0 },
-};
-
-static const char **text_at(struct change *change, size_t offset)
+enum record change_record_of(enum change_kind kind)
 {
-    return (const char **) (void *) ((char *) change + offset);
+    switch (kind) {
+#define KIND(NAME, RECORD, record, meaning)                                                                            \
+    case CHANGE_##NAME:                                                                                                \
+        return RECORD_##RECORD;
+        CHANGE_KINDS(KIND)
+#undef KIND
+    }
+    must(false);
+    return RECORD_COUNT;
 }
 
-// A reply's text may be NULL: it says that the text written before stays.
-static bool stays_null(const struct change *change, size_t offset)
+// All records begin where the union does.
+const void *change_record(const struct change *change)
 {
-    return change->kind == CHANGE_REPLY && offset == AT(reply, text);
+    return &change->post;
+}
+
+static const struct column *texts_of(const struct change *change)
+{
+    return columns_of(change_record_of(change->kind))->texts;
 }
 
 static size_t texts_bytes(const struct change *change)
 {
     size_t bytes = 0;
 
-    for (size_t i = 0; i < kind_texts[change->kind].count; i++) {
-        const char *text = *text_at((struct change *) change, kind_texts[change->kind].offsets[i]);
+    for (const struct column *column = texts_of(change); column->name != NULL; column++) {
+        const char *text = column_text(column, change_record(change));
         bytes += text == NULL ? 0 : strlen(text) + 1;
     }
     return bytes;
 }
 
-// Copies the change to `copy` and its texts behind it, into memory of texts_bytes.
+// Copies the change to `copy` and its texts behind it, into memory of texts_bytes.  NULL is kept only where it says
+// something.
 static void place(struct change *copy, char *memory, const struct change *change)
 {
     *copy = *change;
     copy->next = NULL;
-    for (size_t i = 0; i < kind_texts[change->kind].count; i++) {
-        size_t offset = kind_texts[change->kind].offsets[i];
-        const char **text = text_at(copy, offset);
-        if (*text == NULL) {
-            *text = stays_null(change, offset) ? NULL : "";
+    for (const struct column *column = texts_of(change); column->name != NULL; column++) {
+        const char *text = column_text(column, change_record(change));
+        if (text == NULL) {
+            column_set_text(column, &copy->post, column->kind == COLUMN_TEXT_OR_NULL ? NULL : "");
             continue;
         }
-        size_t bytes = strlen(*text) + 1;
-        memcpy(memory, *text, bytes);
-        *text = memory;
+        size_t bytes = strlen(text) + 1;
+        memcpy(memory, text, bytes);
+        column_set_text(column, &copy->post, memory);
         memory += bytes;
     }
 }
@@ -215,7 +158,6 @@ void change_list_destroy(struct change_list **list_p)
 
 void change_list_add(struct change_list *list, const struct change *change)
 {
-    must((size_t) change->kind < COUNT(kind_texts));
     struct change *copy = arena_allocate(&list->arena, sizeof *copy);
     place(copy, arena_allocate(&list->arena, texts_bytes(change)), change);
     if (list->last_change == NULL) {
@@ -295,7 +237,6 @@ const char *change_list_format(struct change_list *list, const char *format, ...
 
 struct change *change_copy(const struct change *change)
 {
-    must((size_t) change->kind < COUNT(kind_texts));
     struct change *copy = malloc(sizeof *copy + texts_bytes(change));
     must(copy != NULL);
     place(copy, (char *) (copy + 1), change);

@@ -10,24 +10,14 @@
 
 #include <behalf/message.h>
 
-enum change_kind {
-    CHANGE_POST,
-    CHANGE_POST_CHANGE,
-    CHANGE_POST_AGAIN,
-    CHANGE_EARLY,      // kept, in the place of what was kept of the same post under its number
-    CHANGE_EARLY_GONE, // no longer kept: every brand has its post, its time is over, or there was no room
-    CHANGE_ITEM,
-    CHANGE_DRAFT,
-    CHANGE_NOTE,
-    CHANGE_REPLY,
-    CHANGE_EVENT,
-    CHANGE_OUTCOME,
-    CHANGE_RULES,
-    CHANGE_FREEZE,
-    CHANGE_REQUEST,
-    CHANGE_SEAL,  // all posts, drafts, notes and replies of the item so far become sealed
-    CHANGE_UNSEAL // the item's posts are no longer sealed or sensitive: PR returned it; the rest stays sealed
-};
+// See tables.def for what each does.
+#define KIND(NAME, RECORD, record, meaning) CHANGE_##NAME,
+enum change_kind { CHANGE_KINDS(KIND) };
+#undef KIND
+
+#define KIND(NAME, RECORD, record, meaning) +1
+enum { CHANGE_KIND_COUNT = CHANGE_KINDS(KIND) };
+#undef KIND
 
 struct change {
     struct change *next;
@@ -36,7 +26,7 @@ struct change {
         struct post_record post;
         struct post_change_record post_change;
         struct post_again_record post_again;
-        struct early_record early; // EARLY, EARLY_GONE: the latter's channel, post and number alone count
+        struct early_record early;
         struct item_record item;
         struct draft_record draft;
         struct note_record note;
@@ -46,9 +36,13 @@ struct change {
         struct rules_record rules;
         struct freeze_record freeze;
         struct request_record request;
-        uint64_t seal; // SEAL, UNSEAL: the item
+        struct seal_record seal;
     };
 };
+
+// Of which record a kind of change is, and that record in a change.
+enum record change_record_of(enum change_kind kind);
+const void *change_record(const struct change *change);
 
 enum effect_kind {
     EFFECT_SEND,      // `message` as it is

@@ -433,7 +433,7 @@ static void seal(struct desk *desk, struct item *item)
     if (item->sealed)
         return;
     item->sealed = true;
-    desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal = item->id });
+    desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal.item = item->id });
     item_changed(desk, item);
 }
 

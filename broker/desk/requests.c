@@ -248,7 +248,7 @@ static void do_return_item(const struct order *order)
     answer(order, ITEM_WAITING, 0);
     write_note(order, "guidance", order->request->return_item.guidance);
     item->sealed = false;
-    desk_change(desk, &(struct change){ .kind = CHANGE_UNSEAL, .seal = item->id });
+    desk_change(desk, &(struct change){ .kind = CHANGE_UNSEAL, .seal.item = item->id });
     item_set_reason(desk, item, order->request->return_item.guidance);
     const struct queue *queue = item->queue;
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_AGENT, queue->brand, queue->language, queue->skills),

@@ -449,10 +449,10 @@ static void apply(struct memory_disk *disk, const struct change *change)
         put_request(disk, change);
         break;
     case CHANGE_SEAL:
-        seal(disk, change->seal);
+        seal(disk, change->seal.item);
         break;
     case CHANGE_UNSEAL:
-        unseal(disk, change->seal);
+        unseal(disk, change->seal.item);
         break;
     }
 }

@@ -144,7 +144,7 @@ static void put_later(struct batch *batch, uint64_t item)
                                               .sensitive = item % 4 == 1,
                                               .at_ms = NOVEMBER_MS } };
     put(batch, change);
-    put(batch, (struct change){ .kind = CHANGE_SEAL, .seal = item });
+    put(batch, (struct change){ .kind = CHANGE_SEAL, .seal.item = item });
 }
 
 static void fill(const char *place, uint64_t items)

@@ -31,13 +31,13 @@ static void changes_stay_in_order(void **state)
     (void) state;
     struct change_list *list = change_list_new();
     for (uint64_t i = 1; i <= 1000; i++) {
-        struct change change = { .kind = CHANGE_SEAL, .seal = i };
+        struct change change = { .kind = CHANGE_SEAL, .seal.item = i };
         change_list_add(list, &change);
     }
     assert_int_equal(change_list_change_count(list), 1000);
     uint64_t expected = 1;
     for (const struct change *change = change_list_changes(list); change != NULL; change = change->next) {
-        assert_int_equal(change->seal, expected++);
+        assert_int_equal(change->seal.item, expected++);
     }
     assert_int_equal(expected, 1001);
     change_list_destroy(&list);

@@ -444,7 +444,7 @@ static void a_held_item_that_is_late_goes_to_pr_with_its_draft(void **state)
     assert_string_equal(gone(world, asha), "missed its service level");
     assert_int_not_equal(world_lease(world, pia, item), 0);
     assert_string_equal(world_change(world, CHANGE_ITEM)->item.draft_by, "asha");
-    assert_int_equal(world_change(world, CHANGE_SEAL)->seal, item);
+    assert_int_equal(world_change(world, CHANGE_SEAL)->seal.item, item);
     assert_int_equal(world_events(world, item, "late"), 1);
 }
 

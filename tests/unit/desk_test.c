@@ -360,7 +360,7 @@ static void escalating_seals_an_item(void **state)
                           ABOUT(ESCALATE, escalate, .item = (int64_t) item, .lease = world_lease(world, asha, item),
                                 .reason = "smells of press")),
                 "waiting");
-    assert_int_equal(world_change(world, CHANGE_SEAL)->seal, item);
+    assert_int_equal(world_change(world, CHANGE_SEAL)->seal.item, item);
     uint64_t ben = world_sign_in(world, BEN);
     assert_int_equal(world_lease(world, ben, item), 0);
     uint64_t pia = world_sign_in(world, PIA);
@@ -397,7 +397,7 @@ static void a_sensitive_post_takes_a_held_item_from_its_agent(void **state)
     struct behalf_item view;
     assert_false(desk_show_item(world->desk, asha, item, (uint64_t) lease, world->list, &view));
     expect_error(answer(world, asha, item, "Too late."), "STALE");
-    assert_int_equal(world_change(world, CHANGE_SEAL)->seal, item);
+    assert_int_equal(world_change(world, CHANGE_SEAL)->seal.item, item);
 }
 
 static void pr_returns_with_guidance(void **state)
@@ -413,7 +413,7 @@ static void pr_returns_with_guidance(void **state)
     uint64_t asha = world_sign_in(world, ASHA);
     assert_int_not_equal(world_lease(world, asha, item), 0);
     assert_string_equal(world_change(world, CHANGE_NOTE)->note.kind, "guidance");
-    assert_int_equal(world_change(world, CHANGE_UNSEAL)->seal, item);
+    assert_int_equal(world_change(world, CHANGE_UNSEAL)->seal.item, item);
 }
 
 static void pr_cannot_return_what_it_has_not_seen(void **state)

@@ -881,7 +881,7 @@ static void nothing_sealed_or_sensitive_reaches_an_agents_view(void **state)
     put(batch, a_note(2, "note", "SECRET sealed note", false));
     put(batch, a_reply(3, 2, REPLY_CONFIRMED, "SECRET sealed reply"));
     put(batch, (struct change){ .kind = CHANGE_DRAFT, .draft = { 2, "asha", "SECRET draft", 20 } });
-    put(batch, (struct change){ .kind = CHANGE_SEAL, .seal = 2 });
+    put(batch, (struct change){ .kind = CHANGE_SEAL, .seal.item = 2 });
     with_pr.item.sealed = true;
     with_pr.item.audience = "pr";
     put(batch, with_pr);
@@ -918,9 +918,9 @@ static void a_returned_item_shows_its_posts_again_and_only_those(void **state)
     sensitive.post.sensitive = true;
     put(batch, sensitive);
     put(batch, a_note(1, "note", "SECRET", false));
-    put(batch, (struct change){ .kind = CHANGE_SEAL, .seal = 1 });
+    put(batch, (struct change){ .kind = CHANGE_SEAL, .seal.item = 1 });
     put(batch, a_note(1, "guidance", "say sorry", true));
-    put(batch, (struct change){ .kind = CHANGE_UNSEAL, .seal = 1 });
+    put(batch, (struct change){ .kind = CHANGE_UNSEAL, .seal.item = 1 });
     desk_commit(&fixture->desk, &batch);
     struct question question = { .kind = QUESTION_ITEM, .item = 1, .for_agent = true };
     struct question *answer = ask(fixture, question, &asked);
@@ -1566,11 +1566,11 @@ static struct change next_of_medley(struct medley *medley)
     case 6:
         return next_reply(medley);
     case 7:
-        return (struct change){ .kind = CHANGE_SEAL, .seal = medley->item };
+        return (struct change){ .kind = CHANGE_SEAL, .seal.item = medley->item };
     case 8:
         return next_again(medley);
     default:
-        return (struct change){ .kind = CHANGE_UNSEAL, .seal = medley->item };
+        return (struct change){ .kind = CHANGE_UNSEAL, .seal.item = medley->item };
     }
 }
 

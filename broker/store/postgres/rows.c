@@ -31,27 +31,27 @@ static void write_number(unsigned char *bytes, int64_t number)
     write_word(bytes + 4, (uint32_t) (uint64_t) number);
 }
 
-static unsigned char *extend(struct column *column, size_t bytes)
+static unsigned char *extend(struct array *array, size_t bytes)
 {
-    if (column->length + bytes > column->room) {
-        size_t room = column->room == 0 ? 256 : column->room;
-        while (room < column->length + bytes) {
+    if (array->length + bytes > array->room) {
+        size_t room = array->room == 0 ? 256 : array->room;
+        while (room < array->length + bytes) {
             room *= 2;
         }
         must(room <= INT_MAX);
-        column->bytes = realloc(column->bytes, room);
-        must(column->bytes != NULL);
-        column->room = room;
+        array->bytes = realloc(array->bytes, room);
+        must(array->bytes != NULL);
+        array->room = room;
     }
-    unsigned char *added = column->bytes + column->length;
-    column->length += bytes;
+    unsigned char *added = array->bytes + array->length;
+    array->length += bytes;
     return added;
 }
 
-static void begin_array(struct column *column, enum element element)
+static void begin_array(struct array *array, enum element element)
 {
-    if (column->length == 0) {
-        unsigned char *header = extend(column, HEADER_BYTES);
+    if (array->length == 0) {
+        unsigned char *header = extend(array, HEADER_BYTES);
         write_word(header, 1);     // dimensions
         write_word(header + 4, 0); // no NULL among the elements
         write_word(header + 8, element);
@@ -62,14 +62,14 @@ static void begin_array(struct column *column, enum element element)
 // Room for the next column of a whole row.
 static unsigned char *next_field(struct rows *rows, enum element element, size_t bytes)
 {
-    struct column *column = &rows->columns[0];
+    struct array *array = &rows->columns[0];
 
     if (rows->at++ == 0) {
-        begin_array(column, element); // the row's own type is filled in when it is sent
-        rows->row_begin = column->length;
-        (void) extend(column, 8); // length and number of columns, once they are known
+        begin_array(array, element); // the row's own type is filled in when it is sent
+        rows->row_begin = array->length;
+        (void) extend(array, 8); // length and number of columns, once they are known
     }
-    unsigned char *added = extend(column, 8 + bytes);
+    unsigned char *added = extend(array, 8 + bytes);
     write_word(added, element);
     write_word(added + 4, (uint32_t) bytes);
     return added + 8;
@@ -82,9 +82,9 @@ static unsigned char *next_element(struct rows *rows, enum element element, size
     if (rows->whole) {
         return next_field(rows, element, bytes);
     }
-    struct column *column = &rows->columns[rows->at++];
-    begin_array(column, element);
-    unsigned char *added = extend(column, 4 + bytes);
+    struct array *array = &rows->columns[rows->at++];
+    begin_array(array, element);
+    unsigned char *added = extend(array, 4 + bytes);
     write_word(added, (uint32_t) bytes);
     return added + 4;
 }
@@ -174,11 +174,11 @@ void rows_clear(struct rows *rows)
 {
     must(rows->at == 0);
     for (size_t i = 0; i < rows->width && (i == 0 || !rows->whole); i++) {
-        struct column *column = &rows->columns[i];
-        column->length = 0;
-        if (column->room > (rows->whole ? KEEP_WHOLE_BYTES : KEEP_BYTES)) {
-            free(column->bytes);
-            *column = (struct column){ 0 };
+        struct array *array = &rows->columns[i];
+        array->length = 0;
+        if (array->room > (rows->whole ? KEEP_WHOLE_BYTES : KEEP_BYTES)) {
+            free(array->bytes);
+            *array = (struct array){ 0 };
         }
     }
     rows->width = 0;
@@ -227,14 +227,14 @@ void parameters_flag(struct parameters *parameters, bool flag)
 
 void parameters_whole_rows(struct parameters *parameters, struct rows *rows, uint32_t type)
 {
-    struct column *column = &rows->columns[0];
+    struct array *array = &rows->columns[0];
 
     must(rows->whole);
     must(rows->count > 0);
     must(rows->at == 0);
-    write_word(column->bytes + 8, type);
-    write_word(column->bytes + 12, rows->count);
-    add_value(parameters, column->bytes, column->length);
+    write_word(array->bytes + 8, type);
+    write_word(array->bytes + 12, rows->count);
+    add_value(parameters, array->bytes, array->length);
 }
 
 void parameters_rows(struct parameters *parameters, struct rows *rows)
@@ -243,8 +243,8 @@ void parameters_rows(struct parameters *parameters, struct rows *rows)
     must(rows->count > 0);
     must(rows->at == 0);
     for (size_t i = 0; i < rows->width; i++) {
-        struct column *column = &rows->columns[i];
-        write_word(column->bytes + 12, rows->count);
-        add_value(parameters, column->bytes, column->length);
+        struct array *array = &rows->columns[i];
+        write_word(array->bytes + 12, rows->count);
+        add_value(parameters, array->bytes, array->length);
     }
 }

@@ -13,7 +13,7 @@
 
 #define ROWS_COLUMNS_MAX 37
 
-struct column {
+struct array {
     unsigned char *bytes; // header and elements, in network order
     size_t length;
     size_t room;
@@ -23,7 +23,7 @@ struct column {
 struct rows {
     bool whole;       // all is in the first column
     size_t row_begin; // whole: where the row being added begins
-    struct column columns[ROWS_COLUMNS_MAX];
+    struct array columns[ROWS_COLUMNS_MAX];
     size_t width; // columns that any row has
     size_t at;    // the next column of the row being added
     uint32_t count;

@@ -635,10 +635,10 @@ static void write_one(struct group_writer *writer, const struct change *change)
         write_request(writer, &change->request);
         break;
     case CHANGE_SEAL:
-        write_sealing(writer, change->seal, SEALING_SEAL);
+        write_sealing(writer, change->seal.item, SEALING_SEAL);
         break;
     case CHANGE_UNSEAL:
-        write_sealing(writer, change->seal, SEALING_UNSEAL);
+        write_sealing(writer, change->seal.item, SEALING_UNSEAL);
         break;
     }
 }

@@ -391,9 +391,9 @@ bool write_change(struct database *database, const struct change *change)
     case CHANGE_REQUEST:
         return put_request(database, &change->request);
     case CHANGE_SEAL:
-        return seal(database, change->seal);
+        return seal(database, change->seal.item);
     case CHANGE_UNSEAL:
-        return run_for_item(database, STATEMENT_UNSEAL_POSTS, change->seal);
+        return run_for_item(database, STATEMENT_UNSEAL_POSTS, change->seal.item);
     }
     return contradict(database, "a change of no known kind");
 }
