@@ -2,6 +2,8 @@
 
 #include "broker/store/sqlite/database.h"
 
+#include "broker/store/column_lists.h"
+
 #include "broker/store/sqlite/migrations.h"
 #include "proto/base/must.h"
 

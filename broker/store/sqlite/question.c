@@ -205,7 +205,7 @@ static void answer_closed_item(struct database *database, struct batch *batch, s
         return;
     }
     question->found = true;
-    row_item(&binding, &question->record);
+    row_record(&binding, RECORD_ITEM, &question->record);
     item_record_keep(&question->record, batch);
     binding_end(&binding);
 }

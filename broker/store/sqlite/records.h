@@ -19,7 +19,7 @@ bool read_desk(struct database *database, const struct store_reader *reader);
 // Answers a report; false on error.
 bool answer_report(struct database *database, struct report *report);
 
-// The item's columns in the order of the statements; texts are borrowed from the row.
-void row_item(struct binding *binding, struct item_record *item);
+// The row's next columns into a record, in the order in which tables.def has them; texts are borrowed from the row.
+void row_record(struct binding *binding, enum record record, void *values);
 
 #endif
