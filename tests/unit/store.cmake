@@ -1,2 +1,6 @@
 behalf_test(store_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_test.c LIBRARIES behalf_store_desk LABEL unit TIMEOUT 60)
 behalf_test(owner_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/owner_test.c LIBRARIES behalf_store LABEL unit)
+# Samples of records, for all tests that treat every column alike.
+add_library(behalf_record_samples STATIC ${CMAKE_CURRENT_LIST_DIR}/record_samples.c)
+target_link_libraries(behalf_record_samples PUBLIC behalf_options behalf_change)
+behalf_test(codec_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/codec_test.c LIBRARIES behalf_store behalf_record_samples LABEL unit)
