@@ -3,10 +3,12 @@
 // Every kind of evidence gives each language a number in log-odds, and the numbers are added.  The weights
 // between the kinds are few and round.  They were set by reasoning and then, a few of them (spelling, CLD2,
 // size and where size ends), by looking at shares and counts of right and wrong answers on labelled posts,
-// among them those of tests/system/language_accuracy.c.  Hardly any word was taken from these: some of Hindi in
-// Latin letters were added after looking at posts that had been missed.  Nothing hangs on an exact size: halving or
-// doubling any one of the weights of words, spelling, script, CLD2 and size, or of the leads that decide, changes the
-// share of right answers there by less than one in a hundred.
+// among them those of tests/system/language_accuracy.c.  The lists of words are made from grammars and from what is
+// known of a language, not from posts.  Some words of Hindi in Latin letters were once added after looking at posts
+// that had been missed; those that no grammar lists (interjections, an insult) are out again, and what is left of them
+// are forms of pronouns and postpositions, with the rest of their paradigms.  Nothing hangs on an exact size: halving
+// or doubling any one of the weights of words, spelling, script, CLD2 and size, or of the leads that decide, changes
+// the share of right answers there by less than one in a hundred.
 
 #include "broker/triage/language.h"
 
