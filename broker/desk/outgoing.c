@@ -136,6 +136,23 @@ static bool has_right_to_left(const char *text)
     return false;
 }
 
+// Whether a line behind a blank reads as another sentence than the text: it begins with a sign of its own, or the text
+// ends with what ends a sentence, an emoji too, quotes and brackets behind it left aside.
+static bool ends_before(const char *text, const char *line)
+{
+    ucs4_t character, last = '.', first;
+    u8_strmbtouc(&first, (const uint8_t *) line);
+    for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
+        bool closes = uc_is_general_category(character, UC_CATEGORY_Pe) ||
+                      uc_is_general_category(character, UC_CATEGORY_Pf) || character == '"' || character == '\'';
+        if (!closes && !is_blank(character) && !uc_is_property_default_ignorable_code_point(character))
+            last = character;
+    }
+    return uc_is_general_category_withtable(first, UC_CATEGORY_MASK_P | UC_CATEGORY_MASK_S) ||
+           uc_is_general_category_withtable(last, UC_CATEGORY_MASK_So | UC_CATEGORY_MASK_Sk) ||
+           uc_is_property_sentence_terminal(last) || last == 0x2026; // an ellipsis
+}
+
 bool outgoing_is_empty(const char *text)
 {
     ucs4_t character;
@@ -191,7 +208,8 @@ struct outgoing outgoing_compose(const struct policy *policy, const struct answe
     const char *line = outgoing_disclosure(policy, answering, memory);
     bool turns = outgoing_turns_what_follows(text);
     text = tidy(text, memory);
-    bool own_line = strpbrk(text, "\r\n") || has_right_to_left(text) != has_right_to_left(line);
+    bool own_line =
+        strpbrk(text, "\r\n") || has_right_to_left(text) != has_right_to_left(line) || !ends_before(text, line);
     struct outgoing out = { .text = *line ? change_list_format(memory, "%s%c%s", text, own_line ? '\n' : ' ', line)
                                           : text };
     out.length = reply_length(channel->counting, channel->link_length, out.text);

@@ -29,9 +29,10 @@ struct outgoing {
 };
 
 // Composes a reply: the text, and behind it the disclosure line.  The line stands behind a blank, or on a line of its
-// own where the text has several, or where only one of the two has letters that are written from right to left: each
-// is then read in its own direction.  Blanks that would push the line out of sight are taken out of the text: those
-// at its end, and all but two line breaks, or one blank, of a longer run.  Texts belong to `memory`.
+// own where the text has several, where it does not end as a sentence does and would run into the line, or where only
+// one of the two has letters that are written from right to left: each is then read in its own direction.  Blanks that
+// would push the line out of sight are taken out of the text: those at its end, and all but two line breaks, or one
+// blank, of a longer run.  Texts belong to `memory`.
 struct outgoing outgoing_compose(const struct policy *policy, const struct answering *answering, const char *text,
                                  struct change_list *memory);
 

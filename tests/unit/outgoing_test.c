@@ -268,8 +268,42 @@ static void the_line_is_in_the_posts_language_and_stands_where_it_can_be_read(vo
     assert_goes_out(in_language(3), "Servus.", "Servus. Asha von Northline, für Acme"); // as a variety of German
     assert_goes_out(in_language(0), "Hello.\nBye.", "Hello.\nBye.\nAsha from Northline, for Acme");
     assert_goes_out(in_language(0), "مرحبا", "مرحبا\nAsha from Northline, for Acme");
-    assert_goes_out(in_language(2), "مرحبا", "مرحبا Asha من Northline باسم Acme");
+    assert_goes_out(in_language(2), "مرحبا.", "مرحبا. Asha من Northline باسم Acme");
     assert_goes_out((struct answering){ .audience = AUDIENCE_PR }, "Hello.", "Hello. Asha Rao, Acme");
+}
+
+static void a_text_without_a_full_stop_does_not_run_into_the_line(void **state)
+{
+    (void) state;
+    static const char *const ended[] = { "Sorry!",          "Is it here?", "見つかりました。", "We look…", "Done 🙂",
+                                         "Thanks 👍🏽", "\"We do.\"",  "(Soon.) ",         "شكرا؟" };
+    static const char *const open[] = { "We found your bag",
+                                        "See https://acme.example/bags",
+                                        "It costs 5 €",
+                                        "Best regards,",
+                                        "Call 0800 123",
+                                        "見つかりました",
+                                        "(soon)",
+                                        "Yours \u2013",
+                                        "He said \"soon\"" };
+    struct change_list *memory = change_list_new();
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++) {
+        struct answering answering = in_language(i == 8 ? 2 : 0);
+        const char *text = outgoing_compose(&policy, &answering, ended[i], memory).text;
+        if (strchr(text, '\n') != NULL || strstr(text, " Asha ") == NULL)
+            fail_msg("%s", text);
+    }
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
+        struct answering answering = in_language(0);
+        const char *text = outgoing_compose(&policy, &answering, open[i], memory).text;
+        if (strstr(text, "\nAsha from Northline, for Acme") == NULL)
+            fail_msg("%s", text);
+    }
+    change_list_destroy(&memory);
+    assert_goes_out(in_language(1), "Gefunden", "Gefunden\nAsha von Northline, für Acme");
+    brands[0].disclosure_pr = (char *) "^{first_name}"; // a sign parts them, too
+    assert_goes_out((struct answering){ .audience = AUDIENCE_PR }, "We found it", "We found it ^Asha");
+    brands[0].disclosure_pr = (char *) "{name}, {brand}";
 }
 
 static void blanks_cannot_push_the_line_out_of_sight(void **state)
@@ -333,6 +367,7 @@ int main(void)
         cmocka_unit_test(card_numbers_are_found_however_they_are_written),
         cmocka_unit_test(other_numbers_are_no_card_numbers),
         cmocka_unit_test(the_line_is_in_the_posts_language_and_stands_where_it_can_be_read),
+        cmocka_unit_test(a_text_without_a_full_stop_does_not_run_into_the_line),
         cmocka_unit_test(blanks_cannot_push_the_line_out_of_sight),
         cmocka_unit_test(the_room_that_is_told_is_the_room_there_is),
         cmocka_unit_test(bluesky_takes_no_more_bytes_than_it_says),
