@@ -21,6 +21,7 @@
 #define CONNECTIONS_IDLE_MS 20000    // in which one that is not signed in says something again
 #define CONNECTIONS_STALLED_MS 15000 // in which something is read of what waits to be read
 #define CONNECTIONS_LAST_WORDS_MS 500
+#define CONNECTIONS_LAST_WORDS_MAX 64 // connections that have last words at one moment; others are cut off at once
 #define CONNECTIONS_REFUSALS_MS 60000 // over which refused sign-ins are counted
 
 // What one remote address may have.
@@ -48,6 +49,7 @@ struct connection {
     bool ended;            // it has closed; what it said before may still be read
     bool cut;              // REFUSED: it has been cut off, and will have ended soon
     bool at_once;          // REFUSED: it has no last words
+    bool logged;           // REFUSED: it was said in the log
     struct remote *remote; // NULL: its address is not known
     const char *reason;    // REFUSED: why
     struct unread *unread; // what waits to be read by it

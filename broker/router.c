@@ -193,7 +193,7 @@ static void route_to(uint64_t peer, uint8_t route[ROUTE_BYTES])
 }
 
 // libzmq takes the first name that a ROUTER gives from rand(), and a peer that names itself like a connection to come
-// would end the process: nobody may be able to guess it.
+// would end the process: nobody may be able to guess it.  What chance remains is told in connections.c.
 static void shuffle_names(void)
 {
     unsigned seed;
@@ -423,7 +423,7 @@ static void cut(struct router *router, struct connection *connection, int64_t no
     if (duplicate >= 0 && !connection->ended) {
         setsockopt(duplicate, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         shutdown(duplicate, SHUT_RDWR);
-        if (!connection->at_once) {
+        if (!connection->logged) {
             log_cut(router, connection, now_ms);
         }
     }

@@ -154,6 +154,21 @@ static void one_address_has_no_more_strangers_than_it_may(void **state)
     assert_non_null(connections_accepted(connections, 52, &there, 24));
 }
 
+static void few_have_last_words_at_one_moment(void **state)
+{
+    (void) state;
+    for (int i = 0; i < CONNECTIONS_LAST_WORDS_MAX + 1; i++) {
+        connections_accepted(connections, 100 + i, &(struct remote_address){ 0 }, 0);
+    }
+    for (int i = 0; i < CONNECTIONS_LAST_WORDS_MAX; i++) {
+        connections_refuse(connections, connections_at(connections, 100 + i), "it has named itself", 0);
+    }
+    assert_null(connections_next_to_cut(connections, 1));
+    int last = 100 + CONNECTIONS_LAST_WORDS_MAX;
+    connections_refuse(connections, connections_at(connections, last), "it has named itself", 0);
+    assert_int_equal(connections_next_to_cut(connections, 1)->descriptor, last);
+}
+
 static void refused_sign_ins_count_for_a_minute_whatever_connection_they_come_over(void **state)
 {
     (void) state;
@@ -215,6 +230,7 @@ int main(void)
         TEST(numbers_far_behind_are_nobodys),
         TEST(strangers_give_way_to_newcomers_and_both_to_who_is_signed_in),
         TEST(one_address_has_no_more_strangers_than_it_may),
+        TEST(few_have_last_words_at_one_moment),
         TEST(refused_sign_ins_count_for_a_minute_whatever_connection_they_come_over),
         TEST(an_address_is_a_host_not_one_of_its_numbers),
     };
