@@ -7,15 +7,16 @@
 // when that comes: libzmq 4.3.4 asserts that the name it gives is new.  Its stable API tells nobody's name before the
 // first message.  The monitor's events have descriptors.  ZAP is told the address; a name that its reply gives under
 // NULL is overwritten by a READY that comes later, so a peer that waits keeps its own.  (Under CURVE it is the other
-// way round: the peer's name has been read by then, and the one that the reply gives stays.)  ZMQ_ROUTER_HANDOVER
-// changes what happens to a peer's own name, not to a given one.  So it is left to chance, and the chance is small:
-// the count begins at any of 2^32 numbers, and self-named peers are not there for long.  There are at most
-// STRANGERS_MAX silent ones in router.c, for CONNECTIONS_SILENT_MS, ADDRESS_STRANGERS_MAX of one address; and
-// CONNECTIONS_LAST_WORDS_MAX of those that have spoken and are on their way out.  With all these places taken by such
-// peers a new connection ends the process with a chance of (1024 + 64) / 2^32, one in 3.9 million; of one address
-// alone (600 + 64) / 2^32, one in 6.5 million.  At a shift's 300 connections a minute that is expected after nine days
-// of such an attack, of one address after fifteen; who makes 4,000 connections a second besides, as a program on this
-// machine can, may expect it after 16 minutes, of one address after 27.  Nothing acknowledged is lost by it.
+// way round: the peer's name has been read by then, and the one that the reply gives stays; of 400 replies one was
+// there too early, none of 100 that waited 10 ms.)  ZMQ_ROUTER_HANDOVER changes what happens to a peer's own name, not
+// to a given one.  So it is left to chance, and the chance is small: the count begins at any of 2^32 numbers, and
+// self-named peers are not there for long.  There are at most STRANGERS_MAX silent ones in router.c, for
+// CONNECTIONS_SILENT_MS, ADDRESS_STRANGERS_MAX of one address; and CONNECTIONS_LAST_WORDS_MAX of those that have spoken
+// and are on their way out.  With all these places taken by such peers a new connection ends the process with a chance
+// of (1024 + 64) / 2^32, one in 3.9 million; of one address alone (600 + 64) / 2^32, one in 6.5 million.  At a shift's
+// 300 connections a minute that is expected after nine days of such an attack, of one address after fifteen; who makes
+// 4,000 connections a second besides, as a program on this machine can, may expect it after 16 minutes, of one address
+// after 27.  Nothing acknowledged is lost by it.
 
 #include "broker/connections.h"
 

@@ -86,6 +86,7 @@ static struct direction hello(struct dispatch *dispatch, uint64_t peer, const ch
 static void expect_desk(struct direction direction, size_t desk)
 {
     assert_null(direction.answer);
+    assert_false(direction.refused);
     assert_int_equal(direction.desk, desk);
 }
 
@@ -141,8 +142,14 @@ static void who_is_no_person_is_told_to_name_a_desk(void **state)
 
 static void an_unknown_desk_or_person_is_not_found(void **state)
 {
+    struct direction unknown = hello(*state, 1, "person", "nobody", "");
+
+    assert_true(unknown.refused); // counts against its address
+    (void) expect_refusal(unknown, "NOT_FOUND", "name");
     (void) expect_refusal(hello(*state, 1, "person", "asha", "west"), "NOT_FOUND", "desk");
-    (void) expect_refusal(hello(*state, 1, "person", "nobody", ""), "NOT_FOUND", "name");
+    struct direction early = say(*state, 1, &status);
+    assert_false(early.refused);
+    (void) expect_refusal(early, "NOT_SIGNED_IN", "");
 }
 
 static void what_comes_before_hello_has_no_session(void **state)

@@ -41,7 +41,7 @@ static int64_t clock_ms(void)
     return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int set_up_at(void **state, bool ipc)
+static int set_up_with(void **state, bool ipc, const struct router_limits *limits)
 {
     static struct world world;
     char endpoint[128];
@@ -51,10 +51,15 @@ static int set_up_at(void **state, bool ipc)
     world = (struct world){ .ipc = ipc };
     snprintf(world.path, sizeof world.path, "/tmp/behalf-router-%d", (int) getpid());
     snprintf(endpoint, sizeof endpoint, "%s%s", ipc ? "ipc://" : "tcp://127.0.0.1:*", ipc ? world.path : "");
-    world.router = router_new(endpoints, 1, &(struct router_limits){ 0 }, reason, sizeof reason);
+    world.router = router_new(endpoints, 1, limits, reason, sizeof reason);
     assert_non_null(world.router);
     *state = &world;
     return 0;
+}
+
+static int set_up_at(void **state, bool ipc)
+{
+    return set_up_with(state, ipc, &(struct router_limits){ 0 });
 }
 
 static int set_up(void **state)
@@ -334,6 +339,37 @@ static void who_says_nothing_is_cut_off(void **state)
     close(ungreeted), close(silent), close(stranger), close(known);
 }
 
+static void an_address_has_its_limits(void **state)
+{
+    bool ipc = ((struct world *) *state)->ipc;
+    int silent[3];
+
+    tear_down(state);
+    set_up_with(state, ipc, &(struct router_limits){ .strangers_max = 3, .refusals_max = 2 });
+    struct world *world = *state;
+    int known = greeted_peer(world);
+    say(known, "x");
+    uint64_t number = receive(world, "x");
+    assert_int_not_equal(world->received.address, 0);
+    router_set_signed_in(world->router, number, true, now_ms(world));
+    for (int i = 0; i < 3; i++) {
+        silent[i] = greeted_peer(world);
+    }
+    int stranger = greeted_peer(world);
+    say(stranger, "y");
+    uint64_t other = receive(world, "y");
+    assert_true(is_cut(world, silent[0])); // who has said nothing for longest
+    assert_int_equal(router_over_address(world->router), 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(router_refused_for_ms(world->router, other, now_ms(world)), 0);
+        router_note_refused(world->router, other, now_ms(world));
+    }
+    assert_true(router_refused_for_ms(world->router, number, now_ms(world)) > 0); // of the same address
+    assert_int_equal(router_over_address(world->router), 2);
+    assert_null(send_text(world, number, 10));
+    close(known), close(silent[0]), close(silent[1]), close(silent[2]), close(stranger);
+}
+
 static void who_sends_only_noise_is_cut_off_though_no_desk_listens(void **state)
 {
     struct world *world = *state;
@@ -424,6 +460,7 @@ int main(void)
         TEST(a_peer_that_takes_the_name_of_a_closed_connection_is_not_taken_for_it),
         TEST(what_was_said_before_the_end_is_heard_and_the_end_after_it),
         TEST(who_says_nothing_is_cut_off),
+        TEST(an_address_has_its_limits),
         TEST(who_sends_only_noise_is_cut_off_though_no_desk_listens),
         TEST(who_does_not_read_is_lost_and_what_waited_is_given_back),
         TEST(who_reads_nothing_for_long_is_lost),
