@@ -22,6 +22,8 @@
 #define WAITING_BYTES_MAX ((size_t) 256 * 1024 * 1024)     // of all desks; each has at least one message's worth
 #define DESK_WAITING_BYTES_MAX ((size_t) 64 * 1024 * 1024) // of one
 static_assert(WAITING_BYTES_MAX / LOOP_DESKS_MAX >= BEHALF_FRAME_BYTES, "a desk can take any message");
+#define TEXT_MEMORY_MB 64
+#define TEXT_MEMORY_MB_MAX 1000000
 #define ADVERTISED_BYTES_MAX 255
 
 // Exit codes, as --help and the manual tell them.
@@ -48,7 +50,8 @@ struct configuration {
     int64_t connector_rate;
     struct router_limits limits;
     int64_t address_percent;
-    bool accept_loss; // what the store has lost
+    int64_t text_memory_mb; // of all desks together; 0: TEXT_MEMORY_MB
+    bool accept_loss;       // what the store has lost
     bool accept_clock;
 };
 
@@ -110,6 +113,7 @@ enum {
     OPTION_ADDRESS_STRANGERS,
     OPTION_ADDRESS_REFUSALS,
     OPTION_ADDRESS_SHARE,
+    OPTION_TEXT_MEMORY,
     OPTION_ACCEPT_LOSS,
     OPTION_ACCEPT_CLOCK
 };
@@ -142,6 +146,10 @@ static const struct argp_option option_table[] = {
     { "address-share", OPTION_ADDRESS_SHARE, "PERCENT", 0,
       "of the sessions that connectors may have, and of those that controls may have, how many one network address "
       "gets (default 50)",
+      0 },
+    { "text-memory", OPTION_TEXT_MEMORY, "MB", 0,
+      "memory for texts of open items, and for what their authors wrote before, of all desks together; what does not "
+      "fit is read from the store when it is needed (default 64)",
       0 },
     { "accept-loss", OPTION_ACCEPT_LOSS, NULL, 0,
       "go on with a desk that has lost something it had acknowledged, or is damaged; says what.  To be given once, by "
@@ -231,6 +239,18 @@ static int64_t parse_share(const char *text, struct argp_state *state)
     return value;
 }
 
+static int64_t parse_text_memory(const char *text, struct argp_state *state)
+{
+    char *end;
+
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < 1 || value > TEXT_MEMORY_MB_MAX) {
+        argp_error(state, "memory for texts is 1 to %d MB, not %s", TEXT_MEMORY_MB_MAX, text);
+    }
+    return value;
+}
+
 static int64_t parse_heartbeat(const char *text, struct argp_state *state)
 {
     char *end;
@@ -303,6 +323,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_ADDRESS_SHARE:
         configuration->address_percent = parse_share(value, state);
+        return 0;
+    case OPTION_TEXT_MEMORY:
+        configuration->text_memory_mb = parse_text_memory(value, state);
         return 0;
     case OPTION_ACCEPT_LOSS:
         configuration->accept_loss = true;
@@ -417,6 +440,13 @@ static size_t batch_bytes_max(size_t desks)
     return share > DESK_WAITING_BYTES_MAX ? DESK_WAITING_BYTES_MAX : share;
 }
 
+static size_t story_bytes_max(const struct configuration *configuration, size_t desks)
+{
+    int64_t mb = configuration->text_memory_mb != 0 ? configuration->text_memory_mb : TEXT_MEMORY_MB;
+
+    return (size_t) mb * 1000000 / desks;
+}
+
 static void fill_sources(struct service *service)
 {
     const struct configuration *configuration = service->configuration;
@@ -435,6 +465,7 @@ static void fill_sources(struct service *service)
             .connector_rate = configuration->connector_rate,
             .address_percent = configuration->address_percent,
             .batch_bytes_max = batch_bytes_max(service->count),
+            .story_bytes_max = story_bytes_max(configuration, service->count),
             .accept_loss = configuration->accept_loss,
             .accept_clock = configuration->accept_clock,
             .alone = service->count == 1,

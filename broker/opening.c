@@ -241,6 +241,7 @@ static enum opening_end make_broker(struct opening *opening, struct rules **rule
         .connector_rate = source->connector_rate,
         .address_percent = source->address_percent,
         .batch_bytes_max = source->batch_bytes_max,
+        .story_bytes_max = source->story_bytes_max,
         .secret = secret,
         .accept_loss = source->accept_loss,
         .rules_name = source->file,

@@ -21,6 +21,7 @@ struct desk_source {
     int64_t connector_rate;
     int64_t address_percent;
     size_t batch_bytes_max;
+    size_t story_bytes_max;
     bool accept_loss;  // the operator has said that the desk goes on behind what its clients were told
     bool accept_clock; // and that it goes on although the machine's clock is days away from its own
     bool alone;        // it is the broker's only desk: log lines need not name it

@@ -84,6 +84,10 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
         message.counts.closed = broker->closed;
         message.counts.refused = broker->refused;
         message.counts.over_address = (int64_t) (broker->over_address + broker->over_address_of_shell);
+        struct story_cache_numbers stories = story_cache_numbers(broker->stories);
+        message.counts.from_memory = stories.hits;
+        message.counts.from_store = stories.misses;
+        message.counts.memory_bytes = stories.bytes;
         message.counts.connectors = count_connectors(broker);
         limit_counts(&message.counts);
         speak_later(broker, session->number, &message);

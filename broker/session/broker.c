@@ -63,6 +63,7 @@ void broker_destroy(struct broker **broker_p)
     triage_destroy(&broker->triage);
     session_table_fini(&broker->sessions);
     intake_fini(&broker->intake);
+    story_cache_destroy(&broker->stories);
     key_set_fini(&broker->decided);
     behalf_message_destroy(&broker->applying.message);
     free(broker);
@@ -320,6 +321,7 @@ struct batch *broker_next_batch(struct broker *broker, int64_t now_ms)
     if (broker->out || is_idle(broker) || !broker_lease_stands(broker)) {
         return NULL;
     }
+    story_cache_apply(broker->stories, change_list_changes(broker_list(broker)));
     speak_ask(broker);
     struct batch *batch = broker->current;
     struct store_position to = position_now(broker);
@@ -511,6 +513,7 @@ void broker_check(const struct broker *broker)
 {
     desk_check(broker->desk);
     session_table_check(&broker->sessions, broker->options.window);
+    story_cache_check(broker->stories);
     for (const struct waiting *waiting = broker->waiting; waiting != NULL; waiting = waiting->next) {
         must(waiting->next == NULL || waiting->next->previous == waiting);
     }

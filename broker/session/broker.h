@@ -27,6 +27,8 @@ struct broker_options {
     size_t batch_changes_max; // changes that wait before intake is answered BUSY; 0: 65536
     size_t batch_bytes_max;   // the same in bytes; 0: 64 MiB
     size_t intake_keys_max;   // keys of recent posts kept in memory; 0: 8 Mi
+    size_t story_bytes_max;   // texts of items and their authors' history kept in memory; 0: 64 MB
+    bool check_stories;       // for tests: the store is asked all the same, and what it says must be the same
     const char *secret;       // the store's, copied; NULL: what clients were told is not proved
     bool accept_loss;         // a desk that is behind what its clients were told goes on
     const char *rules_name;   // the file the rules came from, recorded with the first rules of an empty desk; NULL: ""

@@ -18,6 +18,7 @@
 #include "broker/session/frame_queue.h"
 #include "broker/session/intake.h"
 #include "broker/session/session_table.h"
+#include "broker/session/story_cache.h"
 #include "broker/triage/triage.h"
 #include "proto/base/must.h"
 
@@ -118,6 +119,7 @@ struct broker {
     struct desk *desk;
     struct session_table sessions;
     struct intake intake;
+    struct story_cache *stories; // as of the last batch handed out
     struct key_set decided; // keys of posts decided into the current batch: no answer from the store knows them yet
 
     struct batch *current;        // what is being decided
@@ -208,7 +210,7 @@ void speak_error(struct broker *broker, uint64_t session, int64_t id, enum behal
 
 void speak_batch(struct broker *broker, struct batch *batch);
 
-// Asks what the effects of the current batch need from the store.
+// Finds out what the effects of the current batch need, and asks the store where that is not in memory.
 void speak_ask(struct broker *broker);
 
 // ---- sign_in.c ----

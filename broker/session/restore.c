@@ -9,6 +9,7 @@
 #define SESSIONS_MAX 4096
 #define BATCH_CHANGES_MAX 65536
 #define BATCH_BYTES_MAX ((size_t) 64 * 1024 * 1024)
+#define STORY_BYTES_MAX_USUAL ((size_t) 64 * 1000 * 1000)
 #define INTAKE_KEYS_MAX ((size_t) 8 * 1024 * 1024)
 
 // ---- the rules alone ----
@@ -175,6 +176,7 @@ static struct broker_options with_defaults(const struct broker_options *given)
     options.batch_changes_max = given->batch_changes_max != 0 ? given->batch_changes_max : BATCH_CHANGES_MAX;
     options.batch_bytes_max = given->batch_bytes_max != 0 ? given->batch_bytes_max : BATCH_BYTES_MAX;
     options.intake_keys_max = given->intake_keys_max != 0 ? given->intake_keys_max : INTAKE_KEYS_MAX;
+    options.story_bytes_max = given->story_bytes_max != 0 ? given->story_bytes_max : STORY_BYTES_MAX_USUAL;
     options.secret = NULL; // kept by the broker
     options.rules_name = given->rules_name != NULL ? given->rules_name : "";
     must(options.random != NULL);
@@ -205,6 +207,7 @@ static struct broker *make(struct rules **rules_p, const struct store_position *
     broker->drops_end = &broker->drops;
     broker->report_queue_end = &broker->report_queue;
     session_table_init(&broker->sessions);
+    broker->stories = story_cache_new(broker->options.story_bytes_max, position);
     intake_init(&broker->intake, broker->options.intake_keys_max, broker->now_ms);
     desk_set_list(broker->desk, broker_list(broker));
     return broker;

@@ -1,8 +1,8 @@
 // speak.c - from effects to frames: the only file that sends anything, and what it waits for before.
 //
-// What an item or a reply looks like is read from the store behind the batch that showed it.  The desk has
-// gone on meanwhile, so it is asked once more before anything is sent: what is no longer so is not spoken,
-// because its successor is on the way.
+// What an item or a reply looks like once the batch that showed it is durable is known from memory as the batch is
+// handed out, or else read from the store behind it.  The desk has gone on meanwhile, so it is asked once more before
+// anything is sent: what is no longer so is not spoken, because its successor is on the way.
 
 #include "broker/session/core.h"
 #include "proto/base/table.h"
@@ -125,7 +125,7 @@ void speak_error(struct broker *broker, uint64_t session, int64_t id, enum behal
     speak_later(broker, session, &message);
 }
 
-// ---- asking the store what the effects need ----
+// ---- finding out what the effects need ----
 
 static bool is_for_agent(const struct broker *broker, const struct effect *effect)
 {
@@ -159,6 +159,20 @@ static void find_newest(const struct change_list *list, struct table *newest)
     }
 }
 
+// From memory, or else behind the batch.  A broker that checks its memory has the store answer as well.
+static void find_out(struct broker *broker, struct question question)
+{
+    struct question answer = question;
+    bool answered = story_cache_answer(broker->stories, broker->current, &answer);
+
+    if (answered) {
+        (void) batch_answer(broker->current, &answer);
+    }
+    if (!answered || broker->options.check_stories) {
+        (void) batch_ask(broker->current, &question);
+    }
+}
+
 void speak_ask(struct broker *broker)
 {
     struct change_list *list = broker_list(broker);
@@ -170,21 +184,26 @@ void speak_ask(struct broker *broker)
         uint64_t tag = (uint64_t) (uintptr_t) effect;
         if (effect->kind == EFFECT_SHOW_ITEM && is_newest(effect, &newest) &&
             still_shows(broker, effect, list, &view)) {
-            batch_ask(broker->current, &(struct question){ .kind = QUESTION_ITEM,
-                                                           .tag = tag,
-                                                           .item = effect->item,
-                                                           .for_agent = is_for_agent(broker, effect) });
+            find_out(broker, (struct question){ .kind = QUESTION_ITEM,
+                                                .tag = tag,
+                                                .item = effect->item,
+                                                .for_agent = is_for_agent(broker, effect) });
         } else if (effect->kind == EFFECT_HAND_REPLY &&
                    desk_reply_is_with(broker->desk, effect->session, effect->reply)) {
-            batch_ask(broker->current,
-                      &(struct question){ .kind = QUESTION_REPLY, .tag = tag, .reply = effect->reply });
+            find_out(broker, (struct question){ .kind = QUESTION_REPLY, .tag = tag, .reply = effect->reply });
         }
     }
     table_fini(&newest);
 }
 
-// The question asked for an effect; questions were asked in the order of the effects.
-static const struct question *question_of(const struct effect *effect, const struct question **next)
+// What was found out for the effects of a batch, and how far that has been used.
+struct found_out {
+    const struct question *asked;    // of the store
+    const struct question *answered; // from memory
+};
+
+// The question of a list that is about an effect, or NULL; they are in the order of the effects.
+static const struct question *take_question(const struct effect *effect, const struct question **next)
 {
     const struct question *question = *next;
 
@@ -197,6 +216,16 @@ static const struct question *question_of(const struct effect *effect, const str
     }
     *next = question->next;
     return question;
+}
+
+// What was found out for an effect.
+static const struct question *question_of(const struct effect *effect, struct found_out *next)
+{
+    const struct question *asked = take_question(effect, &next->asked);
+    const struct question *answered = take_question(effect, &next->answered);
+
+    must(asked == NULL || answered == NULL || story_answers_agree(asked, answered));
+    return answered != NULL ? answered : asked;
 }
 
 // ---- speaking ----
@@ -216,7 +245,7 @@ static bool will_show(struct broker *broker, const struct effect *effect, const 
 }
 
 // How many of the ITEMs announced behind this WELCOME will really follow it.
-static int64_t count_shown(struct broker *broker, const struct effect *welcome, const struct question *next,
+static int64_t count_shown(struct broker *broker, const struct effect *welcome, struct found_out next,
                            struct change_list *memory)
 {
     int64_t announced = welcome->message.welcome.items;
@@ -233,7 +262,7 @@ static int64_t count_shown(struct broker *broker, const struct effect *welcome, 
     return shown;
 }
 
-static void speak_send(struct broker *broker, const struct effect *effect, const struct question *next,
+static void speak_send(struct broker *broker, const struct effect *effect, const struct found_out *next,
                        struct change_list *memory)
 {
     struct session *session = session_table_find(&broker->sessions, effect->session);
@@ -253,7 +282,7 @@ static void speak_send(struct broker *broker, const struct effect *effect, const
     }
     if (message.type == BEHALF_WELCOME) {
         session->welcomed = true;
-        message.welcome.items = count_shown(broker, effect, next, memory);
+        message.welcome.items = count_shown(broker, effect, *next, memory);
     }
     if (session->welcomed) {
         send_to(broker, session, &message);
@@ -318,11 +347,11 @@ static void speak_reply(struct broker *broker, const struct effect *effect, cons
 void speak_batch(struct broker *broker, struct batch *batch)
 {
     struct change_list *list = batch_list(batch);
-    const struct question *next = batch_questions(batch);
+    struct found_out next = { .asked = batch_questions(batch), .answered = batch_answers(batch) };
 
     for (const struct effect *effect = change_list_effects(list); effect != NULL; effect = effect->next) {
         if (effect->kind == EFFECT_SEND) {
-            speak_send(broker, effect, next, list);
+            speak_send(broker, effect, &next, list);
             continue;
         }
         const struct question *question = question_of(effect, &next);

@@ -7,11 +7,15 @@
 
 #include <string.h>
 
+struct question_list {
+    struct question *first, *last;
+};
+
 struct batch {
     struct arena arena;
     struct change_list *list;
-    struct question *first_question;
-    struct question *last_question;
+    struct question_list asked;    // of the engine
+    struct question_list answered; // from memory
     struct store_position from;
     struct store_position to;
     struct batch *next; // in its group
@@ -43,7 +47,7 @@ struct change_list *batch_list(struct batch *batch)
     return batch->list;
 }
 
-struct question *batch_ask(struct batch *batch, const struct question *question)
+static struct question *append(struct batch *batch, struct question_list *list, const struct question *question)
 {
     struct question *copy = arena_allocate(&batch->arena, sizeof *copy);
 
@@ -51,18 +55,33 @@ struct question *batch_ask(struct batch *batch, const struct question *question)
     copy->next = NULL;
     copy->channel = arena_text(&batch->arena, question->channel);
     copy->post = arena_text(&batch->arena, question->post);
-    if (batch->last_question == NULL) {
-        batch->first_question = copy;
+    if (list->last == NULL) {
+        list->first = copy;
     } else {
-        batch->last_question->next = copy;
+        list->last->next = copy;
     }
-    batch->last_question = copy;
+    list->last = copy;
     return copy;
+}
+
+struct question *batch_ask(struct batch *batch, const struct question *question)
+{
+    return append(batch, &batch->asked, question);
 }
 
 struct question *batch_questions(const struct batch *batch)
 {
-    return batch->first_question;
+    return batch->asked.first;
+}
+
+struct question *batch_answer(struct batch *batch, const struct question *question)
+{
+    return append(batch, &batch->answered, question);
+}
+
+struct question *batch_answers(const struct batch *batch)
+{
+    return batch->answered.first;
 }
 
 void *batch_allocate(struct batch *batch, size_t bytes)

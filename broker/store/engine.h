@@ -106,6 +106,10 @@ struct change_list *batch_list(struct batch *batch);
 struct question *batch_ask(struct batch *batch, const struct question *question);
 struct question *batch_questions(const struct batch *batch);
 
+// The same for a question that is answered from memory as the batch is handed out: no engine sees it.
+struct question *batch_answer(struct batch *batch, const struct question *question);
+struct question *batch_answers(const struct batch *batch);
+
 // Memory that lives as long as the batch: zeroed, or a copy of a text ("" for NULL).
 void *batch_allocate(struct batch *batch, size_t bytes);
 const char *batch_text(struct batch *batch, const char *text);

@@ -1,4 +1,4 @@
-// story.c - sorting and cutting the story of an item.
+// story.c - the entries of a story, what of it agents see, sorting and cutting.
 
 #include "broker/store/story.h"
 
@@ -6,15 +6,36 @@
 
 #include <string.h>
 
+#define STORY_ROOM_MIN 8 // most stories are a post or two
+
 void story_init(struct story *story, struct batch *batch)
 {
     *story = (struct story){ .batch = batch };
-    story->entries = batch_allocate(batch, STORY_CANDIDATES_MAX * sizeof *story->entries);
+}
+
+bool story_has_room(const struct story *story)
+{
+    return story->count < STORY_CANDIDATES_MAX;
+}
+
+static void grow(struct story *story)
+{
+    size_t room = story->room == 0 ? STORY_ROOM_MIN : story->room * 2;
+    struct behalf_entry *entries = batch_allocate(story->batch, room * sizeof *entries);
+
+    if (story->count > 0) {
+        memcpy(entries, story->entries, story->count * sizeof *entries);
+    }
+    story->entries = entries;
+    story->room = room;
 }
 
 void story_add(struct story *story, const struct behalf_entry *entry)
 {
-    must(story->count < STORY_CANDIDATES_MAX);
+    must(story_has_room(story));
+    if (story->count == story->room) {
+        grow(story);
+    }
     struct behalf_entry *added = &story->entries[story->count++];
     *added = *entry;
     added->kind = batch_text(story->batch, entry->kind);
@@ -29,6 +50,36 @@ void story_add(struct story *story, const struct behalf_entry *entry)
         added->post = added->author;
         added->author = "";
     }
+}
+
+void story_add_post(struct story *story, const char *kind, const struct story_post *post)
+{
+    struct behalf_entry entry = { .kind = kind };
+
+    entry.author = post->author;
+    entry.post = post->post;
+    entry.language = post->language;
+    entry.at_ms = post->at_ms;
+    entry.edited = post->edited_text != NULL;
+    entry.deleted = post->deleted;
+    if (!post->deleted) {
+        entry.text = entry.edited ? post->edited_text : post->text;
+        entry.before = entry.edited ? post->text : "";
+    }
+    entry.parent = post->parent;
+    entry.link = post->link;
+    entry.media = post->media;
+    story_add(story, &entry);
+}
+
+bool story_hides_post(bool for_agent, bool sealed, bool sensitive)
+{
+    return for_agent && (sealed || sensitive);
+}
+
+bool story_hides_note(bool for_agent, bool sealed, const char *kind)
+{
+    return for_agent && sealed && strcmp(kind, "guidance") != 0;
 }
 
 // What a post had in between is told while the post is, and not what it still shows.

@@ -66,6 +66,13 @@ static void write_log(void *self, const char *level, const char *line)
     sim_note(self, "broker %s %s", level, line);
 }
 
+// Some brokers have room in memory for all texts, some for a few items, some for hardly one.
+static size_t story_bytes_of(const struct simulation *simulation)
+{
+    static const size_t bytes[] = { 0, 65536, 8192 };
+    return bytes[simulation->seed % (sizeof bytes / sizeof bytes[0])];
+}
+
 static void start_broker(struct simulation *simulation)
 {
     struct rules_problems problems = { 0 };
@@ -88,6 +95,8 @@ static void start_broker(struct simulation *simulation)
     const struct broker_options options = { .heartbeat_ms = 2000,
                                             .timeout_ms = 6000,
                                             .window = 64,
+                                            .story_bytes_max = story_bytes_of(simulation),
+                                            .check_stories = true,
                                             .random = fill_random,
                                             .log = write_log,
                                             .self = simulation };

@@ -110,6 +110,7 @@ void world_start(struct world *world)
     if (world->options.secret == NULL) {
         world->options.secret = secret;
     }
+    world->options.check_stories = true;
     world->options.random = fill_random;
     world->options.log = take_log;
     world->options.self = world;

@@ -64,6 +64,9 @@ static void print_totals(const struct behalf_counts *counts, unsigned visible)
            counts->connectors, counts->connectors == 1 ? "" : "s");
     if (counts->over_address)
         printf("turned away, as one network address had as many as it may have: %" PRId64 "\n", counts->over_address);
+    printf("items and replies told: %" PRId64 " from memory, which holds %.1f MB of texts, %" PRId64
+           " from the store\n",
+           counts->from_memory, (double) counts->memory_bytes / 1e6, counts->from_store);
     if (counts->frozen[0]) {
         printf("FROZEN, no replies go out: ");
         output_visible(stdout, counts->frozen, visible);

@@ -176,34 +176,31 @@ static void take_author(struct asked *asked, struct cells *cells)
     story_init(&asked->story, asked->batch);
 }
 
-// Rows that would be one too many are the oldest items' and are left out.
 static void tell(struct asked *asked, const struct behalf_entry *entry)
 {
-    if (asked->question->found && asked->story.count < STORY_CANDIDATES_MAX) {
+    if (asked->question->found && story_has_room(&asked->story)) {
         story_add(&asked->story, entry);
     }
 }
 
 static void take_post_as(struct asked *asked, struct cells *cells, const char *kind)
 {
-    struct behalf_entry entry = { .kind = kind };
+    struct story_post post = { .author = cell_text(cells) };
 
-    entry.author = cell_text(cells);
-    entry.post = cell_text(cells);
-    entry.language = cell_text(cells);
-    entry.at_ms = cell_number(cells);
-    const char *text = cell_text(cells);
-    entry.edited = !cell_is_null(cells);
-    const char *edited = cell_text(cells);
-    entry.deleted = cell_flag(cells);
-    if (!entry.deleted) {
-        entry.text = entry.edited ? edited : text;
-        entry.before = entry.edited ? text : "";
+    post.post = cell_text(cells);
+    post.language = cell_text(cells);
+    post.at_ms = cell_number(cells);
+    post.text = cell_text(cells);
+    bool edited = !cell_is_null(cells);
+    const char *edited_text = cell_text(cells);
+    post.edited_text = edited ? edited_text : NULL;
+    post.deleted = cell_flag(cells);
+    post.parent = cell_text(cells);
+    post.link = cell_text(cells);
+    post.media = cell_number(cells);
+    if (asked->question->found && story_has_room(&asked->story)) {
+        story_add_post(&asked->story, kind, &post);
     }
-    entry.parent = cell_text(cells);
-    entry.link = cell_text(cells);
-    entry.media = cell_number(cells);
-    tell(asked, &entry);
 }
 
 static void take_post(struct asked *asked, struct cells *cells)

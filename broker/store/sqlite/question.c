@@ -33,42 +33,33 @@ static void answer_intake(struct database *database, struct batch *batch, struct
     }
 }
 
-static void row_post_entry(struct binding *binding, const char *kind, struct behalf_entry *entry)
+static struct story_post row_post(struct binding *binding)
 {
-    *entry = (struct behalf_entry){ .kind = kind };
-    entry->author = row_text(binding);
-    entry->post = row_text(binding);
-    entry->language = row_text(binding);
-    entry->at_ms = row_number(binding);
-    const char *text = row_text(binding);
-    entry->edited = !row_is_null(binding);
-    const char *edited = row_text(binding);
-    entry->deleted = row_flag(binding);
-    if (!entry->deleted) {
-        entry->text = entry->edited ? edited : text;
-        entry->before = entry->edited ? text : "";
-    }
-    entry->parent = row_text(binding);
-    entry->link = row_text(binding);
-    entry->media = row_number(binding);
-}
+    struct story_post post = { .author = row_text(binding) };
 
-// Rows that would be one too many are the oldest items' and are left out.
-static bool has_room(const struct story *story)
-{
-    return story->count < STORY_CANDIDATES_MAX;
+    post.post = row_text(binding);
+    post.language = row_text(binding);
+    post.at_ms = row_number(binding);
+    post.text = row_text(binding);
+    bool edited = !row_is_null(binding);
+    const char *edited_text = row_text(binding);
+    post.edited_text = edited ? edited_text : NULL;
+    post.deleted = row_flag(binding);
+    post.parent = row_text(binding);
+    post.link = row_text(binding);
+    post.media = row_number(binding);
+    return post;
 }
 
 static void tell_posts(struct database *database, struct story *story, const struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_POSTS);
-    struct behalf_entry entry;
 
     bind_id(&binding, question->item);
     bind_flag(&binding, question->for_agent);
     while (binding_row(&binding)) {
-        row_post_entry(&binding, "post", &entry);
-        story_add(story, &entry);
+        struct story_post post = row_post(&binding);
+        story_add_post(story, "post", &post);
     }
 }
 
@@ -83,7 +74,7 @@ static void tell_replies(struct database *database, struct story *story, uint64_
         entry.author = row_text(&binding);
         entry.text = row_text(&binding);
         entry.at_ms = row_number(&binding);
-        if (has_room(story)) {
+        if (story_has_room(story)) {
             story_add(story, &entry);
         }
     }
@@ -110,7 +101,6 @@ static void tell_earlier(struct database *database, struct story *story, const s
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_EARLIER);
     uint64_t items[STORY_EARLIER_MAX];
-    struct behalf_entry entry;
     size_t count = 0;
 
     bind_id(&binding, question->item);
@@ -118,8 +108,8 @@ static void tell_earlier(struct database *database, struct story *story, const s
     bind_id(&binding, author_key);
     bind_text(&binding, question->view.brand);
     while (binding_row(&binding)) {
-        row_post_entry(&binding, "earlier", &entry);
-        story_add(story, &entry);
+        struct story_post post = row_post(&binding);
+        story_add_post(story, "earlier", &post);
         uint64_t item = row_id(&binding);
         if (count == 0 || items[count - 1] != item) {
             items[count++] = item;
