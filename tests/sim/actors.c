@@ -548,13 +548,13 @@ static void end_session(struct client *client, bool bye)
 {
     struct simulation *simulation = client->simulation;
     sim_note(simulation, "%s %s", client->name, bye ? "signs out" : "is killed");
-    if (bye && client->peer && simulation->broker) {
+    if (bye && client->peer && broker_of(client)) {
         size_t bytes;
         const void *frame;
         behalf_session_close(client->session, "bye");
         while ((frame = behalf_session_output(client->session, &bytes, simulation->now_ms))) {
             answers_asked(simulation->asked, client->index, frame, bytes);
-            broker_receive(simulation->broker, client->peer, frame, bytes, simulation->clock_ms);
+            broker_receive(broker_of(client), client->peer, frame, bytes, simulation->clock_ms);
             behalf_session_sent(client->session, simulation->now_ms);
         }
     }

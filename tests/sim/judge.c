@@ -98,7 +98,7 @@ static void judge_hold(const struct looked *looked, const struct item_record *it
     const struct simulation *simulation = looked->simulation;
     int64_t since_ms = simulation->calm_ms > item->since_ms ? simulation->calm_ms : item->since_ms;
     since_ms = simulation->touched_ms[item->item] > since_ms ? simulation->touched_ms[item->item] : since_ms;
-    if (!looked->lightly && simulation->broker && !simulation->away && item->state == ITEM_HELD &&
+    if (!looked->lightly && ownership_stands(simulation) && !simulation->away && item->state == ITEM_HELD &&
         simulation->clock_ms > since_ms + HOLD_MS + SLACK_MS)
         sim_fail(simulation, "item %llu is held by %s, who has done nothing about it for %lld ms",
                  (unsigned long long) item->item, item->person, (long long) (simulation->clock_ms - since_ms));
@@ -297,6 +297,7 @@ void judge_spoken(struct simulation *simulation, struct client *client, const vo
     struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
     if (!message)
         sim_fail(simulation, "what %s is told cannot be read: %s %s", client->name, fault.field, fault.reason);
+    ownership_judge_spoken(client, message);
     const char *wrong = answers_wrong(simulation->asked, client->index, message);
     if (wrong)
         sim_fail(simulation, "%s: %s", client->name, wrong);

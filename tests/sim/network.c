@@ -65,7 +65,7 @@ void network_break(struct simulation *simulation, struct client *client, const c
     client->peer = 0;
 }
 
-void network_to_client(struct simulation *simulation, uint64_t peer, void *frame, size_t bytes)
+void network_to_client(struct simulation *simulation, struct broker *broker, uint64_t peer, void *frame, size_t bytes)
 {
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         if (simulation->clients[i].peer == peer) {
@@ -75,17 +75,17 @@ void network_to_client(struct simulation *simulation, uint64_t peer, void *frame
         }
     }
     free(frame);
-    broker_peer_lost(simulation->broker, peer, "gone", simulation->clock_ms);
+    broker_peer_lost(broker, peer, "gone", simulation->clock_ms);
 }
 
 static void deliver_to_broker(struct simulation *simulation, struct client *client)
 {
     struct packet *packet;
-    while (client->peer && simulation->broker && (packet = due(simulation, &client->to_broker))) {
+    while (client->peer && broker_of(client) && (packet = due(simulation, &client->to_broker))) {
         size_t times = !simulation->healed && sim_chance(simulation, 10) ? 2 : 1;
         answers_asked(simulation->asked, client->index, packet->frame, packet->bytes);
         for (size_t i = 0; i < times; i++)
-            broker_receive(simulation->broker, client->peer, packet->frame, packet->bytes, simulation->clock_ms);
+            broker_receive(broker_of(client), client->peer, packet->frame, packet->bytes, simulation->clock_ms);
         free(packet->frame);
         free(packet);
     }
@@ -108,7 +108,9 @@ static void connect_if_ordered(struct simulation *simulation, struct client *cli
         return;
     network_clear(&client->to_client);
     network_clear(&client->to_broker);
-    if (simulation->broker)
+    // Who looks for a broker may find the one that was cut off.
+    client->with_cut_off = simulation->cut_off && (!simulation->broker || sim_chance(simulation, 300));
+    if (broker_of(client))
         client->peer = ++simulation->next_peer;
     else {
         client->peer = 0;
@@ -148,8 +150,8 @@ void network_step(struct simulation *simulation)
             uint64_t peer = client->peer;
             network_break(simulation, client, "by chance");
             // The broker may notice at once, or only by silence.
-            if (simulation->broker && sim_chance(simulation, 500))
-                broker_peer_lost(simulation->broker, peer, "reset", simulation->clock_ms);
+            if (broker_of(client) && sim_chance(simulation, 500))
+                broker_peer_lost(broker_of(client), peer, "reset", simulation->clock_ms);
         }
     }
 }

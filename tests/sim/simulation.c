@@ -106,6 +106,7 @@ static void start_broker(struct simulation *simulation)
     if (!simulation->broker)
         sim_fail(simulation, "the broker does not start: %s", reason);
     broker_check(simulation->broker);
+    ownership_began(simulation);
     simulation->calm_ms = simulation->clock_ms;
     sim_note(simulation, "broker starts, epoch %llu", (unsigned long long) position.epoch);
 }
@@ -119,7 +120,7 @@ static void crash_broker(struct simulation *simulation)
     simulation->engine->operations->destroy(&simulation->engine);
     simulation->doubt = simulation->away = false;
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
-        if (simulation->clients[i].peer)
+        if (simulation->clients[i].peer && !simulation->clients[i].with_cut_off)
             network_break(simulation, &simulation->clients[i], "the broker is gone");
     }
     bool long_outage = sim_chance(simulation, 50); // longer than what makes a follow-up
@@ -177,7 +178,7 @@ static void step_store(struct simulation *simulation)
         simulation->batch = broker_next_batch(simulation->broker, simulation->clock_ms);
         if (simulation->batch)
             simulation->batch_at_ms =
-                simulation->now_ms +
+                simulation->now_ms + ownership_delay_ms(simulation) +
                 (sim_chance(simulation, 20) ? sim_between(simulation, 0, 2000) : sim_between(simulation, 0, 5));
     }
     if (simulation->batch && simulation->batch_at_ms <= simulation->now_ms)
@@ -207,14 +208,14 @@ static void step_rules(struct simulation *simulation)
     rules_problems_fini(&problems);
 }
 
-static void step_outputs(struct simulation *simulation)
+void sim_take_frames(struct simulation *simulation, struct broker *broker)
 {
     uint64_t peer;
     size_t bytes;
     void *frame;
-    while ((frame = broker_next_frame(simulation->broker, &peer, &bytes)))
-        network_to_client(simulation, peer, frame, bytes);
-    while ((peer = broker_next_drop(simulation->broker))) {
+    while ((frame = broker_next_frame(broker, &peer, &bytes)))
+        network_to_client(simulation, broker, peer, frame, bytes);
+    while ((peer = broker_next_drop(broker))) {
         for (size_t i = 0; i < SIM_CLIENTS; i++) {
             if (simulation->clients[i].peer == peer)
                 network_break(simulation, &simulation->clients[i], "dropped by the broker");
@@ -235,7 +236,7 @@ static void step_broker(struct simulation *simulation)
         return;
     step_reports(simulation);
     step_rules(simulation);
-    step_outputs(simulation);
+    sim_take_frames(simulation, simulation->broker);
     broker_check(simulation->broker);
     if (!simulation->healed && sim_chance(simulation, 2))
         crash_broker(simulation);
@@ -261,12 +262,14 @@ static void step_time(struct simulation *simulation)
 static void step(struct simulation *simulation)
 {
     step_time(simulation);
+    ownership_step(simulation);
     network_step(simulation);
     step_broker(simulation);
     if (!simulation->healed)
         once_repeat(simulation);
     for (size_t i = 0; i < SIM_CLIENTS; i++)
         actor_act(&simulation->clients[i]);
+    ownership_judge_clients(simulation);
 }
 
 void simulation_run(uint64_t seed, bool verbose)
@@ -297,12 +300,13 @@ void simulation_run(uint64_t seed, bool verbose)
     judge_end(&simulation);
     if (verbose)
         printf("seed %llu: %zu posts, %zu kills, %zu disk faults, %zu broken connections, %zu jumps, %zu answers, %zu "
-               "escalations, %zu rules applied, %zu repeats\n",
+               "escalations, %zu rules applied, %zu repeats, %zu times taken over\n",
                (unsigned long long) seed, simulation.post_count, simulation.crashes, simulation.faults,
                simulation.breaks, simulation.jumps, simulation.answers, simulation.escalations, simulation.applied,
-               simulation.repeats);
+               simulation.repeats, simulation.taken_over);
     actors_fini(&simulation);
     once_fini(&simulation);
+    ownership_end_cut_off(&simulation);
     broker_destroy(&simulation.broker);
     batch_destroy(&simulation.batch);
     if (simulation.engine)

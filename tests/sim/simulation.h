@@ -89,7 +89,8 @@ struct client {
     bool idempotent; // a connector
     char instance[32];
     struct behalf_session *session;
-    uint64_t peer; // of the present connection; 0: none
+    uint64_t peer;     // of the present connection; 0: none
+    bool with_cut_off; // that connection leads to the broker that was cut off
     struct line to_client, to_broker;
     struct belief beliefs[8];
     size_t belief_count;
@@ -157,6 +158,12 @@ struct simulation {
     int64_t restart_at_ms;
     uint64_t next_peer;
     char *rules_text;
+    int64_t term_until_ms;  // of the desk, by the broker's clock
+    bool lapsed;            // it has, and the broker knows
+    int64_t cut_until_ms;   // the broker cannot renew it before; 0: it can
+    struct broker *cut_off; // it had the desk, and does not know yet that another one has; NULL: there is none
+    struct batch *cut_off_batch;
+    int64_t cut_off_until_ms;
     // The clients' side.
     struct client clients[SIM_CLIENTS];
     struct sim_post posts[SIM_POSTS_MAX];
@@ -184,12 +191,16 @@ struct simulation {
     uint8_t noted[SIM_NOTES_MAX];      // times on disk, by their number
     int64_t touched_ms[SIM_ITEMS_MAX]; // when somebody last asked for something about the item, by the broker's clock
     int64_t calm_ms;                   // since when nothing gave holds a fresh time
+    size_t taken_over;                 // times another broker took the desk
     size_t crashes, faults, breaks, answers, escalations, jumps, applied;
     char mark[40]; // a text that says of which item it is
     bool verbose;
 };
 
 void simulation_run(uint64_t seed, bool verbose);
+
+// What a broker has to say goes out on the network.
+void sim_take_frames(struct simulation *simulation, struct broker *broker);
 
 // ---- chance ----
 uint64_t sim_random(struct simulation *simulation);
@@ -246,8 +257,18 @@ void once_fini(struct simulation *simulation);
 void network_step(struct simulation *simulation);
 void network_break(struct simulation *simulation, struct client *client, const char *reason);
 void network_to_broker(struct client *client, const void *frame, size_t bytes); // a copy, besides the session's own
-void network_to_client(struct simulation *simulation, uint64_t peer, void *frame, size_t bytes);
+void network_to_client(struct simulation *simulation, struct broker *broker, uint64_t peer, void *frame, size_t bytes);
 void network_clear(struct line *line);
+
+// ---- ownership.c ----
+struct broker *broker_of(const struct client *client);      // that it is connected to; NULL: that is gone
+bool ownership_stands(const struct simulation *simulation); // there is a broker, in its term
+int64_t ownership_delay_ms(struct simulation *simulation);  // of the batch that goes out now
+void ownership_began(struct simulation *simulation);        // a broker has started
+void ownership_step(struct simulation *simulation);         // time has passed
+void ownership_end_cut_off(struct simulation *simulation);
+void ownership_judge_spoken(const struct client *client, const struct behalf_message *message);
+void ownership_judge_clients(const struct simulation *simulation);
 
 // ---- judge.c ----
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply);
