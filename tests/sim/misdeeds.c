@@ -149,14 +149,28 @@ void misdeeds_judge(struct client *client, const struct behalf_message *message)
 
 // ---- mischief ----
 
+// What somebody has, as one for whom the request would be right; 0: there is none.
+static int64_t choose_in_hands(struct simulation *simulation, enum behalf_type type)
+{
+    int64_t chosen = 0, count = 0;
+    for (int64_t i = 1; i < SIM_ITEMS_MAX; i++) {
+        const struct shown *shown = &simulation->shown[i];
+        if (shown->lease && !shown->ended && fits(type, shown->audience) && sim_between(simulation, 0, count++) == 0)
+            chosen = i;
+    }
+    return chosen;
+}
+
 // Something of their own, or of anybody's; under its lease, or one before.
-static void choose_item(struct client *client, int64_t *item, int64_t *lease)
+static void choose_item(struct client *client, enum behalf_type type, int64_t *item, int64_t *lease)
 {
     struct simulation *simulation = client->simulation;
     if (client->belief_count && sim_chance(simulation, 400)) {
         const struct belief *belief = &client->beliefs[sim_between(simulation, 0, (int64_t) client->belief_count - 1)];
         *item = belief->item;
         *lease = belief->lease;
+    } else if (sim_chance(simulation, 500) && (*item = choose_in_hands(simulation, type))) {
+        *lease = simulation->shown[*item].lease;
     } else {
         int64_t most = 1;
         for (int64_t i = 1; i < SIM_ITEMS_MAX; i++)
@@ -174,7 +188,7 @@ static struct behalf_message about_item(struct client *client, enum behalf_type 
 {
     struct simulation *simulation = client->simulation;
     struct behalf_message message = { .type = type };
-    choose_item(client, &message.take.item, &message.take.lease); // all of these begin alike
+    choose_item(client, type, &message.take.item, &message.take.lease); // all of these begin alike
     snprintf(simulation->mark, sizeof simulation->mark, "We are on it #%lld", (long long) message.take.item);
     switch (type) {
     case BEHALF_DRAFT:
@@ -224,12 +238,14 @@ static struct behalf_message about_no_item(struct client *client, enum behalf_ty
 {
     struct simulation *simulation = client->simulation;
     struct behalf_message message = { .type = type };
+    int64_t lease;
     switch (type) {
     case BEHALF_PRESENCE:
         message.presence.state = "available";
         break;
     case BEHALF_RECALL:
-        message.recall = (struct behalf_recall){ .item = sim_between(simulation, 1, 60), .reason = "dusty" };
+        message.recall.reason = "dusty";
+        choose_item(client, type, &message.recall.item, &lease);
         break;
     case BEHALF_FREEZE:
         message.freeze = (struct behalf_freeze){ .brand = sim_chance(simulation, 500) ? "acme" : "fizz",
