@@ -8,8 +8,9 @@
 
 // ---- posts ----
 
-// One post on the platform that speaks to two brands.
-static void make_twins(struct sim_post *first, struct sim_post *second)
+// One post on the platform that speaks to two brands.  Half of them say the same to both, the others what was edited
+// before one of them was read; or, where the authors differ, they are two that an id makes one.
+static void make_twins(struct sim_post *first, struct sim_post *second, size_t index)
 {
     if (first->twin)
         return;
@@ -18,6 +19,10 @@ static void make_twins(struct sim_post *first, struct sim_post *second)
     second->second = true;
     snprintf(second->id, sizeof second->id, "%s", first->id);
     second->channel = first->channel;
+    if (index % 4 != 0)
+        snprintf(second->author, sizeof second->author, "%s", first->author);
+    if (index % 2 != 0)
+        snprintf(second->text, sizeof second->text, "%s", first->text);
     second->brand = !strcmp(first->brand, "acme") ? "fizz" : "acme";
 }
 
@@ -49,7 +54,7 @@ void feed_make_posts(struct simulation *simulation)
                           : sim_chance(simulation, 200) ? INT64_C(1500000000000)
                                                         : simulation->clock_ms;
         if (i && sim_chance(simulation, 80))
-            make_twins(&simulation->posts[i - 1], post);
+            make_twins(&simulation->posts[i - 1], post, i);
     }
 }
 
@@ -60,6 +65,19 @@ size_t sim_post_index(const struct simulation *simulation, const char *id, const
         return SIM_POSTS_MAX;
     const struct sim_post *post = &simulation->posts[index];
     return post->twin && strcmp(post->brand, brand) != 0 ? (size_t) (post->twin - simulation->posts) : index;
+}
+
+static bool is_one_post(const struct sim_post *post)
+{
+    return post->twin && !strcmp(post->author, post->twin->author) && strcmp(post->author, "[deleted]") != 0;
+}
+
+// New rules make work for PR of a post whose reply was on its way, and so does an edit, or another text for the other
+// brand.
+bool sim_may_move(const struct sim_post *post)
+{
+    bool other = is_one_post(post) && (strstr(post->twin->text, "lawsuit") || strstr(post->twin->text, "shop"));
+    return post->edited || strstr(post->text, "shop") || other;
 }
 
 static struct sim_post *find_deleted(struct simulation *simulation, int64_t request)
@@ -130,7 +148,7 @@ static void change_post(struct client *client, struct sim_post *post)
 {
     struct simulation *simulation = client->simulation;
     post = post->second ? post->twin : post; // it is told once, of both
-    if (!post->deleted && sim_chance(simulation, 500)) {
+    if (!post->deleted && sim_chance(simulation, post->twin ? 800 : 500)) {
         post->edited = true;
         post->edit_reaches = post->taken;
         if (post->twin) {
@@ -164,14 +182,16 @@ static void act_feed(struct client *client)
     size_t in_flight = behalf_session_pending(client->session);
     for (size_t i = 0; i < simulation->post_count && in_flight < 10; i++) {
         struct sim_post *post = &simulation->posts[i];
-        if (!post->sent && (simulation->healed || sim_chance(simulation, 30))) {
+        bool late = !post->sent && post->twin && post->twin->taken; // its author may change it before it comes
+        bool is_ahead = post->taken && post->twin && !post->twin->sent;
+        if (!post->sent && (simulation->healed || sim_chance(simulation, late ? 5 : 30))) {
             send_post(client, post);
             in_flight++;
         } else if (!post->sent && !simulation->healed && sim_chance(simulation, 2)) {
             change_post(client, post); // platforms tell what happened in any order
             in_flight++;
-        } else if (post->taken && !simulation->healed && sim_chance(simulation, 1)) {
-            if (sim_chance(simulation, 500))
+        } else if (post->taken && !simulation->healed && sim_chance(simulation, is_ahead ? 20 : 1)) {
+            if (sim_chance(simulation, is_ahead ? 100 : 500))
                 send_post(client, post); // once more
             else
                 change_post(client, post);
@@ -180,35 +200,50 @@ static void act_feed(struct client *client)
     }
 }
 
+// A sensitive text of a post is on disk: each copy's PR is to hear of it, also that of one that comes later.
+static void note_sensitive(struct sim_post *post, bool of_twin)
+{
+    bool deleted = post->deleted || (post->twin && post->twin->deleted);
+    post->ever_sensitive = post->ever_sensitive || !deleted;
+    if (of_twin && post->twin)
+        post->twin->ever_sensitive = post->twin->ever_sensitive || !deleted;
+}
+
+static void note_edited(struct sim_post *post, bool early)
+{
+    note_sensitive(post, true);
+    for (int i = 0; i < 2 && post; i++, post = post->twin)
+        post->early_sensitive = post->early_sensitive || early || !post->sent;
+}
+
 static void hear_feed(struct client *client, const struct behalf_message *message)
 {
     struct simulation *simulation = client->simulation;
     struct sim_post *post = find_post(simulation, message->id);
     if (message->type == BEHALF_TAKEN && post) {
-        // An edit after its end, or new rules, made a further item.
-        bool moved = post->taken && (post->edited || strstr(post->text, "shop")) && message->taken.repeated;
+        bool moved = post->taken && sim_may_move(post) && message->taken.repeated;
         if (post->taken && post->item != message->taken.item && !moved)
             sim_fail(simulation, "post %s was taken into item %lld and then into %lld", post->id,
                      (long long) post->item, (long long) message->taken.item);
         if (post->taken && !message->taken.repeated)
             sim_fail(simulation, "post %s was taken twice", post->id);
         int64_t item = judge_taken(simulation, post);
-        bool led_on = post->edited && message->taken.repeated; // it may have got to a further item meanwhile
+        bool led_on = sim_may_move(post) && message->taken.repeated; // it may have got to a further item meanwhile
         post->taken = true;
         post->item = moved ? post->item : led_on ? item : message->taken.item;
         judge_early(simulation, post);
+        if (strstr(post->text, "lawsuit"))
+            note_sensitive(post, is_one_post(post));
     } else if (message->type == BEHALF_ERROR && post) {
         sim_fail(simulation, "post %s was refused: %s %s", post->id, message->error.code, message->error.reason);
     }
     struct sim_post *edited = find_edited(simulation, message->id);
     bool early = message->type == BEHALF_TAKEN && message->taken.early;
-    if (edited && early) {
-        edited->early_sensitive |= edited->edit_sensitive && !message->taken.repeated;
-        if (edited->twin)
-            edited->twin->early_sensitive = edited->early_sensitive;
-    } else if (edited && message->type == BEHALF_TAKEN && edited->edit_sensitive) {
+    bool sensitive = edited && message->type == BEHALF_TAKEN && edited->edit_sensitive;
+    if (sensitive && !message->taken.repeated)
+        note_edited(edited, early);
+    if (sensitive && !early)
         (edited->twin ? judge_reached : judge_edited)(simulation, edited, message->taken.item);
-    }
     struct sim_post *deleted = find_deleted(simulation, message->id);
     if (deleted && early) {
         deleted->early_deletion = true;
@@ -262,6 +297,21 @@ static void hear_item(struct client *client, const struct behalf_item *item)
     snprintf(belief->draft, sizeof belief->draft, "%s", item->draft);
 }
 
+// A request to release an item is refused: it was not, after all, unless another one that was said meanwhile does it.
+static void end_release(struct client *client, int64_t item, int64_t request)
+{
+    struct simulation *simulation = client->simulation;
+    for (size_t i = 2; i > 0; i--) {
+        if (simulation->releasing[item][i - 1].request != request ||
+            simulation->releasing[item][i - 1].client != client->index)
+            continue;
+        if (i == 1)
+            simulation->releasing[item][0] = simulation->releasing[item][1];
+        simulation->releasing[item][1].request = 0;
+        simulation->released[item] = simulation->releasing[item][0].request;
+    }
+}
+
 static void hear_answer(struct client *client, const struct behalf_message *message)
 {
     struct simulation *simulation = client->simulation;
@@ -270,9 +320,8 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
     if (message->type == BEHALF_DONE && message->done.reply && message->done.item < SIM_ITEMS_MAX)
         simulation->promised[message->done.item] = message->done.reply;
     if (message->type == BEHALF_ERROR && item > 0 && item < SIM_ITEMS_MAX &&
-        simulation->releasing[item] == message->id && simulation->releaser[item] == client->index &&
         (!strcmp(message->error.code, "STATE") || !strcmp(message->error.code, "FORBIDDEN")))
-        simulation->released[item] = false; // it was not, after all
+        end_release(client, item, message->id);
     if (message->type == BEHALF_ERROR && misdeed_of(client, message->id))
         return; // what it has it still has
     int64_t reply_until_ms = item > 0 && item < SIM_ITEMS_MAX ? simulation->reply_until_ms[item] : 0;
@@ -358,10 +407,9 @@ static struct behalf_message choose_for_held(struct client *client, const struct
 void sim_release(struct client *client, int64_t item, int64_t request)
 {
     struct simulation *simulation = client->simulation;
-    if (!simulation->released[item]) {
-        simulation->releasing[item] = request;
-        simulation->releaser[item] = (uint8_t) client->index;
-    }
+    size_t i = simulation->released[item];
+    simulation->releasing[item][i].request = request;
+    simulation->releasing[item][i].client = client->index;
     simulation->released[item] = true;
 }
 

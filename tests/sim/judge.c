@@ -67,8 +67,7 @@ static void look_at_post(void *self, const struct post_record *post)
     size_t index = sim_post_index(looked->simulation, post->post, post->brand);
     if (index == SIM_POSTS_MAX)
         sim_fail(looked->simulation, "a post %s of nobody is on disk", post->post);
-    // New rules make work for PR of a post whose reply was on its way, as an edit does.
-    if (looked->posts[index] && !looked->simulation->posts[index].edited && !strstr(post->text, "shop"))
+    if (looked->posts[index] && !sim_may_move(&looked->simulation->posts[index]))
         sim_fail(looked->simulation, "post %s is on disk twice", post->post);
     if (looked->latest[index] == (int64_t) post->item)
         sim_fail(looked->simulation, "post %s is twice in item %llu", post->post, (unsigned long long) post->item);
@@ -352,18 +351,24 @@ void judge_reached(struct simulation *simulation, const struct sim_post *post, i
                  (long long) item);
 }
 
+// Whether PR has had a post, in the item that it was taken into or in the one it is of now.
+static bool pr_has_had(const struct simulation *simulation, const struct sim_post *post)
+{
+    int64_t first = looked.posts[post - simulation->posts], latest = looked.latest[post - simulation->posts];
+    return looked.sealed[first] || looked.sealed[latest] || simulation->released[first] || simulation->released[latest];
+}
+
 // What was acknowledged before its post came holds for it from the first.
 void judge_early(struct simulation *simulation, const struct sim_post *post)
 {
-    bool first = !post->twin || !post->twin->sent; // else it is as the other brand has it, edited again perhaps
-    bool sensitive = post->early_sensitive && !post->deleted && first; // which it may be before anybody has heard of it
+    bool sensitive = post->early_sensitive && !post->deleted; // which it may be before anybody has heard of it
     if (!sensitive && !post->early_deletion)
         return;
     judge_disk(simulation);
     if (post->early_deletion && strcmp(looked.ends[post->item], "withdrawn") != 0)
         sim_fail(simulation, "post %s was deleted before it came, and item %lld is not withdrawn", post->id,
                  (long long) post->item);
-    if (sensitive && !looked.sealed[post->item] && !simulation->released[post->item])
+    if (sensitive && !pr_has_had(simulation, post))
         sim_fail(simulation, "post %s was made sensitive before it came, and PR has not had item %lld", post->id,
                  (long long) post->item);
 }
@@ -374,7 +379,7 @@ void judge_disk(struct simulation *simulation)
     once_check_disk(simulation);
     for (size_t i = 0; i < simulation->post_count; i++) {
         const struct sim_post *post = &simulation->posts[i];
-        bool moved = strstr(post->text, "shop") && looked.latest[i] == post->item; // the first answer was not heard
+        bool moved = sim_may_move(post) && looked.latest[i] == post->item; // the first answer was not heard
         if (post->taken && looked.posts[i] != post->item && !moved)
             sim_fail(simulation, "post %s was answered TAKEN into item %lld, on disk it is in %lld", post->id,
                      (long long) post->item, (long long) looked.posts[i]);
@@ -443,10 +448,22 @@ static void judge_follow_ups(struct simulation *simulation)
     }
 }
 
+// Whatever came in which order, PR has had each post that said something sensitive at any time, of each brand.
+static void judge_texts(const struct simulation *simulation)
+{
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        const struct sim_post *post = &simulation->posts[i];
+        if (post->ever_sensitive && !post->deleted && !pr_has_had(simulation, post))
+            sim_fail(simulation, "post %s of %s said something sensitive, and PR has not had item %lld", post->id,
+                     post->brand, (long long) looked.latest[i]);
+    }
+}
+
 void judge_end(struct simulation *simulation)
 {
     judge_disk(simulation);
     judge_follow_ups(simulation);
+    judge_texts(simulation);
     once_check_end(simulation);
     if (looked.post_rows != simulation->post_count)
         sim_fail(simulation, "%zu posts were fed, %zu are on disk", simulation->post_count, looked.post_rows);

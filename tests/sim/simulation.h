@@ -132,6 +132,7 @@ struct sim_post {
     bool edit_reaches;                    // it was taken before its last edit was sent
     int64_t deletion;                     // the request of its deletion
     bool early_sensitive, early_deletion; // acknowledged before the post came
+    bool ever_sensitive;                  // a text that its author gave it, acknowledged while it was not deleted
 };
 
 // A request as it went over the wire.
@@ -179,8 +180,10 @@ struct simulation {
     int64_t jumped_ms[SIM_JUMPS_MAX];    // the broker's clock after each jump that a broker lived through
     unsigned variant;                    // of the rules applied last
     bool released[SIM_ITEMS_MAX];        // returned by PR, by item id
-    int64_t releasing[SIM_ITEMS_MAX];    // the request that did, or is under way
-    uint8_t releaser[SIM_ITEMS_MAX];     // whose it is: ids are each client's own
+    struct {
+        int64_t request;           // that did, or is under way; 0: none
+        size_t client;             // whose it is: ids are each client's own
+    } releasing[SIM_ITEMS_MAX][2]; // and the last one that was said meanwhile
     struct shown shown[SIM_ITEMS_MAX];
     int64_t reply_until_ms[SIM_ITEMS_MAX]; // the platform takes no reply to the item after this, as last shown
     char *mischief_rules;
@@ -218,6 +221,9 @@ void actor_act(struct client *client);
 void actor_hear(struct client *client, const struct behalf_message *message);
 void feed_make_posts(struct simulation *simulation);
 size_t sim_post_index(const struct simulation *simulation, const char *id, const char *brand); // SIM_POSTS_MAX: none
+
+// Whether a post may come to be of a further item than the one it was taken into.
+bool sim_may_move(const struct sim_post *post);
 bool feed_is_done(const struct simulation *simulation);
 
 // The person's client tries to return PR's item: from now on agents may see its posts.
