@@ -49,6 +49,16 @@ enum reply_state store_reply_state_from_name(const char *name)
     return (enum reply_state) find_name(reply_names, REPLY_STATE_COUNT, name);
 }
 
+struct intake_key_record store_intake_key(const struct post_record *post)
+{
+    return (struct intake_key_record){ .channel = post->channel,
+                                       .post = post->post,
+                                       .brand = post->brand,
+                                       .item = post->item,
+                                       .number = post->number,
+                                       .taken_ms = post->taken_ms };
+}
+
 struct known_post *question_add_known(struct question *question, struct batch *batch)
 {
     struct known_post **end = &question->known;
@@ -65,12 +75,8 @@ struct known_post *question_add_known(struct question *question, struct batch *b
 
 void item_record_keep(struct item_record *record, struct batch *batch)
 {
-    const char **texts[] = { &record->brand,     &record->channel,  &record->audience,  &record->language,
-                             &record->skills,    &record->person,   &record->preferred, &record->reason,
-                             &record->escalated, &record->draft_by, &record->outcome };
-
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        *texts[i] = batch_text(batch, *texts[i]);
+    for (const struct column *column = columns_of(RECORD_ITEM)->texts; column->name != NULL; column++) {
+        column_set_text(column, record, batch_text(batch, column_text(column, record)));
     }
 }
 

@@ -1,4 +1,4 @@
-// answer.h - what every engine does alike when it answers: names of states, limits of pages.
+// answer.h - what every engine does alike: names of states and of posts, limits of pages.
 
 #ifndef STORE_ANSWER_H
 #define STORE_ANSWER_H
@@ -12,6 +12,9 @@ enum item_state store_item_state_from_name(const char *name);
 // "queued", "handed", ...; and back, REPLY_STATE_COUNT for no such name.
 const char *store_reply_state_name(enum reply_state state);
 enum reply_state store_reply_state_from_name(const char *name);
+
+// Where a post is found by its name.
+struct intake_key_record store_intake_key(const struct post_record *post);
 
 // A further post that was found, zeroed and at the end of the question's; the memory is the batch's.
 struct known_post *question_add_known(struct question *question, struct batch *batch);

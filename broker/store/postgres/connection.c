@@ -199,9 +199,8 @@ enum row_type row_type_of(enum sql sql)
     case SQL_PUT_ITEMS:
         return ROW_ITEM;
     case SQL_PUT_REPLIES:
-        return ROW_REPLY;
     case SQL_CHANGE_REPLIES:
-        return ROW_REPLY_CHANGE;
+        return ROW_REPLY;
     case SQL_PUT_EVENTS:
         return ROW_EVENT;
     case SQL_PUT_OUTCOMES:

@@ -19,17 +19,7 @@ enum sql {
 };
 
 // The types of whole rows that statements are given.
-enum row_type {
-    ROW_POST,
-    ROW_INTAKE_KEY,
-    ROW_ITEM,
-    ROW_REPLY,
-    ROW_REPLY_CHANGE,
-    ROW_EVENT,
-    ROW_OUTCOME,
-    ROW_REQUEST,
-    ROW_TYPE_COUNT
-};
+enum row_type { ROW_POST, ROW_INTAKE_KEY, ROW_ITEM, ROW_REPLY, ROW_EVENT, ROW_OUTCOME, ROW_REQUEST, ROW_TYPE_COUNT };
 
 // The type of the rows of a statement; ROW_TYPE_COUNT: it is given an array a column.
 enum row_type row_type_of(enum sql sql);

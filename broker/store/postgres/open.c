@@ -1,5 +1,6 @@
 // open.c - making a connection: what is set unless the operator set it, and what a refusal means.
 
+#include "broker/store/column_lists.h"
 #include "broker/store/postgres/connection.h"
 #include "broker/store/postgres/reach.h"
 #include "broker/store/postgres/schema.h"
@@ -211,7 +212,7 @@ static bool find_row_types(struct connection *connection)
 {
     PGresult *row = connection_run(connection, "SELECT 'post_row'::regtype::oid, 'intake_key_row'::regtype::oid,"
                                                " 'item_row'::regtype::oid, 'reply_row'::regtype::oid,"
-                                               " 'reply_change_row'::regtype::oid, 'event_row'::regtype::oid,"
+                                               " 'event_row'::regtype::oid,"
                                                " 'outcome_row'::regtype::oid, 'request_row'::regtype::oid");
 
     for (int i = 0; row != NULL && i < ROW_TYPE_COUNT; i++) {
@@ -221,6 +222,26 @@ static bool find_row_types(struct connection *connection)
     return row != NULL;
 }
 
+// The statement with each "$?" as the number of the next parameter, from $2 on.  To be freed.
+static char *number_parameters(const char *text)
+{
+    char *numbered = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&numbered, &bytes);
+
+    must(out != NULL);
+    for (int next = 2; *text != '\0'; text++) {
+        if (text[0] == '$' && text[1] == '?') {
+            fprintf(out, "$%d", next++);
+            text++;
+        } else {
+            fputc(*text, out);
+        }
+    }
+    must(fclose(out) == 0);
+    return numbered;
+}
+
 static bool prepare_statements(struct connection *connection)
 {
     char name[16];
@@ -228,7 +249,9 @@ static bool prepare_statements(struct connection *connection)
 
     for (int sql = 0; prepared && sql < SQL_COUNT; sql++) {
         snprintf(name, sizeof name, "s%d", sql);
-        prepared = PQsendPrepare(connection->link, name, texts[sql], 0, NULL) == 1;
+        char *text = number_parameters(texts[sql]);
+        prepared = PQsendPrepare(connection->link, name, text, 0, NULL) == 1;
+        free(text);
     }
     connection_sync(connection);
     for (int sql = 0; prepared && sql < SQL_COUNT; sql++) {

@@ -254,7 +254,7 @@ static void take_handing(struct asked *asked, struct cells *cells)
 static void take_closed_item(struct asked *asked, struct cells *cells)
 {
     asked->question->found = true;
-    cell_item(cells, &asked->question->record);
+    cell_record(cells, RECORD_ITEM, &asked->question->record);
     item_record_keep(&asked->question->record, asked->batch);
 }
 

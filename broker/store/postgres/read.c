@@ -3,6 +3,8 @@
 #include "broker/store/answer.h"
 #include "broker/store/postgres/records.h"
 
+#include <string.h>
+
 // A name that no version of ours wrote.
 static unsigned check_name(struct cells *cells, unsigned value, unsigned count)
 {
@@ -13,136 +15,110 @@ static unsigned check_name(struct cells *cells, unsigned value, unsigned count)
     return 0;
 }
 
-static enum item_state cell_item_state(struct cells *cells)
+static int64_t cell_item_state(struct cells *cells)
 {
-    return (enum item_state) check_name(cells, store_item_state_from_name(cell_text(cells)), ITEM_STATE_COUNT);
+    return check_name(cells, store_item_state_from_name(cell_text(cells)), ITEM_STATE_COUNT);
+}
+
+static int64_t cell_reply_state(struct cells *cells)
+{
+    return check_name(cells, store_reply_state_from_name(cell_text(cells)), REPLY_STATE_COUNT);
 }
 
 // A number that must fit.
-static uint32_t cell_count(struct cells *cells)
+static int64_t cell_count(struct cells *cells, int64_t maximum)
 {
     int64_t number = cell_number(cells);
 
-    if (number < 0 || number > UINT32_MAX) {
+    if (number < 0 || number > maximum) {
         (void) connection_contradict(cells->connection, "a count that is none");
         return 0;
     }
-    return (uint32_t) number;
+    return number;
 }
 
-static void cell_item_place(struct cells *cells, struct item_record *item)
+void cell_record(struct cells *cells, enum record record, void *values)
 {
-    item->item = cell_id(cells);
-    item->brand = cell_text(cells);
-    item->channel = cell_text(cells);
-    item->audience = cell_text(cells);
-    item->language = cell_text(cells);
-    item->skills = cell_text(cells);
-    item->state = cell_item_state(cells);
-    item->band = (uint8_t) cell_count(cells);
-    item->sealed = cell_flag(cells);
-    item->returned = cell_flag(cells);
-    item->approval = cell_flag(cells);
-    item->fate_unknown = cell_flag(cells);
-    item->created_ms = cell_number(cells);
-    item->due_ms = cell_number(cells);
-    item->since_ms = cell_number(cells);
-    item->until_ms = cell_number(cells);
-    item->lease = cell_id(cells);
-}
+    const struct record_columns *all = columns_of(record);
 
-void cell_item(struct cells *cells, struct item_record *item)
-{
-    *item = (struct item_record){ 0 };
-    cell_item_place(cells, item);
-    item->person = cell_text(cells);
-    item->preferred = cell_text(cells);
-    item->preferred_until_ms = cell_number(cells);
-    item->thread_key = cell_id(cells);
-    item->author_key = cell_id(cells);
-    item->posts = cell_count(cells);
-    item->numbered = cell_count(cells);
-    item->moves = cell_count(cells);
-    item->first_offered_ms = cell_number(cells);
-    item->reason = cell_text(cells);
-    item->escalated = cell_text(cells);
-    item->reply = cell_id(cells);
-    item->draft_by = cell_text(cells);
-    item->outcome = cell_text(cells);
+    memset(values, 0, all->record_bytes);
+    for (size_t i = 0; i < all->count; i++) {
+        const struct column *column = &all->columns[i];
+        switch (column->kind) {
+        case COLUMN_TEXT:
+        case COLUMN_TEXT_OR_NULL:
+            column_set_text(column, values, cell_text(cells));
+            break;
+        case COLUMN_ITEM_STATE:
+            column_set_number(column, values, cell_item_state(cells));
+            break;
+        case COLUMN_REPLY_STATE:
+            column_set_number(column, values, cell_reply_state(cells));
+            break;
+        case COLUMN_COUNT:
+            column_set_number(column, values, cell_count(cells, UINT32_MAX));
+            break;
+        case COLUMN_SMALL:
+            column_set_number(column, values, cell_count(cells, UINT8_MAX));
+            break;
+        case COLUMN_FLAG:
+            column_set_number(column, values, cell_flag(cells));
+            break;
+        case COLUMN_ID:
+        case COLUMN_NUMBER:
+            column_set_number(column, values, cell_number(cells));
+            break;
+        }
+    }
 }
 
 static bool read_rules(struct cells *cells, const struct store_reader *reader)
 {
-    struct rules_record rules = { 0 };
+    struct rules_record rules;
 
-    rules.version = cell_id(cells);
-    rules.name = cell_text(cells);
-    rules.text = cell_text(cells);
-    rules.at_ms = cell_number(cells);
+    cell_record(cells, RECORD_RULES, &rules);
     rules.reviewed = cell_flag(cells);
     return reader->rules(reader->self, &rules);
 }
 
 static bool read_freeze(struct cells *cells, const struct store_reader *reader)
 {
-    struct freeze_record freeze = { .frozen = true };
+    struct freeze_record freeze;
 
-    freeze.brand = cell_text(cells);
-    freeze.person = cell_text(cells);
-    freeze.reason = cell_text(cells);
-    freeze.at_ms = cell_number(cells);
-    return reader->freeze(reader->self, &freeze);
+    cell_record(cells, RECORD_FREEZE, &freeze);
+    return !cells->connection->failed && reader->freeze(reader->self, &freeze);
 }
 
 static bool read_reply(struct cells *cells, const struct store_reader *reader)
 {
-    struct reply_record reply = { 0 };
+    struct reply_record reply;
 
-    reply.reply = cell_id(cells);
-    reply.item = cell_id(cells);
-    reply.brand = cell_text(cells);
-    reply.channel = cell_text(cells);
-    reply.person = cell_text(cells);
-    reply.text = cell_text(cells);
-    reply.key = cell_text(cells);
-    reply.state =
-        (enum reply_state) check_name(cells, store_reply_state_from_name(cell_text(cells)), REPLY_STATE_COUNT);
-    reply.sealed = cell_flag(cells);
-    reply.instance = cell_text(cells);
-    reply.idempotent = cell_flag(cells);
-    reply.attempt = cell_count(cells);
-    reply.created_ms = cell_number(cells);
-    reply.handed_ms = cell_number(cells);
-    reply.settled_ms = cell_number(cells);
-    reply.reference = cell_text(cells);
-    reply.reason = cell_text(cells);
+    cell_record(cells, RECORD_REPLY, &reply);
     return !cells->connection->failed && reader->reply(reader->self, &reply);
 }
 
 static bool read_outcome(struct cells *cells, const struct store_reader *reader)
 {
-    struct outcome_record outcome = { 0 };
+    struct outcome_record outcome;
 
-    outcome.item = cell_id(cells);
-    outcome.outcome = cell_text(cells);
-    outcome.brand = cell_text(cells);
-    outcome.language = cell_text(cells);
-    outcome.audience = cell_text(cells);
-    outcome.person = cell_text(cells);
-    outcome.agency = cell_text(cells);
-    outcome.reason = cell_text(cells);
-    outcome.escalated = cell_text(cells);
-    outcome.reply = cell_id(cells);
-    outcome.created_ms = cell_number(cells);
-    outcome.closed_ms = cell_number(cells);
-    outcome.due_ms = cell_number(cells);
-    outcome.first_offered_ms = cell_number(cells);
-    outcome.posts = cell_count(cells);
-    outcome.moves = cell_count(cells);
-    outcome.sealed = cell_flag(cells);
-    outcome.thread_key = cell_id(cells);
-    outcome.author_key = cell_id(cells);
+    cell_record(cells, RECORD_OUTCOME, &outcome);
     return !cells->connection->failed && reader->outcome(reader->self, &outcome);
+}
+
+static bool read_early(struct cells *cells, const struct store_reader *reader)
+{
+    struct early_record early;
+
+    cell_record(cells, RECORD_EARLY, &early);
+    return !cells->connection->failed && reader->early(reader->self, &early);
+}
+
+static bool read_request(struct cells *cells, const struct store_reader *reader)
+{
+    struct request_record request;
+
+    cell_record(cells, RECORD_REQUEST, &request);
+    return !cells->connection->failed && reader->request(reader->self, &request);
 }
 
 static bool read_intake_key(struct cells *cells, const struct store_reader *reader)
@@ -151,40 +127,6 @@ static bool read_intake_key(struct cells *cells, const struct store_reader *read
     const char *post = cell_text(cells);
 
     return reader->intake_key(reader->self, channel, post, cell_number(cells));
-}
-
-static bool read_early(struct cells *cells, const struct store_reader *reader)
-{
-    struct early_record early = { 0 };
-
-    early.channel = cell_text(cells);
-    early.post = cell_text(cells);
-    early.number = (uint32_t) cell_number(cells);
-    early.deleted = cell_flag(cells);
-    early.text = cell_text(cells);
-    early.edited_ms = cell_number(cells);
-    early.kept_ms = cell_number(cells);
-    return !cells->connection->failed && reader->early(reader->self, &early);
-}
-
-static bool read_request(struct cells *cells, const struct store_reader *reader)
-{
-    struct request_record request = { 0 };
-
-    request.slot = cell_id(cells);
-    request.number = cell_id(cells);
-    request.at_ms = cell_number(cells);
-    request.role = cell_text(cells);
-    request.principal = cell_text(cells);
-    request.id = cell_number(cells);
-    request.type = cell_text(cells);
-    request.digest = cell_id(cells);
-    request.item = cell_id(cells);
-    request.lease = cell_id(cells);
-    request.state = cell_text(cells);
-    request.reply = cell_id(cells);
-    request.rules_version = cell_id(cells);
-    return !cells->connection->failed && reader->request(reader->self, &request);
 }
 
 // Streams a statement's rows into the reader; false when the reader stops.
@@ -227,7 +169,7 @@ static bool read_page(struct connection *connection, const struct store_reader *
 
     for (int row = 0; row < PQntuples(page); row++) {
         struct cells cells = cells_of(connection, page, row);
-        cell_item(&cells, &item);
+        cell_record(&cells, RECORD_ITEM, &item);
         if (connection->failed || !reader->item(reader->self, &item)) {
             return false;
         }

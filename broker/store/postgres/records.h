@@ -31,7 +31,7 @@ bool reading_run(struct connection *connection, const struct store_reader *reade
 // Answers a report; what went wrong is left in the connection.
 void reporting_run(struct connection *connection, struct report *report);
 
-// The item's columns in the order of the statements; texts are borrowed from the answer.
-void cell_item(struct cells *cells, struct item_record *item);
+// The next cells into a record, in the order in which tables.def has its columns; texts are borrowed from the answer.
+void cell_record(struct cells *cells, enum record record, void *values);
 
 #endif

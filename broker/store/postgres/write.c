@@ -177,41 +177,43 @@ static uint64_t hash_post(const char *channel, const char *post, const char *bra
 
 // ---- rows ----
 
-static void add_item(struct group_writer *writer, const struct item_record *item)
+// The next columns of the row: those of a record from `begin` to before `end`, in the order in which tables.def has
+// them.
+static void add_columns(struct rows *rows, enum record record, const void *values, size_t begin, size_t end)
 {
-    struct rows *rows = rows_of(writer, SQL_PUT_ITEMS);
+    const struct record_columns *all = columns_of(record);
 
-    rows_id(rows, item->item);
-    rows_text(rows, item->brand);
-    rows_text(rows, item->channel);
-    rows_text(rows, item->audience);
-    rows_text(rows, item->language);
-    rows_text(rows, item->skills);
-    rows_text(rows, store_item_state_name(item->state));
-    rows_number(rows, item->band);
-    rows_flag(rows, item->sealed);
-    rows_flag(rows, item->returned);
-    rows_flag(rows, item->approval);
-    rows_flag(rows, item->fate_unknown);
-    rows_number(rows, item->created_ms);
-    rows_number(rows, item->due_ms);
-    rows_number(rows, item->since_ms);
-    rows_number(rows, item->until_ms);
-    rows_id(rows, item->lease);
-    rows_text(rows, item->person);
-    rows_text(rows, item->preferred);
-    rows_number(rows, item->preferred_until_ms);
-    rows_id(rows, item->thread_key);
-    rows_id(rows, item->author_key);
-    rows_number(rows, item->posts);
-    rows_number(rows, item->numbered);
-    rows_number(rows, item->moves);
-    rows_number(rows, item->first_offered_ms);
-    rows_text(rows, item->reason);
-    rows_text(rows, item->escalated);
-    rows_id(rows, item->reply);
-    rows_text(rows, item->draft_by);
-    rows_text(rows, item->outcome);
+    for (size_t i = begin; i < end; i++) {
+        const struct column *column = &all->columns[i];
+        switch (column->kind) {
+        case COLUMN_TEXT:
+        case COLUMN_TEXT_OR_NULL:
+            rows_text(rows, column_text(column, values) == NULL ? "" : column_text(column, values));
+            break;
+        case COLUMN_ITEM_STATE:
+            rows_text(rows, store_item_state_name((enum item_state) column_number(column, values)));
+            break;
+        case COLUMN_REPLY_STATE:
+            rows_text(rows, store_reply_state_name((enum reply_state) column_number(column, values)));
+            break;
+        case COLUMN_FLAG:
+            rows_flag(rows, column_number(column, values) != 0);
+            break;
+        case COLUMN_ID:
+        case COLUMN_NUMBER:
+        case COLUMN_COUNT:
+        case COLUMN_SMALL:
+            rows_number(rows, column_number(column, values));
+            break;
+        }
+    }
+}
+
+static void add_record(struct group_writer *writer, enum sql sql, enum record record, const void *values)
+{
+    struct rows *rows = rows_of(writer, sql);
+
+    add_columns(rows, record, values, 0, columns_of(record)->count);
     rows_end(rows);
 }
 
@@ -219,54 +221,25 @@ static void add_draft(struct group_writer *writer, const struct draft_record *dr
 {
     struct rows *rows = rows_of(writer, draft->text[0] == '\0' ? SQL_REMOVE_DRAFTS : SQL_PUT_DRAFTS);
 
-    rows_id(rows, draft->item);
-    if (draft->text[0] != '\0') {
-        rows_text(rows, draft->person);
-        rows_text(rows, draft->text);
-        rows_number(rows, draft->at_ms);
+    if (draft->text[0] == '\0') {
+        rows_id(rows, draft->item);
+    } else {
+        add_columns(rows, RECORD_DRAFT, draft, 0, columns_of(RECORD_DRAFT)->count);
         rows_number(rows, with_pr);
     }
     rows_end(rows);
 }
 
-static void add_whole_reply(struct rows *rows, const struct reply_record *reply)
+static void add_post(struct group_writer *writer, const struct post_record *post, int with_pr)
 {
-    rows_id(rows, reply->reply);
-    rows_id(rows, reply->item);
-    rows_text(rows, reply->brand);
-    rows_text(rows, reply->channel);
-    rows_text(rows, reply->person);
-    rows_text(rows, reply->text);
-    rows_text(rows, reply->key);
-    rows_text(rows, store_reply_state_name(reply->state));
-    rows_flag(rows, reply->sealed);
-    rows_text(rows, reply->instance);
-    rows_flag(rows, reply->idempotent);
-    rows_number(rows, reply->attempt);
-    rows_number(rows, reply->created_ms);
-    rows_number(rows, reply->handed_ms);
-    rows_number(rows, reply->settled_ms);
-    rows_text(rows, reply->reference);
-    rows_text(rows, reply->reason);
-    rows_end(rows);
-}
+#define COLUMN(field, KIND, AGAIN, meaning) +1
+    const size_t before = 0 COLUMNS_OF_POST_BEFORE_WITH_PR(COLUMN, COLUMN);
+#undef COLUMN
+    struct rows *rows = rows_of(writer, SQL_PUT_POSTS);
 
-// The text stays as it was written.
-static void add_reply_change(struct rows *rows, const struct reply_record *reply)
-{
-    rows_id(rows, reply->reply);
-    rows_text(rows, store_reply_state_name(reply->state));
-    rows_flag(rows, reply->sealed);
-    rows_text(rows, reply->instance);
-    rows_flag(rows, reply->idempotent);
-    rows_number(rows, reply->attempt);
-    rows_number(rows, reply->created_ms);
-    rows_number(rows, reply->handed_ms);
-    rows_number(rows, reply->settled_ms);
-    rows_text(rows, reply->reference);
-    rows_text(rows, reply->reason);
-    rows_text(rows, reply->person);
-    rows_text(rows, reply->key);
+    add_columns(rows, RECORD_POST, post, 0, before);
+    rows_number(rows, with_pr);
+    add_columns(rows, RECORD_POST, post, before, columns_of(RECORD_POST)->count);
     rows_end(rows);
 }
 
@@ -283,15 +256,15 @@ static void add_fold(struct group_writer *writer, const struct coalesced *coales
     static const enum sql sealed[] = { SQL_SEAL_POSTS, SQL_SEAL_DRAFTS, SQL_SEAL_NOTES, SQL_SEAL_REPLIES };
 
     if (coalesced->item != NULL) {
-        add_item(writer, coalesced->item);
+        add_record(writer, SQL_PUT_ITEMS, RECORD_ITEM, coalesced->item);
     }
     if (coalesced->draft != NULL) {
         add_draft(writer, coalesced->draft, coalesced->draft_with_pr);
     }
-    if (coalesced->kind == COALESCED_REPLY && coalesced->reply.text != NULL) {
-        add_whole_reply(rows_of(writer, SQL_PUT_REPLIES), &coalesced->reply);
-    } else if (coalesced->kind == COALESCED_REPLY) {
-        add_reply_change(rows_of(writer, SQL_CHANGE_REPLIES), &coalesced->reply);
+    if (coalesced->kind == COALESCED_REPLY) {
+        // Without a text: what was written stays.
+        add_record(writer, coalesced->reply.text != NULL ? SQL_PUT_REPLIES : SQL_CHANGE_REPLIES, RECORD_REPLY,
+                   &coalesced->reply);
     }
     for (size_t i = 0; coalesced->sealing == SEALING_SEAL && i < sizeof sealed / sizeof *sealed; i++) {
         add_id(writer, sealed[i], coalesced->key);
@@ -348,36 +321,9 @@ static void write_post(struct group_writer *writer, const struct post_record *po
         end_stage(writer);
     }
     keep_behind_seal(writer, post->item, with_pr(writer, post->item) == WITH_PR_YES);
-    struct rows *rows = rows_of(writer, SQL_PUT_POSTS);
-    rows_id(rows, post->item);
-    rows_number(rows, post->number);
-    rows_text(rows, post->channel);
-    rows_text(rows, post->post);
-    rows_text(rows, post->brand);
-    rows_text(rows, post->author);
-    rows_text(rows, post->author_name);
-    rows_number(rows, post->reach);
-    rows_text(rows, post->text);
-    rows_text(rows, post->platform_language);
-    rows_text(rows, post->language);
-    rows_text(rows, post->thread);
-    rows_text(rows, post->parent);
-    rows_text(rows, post->link);
-    rows_number(rows, post->posted_ms);
-    rows_number(rows, post->taken_ms);
-    rows_flag(rows, post->sensitive);
-    rows_id(rows, post->author_key);
-    rows_number(rows, with_pr(writer, post->item));
-    rows_number(rows, post->media);
-    rows_end(rows);
-    rows = rows_of(writer, SQL_PUT_INTAKE_KEYS);
-    rows_text(rows, post->channel);
-    rows_text(rows, post->post);
-    rows_text(rows, post->brand);
-    rows_id(rows, post->item);
-    rows_number(rows, post->number);
-    rows_number(rows, post->taken_ms);
-    rows_end(rows);
+    add_post(writer, post, with_pr(writer, post->item));
+    const struct intake_key_record key = store_intake_key(post);
+    add_record(writer, SQL_PUT_INTAKE_KEYS, RECORD_INTAKE_KEY, &key);
 }
 
 // Two of the same name in a stage would be one too many for its statement.
@@ -395,33 +341,14 @@ static void write_post_change(struct group_writer *writer, const struct post_cha
         end_stage(writer); // else what was unsealed before would take this with it
     }
     require_first(writer, hash_post(change->channel, change->post, change->brand));
-    struct rows *rows = rows_of(writer, SQL_CHANGE_POSTS);
-    rows_text(rows, change->channel);
-    rows_text(rows, change->post);
-    rows_text(rows, change->brand);
-    rows_flag(rows, change->deleted);
-    rows_text(rows, change->text == NULL ? "" : change->text);
-    rows_flag(rows, change->sensitive);
-    rows_number(rows, change->at_ms);
-    rows_number(rows, change->edited_ms);
-    rows_end(rows);
+    add_record(writer, SQL_CHANGE_POSTS, RECORD_POST_CHANGE, change);
 }
 
 // One of a post in a stage: what comes later is of what is kept then.
 static void write_early(struct group_writer *writer, const struct early_record *early, bool gone)
 {
     require_first(writer, hash_post(early->channel, early->post, "\n")); // no brand's name
-    struct rows *rows = rows_of(writer, gone ? SQL_REMOVE_EARLY : SQL_PUT_EARLY);
-    rows_text(rows, early->channel);
-    rows_text(rows, early->post);
-    rows_number(rows, early->number);
-    if (!gone) {
-        rows_flag(rows, early->deleted);
-        rows_text(rows, early->text);
-        rows_number(rows, early->edited_ms);
-        rows_number(rows, early->kept_ms);
-    }
-    rows_end(rows);
+    add_record(writer, gone ? SQL_REMOVE_EARLY : SQL_PUT_EARLY, RECORD_EARLY, early);
 }
 
 // Behind the changes of its stage, of which there is one at most; those that follow are of the post as it is then.
@@ -434,17 +361,8 @@ static void write_post_again(struct group_writer *writer, const struct post_agai
     }
     require_first(writer, ~name);
     (void) require_coalesced(writer, COALESCED_NAME, name);
-    const enum sql statements[] = { SQL_PUT_POSTS_AGAIN, SQL_LEAD_INTAKE_KEYS };
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
-        struct rows *rows = rows_of(writer, statements[i]);
-        rows_id(rows, again->item);
-        rows_number(rows, again->number);
-        rows_text(rows, again->channel);
-        rows_text(rows, again->post);
-        rows_text(rows, again->brand);
-        rows_number(rows, again->taken_ms);
-        rows_end(rows);
-    }
+    add_record(writer, SQL_PUT_POSTS_AGAIN, RECORD_POST_AGAIN, again);
+    add_record(writer, SQL_LEAD_INTAKE_KEYS, RECORD_POST_AGAIN, again);
 }
 
 static void write_draft(struct group_writer *writer, const struct draft_record *draft)
@@ -461,14 +379,7 @@ static void write_draft(struct group_writer *writer, const struct draft_record *
 static void write_note(struct group_writer *writer, const struct note_record *note)
 {
     keep_behind_seal(writer, note->item, note->sealed);
-    struct rows *rows = rows_of(writer, SQL_PUT_NOTES);
-    rows_id(rows, note->item);
-    rows_text(rows, note->kind);
-    rows_text(rows, note->person);
-    rows_text(rows, note->text);
-    rows_flag(rows, note->sealed);
-    rows_number(rows, note->at_ms);
-    rows_end(rows);
+    add_record(writer, SQL_PUT_NOTES, RECORD_NOTE, note);
 }
 
 static void write_reply(struct group_writer *writer, const struct reply_record *reply)
@@ -491,93 +402,19 @@ static void write_reply(struct group_writer *writer, const struct reply_record *
     coalesced->reply = state;
 }
 
-static void write_event(struct group_writer *writer, const struct event_record *event)
-{
-    struct rows *rows = rows_of(writer, SQL_PUT_EVENTS);
-
-    rows_id(rows, event->sequence);
-    rows_number(rows, event->at_ms);
-    rows_id(rows, event->item);
-    rows_text(rows, event->kind);
-    rows_text(rows, event->person);
-    rows_text(rows, event->queue);
-    rows_text(rows, event->rule);
-    rows_id(rows, event->rules_version);
-    rows_text(rows, event->detail);
-    rows_end(rows);
-}
-
-static void write_outcome(struct group_writer *writer, const struct outcome_record *outcome)
-{
-    struct rows *rows = rows_of(writer, SQL_PUT_OUTCOMES);
-
-    rows_id(rows, outcome->item);
-    rows_text(rows, outcome->outcome);
-    rows_text(rows, outcome->brand);
-    rows_text(rows, outcome->language);
-    rows_text(rows, outcome->audience);
-    rows_text(rows, outcome->person);
-    rows_text(rows, outcome->agency);
-    rows_text(rows, outcome->reason);
-    rows_text(rows, outcome->escalated);
-    rows_id(rows, outcome->reply);
-    rows_number(rows, outcome->created_ms);
-    rows_number(rows, outcome->closed_ms);
-    rows_number(rows, outcome->due_ms);
-    rows_number(rows, outcome->first_offered_ms);
-    rows_number(rows, outcome->posts);
-    rows_number(rows, outcome->moves);
-    rows_flag(rows, outcome->sealed);
-    rows_id(rows, outcome->thread_key);
-    rows_id(rows, outcome->author_key);
-    rows_end(rows);
-}
-
-static void write_rules(struct group_writer *writer, const struct rules_record *rules)
-{
-    struct rows *rows = rows_of(writer, SQL_PUT_RULES);
-
-    rows_id(rows, rules->version);
-    rows_text(rows, rules->name);
-    rows_text(rows, rules->text);
-    rows_number(rows, rules->at_ms);
-    rows_end(rows);
-}
-
 static void write_freeze(struct group_writer *writer, const struct freeze_record *freeze)
 {
     require_first(writer, hash_text(HASH_BEGIN, freeze->brand));
-    struct rows *rows = rows_of(writer, SQL_PUT_FREEZES);
-    rows_text(rows, freeze->brand);
-    rows_flag(rows, freeze->frozen);
-    rows_text(rows, freeze->person);
-    rows_text(rows, freeze->reason);
-    rows_number(rows, freeze->at_ms);
-    rows_end(rows);
+    add_record(writer, SQL_PUT_FREEZES, RECORD_FREEZE, freeze);
 }
 
 // A slot comes again within a stage only where that has more requests than one principal's: then it is another stage's.
 static void write_request(struct group_writer *writer, const struct request_record *request)
 {
-    struct rows *rows = rows_of(writer, SQL_PUT_REQUESTS);
-
-    if (rows->count == REQUESTS_OF_ONE_MAX) {
+    if (rows_of(writer, SQL_PUT_REQUESTS)->count == REQUESTS_OF_ONE_MAX) {
         end_stage(writer);
     }
-    rows_id(rows, request->slot);
-    rows_id(rows, request->number);
-    rows_number(rows, request->at_ms);
-    rows_text(rows, request->role);
-    rows_text(rows, request->principal);
-    rows_number(rows, request->id);
-    rows_text(rows, request->type);
-    rows_id(rows, request->digest);
-    rows_id(rows, request->item);
-    rows_id(rows, request->lease);
-    rows_text(rows, request->state);
-    rows_id(rows, request->reply);
-    rows_id(rows, request->rules_version);
-    rows_end(rows);
+    add_record(writer, SQL_PUT_REQUESTS, RECORD_REQUEST, request);
 }
 
 static void write_sealing(struct group_writer *writer, uint64_t item, enum sealing sealing)
@@ -620,13 +457,13 @@ static void write_one(struct group_writer *writer, const struct change *change)
         write_reply(writer, &change->reply);
         break;
     case CHANGE_EVENT:
-        write_event(writer, &change->event);
+        add_record(writer, SQL_PUT_EVENTS, RECORD_EVENT, &change->event);
         break;
     case CHANGE_OUTCOME:
-        write_outcome(writer, &change->outcome);
+        add_record(writer, SQL_PUT_OUTCOMES, RECORD_OUTCOME, &change->outcome);
         break;
     case CHANGE_RULES:
-        write_rules(writer, &change->rules);
+        add_record(writer, SQL_PUT_RULES, RECORD_RULES, &change->rules);
         break;
     case CHANGE_FREEZE:
         write_freeze(writer, &change->freeze);

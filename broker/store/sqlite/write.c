@@ -62,12 +62,7 @@ static bool run_for_one(struct database *database, enum statement statement, enu
 
 static bool put_post(struct database *database, const struct post_record *post)
 {
-    struct intake_key_record key = { .channel = post->channel,
-                                     .post = post->post,
-                                     .brand = post->brand,
-                                     .item = post->item,
-                                     .number = post->number,
-                                     .taken_ms = post->taken_ms };
+    const struct intake_key_record key = store_intake_key(post);
 
     return run_with(database, STATEMENT_PUT_POST, RECORD_POST, post) &&
            run_for_one(database, STATEMENT_PUT_INTAKE_KEY, RECORD_INTAKE_KEY, &key, "a post was taken twice");
