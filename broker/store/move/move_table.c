@@ -1,155 +1,75 @@
 // move_table.c - the tables of a desk in the order in which they are carried.
+//
+// Their columns are those of tables.def, and those that the engines make themselves.
 
 #include "broker/store/move/move_table.h"
 
+#include "broker/desk/tables.def"
+
 #define COUNT(columns) (int) (sizeof(columns) / sizeof *(columns))
 
-static const struct move_column rules[] = {
-    { "version", MOVE_NUMBER, NULL },
-    { "name", MOVE_TEXT, NULL },
-    { "text", MOVE_TEXT, NULL },
-    { "at_ms", MOVE_NUMBER, NULL },
-};
+#define COLUMN(field, KIND, AGAIN, meaning) { #field, MOVE_TYPE_##KIND, NULL },
+#define OF_POSTGRES(field, KIND, sqlite) { #field, MOVE_TYPE_##KIND, sqlite },
+#define MOVE_TYPE_ID MOVE_NUMBER
+#define MOVE_TYPE_NUMBER MOVE_NUMBER
+#define MOVE_TYPE_COUNT MOVE_NUMBER
+#define MOVE_TYPE_SMALL MOVE_NUMBER
+#define MOVE_TYPE_FLAG MOVE_FLAG
+#define MOVE_TYPE_TEXT MOVE_TEXT
+#define MOVE_TYPE_TEXT_OR_NULL MOVE_TEXT_OR_NULL
+#define MOVE_TYPE_ITEM_STATE MOVE_TEXT
+#define MOVE_TYPE_REPLY_STATE MOVE_TEXT
 
-static const struct move_column freezes[] = {
-    { "brand", MOVE_TEXT, NULL },  { "frozen", MOVE_FLAG, NULL },  { "person", MOVE_TEXT, NULL },
-    { "reason", MOVE_TEXT, NULL }, { "at_ms", MOVE_NUMBER, NULL },
-};
+static const struct move_column rules[] = { COLUMNS_OF_RULES(COLUMN, COLUMN) };
 
-static const struct move_column posts[] = {
-    { "item", MOVE_NUMBER, NULL },
-    { "number", MOVE_NUMBER, NULL },
-    { "taken_ms", MOVE_NUMBER, NULL },
-    { "channel", MOVE_TEXT, NULL },
-    { "post", MOVE_TEXT, NULL },
-    { "brand", MOVE_TEXT, NULL },
-    { "author", MOVE_TEXT, NULL },
-    { "author_name", MOVE_TEXT, NULL },
-    { "reach", MOVE_NUMBER, NULL },
-    { "text", MOVE_TEXT, NULL },
-    { "platform_language", MOVE_TEXT, NULL },
-    { "language", MOVE_TEXT, NULL },
-    { "thread", MOVE_TEXT, NULL },
-    { "parent", MOVE_TEXT, NULL },
-    { "link", MOVE_TEXT, NULL },
-    { "posted_ms", MOVE_NUMBER, NULL },
-    { "sensitive", MOVE_FLAG, NULL },
-    { "sealed", MOVE_FLAG, NULL },
-    { "author_key", MOVE_NUMBER, NULL },
-    { "edited_text", MOVE_TEXT_OR_NULL, NULL },
-    { "deleted", MOVE_FLAG, NULL },
-    { "changed_ms", MOVE_NUMBER, NULL },
-    { "edited_ms", MOVE_NUMBER, NULL },
-    { "media", MOVE_NUMBER, NULL },
-};
+static const struct move_column freezes[] = { COLUMNS_OF_FREEZE(COLUMN, COLUMN) };
 
-static const struct move_column early_changes[] = {
-    { "channel", MOVE_TEXT, NULL },   { "post", MOVE_TEXT, NULL }, { "number", MOVE_NUMBER, NULL },
-    { "deleted", MOVE_FLAG, NULL },   { "text", MOVE_TEXT, NULL }, { "edited_ms", MOVE_NUMBER, NULL },
-    { "kept_ms", MOVE_NUMBER, NULL },
-};
+static const struct move_column posts[] = { COLUMNS_OF_POST(COLUMN, COLUMN) COLUMN(sealed, FLAG, , )
+                                                COLUMN(edited_text, TEXT_OR_NULL, , ) COLUMN(deleted, FLAG, , )
+                                                    COLUMN(changed_ms, NUMBER, , ) COLUMN(edited_ms, NUMBER, , ) };
 
-static const struct move_column intake_keys[] = {
-    { "channel", MOVE_TEXT, NULL }, { "post", MOVE_TEXT, NULL },     { "brand", MOVE_TEXT, NULL },
-    { "item", MOVE_NUMBER, NULL },  { "number", MOVE_NUMBER, NULL }, { "taken_ms", MOVE_NUMBER, NULL },
-};
+static const struct move_column early_changes[] = { COLUMNS_OF_EARLY(COLUMN, COLUMN) };
 
-static const struct move_column items[] = {
-    { "item", MOVE_NUMBER, NULL },       { "brand", MOVE_TEXT, NULL },
-    { "channel", MOVE_TEXT, NULL },      { "audience", MOVE_TEXT, NULL },
-    { "language", MOVE_TEXT, NULL },     { "skills", MOVE_TEXT, NULL },
-    { "state", MOVE_TEXT, NULL },        { "band", MOVE_NUMBER, NULL },
-    { "sealed", MOVE_FLAG, NULL },       { "returned", MOVE_FLAG, NULL },
-    { "approval", MOVE_FLAG, NULL },     { "fate_unknown", MOVE_FLAG, NULL },
-    { "created_ms", MOVE_NUMBER, NULL }, { "due_ms", MOVE_NUMBER, NULL },
-    { "since_ms", MOVE_NUMBER, NULL },   { "until_ms", MOVE_NUMBER, NULL },
-    { "lease", MOVE_NUMBER, NULL },      { "person", MOVE_TEXT, NULL },
-    { "preferred", MOVE_TEXT, NULL },    { "preferred_until_ms", MOVE_NUMBER, NULL },
-    { "thread_key", MOVE_NUMBER, NULL }, { "author_key", MOVE_NUMBER, NULL },
-    { "posts", MOVE_NUMBER, NULL },      { "numbered", MOVE_NUMBER, NULL },
-    { "moves", MOVE_NUMBER, NULL },      { "first_offered_ms", MOVE_NUMBER, NULL },
-    { "reason", MOVE_TEXT, NULL },       { "escalated", MOVE_TEXT, NULL },
-    { "reply", MOVE_NUMBER, NULL },      { "draft_by", MOVE_TEXT, NULL },
-    { "outcome", MOVE_TEXT, NULL },
-};
+static const struct move_column intake_keys[] = { COLUMNS_OF_INTAKE_KEY(COLUMN, COLUMN) };
 
-static const struct move_column drafts[] = {
-    { "item", MOVE_NUMBER, NULL }, { "person", MOVE_TEXT, NULL },  { "text", MOVE_TEXT, NULL },
-    { "sealed", MOVE_FLAG, NULL }, { "at_ms", MOVE_NUMBER, NULL },
-};
+static const struct move_column items[] = { COLUMNS_OF_ITEM(COLUMN, COLUMN) };
 
-static const struct move_column notes[] = {
-    { "item", MOVE_NUMBER, NULL },  { "number", MOVE_NUMBER, NULL }, { "kind", MOVE_TEXT, NULL },
-    { "person", MOVE_TEXT, NULL },  { "text", MOVE_TEXT, NULL },     { "sealed", MOVE_FLAG, NULL },
-    { "at_ms", MOVE_NUMBER, NULL },
-};
+static const struct move_column drafts[] = { COLUMNS_OF_DRAFT(COLUMN, COLUMN) COLUMN(sealed, FLAG, , ) };
 
-static const struct move_column replies[] = {
-    { "reply", MOVE_NUMBER, NULL },      { "item", MOVE_NUMBER, NULL },      { "brand", MOVE_TEXT, NULL },
-    { "channel", MOVE_TEXT, NULL },      { "person", MOVE_TEXT, NULL },      { "text", MOVE_TEXT, NULL },
-    { "key", MOVE_TEXT, NULL },          { "state", MOVE_TEXT, NULL },       { "sealed", MOVE_FLAG, NULL },
-    { "instance", MOVE_TEXT, NULL },     { "idempotent", MOVE_FLAG, NULL },  { "attempt", MOVE_NUMBER, NULL },
-    { "created_ms", MOVE_NUMBER, NULL }, { "handed_ms", MOVE_NUMBER, NULL }, { "settled_ms", MOVE_NUMBER, NULL },
-    { "reference", MOVE_TEXT, NULL },    { "reason", MOVE_TEXT, NULL },
-};
+// The key of a note is its item and a number that the store gives it.
+#define ITEM_THEN_NUMBER(field, KIND, AGAIN, meaning)                                                                  \
+    COLUMN(field, KIND, AGAIN, meaning)                                                                                \
+    COLUMN(number, COUNT, , )
+static const struct move_column notes[] = { COLUMNS_OF_NOTE(ITEM_THEN_NUMBER, COLUMN) };
 
-static const struct move_column events[] = {
-    { "sequence", MOVE_NUMBER, NULL }, { "at_ms", MOVE_NUMBER, NULL },         { "item", MOVE_NUMBER, NULL },
-    { "kind", MOVE_TEXT, NULL },       { "person", MOVE_TEXT, NULL },          { "queue", MOVE_TEXT, NULL },
-    { "rule", MOVE_TEXT, NULL },       { "rules_version", MOVE_NUMBER, NULL }, { "detail", MOVE_TEXT, NULL },
-};
+static const struct move_column replies[] = { COLUMNS_OF_REPLY(COLUMN, COLUMN) };
 
-static const struct move_column outcomes[] = {
-    { "ended", MOVE_NUMBER, NULL },
-    { "item", MOVE_NUMBER, NULL },
-    { "outcome", MOVE_TEXT, NULL },
-    { "brand", MOVE_TEXT, NULL },
-    { "language", MOVE_TEXT, NULL },
-    { "audience", MOVE_TEXT, NULL },
-    { "person", MOVE_TEXT, NULL },
-    { "agency", MOVE_TEXT, NULL },
-    { "reason", MOVE_TEXT, NULL },
-    { "escalated", MOVE_TEXT, NULL },
-    { "reply", MOVE_NUMBER, NULL },
-    { "created_ms", MOVE_NUMBER, NULL },
-    { "closed_ms", MOVE_NUMBER, NULL },
-    { "due_ms", MOVE_NUMBER, NULL },
-    { "first_offered_ms", MOVE_NUMBER, NULL },
-    { "service_ms", MOVE_NUMBER, "closed_ms - created_ms" },
-    { "posts", MOVE_NUMBER, NULL },
-    { "moves", MOVE_NUMBER, NULL },
-    { "sealed", MOVE_FLAG, NULL },
-    { "thread_key", MOVE_NUMBER, NULL },
-    { "author_key", MOVE_NUMBER, NULL },
-};
+static const struct move_column events[] = { COLUMNS_OF_EVENT(COLUMN, COLUMN) };
 
-static const struct move_column requests[] = {
-    { "slot", MOVE_NUMBER, NULL },
-    { "number", MOVE_NUMBER, NULL },
-    { "at_ms", MOVE_NUMBER, NULL },
-    { "role", MOVE_TEXT, NULL },
-    { "principal", MOVE_TEXT, NULL },
-    { "id", MOVE_NUMBER, NULL },
-    { "type", MOVE_TEXT, NULL },
-    { "digest", MOVE_NUMBER, NULL },
-    { "item", MOVE_NUMBER, NULL },
-    { "lease", MOVE_NUMBER, NULL },
-    { "state", MOVE_TEXT, NULL },
-    { "reply", MOVE_NUMBER, NULL },
-    { "rules_version", MOVE_NUMBER, NULL },
-};
+static const struct move_column outcomes[] = { COLUMN(ended, NUMBER, , ) COLUMNS_OF_OUTCOME(COLUMN, COLUMN)
+                                                   OF_POSTGRES(service_ms, NUMBER, "closed_ms - created_ms") };
+
+static const struct move_column requests[] = { COLUMNS_OF_REQUEST(COLUMN, COLUMN) };
+
+// The places of columns, for those by whose month PostgreSQL cuts a table.
+#define PLACE(field, KIND, AGAIN, meaning) POST_##field,
+enum { COLUMNS_OF_POST(PLACE, PLACE) };
+#undef PLACE
+#define PLACE(field, KIND, AGAIN, meaning) EVENT_##field,
+enum { COLUMNS_OF_EVENT(PLACE, PLACE) };
+#undef PLACE
 
 const struct move_table move_tables[] = {
     { "rules", "rules", 1, COUNT(rules), rules, 4, -1, NULL },
     { "brand_freeze", "freeze", 1, COUNT(freezes), freezes, 1000, -1, "brand COLLATE \"C\"" },
-    { "post", "post", 2, COUNT(posts), posts, 250, 2, NULL },
+    { "post", "post", 2, COUNT(posts), posts, 250, POST_taken_ms, NULL },
     { "intake_key", "intake_key", 3, COUNT(intake_keys), intake_keys, 2000, -1, NULL },
     { "early_change", "early_change", 3, COUNT(early_changes), early_changes, 250, -1, NULL },
     { "item", "item", 1, COUNT(items), items, 1000, -1, NULL },
     { "draft", "draft", 1, COUNT(drafts), drafts, 250, -1, NULL },
     { "note", "note", 2, COUNT(notes), notes, 1000, -1, NULL },
     { "reply", "reply", 1, COUNT(replies), replies, 250, -1, NULL },
-    { "event", "event", 1, COUNT(events), events, 2000, 1, NULL },
+    { "event", "event", 1, COUNT(events), events, 2000, EVENT_at_ms, NULL },
     { "outcome", "outcome", 1, COUNT(outcomes), outcomes, 1000, -1, NULL },
     { "request", "request", 1, COUNT(requests), requests, 2000, -1, NULL },
 };
