@@ -1,6 +1,6 @@
 # The verbs of the store's tests are used by the system tests of its faults, too.
 add_library(behalf_store_desk STATIC ${CMAKE_CURRENT_LIST_DIR}/store_desk.c)
-target_link_libraries(behalf_store_desk PUBLIC behalf_options behalf_store)
+target_link_libraries(behalf_store_desk PUBLIC behalf_options behalf_store behalf_record_samples)
 # A PostgreSQL of a test's own, which the system tests use as well.
 add_library(behalf_postgres_cluster STATIC ${CMAKE_CURRENT_SOURCE_DIR}/system/postgres_cluster.c)
 target_link_libraries(behalf_postgres_cluster PUBLIC behalf_options PkgConfig::postgres ${CMOCKA_LIBRARY})

@@ -2,6 +2,8 @@
 
 #include "tests/unit/store_desk.h"
 
+#include "tests/unit/record_samples.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -69,82 +71,73 @@ void desk_commit(struct desk_under_test *desk, struct batch **batch_p)
     batch_destroy(batch_p);
 }
 
+// A record with something of its own in every column; callers set what their claims are about.
+static struct change sample(enum change_kind kind)
+{
+    static struct change_list *texts; // as long as the program
+
+    if (texts == NULL) {
+        texts = change_list_new();
+    }
+    return record_sample(texts, kind, 0);
+}
+
 struct change a_post(uint64_t item, uint32_t number, const char *post, const char *text)
 {
-    return (struct change){ .kind = CHANGE_POST,
-                            .post = { .item = item,
-                                      .number = number,
-                                      .channel = "chirp",
-                                      .post = post,
-                                      .brand = "acme",
-                                      .author = "@maria",
-                                      .author_name = "María",
-                                      .reach = 1234,
-                                      .text = text,
-                                      .platform_language = "es-419",
-                                      .language = "es",
-                                      .thread = "t-9",
-                                      .parent = "p-0",
-                                      .link = "https://chirp.example/1",
-                                      .media = 2,
-                                      .posted_ms = 1000 + (int64_t) item * 10 + number,
-                                      .taken_ms = 5000 + (int64_t) item,
-                                      .author_key = UINT64_C(0xE000000000000007) } };
+    struct change change = sample(CHANGE_POST);
+
+    change.post.item = item;
+    change.post.number = number;
+    change.post.channel = "chirp";
+    change.post.post = post;
+    change.post.brand = "acme";
+    change.post.author = "@maria";
+    change.post.author_name = "María";
+    change.post.reach = 1234;
+    change.post.platform_language = "es-419";
+    change.post.language = "es";
+    change.post.thread = "t-9";
+    change.post.parent = "p-0";
+    change.post.link = "https://chirp.example/1";
+    change.post.media = 2;
+    change.post.text = text;
+    change.post.posted_ms = 1000 + (int64_t) item * 10 + number;
+    change.post.taken_ms = 5000 + (int64_t) item;
+    change.post.sensitive = false;
+    return change;
 }
 
 struct change an_item(uint64_t item, enum item_state state)
 {
-    return (struct change){ .kind = CHANGE_ITEM,
-                            .item = { .item = item,
-                                      .brand = "acme",
-                                      .channel = "chirp",
-                                      .audience = "agent",
-                                      .language = "es",
-                                      .skills = "billing,refunds",
-                                      .state = state,
-                                      .band = 3,
-                                      .returned = true,
-                                      .approval = true,
-                                      .created_ms = 101,
-                                      .due_ms = 102,
-                                      .since_ms = 103,
-                                      .until_ms = 104,
-                                      .lease = 105,
-                                      .person = "asha",
-                                      .preferred = "bo",
-                                      .preferred_until_ms = 106,
-                                      .thread_key = UINT64_C(0xD000000000000001),
-                                      .author_key = UINT64_C(0xE000000000000007),
-                                      .posts = 107,
-                                      .numbered = 108,
-                                      .moves = 109,
-                                      .first_offered_ms = 110,
-                                      .reason = "topic: billing",
-                                      .escalated = "missed service level",
-                                      .reply = 111,
-                                      .draft_by = "cleo",
-                                      .outcome = state == ITEM_CLOSED ? "answered" : "" } };
+    struct change change = sample(CHANGE_ITEM);
+
+    change.item.item = item;
+    change.item.brand = "acme";
+    change.item.channel = "chirp";
+    change.item.audience = "agent";
+    change.item.state = state;
+    change.item.sealed = false;
+    change.item.created_ms = 101;
+    change.item.outcome = state == ITEM_CLOSED ? "answered" : "";
+    return change;
 }
 
 struct change a_reply(uint64_t reply, uint64_t item, enum reply_state state, const char *text)
 {
-    return (struct change){ .kind = CHANGE_REPLY,
-                            .reply = { .reply = reply,
-                                       .item = item,
-                                       .brand = "acme",
-                                       .channel = "chirp",
-                                       .person = "asha",
-                                       .text = text,
-                                       .key = "key-1",
-                                       .state = state,
-                                       .instance = "i-1",
-                                       .idempotent = true,
-                                       .attempt = 2,
-                                       .created_ms = 201 + (int64_t) reply,
-                                       .handed_ms = 202,
-                                       .settled_ms = 203,
-                                       .reference = "pub-1",
-                                       .reason = "because" } };
+    struct change change = sample(CHANGE_REPLY);
+
+    change.reply.reply = reply;
+    change.reply.item = item;
+    change.reply.brand = "acme";
+    change.reply.channel = "chirp";
+    change.reply.person = "asha";
+    change.reply.text = text;
+    change.reply.key = "key-1";
+    change.reply.attempt = 2;
+    change.reply.state = state;
+    change.reply.sealed = false;
+    change.reply.created_ms = 201 + (int64_t) reply;
+    return change;
 }
 
 struct change a_note(uint64_t item, const char *kind, const char *text, bool sealed)
@@ -157,58 +150,52 @@ struct change a_note(uint64_t item, const char *kind, const char *text, bool sea
 
 struct change an_event(uint64_t sequence, uint64_t item, const char *kind)
 {
-    return (struct change){ .kind = CHANGE_EVENT,
-                            .event = { .sequence = sequence,
-                                       .at_ms = 301,
-                                       .item = item,
-                                       .kind = kind,
-                                       .person = "asha",
-                                       .queue = "agent/acme/es/billing",
-                                       .rule = "topic: billing",
-                                       .rules_version = 4,
-                                       .detail = "3 eligible" } };
+    struct change change = sample(CHANGE_EVENT);
+
+    change.event.sequence = sequence;
+    change.event.item = item;
+    change.event.kind = kind;
+    change.event.at_ms = 301;
+    change.event.person = "asha";
+    change.event.queue = "agent/acme/es/billing";
+    change.event.rule = "topic: billing";
+    change.event.rules_version = 4;
+    change.event.detail = "3 eligible";
+    return change;
 }
 
 struct change an_outcome(uint64_t item, uint64_t reply, int64_t closed_ms)
 {
-    return (struct change){ .kind = CHANGE_OUTCOME,
-                            .outcome = { .item = item,
-                                         .outcome = "answered",
-                                         .brand = "acme",
-                                         .language = "es",
-                                         .audience = "agent",
-                                         .person = "asha",
-                                         .agency = "helpers",
-                                         .reason = "topic: billing",
-                                         .escalated = "by hand",
-                                         .reply = reply,
-                                         .created_ms = 401,
-                                         .closed_ms = closed_ms,
-                                         .due_ms = 402,
-                                         .first_offered_ms = 403,
-                                         .posts = 2,
-                                         .moves = 5,
-                                         .sealed = true,
-                                         .thread_key = UINT64_C(0xD000000000000001),
-                                         .author_key = UINT64_C(0xE000000000000007) } };
+    struct change change = sample(CHANGE_OUTCOME);
+
+    change.outcome.item = item;
+    change.outcome.outcome = "answered";
+    change.outcome.brand = "acme";
+    change.outcome.language = "es";
+    change.outcome.audience = "agent";
+    change.outcome.person = "asha";
+    change.outcome.agency = "helpers";
+    change.outcome.reason = "topic: billing";
+    change.outcome.escalated = "by hand";
+    change.outcome.posts = 2;
+    change.outcome.moves = 5;
+    change.outcome.reply = reply;
+    change.outcome.created_ms = 401;
+    change.outcome.closed_ms = closed_ms;
+    change.outcome.due_ms = 402;
+    return change;
 }
 
 struct change a_request(uint64_t number, const char *principal, int64_t id)
 {
-    return (struct change){ .kind = CHANGE_REQUEST,
-                            .request = { .number = number,
-                                         .slot = number % REQUESTS_KEPT_MAX,
-                                         .at_ms = 501,
-                                         .role = "person",
-                                         .principal = principal,
-                                         .id = id,
-                                         .type = "ANSWER",
-                                         .digest = UINT64_C(0xC000000000000001),
-                                         .item = 502,
-                                         .lease = 503,
-                                         .state = "sending",
-                                         .reply = 504,
-                                         .rules_version = 505 } };
+    struct change change = sample(CHANGE_REQUEST);
+
+    change.request.number = number;
+    change.request.slot = number % REQUESTS_KEPT_MAX;
+    change.request.at_ms = 501;
+    change.request.principal = principal;
+    change.request.id = id;
+    return change;
 }
 
 void put(struct batch *batch, struct change change)
