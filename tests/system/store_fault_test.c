@@ -441,7 +441,7 @@ static void a_newer_schema_is_refused_and_left_as_it_is(void **state)
     assert_non_null(strstr(reason, "newer behalf-broker"));
     assert_null(engine_sqlite_open_reports(fixture->folder, "support", reason, sizeof reason));
     char back[64];
-    snprintf(back, sizeof back, "PRAGMA user_version = %d", MIGRATION_COUNT);
+    snprintf(back, sizeof back, "PRAGMA user_version = %d", migration_count);
     run_sql(fixture, back);
     start(fixture);
 }

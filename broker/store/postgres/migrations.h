@@ -4,9 +4,9 @@
 #define STORE_POSTGRES_MIGRATIONS_H
 
 // The schema that this program makes and knows: how many files there are.
-#define POSTGRES_MIGRATION_COUNT 10
+extern const int postgres_migration_count;
 
 // [0] is 001_*.sql.
-extern const char *const postgres_migrations[POSTGRES_MIGRATION_COUNT];
+extern const char *const postgres_migrations[];
 
 #endif

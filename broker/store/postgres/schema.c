@@ -90,11 +90,11 @@ static enum store_result judge_made(const struct connection *connection, const P
 {
     const char *place = connection->place;
 
-    if (applied > POSTGRES_MIGRATION_COUNT) {
+    if (applied > postgres_migration_count) {
         snprintf(reason, reason_bytes,
                  "PostgreSQL at %s has schema %d, this program knows schemas up to %d: start the newer behalf-broker"
                  " that made it",
-                 place, applied, POSTGRES_MIGRATION_COUNT);
+                 place, applied, postgres_migration_count);
         return STORE_CONTRADICTED;
     }
     if (applied < 1 || !none(row, LOOK_MISSING)) {
@@ -112,9 +112,9 @@ static enum store_result judge_made(const struct connection *connection, const P
                  seen(row, LOOK_ROLE));
         return STORE_REFUSED;
     }
-    if (applied < POSTGRES_MIGRATION_COUNT && connection->read_only) {
+    if (applied < postgres_migration_count && connection->read_only) {
         snprintf(reason, reason_bytes, "PostgreSQL at %s has schema %d, not %d: start the broker on it first", place,
-                 applied, POSTGRES_MIGRATION_COUNT);
+                 applied, postgres_migration_count);
         return STORE_UNAVAILABLE;
     }
     return STORE_OK;
@@ -200,7 +200,7 @@ static enum store_result judge_and_apply(struct connection *connection, bool app
     }
     PQclear(row);
     if (result == STORE_OK && applying && (ours || apply_first(connection, schema))) {
-        for (int number = applied + 1; number <= POSTGRES_MIGRATION_COUNT && apply(connection, number); number++) {
+        for (int number = applied + 1; number <= postgres_migration_count && apply(connection, number); number++) {
         }
     }
     return result == STORE_OK ? connection_result(connection, reason, reason_bytes) : result;
@@ -214,7 +214,7 @@ static bool is_current(struct connection *connection)
                    strcmp(seen(row, LOOK_ENCODING), "UTF8") == 0;
 
     PQclear(row);
-    return current && count_applied(connection) == POSTGRES_MIGRATION_COUNT;
+    return current && count_applied(connection) == postgres_migration_count;
 }
 
 enum store_result schema_prepare(struct connection *connection, char *reason, size_t reason_bytes)

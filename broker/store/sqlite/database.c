@@ -129,7 +129,7 @@ static bool apply_migration(struct database *database, int number)
 
 static bool migrate(struct database *database, int64_t schema)
 {
-    for (int number = (int) schema + 1; number <= MIGRATION_COUNT; number++) {
+    for (int number = (int) schema + 1; number <= migration_count; number++) {
         if (!apply_migration(database, number)) {
             return false;
         }
@@ -142,15 +142,15 @@ static enum store_result prepare_schema(struct database *database, bool read_onl
 {
     int64_t schema = read_schema(database);
 
-    if (schema > MIGRATION_COUNT) {
+    if (schema > migration_count) {
         snprintf(reason, reason_bytes,
                  "%s has schema %d, this program knows schemas up to %d: start the newer behalf-broker that made it",
-                 database->path, (int) schema, MIGRATION_COUNT);
+                 database->path, (int) schema, migration_count);
         return STORE_CONTRADICTED;
     }
-    if (schema >= 0 && schema < MIGRATION_COUNT && read_only) {
+    if (schema >= 0 && schema < migration_count && read_only) {
         snprintf(reason, reason_bytes, "%s has schema %d, not %d: start the broker on it first", database->path,
-                 (int) schema, MIGRATION_COUNT);
+                 (int) schema, migration_count);
         return STORE_UNAVAILABLE;
     }
     if (schema >= 0) {

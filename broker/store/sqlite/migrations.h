@@ -4,9 +4,9 @@
 #define STORE_SQLITE_MIGRATIONS_H
 
 // The schema that this program makes and knows: how many files there are.
-#define MIGRATION_COUNT 7
+extern const int migration_count;
 
 // [0] is 001_*.sql.
-extern const char *const migrations[MIGRATION_COUNT];
+extern const char *const migrations[];
 
 #endif
