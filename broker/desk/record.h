@@ -8,6 +8,7 @@
 #define DESK_RECORD_H
 
 #include "broker/desk/tables.def"
+#include "proto/base/must.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -144,10 +145,75 @@ struct record_columns {
 const struct record_columns *columns_of(enum record record);
 
 // A column of a record, by what it is: the caller knows its kind.  An ID comes as a number with the same bits, a state
-// as the number of its enum.
-int64_t column_number(const struct column *column, const void *record);
-const char *column_text(const struct column *column, const void *record);
-void column_set_number(const struct column *column, void *record, int64_t number);
-void column_set_text(const struct column *column, void *record, const char *text);
+// as the number of its enum.  In the header, as all that is written and read goes this way, column by column.
+static inline int64_t column_number(const struct column *column, const void *record)
+{
+    const void *field = (const char *) record + column->offset;
+
+    switch (column->kind) {
+    case COLUMN_ID:
+        return (int64_t) * (const uint64_t *) field;
+    case COLUMN_NUMBER:
+        return *(const int64_t *) field;
+    case COLUMN_COUNT:
+        return *(const uint32_t *) field;
+    case COLUMN_SMALL:
+        return *(const uint8_t *) field;
+    case COLUMN_FLAG:
+        return *(const bool *) field;
+    case COLUMN_ITEM_STATE:
+        return *(const enum item_state *) field;
+    case COLUMN_REPLY_STATE:
+        return *(const enum reply_state *) field;
+    case COLUMN_TEXT:
+    case COLUMN_TEXT_OR_NULL:
+        break;
+    }
+    must(false);
+    return 0;
+}
+
+static inline const char *column_text(const struct column *column, const void *record)
+{
+    return *(const char *const *) (const void *) ((const char *) record + column->offset);
+}
+
+static inline void column_set_number(const struct column *column, void *record, int64_t number)
+{
+    void *field = (char *) record + column->offset;
+
+    switch (column->kind) {
+    case COLUMN_ID:
+        *(uint64_t *) field = (uint64_t) number;
+        return;
+    case COLUMN_NUMBER:
+        *(int64_t *) field = number;
+        return;
+    case COLUMN_COUNT:
+        *(uint32_t *) field = (uint32_t) number;
+        return;
+    case COLUMN_SMALL:
+        *(uint8_t *) field = (uint8_t) number;
+        return;
+    case COLUMN_FLAG:
+        *(bool *) field = number != 0;
+        return;
+    case COLUMN_ITEM_STATE:
+        *(enum item_state *) field = (enum item_state) number;
+        return;
+    case COLUMN_REPLY_STATE:
+        *(enum reply_state *) field = (enum reply_state) number;
+        return;
+    case COLUMN_TEXT:
+    case COLUMN_TEXT_OR_NULL:
+        break;
+    }
+    must(false);
+}
+
+static inline void column_set_text(const struct column *column, void *record, const char *text)
+{
+    *(const char **) (void *) ((char *) record + column->offset) = text;
+}
 
 #endif
