@@ -514,10 +514,13 @@ static void early_changes_are_read_back_until_they_are_gone(void **state)
     put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
     early.number = 1;
     put(batch, (struct change){ .kind = CHANGE_EARLY_GONE, .early = early });
+    early =
+        (struct early_record){ .channel = "", .post = "", .text = "", .kept_ms = 16 }; // of no post: some was let go
+    put(batch, (struct change){ .kind = CHANGE_EARLY, .early = early });
     desk_commit(&fixture->desk, &batch);
     struct seen seen = read_back(fixture, 0, 0);
     const struct change *change = change_list_changes(seen.list);
-    assert_int_equal(change_list_change_count(seen.list), 3);
+    assert_int_equal(change_list_change_count(seen.list), 4);
     assert_string_equal(change->early.post, "p-3");
     assert_true(change->early.deleted);
     assert_string_equal(change->next->early.post, "p-1");
@@ -526,6 +529,8 @@ static void early_changes_are_read_back_until_they_are_gone(void **state)
     assert_int_equal(change->next->early.kept_ms, 13);
     assert_string_equal(change->next->next->early.text, "fourth");
     assert_int_equal(change->next->next->early.number, 2);
+    assert_string_equal(change->next->next->next->early.channel, "");
+    assert_int_equal(change->next->next->next->early.kept_ms, 16);
     change_list_destroy(&seen.list);
 }
 
