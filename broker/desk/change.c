@@ -22,15 +22,14 @@ struct change_list {
 
 enum record change_record_of(enum change_kind kind)
 {
-    switch (kind) {
 #define KIND(NAME, RECORD, record, meaning)                                                                            \
-    case CHANGE_##NAME:                                                                                                \
-        return RECORD_##RECORD;
-        CHANGE_KINDS(KIND)
+    [CHANGE_##NAME] = RECORD_##RECORD                                                                                  \
+    ,
+    static const enum record records[CHANGE_KIND_COUNT] = { CHANGE_KINDS(KIND) };
 #undef KIND
-    }
-    must(false);
-    return RECORD_COUNT;
+
+    must((size_t) kind < CHANGE_KIND_COUNT);
+    return records[kind];
 }
 
 // All records begin where the union does.

@@ -169,7 +169,8 @@ static bool take_integer(struct codec_reader *reader, uint64_t *bits, bool *is_n
     if (*first < 0xcc || *first > 0xd3) {
         return fail(reader, "a number is none");
     }
-    size_t width = (size_t) 1 << ((*first - 0xcc) % 4);
+    size_t width = (size_t) 1 << (*first & 3); // cc to cf and d0 to d3: 1, 2, 4, 8 bytes
+    must(width >= 1 && width <= 8);
     if (!take_big_endian(reader, width, bits)) {
         return false;
     }
