@@ -241,6 +241,7 @@ int64_t broker_tick(struct broker *broker, int64_t now_ms)
             wait_ms = FULL_WAIT_MS;
         } else if (!broker->away) {
             wait_ms = sooner(desk_tick(broker->desk, broker->now_ms), reviewing_tick(broker));
+            wait_ms = sooner(wait_ms, author_reading_tick(broker));
         }
         wait_ms = sooner(wait_ms, sessions_watch(broker));
     }
@@ -419,6 +420,8 @@ void broker_reported(struct broker *broker, struct report **report_p, int64_t no
     }
     if ((*report_p)->kind == REPORT_POSTS) {
         reviewing_reported(broker, report_p);
+    } else if ((*report_p)->kind == REPORT_AUTHORS) {
+        author_reading_reported(broker, *report_p);
     } else {
         asking_reported(broker, *report_p);
     }

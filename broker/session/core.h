@@ -7,6 +7,7 @@
 //   asking.c   status, listings, histories, outcomes, previews: nothing of this changes the desk
 //   applying.c rules made live
 //   reviewing.c  open items looked at under them
+//   author_reading.c  who has written before the start
 //   speak.c    a batch is durable: its effects become frames
 //   restore.c  a broker is made from the store
 //   broker.c   time, batches, the store's state, stopping, and what the shell takes out
@@ -111,6 +112,13 @@ struct reviewing {
     int64_t again_ms; // when the store is asked again that did not answer
 };
 
+// Who has written before the start is being read.
+struct author_reading {
+    uint64_t sequence; // of the desk at the start
+    bool asked;
+    int64_t again_ms; // when the next page is asked for
+};
+
 struct broker {
     struct broker_options options; // with the defaults filled in
     struct rules *rules;
@@ -132,6 +140,7 @@ struct broker {
     size_t reports; // in flight
     struct applying applying;
     struct reviewing reviewing;
+    struct author_reading author_reading;
 
     struct frame_queue frames;      // what claims something about the desk waits while the lease is not valid
     struct outgoing_drop *overfull; // peers that have too much waiting, to be lost at the next tick
@@ -282,6 +291,12 @@ void settled_reply_answered(struct broker *broker, const struct question *questi
 
 void apply_rules(struct broker *broker, struct session *session, struct behalf_message **message_p);
 void former_rules_free(struct broker *broker, uint64_t batch);
+
+// ---- author_reading.c ----
+
+// Asks for the next page.  Returns milliseconds until it must be called again, -1: whenever.
+int64_t author_reading_tick(struct broker *broker);
+void author_reading_reported(struct broker *broker, const struct report *report);
 
 // ---- reviewing.c ----
 

@@ -208,6 +208,7 @@ static struct broker *make(struct rules **rules_p, const struct store_position *
     broker->report_queue_end = &broker->report_queue;
     session_table_init(&broker->sessions);
     broker->stories = story_cache_new(broker->options.story_bytes_max, position);
+    broker->author_reading.sequence = position->sequence;
     intake_init(&broker->intake, broker->options.intake_keys_max, broker->now_ms);
     desk_set_list(broker->desk, broker_list(broker));
     return broker;

@@ -18,6 +18,7 @@ struct story_cache *story_cache_new(size_t bytes_max, const struct store_positio
     cache->bytes_max = bytes_max;
     cache->highest = position->next_id == 0 ? 0 : position->next_id - 1;
     cache->knows_authors = cache->highest == 0;
+    cache->authors_from = INT64_MIN;
     return cache;
 }
 
@@ -341,6 +342,23 @@ bool cache_has_seen(const struct story_cache *cache, uint64_t author_key)
 void cache_see(struct story_cache *cache, uint64_t author_key)
 {
     author_filter_add(&cache->seen, author_key);
+}
+
+bool story_cache_wants_authors(const struct story_cache *cache, int64_t *from)
+{
+    *from = cache->authors_from;
+    return !cache->knows_authors;
+}
+
+void story_cache_take_authors(struct story_cache *cache, const struct report *report)
+{
+    must(report->kind == REPORT_AUTHORS && report->found && report->authors_from == cache->authors_from);
+    for (size_t i = 0; i < report->author_count; i++) {
+        cache_see(cache, (uint64_t) report->authors[i]);
+    }
+    int64_t last = report->author_count == 0 ? INT64_MAX : report->authors[report->author_count - 1];
+    cache->knows_authors = report->author_count < REPORT_AUTHORS_MAX || last == INT64_MAX;
+    cache->authors_from = last == INT64_MAX ? INT64_MAX : last + 1;
 }
 
 // ---- posts by name ----

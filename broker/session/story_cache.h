@@ -27,6 +27,13 @@ void story_cache_destroy(struct story_cache **cache_p);
 // Takes in a batch's changes, in order.  To be called once for each batch as it is handed out.
 void story_cache_apply(struct story_cache *cache, const struct change *changes);
 
+// Of an author who may have written before the start it is not known what; once all who have are known, a new one is
+// known as new.  True while some are still to be read (REPORT_AUTHORS), from the key that `from` gets on.
+bool story_cache_wants_authors(const struct story_cache *cache, int64_t *from);
+
+// A page of them, read after the cache was made.
+void story_cache_take_authors(struct story_cache *cache, const struct report *report);
+
 // Answers a question of the kind ITEM or REPLY as the store would behind all changes taken in, with texts in the
 // batch's memory.  False, and nothing is changed, when the store has to be asked.
 bool story_cache_answer(struct story_cache *cache, struct batch *batch, struct question *question);

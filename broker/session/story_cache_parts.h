@@ -98,6 +98,7 @@ struct story_cache {
     struct table replies;      // by id
     struct table authors;      // by key
     struct author_filter seen; // authors of all posts since the start
+    int64_t authors_from;      // those from this key on are still to be read
     bool knows_authors;        // `seen` has all who ever wrote
     struct kept_item **open;
     size_t open_count, open_room;

@@ -152,8 +152,9 @@ struct store_reader {
 enum report_kind {
     REPORT_HISTORY, // events of an item
     REPORT_OUTCOMES,
-    REPORT_TEXTS, // beginnings of the first posts of the items given
-    REPORT_POSTS  // the posts of the items given, as triage needs them
+    REPORT_TEXTS,  // beginnings of the first posts of the items given
+    REPORT_POSTS,  // the posts of the items given, as triage needs them
+    REPORT_AUTHORS // keys of those who have written, a page
 };
 
 // A post of an open item as it is now.
@@ -178,7 +179,9 @@ struct report {
     struct behalf_outcomes outcomes; // OUTCOMES: asked
     uint64_t *items;                 // TEXTS and POSTS: asked, in memory of report_allocate
     size_t item_count;
-    bool *sealed_too; // TEXTS: asked, one an item: also what agents must not see; else that reads ""
+    int64_t authors_from; // AUTHORS: asked, the first key of the page, as a signed number
+    uint64_t sequence;    // AUTHORS: asked, what has to be in the tables: those of a standby may be behind
+    bool *sealed_too;     // TEXTS: asked, one an item: also what agents must not see; else that reads ""
 
     bool found;  // answered
     bool failed; // the store could not answer; `found` is false
@@ -190,6 +193,9 @@ struct report {
     struct reported_post *posts;
     size_t post_count;
     size_t post_room;
+    // AUTHORS: each key once, ascending as signed numbers, REPORT_AUTHORS_MAX at most: fewer are the last.
+    int64_t *authors;
+    size_t author_count;
     void *memory; // freed by report_destroy
 };
 
@@ -200,6 +206,7 @@ struct report {
 #define REPORT_OUTCOMES_USUAL 200
 #define REPORT_TEXT_BYTES 280
 #define REPORT_POSTS_MAX 256
+#define REPORT_AUTHORS_MAX 4096
 
 struct report *report_new(enum report_kind kind);
 void report_destroy(struct report **report_p);

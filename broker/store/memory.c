@@ -1381,6 +1381,39 @@ static void report_posts(const struct memory_disk *disk, struct report *report)
     }
 }
 
+// The least key of an author from this one on; false when there is none.
+static bool find_author(const struct memory_disk *disk, int64_t from, int64_t *key)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < disk->authors.bucket_count; i++) {
+        for (const struct slot *slot = disk->authors.buckets[i]; slot != NULL; slot = slot->next) {
+            int64_t other = (int64_t) slot->key;
+            if (other >= from && (!found || other < *key)) {
+                *key = other;
+                found = true;
+            }
+        }
+    }
+    return found;
+}
+
+static void report_authors(const struct memory_disk *disk, struct report *report)
+{
+    int64_t from = report->authors_from;
+    int64_t key = 0;
+
+    report->found = true;
+    report->authors = report_allocate(report, REPORT_AUTHORS_MAX * sizeof *report->authors);
+    while (report->author_count < REPORT_AUTHORS_MAX && find_author(disk, from, &key)) {
+        report->authors[report->author_count++] = key;
+        if (key == INT64_MAX) {
+            break;
+        }
+        from = key + 1;
+    }
+}
+
 static enum store_result memory_report(struct engine *base, struct report *report)
 {
     struct memory_engine *engine = own(base);
@@ -1400,6 +1433,9 @@ static enum store_result memory_report(struct engine *base, struct report *repor
         break;
     case REPORT_POSTS:
         report_posts(engine->disk, report);
+        break;
+    case REPORT_AUTHORS:
+        report_authors(engine->disk, report);
         break;
     }
     return STORE_OK;

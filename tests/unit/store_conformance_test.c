@@ -1354,6 +1354,42 @@ static void texts_begin_at_the_first_post_and_end_at_a_character(void **state)
     }
 }
 
+static struct report *ask_authors(struct fixture *fixture, int64_t from)
+{
+    struct report *report = report_new(REPORT_AUTHORS);
+
+    report->authors_from = from;
+    report->sequence = fixture->desk.position.sequence;
+    answer_report(fixture, report);
+    assert_true(report->found);
+    return report;
+}
+
+static void authors_come_once_each_in_pages_by_key(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 9);
+    static const uint64_t keys[] = { UINT64_MAX, 7, UINT64_C(1) << 63, 7, INT64_MAX };
+
+    for (uint64_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p-%d", (int) i);
+        struct change post = a_post(i + 1, 1, name, "hello");
+        post.post.author_key = keys[i];
+        put(batch, post);
+    }
+    desk_commit(&fixture->desk, &batch);
+    struct report *report = ask_authors(fixture, INT64_MIN);
+    assert_int_equal(report->author_count, 4);
+    assert_true(report->authors[0] == INT64_MIN && report->authors[1] == -1);
+    assert_true(report->authors[2] == 7 && report->authors[3] == INT64_MAX);
+    report_destroy(&report);
+    report = ask_authors(fixture, 0);
+    assert_int_equal(report->author_count, 2);
+    assert_true(report->authors[0] == 7);
+    report_destroy(&report);
+}
+
 static struct report *ask_posts(struct fixture *fixture, const uint64_t *items, size_t count)
 {
     struct report *report = report_new(REPORT_POSTS);
@@ -1763,6 +1799,7 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
         CLAIM(a_closed_item_is_still_known_to_repeats), CLAIM(a_settled_reply_is_still_known_to_repeats),              \
         CLAIM(a_history_comes_in_pages_by_item_or_by_post), CLAIM(outcomes_come_in_pages_in_the_order_of_their_end),   \
         CLAIM(a_page_of_outcomes_is_bounded_in_bytes), CLAIM(texts_begin_at_the_first_post_and_end_at_a_character),    \
+        CLAIM(authors_come_once_each_in_pages_by_key),                                                                 \
         CLAIM(posts_for_triage_are_as_they_are_now_and_without_what_pr_released),                                      \
         CLAIM(rules_say_whether_they_have_reached_all_that_was_open), CLAIM(reading_stops_when_told),                  \
         CLAIM(ten_thousand_items_are_read_back), CLAIM(a_confirming_commit_changes_nothing),                           \

@@ -472,6 +472,45 @@ static uint64_t key_of(uint64_t number)
     return number ^ number >> 31;
 }
 
+static struct change a_first_post(uint64_t item, const char *name, uint64_t author_key)
+{
+    struct change change = a_post(item, 1, name, "hello");
+
+    change.post.author_key = author_key;
+    return change;
+}
+
+static void a_new_author_is_known_as_new_once_all_who_wrote_before_are_known(void **state)
+{
+    (void) state;
+    struct story_cache *cache = story_cache_new(1 << 20, &(struct store_position){ .next_id = 100 });
+    struct batch *batch = batch_new();
+    struct question question;
+    int64_t from = 0;
+    assert_true(story_cache_wants_authors(cache, &from));
+    take_in(cache, a_first_post(100, "p-1", key_of(1)));
+    assert_false(knows(cache, 100, &question, batch)); // who knows what they wrote before
+    struct report *report = report_new(REPORT_AUTHORS);
+    report->authors_from = from;
+    report->found = true;
+    report->authors = (int64_t[]){ (int64_t) key_of(2) };
+    report->author_count = 1;
+    story_cache_take_authors(cache, report);
+    report_destroy(&report);
+    assert_false(story_cache_wants_authors(cache, &from));
+    take_in(cache, a_first_post(101, "p-2", key_of(3)));
+    assert_true(knows(cache, 101, &question, batch));
+    take_in(cache, a_first_post(102, "p-3", key_of(2)));
+    assert_false(knows(cache, 102, &question, batch)); // wrote before the start
+    take_in(cache, a_first_post(103, "p-4", key_of(1)));
+    assert_false(knows(cache, 103, &question, batch)); // may have
+    take_in(cache, a_first_post(104, "p-5", key_of(3)));
+    assert_true(knows(cache, 104, &question, batch));
+    assert_int_equal(question.view.story_count, 2);
+    batch_destroy(&batch);
+    story_cache_destroy(&cache);
+}
+
 static void who_wrote_is_never_taken_for_new(void **state)
 {
     (void) state;
@@ -499,6 +538,7 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(a_first_post_needs_no_store),
+        cmocka_unit_test(a_new_author_is_known_as_new_once_all_who_wrote_before_are_known),
         cmocka_unit_test(who_wrote_is_never_taken_for_new),
         cmocka_unit_test(what_was_sealed_is_not_told_to_an_agent),
     };

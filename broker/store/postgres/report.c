@@ -217,6 +217,41 @@ static void report_posts(struct connection *connection, struct report *report)
     rows_fini(&rows);
 }
 
+// The session may be with a standby, which is behind.
+static bool shows(struct connection *connection, uint64_t sequence)
+{
+    struct parameters parameters = { 0 };
+    PGresult *result = connection_ask(connection, SQL_POSITION, &parameters);
+    bool shown = false;
+
+    if (result != NULL && PQntuples(result) > 0) {
+        struct cells cells = cells_of(connection, result, 0);
+        (void) cell_id(&cells); // the epoch
+        shown = cell_id(&cells) >= sequence;
+    }
+    PQclear(result);
+    return shown;
+}
+
+static void report_authors(struct connection *connection, struct report *report)
+{
+    struct parameters parameters = { 0 };
+
+    report->found = shows(connection, report->sequence);
+    if (!report->found) {
+        return;
+    }
+    report->authors = report_allocate(report, REPORT_AUTHORS_MAX * sizeof *report->authors);
+    parameters_number(&parameters, report->authors_from);
+    parameters_number(&parameters, REPORT_AUTHORS_MAX);
+    PGresult *result = connection_ask(connection, SQL_REPORT_AUTHORS, &parameters);
+    for (int row = 0; result != NULL && row < PQntuples(result) && row < REPORT_AUTHORS_MAX; row++) {
+        struct cells cells = cells_of(connection, result, row);
+        report->authors[report->author_count++] = cell_number(&cells);
+    }
+    PQclear(result);
+}
+
 void reporting_run(struct connection *connection, struct report *report)
 {
     switch (report->kind) {
@@ -231,6 +266,9 @@ void reporting_run(struct connection *connection, struct report *report)
         break;
     case REPORT_POSTS:
         report_posts(connection, report);
+        break;
+    case REPORT_AUTHORS:
+        report_authors(connection, report);
         break;
     }
 }

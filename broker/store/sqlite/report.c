@@ -181,6 +181,19 @@ static void report_posts(struct database *database, struct report *report)
     report->found = true;
 }
 
+static void report_authors(struct database *database, struct report *report)
+{
+    struct binding binding = database_bind(database, STATEMENT_REPORT_AUTHORS);
+
+    report->authors = report_allocate(report, REPORT_AUTHORS_MAX * sizeof *report->authors);
+    bind_number(&binding, report->authors_from);
+    bind_number(&binding, REPORT_AUTHORS_MAX);
+    while (binding_row(&binding)) {
+        report->authors[report->author_count++] = row_number(&binding);
+    }
+    report->found = true;
+}
+
 bool answer_report(struct database *database, struct report *report)
 {
     switch (report->kind) {
@@ -195,6 +208,9 @@ bool answer_report(struct database *database, struct report *report)
         break;
     case REPORT_POSTS:
         report_posts(database, report);
+        break;
+    case REPORT_AUTHORS:
+        report_authors(database, report);
         break;
     }
     return database->error == SQLITE_OK;
