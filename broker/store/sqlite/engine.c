@@ -33,6 +33,7 @@ struct sqlite_engine {
     bool read_only;
     int lock;                  // -1 for a handle of reports
     struct database *database; // NULL while it could not be opened again
+    struct coalescer *coalescer;
     struct checkpointer *checkpointer;
     struct marks marks;            // as they were when the store was opened
     struct marker *marker;         // NULL before the desk is taken over
@@ -176,19 +177,6 @@ static bool move(struct database *database, const struct store_position *from, c
     return true;
 }
 
-static bool write_changes(struct database *database, struct batch *batch)
-{
-    for (; batch != NULL; batch = batch_next(batch)) {
-        const struct change *change = change_list_changes(batch_list(batch));
-        for (; change != NULL; change = change->next) {
-            if (!write_change(database, change)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 // The desk's row is not at `from`: either the group is on disk already, or the desk is somebody else's now.
 static enum store_result judge_mismatch(struct sqlite_engine *engine, const struct store_position *to)
 {
@@ -222,7 +210,7 @@ static enum store_result write_group(struct sqlite_engine *engine, struct batch 
     if (!moved) {
         return judge_mismatch(engine, batch_group_to(batch));
     }
-    if (!write_changes(database, batch)) {
+    if (!write_changes(database, engine->coalescer, batch)) {
         return roll_back(engine);
     }
     enum store_result result = commit_transaction(engine);
@@ -478,6 +466,7 @@ static void sqlite_destroy(struct engine **engine_p)
         (void) sqlite3_wal_checkpoint_v2(engine->database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
     close_database(engine);
+    coalescer_destroy(&engine->coalescer);
     marker_destroy(&engine->marker);
     if (engine->lock >= 0) {
         (void) close(engine->lock);
@@ -511,6 +500,7 @@ static struct engine *open_engine(const char *folder, const char *desk, int lock
     engine->desk = strdup(desk);
     must(engine->folder != NULL);
     must(engine->desk != NULL);
+    engine->coalescer = coalescer_new();
     engine->lock = lock;
     engine->read_only = lock < 0;
     // A log is there after a clean stop only if somebody else has the file open.  Else the process before us was

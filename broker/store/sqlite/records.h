@@ -5,10 +5,11 @@
 #ifndef STORE_SQLITE_RECORDS_H
 #define STORE_SQLITE_RECORDS_H
 
+#include "broker/store/coalesce.h"
 #include "broker/store/sqlite/database.h"
 
-// Writes one change within the transaction that is open; false on error.
-bool write_change(struct database *database, const struct change *change);
+// Writes a group's changes within the transaction that is open; false on error.
+bool write_changes(struct database *database, struct coalescer *coalescer, struct batch *group);
 
 // Answers all questions of a batch; false on error.
 bool answer_questions(struct database *database, struct batch *batch);

@@ -1,7 +1,8 @@
-// write.c - changes into statements; what is not just a row of its record has a function.
+// write.c - the stages of a group's changes, row by row; what is not just a row of its record has a function.
 
 #include "broker/store/answer.h"
 #include "broker/store/sqlite/records.h"
+#include "proto/base/must.h"
 
 #include <stdio.h>
 
@@ -60,11 +61,22 @@ static bool run_for_one(struct database *database, enum statement statement, enu
     return sqlite3_changes(database->connection) == 1 || contradict(database, else_what);
 }
 
-static bool put_post(struct database *database, const struct post_record *post)
+// The same of what is sealed from the start when its item is with PR.
+static bool run_sealing(struct database *database, enum statement statement, enum record record, const void *values,
+                        enum stage_with_pr with_pr)
+{
+    struct binding binding = database_bind(database, statement);
+
+    bind_record(&binding, record, values);
+    bind_number(&binding, with_pr);
+    return binding_run(&binding);
+}
+
+static bool put_post(struct database *database, const struct post_record *post, enum stage_with_pr with_pr)
 {
     const struct intake_key_record key = store_intake_key(post);
 
-    return run_with(database, STATEMENT_PUT_POST, RECORD_POST, post) &&
+    return run_sealing(database, STATEMENT_PUT_POST, RECORD_POST, post, with_pr) &&
            run_for_one(database, STATEMENT_PUT_INTAKE_KEY, RECORD_INTAKE_KEY, &key, "a post was taken twice");
 }
 
@@ -124,60 +136,91 @@ static bool run_for_item(struct database *database, enum statement statement, ui
     return binding_run(&binding);
 }
 
-static bool put_draft(struct database *database, const struct draft_record *draft)
+static bool put_draft(struct database *database, const struct draft_record *draft, enum stage_with_pr with_pr)
 {
-    return draft->text[0] == 0 ? run_for_item(database, STATEMENT_REMOVE_DRAFT, draft->item)
-                               : run_with(database, STATEMENT_PUT_DRAFT, RECORD_DRAFT, draft);
+    return run_sealing(database, STATEMENT_PUT_DRAFT, RECORD_DRAFT, draft, with_pr);
 }
 
-static bool put_reply(struct database *database, const struct reply_record *reply)
+static bool remove_draft(struct database *database, const struct draft_record *draft)
 {
-    return reply->text == NULL
-               ? run_for_one(database, STATEMENT_CHANGE_REPLY, RECORD_REPLY, reply, "a reply without text")
-               : run_with(database, STATEMENT_PUT_REPLY, RECORD_REPLY, reply);
+    return run_for_item(database, STATEMENT_REMOVE_DRAFT, draft->item);
 }
 
-static bool seal(struct database *database, uint64_t item)
+static bool seal(struct database *database, const struct seal_record *sealed)
 {
-    return run_for_item(database, STATEMENT_SEAL_POSTS, item) && run_for_item(database, STATEMENT_SEAL_DRAFT, item) &&
-           run_for_item(database, STATEMENT_SEAL_NOTES, item) && run_for_item(database, STATEMENT_SEAL_REPLIES, item);
+    return run_for_item(database, STATEMENT_SEAL_POSTS, sealed->item) &&
+           run_for_item(database, STATEMENT_SEAL_DRAFT, sealed->item) &&
+           run_for_item(database, STATEMENT_SEAL_NOTES, sealed->item) &&
+           run_for_item(database, STATEMENT_SEAL_REPLIES, sealed->item);
 }
 
-bool write_change(struct database *database, const struct change *change)
+static bool unseal(struct database *database, const struct seal_record *sealed)
 {
-    switch (change->kind) {
-    case CHANGE_POST:
-        return put_post(database, &change->post);
-    case CHANGE_POST_CHANGE:
-        return change_post(database, &change->post_change);
-    case CHANGE_POST_AGAIN:
-        return put_post_again(database, &change->post_again);
-    case CHANGE_EARLY:
-        return run_with(database, STATEMENT_PUT_EARLY, RECORD_EARLY, &change->early);
-    case CHANGE_EARLY_GONE:
-        return run_with(database, STATEMENT_REMOVE_EARLY, RECORD_EARLY, &change->early);
-    case CHANGE_ITEM:
-        return run_with(database, STATEMENT_PUT_ITEM, RECORD_ITEM, &change->item);
-    case CHANGE_DRAFT:
-        return put_draft(database, &change->draft);
-    case CHANGE_NOTE:
-        return run_with(database, STATEMENT_PUT_NOTE, RECORD_NOTE, &change->note);
-    case CHANGE_REPLY:
-        return put_reply(database, &change->reply);
-    case CHANGE_EVENT:
-        return run_with(database, STATEMENT_PUT_EVENT, RECORD_EVENT, &change->event);
-    case CHANGE_OUTCOME:
-        return run_with(database, STATEMENT_PUT_OUTCOME, RECORD_OUTCOME, &change->outcome);
-    case CHANGE_RULES:
-        return run_with(database, STATEMENT_PUT_RULES, RECORD_RULES, &change->rules);
-    case CHANGE_FREEZE:
-        return run_with(database, STATEMENT_PUT_FREEZE, RECORD_FREEZE, &change->freeze);
-    case CHANGE_REQUEST:
-        return run_with(database, STATEMENT_PUT_REQUEST, RECORD_REQUEST, &change->request);
-    case CHANGE_SEAL:
-        return seal(database, change->seal.item);
-    case CHANGE_UNSEAL:
-        return run_for_item(database, STATEMENT_UNSEAL_POSTS, change->seal.item);
+    return run_for_item(database, STATEMENT_UNSEAL_POSTS, sealed->item);
+}
+
+// One row of a table of a stage.
+static bool write_row(struct database *database, enum stage_table table, const struct stage_row *row)
+{
+    switch (table) {
+    case STAGE_POSTS:
+        return put_post(database, row->record, row->with_pr);
+    case STAGE_POST_CHANGES:
+        return change_post(database, row->record);
+    case STAGE_POSTS_AGAIN:
+        return put_post_again(database, row->record);
+    case STAGE_EARLY:
+        return run_with(database, STATEMENT_PUT_EARLY, RECORD_EARLY, row->record);
+    case STAGE_EARLY_GONE:
+        return run_with(database, STATEMENT_REMOVE_EARLY, RECORD_EARLY, row->record);
+    case STAGE_DRAFTS:
+        return put_draft(database, row->record, row->with_pr);
+    case STAGE_DRAFTS_GONE:
+        return remove_draft(database, row->record);
+    case STAGE_ITEMS:
+        return run_with(database, STATEMENT_PUT_ITEM, RECORD_ITEM, row->record);
+    case STAGE_NOTES:
+        return run_with(database, STATEMENT_PUT_NOTE, RECORD_NOTE, row->record);
+    case STAGE_REPLIES:
+        return run_with(database, STATEMENT_PUT_REPLY, RECORD_REPLY, row->record);
+    case STAGE_REPLY_CHANGES:
+        return run_for_one(database, STATEMENT_CHANGE_REPLY, RECORD_REPLY, row->record, "a reply without text");
+    case STAGE_EVENTS:
+        return run_with(database, STATEMENT_PUT_EVENT, RECORD_EVENT, row->record);
+    case STAGE_OUTCOMES:
+        return run_with(database, STATEMENT_PUT_OUTCOME, RECORD_OUTCOME, row->record);
+    case STAGE_RULES:
+        return run_with(database, STATEMENT_PUT_RULES, RECORD_RULES, row->record);
+    case STAGE_FREEZES:
+        return run_with(database, STATEMENT_PUT_FREEZE, RECORD_FREEZE, row->record);
+    case STAGE_REQUESTS:
+        return run_with(database, STATEMENT_PUT_REQUEST, RECORD_REQUEST, row->record);
+    case STAGE_SEALED:
+        return seal(database, row->record);
+    case STAGE_UNSEALED:
+        return unseal(database, row->record);
+    case STAGE_TABLE_COUNT:
+        break;
     }
-    return contradict(database, "a change of no known kind");
+    must(false);
+    return false;
+}
+
+static bool write_table(void *self, enum stage_table table, const struct stage_row *rows, size_t count)
+{
+    struct database *database = self;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!write_row(database, table, &rows[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool write_changes(struct database *database, struct coalescer *coalescer, struct batch *group)
+{
+    const struct stage_writer stages = { .self = database, .write = write_table };
+
+    return coalescer_run(coalescer, group, &stages);
 }
