@@ -7,6 +7,7 @@
 
 #include "proto/base/must.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -21,13 +22,14 @@ struct piece {
     int bytes;
 };
 
-// Of the log opened last, also after it was closed.
+// Of the log opened last, also after it was closed.  The writer syncs it, and the thread that makes checkpoints.
 static struct {
+    pthread_mutex_t mutex;
     char *bytes;
     sqlite3_int64 count, room;
     struct piece dirty[PIECES_MAX];
     size_t dirty_count;
-} platters;
+} platters = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 struct failing_file {
     sqlite3_file base;
@@ -84,17 +86,21 @@ static int read_file(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 static int write_file(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
     if (own(file)->log) {
+        pthread_mutex_lock(&platters.mutex);
         must(platters.dirty_count < PIECES_MAX);
         platters.dirty[platters.dirty_count++] = (struct piece){ .at = at, .bytes = bytes };
+        pthread_mutex_unlock(&platters.mutex);
     }
     return real(file)->pMethods->xWrite(real(file), from, bytes, at);
 }
 
 static int truncate_file(sqlite3_file *file, sqlite3_int64 bytes)
 {
+    pthread_mutex_lock(&platters.mutex);
     if (own(file)->log && bytes < platters.count) {
         platters.count = bytes;
     }
+    pthread_mutex_unlock(&platters.mutex);
     return real(file)->pMethods->xTruncate(real(file), bytes);
 }
 
@@ -105,7 +111,9 @@ static int sync_file(sqlite3_file *file, int flags)
     if (!own(file)->log || state == DISK_WELL) {
         int result = real(file)->pMethods->xSync(real(file), flags);
         if (own(file)->log) {
+            pthread_mutex_lock(&platters.mutex);
             write_platters(file);
+            pthread_mutex_unlock(&platters.mutex);
         }
         (void) real(file)->pMethods->xFileSize(real(file), &own(file)->synced_bytes);
         return result;
@@ -114,7 +122,9 @@ static int sync_file(sqlite3_file *file, int flags)
         (void) real(file)->pMethods->xTruncate(real(file), own(file)->synced_bytes);
     }
     if (state == DISK_FORGETS) {
+        pthread_mutex_lock(&platters.mutex);
         platters.dirty_count = 0;
+        pthread_mutex_unlock(&platters.mutex);
     }
     atomic_fetch_add(&failures, 1);
     return SQLITE_IOERR_FSYNC;
@@ -205,10 +215,12 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
         own(file)->log = (flags & SQLITE_OPEN_WAL) != 0;
         own(file)->synced_bytes = 0;
         (void) real(file)->pMethods->xFileSize(real(file), &own(file)->synced_bytes);
+        pthread_mutex_lock(&platters.mutex);
         if (own(file)->log && own(file)->synced_bytes == 0) {
             platters.count = 0;
             platters.dirty_count = 0;
         }
+        pthread_mutex_unlock(&platters.mutex);
     }
     return result;
 }

@@ -637,6 +637,22 @@ static void the_log_is_told_as_large_as_its_file_is(void **state)
     assert_int_equal(sqlite3_close(reader), SQLITE_OK);
 }
 
+// Where nobody is in the way the log is moved into the file while work goes on, and begins anew at its start.
+static void the_log_stays_short_while_there_are_pauses(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture);
+    for (uint64_t round = 1; round <= 60; round++) {
+        for (int i = 0; i < 20; i++) {
+            submit(fixture, 32000);
+        }
+        await_back(fixture, round * 20);
+        (void) poll(NULL, 0, 50);
+    }
+    assert_true(log_bytes(fixture) < 16 * 1024 * 1024); // 40 MB were written
+}
+
 static void the_log_is_bounded_and_shrinks_once_a_reader_lets_go(void **state)
 {
     struct fixture *fixture = *state;
@@ -694,6 +710,7 @@ int main(void)
         CLAIM(a_file_that_is_no_database_is_refused),
         CLAIM(a_lock_of_another_program_is_waited_for),
         CLAIM(the_log_is_told_as_large_as_its_file_is),
+        CLAIM(the_log_stays_short_while_there_are_pauses),
         CLAIM(the_log_is_bounded_and_shrinks_once_a_reader_lets_go),
     };
 

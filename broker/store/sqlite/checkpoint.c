@@ -18,18 +18,29 @@ struct checkpointer {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool wanted;
+    bool working;
     bool stopping;
     char *path;
 };
+
+int checkpoint_make(sqlite3 *connection, int mode, int *pages, int *moved)
+{
+    int result = sqlite3_exec(connection, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+
+    return result == SQLITE_OK ? sqlite3_wal_checkpoint_v2(connection, NULL, mode, pages, moved) : result;
+}
 
 // Waits until a checkpoint is wanted; false when the thread shall end.
 static bool wait_for_work(struct checkpointer *checkpointer)
 {
     pthread_mutex_lock(&checkpointer->mutex);
+    checkpointer->working = false;
+    pthread_cond_broadcast(&checkpointer->changed);
     while (!checkpointer->wanted && !checkpointer->stopping) {
         pthread_cond_wait(&checkpointer->changed, &checkpointer->mutex);
     }
     bool go_on = !checkpointer->stopping;
+    checkpointer->working = go_on;
     checkpointer->wanted = false;
     pthread_mutex_unlock(&checkpointer->mutex);
     return go_on;
@@ -48,7 +59,7 @@ static void *run(void *self)
         }
         if (result == SQLITE_OK) {
             (void) sqlite3_wal_autocheckpoint(connection, 0);
-            result = sqlite3_wal_checkpoint_v2(connection, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+            result = checkpoint_make(connection, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
         }
         if (result != SQLITE_OK && result != SQLITE_BUSY) {
             (void) sqlite3_close(connection);
@@ -81,7 +92,7 @@ void checkpointer_destroy(struct checkpointer **checkpointer_p)
     }
     pthread_mutex_lock(&checkpointer->mutex);
     checkpointer->stopping = true;
-    pthread_cond_signal(&checkpointer->changed);
+    pthread_cond_broadcast(&checkpointer->changed);
     pthread_mutex_unlock(&checkpointer->mutex);
     must(pthread_join(checkpointer->thread, NULL) == 0);
     pthread_cond_destroy(&checkpointer->changed);
@@ -95,6 +106,16 @@ void checkpointer_wake(struct checkpointer *checkpointer)
 {
     pthread_mutex_lock(&checkpointer->mutex);
     checkpointer->wanted = true;
-    pthread_cond_signal(&checkpointer->changed);
+    pthread_cond_broadcast(&checkpointer->changed);
+    pthread_mutex_unlock(&checkpointer->mutex);
+}
+
+void checkpointer_rest(struct checkpointer *checkpointer)
+{
+    pthread_mutex_lock(&checkpointer->mutex);
+    checkpointer->wanted = false;
+    while (checkpointer->working) {
+        pthread_cond_wait(&checkpointer->changed, &checkpointer->mutex);
+    }
     pthread_mutex_unlock(&checkpointer->mutex);
 }

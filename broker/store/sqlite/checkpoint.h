@@ -3,6 +3,13 @@
 #ifndef STORE_SQLITE_CHECKPOINT_H
 #define STORE_SQLITE_CHECKPOINT_H
 
+#include <sqlite3.h>
+
+// Makes one through a connection that may never have read anything: SQLite does not look at the log of such a
+// connection, and says that all went well.  `pages` gets how many there are in the log, `moved` how many of them are in
+// the file now.
+int checkpoint_make(sqlite3 *connection, int mode, int *pages, int *moved);
+
 struct checkpointer;
 
 struct checkpointer *checkpointer_new(const char *path);
@@ -13,5 +20,9 @@ void checkpointer_destroy(struct checkpointer **checkpointer_p);
 // Asks for a checkpoint; returns at once.  What cannot be moved now (a reader is in the way, the disk is full)
 // is left for the next one.
 void checkpointer_wake(struct checkpointer *checkpointer);
+
+// Waits for the checkpoint that is being made, and keeps the next one from being begun before it is asked for anew:
+// SQLite refuses a second one beside it at once, whatever the busy timeout.
+void checkpointer_rest(struct checkpointer *checkpointer);
 
 #endif

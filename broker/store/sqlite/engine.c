@@ -130,6 +130,7 @@ static void bound_log(struct sqlite_engine *engine)
     if (database->log_pages < engine->log_pages_next) {
         return;
     }
+    checkpointer_rest(engine->checkpointer);
     int result = sqlite3_wal_checkpoint_v2(database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     if (result == SQLITE_OK) {
         database->log_pages = 0;
@@ -463,6 +464,7 @@ static void sqlite_destroy(struct engine **engine_p)
     inspection_destroy(&engine->inspection);
     if (engine->database != NULL && !engine->read_only && !engine->doubt) {
         // A clean stop leaves everything in the one file: the handle of reports, which closes last, cannot do that.
+        checkpointer_rest(engine->checkpointer);
         (void) sqlite3_wal_checkpoint_v2(engine->database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
     close_database(engine);
