@@ -97,11 +97,10 @@ static const char manual[] =
     "their desk with --desk NAME, unless the rules of only one desk name the person.\n\n"
     "In DIR lies the database with its log, and a file `marks` that says how far the desk was.  A desk that is behind "
     "its marks, or damaged, is not run: put back what is missing, or start once with --accept-loss.  After a restore "
-    "from a copy of behalf.db that is what to do, too: numbers go on where they were.  A start whose clock is days "
-    "away "
-    "from the desk's is refused as well: more than a day behind, or more than four days ahead while the kernel's clock "
-    "is "
-    "not synchronised.\n\n"
+    "from a copy of behalf.db that is what to do, too: numbers go on where they were.  Other programs may read "
+    "behalf.db (sqlite3 -readonly), not write it: its pages have checksums, and look damaged then.  A start whose "
+    "clock is days away from the desk's is refused as well: more than a day behind, or more than four days ahead while "
+    "the kernel's clock is not synchronised.\n\n"
     "SIGTERM or SIGINT stops it cleanly, within seconds; a second one at once.\n\n"
     "Exit codes: 0 stopped; 1 stopped while the store was away (nothing was lost that anybody was told); 2 wrong "
     "options; 3 the rules have errors; 4 the store cannot be used; 5 cannot listen; 6 the store "
@@ -516,6 +515,11 @@ static int run_loop(struct service *service)
     return exit_code_of(end);
 }
 
+static void tell_of_store(const char *line)
+{
+    log_format("info", "store %s", line);
+}
+
 // Lets the desk go on without what its folder has lost.
 static bool accept_loss(const struct desk_source *source)
 {
@@ -547,6 +551,7 @@ static bool prepare_store(struct service *service)
         log_format("error", "store %s", reason);
         return false;
     }
+    engine_sqlite_tell(tell_of_store);
     if (source->folder != NULL && source->accept_loss && !accept_loss(source)) {
         return false;
     }

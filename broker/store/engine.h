@@ -314,6 +314,10 @@ bool engine_sqlite_accept_loss(const char *folder, const char *desk, char *words
 // accepted that it has not.  To be called when nobody has it open.
 void engine_sqlite_note_told(const char *folder, const char *desk, uint64_t sequence);
 
+// Where to say what opening a store does that takes long, a line at a time, from whichever thread opens it.  To be
+// called before any is opened.
+void engine_sqlite_tell(void (*tell)(const char *line));
+
 // A second handle of the same store for reports only; it takes no lock that a writer waits for.
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes);
 

@@ -1,5 +1,6 @@
 // many_sqlite.c - copies and bare reading in SQLite; see many.h.
 
+#include "broker/store/sqlite/page_check.h"
 #include "tests/bench/many.h"
 
 #include "proto/base/must.h"
@@ -94,7 +95,8 @@ bool many_copy_sqlite(const struct own_broker *broker, uint64_t copies)
 {
     sqlite3 *connection = NULL;
     sqlite3_stmt *puts[MANY_TABLE_COUNT] = { 0 };
-    bool good = sqlite3_open(own_broker_database(broker), &connection) == SQLITE_OK &&
+    bool good = sqlite3_open_v2(own_broker_database(broker), &connection, SQLITE_OPEN_READWRITE, page_check_vfs()) ==
+                    SQLITE_OK &&
                 run(connection, "PRAGMA synchronous = OFF; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY");
     for (size_t i = 0; good && i < MANY_TABLE_COUNT; i++) {
         puts[i] = prepare_table(connection, &many_tables[i]);

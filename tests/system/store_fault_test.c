@@ -2,6 +2,7 @@
 // broker, readers in the way, files that are not ours.
 
 #include "broker/store/sqlite/migrations.h"
+#include "broker/store/sqlite/page_check.h"
 #include "broker/store/store.h"
 #include "tests/system/failing_disk.h"
 #include "tests/unit/store_desk.h"
@@ -422,7 +423,8 @@ static void run_sql(const struct fixture *fixture, const char *sql)
     char path[256];
 
     path_of(fixture, "behalf.db", path, sizeof path);
-    assert_int_equal(sqlite3_open(path, &connection), SQLITE_OK);
+    assert_int_equal(sqlite3_open_v2(path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, page_check_vfs()),
+                     SQLITE_OK);
     assert_int_equal(sqlite3_exec(connection, sql, NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(connection), SQLITE_OK);
 }
@@ -615,7 +617,7 @@ static void the_log_is_told_as_large_as_its_file_is(void **state)
 
     start(fixture);
     path_of(fixture, "behalf.db", path, sizeof path);
-    assert_int_equal(sqlite3_open(path, &reader), SQLITE_OK);
+    assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READWRITE, page_check_vfs()), SQLITE_OK);
     for (uint64_t round = 1; round <= 3; round++) {
         if (round == 1) {
             assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM item", NULL, NULL, NULL), SQLITE_OK);
@@ -693,7 +695,7 @@ static void the_log_is_bounded_and_shrinks_once_a_reader_lets_go(void **state)
 
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         CLAIM(whatever_was_told_durable_survives_kill_9),
@@ -715,5 +717,8 @@ int main(void)
     };
 
     failing_disk_install();
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,12 +2,17 @@
 
 #include "broker/store/sqlite/accept_loss.h"
 
+#include "broker/store/sqlite/checkpoint.h"
 #include "broker/store/sqlite/database.h"
+#include "broker/store/sqlite/inspection.h"
 #include "broker/store/sqlite/lock.h"
+#include "broker/store/sqlite/page_check.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sqlite3.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +25,21 @@
 
 #define WAY_OUT "to go on without what is lost, start behalf-broker once with --accept-loss"
 
-static off_t size_of(const char *folder, const char *name)
+#define PAGES_NAMED 8 // of those accepted
+
+static char *path_of(const char *folder, const char *name)
 {
-    struct stat about;
     char *path = NULL;
 
     must(asprintf(&path, "%s/%s", folder, name) >= 0);
+    return path;
+}
+
+static off_t size_of(const char *folder, const char *name)
+{
+    struct stat about;
+    char *path = path_of(folder, name);
+
     off_t bytes = stat(path, &about) == 0 ? about.st_size : 0;
     free(path);
     return bytes;
@@ -61,6 +75,21 @@ bool loss_is_log_alone(const char *folder, char *reason, size_t reason_bytes)
 }
 
 // ---- going on ----
+
+// Adds a sentence to those that are there.
+static void add_words(char *words, size_t words_bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add_words(char *words, size_t words_bytes, const char *format, ...)
+{
+    size_t at = strlen(words);
+    va_list arguments;
+
+    at += at == 0 ? 0 : (size_t) snprintf(words + at, words_bytes - at, "; ");
+    va_start(arguments, format);
+    if (at < words_bytes) {
+        (void) vsnprintf(words + at, words_bytes - at, format, arguments);
+    }
+    va_end(arguments);
+}
 
 // The log of a database that is gone is kept: somebody may want to look into it.
 static bool set_log_aside(const char *folder, char *words, size_t words_bytes)
@@ -117,23 +146,82 @@ static bool accept_behind(struct database *database, struct marks *marks, char *
     if (!leave_numbers_out(database, to)) {
         return false;
     }
-    snprintf(words, words_bytes,
-             "accepted: the desk goes on from what it was at sequence %" PRIu64 ", with numbers after %" PRIu64
-             "; what was acknowledged between is lost",
-             found.sequence, to->sequence);
+    add_words(words, words_bytes,
+              "accepted: the desk goes on from what it was at sequence %" PRIu64 ", with numbers after %" PRIu64
+              "; what was acknowledged between is lost",
+              found.sequence, to->sequence);
     return true;
 }
 
-static bool accept_in(struct database *database, const char *folder, const char *desk, char *words, size_t words_bytes)
+// What is in the log belongs into the file before its pages are judged.
+static void empty_log(const char *path)
+{
+    sqlite3 *connection = NULL;
+
+    if (sqlite3_open_v2(path, &connection, SQLITE_OPEN_READWRITE, page_check_vfs()) == SQLITE_OK) {
+        (void) checkpoint_make(connection, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
+    (void) sqlite3_close(connection);
+}
+
+// Pages that are not what was written are taken as they are from now on, or nobody could read them.  Counts them; false
+// when the disk fails.
+static bool accept_pages(const char *folder, uint32_t *count, char *words, size_t words_bytes)
+{
+    char *path = path_of(folder, "behalf.db");
+    char numbers[PAGES_NAMED * 12 + 1] = "";
+    bool written = true;
+
+    empty_log(path);
+    struct page_scan *scan = page_scan_new(path, true);
+    for (uint32_t page = 1; written && scan != NULL && page <= page_scan_count(scan); page++) {
+        if (!page_scan_is_good(scan, page)) {
+            written = page_scan_accept(scan, page);
+            if ((*count)++ < PAGES_NAMED) {
+                size_t at = strlen(numbers);
+                (void) snprintf(numbers + at, sizeof numbers - at, " %u", (unsigned) page);
+            }
+        }
+    }
+    written = written && (*count == 0 || page_scan_sync(scan));
+    page_scan_destroy(&scan);
+    free(path);
+    if (!written) {
+        snprintf(words, words_bytes, "the disk of %s/behalf.db fails: mend it", folder);
+    } else if (*count > 0) {
+        add_words(words, words_bytes,
+                  "accepted: %u damaged or foreign pages of %s/behalf.db are taken as they are (%s%s)",
+                  (unsigned) *count, folder, numbers + 1, *count > PAGES_NAMED ? " ..." : "");
+    }
+    return written;
+}
+
+// Whether there is more than pages that were accepted: tables that do not hold together.
+static enum marks_damage judge_tables(const char *folder)
+{
+    char *path = path_of(folder, "behalf.db");
+    char found[256];
+    bool damaged = inspection_look(path, found, sizeof found);
+
+    free(path);
+    return damaged ? DAMAGE_ACCEPTED : DAMAGE_NONE;
+}
+
+static bool accept_in(struct database *database, const char *folder, const char *desk, uint32_t pages, char *words,
+                      size_t words_bytes)
 {
     struct marks marks = { 0 };
 
     if (!marks_read(folder, desk, &marks)) {
         return true;
     }
-    if (marks.damage == DAMAGE_FOUND) {
-        marks.damage = DAMAGE_ACCEPTED;
-        snprintf(words, words_bytes, "accepted: the desk goes on with what can be read of a damaged file");
+    if (marks.damage == DAMAGE_FOUND || pages > 0) {
+        marks.damage = judge_tables(folder);
+        if (marks.damage == DAMAGE_ACCEPTED) {
+            add_words(words, words_bytes, "accepted: the desk goes on with what can be read of a damaged file");
+        } else if (pages == 0) {
+            add_words(words, words_bytes, "%s/behalf.db was found damaged and is whole now", folder);
+        }
     }
     if (!accept_behind(database, &marks, words, words_bytes)) {
         (void) database_result(database, words, words_bytes);
@@ -145,6 +233,7 @@ static bool accept_in(struct database *database, const char *folder, const char 
 static bool accept(const char *folder, const char *desk, char *words, size_t words_bytes)
 {
     enum store_result result = STORE_OK;
+    uint32_t pages = 0;
 
     if (loss_is_log_alone(folder, words, words_bytes) && !set_log_aside(folder, words, words_bytes)) {
         return false;
@@ -152,11 +241,11 @@ static bool accept(const char *folder, const char *desk, char *words, size_t wor
     if (size_of(folder, "behalf.db") == 0 && size_of(folder, "marks") == 0) {
         return true; // nothing was ever here that we know of
     }
-    if (!database_rewrite_log(folder, words, words_bytes)) {
+    if (!database_rewrite_log(folder, words, words_bytes) || !accept_pages(folder, &pages, words, words_bytes)) {
         return false;
     }
     struct database *database = database_open(folder, desk, false, &result, words, words_bytes);
-    bool accepted = database != NULL && accept_in(database, folder, desk, words, words_bytes);
+    bool accepted = database != NULL && accept_in(database, folder, desk, pages, words, words_bytes);
     database_close(&database, false);
     return accepted;
 }

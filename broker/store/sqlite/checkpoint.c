@@ -5,6 +5,7 @@
 
 #include "broker/store/sqlite/checkpoint.h"
 
+#include "broker/store/sqlite/page_check.h"
 #include "proto/base/must.h"
 #include "proto/base/thread.h"
 
@@ -54,8 +55,8 @@ static void *run(void *self)
     while (wait_for_work(checkpointer)) {
         int result = SQLITE_OK;
         if (connection == NULL) {
-            result =
-                sqlite3_open_v2(checkpointer->path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+            result = sqlite3_open_v2(checkpointer->path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                                     page_check_vfs());
         }
         if (result == SQLITE_OK) {
             (void) sqlite3_wal_autocheckpoint(connection, 0);

@@ -3,8 +3,10 @@
 #include "broker/store/sqlite/database.h"
 
 #include "broker/store/column_lists.h"
-
+#include "broker/store/sqlite/accept_loss.h"
 #include "broker/store/sqlite/migrations.h"
+#include "broker/store/sqlite/page_check.h"
+#include "broker/store/sqlite/upgrade.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
@@ -35,7 +37,11 @@ static void note_error(struct database *database, int error)
         return;
     }
     database->error = error;
-    snprintf(database->message, sizeof database->message, "%s", sqlite3_errmsg(database->connection));
+    if (error == SQLITE_IOERR_DATA) {
+        page_check_describe(database->connection, database->message, sizeof database->message);
+    } else {
+        snprintf(database->message, sizeof database->message, "%s", sqlite3_errmsg(database->connection));
+    }
 }
 
 void database_clear(struct database *database)
@@ -59,6 +65,10 @@ enum store_result database_result(const struct database *database, char *reason,
     const char *path = database->path;
     const char *message = database->message;
 
+    if (database->error == SQLITE_IOERR_DATA) {
+        loss_describe_damage(database->folder, message, reason, reason_bytes);
+        return STORE_CONTRADICTED;
+    }
     switch (database->error & 0xFF) {
     case SQLITE_OK:
         return STORE_OK;
@@ -93,6 +103,12 @@ enum store_result database_result(const struct database *database, char *reason,
                  message);
         return STORE_CONTRADICTED;
     }
+}
+
+bool database_is_damaged(const struct database *database)
+{
+    return database->error == SQLITE_IOERR_DATA || (database->error & 0xFF) == SQLITE_CORRUPT ||
+           (database->error & 0xFF) == SQLITE_NOTADB;
 }
 
 static int64_t read_schema(struct database *database)
@@ -175,14 +191,17 @@ static bool set_up(struct database *database, bool read_only)
     }
     // Checkpoints are made by checkpoint.c and, at the bound, by the writer: never within a commit.
     sqlite3_wal_hook(database->connection, keep_log_pages, database);
-    return database_run(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536;"
-                                  "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
+    page_check_reserve(database->connection);
+    // A page that is freed is cleared, and so written: each page of the file has its checksum.
+    return database_run(database,
+                        "PRAGMA secure_delete = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                        "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
 }
 
 static bool connect(struct database *database, bool read_only)
 {
     int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    int result = sqlite3_open_v2(database->path, &database->connection, flags, NULL);
+    int result = sqlite3_open_v2(database->path, &database->connection, flags, page_check_vfs());
 
     must(database->connection != NULL);
     sqlite3_extended_result_codes(database->connection, 1);
@@ -191,6 +210,39 @@ static bool connect(struct database *database, bool read_only)
         return false;
     }
     return set_up(database, read_only);
+}
+
+static enum store_result connect_and_prepare(struct database *database, bool read_only, char *reason,
+                                             size_t reason_bytes)
+{
+    return connect(database, read_only) ? prepare_schema(database, read_only, reason, reason_bytes)
+                                        : database_result(database, reason, reason_bytes);
+}
+
+static void finalize_statements(struct database *database)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        sqlite3_finalize(database->statements[i]);
+        database->statements[i] = NULL;
+    }
+}
+
+bool database_upgrade(struct database *database, char *reason, size_t reason_bytes)
+{
+    if (page_check_is_on(database->connection)) {
+        return true;
+    }
+    finalize_statements(database);
+    enum upgrade upgrade = upgrade_pages(database->connection, database->path);
+    // Also where it was not done: the file may have no log now, and be locked.
+    must(sqlite3_close(database->connection) == SQLITE_OK);
+    enum store_result result = connect_and_prepare(database, false, reason, reason_bytes);
+    if (result == STORE_OK && upgrade == UPGRADE_DOUBT) {
+        snprintf(reason, reason_bytes, "the disk of %s fails (its folder cannot be synced): mend it; nothing is lost",
+                 database->path);
+        return false;
+    }
+    return result == STORE_OK;
 }
 
 struct database *database_open(const char *folder, const char *desk, bool read_only, enum store_result *result,
@@ -204,8 +256,7 @@ struct database *database_open(const char *folder, const char *desk, bool read_o
     database->desk = strdup(desk);
     must(database->folder != NULL);
     must(database->desk != NULL);
-    *result = connect(database, read_only) ? prepare_schema(database, read_only, reason, reason_bytes)
-                                           : database_result(database, reason, reason_bytes);
+    *result = connect_and_prepare(database, read_only, reason, reason_bytes);
     if (*result != STORE_OK) {
         database_close(&database, true);
     }
@@ -219,9 +270,7 @@ void database_close(struct database **database_p, bool in_doubt)
     if (database == NULL) {
         return;
     }
-    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
-        sqlite3_finalize(database->statements[i]);
-    }
+    finalize_statements(database);
     if (in_doubt) {
         (void) sqlite3_db_config(database->connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }

@@ -32,6 +32,10 @@ struct database {
 struct database *database_open(const char *folder, const char *desk, bool read_only, enum store_result *result,
                                char *reason, size_t reason_bytes);
 
+// Gives the pages of a file of a former version their checksums (upgrade.h), and opens it again.  To be called when
+// nobody else has it.  False with the reason when there is no connection to go on with.
+bool database_upgrade(struct database *database, char *reason, size_t reason_bytes);
+
 // Closes without a checkpoint when `in_doubt`, as what is in the log may not be on disk.
 void database_close(struct database **database_p, bool in_doubt);
 
@@ -42,6 +46,9 @@ bool database_run(struct database *database, const char *sql);
 
 // What an engine answers for the error that stands, with the reason in words that tell what to do.
 enum store_result database_result(const struct database *database, char *reason, size_t reason_bytes);
+
+// Whether the error that stands says that the file is not what it was.
+bool database_is_damaged(const struct database *database);
 
 // Writes what is in the write-ahead log once more, byte for byte, and syncs it: after a failed fsync the
 // system takes pages for clean that never reached the disk.  To be called when the file is not open here.

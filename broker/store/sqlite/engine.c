@@ -12,6 +12,7 @@
 #include "broker/store/sqlite/inspection.h"
 #include "broker/store/sqlite/lock.h"
 #include "broker/store/sqlite/marks.h"
+#include "broker/store/sqlite/page_check.h"
 #include "broker/store/sqlite/records.h"
 #include "proto/base/must.h"
 
@@ -38,6 +39,7 @@ struct sqlite_engine {
     struct marks marks;            // as they were when the store was opened
     struct marker *marker;         // NULL before the desk is taken over
     struct inspection *inspection; // looks for damage; NULL before the desk is taken over
+    unsigned bad_reads;            // of this process, when the inspection was told last
     bool doubt;                    // position() must be read first
     bool log_suspect;              // what the log says may not be on the disk: it is written anew before it is believed
     int log_pages_next;            // empty the log when it has so many
@@ -79,11 +81,25 @@ static enum store_result require_database(struct sqlite_engine *engine)
     return result;
 }
 
+// Damage that the error which stands has found: the next start does not go on by itself either.  Of a damaged file that
+// an operator has accepted, only pages count that were changed since.
+static void note_damage(struct sqlite_engine *engine)
+{
+    bool damaged = engine->marks.damage == DAMAGE_ACCEPTED ? engine->database->error == SQLITE_IOERR_DATA
+                                                           : database_is_damaged(engine->database);
+
+    if (damaged && engine->marker != NULL) {
+        engine->marks.damage = DAMAGE_FOUND;
+        marker_note_damage(engine->marker, DAMAGE_FOUND);
+    }
+}
+
 // The result of the error that stands.  After a failure of the disk the file is opened anew next time.
 static enum store_result result_of(struct sqlite_engine *engine)
 {
     enum store_result result = database_result(engine->database, engine->engine.reason, sizeof engine->engine.reason);
 
+    note_damage(engine);
     if ((engine->database->error & 0xFF) == SQLITE_IOERR) {
         engine->log_suspect = !engine->read_only;
         close_database(engine);
@@ -97,6 +113,7 @@ static enum store_result roll_back(struct sqlite_engine *engine)
     sqlite3 *connection = engine->database->connection;
     enum store_result result = database_result(engine->database, engine->engine.reason, sizeof engine->engine.reason);
 
+    note_damage(engine);
     if (!sqlite3_get_autocommit(connection)) {
         (void) sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
     }
@@ -253,13 +270,20 @@ static enum store_result refuse_doubt(struct sqlite_engine *engine)
     return STORE_IN_DOUBT;
 }
 
-// Damage that the inspection has found stops the desk, unless an operator has said that it is to go on.
+// Damage that the inspection has found stops the desk.  What another connection of ours meets, one of reports, it is
+// sent to look for at once.
 static enum store_result judge_damage(struct sqlite_engine *engine)
 {
     char found[256];
 
-    if (engine->inspection == NULL || engine->marks.damage == DAMAGE_ACCEPTED ||
-        !inspection_found(engine->inspection, found, sizeof found)) {
+    if (engine->inspection == NULL) {
+        return STORE_OK;
+    }
+    if (engine->bad_reads != page_check_count()) {
+        engine->bad_reads = page_check_count();
+        inspection_hurry(engine->inspection);
+    }
+    if (!inspection_found(engine->inspection, found, sizeof found)) {
         return STORE_OK;
     }
     engine->marks.damage = DAMAGE_FOUND;
@@ -367,7 +391,9 @@ static enum store_result begin_marking(struct sqlite_engine *engine, const struc
         if (engine->marker == NULL) {
             return STORE_UNAVAILABLE;
         }
-        engine->inspection = inspection_new(engine->database->path);
+        // What an operator has accepted is not found again; pages that change after that are.
+        engine->bad_reads = page_check_count();
+        engine->inspection = inspection_new(engine->database->path, engine->marks.damage == DAMAGE_ACCEPTED);
     }
     marker_note(engine->marker, position);
     return STORE_OK;
@@ -554,7 +580,8 @@ struct engine *engine_sqlite_open(const char *folder, const char *desk, char *re
         return NULL;
     }
     struct engine *engine = open_engine(folder, desk, lock, reason, reason_bytes);
-    if (engine != NULL && !is_whole(own(engine))) {
+    if (engine != NULL &&
+        (!is_whole(own(engine)) || !database_upgrade(own(engine)->database, engine->reason, sizeof engine->reason))) {
         snprintf(reason, reason_bytes, "%s", engine->reason);
         own(engine)->doubt = true; // what is there stays as it is
         sqlite_destroy(&engine);
