@@ -709,6 +709,21 @@ static void a_file_of_a_former_version_is_given_checksums_whenever_that_is_cut_s
     print_message("cut short %d times of 16\n", cut_short);
 }
 
+// One that is larger than what SQLite keeps in memory is written before it is known to SQLite's first page how.
+static void a_large_file_of_a_former_version_is_given_checksums(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fill_former(fixture);
+    run_sql(fixture,
+            "CREATE TABLE filler AS WITH RECURSIVE n (x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n WHERE x < 1500)"
+            " SELECT randomblob(60000) AS bytes FROM n",
+            NULL);
+    open_desk(fixture);
+    close_desk(fixture);
+    expect_checksums(fixture, fixture->desk.position.sequence);
+}
+
 static void what_is_left_of_an_upgrade_cut_short_is_in_nobodys_way(void **state)
 {
     struct fixture *fixture = *state;
@@ -984,6 +999,7 @@ int main(int argc, char **argv)
         CLAIM(a_checkpoint_cut_short_is_no_damage),
         CLAIM(a_torn_page_whose_good_copy_is_kept_in_the_log_is_not_judged),
         CLAIM(a_file_of_a_former_version_is_given_checksums_whenever_that_is_cut_short),
+        CLAIM(a_large_file_of_a_former_version_is_given_checksums),
         CLAIM(what_is_left_of_an_upgrade_cut_short_is_in_nobodys_way),
         CLAIM(an_upgrade_for_which_there_is_no_room_waits_for_a_later_start),
         CLAIM(the_broker_says_what_is_lost_and_goes_on_when_told_to),

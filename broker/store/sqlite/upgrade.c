@@ -132,6 +132,20 @@ static bool copy_into(sqlite3 *connection, struct rewriting *rewriting)
     return copied;
 }
 
+// SQLite writes the first page, which tells that there are checksums, when it commits: pages that it had no room to
+// keep until then were written without.
+static bool complete_checksums(const struct rewriting *rewriting)
+{
+    struct page_scan *scan = page_scan_new(rewriting->copy, true);
+    bool complete = scan != NULL;
+
+    for (uint32_t page = 1; complete && page <= page_scan_count(scan); page++) {
+        complete = page_scan_is_good(scan, page) || page_scan_accept(scan, page);
+    }
+    page_scan_destroy(&scan);
+    return complete;
+}
+
 // Durable, for those who may read the old one, and only then under its name.
 static bool put_in_place(const struct rewriting *rewriting)
 {
@@ -169,7 +183,7 @@ static bool rewrite(sqlite3 *connection, struct rewriting *rewriting)
         say("%s stays without checksums: %s; the next start tries again", rewriting->path, sqlite3_errmsg(connection));
         return false;
     }
-    if (!put_in_place(rewriting)) {
+    if (!complete_checksums(rewriting) || !put_in_place(rewriting)) {
         say("%s stays without checksums: %s; the next start tries again", rewriting->path, strerror(errno));
         return false;
     }
