@@ -312,6 +312,15 @@ void judge_spoken(struct simulation *simulation, struct client *client, const vo
     behalf_message_destroy(&message);
 }
 
+// Nobody is told more than what is durable, whatever is killed, lapses or comes back: no desk here is ever behind that.
+void judge_told(const struct simulation *simulation, const struct broker *broker)
+{
+    uint64_t beyond = broker_told_beyond(broker);
+    if (beyond)
+        sim_fail(simulation, "a client was told of sequence %llu, which the desk has not reached",
+                 (unsigned long long) beyond);
+}
+
 // TAKEN means on disk.
 int64_t judge_taken(struct simulation *simulation, const struct sim_post *post)
 {

@@ -93,6 +93,7 @@ static void step_cut_off(struct simulation *simulation)
     broker_tick(simulation->cut_off, simulation->clock_ms);
     if (simulation->now_ms < simulation->cut_off_until_ms) {
         sim_take_frames(simulation, simulation->cut_off);
+        judge_told(simulation, simulation->cut_off);
         return;
     }
     broker_fenced(simulation->cut_off, NULL, 0, "another broker has the desk");

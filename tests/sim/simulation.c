@@ -95,6 +95,7 @@ static void start_broker(struct simulation *simulation)
     const struct broker_options options = { .heartbeat_ms = 2000,
                                             .timeout_ms = 6000,
                                             .window = 64,
+                                            .secret = "of the simulated store",
                                             .story_bytes_max = story_bytes_of(simulation),
                                             .check_stories = true,
                                             .random = fill_random,
@@ -238,6 +239,7 @@ static void step_broker(struct simulation *simulation)
     step_rules(simulation);
     sim_take_frames(simulation, simulation->broker);
     broker_check(simulation->broker);
+    judge_told(simulation, simulation->broker);
     if (!simulation->healed && sim_chance(simulation, 2))
         crash_broker(simulation);
 }

@@ -280,7 +280,8 @@ void ownership_judge_clients(const struct simulation *simulation);
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply);
 // What the broker says to a client at this moment, before the network has it.
 void judge_spoken(struct simulation *simulation, struct client *client, const void *frame, size_t bytes);
-int64_t judge_taken(struct simulation *simulation, const struct sim_post *post); // the item it is in
+void judge_told(const struct simulation *simulation, const struct broker *broker); // how far the desk was
+int64_t judge_taken(struct simulation *simulation, const struct sim_post *post);   // the item it is in
 void judge_early(struct simulation *simulation, const struct sim_post *post);
 void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item);
 void judge_reached(struct simulation *simulation, const struct sim_post *post, int64_t item);
