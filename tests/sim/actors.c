@@ -638,8 +638,6 @@ void actor_hear(struct client *client, const struct behalf_message *message)
     } else if (message->type == BEHALF_WELCOME) {
         client->belief_count = 0;
         client->greeted = false;
-    } else if (message->type == BEHALF_LISTING) {
-        hear_listing(client, &message->listing);
     } else if (message->type == BEHALF_ITEM) {
         hear_item(client, &message->item);
     } else if (message->type == BEHALF_GONE) {

@@ -34,8 +34,7 @@ static const char rules[] =
     "capacity: 3 }\n"
     "  pia: { display_name: pia, roles: [pr], brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: "
     "3 }\n"
-    "  pat: { display_name: pat, roles: [pr], brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: "
-    "2 }\n"
+    "  pat: { display_name: pat, %s, brands: [acme, fizz], languages: [en, de], skills: [refunds], capacity: 2 }\n"
     "  ann: { display_name: ann, roles: [approver], brands: [acme, fizz], languages: [en, de], skills: [refunds], "
     "capacity: 3 }\n"
     "  eve: { display_name: eve, roles: [pr, approver], brands: [acme, fizz], languages: [en, de], skills: [refunds], "
@@ -56,7 +55,7 @@ static const struct {
     { "cora", "agent", "acme fizz", "en de", "", 3 },
     { "dov", "agent", "acme fizz", "de", "refunds", 2 },
     { "pia", "pr", "acme fizz", "en de", "refunds", 3 },
-    { "pat", "pr", "acme fizz", "en de", "refunds", 2 },
+    { "pat", "pr agent", "acme fizz", "en de", "refunds", 2 },
     { "ann", "approver", "acme fizz", "en de", "refunds", 3 },
     { "eve", "pr approver", "acme fizz", "en de", "refunds", 2 },
     { "sam", "supervisor", "acme", "en de", "", 2 },
@@ -97,21 +96,23 @@ bool sim_serves(size_t person, const char *queue, unsigned variant)
     bool has_brand =
         sim_has_brand(person, brand) && !(!(variant & 2) && !strcmp(brand, "acme") && !strcmp(name, "cora"));
     bool dropped = variant & 4 && !strcmp(name, "dov");
-    bool changed = !strcmp(name, "asha") && strcmp(audience, variant & 16 ? "approver" : "agent") != 0;
+    bool changed = (!strcmp(name, "asha") && strcmp(audience, variant & 16 ? "approver" : "agent") != 0) ||
+                   (!strcmp(name, "pat") && strcmp(audience, variant & 32 ? "agent" : "pr") != 0);
     return sim_has_role(person, audience) && !changed && has_brand && sim_has_language(person, language) &&
            (has_skills || strcmp(audience, "agent") != 0) && !dropped;
 }
 
-// Variant 0 has everybody; the bits of others change people, one drops dov, one makes posts about shops sensitive, and
-// one makes asha, an agent whose drafts may wait for approval just then, an approver.
+// Variant 0 has everybody; the bits of others change people, one drops dov, one makes posts about shops sensitive, one
+// makes asha, an agent whose drafts may wait for approval just then, an approver, and one pat of PR an agent.
 char *rules_variant(unsigned variant)
 {
     static const char dov[] = "  dov: { display_name: dov, roles: [agent], agency: Northline, brands: [acme, fizz], "
                               "languages: [de], skills: [refunds], capacity: 2 }\n";
+    static const char agent[] = "roles: [agent], agency: Northline";
     char *text = malloc(sizeof rules + sizeof dov + 128);
-    sprintf(text, rules, variant & 8 ? ", shop" : "",
-            variant & 16 ? "roles: [approver]" : "roles: [agent], agency: Northline", variant & 1 ? "" : "refunds",
-            variant & 2 ? "acme, fizz" : "fizz", variant & 4 ? "" : dov);
+    sprintf(text, rules, variant & 8 ? ", shop" : "", variant & 16 ? "roles: [approver]" : agent,
+            variant & 1 ? "" : "refunds", variant & 2 ? "acme, fizz" : "fizz", variant & 32 ? agent : "roles: [pr]",
+            variant & 4 ? "" : dov);
     return text;
 }
 
@@ -124,7 +125,9 @@ static void apply(struct client *client, unsigned variant)
     snprintf(name, sizeof name, "variant %u", variant); // for history.c, which reads it in the events
     simulation->variant = variant;
     sim_note(simulation, "rules of variant %u are to be applied", variant);
-    client_send(client, (struct behalf_message){ .type = BEHALF_APPLY, .apply = { .rules = text, .name = name } });
+    simulation->clients[person_by_name(simulation, "pat")].agent = false; // perhaps not
+    simulation->applying =
+        client_send(client, (struct behalf_message){ .type = BEHALF_APPLY, .apply = { .rules = text, .name = name } });
     free(text);
 }
 
@@ -158,7 +161,7 @@ void act_control(struct client *client)
         client_send(client, (struct behalf_message){ .type = BEHALF_LOOK, .look = { .limit = 20 } });
         break;
     case 8:
-        apply(client, (unsigned) sim_between(simulation, 0, 31));
+        apply(client, (unsigned) sim_between(simulation, 0, 63));
         break;
     default:
         client_send(client, (struct behalf_message){ .type = BEHALF_WHY, .why = { .channel = "chirp", .post = "p1" } });
@@ -221,7 +224,8 @@ void ask_for_listing(struct client *client)
 static void judge_row(const struct client *client, const struct behalf_listed *row)
 {
     const struct simulation *simulation = client->simulation;
-    bool takes = sim_has_role(client->index, row->audience) && sim_has_language(client->index, row->language);
+    bool takes = sim_has_role(client->index, row->audience) && sim_has_language(client->index, row->language) &&
+                 !(client->agent && !strcmp(row->audience, "pr"));
     if ((!takes && !sim_has_role(client->index, "supervisor")) || !sim_has_brand(client->index, row->brand))
         sim_fail(simulation, "%s was listed item %lld of %s, %s, %s", client->name, (long long) row->item,
                  row->audience, row->brand, row->language);
@@ -233,8 +237,12 @@ static void judge_row(const struct client *client, const struct behalf_listed *r
         sim_fail(simulation, "%s was listed words of PR's item %lld", client->name, (long long) row->item);
 }
 
-void hear_listing(struct client *client, const struct behalf_listing *listing)
+void asking_judge(struct client *client, const struct behalf_message *message)
 {
-    for (size_t i = 0; i < listing->items_count; i++)
-        judge_row(client, &listing->items[i]);
+    struct simulation *simulation = client->simulation;
+    if (message->type == BEHALF_APPLIED && message->id == simulation->applying && simulation->variant & 32)
+        simulation->clients[person_by_name(simulation, "pat")].agent = true; // of PR till then
+    for (size_t i = 0;
+         message->type == BEHALF_LISTING && client->role == CLIENT_PERSON && i < message->listing.items_count; i++)
+        judge_row(client, &message->listing.items[i]);
 }

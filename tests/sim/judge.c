@@ -307,6 +307,7 @@ void judge_spoken(struct simulation *simulation, struct client *client, const vo
     if (message->type == BEHALF_ITEM)
         judge_shown(simulation, client, &message->item);
     misdeeds_judge(client, message);
+    asking_judge(client, message);
     if (message->type == BEHALF_DONE || message->type == BEHALF_APPLIED || message->type == BEHALF_ERROR)
         once_judge(simulation, client, message);
     behalf_message_destroy(&message);

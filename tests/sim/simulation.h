@@ -85,7 +85,7 @@ struct client {
     size_t index;
     enum client_role role;
     const char *name;
-    bool agent;      // a person who is not PR
+    bool agent;      // a person who is not PR; false where that is not certain
     bool idempotent; // a connector
     char instance[32];
     struct behalf_session *session;
@@ -179,6 +179,7 @@ struct simulation {
     bool drafted[SIM_ITEMS_MAX];         // has had a draft that was DONE
     int64_t jumped_ms[SIM_JUMPS_MAX];    // the broker's clock after each jump that a broker lived through
     unsigned variant;                    // of the rules applied last
+    int64_t applying;                    // the request that did, or is under way
     bool released[SIM_ITEMS_MAX];        // returned by PR, by item id
     struct {
         int64_t request;           // that did, or is under way; 0: none
@@ -248,7 +249,7 @@ bool sim_serves(size_t person, const char *queue, unsigned variant);
 void act_control(struct client *client);
 void hear_control(struct client *client, const struct behalf_message *message);
 void ask_for_listing(struct client *client);
-void hear_listing(struct client *client, const struct behalf_listing *listing);
+void asking_judge(struct client *client, const struct behalf_message *message);
 int64_t client_send(struct client *client, struct behalf_message message);
 
 // ---- once.c ----
