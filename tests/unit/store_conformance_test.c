@@ -5,8 +5,10 @@
 #include "tests/unit/record_samples.h"
 #include "tests/unit/store_desk.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -400,6 +402,89 @@ static void every_column_comes_back_in_its_place_also_when_written_again(void **
         }
         change_list_destroy(&seen.list);
         desk_take_over(&fixture->desk);
+    }
+    change_list_destroy(&memory);
+}
+
+// What the rows of a table count that a condition holds for, in the SQL that both engines know.
+static int count_rows(const struct fixture *fixture, const char *sql)
+{
+    sqlite3 *connection = NULL;
+    sqlite3_stmt *statement = NULL;
+    char path[128];
+
+    if (engine_kind == OVER_POSTGRES) {
+        return atoi(postgres_cluster_sql(cluster, sql));
+    }
+    snprintf(path, sizeof path, "%s/behalf.db", fixture->folder);
+    assert_int_equal(sqlite3_open_v2(path, &connection, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(connection, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int count = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(connection);
+    return count;
+}
+
+static void write_value(FILE *out, const struct column *column, const void *record)
+{
+    if (column->kind == COLUMN_TEXT) {
+        fprintf(out, "%s = '%s'", column->name, column_text(column, record));
+    } else if (column->kind == COLUMN_FLAG) {
+        fprintf(out, "%s = %s", column->name, column_number(column, record) != 0 ? "true" : "false");
+    } else {
+        fprintf(out, "%s = %" PRId64, column->name, column_number(column, record));
+    }
+}
+
+// Asserts: the table has a row with this value in this column, and with that in the first.
+static void assert_in_table(const struct fixture *fixture, const char *table, const struct column *first,
+                            const struct column *column, const void *record)
+{
+    char sql[512];
+    FILE *out = fmemopen(sql, sizeof sql, "w");
+
+    assert_non_null(out);
+    fprintf(out, "SELECT count(*) FROM %s%s WHERE desk = '%s' AND ", engine_kind == OVER_POSTGRES ? "behalf." : "",
+            table, fixture->name);
+    write_value(out, first, record);
+    fputs(" AND ", out);
+    write_value(out, column, record);
+    assert_int_equal(fclose(out), 0);
+    int count = count_rows(fixture, sql);
+    if (count != 1) {
+        print_message("%d rows: %s\n", count, sql);
+    }
+    assert_int_equal(count, 1);
+}
+
+// What is not read back after a start stands where an analyst looks for it.
+static void every_column_of_what_is_not_read_back_is_in_its_table(void **state)
+{
+    static const struct {
+        enum change_kind kind;
+        const char *table;
+    } kinds[] = {
+        { CHANGE_POST, "post" }, { CHANGE_DRAFT, "draft" }, { CHANGE_NOTE, "note" }, { CHANGE_EVENT, "event" }
+    };
+    struct fixture *fixture = *state;
+    struct change_list *memory = change_list_new();
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        for (unsigned number = 0; number < RECORD_SAMPLES; number++) {
+            put(batch, record_sample(memory, kinds[i].kind, number));
+        }
+    }
+    desk_commit(&fixture->desk, &batch);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        for (unsigned number = 0; number < RECORD_SAMPLES; number++) {
+            struct change change = record_sample(memory, kinds[i].kind, number);
+            const struct record_columns *all = columns_of(change_record_of(change.kind));
+            for (size_t at = 0; at < all->count; at++) {
+                assert_in_table(fixture, kinds[i].table, &all->columns[0], &all->columns[at], change_record(&change));
+            }
+        }
     }
     change_list_destroy(&memory);
 }
@@ -1821,7 +1906,8 @@ static int end_cluster(void **state)
 
 static int test_postgres(void)
 {
-    const struct CMUnitTest postgres[] = { CLAIMS_OF_EVERY_ENGINE };
+    const struct CMUnitTest postgres[] = { CLAIMS_OF_EVERY_ENGINE,
+                                           CLAIM(every_column_of_what_is_not_read_back_is_in_its_table) };
 
     engine_kind = OVER_POSTGRES;
     if (!postgres_cluster_possible()) {
@@ -1842,7 +1928,8 @@ int main(int argc, char **argv)
         CLAIM(a_doubt_that_another_broker_answers_is_a_contradiction),
         CLAIM(a_crash_keeps_what_was_synced_and_nothing_else),
     };
-    const struct CMUnitTest sqlite[] = { CLAIMS_OF_EVERY_ENGINE };
+    const struct CMUnitTest sqlite[] = { CLAIMS_OF_EVERY_ENGINE,
+                                         CLAIM(every_column_of_what_is_not_read_back_is_in_its_table) };
 
     shared = argc > 1 && strcmp(argv[1], "shared") == 0;
     if (shared || (argc > 1 && strcmp(argv[1], "postgres") == 0)) {
