@@ -801,6 +801,37 @@ static void who_was_away_is_away_after_a_restart_too(void **state)
     assert_null(world_told(world, ASHA, BEHALF_ITEM));
 }
 
+static int64_t count_from_store(struct world *world)
+{
+    const struct behalf_message *counts = world_ask(world, CONTROL, (struct behalf_message){ .type = BEHALF_STATUS });
+
+    expect_type(counts, BEHALF_COUNTS);
+    return counts->counts.from_store;
+}
+
+// After a restart it is known again who has written before, so that of others nothing is asked.
+static void what_an_item_says_comes_from_memory_and_not_from_the_store(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    post(world, "1", "Where is my bag?");
+    expect_type(world_told(world, ASHA, BEHALF_ITEM), BEHALF_ITEM);
+    assert_int_equal(count_from_store(world), 0);
+    world_crash(world);
+    world_start(world);
+    world_pass(world, 100);
+    sign_in_all(world);
+    int64_t before = count_from_store(world); // the item that was there
+    struct behalf_message other = world_post("2", world->now_ms, "Where is my coat?");
+    other.post.author = "@somebody-new";
+    expect_type(world_ask(world, FEED, other), BEHALF_TAKEN);
+    const struct behalf_message *shown = world_told(world, ASHA, BEHALF_ITEM);
+    expect_type(shown, BEHALF_ITEM);
+    assert_string_equal(shown->item.author, "@somebody-new");
+    assert_int_equal(count_from_store(world), before);
+}
+
 // It has not heard yet that it is available: the broker knows better.
 static void a_session_that_goes_on_keeps_the_presence_that_the_desk_knows(void **state)
 {
@@ -2372,6 +2403,7 @@ int main(void)
         TEST(a_listing_for_who_is_gone_is_asked_for_again),
         TEST(counts_refused_in_an_outage_are_told_when_asked_for_again),
         TEST(who_was_away_is_away_after_a_restart_too),
+        TEST(what_an_item_says_comes_from_memory_and_not_from_the_store),
         TEST(a_session_that_goes_on_keeps_the_presence_that_the_desk_knows),
         TEST(two_edits_in_one_go_make_one_follow_up),
         TEST(a_post_is_repeated_whatever_time_it_says),
