@@ -180,6 +180,8 @@ static bool labels_are_short(const char *text, size_t from, size_t to)
     }
     if (ascii)
         return true;
+    if (to - from > HOST_BYTES_MAX)
+        return false;
     memcpy(host, text + from, to - from);
     host[to - from] = '\0';
     char *encoded = NULL;

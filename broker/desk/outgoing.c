@@ -92,6 +92,26 @@ static struct blanks read_blanks(const char *text)
     return run;
 }
 
+static bool directs(ucs4_t character)
+{
+    return (character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069);
+}
+
+// Copies the controls of direction among `bytes` of a run of blanks: what they close must not stay open.
+static size_t copy_directions(char *to, const char *run, size_t bytes)
+{
+    size_t copied = 0;
+    ucs4_t character;
+    for (size_t at = 0, length; at < bytes; at += length) {
+        length = (size_t) u8_strmbtouc(&character, (const uint8_t *) run + at);
+        if (directs(character)) {
+            memcpy(to + copied, run + at, length);
+            copied += length;
+        }
+    }
+    return copied;
+}
+
 #define BLANKS_MAX 8 // in a row within a line
 #define BREAKS_MAX 2 // one line left empty
 
@@ -108,15 +128,16 @@ static const char *tidy(const char *text, struct change_list *memory)
             ucs4_t character;
             length = (size_t) u8_strmbtouc(&character, (const uint8_t *) text);
         }
-        bool too_many = run.breaks > BREAKS_MAX || run.wide > BLANKS_MAX;
-        const char *kept = run.breaks ? &"\n\n"[run.breaks == 1] : " ";
-        if (run.wide && !run.visible_end)
-            break;
-        if (!too_many)
-            kept = text;
-        size_t kept_bytes = too_many ? strlen(kept) : length;
-        memcpy(tidied + bytes, kept, kept_bytes);
-        bytes += kept_bytes;
+        bool at_end = run.wide && !run.visible_end;
+        if (at_end || run.breaks > BREAKS_MAX || run.wide > BLANKS_MAX) {
+            const char *kept = at_end ? "" : run.breaks ? &"\n\n"[run.breaks == 1] : " ";
+            memcpy(tidied + bytes, kept, strlen(kept));
+            bytes += strlen(kept);
+            bytes += copy_directions(tidied + bytes, text, length);
+        } else {
+            memcpy(tidied + bytes, text, length);
+            bytes += length;
+        }
         text += length;
     }
     tidied[bytes] = '\0';
@@ -163,7 +184,8 @@ bool outgoing_is_empty(const char *text)
     return true;
 }
 
-// Source: Unicode Standard Annex #9, 2.1 to 2.5 and 3.3.2: what opens reaches to its end or that of the paragraph.
+// Source: Unicode Standard Annex #9, 2.1 to 2.5 and 3.3.2: what opens reaches to its end or that of the paragraph, and
+// no embedding reaches into an isolate or out of it.
 bool outgoing_turns_what_follows(const char *text)
 {
     size_t embeddings = 0;
@@ -173,9 +195,9 @@ bool outgoing_turns_what_follows(const char *text)
         bool printed = character >= 0xa0 || (character >= ' ' && character < 0x7f);
         if (character == 0x202d || character == 0x202e || (!printed && !strchr("\t\n\r", (int) character)))
             return true; // overrides; controls, which a terminal or a page may obey
-        embeddings += character == 0x202a || character == 0x202b;
+        embeddings += isolates == 0 && (character == 0x202a || character == 0x202b);
+        embeddings -= isolates == 0 && character == 0x202c && embeddings > 0;
         isolates += character >= 0x2066 && character <= 0x2068;
-        embeddings -= character == 0x202c && embeddings > 0;
         isolates -= character == 0x2069 && isolates > 0;
     }
     return embeddings > 0 || isolates > 0;

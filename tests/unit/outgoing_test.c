@@ -130,6 +130,21 @@ static char *repeated(const char *text, size_t times)
     return all;
 }
 
+// Hosts that are longer than any are none.
+static void a_host_longer_than_any_is_no_link(void **state)
+{
+    (void) state;
+    char *letters = repeated("a", 2000), *accented = repeated("é", 500);
+    char text[2100];
+    snprintf(text, sizeof text, "é.xn--%s", letters);
+    assert_int_equal(reply_length(COUNTING_X, 23, text), 2006);
+    assert_false(text_has_card_number(text));
+    snprintf(text, sizeof text, "https://é.%.250s.%.250s.%.250s.%.250s.com", accented, accented, accented, accented);
+    assert_int_equal(reply_length(COUNTING_X, 23, text), 8 + 2 + 4 * 126 + 3);
+    free(letters);
+    free(accented);
+}
+
 static void an_sms_ends_where_the_network_ends_it(void **state)
 {
     (void) state;
@@ -311,7 +326,7 @@ static void blanks_cannot_push_the_line_out_of_sight(void **state)
     (void) state;
     char *breaks = repeated("\n", 500), *tabs = repeated("\t\xc2\xa0", 200),
          *filler = repeated("\xe2\xa0\x80\n\xe2\x80\x8b", 300);
-    char text[4000];
+    char text[5000];
     snprintf(text, sizeof text, "Hello.%s", breaks);
     assert_goes_out(in_language(0), text, "Hello. Asha from Northline, for Acme");
     snprintf(text, sizeof text, "Hello.%sBye.", breaks);
@@ -323,9 +338,28 @@ static void blanks_cannot_push_the_line_out_of_sight(void **state)
     assert_goes_out(in_language(0), "Dear Jo,\r\n\r\nyes.\r\n  Asha",
                     "Dear Jo,\r\n\r\nyes.\r\n  Asha\nAsha from Northline, for Acme");
     assert_goes_out(in_language(0), "Thanks ☺\xef\xb8\x8f", "Thanks ☺\xef\xb8\x8f Asha from Northline, for Acme");
+    snprintf(text, sizeof text, "Hello. \u2067Shalom.\u2069%s", breaks);
+    assert_goes_out(in_language(0), text, "Hello. \u2067Shalom.\u2069 Asha from Northline, for Acme");
+    snprintf(text, sizeof text, "Hello. \u2067Shalom.%s\u2069", breaks);
+    assert_goes_out(in_language(0), text, "Hello. \u2067Shalom.\u2069 Asha from Northline, for Acme");
+    snprintf(text, sizeof text, "\u2067Shalom.%s\u2069Bye.", breaks);
+    assert_goes_out(in_language(0), text, "\u2067Shalom.\n\n\u2069Bye.\nAsha from Northline, for Acme");
     free(breaks);
     free(tabs);
     free(filler);
+}
+
+// What is opened outside of an isolate is not closed inside of it (UAX #9, X6a and X7).
+static void a_direction_that_stays_open_is_refused(void **state)
+{
+    (void) state;
+    static const char *const open[] = { "\u202babc", "\u2067abc", "\u202b\u2067abc\u202c\u2069", "\u202dabc\u202c" };
+    static const char *const closed[] = { "\u202babc\u202c", "\u2067abc\u2069", "\u202b\u2067abc\u2069\u202c",
+                                          "\u2067\u202babc\u2069", "abc\u202c\u2069" };
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        assert_true(outgoing_turns_what_follows(open[i]));
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+        assert_false(outgoing_turns_what_follows(closed[i]));
 }
 
 static void the_room_that_is_told_is_the_room_there_is(void **state)
@@ -363,12 +397,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(x_is_counted_as_it_counts),
         cmocka_unit_test(other_platforms_are_counted_as_they_count),
+        cmocka_unit_test(a_host_longer_than_any_is_no_link),
         cmocka_unit_test(an_sms_ends_where_the_network_ends_it),
         cmocka_unit_test(card_numbers_are_found_however_they_are_written),
         cmocka_unit_test(other_numbers_are_no_card_numbers),
         cmocka_unit_test(the_line_is_in_the_posts_language_and_stands_where_it_can_be_read),
         cmocka_unit_test(a_text_without_a_full_stop_does_not_run_into_the_line),
         cmocka_unit_test(blanks_cannot_push_the_line_out_of_sight),
+        cmocka_unit_test(a_direction_that_stays_open_is_refused),
         cmocka_unit_test(the_room_that_is_told_is_the_room_there_is),
         cmocka_unit_test(bluesky_takes_no_more_bytes_than_it_says),
     };
