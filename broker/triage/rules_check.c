@@ -152,7 +152,7 @@ static void check_line(struct building *building, const struct yaml_node *line, 
 // A line, or a line for each of some languages.
 static void check_lines(struct building *building, const struct yaml_node *lines, struct answering answering)
 {
-    if (lines == NULL)
+    if (lines == NULL || lines->kind == YAML_LIST) // a list was reported where it was read
         return;
     if (lines->kind == YAML_SCALAR) {
         check_line(building, lines, answering);

@@ -376,6 +376,8 @@ static void an_undisclosed_brand_is_refused(void **state)
           "{ en: \"{first_name} from {agency} for {brand}\", fr: \"{first_name}, {agency}, {brand}\" }", 11, 69,
           "brands.acme.disclosure.fr", "none of the brand's languages" },
         { "length: 280", "counting: twitter", 3, 22, "channels.chirp.counting", "must be characters, graphemes, x" },
+        { "\"{first_name} from {agency} for {brand}\"", "[ \"{first_name} from {agency} for {brand}\" ]", 11, 17,
+          "brands.acme.disclosure", "a text for each of some languages" },
     };
     CHECK_MISTAKES(mistakes);
 }
