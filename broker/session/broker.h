@@ -2,7 +2,7 @@
 //
 // Frames of peers, time, finished batches, reports and compiled rules come in; frames to peers, batches for
 // the store, reports to answer and rules to compile go out.  The loop (loop.h) does the I/O around it under
-// ZeroMQ and a store's threads; the simulator does it in virtual time with a memory engine.  It runs the
+// ZeroMQ and a store's threads; the simulator does it in virtual time with a store in memory.  It runs the
 // same code in both.
 //
 // A peer is whatever the transport can address, by a number of the shell's making that it never reuses.

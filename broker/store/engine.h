@@ -236,7 +236,7 @@ struct share {
 #define ENGINE_SECRET_BYTES 65
 
 struct engine_operations {
-    const char *name; // "sqlite", "memory"
+    const char *name; // "sqlite", "postgres"
 
     // In words, what it is and how it is: for status and the log.
     const char *(*describe)(const struct engine *engine);
@@ -318,6 +318,11 @@ void engine_sqlite_note_told(const char *folder, const char *desk, uint64_t sequ
 // called before any is opened.
 void engine_sqlite_tell(void (*tell)(const char *line));
 
+// Opens the store in a database that the caller keeps and closes once the engine is destroyed: one in memory
+// (broker/store/sqlite/database.h), for tests.  Its desk is the database's.
+struct database;
+struct engine *engine_sqlite_open_in(struct database *database);
+
 // A second handle of the same store for reports only; it takes no lock that a writer waits for.
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes);
 
@@ -332,10 +337,5 @@ enum store_result engine_postgres_probe(const char *conninfo, const char *desk, 
 // A second handle of the same store for reports only, on a session of its own that cannot write.  Connects with its
 // first report, if it has not joined others by then; NULL with the reason only when the URL is none.
 struct engine *engine_postgres_open_reports(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);
-
-// A store in memory, for tests: `disk` keeps what survives a crash and may be opened again after the engine
-// is destroyed.  What fails is planned through memory.h.
-struct memory_disk;
-struct engine *engine_memory_open(struct memory_disk *disk, const char *desk);
 
 #endif

@@ -104,7 +104,8 @@ static void look_for(void *self, const struct request_record *request)
 static struct wanted on_disk(const struct simulation *simulation, const struct client *client, int64_t id)
 {
     struct wanted wanted = { .role = roles[client->role], .name = client->name, .id = id };
-    memory_disk_visit(simulation->disk, &(struct memory_visit){ .self = &wanted, .request = look_for });
+    memory_disk_visit(simulation->disk,
+                      &(struct memory_visit){ .self = &wanted, .request_id = id, .request = look_for });
     if (wanted.count > 1)
         sim_fail(simulation, "request %lld of %s took effect %zu times", (long long) id, client->name, wanted.count);
     return wanted;

@@ -7,7 +7,7 @@ set(simulation_sources simulation.c network.c actors.c judge.c history.c asking.
     ownership.c)
 list(TRANSFORM simulation_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
 add_library(simulation_parts OBJECT ${simulation_sources} ${CMAKE_SOURCE_DIR}/tests/unit/answers.c)
-target_link_libraries(simulation_parts PUBLIC behalf_options behalf_session)
+target_link_libraries(simulation_parts PUBLIC behalf_options behalf_session behalf_memory_disk)
 add_executable(simulation ${CMAKE_CURRENT_LIST_DIR}/main.c)
 target_link_libraries(simulation PRIVATE simulation_parts)
 foreach(first ${simulation_firsts})

@@ -76,7 +76,7 @@ static size_t story_bytes_of(const struct simulation *simulation)
 static void start_broker(struct simulation *simulation)
 {
     struct rules_problems problems = { 0 };
-    simulation->engine = engine_memory_open(simulation->disk, "sim");
+    simulation->engine = memory_disk_open(simulation->disk, "sim");
     simulation->disk_changes++;
     uint64_t version = 0;
     char *text = broker_stored_rules(simulation->engine, &version);
@@ -135,11 +135,11 @@ static void plan_faults(struct simulation *simulation)
 {
     if (simulation->healed || !sim_chance(simulation, 15))
         return;
-    enum memory_fault plan[4];
+    enum planned_fault plan[4];
     size_t count = (size_t) sim_between(simulation, 1, 4);
     for (size_t i = 0; i < count; i++)
-        plan[i] = (enum memory_fault) sim_between(simulation, MEMORY_FAULT_UNAVAILABLE, MEMORY_FAULT_CRASH_SYNCED);
-    memory_disk_plan(simulation->disk, plan, count);
+        plan[i] = (enum planned_fault) sim_between(simulation, FAULT_UNAVAILABLE, FAULT_CRASH_SYNCED);
+    fault_plan_add(memory_disk_plan(simulation->disk), plan, count);
     simulation->faults++;
 }
 
@@ -156,7 +156,7 @@ static void attempt_batch(struct simulation *simulation)
 {
     enum store_result result = engine_attempt(simulation->engine, simulation->batch, &simulation->doubt);
     simulation->disk_changes++;
-    if (memory_disk_crashed(simulation->disk)) {
+    if (fault_plan_crashed(memory_disk_plan(simulation->disk))) {
         crash_broker(simulation);
         return;
     }

@@ -1,9 +1,9 @@
 // simulation.h - desk, sessions, clients and store in one process, in virtual time, under one seed.
 //
-// The broker, the desk, triage, the memory engine and the clients' half of a session are the real code.  Made
+// The broker, the desk, triage, the engine on SQLite and the clients' half of a session are the real code.  Made
 // up are the network between them (delay, repetition, reordering, broken connections), the clock (which
-// jumps), the disk (which fails, loses the unsynced, and leaves commits in doubt), the process (which is killed
-// between any two steps), and the people and platforms at the ends.
+// jumps), the disk (which is in memory, fails, loses the unsynced, and leaves commits in doubt), the process (which is
+// killed between any two steps), and the people and platforms at the ends.
 //
 // Phase one hurts and checks that nothing wrong happens; phase two heals the world and requires that every
 // item ends.  Everything drawn comes from the seed: the same seed and build repeat a run exactly.
@@ -17,7 +17,7 @@
 #define SIM_SIMULATION_H
 
 #include "broker/session/broker.h"
-#include "broker/store/memory.h"
+#include "tests/unit/memory_disk.h"
 #include "proto/session.h"
 #include "tests/unit/answers.h"
 

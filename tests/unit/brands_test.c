@@ -160,8 +160,8 @@ struct outcome {
     const char *id;
     uint64_t items[2]; // by brand: the last one that the post is of
     bool sealed[2];
-    const char *texts[2]; // as they are now
-    size_t early;         // what is kept of the post for brands that may still bring it
+    char texts[2][256]; // as they are now
+    size_t early;       // what is kept of the post for brands that may still bring it
 };
 
 static void see_post(void *self, const struct post_record *post)
@@ -171,7 +171,7 @@ static void see_post(void *self, const struct post_record *post)
     if (strcmp(post->post, outcome->id) == 0) {
         size_t brand = strcmp(post->brand, brands[1]) == 0;
         outcome->items[brand] = post->item;
-        outcome->texts[brand] = post->text;
+        snprintf(outcome->texts[brand], sizeof outcome->texts[brand], "%s", post->text);
     }
 }
 
@@ -180,7 +180,7 @@ static void see_edited(void *self, const struct post_record *post, const char *t
     struct outcome *outcome = self;
 
     if (strcmp(post->post, outcome->id) == 0) {
-        outcome->texts[strcmp(post->brand, brands[1]) == 0] = text;
+        snprintf(outcome->texts[strcmp(post->brand, brands[1]) == 0], sizeof outcome->texts[0], "%s", text);
     }
 }
 
@@ -198,6 +198,23 @@ static void see_item(void *self, const struct item_record *item)
     for (size_t i = 0; i < 2; i++) {
         outcome->sealed[i] = outcome->items[i] == item->item ? item->sealed : outcome->sealed[i];
     }
+}
+
+static struct outcome outcome_of(struct world *world, const char *id)
+{
+    struct outcome outcome = { .world = world, .id = id };
+    struct memory_visit posts = { .self = &outcome, .post_id = id, .post = see_post, .early = see_early };
+    struct memory_visit edits = { .self = &outcome, .post_id = id, .edited = see_edited };
+
+    memory_disk_visit(world->disk, &posts);
+    memory_disk_visit(world->disk, &edits);
+    for (size_t i = 0; i < 2; i++) {
+        struct memory_visit item = { .self = &outcome, .item_id = outcome.items[i], .item = see_item };
+        if (outcome.items[i] != 0) {
+            memory_disk_visit(world->disk, &item);
+        }
+    }
+    return outcome;
 }
 
 static bool pr_was_told(const struct world *world, uint64_t item)
@@ -265,11 +282,9 @@ static const char *look_at_brand(const struct outcome *outcome, const struct exp
 
 static const char *look_at(struct world *world, const char *id, const struct expected *expected)
 {
-    struct outcome outcome = { .world = world, .id = id };
+    struct outcome outcome = outcome_of(world, id);
     const char *wrong = look_at_agents(world);
 
-    memory_disk_visit(world->disk, &(struct memory_visit){ .self = &outcome, .post = see_post, .early = see_early });
-    memory_disk_visit(world->disk, &(struct memory_visit){ .self = &outcome, .edited = see_edited, .item = see_item });
     for (size_t i = 0; i < 2 && wrong == NULL; i++) {
         wrong = look_at_brand(&outcome, expected, i);
     }
@@ -419,15 +434,6 @@ static void bring(struct world *world, const char *brand, const char *id)
 static void edit(struct world *world, const char *id, const char *text)
 {
     taken(world, ABOUT(EDIT, edit, .channel = "chirp", .post = id, .text = text));
-}
-
-static struct outcome outcome_of(struct world *world, const char *id)
-{
-    struct outcome outcome = { .world = world, .id = id };
-
-    memory_disk_visit(world->disk, &(struct memory_visit){ .self = &outcome, .post = see_post, .early = see_early });
-    memory_disk_visit(world->disk, &(struct memory_visit){ .self = &outcome, .edited = see_edited, .item = see_item });
-    return outcome;
 }
 
 static void count_early(void *self, const struct early_record *early)

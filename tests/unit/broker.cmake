@@ -2,17 +2,17 @@ behalf_test(frame_queue_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/frame_queue_test.
 behalf_test(allowance_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/allowance_test.c LIBRARIES behalf_session LABEL unit)
 behalf_test(intake_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/intake_test.c LIBRARIES behalf_session LABEL unit)
 behalf_test(broker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
-    LIBRARIES behalf_session LABEL unit)
+    LIBRARIES behalf_session behalf_memory_disk LABEL unit)
 behalf_test(limits_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/limits_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
-    LIBRARIES behalf_session LABEL unit)
+    LIBRARIES behalf_session behalf_memory_disk LABEL unit)
 behalf_test(once_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/once_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
-    LIBRARIES behalf_session LABEL unit)
+    LIBRARIES behalf_session behalf_memory_disk LABEL unit)
 behalf_test(broker_shell_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_shell_test.c LIBRARIES behalf_shell
     LABEL unit)
 behalf_test(connections_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/connections_test.c LIBRARIES behalf_shell LABEL unit)
 behalf_test(router_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/router_test.c LIBRARIES behalf_shell LABEL unit)
 behalf_test(overrun_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/overrun_test.c LIBRARIES behalf_shell LABEL unit)
 behalf_test(sight_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sight_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
-    LIBRARIES behalf_session LABEL unit)
+    LIBRARIES behalf_session behalf_memory_disk LABEL unit)
 behalf_test(brands_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/brands_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
-    LIBRARIES behalf_session LABEL unit)
+    LIBRARIES behalf_session behalf_memory_disk LABEL unit TIMEOUT 300)

@@ -529,10 +529,10 @@ static void taken_is_spoken_once_it_is_on_disk(void **state)
 static void a_commit_in_doubt_speaks_only_when_it_is_settled(void **state)
 {
     struct world *world = *state;
-    const enum memory_fault plan[] = { MEMORY_FAULT_DOUBT_LOST, MEMORY_FAULT_UNAVAILABLE, MEMORY_FAULT_DOUBT_WRITTEN };
+    const enum planned_fault plan[] = { FAULT_DOUBT_LOST, FAULT_UNAVAILABLE, FAULT_DOUBT_WRITTEN };
 
     sign_in_all(world);
-    memory_disk_plan(world->disk, plan, 3);
+    fault_plan_add(memory_disk_plan(world->disk), plan, 3);
     int64_t item = post(world, "1", "Where is my bag?");
     const struct behalf_message *again = world_ask(world, FEED, world_post("1", world->now_ms, "Where is my bag?"));
     expect_type(again, BEHALF_TAKEN);
@@ -1917,6 +1917,21 @@ static void a_peer_with_too_much_waiting_is_lost_and_the_others_are_told(void **
     assert_false(world->told[FEED].dropped);
 }
 
+static void a_desk_that_cannot_be_read_whole_does_not_begin(void **state)
+{
+    struct world *world = *state;
+    char reason[512] = "";
+
+    sign_in_all(world);
+    (void) post(world, "1", "Where is my bag?");
+    (void) post(world, "2", "Where is mine?");
+    world_crash(world);
+    fault_plan_cut_reading(memory_disk_plan(world->disk), 2); // records: the rules, one item
+    assert_false(world_try_start(world, reason, sizeof reason));
+    assert_non_null(strstr(reason, "could not be read"));
+    world_start(world);
+}
+
 // ---- a desk behind what was told ----
 
 static const struct behalf_message *come_back(struct world *world, int64_t sequence, const char *proof)
@@ -1937,25 +1952,27 @@ static int64_t be_told(struct world *world, char proof[65])
     return welcome->welcome.sequence;
 }
 
-// The store is put back as it was at the beginning.
-static void put_back(struct world *world)
+// The store is put back as it was when the backup was made.
+static void put_back(struct world *world, struct memory_disk **backup_p)
 {
     world_crash(world);
     memory_disk_destroy(&world->disk);
-    world->disk = memory_disk_new();
+    world->disk = *backup_p;
+    *backup_p = NULL;
     world_start(world);
 }
 
 static void a_desk_behind_what_a_client_proves_it_was_told_does_not_go_on(void **state)
 {
     struct world *world = *state;
+    struct memory_disk *backup = memory_disk_copy(world->disk);
     char proof[65];
 
     sign_in_all(world);
     int64_t told = be_told(world, proof);
     expect_type(come_back(world, told, proof), BEHALF_WELCOME);
     assert_int_equal(broker_told_beyond(world->broker), 0);
-    put_back(world);
+    put_back(world, &backup);
     const struct behalf_message *refused = come_back(world, told, proof);
     expect_code(refused, "STORE");
     assert_string_equal(refused->error.field, "sequence");
@@ -1980,24 +1997,26 @@ static void nobody_stops_a_desk_by_a_number_made_up(void **state)
 static void what_another_desk_of_the_name_has_told_says_nothing(void **state)
 {
     struct world *world = *state;
+    struct memory_disk *backup = memory_disk_copy(world->disk);
     char proof[65];
 
     sign_in_all(world);
     int64_t told = be_told(world, proof);
     world->options.secret = "another one";
-    put_back(world);
+    put_back(world, &backup);
     expect_type(come_back(world, told, proof), BEHALF_WELCOME);
 }
 
 static void a_loss_that_was_accepted_lets_everyone_in(void **state)
 {
     struct world *world = *state;
+    struct memory_disk *backup = memory_disk_copy(world->disk);
     char proof[65];
 
     sign_in_all(world);
     int64_t told = be_told(world, proof);
     world->options.accept_loss = true;
-    put_back(world);
+    put_back(world, &backup);
     const struct behalf_message *welcome = come_back(world, told, proof);
     expect_type(welcome, BEHALF_WELCOME);
     assert_true(welcome->welcome.sequence < told); // which is what the client knows from now on
@@ -2446,6 +2465,7 @@ int main(void)
         TEST(a_session_asks_for_so_many_reports_at_once),
         TEST(a_ban_ends_with_its_connection),
         TEST(a_desk_behind_what_a_client_proves_it_was_told_does_not_go_on),
+        TEST(a_desk_that_cannot_be_read_whole_does_not_begin),
         TEST(nobody_stops_a_desk_by_a_number_made_up),
         TEST(what_another_desk_of_the_name_has_told_says_nothing),
         TEST(a_loss_that_was_accepted_lets_everyone_in),

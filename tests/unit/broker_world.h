@@ -7,7 +7,7 @@
 #define TESTS_BROKER_WORLD_H
 
 #include "broker/session/broker.h"
-#include "broker/store/memory.h"
+#include "tests/unit/memory_disk.h"
 #include "tests/unit/answers.h"
 
 #define WORLD_PEERS 64
@@ -39,9 +39,10 @@ struct world {
 
 extern const char world_rules[];
 
-void world_start(struct world *world); // makes the broker from the disk
-void world_crash(struct world *world); // and everything in memory is gone
-void world_init(struct world *world);  // an empty disk, a broker
+void world_start(struct world *world);                                        // makes the broker from the disk
+bool world_try_start(struct world *world, char *reason, size_t reason_bytes); // false: it is not made, for this reason
+void world_crash(struct world *world);                                        // and everything in memory is gone
+void world_init(struct world *world);                                         // an empty disk, a broker
 void world_fini(struct world *world);
 
 // Begins again with an empty disk and other rules.

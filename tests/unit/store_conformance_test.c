@@ -1,6 +1,6 @@
 // store_conformance_test.c - claims that hold for every engine, run once over each.
 
-#include "broker/store/memory.h"
+#include "tests/unit/memory_disk.h"
 #include "tests/system/postgres_cluster.h"
 #include "tests/unit/record_samples.h"
 #include "tests/unit/store_desk.h"
@@ -21,11 +21,13 @@ struct fixture {
     struct desk_under_test before; // with the desk in every transaction, where engines share one
     struct desk_under_test after;
     struct memory_disk *disk;
-    char folder[64]; // SQLite's
-    char name[32];   // of the desk: tests over PostgreSQL share a database
+    struct fault_plan *plan; // of SQLite's file, where it fails by plan
+    char folder[64];         // SQLite's
+    char name[32];           // of the desk: tests over PostgreSQL share a database
 };
 
 static enum { OVER_MEMORY, OVER_SQLITE, OVER_POSTGRES } engine_kind;
+static bool faulty; // SQLite's file fails by plan; the disk in memory does anyway
 static bool shared; // the desk shares its session and its transactions with two others
 static struct postgres_cluster *cluster;
 
@@ -39,12 +41,15 @@ static void open_engine(struct fixture *fixture)
     } else if (engine_kind == OVER_SQLITE) {
         fixture->desk.engine = engine_sqlite_open(fixture->folder, fixture->name, reason, sizeof reason);
     } else {
-        fixture->desk.engine = engine_memory_open(fixture->disk, fixture->name);
+        fixture->desk.engine = memory_disk_open(fixture->disk, fixture->name);
     }
     if (fixture->desk.engine == NULL) {
         print_message("%s\n", reason);
     }
     assert_non_null(fixture->desk.engine);
+    if (faulty) {
+        fixture->desk.engine = faulty_engine_new(&fixture->desk.engine, fixture->plan);
+    }
     if (fixture->desk.before != NULL) {
         assert_true(fixture->desk.engine->operations->join(fixture->desk.engine, fixture->before.engine));
     }
@@ -90,6 +95,7 @@ static int set_up(void **state)
 
     snprintf(fixture->name, sizeof fixture->name, "support-%d", ++desks);
     fixture->disk = memory_disk_new();
+    fixture->plan = fault_plan_new();
     snprintf(fixture->folder, sizeof fixture->folder, "/tmp/behalf-store-XXXXXX");
     if (mkdtemp(fixture->folder) == NULL) {
         return -1;
@@ -121,6 +127,7 @@ static int tear_down(void **state)
         fixture->after.engine->operations->destroy(&fixture->after.engine);
     }
     memory_disk_destroy(&fixture->disk);
+    fault_plan_destroy(&fixture->plan);
     remove_file(fixture->folder, "behalf.db");
     remove_file(fixture->folder, "behalf.db-wal");
     remove_file(fixture->folder, "behalf.db-shm");
@@ -1771,7 +1778,12 @@ static void changes_in_one_batch_do_what_they_do_one_by_one(void **state)
     }
 }
 
-// What only the memory engine can be told to do.
+// What holds around an engine that fails by plan.
+
+static struct fault_plan *plan_of(struct fixture *fixture)
+{
+    return faulty ? fixture->plan : memory_disk_plan(fixture->disk);
+}
 
 static enum store_result attempt_until_settled(struct engine *engine, struct batch *batch, int *attempts)
 {
@@ -1784,13 +1796,13 @@ static enum store_result attempt_until_settled(struct engine *engine, struct bat
     return result;
 }
 
-static void settle_once(struct fixture *fixture, enum memory_fault fault, int attempts_wanted)
+static void settle_once(struct fixture *fixture, enum planned_fault fault, int attempts_wanted)
 {
     struct batch *batch = desk_batch(&fixture->desk, 1);
     struct question *question = batch_ask(batch, &(struct question){ .kind = QUESTION_ITEM, .item = 1 });
     int attempts = 0;
 
-    memory_disk_plan(fixture->disk, &fault, 1);
+    fault_plan_add(plan_of(fixture), &fault, 1);
     put(batch, a_post(1, 1, "p-1", "in doubt"));
     put(batch, a_note(1, "note", "once", false));
     assert_int_equal(attempt_until_settled(fixture->desk.engine, batch, &attempts), STORE_OK);
@@ -1802,31 +1814,98 @@ static void settle_once(struct fixture *fixture, enum memory_fault fault, int at
 
 static void a_doubtful_commit_that_was_written_is_not_repeated(void **state)
 {
-    settle_once(*state, MEMORY_FAULT_DOUBT_WRITTEN, 2);
+    settle_once(*state, FAULT_DOUBT_WRITTEN, 2);
 }
 
 static void a_doubtful_commit_that_was_lost_is_repeated(void **state)
 {
-    settle_once(*state, MEMORY_FAULT_DOUBT_LOST, 2);
+    settle_once(*state, FAULT_DOUBT_LOST, 2);
 }
 
 static void a_commit_while_the_store_is_away_writes_nothing(void **state)
 {
-    settle_once(*state, MEMORY_FAULT_UNAVAILABLE, 2);
+    settle_once(*state, FAULT_UNAVAILABLE, 2);
+}
+
+static void attempt_once(struct fixture *fixture, enum planned_fault fault, enum store_result wanted)
+{
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    bool doubt = false;
+
+    fault_plan_add(plan_of(fixture), &fault, 1);
+    put(batch, an_item(1, ITEM_WAITING));
+    assert_int_equal(engine_attempt(fixture->desk.engine, batch, &doubt), wanted);
+    assert_string_not_equal(fixture->desk.engine->reason, "");
+    struct seen seen = read_back(fixture, 0, 0);
+    assert_int_equal(change_list_change_count(seen.list), 0);
+    change_list_destroy(&seen.list);
+    assert_int_equal(engine_attempt(fixture->desk.engine, batch, &doubt), STORE_OK);
+    seen = read_back(fixture, 0, 0);
+    assert_int_equal(change_list_change_count(seen.list), 1);
+    change_list_destroy(&seen.list);
+    batch_destroy(&batch);
+}
+
+static void what_is_refused_is_not_written(void **state)
+{
+    attempt_once(*state, FAULT_REFUSED, STORE_REFUSED);
+}
+
+static void what_is_contradicted_is_not_written(void **state)
+{
+    attempt_once(*state, FAULT_CONTRADICTED, STORE_CONTRADICTED);
+}
+
+static void a_batch_committed_before_meets_no_fault(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    enum planned_fault fault = FAULT_UNAVAILABLE;
+
+    put(batch, an_item(1, ITEM_WAITING));
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_OK);
+    fault_plan_add(plan_of(fixture), &fault, 1);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_OK);
+    batch_destroy(&batch);
+    batch = desk_batch(&fixture->desk, 1);
+    put(batch, an_item(2, ITEM_WAITING));
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_UNAVAILABLE);
+    batch_destroy(&batch);
+}
+
+static void a_reading_that_is_cut_says_so_and_the_next_is_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch *batch = desk_batch(&fixture->desk, 3);
+    struct seen seen = { .list = change_list_new() };
+    const struct store_reader reader = { .self = &seen, .item = see_item };
+
+    for (uint64_t item = 1; item <= 3; item++) {
+        put(batch, an_item(item, ITEM_WAITING));
+    }
+    desk_commit(&fixture->desk, &batch);
+    fault_plan_cut_reading(plan_of(fixture), 3);
+    assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_OK);
+    fault_plan_cut_reading(plan_of(fixture), 2);
+    assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_UNAVAILABLE);
+    assert_int_equal(change_list_change_count(seen.list), 3 + 2);
+    assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_OK);
+    assert_int_equal(change_list_change_count(seen.list), 3 + 2 + 3);
+    change_list_destroy(&seen.list);
 }
 
 static void a_doubt_that_another_broker_answers_is_a_contradiction(void **state)
 {
     struct fixture *fixture = *state;
     struct batch *batch = desk_batch(&fixture->desk, 1);
-    enum memory_fault fault = MEMORY_FAULT_DOUBT_LOST;
+    enum planned_fault fault = FAULT_DOUBT_LOST;
     bool doubt = false;
     struct store_position position;
 
     put(batch, an_item(1, ITEM_WAITING));
-    memory_disk_plan(fixture->disk, &fault, 1);
+    fault_plan_add(plan_of(fixture), &fault, 1);
     assert_int_equal(engine_attempt(fixture->desk.engine, batch, &doubt), STORE_IN_DOUBT);
-    struct engine *other = engine_memory_open(fixture->disk, fixture->name);
+    struct engine *other = memory_disk_open(fixture->disk, fixture->name);
     assert_int_equal(other->operations->take_over(other, &position), STORE_OK);
     other->operations->destroy(&other);
     assert_int_equal(engine_attempt(fixture->desk.engine, batch, &doubt), STORE_CONTRADICTED);
@@ -1836,19 +1915,19 @@ static void a_doubt_that_another_broker_answers_is_a_contradiction(void **state)
 static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
 {
     struct fixture *fixture = *state;
-    enum memory_fault plan[] = { MEMORY_FAULT_CRASH_UNSYNCED, MEMORY_FAULT_CRASH_SYNCED };
+    enum planned_fault plan[] = { FAULT_CRASH_UNSYNCED, FAULT_CRASH_SYNCED };
     struct store_position before = fixture->desk.position;
 
-    memory_disk_plan(fixture->disk, plan, 2);
+    fault_plan_add(plan_of(fixture), plan, 2);
     for (uint64_t crash = 0; crash < 2; crash++) {
         struct batch *batch = desk_batch(&fixture->desk, 1);
         put(batch, an_item(1, ITEM_WAITING));
         assert_int_not_equal(desk_try(&fixture->desk, batch), STORE_OK);
-        assert_true(memory_disk_crashed(fixture->disk));
+        assert_true(fault_plan_crashed(plan_of(fixture)));
         assert_int_not_equal(fixture->desk.engine->operations->confirm(fixture->desk.engine), STORE_OK);
         batch_destroy(&batch);
         reopen(fixture);
-        assert_false(memory_disk_crashed(fixture->disk));
+        assert_false(fault_plan_crashed(plan_of(fixture)));
         desk_take_over(&fixture->desk);
         assert_int_equal(fixture->desk.position.sequence, before.sequence + crash);
         struct seen seen = read_back(fixture, 0, 0);
@@ -1889,6 +1968,12 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
         CLAIM(rules_say_whether_they_have_reached_all_that_was_open), CLAIM(reading_stops_when_told),                  \
         CLAIM(ten_thousand_items_are_read_back), CLAIM(a_confirming_commit_changes_nothing),                           \
         CLAIM(changes_in_one_batch_do_what_they_do_one_by_one)
+#define CLAIMS_OF_PLANNED_FAULTS                                                                                       \
+    CLAIM(a_doubtful_commit_that_was_written_is_not_repeated), CLAIM(a_doubtful_commit_that_was_lost_is_repeated),     \
+        CLAIM(a_commit_while_the_store_is_away_writes_nothing), CLAIM(what_is_refused_is_not_written),                 \
+        CLAIM(what_is_contradicted_is_not_written), CLAIM(a_batch_committed_before_meets_no_fault),                    \
+        CLAIM(a_reading_that_is_cut_says_so_and_the_next_is_whole),                                                    \
+        CLAIM(a_crash_keeps_what_was_synced_and_nothing_else)
 
 static int start_cluster(void **state)
 {
@@ -1922,14 +2007,12 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest memory[] = {
         CLAIMS_OF_EVERY_ENGINE,
-        CLAIM(a_doubtful_commit_that_was_written_is_not_repeated),
-        CLAIM(a_doubtful_commit_that_was_lost_is_repeated),
-        CLAIM(a_commit_while_the_store_is_away_writes_nothing),
+        CLAIMS_OF_PLANNED_FAULTS,
         CLAIM(a_doubt_that_another_broker_answers_is_a_contradiction),
-        CLAIM(a_crash_keeps_what_was_synced_and_nothing_else),
     };
     const struct CMUnitTest sqlite[] = { CLAIMS_OF_EVERY_ENGINE,
                                          CLAIM(every_column_of_what_is_not_read_back_is_in_its_table) };
+    const struct CMUnitTest faults[] = { CLAIMS_OF_PLANNED_FAULTS };
 
     shared = argc > 1 && strcmp(argv[1], "shared") == 0;
     if (shared || (argc > 1 && strcmp(argv[1], "postgres") == 0)) {
@@ -1937,5 +2020,7 @@ int main(int argc, char **argv)
     }
     int failed = cmocka_run_group_tests_name("memory", memory, NULL, NULL);
     engine_kind = OVER_SQLITE;
-    return failed + cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);
+    failed += cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);
+    faulty = true;
+    return failed + cmocka_run_group_tests_name("sqlite, failing by plan", faults, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 // store_test.c - claims of the threads around an engine.
 
-#include "broker/store/memory.h"
+#include "tests/unit/memory_disk.h"
 #include "broker/store/store.h"
 #include "tests/unit/store_desk.h"
 
@@ -27,7 +27,7 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
     fixture->disk = memory_disk_new();
-    struct engine *engine = engine_memory_open(fixture->disk, "support");
+    struct engine *engine = memory_disk_open(fixture->disk, "support");
     fixture->desk.engine = engine;
     desk_take_over(&fixture->desk);
     fixture->writer = writer_new();
@@ -145,10 +145,10 @@ static void a_batch_of_questions_alone_is_answered(void **state)
 static void a_store_that_was_away_goes_on(void **state)
 {
     struct fixture *fixture = *state;
-    enum memory_fault plan[] = { MEMORY_FAULT_UNAVAILABLE, MEMORY_FAULT_UNAVAILABLE };
+    enum planned_fault plan[] = { FAULT_UNAVAILABLE, FAULT_REFUSED };
     char text[256];
 
-    memory_disk_plan(fixture->disk, plan, 2);
+    fault_plan_add(memory_disk_plan(fixture->disk), plan, 2);
     submit_item(fixture, 1);
     await_state(fixture->store, STORE_STATE_AWAY);
     store_describe(fixture->store, text, sizeof text);
@@ -163,9 +163,9 @@ static void a_store_that_was_away_goes_on(void **state)
 static void doubtful_commits_are_settled_and_written_once(void **state)
 {
     struct fixture *fixture = *state;
-    enum memory_fault plan[] = { MEMORY_FAULT_DOUBT_WRITTEN, MEMORY_FAULT_DOUBT_LOST, MEMORY_FAULT_DOUBT_WRITTEN };
+    enum planned_fault plan[] = { FAULT_DOUBT_WRITTEN, FAULT_DOUBT_LOST, FAULT_DOUBT_WRITTEN };
 
-    memory_disk_plan(fixture->disk, plan, 3);
+    fault_plan_add(memory_disk_plan(fixture->disk), plan, 3);
     for (uint64_t item = 1; item <= 3; item++) {
         submit_item(fixture, item);
         struct batch *batch = await_batch(fixture->store);
@@ -192,12 +192,12 @@ static void a_contradiction_is_final(void **state)
 static void ending_does_not_wait_for_a_store_that_is_away(void **state)
 {
     struct fixture *fixture = *state;
-    enum memory_fault plan[200];
+    enum planned_fault plan[200];
 
     for (size_t i = 0; i < 200; i++) {
-        plan[i] = MEMORY_FAULT_UNAVAILABLE;
+        plan[i] = FAULT_UNAVAILABLE;
     }
-    memory_disk_plan(fixture->disk, plan, 200);
+    fault_plan_add(memory_disk_plan(fixture->disk), plan, 200);
     submit_item(fixture, 1);
     submit_item(fixture, 2);
     await_state(fixture->store, STORE_STATE_AWAY);
@@ -240,7 +240,7 @@ static void add_desk(struct room *room, size_t at)
 
     snprintf(name, sizeof name, "desk-%zu", at);
     room->disks[at] = memory_disk_new();
-    struct engine *engine = engine_memory_open(room->disks[at], name);
+    struct engine *engine = memory_disk_open(room->disks[at], name);
     room->desks[at].engine = engine;
     desk_take_over(&room->desks[at]);
     room->stores[at] = store_new(room->writer, &engine, NULL, &room->back[at]);
@@ -316,11 +316,11 @@ static void each_desk_is_told_its_own_in_order(void **state)
 static void trouble_of_one_desk_is_not_the_others(void **state)
 {
     struct room room = { 0 };
-    enum memory_fault plan[] = { MEMORY_FAULT_UNAVAILABLE, MEMORY_FAULT_DOUBT_WRITTEN, MEMORY_FAULT_UNAVAILABLE };
+    enum planned_fault plan[] = { FAULT_UNAVAILABLE, FAULT_DOUBT_WRITTEN, FAULT_UNAVAILABLE };
 
     (void) state;
     make_room(&room);
-    memory_disk_plan(room.disks[1], plan, 3);
+    fault_plan_add(memory_disk_plan(room.disks[1]), plan, 3);
     room.desks[2].position.epoch += 7;
     for (size_t i = 0; i < DESKS; i++) {
         submit_to(&room, i);

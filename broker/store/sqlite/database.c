@@ -263,6 +263,21 @@ struct database *database_open(const char *folder, const char *desk, bool read_o
     return database;
 }
 
+struct database *database_new_in_memory(const char *desk)
+{
+    struct database *database = calloc(1, sizeof *database);
+    char reason[256];
+
+    must(database != NULL);
+    database->path = strdup(":memory:");
+    database->desk = strdup(desk);
+    must(database->path != NULL);
+    must(database->desk != NULL);
+    must(connect(database, false));
+    must(prepare_schema(database, false, reason, sizeof reason) == STORE_OK);
+    return database;
+}
+
 void database_close(struct database **database_p, bool in_doubt)
 {
     struct database *database = *database_p;

@@ -36,6 +36,10 @@ struct database *database_open(const char *folder, const char *desk, bool read_o
 // nobody else has it.  False with the reason when there is no connection to go on with.
 bool database_upgrade(struct database *database, char *reason, size_t reason_bytes);
 
+// A store in memory, made anew.  Whoever opens an engine on it (engine_sqlite_open_in) keeps it, with what was
+// prepared, from engine to engine; nothing outlives database_close.
+struct database *database_new_in_memory(const char *desk);
+
 // Closes without a checkpoint when `in_doubt`, as what is in the log may not be on disk.
 void database_close(struct database **database_p, bool in_doubt);
 

@@ -4,7 +4,7 @@
 // bounded here: checkpoints ride on a thread of their own, but when they cannot keep up, the writer pauses at
 // the bound and empties the log itself.  A COMMIT that failed is in doubt: nothing is committed until the
 // position was read from the file opened anew, after its log was written and synced once more; so it is at each start
-// that finds a log.
+// that finds a log.  In memory, for tests, there is neither file nor log, and only the fence is left of this.
 
 #include "broker/store/hold.h"
 #include "broker/store/sqlite/accept_loss.h"
@@ -29,10 +29,10 @@
 
 struct sqlite_engine {
     struct engine engine;
-    char *folder;
+    char *folder; // NULL: in memory, in a database that the caller keeps
     char *desk;
     bool read_only;
-    int lock;                  // -1 for a handle of reports
+    int lock;                  // -1 for a handle of reports and in memory
     struct database *database; // NULL while it could not be opened again
     struct coalescer *coalescer;
     struct checkpointer *checkpointer;
@@ -53,6 +53,9 @@ static struct sqlite_engine *own(struct engine *engine)
 
 static void close_database(struct sqlite_engine *engine)
 {
+    if (engine->folder == NULL) {
+        return;
+    }
     checkpointer_destroy(&engine->checkpointer);
     database_close(&engine->database, engine->doubt);
 }
@@ -252,7 +255,9 @@ static const char *sqlite_describe(const struct engine *base)
 {
     struct sqlite_engine *engine = own((struct engine *) base);
 
-    if (engine->database == NULL) {
+    if (engine->folder == NULL) {
+        snprintf(engine->description, sizeof engine->description, "sqlite in memory: nothing outlives the process");
+    } else if (engine->database == NULL) {
         snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, closed", engine->folder);
     } else {
         snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, log %" PRId64 " kB%s",
@@ -384,6 +389,9 @@ static enum store_result judge_hold(struct sqlite_engine *engine)
 // From now on the marks tell where the desk is, and its pages are looked at.
 static enum store_result begin_marking(struct sqlite_engine *engine, const struct store_position *position)
 {
+    if (engine->folder == NULL) {
+        return STORE_OK; // what is lost in memory is lost with whoever could miss it
+    }
     if (engine->marker == NULL) {
         engine->marks.position = *position;
         engine->marker = marker_new(engine->folder, engine->desk, &engine->marks, engine->engine.reason,
@@ -488,7 +496,7 @@ static void sqlite_destroy(struct engine **engine_p)
     }
     struct sqlite_engine *engine = own(*engine_p);
     inspection_destroy(&engine->inspection);
-    if (engine->database != NULL && !engine->read_only && !engine->doubt) {
+    if (engine->folder != NULL && engine->database != NULL && !engine->read_only && !engine->doubt) {
         // A clean stop leaves everything in the one file: the handle of reports, which closes last, cannot do that.
         checkpointer_rest(engine->checkpointer);
         (void) sqlite3_wal_checkpoint_v2(engine->database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -518,18 +526,25 @@ static const struct engine_operations sqlite_operations = {
     .destroy = sqlite_destroy,
 };
 
-static struct engine *open_engine(const char *folder, const char *desk, int lock, char *reason, size_t reason_bytes)
+static struct sqlite_engine *make_engine(const char *desk, int lock)
 {
     struct sqlite_engine *engine = calloc(1, sizeof *engine);
 
     must(engine != NULL);
     engine->engine.operations = &sqlite_operations;
-    engine->folder = strdup(folder);
     engine->desk = strdup(desk);
-    must(engine->folder != NULL);
     must(engine->desk != NULL);
     engine->coalescer = coalescer_new();
     engine->lock = lock;
+    return engine;
+}
+
+static struct engine *open_engine(const char *folder, const char *desk, int lock, char *reason, size_t reason_bytes)
+{
+    struct sqlite_engine *engine = make_engine(desk, lock);
+
+    engine->folder = strdup(folder);
+    must(engine->folder != NULL);
     engine->read_only = lock < 0;
     // A log is there after a clean stop only if somebody else has the file open.  Else the process before us was
     // killed, perhaps after an fsync that failed: what it left in the log can be read, and may be gone when power goes.
@@ -587,6 +602,15 @@ struct engine *engine_sqlite_open(const char *folder, const char *desk, char *re
         sqlite_destroy(&engine);
     }
     return engine;
+}
+
+struct engine *engine_sqlite_open_in(struct database *database)
+{
+    struct sqlite_engine *engine = make_engine(database->desk, -1);
+
+    engine->database = database;
+    engine->log_pages_next = LOG_PAGES_MAX;
+    return &engine->engine;
 }
 
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes)

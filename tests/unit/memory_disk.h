@@ -1,0 +1,44 @@
+// memory_disk.h - the disk of tests: SQLite in memory, which survives the engines that are opened on it and fails by
+// plan.
+
+#ifndef TESTS_MEMORY_DISK_H
+#define TESTS_MEMORY_DISK_H
+
+#include "tests/unit/faulty_engine.h"
+
+struct memory_disk;
+
+struct memory_disk *memory_disk_new(void);
+
+// A backup: another disk with what is on this one now, which fails when it is planned to.
+struct memory_disk *memory_disk_copy(struct memory_disk *disk);
+
+// Once no engine is open on it.
+void memory_disk_destroy(struct memory_disk **disk_p);
+
+// Opens the desk, the same each time: a disk keeps one.  What the engine before left is there, however that ended.
+struct engine *memory_disk_open(struct memory_disk *disk, const char *desk);
+
+// What the engines on it meet.  Belongs to the disk.
+struct fault_plan *memory_disk_plan(struct memory_disk *disk);
+
+// What is on disk, for checks of what a broker made of it: in the order of writing, but items, notes and requests by
+// their numbers.  Records are as they are now, and borrowed for the call.
+struct memory_visit {
+    void *self;
+    const char *post_id; // of posts and early changes those of this one alone; NULL: all
+    uint64_t item_id;    // of items this one alone; 0: all
+    int64_t request_id;  // of requests those with this id alone; 0: all
+    void (*post)(void *self, const struct post_record *post);                     // its text as it was taken
+    void (*edited)(void *self, const struct post_record *post, const char *text); // its text now, where edited
+    void (*item)(void *self, const struct item_record *item);
+    void (*reply)(void *self, const struct reply_record *reply);
+    void (*event)(void *self, const struct event_record *event);
+    void (*outcome)(void *self, const struct outcome_record *outcome);
+    void (*note)(void *self, const struct note_record *note);
+    void (*early)(void *self, const struct early_record *early);
+    void (*request)(void *self, const struct request_record *request); // as many as are kept
+};
+void memory_disk_visit(struct memory_disk *disk, const struct memory_visit *visit);
+
+#endif
