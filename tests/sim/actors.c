@@ -240,9 +240,10 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
     struct sim_post *edited = find_edited(simulation, message->id);
     bool early = message->type == BEHALF_TAKEN && message->taken.early;
     bool sensitive = edited && message->type == BEHALF_TAKEN && edited->edit_sensitive;
+    bool too_late = sensitive && edited->deleted && message->taken.repeated; // the deletion overtook it
     if (sensitive && !message->taken.repeated)
         note_edited(edited, early);
-    if (sensitive && !early)
+    if (sensitive && !early && !too_late)
         (edited->twin ? judge_reached : judge_edited)(simulation, edited, message->taken.item);
     struct sim_post *deleted = find_deleted(simulation, message->id);
     if (deleted && early) {
