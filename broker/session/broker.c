@@ -245,6 +245,7 @@ int64_t broker_tick(struct broker *broker, int64_t now_ms)
         }
         wait_ms = sooner(wait_ms, sessions_watch(broker));
     }
+    tracing_decided(broker, "tick");
     finish_stop(broker);
     broker->due_ms = wait_ms < 0 ? -1 : broker->now_ms + wait_ms;
     return wait_ms;
@@ -329,6 +330,7 @@ struct batch *broker_next_batch(struct broker *broker, int64_t now_ms)
     batch_set_position(batch, &broker->handed, &to);
     broker->handed = to;
     broker->out = true;
+    tracing_handed(broker, batch);
     broker->current = batch_new();
     broker->current_number++;
     key_set_clear(&broker->decided);
@@ -338,15 +340,18 @@ struct batch *broker_next_batch(struct broker *broker, int64_t now_ms)
 
 static void answer_questions(struct broker *broker, const struct batch *batch)
 {
-    const struct question *question = batch_questions(batch);
+    static void (*const answered[])(struct broker *, const struct question *) = {
+        [QUESTION_INTAKE] = taking_answered,
+        [QUESTION_CLOSED_ITEM] = closed_item_answered,
+        [QUESTION_SETTLED_REPLY] = settled_reply_answered,
+    };
 
-    for (; question != NULL; question = question->next) {
-        if (question->kind == QUESTION_INTAKE) {
-            taking_answered(broker, question);
-        } else if (question->kind == QUESTION_CLOSED_ITEM) {
-            closed_item_answered(broker, question);
-        } else if (question->kind == QUESTION_SETTLED_REPLY) {
-            settled_reply_answered(broker, question);
+    for (const struct question *question = batch_questions(batch); question != NULL; question = question->next) {
+        if ((size_t) question->kind < sizeof answered / sizeof answered[0] && answered[question->kind] != NULL) {
+            const uint64_t session = broker_waiting(question->tag)->session;
+            const int64_t id = broker_waiting(question->tag)->id;
+            answered[question->kind](broker, question);
+            tracing_answered(broker, session, id);
         }
     }
 }
@@ -357,6 +362,7 @@ void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_m
     broker_advance(broker, now_ms);
     broker->out = false;
     broker->closed += count_outcomes(batch_list(*batch_p));
+    tracing_durable(broker, *batch_p);
     speak_batch(broker, *batch_p);
     if (!broker->stopping) {
         answer_questions(broker, *batch_p);
@@ -432,7 +438,12 @@ void broker_reported(struct broker *broker, struct report **report_p, int64_t no
 
 void *broker_next_frame(struct broker *broker, uint64_t *peer, size_t *frame_bytes)
 {
-    return frame_queue_take(&broker->frames, broker_lease_stands(broker), peer, frame_bytes);
+    void *frame = frame_queue_take(&broker->frames, broker_lease_stands(broker), peer, frame_bytes);
+
+    if (frame != NULL) {
+        tracing_spoken(broker, *peer, frame, *frame_bytes);
+    }
+    return frame;
 }
 
 void broker_drop(struct broker *broker, uint64_t peer)

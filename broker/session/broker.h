@@ -11,6 +11,7 @@
 #define SESSION_BROKER_H
 
 #include "broker/desk/desk.h"
+#include "broker/session/trace.h"
 #include "broker/store/engine.h"
 #include "broker/triage/rules.h"
 
@@ -37,6 +38,7 @@ struct broker_options {
     // Receives a line for the log: level "info", "warning", "error"; `who` as "session=7 person=asha".
     void (*log)(void *self, const char *level, const char *line);
     void *self;
+    const struct trace *trace; // borrowed; NULL: what the broker does is not traced
 };
 
 // The text of the rules in force as the store has them, owned by the caller (free), with their version; NULL

@@ -10,6 +10,7 @@
 //   author_reading.c  who has written before the start
 //   speak.c    a batch is durable: its effects become frames
 //   restore.c  a broker is made from the store
+//   tracing.c  all of this told to who debugs it
 //   broker.c   time, batches, the store's state, stopping, and what the shell takes out
 
 #ifndef SESSION_CORE_H
@@ -170,7 +171,9 @@ struct broker {
     int64_t due_ms;   // when the next tick is expected; -1: whenever
     int64_t watch_ms; // when the sessions are looked at next
     int64_t started_ms;
-    size_t frame_bytes; // of the frame being received
+    size_t frame_bytes;          // of the frame being received
+    const struct change *traced; // the last change of the current batch that was; NULL: none
+    int64_t traced_out_ms;       // when the batch went out that is with the store
     int64_t taken, repeated, closed, refused;
 };
 
@@ -297,6 +300,17 @@ void former_rules_free(struct broker *broker, uint64_t batch);
 // Asks for the next page.  Returns milliseconds until it must be called again, -1: whenever.
 int64_t author_reading_tick(struct broker *broker);
 void author_reading_reported(struct broker *broker, const struct report *report);
+
+// ---- tracing.c ----
+
+// These do nothing where nobody wants a trace.
+void tracing_received(struct broker *broker, uint64_t peer, const void *frame, size_t frame_bytes);
+void tracing_request(struct broker *broker, uint64_t peer, int64_t id);     // has been worked on
+void tracing_answered(struct broker *broker, uint64_t session, int64_t id); // it had waited for the store
+void tracing_decided(struct broker *broker, const char *by);                // since the last time, by no request
+void tracing_handed(struct broker *broker, const struct batch *batch);      // the current batch goes to the store
+void tracing_durable(struct broker *broker, const struct batch *batch);
+void tracing_spoken(const struct broker *broker, uint64_t peer, const void *frame, size_t frame_bytes);
 
 // ---- reviewing.c ----
 

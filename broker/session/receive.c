@@ -333,6 +333,7 @@ void broker_receive(struct broker *broker, uint64_t number, const void *frame, s
     struct behalf_fault fault = { 0 };
 
     broker_advance(broker, now_ms);
+    tracing_received(broker, number, frame, frame_bytes);
     if (broker->stopping) {
         return;
     }
@@ -349,6 +350,8 @@ void broker_receive(struct broker *broker, uint64_t number, const void *frame, s
         answer_fault(broker, peer, &fault);
         return;
     }
+    const int64_t id = message->id;
     receive_message(broker, peer, &message);
     behalf_message_destroy(&message);
+    tracing_request(broker, number, id);
 }

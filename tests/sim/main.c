@@ -1,4 +1,4 @@
-// simulation [--verbose] [FIRST [COUNT]] - runs seeds; a failing one stops the program and names itself.
+// simulation [--verbose] [--trace] [FIRST [COUNT]] - runs seeds; a failing one stops the program and names itself.
 // simulation_holes [HOLE [FIRST [COUNT]]] - the same with a hole in the broker; without one it lists those there are.
 
 #include "tests/sim/holes.h"
@@ -33,16 +33,16 @@ int main(int argc, char **argv)
     argc--;
     argv++;
 #endif
-    bool verbose = argc > 1 && !strcmp(argv[1], "--verbose");
-    if (verbose) {
+    bool verbose = false, traced = false;
+    for (; argc > 1 && (!strcmp(argv[1], "--verbose") || !strcmp(argv[1], "--trace")); argc--, argv++) {
+        verbose = verbose || !strcmp(argv[1], "--verbose");
+        traced = traced || !strcmp(argv[1], "--trace");
         setvbuf(stdout, NULL, _IOLBF, 0); // an abort must not swallow the last lines
-        argc--;
-        argv++;
     }
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     if (argc > 3 || !first || !count) {
-        fprintf(stderr, "usage: simulation [--verbose] [FIRST-SEED [COUNT]]\n");
+        fprintf(stderr, "usage: simulation [--verbose] [--trace] [FIRST-SEED [COUNT]]\n");
         return 2;
     }
     const struct sigaction telling = { .sa_handler = tell_seed, .sa_flags = (int) SA_RESETHAND };
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
     sigaction(SIGSEGV, &telling, NULL);
     for (uint64_t seed = first; seed < first + count; seed++) {
         snprintf(last_words, sizeof last_words, "SEED=%llu stopped it\n", (unsigned long long) seed);
-        simulation_run(seed, verbose);
+        simulation_run(seed, verbose, traced);
     }
     printf("%llu seeds from %llu passed\n", (unsigned long long) count, (unsigned long long) first);
     return 0;

@@ -36,7 +36,7 @@ void sim_fail(const struct simulation *simulation, const char *format, ...)
     va_start(arguments, format);
     fprintf(stderr, "SEED=%llu at %lld ms: ", (unsigned long long) simulation->seed, (long long) simulation->now_ms);
     vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\nrepeat it with: simulation --verbose %llu\n", (unsigned long long) simulation->seed);
+    fprintf(stderr, "\nrepeat it with: simulation --verbose --trace %llu\n", (unsigned long long) simulation->seed);
     va_end(arguments);
     abort();
 }
@@ -64,6 +64,12 @@ static void fill_random(void *self, void *bytes, size_t count)
 static void write_log(void *self, const char *level, const char *line)
 {
     sim_note(self, "broker %s %s", level, line);
+}
+
+static void write_trace(void *self, const char *line)
+{
+    const struct simulation *simulation = self;
+    printf("%8lld trace %s\n", (long long) simulation->now_ms, line);
 }
 
 // Some brokers have room in memory for all texts, some for a few items, some for hardly one.
@@ -100,7 +106,8 @@ static void start_broker(struct simulation *simulation)
                                             .check_stories = true,
                                             .random = fill_random,
                                             .log = write_log,
-                                            .self = simulation };
+                                            .self = simulation,
+                                            .trace = simulation->traced ? &simulation->trace : NULL };
     char reason[512];
     simulation->broker =
         broker_new(&made, simulation->engine, &position, &options, simulation->clock_ms, reason, sizeof reason);
@@ -274,15 +281,17 @@ static void step(struct simulation *simulation)
     ownership_judge_clients(simulation);
 }
 
-void simulation_run(uint64_t seed, bool verbose)
+void simulation_run(uint64_t seed, bool verbose, bool traced)
 {
     static struct simulation simulation; // too large for a stack
     simulation = (struct simulation){ .seed = seed,
                                       .random = seed * 2 + 1,
                                       .verbose = verbose,
+                                      .traced = traced,
                                       .clock_ms = INT64_C(1700000000000),
                                       .disk = memory_disk_new(),
                                       .asked = answers_new() };
+    simulation.trace = (struct trace){ .line = write_trace, .self = &simulation };
     simulation.mischief_rules = rules_variant(0);
     feed_make_posts(&simulation);
     actors_init(&simulation);

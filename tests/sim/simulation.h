@@ -199,9 +199,12 @@ struct simulation {
     size_t crashes, faults, breaks, answers, escalations, jumps, applied;
     char mark[40]; // a text that says of which item it is
     bool verbose;
+    bool traced;
+    struct trace trace;
 };
 
-void simulation_run(uint64_t seed, bool verbose);
+// `verbose` tells what happens in the world, `traced` what brokers do (broker/session/trace.h).
+void simulation_run(uint64_t seed, bool verbose, bool traced);
 
 // What a broker has to say goes out on the network.
 void sim_take_frames(struct simulation *simulation, struct broker *broker);

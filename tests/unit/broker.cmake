@@ -16,3 +16,5 @@ behalf_test(sight_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sight_test.c ${CMAKE_CU
     LIBRARIES behalf_session behalf_memory_disk LABEL unit)
 behalf_test(brands_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/brands_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
     LIBRARIES behalf_session behalf_memory_disk LABEL unit TIMEOUT 300)
+behalf_test(trace_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/trace_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
+    LIBRARIES behalf_session behalf_memory_disk LABEL unit)
