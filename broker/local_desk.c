@@ -78,6 +78,19 @@ static void unwatch(const struct local_desk *local, int descriptor)
 
 // ---- frames ----
 
+void hosting_trace(const struct hosting *hosting, const char *desk, const struct received *received, const void *answer,
+                   size_t answer_bytes)
+{
+    if (hosting->trace == NULL) {
+        return;
+    }
+    trace_frame(hosting->trace, TRACE_IN, desk, received->peer, 0, received->frame,
+                received->several ? 0 : received->frame_bytes);
+    if (answer != NULL) {
+        trace_frame(hosting->trace, TRACE_OUT, desk, received->peer, 0, answer, answer_bytes);
+    }
+}
+
 static void forget_peer(const struct local_desk *local, uint64_t peer)
 {
     dispatch_forget(local->hosting->dispatch, peer, local->number);
@@ -163,6 +176,7 @@ static void answer(const struct local_desk *local, const struct received *receiv
     }
     bool noise = false;
     void *words = redirect_answer(&local->redirect, received->frame, received->frame_bytes, &bytes, &noise);
+    hosting_trace(local->hosting, local->source->name, received, words, bytes);
     if (words != NULL) {
         (void) router_send(local->hosting->router, received->peer, &words, bytes, clocks_boot_ms());
         router_note_noise(local->hosting->router, received->peer, noise, clocks_boot_ms());

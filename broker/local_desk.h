@@ -23,11 +23,12 @@ struct local_desk;
 struct hosting {
     struct router *router;
     struct dispatch *dispatch;
-    struct writer *writer; // writes for all
-    struct leases *leases; // NULL: nobody else can have a desk
-    int watching;          // an epoll descriptor; what a desk has in it carries the desk's number
-    int wake;              // an eventfd, written to when an job of any desk is done
-    size_t openings;       // under way
+    struct writer *writer;     // writes for all
+    struct leases *leases;     // NULL: nobody else can have a desk
+    const struct trace *trace; // NULL: none is wanted
+    int watching;              // an epoll descriptor; what a desk has in it carries the desk's number
+    int wake;                  // an eventfd, written to when an job of any desk is done
+    size_t openings;           // under way
 };
 
 // How it ended.
@@ -39,6 +40,10 @@ enum local_end {
     LOCAL_DESK_STORE,        // the only desk: the store cannot be used
     LOCAL_DESK_RULES         // the only desk: its rules have errors
 };
+
+// Traces a frame that no broker of a desk had to do with, and what it was answered, if it was.  Reads both.
+void hosting_trace(const struct hosting *hosting, const char *desk, const struct received *received, const void *answer,
+                   size_t answer_bytes);
 
 // Takes the engine, which may be NULL, for the first opening.
 struct local_desk *local_desk_new(struct hosting *hosting, const struct desk_source *source, size_t number,

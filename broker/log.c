@@ -63,17 +63,25 @@ static void write_line(const char *line, size_t bytes)
     }
 }
 
-void log_write(void *self, const char *level, const char *line)
+void log_time(char text[LOG_TIME_BYTES])
 {
-    char text[LINE_BYTES];
     struct timeval now;
     struct tm utc;
 
-    (void) self;
     gettimeofday(&now, NULL);
     gmtime_r(&now.tv_sec, &utc);
-    size_t bytes = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    bytes += (size_t) snprintf(text + bytes, sizeof text - bytes, ".%03dZ %s ", (int) (now.tv_usec / 1000), level);
+    size_t bytes = strftime(text, LOG_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + bytes, LOG_TIME_BYTES - bytes, ".%03dZ", (int) (now.tv_usec / 1000));
+}
+
+void log_write(void *self, const char *level, const char *line)
+{
+    char text[LINE_BYTES];
+
+    (void) self;
+    log_time(text);
+    size_t bytes = strlen(text);
+    bytes += (size_t) snprintf(text + bytes, sizeof text - bytes, " %s ", level);
     bytes += log_escape(line, text + bytes, sizeof text - bytes - 1);
     text[bytes++] = '\n';
     write_line(text, bytes);

@@ -15,6 +15,10 @@ void log_write(void *self, const char *level, const char *line);
 
 void log_format(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// The time now, as lines begin with it.
+#define LOG_TIME_BYTES 40
+void log_time(char text[LOG_TIME_BYTES]);
+
 // Copies a text with everything that is not visible escaped as \xNN, cut to the room there is.  Returns its length.
 size_t log_escape(const char *text, char *escaped, size_t escaped_bytes);
 

@@ -62,7 +62,7 @@ static void watch(const struct loop *loop, int descriptor, uint64_t what)
     must(epoll_ctl(loop->hosting.watching, EPOLL_CTL_ADD, descriptor, &event) == 0);
 }
 
-struct loop *loop_new(struct router *router, struct leases *leases)
+struct loop *loop_new(struct router *router, struct leases *leases, const struct trace *trace)
 {
     struct loop *loop = calloc(1, sizeof *loop);
 
@@ -74,6 +74,7 @@ struct loop *loop_new(struct router *router, struct leases *leases)
         .dispatch = dispatch_new(),
         .writer = writer_new(),
         .leases = leases,
+        .trace = trace,
         .watching = epoll_create1(EPOLL_CLOEXEC),
         .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
     };
@@ -146,6 +147,7 @@ static bool is_refused(const struct loop *loop, const struct received *received,
     void *frame = behalf_message_encode(&refusal, &bytes, &fault);
     must(frame != NULL);
     behalf_message_destroy(&hello);
+    hosting_trace(&loop->hosting, "-", received, frame, bytes);
     (void) router_send(loop->hosting.router, received->peer, &frame, bytes, now_ms);
     return true;
 }
@@ -172,6 +174,7 @@ static void direct(struct loop *loop, const struct received *received, int64_t n
         router_note_refused(loop->hosting.router, received->peer, now_ms);
     }
     if (direction.answer != NULL) {
+        hosting_trace(&loop->hosting, "-", received, direction.answer, direction.answer_bytes);
         (void) router_send(loop->hosting.router, received->peer, &direction.answer, direction.answer_bytes, now_ms);
     }
 }

@@ -14,9 +14,9 @@ struct loop;
 // Desks of a process at most: they share one core, and one connection to the store.
 #define LOOP_DESKS_MAX 256
 
-// Borrows the router, and the leases, which may be NULL: nobody else can have a desk.  Desks are added in the order in
-// which the leases have them.
-struct loop *loop_new(struct router *router, struct leases *leases);
+// Borrows the router, the leases, which may be NULL: nobody else can have a desk, and the trace, NULL: none is wanted.
+// Desks are added in the order in which the leases have them.
+struct loop *loop_new(struct router *router, struct leases *leases, const struct trace *trace);
 void loop_destroy(struct loop **loop_p);
 
 // Adds a desk: `policy` is of its file, `engine` as for local_desk_new.

@@ -3,6 +3,7 @@
 #include "broker/ownership/leases.h"
 #include "broker/log.h"
 #include "broker/loop.h"
+#include "broker/trace_file.h"
 #include "broker/session/redirect.h"
 #include "proto/endpoint.h"
 #include "proto/base/must.h"
@@ -53,6 +54,8 @@ struct configuration {
     int64_t text_memory_mb; // of all desks together; 0: TEXT_MEMORY_MB
     bool accept_loss;       // what the store has lost
     bool accept_clock;
+    bool traces;
+    const char *trace_path; // NULL: standard error
 };
 
 // A desk as its file has it.
@@ -68,7 +71,8 @@ struct service {
     struct desk_source sources[LOOP_DESKS_MAX];
     char *names[LOOP_DESKS_MAX];
     size_t count;
-    struct engine *engine; // of the first desk, opened to see that the store can be used
+    struct engine *engine;    // of the first desk, opened to see that the store can be used
+    struct trace_file *trace; // NULL: none is wanted
     struct router *router;
     struct leases *leases; // NULL on the embedded store
     struct loop *loop;
@@ -114,7 +118,8 @@ enum {
     OPTION_ADDRESS_SHARE,
     OPTION_TEXT_MEMORY,
     OPTION_ACCEPT_LOSS,
-    OPTION_ACCEPT_CLOCK
+    OPTION_ACCEPT_CLOCK,
+    OPTION_TRACE
 };
 
 static const struct argp_option option_table[] = {
@@ -157,6 +162,11 @@ static const struct argp_option option_table[] = {
     { "accept-clock", OPTION_ACCEPT_CLOCK, NULL, 0,
       "go on although the machine's clock is days away from the desk's: a clock that is ahead is believed, one that is "
       "behind leaves the desk to its own.  To be given once, by somebody who has looked at a clock",
+      0 },
+    { "trace", OPTION_TRACE, "FILE", OPTION_ARG_OPTIONAL,
+      "write a line for each frame, decision and batch, to FILE or standard error, with the ids that tie them "
+      "together; "
+      "no text that anybody wrote, no names of customers and no keys.  For debugging: it makes the broker slower",
       0 },
     { 0 },
 };
@@ -332,6 +342,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case OPTION_ACCEPT_CLOCK:
         configuration->accept_clock = true;
         return 0;
+    case OPTION_TRACE:
+        configuration->traces = true;
+        configuration->trace_path = value;
+        return 0;
     case ARGP_KEY_END:
         check_options(configuration, state);
         return 0;
@@ -468,6 +482,7 @@ static void fill_sources(struct service *service)
             .accept_loss = configuration->accept_loss,
             .accept_clock = configuration->accept_clock,
             .alone = service->count == 1,
+            .trace = trace_file_trace(service->trace),
         };
     }
 }
@@ -484,7 +499,7 @@ static void make_loop(struct service *service)
         service->leases =
             leases_new(configuration->store_url, (const char *const *) service->names, service->count, endpoints);
     }
-    service->loop = loop_new(service->router, service->leases);
+    service->loop = loop_new(service->router, service->leases, trace_file_trace(service->trace));
     service->engine = NULL;
     for (size_t i = 0; i < service->count; i++) {
         service->sources[i].endpoints = endpoints;
@@ -594,6 +609,18 @@ static int run_with_rules(struct service *service)
     return code;
 }
 
+static int run_traced(struct service *service)
+{
+    const struct configuration *configuration = service->configuration;
+
+    if (configuration->traces) {
+        service->trace = trace_file_new(configuration->trace_path);
+    }
+    int code = configuration->traces && service->trace == NULL ? EXIT_OPTIONS : run_with_rules(service);
+    trace_file_destroy(&service->trace);
+    return code;
+}
+
 // Every connection is a descriptor.
 static void raise_descriptors(void)
 {
@@ -630,7 +657,7 @@ int main(int argc, char **argv)
     struct service *service = calloc(1, sizeof *service);
     must(service != NULL);
     service->configuration = &configuration;
-    int code = run_with_rules(service);
+    int code = run_traced(service);
     free(service);
     free(configuration.store_url);
     free(configuration.advertised);

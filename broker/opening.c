@@ -248,6 +248,7 @@ static enum opening_end make_broker(struct opening *opening, struct rules **rule
         .random = fill_random,
         .log = log_line,
         .self = (void *) source,
+        .trace = source->trace,
     };
 
     opening->broker =

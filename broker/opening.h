@@ -22,9 +22,10 @@ struct desk_source {
     int64_t address_percent;
     size_t batch_bytes_max;
     size_t story_bytes_max;
-    bool accept_loss;  // the operator has said that the desk goes on behind what its clients were told
-    bool accept_clock; // and that it goes on although the machine's clock is days away from its own
-    bool alone;        // it is the broker's only desk: log lines need not name it
+    bool accept_loss;          // the operator has said that the desk goes on behind what its clients were told
+    bool accept_clock;         // and that it goes on although the machine's clock is days away from its own
+    const struct trace *trace; // NULL: what the broker does is not traced
+    bool alone;                // it is the broker's only desk: log lines need not name it
 };
 
 enum opening_end {

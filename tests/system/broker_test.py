@@ -6,6 +6,7 @@ Argument: the program behalf-broker; BEHALF_CTL names behalf-ctl.  Exit code 77:
 import contextlib
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -13,6 +14,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 
 import zmq
@@ -540,6 +542,30 @@ def logs_hold_no_text_of_posts_and_no_control_characters(program):
         assert "\\x1b" in text
 
 
+def a_trace_leads_from_a_post_to_its_offer_and_holds_no_text(program):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "trace")
+        with Desk(program, more=["--trace=" + path]) as broker:
+            feed, asha = connector(broker, "feed"), person(broker, "asha")
+            feed.sign_in(), asha.sign_in()
+            item = feed.done("POST", **post("p-4711", text="My name is Xantippe."))["item"]
+            lease = asha.expect("ITEM")["lease"]
+            assert broker.stop() == 0
+        assert os.stat(path).st_mode & 0o777 == 0o600, oct(os.stat(path).st_mode)
+        with open(path) as file:
+            lines = file.read().splitlines()
+    wanted = [" in .* POST id=", f" decide .* .POST item={item} ", " batch ", " durable ",
+              f" out .* ITEM .*item={item} lease={lease} state=offered ", f" out .* TAKEN .*item={item} "]
+    for line in lines:
+        assert re.match(r"20..-..-..T..:..:..[.]...Z (in|out|decide|batch|durable) desk=", line), line
+        if wanted and re.search(wanted[0], line):
+            wanted.pop(0)
+    assert not wanted, (wanted, lines)
+    text = "\n".join(lines)
+    for secret in ("Xantippe", "p-4711", "@customer", "asha"):
+        assert secret not in text, secret
+
+
 TESTS = [
     a_post_is_taken_offered_answered_published_and_kept,
     open_work_is_there_after_a_restart,
@@ -566,6 +592,7 @@ TESTS = [
     out_of_order_is_answered,
     random_frames_never_stop_it,
     logs_hold_no_text_of_posts_and_no_control_characters,
+    a_trace_leads_from_a_post_to_its_offer_and_holds_no_text,
 ]
 
 if __name__ == "__main__":

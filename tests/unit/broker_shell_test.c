@@ -4,6 +4,7 @@
 #include "broker/compile.h"
 #include "broker/log.h"
 #include "broker/router.h"
+#include "broker/trace_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,6 +102,20 @@ static void rules_are_compiled_beside_the_loop(void **state)
     rules_problems_fini(&problems);
 }
 
+static void a_trace_that_cannot_be_written_is_told_of_and_ends(void **state)
+{
+    (void) state;
+    assert_null(trace_file_new("/nowhere/trace"));
+    assert_null(trace_file_trace(NULL));
+    struct trace_file *file = trace_file_new("/dev/full");
+    assert_non_null(file);
+    const struct trace *trace = trace_file_trace(file);
+    trace->line(trace->self, "in desk=mine");
+    trace->line(trace->self, "in desk=mine");
+    trace_file_destroy(&file);
+    assert_null(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +124,7 @@ int main(void)
         cmocka_unit_test(the_log_cuts_what_is_too_long_between_characters),
         cmocka_unit_test(only_loopback_and_ipc_may_be_listened_on),
         cmocka_unit_test(rules_are_compiled_beside_the_loop),
+        cmocka_unit_test(a_trace_that_cannot_be_written_is_told_of_and_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
