@@ -45,15 +45,16 @@ static const double size_millions_max = 500.0; // beyond this languages are equa
 // So much text tells CLD2 all it can tell; a longer post does not cost more.
 #define CLD2_BYTES_MAX 768
 
-// CLD2 is asked with a hint for at most so many of the languages served, the likeliest; each costs 10 us.
+// CLD2 is asked with a hint for at most so many of the languages served, the likeliest; each costs 2 us and more.
 #define CLD2_HINTS_MAX 6
 
 // A lead in words, endings and script of this much is not asked further.
 static const double sure_lead = 6.0;
 
 // Nor is CLD2 asked at all where the lead over every language is more than all that it and the hints could say together
-// (3.6 and 2.5), and the language knows one word in four, as most do of a post of some length.
-static const double certain_lead = 10.0;
+// (3.6 and 2.5; a tag that is believed all but its lead weighs no more: 3.6, 1.2 and a difference in size of 1.6), and
+// the language knows one word in four, as most do of a post of some length.
+static const double certain_lead = 6.5;
 #define CERTAIN_WORDS 4
 
 // The platform's tag is believed unless a language that is served leads by this in what the text says, less than a word
@@ -106,20 +107,33 @@ static const int relatives[][2] = {
     { LANGUAGE_INDEX_hi_Latn, LANGUAGE_INDEX_ur_Latn },
 };
 
-struct weights {
-    double kind[KIND_COUNT][LANGUAGE_COUNT];
-    double total[LANGUAGE_COUNT];
-    bool served[LANGUAGE_COUNT];
-    bool overlooked[LANGUAGE_COUNT]; // not served, but whoever serves its relative understands it
-    struct cld2_answer open_answer;  // without a hint; all zero if CLD2 was not asked
-    struct word_evidence evidence;
-};
-
 // Languages in the order of their totals, best first; -1 where there is none.
 struct ranking {
     int first;  // of those served
     int second; // of those served
     int unserved;
+};
+
+// Languages in Latin letters that are written in others as well.
+static const int romanised_languages[] = {
+#define LANGUAGE(code, script, speakers)
+#define ROMANISED(code, speakers) LANGUAGE_INDEX_##code##_Latn,
+#include "broker/triage/languages.def"
+};
+
+#define ROMANISED_COUNT (sizeof romanised_languages / sizeof *romanised_languages)
+
+struct weights {
+    double kind[KIND_COUNT][LANGUAGE_COUNT];
+    double total[LANGUAGE_COUNT];
+    bool served[LANGUAGE_COUNT];
+    bool overlooked[LANGUAGE_COUNT]; // not served, but whoever serves its relative understands it
+    int platform;                    // language of the platform's tag; -1 if it is none of ours
+    int author;                      // of the author's earlier posts, likewise
+    bool ranked;                     // `ranking` is that of the totals as they are
+    struct ranking ranking;          //
+    struct cld2_answer open_answer;  // without a hint; all zero if CLD2 was not asked
+    struct word_evidence evidence;
 };
 
 // Index of a tag such as "pt-BR", "nb" or the given-up "iw", and of "hi-Latn"; -1 if it is none of ours.
@@ -128,24 +142,27 @@ static int language_of_tag(const char *tag)
     static const char *const renamed[][2] = { { "iw", "he" }, { "in", "id" }, { "ji", "yi" },
                                               { "nb", "no" }, { "nn", "no" }, { "fil", "tl" } };
     char code[LANGUAGE_CODE_BYTES] = "";
-    if (tag == NULL)
+    if (tag == NULL || tag[0] == '\0')
         return -1;
     size_t bytes = strcspn(tag, "-_");
     if (bytes == 0 || bytes >= sizeof code)
         return -1;
     for (size_t i = 0; i < bytes; i++)
         code[i] = (char) tolower((unsigned char) tag[i]);
-    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
+    int language = function_words_language(code);
+    if (language >= 0 && tag[bytes] == '\0')
+        return language;
+    for (size_t i = 0; language < 0 && i < sizeof renamed / sizeof *renamed; i++)
         if (strcmp(code, renamed[i][0]) == 0)
-            strcpy(code, renamed[i][1]);
+            language = function_words_language(strcpy(code, renamed[i][1]));
     if (strncasecmp(tag + bytes, "-Latn", 5) == 0 && bytes + 5 < sizeof code) {
         char romanised[LANGUAGE_CODE_BYTES];
         snprintf(romanised, sizeof romanised, "%.2s-Latn", code);
-        int language = function_words_language(romanised);
-        if (language >= 0)
-            return language;
+        int in_latin_letters = function_words_language(romanised);
+        if (in_latin_letters >= 0)
+            return in_latin_letters;
     }
-    return function_words_language(code);
+    return language;
 }
 
 bool language_is_known(const char *code)
@@ -166,6 +183,7 @@ static void add(struct weights *weights, enum kind kind, int language, double we
 {
     weights->kind[kind][language] += weight;
     weights->total[language] += weight;
+    weights->ranked = false;
 }
 
 // True if whoever serves `served` understands `language`: standards of one language, a language in Latin letters, and,
@@ -185,9 +203,9 @@ static void mark_served(struct weights *weights, const struct language_request *
         if (language >= 0)
             weights->served[language] = true;
     }
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
-        if (function_words_parent(i) >= 0 && weights->served[function_words_parent(i)])
-            weights->served[i] = true;
+    for (size_t i = 0; i < ROMANISED_COUNT; i++)
+        if (weights->served[function_words_parent(romanised_languages[i])])
+            weights->served[romanised_languages[i]] = true;
     for (size_t i = 0; i < sizeof relatives / sizeof *relatives; i++) {
         overlook(weights, relatives[i][0], relatives[i][1]);
         overlook(weights, relatives[i][1], relatives[i][0]);
@@ -216,6 +234,7 @@ static void lend_evidence(struct weights *weights, int served, int language)
         if (weights->kind[kind][language] > weights->kind[kind][served]) {
             weights->total[served] += weights->kind[kind][language] - weights->kind[kind][served];
             weights->kind[kind][served] = weights->kind[kind][language];
+            weights->ranked = false;
         }
     if (weights->evidence.known[language] > weights->evidence.known[served])
         weights->evidence.known[served] = weights->evidence.known[language];
@@ -254,9 +273,11 @@ static void weigh_words(struct weights *weights, const struct plain_text *plain)
     }
 }
 
-static struct ranking rank(const struct weights *weights)
+static struct ranking rank(struct weights *weights)
 {
     struct ranking ranking = { -1, -1, -1 };
+    if (weights->ranked)
+        return weights->ranking;
     for (int i = 0; i < LANGUAGE_COUNT; i++) {
         if (weights->overlooked[i])
             continue;
@@ -270,6 +291,8 @@ static struct ranking rank(const struct weights *weights)
             ranking.second = i;
         }
     }
+    weights->ranking = ranking;
+    weights->ranked = true;
     return ranking;
 }
 
@@ -282,19 +305,26 @@ static void raise_romanised(struct weights *weights)
         return;
     int best = -1;
     int most = 0;
-    for (int i = 0; i < LANGUAGE_COUNT; i++) {
+    for (size_t i = 0; i < ROMANISED_COUNT; i++) {
+        int language = romanised_languages[i];
         int own = 0;
         int english = 0;
-        if (function_words_parent(i) < 0 || !weights->served[i])
+        if (!weights->served[language])
             continue;
-        function_words_apart(&weights->evidence, i, LANGUAGE_INDEX_en, &own, &english);
+        function_words_apart(&weights->evidence, language, LANGUAGE_INDEX_en, &own, &english);
         if (own > most && own >= ROMANISED_WORDS_MIN && ROMANISED_SHARE * own >= weights->evidence.word_count) {
-            best = i;
+            best = language;
             most = own;
         }
     }
     if (best >= 0)
         add(weights, WORDS, best, weights->total[LANGUAGE_INDEX_en] + romanised_lead - weights->total[best]);
+}
+
+static bool ends_chat_word(char c)
+{
+    return c == ' ' || c == '.' || c == ',' || c == '!' || c == '?' || c == ';' || c == ':' || c == '\n' || c == '"' ||
+           c == '\0';
 }
 
 // How many words have a 2, 3, 5, 7 or 9 among their letters, as Arabic in Latin letters writes sounds that these lack:
@@ -303,20 +333,21 @@ static int count_chat_digits(const char *text)
 {
     int count = 0;
     for (const char *word = text; *word != '\0';) {
-        size_t bytes = strspn(word, "abcdefghijklmnopqrstuvwxyz23579'");
         size_t letters = 0;
         size_t digits = 0;
         bool doubled = false;
-        for (size_t i = 0; i < bytes; i++) {
-            bool digit = isdigit((unsigned char) word[i]) != 0;
-            doubled = doubled || (digit && i > 0 && isdigit((unsigned char) word[i - 1]));
+        bool after_digit = false;
+        for (;; word++) {
+            bool digit = *word == '2' || *word == '3' || *word == '5' || *word == '7' || *word == '9';
+            if (!digit && !(*word >= 'a' && *word <= 'z') && *word != '\'')
+                break;
+            doubled = doubled || (digit && after_digit);
             digits += digit;
             letters += !digit;
+            after_digit = digit;
         }
-        bool ends = word[bytes] == '\0' || strchr(" .,!?;:\n\"", word[bytes]) != NULL;
-        count += ends && !doubled && digits > 0 && letters >= 3 && letters > digits;
-        word += bytes;
-        while (*word != '\0' && strchr(" .,!?;:\n\"", *word) == NULL) // the rest of what was no such word
+        count += ends_chat_word(*word) && !doubled && digits > 0 && letters >= 3 && letters > digits;
+        while (!ends_chat_word(*word)) // the rest of what was no such word
             word++;
         word += *word != '\0';
     }
@@ -355,12 +386,23 @@ static void ask_openly(struct weights *weights, const struct plain_text *plain)
     }
 }
 
-// The likeliest of those served that are not yet in `asked`, -1 if there is none.
-static int likeliest(const struct weights *weights, const bool *asked)
+// True if a language may still be the answer, or leave it open: nobody is further ahead of it than all that CLD2 and
+// the hints could say for it.
+static bool within_reach(struct weights *weights, int language)
+{
+    double hint = language == weights->author ? author_weight : 0;
+    double reach = cld2_weight * cld2_score_max + hint + lead_min;
+    double best = weights->total[rank(weights).first];
+    return language == weights->platform || weights->total[language] - weights->kind[CLD2][language] + reach >= best;
+}
+
+// The likeliest of those served that are within reach and not yet in `asked`, -1 if there is none.
+static int likeliest(struct weights *weights, const bool *asked)
 {
     int best = -1;
     for (int i = 0; i < LANGUAGE_COUNT; i++)
-        if (weights->served[i] && !asked[i] && (best < 0 || weights->total[i] > weights->total[best]))
+        if (weights->served[i] && !asked[i] && (best < 0 || weights->total[i] > weights->total[best]) &&
+            within_reach(weights, i))
             best = i;
     return best;
 }
@@ -388,7 +430,7 @@ static bool cld2_agrees(const struct weights *weights, int language)
 }
 
 // True if nothing that CLD2 may say can make it another language.
-static bool certain(const struct weights *weights)
+static bool certain(struct weights *weights)
 {
     struct ranking ranking = rank(weights);
     if (ranking.first < 0 || CERTAIN_WORDS * weights->evidence.known[ranking.first] < weights->evidence.word_count)
@@ -412,14 +454,12 @@ static void weigh_cld2(struct weights *weights, const struct plain_text *plain)
         ask_with_hints(weights, plain);
 }
 
-static void weigh_hints(struct weights *weights, const struct language_request *request)
+static void weigh_hints(struct weights *weights)
 {
-    int platform = language_of_tag(request->platform_tag);
-    int author = language_of_tag(request->author_earlier);
-    if (platform >= 0 && weights->served[platform])
-        add(weights, HINTS, platform, platform_weight);
-    if (author >= 0 && weights->served[author])
-        add(weights, HINTS, author, author_weight);
+    if (weights->platform >= 0 && weights->served[weights->platform])
+        add(weights, HINTS, weights->platform, platform_weight);
+    if (weights->author >= 0 && weights->served[weights->author])
+        add(weights, HINTS, weights->author, author_weight);
 }
 
 static double total_without_hints(const struct weights *weights, int language)
@@ -591,13 +631,12 @@ static bool text_allows(const struct weights *weights, int language)
 }
 
 // The platform's own tag, where the text says nothing against it.  Returns true if it settles the answer.
-static bool believe_tag(const struct weights *weights, const struct language_request *request,
-                        struct language_verdict *out)
+static bool believe_tag(struct weights *weights, const struct language_request *request, struct language_verdict *out)
 {
     const char *tag = request->platform_tag;
     if (tag == NULL || tag[0] == '\0')
         return false;
-    int language = language_of_tag(tag);
+    int language = weights->platform;
     if (language >= 0 && weights->served[language] && text_allows(weights, language)) {
         answer(request, language, out);
         out->confidence = TAG_CONFIDENCE;
@@ -619,7 +658,7 @@ static bool believe_tag(const struct weights *weights, const struct language_req
     return false;
 }
 
-static void decide(const struct weights *weights, const struct language_request *request, struct language_verdict *out)
+static void decide(struct weights *weights, const struct language_request *request, struct language_verdict *out)
 {
     struct ranking ranking = rank(weights);
     bool refused = refuse(weights, &ranking, out);
@@ -651,6 +690,8 @@ void language_detect(const char *text, const struct language_request *request, s
     struct plain_text plain = { 0 };
     struct weights weights;
     memset(&weights, 0, offsetof(struct weights, evidence));
+    weights.platform = language_of_tag(request->platform_tag);
+    weights.author = language_of_tag(request->author_earlier);
     plain_text_for_language(&plain, text, strlen(text));
     mark_served(&weights, request);
     if (weights.served[LANGUAGE_INDEX_ja] && !weights.served[LANGUAGE_INDEX_zh] && !says_chinese(plain.text))
@@ -662,7 +703,7 @@ void language_detect(const char *text, const struct language_request *request, s
     if (weights.evidence.word_count > 0) {
         weigh_cld2(&weights, &plain);
         raise_romanised(&weights);
-        weigh_hints(&weights, request);
+        weigh_hints(&weights);
         decide(&weights, request, out);
     } else if (!believe_tag(&weights, request, out)) {
         strcpy(out->reason, "no words");
