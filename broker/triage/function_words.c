@@ -147,12 +147,42 @@ static uint64_t letter_rare[LETTER_CODES];
 static int alphabet_language[sizeof alphabet_rows / sizeof *alphabet_rows];
 static pthread_once_t built = PTHREAD_ONCE_INIT;
 
+// The first language whose code begins with two letters, and the next of the same; their number + 1, 0 at the end.
+static uint8_t languages_by_letters[26 * 26];
+static uint8_t language_of_same_letters[LANGUAGE_COUNT];
+static pthread_once_t languages_sorted = PTHREAD_ONCE_INIT;
+
+_Static_assert(LANGUAGE_COUNT < UINT8_MAX, "a language's number + 1 fits a byte");
+
+static bool small_letter(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+static size_t place_of_letters(const char *code)
+{
+    return (size_t) (code[0] - 'a') * 26 + (size_t) (code[1] - 'a');
+}
+
+static void sort_languages(void)
+{
+    for (int i = LANGUAGE_COUNT - 1; i >= 0; i--) {
+        must(small_letter(languages[i].code[0]) && small_letter(languages[i].code[1]));
+        uint8_t *first = &languages_by_letters[place_of_letters(languages[i].code)];
+        language_of_same_letters[i] = *first;
+        *first = (uint8_t) (i + 1);
+    }
+}
+
 int function_words_language(const char *code)
 {
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
-        if (strcmp(languages[i].code, code) == 0)
-            return i;
-    return -1;
+    pthread_once(&languages_sorted, sort_languages);
+    if (!small_letter(code[0]) || !small_letter(code[1]))
+        return -1;
+    int found = languages_by_letters[place_of_letters(code)];
+    while (found > 0 && strcmp(languages[found - 1].code + 2, code + 2) != 0)
+        found = language_of_same_letters[found - 1];
+    return found - 1;
 }
 
 const char *function_words_code(int index)
@@ -388,6 +418,8 @@ static enum script script_of(uint32_t code)
         { 0xF900, 0xFAFF, HAN },      { 0xFB1D, 0xFB4F, HEBREW },   { 0xFB50, 0xFEFF, ARABIC },
         { 0x20000, 0x323AF, HAN },
     };
+    if (code < 0x80)
+        return code >= 'A' ? LATIN : ANY;
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (code <= ranges[i].last)
             return code >= ranges[i].first ? ranges[i].script : ANY;
@@ -431,7 +463,11 @@ static void add_character(struct word *word, uint32_t code)
         return;
     if (n == 0)
         word->capital = lower != code;
-    int bytes = u8_uctomb((uint8_t *) word->text + word->offset[n], lower,
+    int bytes = 1;
+    if (lower < 0x80)
+        word->text[word->offset[n]] = (char) lower;
+    else
+        bytes = u8_uctomb((uint8_t *) word->text + word->offset[n], lower,
                           (ptrdiff_t) (sizeof word->text - 1 - word->offset[n]));
     must(bytes > 0);
     word->code[n] = lower;
@@ -450,8 +486,8 @@ static size_t next_word(const char *text, size_t bytes, struct word *word)
     word->offset[0] = 0;
     word->text[0] = '\0';
     while (i < bytes) {
-        uint32_t code;
-        size_t used = plain_text_character(text + i, bytes - i, &code);
+        uint32_t code = (unsigned char) text[i];
+        size_t used = code < 0x80 ? 1 : plain_text_character(text + i, bytes - i, &code);
         code = apostrophe_or(code);
         bool joins = (code == '\'' || code == '-') && word->characters > 0;
         if (letter(code) || joins) {
@@ -537,14 +573,18 @@ static void take_best(struct best_pieces *best, double share, struct word_eviden
     best->count = 0;
 }
 
-// Keeps the best piece of a kind for each language, lest one long ending count for all the shorter in it.  `hash` is
-// that of the piece, not ended.
+// False of nearly all that is not in the table.
+static inline bool may_be_piece(uint32_t hash)
+{
+    return piece_known[piece_bit(hash) / 64] >> piece_bit(hash) % 64 & 1;
+}
+
+// Keeps the best piece of a kind for each language, lest one long ending count for all the shorter in it.
 static void keep_best(char kind, const struct word *word, size_t from, size_t to, uint32_t hash,
                       struct best_pieces *best)
 {
     size_t bytes = word->offset[to] - word->offset[from];
-    hash = hash_end(hash);
-    if (!(piece_known[piece_bit(hash) / 64] >> piece_bit(hash) % 64 & 1) || !fits_key(bytes))
+    if (!fits_key(bytes))
         return;
     const struct slot *slot = find_slot(kind, word->text + word->offset[from], bytes, hash);
     for (uint16_t i = slot->first; i != 0; i = listings[i].next)
@@ -557,7 +597,9 @@ static void keep_best_from(char kind, const struct word *word, size_t from, size
     uint32_t hash = hash_begin(kind);
     for (size_t to = from + 1; to <= from + length_max; to++) {
         hash = hash_extend(hash, word->text + word->offset[to - 1], word->offset[to] - word->offset[to - 1]);
-        keep_best(kind, word, from, to, hash, best);
+        uint32_t ended = hash_end(hash);
+        if (may_be_piece(ended))
+            keep_best(kind, word, from, to, ended, best);
     }
 }
 
@@ -572,8 +614,9 @@ static void weigh_spelling(const struct word *word, double share, struct best_pi
     size_t n = word->characters;
     for (size_t length = 1; length <= PIECE_CHARACTERS && length < n; length++) {
         size_t begin = word->offset[n - length];
-        uint32_t hash = hash_extend(hash_begin(ENDING), word->text + begin, word->offset[n] - begin);
-        keep_best(ENDING, word, n - length, n, hash, best);
+        uint32_t hash = hash_end(hash_extend(hash_begin(ENDING), word->text + begin, word->offset[n] - begin));
+        if (may_be_piece(hash))
+            keep_best(ENDING, word, n - length, n, hash, best);
     }
     take_best(best, share, out);
     keep_best_from(BEGINNING, word, 0, at_most(n - 1, PIECE_CHARACTERS), best);

@@ -375,8 +375,10 @@ static bool letter_or_punctuation(uint32_t code)
 {
     if (code < 0x80)
         return ascii_letter(code) || strchr("'\"!?.,;:()-/", (int) code) != NULL;
-    return (letters_class(code) & LETTER_WORD) != 0 ? !(U_GET_GC_MASK((UChar32) code) & U_GC_N_MASK)
-                                                    : u_ispunct((UChar32) code);
+    unsigned class = letters_class(code);
+    if ((class & (LETTER_ALPHABETIC | LETTER_MARK)) != 0)
+        return true;
+    return (class & LETTER_WORD) == 0 && u_ispunct((UChar32) code); // else it is a number
 }
 
 // How many bytes from `piece` on are ASCII letters and punctuation.
