@@ -1,9 +1,12 @@
-// language_accuracy.c - prints how often language_detect is right on posts that people have labelled.
+// language_accuracy.c - prints how often language_detect is right on posts that people have labelled, and what it
+// costs.
 //
 //   language-accuracy [--data FOLDER]
 //
-// Two sets: posts of European brands' customers in five languages, and tweets from Spain and Portugal in
-// six close ones (only those with exactly one label).  An answer `und` counts as wrong.  The posts are not
+// Two sets have labels: posts of European brands' customers in five languages, and tweets from Spain and Portugal in
+// six close ones (only those with exactly one label).  An answer `und` counts as wrong.  Of the others, posts to brands
+// and the same tweets with eight languages served, only the cost is told: processor time of the thread, the best of
+// three of each post; optimised and without sanitizers the median must be within its bound.  The posts are not
 // part of this project; without them the program says so and ends with 77, which CTest shows as skipped.
 
 #include "broker/triage/language.h"
@@ -17,19 +20,36 @@
 #include <time.h>
 
 #define SKIPPED 77
-#define LANGUAGES_MAX 8
+#define LANGUAGES_MAX 9 // and the NULL
+#define ROUNDS 3
+#define MEDIAN_US_MAX 15
 #define FIELDS_MAX 16
 #define FIELD_BYTES 32768
+
+#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
+#define AS_BUILT_TO_RUN 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define AS_BUILT_TO_RUN 0
+#endif
+#endif
+#ifndef AS_BUILT_TO_RUN
+#define AS_BUILT_TO_RUN 1
+#endif
 
 struct set {
     const char *file;
     const char *const served[LANGUAGES_MAX]; // ends with NULL
-    double target_percent;
+    double target_percent;                   // 0: only its cost is told
 };
 
 static const struct set sets[] = {
     { "langid_carter5.csv", { "en", "de", "fr", "es", "nl", NULL }, 94.8 },
     { "langid_tweetlid.csv", { "es", "pt", "ca", "en", "gl", "eu", NULL }, 92.0 },
+    { "langid_tweetlid.csv", { "en", "es", "pt", "ca", "gl", "eu", "fr", "de", NULL }, 0 },
+    { "twcs_mixed.csv", { "en", "es", "pt", "fr", "de", "it", "nl", "ja", NULL }, 0 },
+    { "twcs_spotify.csv", { "en", "es", "pt", "fr", "de", "it", "nl", "ja", NULL }, 0 },
+    { "twcs_threads.csv", { "en", "es", "pt", "fr", "de", "it", "nl", "ja", NULL }, 0 },
 };
 
 struct count {
@@ -43,14 +63,15 @@ struct count {
     long posts;                                 // with a label among those served
     long right;                                 //
     long answers[LANGUAGES_MAX][LANGUAGES_MAX]; // [label][answer], the answer `und` at served_count
-    double seconds;                             // spent in language_detect
+    double *us;                                 // that language_detect took, of each post
+    size_t capacity;                            // of `us`
 };
 
-static double now_seconds(void)
+static double now_us(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double) now.tv_sec * 1e6 + (double) now.tv_nsec / 1e3;
 }
 
 static size_t column_of(const struct count *count, const char *code)
@@ -61,20 +82,37 @@ static size_t column_of(const struct count *count, const char *code)
     return i;
 }
 
+static void keep_cost(struct count *count, double us)
+{
+    if ((size_t) count->posts == count->capacity) {
+        count->capacity = 2 * count->capacity + 1024;
+        count->us = realloc(count->us, count->capacity * sizeof *count->us);
+        if (count->us == NULL)
+            abort();
+    }
+    count->us[count->posts++] = us;
+}
+
 static void judge(struct count *count, const char *label, const char *text)
 {
     size_t expected = column_of(count, label);
-    if (expected == count->served_count)
+    if (count->set->target_percent > 0 && expected == count->served_count)
         return;
 
     struct language_request request = { .served = count->set->served, .served_count = count->served_count };
     struct language_verdict verdict;
-    double start = now_seconds();
-    language_detect(text, &request, &verdict);
-    count->seconds += now_seconds() - start;
+    double best = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = now_us();
+        language_detect(text, &request, &verdict);
+        double taken = now_us() - start;
+        best = round == 0 || taken < best ? taken : best;
+    }
+    keep_cost(count, best);
 
     size_t answer = column_of(count, verdict.language);
-    count->posts++;
+    if (expected == count->served_count)
+        return;
     count->right += answer == expected;
     count->answers[expected][answer]++;
 }
@@ -107,8 +145,9 @@ static void take_row(int end, void *context)
     struct count *count = context;
     if (count->rows++ == 0)
         read_headings(count);
-    else if (count->label_column < count->field_count && count->text_column < count->field_count)
-        judge(count, count->fields[count->label_column], count->fields[count->text_column]);
+    else if (count->text_column < count->field_count)
+        judge(count, count->label_column < count->field_count ? count->fields[count->label_column] : "",
+              count->fields[count->text_column]);
     count->field_count = 0;
 }
 
@@ -145,7 +184,45 @@ static void print_counts(const struct count *count)
     }
 }
 
-// Measures one set.  Returns 0 if it reaches its target, 1 if not, SKIPPED if the file is not there.
+static int compare_costs(const void *one, const void *other)
+{
+    double a = *(const double *) one;
+    double b = *(const double *) other;
+    return (a > b) - (a < b);
+}
+
+// Prints what the posts cost.  False if the median is beyond its bound.
+static bool tell_costs(struct count *count)
+{
+    double sum = 0;
+    if (count->posts == 0)
+        return false;
+    for (long i = 0; i < count->posts; i++)
+        sum += count->us[i];
+    qsort(count->us, (size_t) count->posts, sizeof *count->us, compare_costs);
+    double median = count->us[count->posts / 2];
+    printf("%s: %zu languages, %ld posts: median %.1f us a post, mean %.1f, p99 %.1f\n", count->set->file,
+           count->served_count, count->posts, median, sum / (double) count->posts, count->us[count->posts * 99 / 100]);
+    if (!AS_BUILT_TO_RUN || median <= MEDIAN_US_MAX)
+        return true;
+    printf("%s: more than %d us\n", count->set->file, MEDIAN_US_MAX);
+    return false;
+}
+
+static bool tell_accuracy(const struct count *count)
+{
+    const struct set *set = count->set;
+    double percent = count->posts > 0 ? 100.0 * (double) count->right / (double) count->posts : 0.0;
+    printf("%s: %ld of %ld posts right, %.2f %%, target %.1f %%, margin %+.2f\n", set->file, count->right, count->posts,
+           percent, set->target_percent, percent - set->target_percent);
+    print_counts(count);
+    if (count->posts > 0 && percent >= set->target_percent)
+        return true;
+    printf("%s: below its target\n", set->file);
+    return false;
+}
+
+// Measures one set.  Returns 0 if it reaches its targets, 1 if not, SKIPPED if the file is not there.
 static int measure(const char *folder, const struct set *set)
 {
     char path[4096];
@@ -165,14 +242,10 @@ static int measure(const char *folder, const struct set *set)
 
     bool good = read_file(file, count);
     fclose(file);
-    double percent = count->posts > 0 ? 100.0 * (double) count->right / (double) count->posts : 0.0;
-    printf("%s: %ld of %ld posts right, %.2f %%, target %.1f %%, margin %+.2f; %.1f us a post\n", set->file,
-           count->right, count->posts, percent, set->target_percent, percent - set->target_percent,
-           count->posts > 0 ? 1e6 * count->seconds / (double) count->posts : 0.0);
-    print_counts(count);
-    good = good && count->posts > 0 && percent >= set->target_percent;
-    if (!good)
-        printf("%s: below its target\n", set->file);
+    if (set->target_percent > 0)
+        good = tell_accuracy(count) && good;
+    good = tell_costs(count) && good;
+    free(count->us);
     free(count);
     return good ? 0 : 1;
 }
