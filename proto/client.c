@@ -4,8 +4,9 @@
 // it a monitor of libzmq's tells when the connection broke or could not be made, long before a heartbeat is
 // missed.  The caller's descriptor stays the same over all of them: an epoll descriptor that holds those of
 // the present two.  They are edge-triggered in libzmq's own way: they tell that something changed, not that
-// something is there.  So behalf_client_timeout_ms asks the sockets what is there, and is 0 as long as there
-// is work.
+// something is there.  A socket whose descriptor tells of nothing and that was read until it had nothing has
+// nothing: it is left alone, as each question to it costs two calls into the kernel.  Sending may take the
+// news off the descriptor, so what was sent to is asked again.
 
 #include <behalf/client.h>
 
@@ -13,9 +14,11 @@
 #include "proto/base/clocks.h"
 #include "proto/base/must.h"
 #include "proto/session.h"
+#include "proto/shared_context.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,11 +44,13 @@ struct behalf_client {
     char *broker_list; // cut at its commas
     const char *brokers[BROKERS_MAX];
     size_t broker_count;
-    void *context;        // libzmq's; NULL once closed
-    void *socket;         // of the present connection, or NULL
-    void *monitor;        // of that socket, or NULL
-    int epoll_fd;         // holds the descriptors of both
-    unsigned connections; // made so far
+    void *context;     // libzmq's; NULL once closed
+    void *socket;      // of the present connection, or NULL
+    void *monitor;     // of that socket, or NULL
+    bool socket_news;  // it may have something to be read
+    bool monitor_news; // likewise
+    bool blocked;      // what is to be sent cannot be, as nobody is connected or the socket is full
+    int epoll_fd;      // holds the descriptors of both
     struct kept *first_kept;
     struct kept *last_kept;
 };
@@ -99,7 +104,7 @@ static int descriptor_of(void *socket)
 
 static void watch(struct behalf_client *client, void *socket)
 {
-    struct epoll_event event = { .events = EPOLLIN };
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = socket };
     must(epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, descriptor_of(socket), &event) == 0);
 }
 
@@ -132,13 +137,16 @@ static bool open_socket(struct behalf_client *client)
     int64_t frame_bytes_max = BEHALF_FRAME_BYTES;
     must(zmq_setsockopt(client->socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof(frame_bytes_max)) == 0);
     watch(client, client->socket);
+    client->socket_news = true;
+    client->blocked = false;
     return true;
 }
 
 static bool open_monitor(struct behalf_client *client)
 {
+    static atomic_uint monitors; // of all clients: they share libzmq's contexts
     char endpoint[64];
-    snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%u", ++client->connections);
+    snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%u", atomic_fetch_add(&monitors, 1));
     if (zmq_socket_monitor(client->socket, endpoint, ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED) != 0)
         return false;
     client->monitor = zmq_socket(client->context, ZMQ_PAIR);
@@ -146,6 +154,7 @@ static bool open_monitor(struct behalf_client *client)
         return false;
     set_option(client->monitor, ZMQ_LINGER, 0);
     watch(client, client->monitor);
+    client->monitor_news = true;
     return true;
 }
 
@@ -167,8 +176,10 @@ static void send_frames(struct behalf_client *client)
     const void *frame;
     while (client->socket != NULL &&
            (frame = behalf_session_output(client->session, &frame_bytes, clocks_boot_ms())) != NULL) {
-        if (zmq_send(client->socket, frame, frame_bytes, ZMQ_DONTWAIT) < 0)
-            return; // not connected yet, or full: offered again
+        client->socket_news = true;
+        client->blocked = zmq_send(client->socket, frame, frame_bytes, ZMQ_DONTWAIT) < 0;
+        if (client->blocked)
+            return; // offered again
         behalf_session_sent(client->session, clocks_boot_ms());
     }
 }
@@ -191,11 +202,32 @@ static bool receive_frame(struct behalf_client *client)
     return received;
 }
 
+// Finds out which socket has news.
+static void look(struct behalf_client *client)
+{
+    struct epoll_event events[2];
+    int count = epoll_wait(client->epoll_fd, events, 2, 0);
+    for (int i = 0; i < count; i++) {
+        // What came over a connection that has ended since is read first.
+        client->socket_news = true;
+        if (events[i].data.ptr == client->monitor)
+            client->monitor_news = true;
+    }
+}
+
+// Reads what is there, but stops once there is a message for the caller.
+static void receive_frames(struct behalf_client *client)
+{
+    while (client->socket != NULL && client->socket_news && !behalf_session_has_next(client->session))
+        client->socket_news = receive_frame(client);
+}
+
 // Hears from the monitor whether the connection is gone, after all that came over it has been read.
 static void notice_loss(struct behalf_client *client)
 {
-    if (client->monitor == NULL)
+    if (client->monitor == NULL || !client->monitor_news)
         return;
+    client->monitor_news = false;
     zmq_msg_t part;
     must(zmq_msg_init(&part) == 0);
     const char *reason = NULL;
@@ -221,23 +253,16 @@ static void work(struct behalf_client *client)
     size_t broker;
     if (behalf_session_connect_order(client->session, &broker))
         connect_to(client, broker);
+    if (!client->socket_news || client->blocked)
+        look(client);
     send_frames(client);
-    while (client->socket != NULL && !behalf_session_has_next(client->session) && receive_frame(client))
-        continue;
+    receive_frames(client);
     if (!behalf_session_has_next(client->session))
         notice_loss(client);
     send_frames(client); // answers make room in the window
     enum behalf_client_state state = behalf_session_state(client->session);
     if (state == BEHALF_CLIENT_REFUSED || state == BEHALF_CLIENT_ENDED)
         disconnect(client);
-}
-
-// Frees libzmq's context; waits for what lingers, also when signals come meanwhile.
-static void end_context(struct behalf_client *client)
-{
-    while (client->context != NULL && zmq_ctx_term(client->context) != 0 && zmq_errno() == EINTR)
-        continue;
-    client->context = NULL;
 }
 
 // ---- public ----
@@ -257,7 +282,7 @@ struct behalf_client *behalf_client_new(const char *brokers, const struct behalf
         client->session = behalf_session_new(&options, clocks_boot_ms(), &fault);
     }
     if (client->session != NULL)
-        client->context = zmq_ctx_new();
+        client->context = shared_context_hold();
     if (client->context == NULL) {
         behalf_client_destroy(&client);
         return NULL;
@@ -298,7 +323,7 @@ void behalf_client_destroy(struct behalf_client **client_p)
     if (client == NULL)
         return;
     disconnect(client);
-    end_context(client);
+    shared_context_release(&client->context);
     for (struct behalf_message *left; (left = take_kept(client)) != NULL;)
         behalf_message_destroy(&left);
     behalf_session_destroy(&client->session);
@@ -362,14 +387,17 @@ static int ready_for(void *socket)
     return events;
 }
 
-// Whether the sockets can be read, or written when there is something to write.
+// Whether the sockets can be read, or written when there is something to write, without their descriptors
+// telling of it.
 static bool sockets_ready(struct behalf_client *client)
 {
-    int events = ready_for(client->socket);
     size_t frame_bytes;
     bool to_send = behalf_session_output(client->session, &frame_bytes, clocks_boot_ms()) != NULL;
-    return (events & ZMQ_POLLIN) != 0 || (to_send && (events & ZMQ_POLLOUT) != 0) ||
-           (ready_for(client->monitor) & ZMQ_POLLIN) != 0;
+    if (client->socket == NULL || (!client->socket_news && !to_send))
+        return client->monitor_news;
+    int events = ready_for(client->socket);
+    client->socket_news = (events & ZMQ_POLLIN) != 0;
+    return client->socket_news || (to_send && (events & ZMQ_POLLOUT) != 0) || client->monitor_news;
 }
 
 static int session_timeout_ms(struct behalf_client *client)
@@ -471,5 +499,5 @@ void behalf_client_close(struct behalf_client *client, const char *reason, int t
     if (client->socket != NULL)
         set_option(client->socket, ZMQ_LINGER, timeout_ms);
     disconnect(client);
-    end_context(client);
+    shared_context_release(&client->context);
 }

@@ -81,7 +81,8 @@ size_t behalf_client_pending(const struct behalf_client *client);
 // The session's window: requests in flight at most.  Callers that stream wait below it.
 size_t behalf_client_window(const struct behalf_client *client);
 
-// Says BYE and waits up to `timeout_ms` for it to leave; the state is then ENDED.
+// Says BYE and waits up to `timeout_ms` for it to leave; the state is then ENDED.  While the process has other
+// clients it is not waited for, and leaves as long as they last.
 void behalf_client_close(struct behalf_client *client, const char *reason, int timeout_ms);
 
 #ifdef __cplusplus

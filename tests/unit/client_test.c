@@ -5,12 +5,14 @@
 
 #include <behalf/client.h>
 
+#include <dirent.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -413,6 +415,82 @@ static void bye_arrives_when_a_client_closes(void **state)
     router_stop(&router);
 }
 
+static size_t threads_of_this_process(void)
+{
+    size_t count = 0;
+    DIR *threads = opendir("/proc/self/task");
+    assert_non_null(threads);
+    for (const struct dirent *thread; (thread = readdir(threads)) != NULL;)
+        count += thread->d_name[0] != '.';
+    closedir(threads);
+    return count;
+}
+
+static void clients_of_one_process_share_their_threads(void **state)
+{
+    (void) state;
+    struct router router;
+    struct behalf_client *clients[20];
+    enum { COUNT = sizeof(clients) / sizeof(clients[0]) };
+    router_start(&router);
+    clients[0] = signed_in(&router);
+    size_t threads = threads_of_this_process();
+    for (size_t i = 1; i < COUNT; i++)
+        clients[i] = signed_in(&router);
+    assert_int_equal(threads_of_this_process(), threads);
+    for (size_t i = 0; i < COUNT; i++) {
+        int64_t id = take(clients[i]);
+        assert_int_equal(router_expect(&router, clients[i], BEHALF_TAKE), id);
+        done(&router, id);
+        expect(clients[i], BEHALF_DONE, id);
+        behalf_client_destroy(&clients[i]); // while those behind it go on
+    }
+    assert_true(threads_of_this_process() < threads);
+    router_stop(&router);
+}
+
+static void bye_leaves_while_other_clients_stay(void **state)
+{
+    (void) state;
+    struct router router;
+    router_start(&router);
+    struct behalf_client *stays = signed_in(&router), *goes = signed_in(&router);
+    behalf_client_close(goes, "shift over", TIMEOUT_MS);
+    behalf_client_destroy(&goes);
+    struct behalf_message *bye = router_receive(&router, stays);
+    assert_int_equal(bye->type, BEHALF_BYE);
+    behalf_message_destroy(&bye);
+    behalf_client_destroy(&stays);
+    router_stop(&router);
+}
+
+// Has a client in a process that was forked from one with clients; never returns.
+static void be_a_child(struct router *router)
+{
+    struct behalf_hello hello = { .role = "person", .name = "ben" };
+    struct behalf_client *client = behalf_client_new(router->endpoint, &hello);
+    struct behalf_message *welcome = client != NULL ? behalf_client_wait(client, TIMEOUT_MS) : NULL;
+    _exit(welcome != NULL && welcome->type == BEHALF_WELCOME ? 0 : 1);
+}
+
+static void child_of_a_process_with_clients_has_clients_of_its_own(void **state)
+{
+    (void) state;
+    struct router router;
+    router_start(&router);
+    struct behalf_client *client = signed_in(&router);
+    pid_t child = fork();
+    if (child == 0)
+        be_a_child(&router);
+    assert_true(child > 0);
+    router_welcome(&router, router_expect(&router, client, BEHALF_HELLO));
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    behalf_client_destroy(&client);
+    router_stop(&router);
+}
+
 static void endpoints_that_cannot_be_are_refused(void **state)
 {
     (void) state;
@@ -443,6 +521,9 @@ int main(void)
         cmocka_unit_test(frame_of_two_parts_is_not_taken_for_a_message),
         cmocka_unit_test(refused_client_waits_for_nothing),
         cmocka_unit_test(bye_arrives_when_a_client_closes),
+        cmocka_unit_test(clients_of_one_process_share_their_threads),
+        cmocka_unit_test(bye_leaves_while_other_clients_stay),
+        cmocka_unit_test(child_of_a_process_with_clients_has_clients_of_its_own),
         cmocka_unit_test(endpoints_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
