@@ -508,6 +508,20 @@ void outbox_give_up_restored(struct desk *desk)
     }
 }
 
+// Why a reply that nobody was told of may not go out any more; NULL if it may.  Its item is what it has become
+// meanwhile.
+static const char *what_forbids(const struct desk *desk, const struct item *item, const struct reply *reply)
+{
+    if (reply->attempt > 0)
+        return NULL; // it may be out already
+    if (!item->posts)
+        return "deleted by its author";
+    if (item->sealed && item->queue->audience != AUDIENCE_PR)
+        return "became sensitive meanwhile";
+    bool known = reply->person != POLICY_NONE;
+    return known && authority_needs_approval(desk, item, desk->people[reply->person]) ? "needs approval now" : NULL;
+}
+
 void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64_t now_ms)
 {
     struct reply *reply = table_find(&desk->replies, id);
@@ -521,8 +535,13 @@ void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64
     struct item *item = item_find(desk, reply->item_id);
     must(item); // only its reply's fate ends an item that is sending
     item_event(desk, item, "reply not handed out", reply->person, NULL, "its connector was gone before it was told");
-    wait_in_outbox(desk, reply);
-    item_set_timer(desk, item, item->window_end_ms);
+    const char *forbidden = what_forbids(desk, item, reply);
+    if (forbidden) {
+        fail(desk, reply, forbidden);
+    } else {
+        wait_in_outbox(desk, reply);
+        item_set_timer(desk, item, item->window_end_ms);
+    }
     desk_settle(desk);
 }
 

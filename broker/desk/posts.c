@@ -101,7 +101,7 @@ static void write_edit(struct desk *desk, const struct behalf_post *post, const 
                                            .brand = post->brand,
                                            .text = text,
                                            .sensitive = sensitive,
-                                           .at_ms = edited_ms ? edited_ms : desk->now_ms,
+                                           .at_ms = desk->now_ms,
                                            .edited_ms = edited_ms },
                       });
 }

@@ -602,7 +602,9 @@ static void an_edit_is_shown_to_who_has_the_item(void **state)
         .brand = ACME, .channel = CHIRP, .language = EN, .audience = AUDIENCE_AGENT, .rule = "", .detail = ""
     };
     struct behalf_edit edit = { .channel = "chirp", .post = "1", .text = "never mind" };
+    edit.edited_ms = world->now_ms - 1; // a rule that comes after what PR said looks at what is told after it
     world_edit(world, item, &edit, &needs);
+    assert_int_equal(world_change(world, CHANGE_POST_CHANGE)->post_change.at_ms, world->now_ms);
     assert_int_not_equal(world_lease(world, asha, item), 0);
     needs.audience = AUDIENCE_PR;
     needs.rule = "legal threat";
@@ -1272,6 +1274,35 @@ static void a_reply_that_nobody_was_told_of_goes_to_a_connector_that_lives(void 
     assert_string_equal(world_outcome(world, item), "answered");
 }
 
+static void a_reply_that_nobody_was_told_of_goes_by_what_its_item_has_become(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    for (int become = 0; become < 3; become++) {
+        char id[8];
+        snprintf(id, sizeof id, "n%d", become);
+        uint64_t item = answered(world, asha, id);
+        uint64_t dead = world_connect(world, id, false);
+        uint64_t reply = handed(world, dead);
+        uint32_t attempt = world_effect(world, dead, EFFECT_HAND_REPLY)->attempt;
+        struct behalf_delete_post deletion = { .channel = "chirp", .post = id };
+        struct behalf_edit edit = { .channel = "chirp", .post = id, .text = "never mind" };
+        struct needs needs = sensitive_now;
+        needs.audience = become == 1 ? AUDIENCE_PR : AUDIENCE_AGENT;
+        needs.approval = become == 2;
+        needs.author = id;
+        if (become == 0)
+            desk_post_deleted(world->desk, item, "acme", &deletion, world->now_ms);
+        else
+            world_edit(world, item, &edit, &needs);
+        desk_session_lost(world->desk, dead, world->now_ms);
+        desk_reply_not_told(world->desk, reply, attempt, world->now_ms);
+        desk_check(world->desk);
+        assert_int_not_equal(desk_item_state(world->desk, item), ITEM_SENDING);
+        assert_string_equal(world_outcome(world, item), become == 0 ? "withdrawn" : "");
+    }
+}
+
 static void only_who_has_a_reply_settles_it(void **state)
 {
     struct world *world = *state;
@@ -1491,6 +1522,7 @@ int main(void)
         CLAIM(a_reply_of_unknown_fate_rests_longer_each_time_and_ends_with_a_person),
         CLAIM(replies_rest_each_for_itself_and_a_freeze_holds_rested_ones),
         CLAIM(a_reply_that_nobody_was_told_of_goes_to_a_connector_that_lives),
+        CLAIM(a_reply_that_nobody_was_told_of_goes_by_what_its_item_has_become),
         CLAIM(only_who_has_a_reply_settles_it),
         CLAIM(an_unknown_fate_is_decided_by_a_person),
         CLAIM(an_earlier_unknown_fate_is_told_again_when_a_later_reply_fails),
