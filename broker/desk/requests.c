@@ -56,11 +56,9 @@ static void tell_not_open(const struct order *order)
 
 static void do_take(const struct order *order)
 {
-    if (order->item->state == ITEM_HELD) { // taken already, or automatically
-        answer(order, ITEM_HELD, 0);
-        return;
-    }
     answer(order, ITEM_HELD, 0);
+    if (order->item->state == ITEM_HELD) // taken already, or automatically
+        return;
     item_move(order->desk, order->item, ITEM_HELD, order->person->index);
     item_event(order->desk, order->item, "held", order->person->index, NULL, "taken");
     item_show(order->desk, order->item);
@@ -98,10 +96,7 @@ static void write_draft(const struct order *order, const char *text)
 
 static void tell_unmoved(const struct order *order)
 {
-    struct behalf_done done = { .item = (int64_t) order->item->id,
-                                .lease = order->item->lease,
-                                .state = item_state_name((enum item_state) order->item->state) };
-    desk_tell_done(order->desk, order->session, order->request->id, &done);
+    answer(order, (enum item_state) order->item->state, 0);
 }
 
 static void do_draft(const struct order *order)
@@ -328,7 +323,8 @@ static void do_transfer(const struct order *order)
     };
     if (*transfer->person) {
         person = policy_find_person(desk->policy, transfer->person);
-        if (person == POLICY_NONE || !person_may_serve(desk, desk->people[person], &needs)) {
+        if (person == POLICY_NONE || !person_may_serve(desk, desk->people[person], &needs) ||
+            authority_is_own_draft(item, person)) {
             refuse(order, BEHALF_CODE_NOT_FOUND, "person", "nobody of that name may take this item");
             return;
         }

@@ -402,6 +402,24 @@ static void nobody_approves_their_own_draft(void **state)
         world_ask(w, ben, ABOUT(APPROVE, approve, .item = (int64_t) item, .lease = lease, .text = "hello"));
     assert_int_equal(m->type, BEHALF_ERROR);
 }
+static void a_draft_is_not_transferred_to_who_wrote_it(void **state)
+{
+    struct world *w = *state;
+    w->people[BEN].audiences |= 1u << AUDIENCE_APPROVER;
+    w->people[BEN].approve_all = true;
+    uint64_t ben = world_sign_in(w, BEN);
+    uint64_t item = world_post(w, (struct world_post){ .id = "1" });
+    take(w, ben, item);
+    reply_to(w, ben, item, "hello");
+    uint64_t ann = world_sign_in(w, ANN);
+    take(w, ann, item);
+    const struct behalf_message *m =
+        world_ask(w, ann,
+                  ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = world_lease(w, ann, item),
+                        .person = "ben", .reason = "his"));
+    assert_int_equal(m->type, BEHALF_ERROR);
+    assert_int_equal(desk_item_state(w->desk, item), ITEM_HELD);
+}
 static void prs_service_level_holds_also_where_replies_have_a_window(void **state)
 {
     struct world *w = *state;
@@ -478,6 +496,7 @@ int main(void)
         CLAIM(an_own_draft_is_not_offered_for_approval),
         CLAIM(somebody_lost_whom_the_rules_drop_keeps_nothing),
         CLAIM(nobody_approves_their_own_draft),
+        CLAIM(a_draft_is_not_transferred_to_who_wrote_it),
         CLAIM(prs_service_level_holds_also_where_replies_have_a_window),
         CLAIM(a_reply_not_handed_out_does_not_go_out_to_what_became_sensitive),
         CLAIM(a_sensitive_post_takes_back_a_reply_that_is_not_out),
