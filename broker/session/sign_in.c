@@ -8,6 +8,9 @@
 // Lost sessions are kept for resuming at least so long; what they keep is only a convenience by then.
 #define LOST_KEPT_MS (INT64_C(5) * 60 * 1000)
 
+// Sessions lost for too long that are forgotten in one go: each is looked for among all.
+#define FORGOTTEN_AT_ONCE 64
+
 static void say(struct broker *broker, const struct session *session, const char *what)
 {
     char who[SESSION_WHO_BYTES];
@@ -682,7 +685,7 @@ int64_t sessions_watch(struct broker *broker)
                 watch_session(broker, session);
             }
         }
-        while (forget_session(broker)) {
+        for (int i = 0; i < FORGOTTEN_AT_ONCE && forget_session(broker); i++) {
         }
         drop_idle_peers(broker);
     }

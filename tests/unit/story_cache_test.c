@@ -4,7 +4,7 @@
 // again.  Each batch is committed and taken in; then both are asked about the same items and replies.
 
 #include "broker/session/author_filter.h"
-#include "broker/session/story_cache.h"
+#include "broker/session/story_cache_parts.h"
 #include "tests/system/postgres_cluster.h"
 #include "tests/unit/store_desk.h"
 
@@ -472,6 +472,20 @@ static uint64_t key_of(uint64_t number)
     return number ^ number >> 31;
 }
 
+static void an_old_item_of_an_author_does_not_make_what_lies_between_known(void **state)
+{
+    struct story_cache cache = { 0 };
+    struct kept_author author = { .since = 1000 };
+
+    (void) state;
+    for (uint64_t item = 1000; item < 1000 + AUTHOR_ITEMS_MAX; item++) {
+        cache_list_item(&cache, &author, item);
+    }
+    cache_list_item(&cache, &author, 5);
+    assert_int_equal(author.since, 1000);
+    free(author.items);
+}
+
 static struct change a_first_post(uint64_t item, const char *name, uint64_t author_key)
 {
     struct change change = a_post(item, 1, name, "hello");
@@ -538,6 +552,7 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(a_first_post_needs_no_store),
+        cmocka_unit_test(an_old_item_of_an_author_does_not_make_what_lies_between_known),
         cmocka_unit_test(a_new_author_is_known_as_new_once_all_who_wrote_before_are_known),
         cmocka_unit_test(who_wrote_is_never_taken_for_new),
         cmocka_unit_test(what_was_sealed_is_not_told_to_an_agent),
