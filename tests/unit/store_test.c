@@ -1,7 +1,8 @@
 // store_test.c - claims of the threads around an engine.
 
-#include "tests/unit/memory_disk.h"
+#include "broker/store/sqlite/marks.h"
 #include "broker/store/store.h"
+#include "tests/unit/memory_disk.h"
 #include "tests/unit/store_desk.h"
 
 #include <setjmp.h>
@@ -372,6 +373,19 @@ static void remove_folder(const char *folder)
     assert_int_equal(rmdir(folder), 0);
 }
 
+static void marks_are_known_again_whatever_the_desk_is_called(void **state)
+{
+    (void) state;
+    char folder[] = "/tmp/behalf-marks-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    struct marks marks = { .position = { .epoch = 3, .sequence = 7, .next_id = 9, .clock_ms = 11 } }, read;
+    assert_true(marks_write(folder, "the sum of desks", &marks));
+    assert_true(marks_read(folder, "the sum of desks", &read));
+    assert_int_equal(read.position.sequence, 7);
+    assert_false(marks_read(folder, "another", &read));
+    remove_folder(folder);
+}
+
 static void reports_read_what_the_writer_has_committed(void **state)
 {
     (void) state;
@@ -422,6 +436,7 @@ int main(void)
         cmocka_unit_test(each_desk_is_told_its_own_in_order),
         cmocka_unit_test(trouble_of_one_desk_is_not_the_others),
         cmocka_unit_test(desks_come_and_go_while_others_are_written),
+        cmocka_unit_test(marks_are_known_again_whatever_the_desk_is_called),
         cmocka_unit_test(reports_read_what_the_writer_has_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

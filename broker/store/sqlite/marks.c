@@ -69,7 +69,10 @@ static bool read_line(char line[LINE_BYTES + 1], const char *desk, struct marks 
     int bytes = 0;
 
     line[LINE_BYTES] = '\0';
-    char *found = strstr(line, " sum ");
+    char *found = NULL;
+    for (char *next = line; (next = strstr(next, " sum ")) != NULL; next++) {
+        found = next; // the last: a desk's name may have such words in it
+    }
     if (found == NULL) {
         return false;
     }
