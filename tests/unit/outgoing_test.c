@@ -4,6 +4,8 @@
 #include "broker/desk/card_number.h"
 #include "broker/desk/outgoing.h"
 
+#include <behalf/message.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -159,6 +161,22 @@ static void an_sms_ends_where_the_network_ends_it(void **state)
         free(most);
         free(more);
     }
+}
+
+static void the_longest_text_can_be_told_as_long_as_it_is(void **state)
+{
+    (void) state;
+    char *text = repeated("\xf0\x9f\x98\x80", BEHALF_POST_BYTES / 4);
+    struct behalf_message previewed = { .type = BEHALF_PREVIEWED, .previewed = { .item = 1, .text = text } };
+    previewed.previewed.length = reply_length(COUNTING_SMS, 0, text);
+    assert_true(previewed.previewed.length > BEHALF_REPLY_BYTES);
+    size_t bytes;
+    struct behalf_fault fault;
+    void *frame = behalf_message_encode(&previewed, &bytes, &fault);
+    if (frame == NULL)
+        fail_msg("%s %s", fault.field, fault.reason);
+    free(frame);
+    free(text);
 }
 
 // ---- card numbers ----
@@ -399,6 +417,7 @@ int main(void)
         cmocka_unit_test(other_platforms_are_counted_as_they_count),
         cmocka_unit_test(a_host_longer_than_any_is_no_link),
         cmocka_unit_test(an_sms_ends_where_the_network_ends_it),
+        cmocka_unit_test(the_longest_text_can_be_told_as_long_as_it_is),
         cmocka_unit_test(card_numbers_are_found_however_they_are_written),
         cmocka_unit_test(other_numbers_are_no_card_numbers),
         cmocka_unit_test(the_line_is_in_the_posts_language_and_stands_where_it_can_be_read),
