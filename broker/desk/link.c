@@ -197,6 +197,23 @@ struct host_match {
     size_t next; // no host begins before this
 };
 
+// Where to look on after a first label that leads to no dot: to the label's end, or, if a dot or a scheme's colon stands
+// there, to where a label that is not too long may begin.
+static size_t after_label(const char *text, size_t from)
+{
+    size_t end = from, next;
+    ucs4_t character;
+    for (size_t bytes; (bytes = character_at(text, end, &character)) > 0; end += bytes)
+        if (!is_label(character) && !is_in("-_", character))
+            break;
+    if (character != '.' && character != ':')
+        return end;
+    for (next = end > from + LABEL_BYTES_SEEN_MAX ? end - LABEL_BYTES_SEEN_MAX : from;
+         ((unsigned char) text[next] & 0xc0) == 0x80;)
+        next--;
+    return next;
+}
+
 // Labels and dots are followed as far as they are well-formed: no label begins or ends with a hyphen or an underscore.
 // The host ends with the last top-level domain behind a dot on that way; the label before that, the name that was
 // registered, has no underscore.
@@ -224,7 +241,7 @@ static struct host_match match_host(const char *text, size_t from)
         }
         before = character;
     }
-    match.next = label > from ? label : from;
+    match.next = label > from ? label : after_label(text, from);
     return match;
 }
 
