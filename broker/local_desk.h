@@ -27,7 +27,7 @@ struct hosting {
     struct leases *leases;     // NULL: nobody else can have a desk
     const struct trace *trace; // NULL: none is wanted
     int watching;              // an epoll descriptor; what a desk has in it carries the desk's number
-    int wake;                  // an eventfd, written to when an job of any desk is done
+    int wake;                  // an eventfd, written to when a job of any desk is done
     size_t openings;           // under way
 };
 

@@ -210,66 +210,34 @@ static void add_desk(struct configuration *configuration, const char *file, stru
     }
 }
 
-// As broker_options wants it: 0 on the command line is no limit.
-static int64_t parse_rate(const char *text, struct argp_state *state)
+// A whole number within its bounds; `what` and `unit` are for who wrote another one.
+static int64_t parse_number(const char *text, struct argp_state *state, const char *what, int64_t least, int64_t most,
+                            const char *unit)
 {
     char *end;
 
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < 0 || value > 10000000) {
-        argp_error(state, "a rate is 0 to 10000000 a second, not %s", text);
+    if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
+        argp_error(state, "%s is %" PRId64 " to %" PRId64 "%s, not %s", what, least, most, unit, text);
     }
-    return value == 0 ? -1 : value;
+    return value;
 }
 
 // As the parts want it: 0 on the command line is no limit.
+static int64_t unlimited_if_zero(int64_t number)
+{
+    return number == 0 ? -1 : number;
+}
+
+static int64_t parse_rate(const char *text, struct argp_state *state)
+{
+    return unlimited_if_zero(parse_number(text, state, "a rate", 0, 10000000, " a second"));
+}
+
 static int64_t parse_limit(const char *text, struct argp_state *state)
 {
-    char *end;
-
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < 0 || value > 1000000) {
-        argp_error(state, "a limit of an address is 0 to 1000000, not %s", text);
-    }
-    return value == 0 ? -1 : value;
-}
-
-static int64_t parse_share(const char *text, struct argp_state *state)
-{
-    char *end;
-
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < 1 || value > 100) {
-        argp_error(state, "a share is 1 to 100 percent, not %s", text);
-    }
-    return value;
-}
-
-static int64_t parse_text_memory(const char *text, struct argp_state *state)
-{
-    char *end;
-
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < 1 || value > TEXT_MEMORY_MB_MAX) {
-        argp_error(state, "memory for texts is 1 to %d MB, not %s", TEXT_MEMORY_MB_MAX, text);
-    }
-    return value;
-}
-
-static int64_t parse_heartbeat(const char *text, struct argp_state *state)
-{
-    char *end;
-
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || *end != '\0' || value < 100 || value > 600000) {
-        argp_error(state, "a heartbeat is 100 to 600000 milliseconds, not %s", text);
-    }
-    return value;
+    return unlimited_if_zero(parse_number(text, state, "a limit of an address", 0, 1000000, ""));
 }
 
 // Keeps the URL, and hides it where process listings look.
@@ -316,7 +284,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         add_advertised(configuration, value, state);
         return 0;
     case 'b':
-        configuration->heartbeat_ms = parse_heartbeat(value, state);
+        configuration->heartbeat_ms = parse_number(value, state, "a heartbeat", 100, 600000, " milliseconds");
         return 0;
     case OPTION_PERSON_RATE:
         configuration->person_rate = parse_rate(value, state);
@@ -331,10 +299,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         configuration->limits.refusals_max = parse_limit(value, state);
         return 0;
     case OPTION_ADDRESS_SHARE:
-        configuration->address_percent = parse_share(value, state);
+        configuration->address_percent = parse_number(value, state, "a share", 1, 100, " percent");
         return 0;
     case OPTION_TEXT_MEMORY:
-        configuration->text_memory_mb = parse_text_memory(value, state);
+        configuration->text_memory_mb = parse_number(value, state, "memory for texts", 1, TEXT_MEMORY_MB_MAX, " MB");
         return 0;
     case OPTION_ACCEPT_LOSS:
         configuration->accept_loss = true;

@@ -52,7 +52,7 @@ struct opening {
     struct clock clock;
 };
 
-// The work, as an job's: `self` is a struct opening.
+// The work, as a job's: `self` is a struct opening.
 void opening_work(void *self);
 
 // Opens the store; NULL, and said in the log, when it cannot be used.

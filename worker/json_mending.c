@@ -3,6 +3,7 @@
 #include "worker/json_mending.h"
 
 #include "proto/base/must.h"
+#include "worker/field_time.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -207,24 +208,18 @@ static void mend_text_value(json_t *object, const struct behalf_field *field, st
         json_object_set_new(object, field->name, json_string(mended));
 }
 
-static bool is_time(const struct behalf_field *field)
-{
-    size_t length = strlen(field->name);
-    return length > 3 && strcmp(field->name + length - 3, "_ms") == 0;
-}
-
 // A time is written as digits or not at all; a count as people write it.
 static bool read_number(const json_t *value, const struct behalf_field *field, struct mending *mending, int64_t *number)
 {
     const char *text = json_string_value(value);
     char digits[32];
-    if (!text && json_is_real(value) && is_time(field) && fabs(json_real_value(value)) < WHOLE_MAX) {
+    if (!text && json_is_real(value) && field_is_time(field) && fabs(json_real_value(value)) < WHOLE_MAX) {
         snprintf(digits, sizeof digits, "%" PRId64, (int64_t) json_real_value(value)); // with parts of a millisecond
         text = digits;
     }
     if (!text && write_digits(value, digits))
         text = digits;
-    if (text && (!is_time(field) || (text[0] && !text[strspn(text, "0123456789")])))
+    if (text && (!field_is_time(field) || (text[0] && !text[strspn(text, "0123456789")])))
         return mending_count(mending, field, text, number);
     mending_note(mending, field->name, MENDING_LEFT_OUT);
     return false;

@@ -184,10 +184,10 @@ void desk_remember_apply(struct desk *desk, const struct principal *principal, i
                          uint64_t rules_version);
 uint64_t desk_digest(const struct behalf_message *request);
 
-// A request of a signed-in person, a REQUEST of authority.def; or of a connector: SETTLE; or of control: FREEZE.  Who
-// may ask for what is decided here; the caller only knows which kind of session it is.  Appends exactly one effect that
-// answers it (DONE or ERROR with the request's id) before any other effect to the same session.  What is answered DONE
-// is remembered for desk_repeat.
+// A request of a signed-in person, a REQUEST of authority.def; or of a connector: SETTLE; or of control: FREEZE,
+// RECALL.  Who may ask for what is decided here; the caller only knows which kind of session it is.  Appends exactly
+// one effect that answers it (DONE or ERROR with the request's id) before any other effect to the same session.  What
+// is answered DONE is remembered for desk_repeat.
 void desk_request(struct desk *desk, uint64_t session, const struct principal *principal,
                   const struct behalf_message *request, int64_t now_ms);
 

@@ -3,9 +3,8 @@
 // A platform tells what happened in any order, and one post may be brought for several brands.  Of each post its texts
 // are kept, as a rule of a brand that has yet to bring it may hold for one that its author has changed since, or the
 // deletion, which is final.  They are on disk; what is here is the same in memory.  That a text was let go for want of
-// room is known from a number left out between those of its post; or, if nothing could be kept of it, from the change
-// of no post, "" of
-// "", which stays for as long as what was let go would have.
+// room is known from a number left out between those of its post; or, if nothing could be kept of it, from a change of
+// no post, whose channel and id are empty, which stays for as long as what was let go would have.
 
 #ifndef DESK_EARLY_H
 #define DESK_EARLY_H

@@ -197,8 +197,8 @@ struct host_match {
     size_t next; // no host begins before this
 };
 
-// Where to look on after a first label that leads to no dot: to the label's end, or, if a dot or a scheme's colon stands
-// there, to where a label that is not too long may begin.
+// Where to look on after a first label that leads to no dot: at the label's end, or, if a dot or a scheme's colon
+// stands there, where a label that is not too long may begin.
 static size_t after_label(const char *text, size_t from)
 {
     size_t end = from, next;

@@ -11,6 +11,7 @@
 // What may be much is done a slice at a time; outbox_tick says when there is more.
 
 #include "broker/desk/parts.h"
+#include "proto/mended_text.h"
 
 #include <string.h>
 #include <time.h>
@@ -391,9 +392,7 @@ static void tell_fate(struct desk *desk, struct item *item, const char *fate, co
 {
     if (!reason || !*reason)
         reason = "no reason was given";
-    size_t room = BEHALF_NOTE_BYTES - strlen(fate), bytes = strlen(reason);
-    while (bytes > room || (bytes && ((unsigned char) reason[bytes] & 0xc0) == 0x80))
-        bytes--;
+    size_t bytes = text_bytes_that_fit(reason, BEHALF_NOTE_BYTES - strlen(fate));
     const char *text = change_list_format(desk->list, "%s%.*s", fate, (int) bytes, reason);
     item_set_reason(desk, item, text);
     desk_change(desk, &(struct change){ .kind = CHANGE_NOTE,

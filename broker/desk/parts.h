@@ -379,7 +379,7 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
 // Puts an item into the queue of its needs (before it waits there).
 void item_set_queue(struct desk *desk, struct item *item, struct queue *queue);
 
-// Moves an item that is not sending into another queue, where it waits, for `preferred` first.
+// Moves an item whose reply, if it was sending, is settled into another queue, where it waits, for `preferred` first.
 void item_change_queue(struct desk *desk, struct item *item, struct queue *queue, uint32_t preferred);
 
 // Who shall have it first when it comes to wait, for as long as the rules say.

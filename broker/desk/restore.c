@@ -315,8 +315,8 @@ static void restore_sending(struct desk *desk)
 // An item that was sealed while its reply was in the outbox, and waits now as its author is no longer in the rules.
 static void restore_sealed(struct desk *desk)
 {
-    size_t place = 0;
-    for (struct item *item; (item = item_next(desk, &place));) {
+    uint64_t after = 0;
+    for (struct item *item; (item = item_next(desk, &after));) {
         if (item->state == ITEM_WAITING && item->sealed && item->queue->audience != AUDIENCE_PR)
             item_escalate(desk, item, POLICY_NONE, NULL, "became sensitive while its reply was in the outbox");
     }

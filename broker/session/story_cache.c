@@ -309,8 +309,7 @@ void cache_list_item(struct story_cache *cache, struct kept_author *author, uint
 {
     if (author->item_count == AUTHOR_ITEMS_MAX && item > author->items[0]) {
         forget_oldest(author);
-    } else if (author->item_count == AUTHOR_ITEMS_MAX && item < author->items[0] &&
-               item >= author->since) {
+    } else if (author->item_count == AUTHOR_ITEMS_MAX && item < author->items[0] && item >= author->since) {
         author->since = item + 1;
     }
     size_t at = author->item_count;

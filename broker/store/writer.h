@@ -4,8 +4,8 @@
 //   writing.c    the writer's thread: which desks are due, one attempt for them, what it means
 //   reporting.c  the thread that answers reports
 
-#ifndef STORE_SCRIBE_H
-#define STORE_SCRIBE_H
+#ifndef STORE_WRITER_H
+#define STORE_WRITER_H
 
 #include "broker/store/store.h"
 

@@ -3,6 +3,7 @@
 #include "broker/triage/rule_reader.h"
 
 #include "broker/triage/plain_text.h"
+#include "proto/base/edit_distance.h"
 #include "proto/base/must.h"
 
 #include <unictype.h>
@@ -17,7 +18,6 @@
 #define PROBLEMS_SHOWN 64  // the most that one ERROR carries
 #define PROBLEMS_KEPT 1024 // sorted before the first are shown
 #define MESSAGE_BYTES 1024
-#define LIKENESS_BYTES 64 // longer words are not compared
 
 enum value_kind {
     KIND_NAME,
@@ -173,39 +173,14 @@ void rules_problems_fini(struct rules_problems *problems)
 
 // ---- did you mean ----
 
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-// Letters to change, add or leave out to make one word of the other; neighbours swapped count two.
-static size_t distance_between(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
-{
-    size_t row[LIKENESS_BYTES + 1];
-    for (size_t j = 0; j <= b_bytes; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a_bytes; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_bytes; j++) {
-            size_t above = row[j];
-            bool same = tolower((unsigned char) a[i - 1]) == tolower((unsigned char) b[j - 1]);
-            row[j] = smallest(above + 1, row[j - 1] + 1, diagonal + !same);
-            diagonal = above;
-        }
-    }
-    return row[b_bytes];
-}
-
 void likeness_try(struct likeness *likeness, const char *candidate)
 {
     size_t word_bytes = strlen(likeness->word);
     size_t bytes = strlen(candidate);
-    if (word_bytes > LIKENESS_BYTES || bytes > LIKENESS_BYTES || word_bytes == 0)
-        return;
+    if (word_bytes > EDIT_DISTANCE_BYTES || bytes > EDIT_DISTANCE_BYTES || word_bytes == 0)
+        return; // longer ones are not compared
     size_t longer = word_bytes > bytes ? word_bytes : bytes;
-    size_t distance = distance_between(likeness->word, word_bytes, candidate, bytes);
+    size_t distance = edit_distance(likeness->word, candidate);
     if (distance > 1 + longer / 5 || distance >= longer)
         return;
     if (likeness->nearest == NULL || distance < likeness->distance) {

@@ -2,6 +2,7 @@
 
 #include "proto/base/table.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/must.h"
 
 void table_fini(struct table *table)
@@ -10,10 +11,10 @@ void table_fini(struct table *table)
     *table = (struct table){ 0 };
 }
 
-// Fibonacci hashing: consecutive ids spread, hashes stay spread.
+// Consecutive ids spread, hashes stay spread.
 static size_t home(const struct table *table, uint64_t key)
 {
-    return (size_t) ((key * UINT64_C(11400714819323198485)) >> 32) & (table->capacity - 1);
+    return (size_t) (hash_number(key) >> 32) & (table->capacity - 1);
 }
 
 void *table_find(const struct table *table, uint64_t key)

@@ -415,8 +415,8 @@ static void a_draft_is_not_transferred_to_who_wrote_it(void **state)
     take(w, ann, item);
     const struct behalf_message *m =
         world_ask(w, ann,
-                  ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = world_lease(w, ann, item),
-                        .person = "ben", .reason = "his"));
+                  ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = world_lease(w, ann, item), .person = "ben",
+                        .reason = "his"));
     assert_int_equal(m->type, BEHALF_ERROR);
     assert_int_equal(desk_item_state(w->desk, item), ITEM_HELD);
 }

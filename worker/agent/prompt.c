@@ -27,9 +27,9 @@ struct prompt {
     bool terminal; // readline is used
     bool echo;     // lines are shown behind the prompt, as nobody saw them typed
     bool asking;
-    bool commands;            // what is asked for is a command
-    char *question;           // as last asked
-    int64_t readable_ms;      // when somebody can have read a question for a person, by boot_clock_ms; 0: any line does
+    bool commands;       // what is asked for is a command
+    char *question;      // as last asked
+    int64_t readable_ms; // when somebody can have read a question for a person, by clocks_boot_ms; 0: any line does
     struct line_reader lines; // without readline
     bool got_line;            // readline has one, or the end
     char *line;               // it; NULL at the end

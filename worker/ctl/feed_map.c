@@ -3,6 +3,7 @@
 #include "worker/ctl/feed_map.h"
 
 #include "worker/ctl/feed_zone.h"
+#include "worker/field_time.h"
 
 #include "proto/base/must.h"
 
@@ -335,12 +336,6 @@ void feed_map_describe(const struct feed_map *self, FILE *out)
 
 // ---- one row ----
 
-static bool is_time(const struct behalf_field *field)
-{
-    size_t length = strlen(field->name);
-    return length > 3 && strcmp(field->name + length - 3, "_ms") == 0;
-}
-
 // What programs write where a table has nothing.
 static bool means_nothing(const char *text)
 {
@@ -354,7 +349,7 @@ static bool means_nothing(const char *text)
 static bool fill_number(const struct feed_map *self, const struct behalf_field *field, const char *text,
                         struct mending *mending, int64_t *number, char *fault)
 {
-    if (!is_time(field)) {
+    if (!field_is_time(field)) {
         mending_count(mending, field, text, number); // one that is none is left out
         return true;
     }

@@ -2,6 +2,7 @@
 
 #include "worker/ctl/feed_zone.h"
 
+#include "proto/base/edit_distance.h"
 #include "proto/base/must.h"
 
 #include <ctype.h>
@@ -9,11 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #define ZONES "/usr/share/zoneinfo"
-#define NAME_BYTES 64
+#define NAME_BYTES EDIT_DISTANCE_BYTES
 #define NEAREST 3
 #define DAY_MS INT64_C(86400000)
 
@@ -50,41 +50,15 @@ static struct {
     const char *wanted;
     size_t folder_bytes;
     char names[NEAREST][NAME_BYTES];
-    unsigned distances[NEAREST];
+    size_t distances[NEAREST];
     size_t count;
 } nearest;
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
-{
-    unsigned less = a < b ? a : b;
-    return less < c ? less : c;
-}
-
-// Letters to change, to add or to take away, whatever their case (Levenshtein).
-static unsigned distance(const char *a, const char *b)
-{
-    unsigned row[NAME_BYTES + 1];
-    size_t a_bytes = strlen(a), b_bytes = strlen(b);
-    for (size_t j = 0; j <= b_bytes; j++)
-        row[j] = (unsigned) j;
-    for (size_t i = 1; i <= a_bytes; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned) i;
-        for (size_t j = 1; j <= b_bytes; j++) {
-            bool same = tolower((unsigned char) a[i - 1]) == tolower((unsigned char) b[j - 1]);
-            unsigned changed = diagonal + !same;
-            diagonal = row[j];
-            row[j] = least(changed, row[j] + 1, row[j - 1] + 1);
-        }
-    }
-    return row[b_bytes];
-}
-
 // A city by itself ("Berlin") is as near as the whole name.
-static unsigned distance_of(const char *name)
+static size_t distance_of(const char *name)
 {
     const char *city = strrchr(name, '/');
-    unsigned whole = distance(nearest.wanted, name), part = city ? distance(nearest.wanted, city + 1) : whole;
+    size_t whole = edit_distance(nearest.wanted, name), part = city ? edit_distance(nearest.wanted, city + 1) : whole;
     return part < whole ? part : whole;
 }
 
@@ -95,7 +69,7 @@ static int consider(const char *path, const struct stat *status, int kind, struc
     const char *name = path + nearest.folder_bytes + 1;
     if (kind != FTW_F || !isupper((unsigned char) name[0]) || !is_name(name) || !is_zone_file(path))
         return 0; // posix/, right/ and tables are not for people
-    unsigned from_wanted = distance_of(name);
+    size_t from_wanted = distance_of(name);
     size_t i = nearest.count < NEAREST ? nearest.count++ : NEAREST;
     for (; i > 0 && nearest.distances[i - 1] > from_wanted; i--) {
         if (i == NEAREST)

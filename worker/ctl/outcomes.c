@@ -6,6 +6,7 @@
 #include "worker/ctl/ctl.h"
 #include "worker/ctl/feed_time.h"
 #include "worker/ctl/output.h"
+#include "worker/field_time.h"
 #include "worker/message_json.h"
 
 #include "proto/base/clocks.h"
@@ -126,17 +127,11 @@ static const struct behalf_field *outcome_fields(void)
     return field->record;
 }
 
-static bool is_time(const struct behalf_field *field)
-{
-    size_t length = strlen(field->name);
-    return field->kind == 'n' && length > 3 && strcmp(field->name + length - 3, "_ms") == 0;
-}
-
 static void print_csv_header(void)
 {
     const struct behalf_field *fields = outcome_fields();
     for (const struct behalf_field *field = fields; field->name; field++) {
-        int length = (int) strlen(field->name) - (is_time(field) ? 3 : 0);
+        int length = (int) strlen(field->name) - (field_is_time(field) ? 3 : 0);
         printf("%s%.*s", field == fields ? "" : ",", length, field->name);
     }
     fputs("\r\n", stdout);
@@ -174,7 +169,7 @@ static void print_csv_row(const struct behalf_outcome *row, bool for_spreadsheet
             text = *(const char *const *) value;
         else if (field->kind == 'f')
             text = *(const bool *) value ? "1" : "0";
-        else if (is_time(field))
+        else if (field_is_time(field))
             output_time_utc(number, *(const int64_t *) value);
         else
             output_number(number, *(const int64_t *) value, false);

@@ -1,7 +1,7 @@
 // checkpoint.c - passive checkpoints: they wait for nobody and nobody waits for them.
 //
 // They keep the log short while there are pauses.  Under load they cannot, as the writer appends faster than
-// they catch up; the bound is the writer's (sqlite.c).
+// they catch up; the bound is the writer's (engine.c).
 
 #include "broker/store/sqlite/checkpoint.h"
 
