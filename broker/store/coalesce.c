@@ -25,8 +25,9 @@ struct coalesced {
     enum coalesced_kind kind;
     size_t slot; // where it is found
     uint64_t key;
-    const struct item_record *item;   // the last state, or NULL
-    const struct draft_record *draft; // the last one, or NULL
+    const struct item_record *item;       // the last state, or NULL
+    const struct outcome_record *outcome; // or NULL
+    const struct draft_record *draft;     // the last one, or NULL
     enum stage_with_pr draft_with_pr;
     enum sealing sealing;
     const struct seal_record *seal; // of that, or NULL
@@ -162,7 +163,8 @@ static uint64_t hash_post(const char *channel, const char *post, const char *bra
 
 // ---- rows ----
 
-static void add_row(struct coalescer *coalescer, enum stage_table which, const void *record, enum stage_with_pr with_pr)
+static struct stage_row *add_row(struct coalescer *coalescer, enum stage_table which, const void *record,
+                                 enum stage_with_pr with_pr)
 {
     struct table *table = &coalescer->tables[which];
 
@@ -171,7 +173,9 @@ static void add_row(struct coalescer *coalescer, enum stage_table which, const v
         table->rows = realloc(table->rows, table->room * sizeof *table->rows);
         must(table->rows != NULL);
     }
-    table->rows[table->count++] = (struct stage_row){ .record = record, .with_pr = with_pr };
+    struct stage_row *row = &table->rows[table->count++];
+    *row = (struct stage_row){ .record = record, .with_pr = with_pr };
+    return row;
 }
 
 static void forget_rows(struct table *table)
@@ -187,19 +191,30 @@ static void forget_rows(struct table *table)
 static void add_coalesced(struct coalescer *coalescer, const struct coalesced *coalesced)
 {
     if (coalesced->item != NULL) {
-        add_row(coalescer, STAGE_ITEMS, coalesced->item, STAGE_WITH_PR_UNKNOWN);
+        add_row(coalescer, STAGE_ITEMS, coalesced->item, STAGE_WITH_PR_UNKNOWN)->other = coalesced->outcome;
     }
     if (coalesced->draft != NULL) {
-        add_row(coalescer, coalesced->draft->text[0] == '\0' ? STAGE_DRAFTS_GONE : STAGE_DRAFTS, coalesced->draft,
-                coalesced->draft_with_pr);
+        (void) add_row(coalescer, coalesced->draft->text[0] == '\0' ? STAGE_DRAFTS_GONE : STAGE_DRAFTS,
+                       coalesced->draft, coalesced->draft_with_pr);
     }
     if (coalesced->kind == COALESCED_REPLY) {
-        add_row(coalescer, coalesced->reply.text == NULL ? STAGE_REPLY_CHANGES : STAGE_REPLIES, &coalesced->reply,
-                STAGE_WITH_PR_UNKNOWN);
+        (void) add_row(coalescer, coalesced->reply.text == NULL ? STAGE_REPLY_CHANGES : STAGE_REPLIES,
+                       &coalesced->reply, STAGE_WITH_PR_UNKNOWN);
     }
     if (coalesced->sealing != SEALING_NONE) {
-        add_row(coalescer, coalesced->sealing == SEALING_SEAL ? STAGE_SEALED : STAGE_UNSEALED, coalesced->seal,
-                STAGE_WITH_PR_UNKNOWN);
+        (void) add_row(coalescer, coalesced->sealing == SEALING_SEAL ? STAGE_SEALED : STAGE_UNSEALED, coalesced->seal,
+                       STAGE_WITH_PR_UNKNOWN);
+    }
+}
+
+// Outcomes are in the order of the ends, whatever the order of the items.
+static void pair_outcomes(struct coalescer *coalescer)
+{
+    struct table *outcomes = &coalescer->tables[STAGE_OUTCOMES];
+
+    for (size_t i = 0; i < outcomes->count; i++) {
+        const struct outcome_record *outcome = outcomes->rows[i].record;
+        outcomes->rows[i].other = find_coalesced(coalescer, COALESCED_ITEM, outcome->item)->item;
     }
 }
 
@@ -211,6 +226,7 @@ static void end_stage(struct coalescer *coalescer)
     for (size_t i = 0; i < coalescer->coalesced_count; i++) {
         add_coalesced(coalescer, &coalescer->coalesced[i]);
     }
+    pair_outcomes(coalescer);
     for (size_t i = 0; i < STAGE_TABLE_COUNT; i++) {
         struct table *table = &coalescer->tables[i];
         if (table->count > 0 && !coalescer->failed) {
@@ -256,7 +272,7 @@ static void add_post(struct coalescer *coalescer, const struct post_record *post
         end_stage(coalescer);
     }
     keep_behind_seal(coalescer, post->item, with_pr(coalescer, post->item) == STAGE_WITH_PR_YES);
-    add_row(coalescer, STAGE_POSTS, post, with_pr(coalescer, post->item));
+    (void) add_row(coalescer, STAGE_POSTS, post, with_pr(coalescer, post->item));
 }
 
 // Two of the same name in a stage would be one too many for a statement that writes them all.
@@ -274,14 +290,14 @@ static void add_post_change(struct coalescer *coalescer, const struct post_chang
         end_stage(coalescer); // else what was unsealed before would take this with it
     }
     require_first(coalescer, hash_post(change->channel, change->post, change->brand));
-    add_row(coalescer, STAGE_POST_CHANGES, change, STAGE_WITH_PR_UNKNOWN);
+    (void) add_row(coalescer, STAGE_POST_CHANGES, change, STAGE_WITH_PR_UNKNOWN);
 }
 
 // One of a post in a stage: what comes later is of what is kept then.
 static void add_early(struct coalescer *coalescer, const struct early_record *early, bool gone)
 {
     require_first(coalescer, hash_post(early->channel, early->post, "\n")); // no brand's name
-    add_row(coalescer, gone ? STAGE_EARLY_GONE : STAGE_EARLY, early, STAGE_WITH_PR_UNKNOWN);
+    (void) add_row(coalescer, gone ? STAGE_EARLY_GONE : STAGE_EARLY, early, STAGE_WITH_PR_UNKNOWN);
 }
 
 // Behind the changes of its stage, of which there is one at most; those that follow are of the post as it is then.
@@ -294,7 +310,7 @@ static void add_post_again(struct coalescer *coalescer, const struct post_again_
     }
     require_first(coalescer, ~name);
     (void) require_coalesced(coalescer, COALESCED_NAME, name);
-    add_row(coalescer, STAGE_POSTS_AGAIN, again, STAGE_WITH_PR_UNKNOWN);
+    (void) add_row(coalescer, STAGE_POSTS_AGAIN, again, STAGE_WITH_PR_UNKNOWN);
 }
 
 static void add_draft(struct coalescer *coalescer, const struct draft_record *draft)
@@ -311,7 +327,7 @@ static void add_draft(struct coalescer *coalescer, const struct draft_record *dr
 static void add_note(struct coalescer *coalescer, const struct note_record *note)
 {
     keep_behind_seal(coalescer, note->item, note->sealed);
-    add_row(coalescer, STAGE_NOTES, note, STAGE_WITH_PR_UNKNOWN);
+    (void) add_row(coalescer, STAGE_NOTES, note, STAGE_WITH_PR_UNKNOWN);
 }
 
 static void add_reply(struct coalescer *coalescer, const struct reply_record *reply)
@@ -334,10 +350,16 @@ static void add_reply(struct coalescer *coalescer, const struct reply_record *re
     coalesced->reply = state;
 }
 
+static void add_outcome(struct coalescer *coalescer, const struct outcome_record *outcome)
+{
+    require_coalesced(coalescer, COALESCED_ITEM, outcome->item)->outcome = outcome;
+    (void) add_row(coalescer, STAGE_OUTCOMES, outcome, STAGE_WITH_PR_UNKNOWN);
+}
+
 static void add_freeze(struct coalescer *coalescer, const struct freeze_record *freeze)
 {
     require_first(coalescer, hash_text(HASH_BEGIN, freeze->brand));
-    add_row(coalescer, STAGE_FREEZES, freeze, STAGE_WITH_PR_UNKNOWN);
+    (void) add_row(coalescer, STAGE_FREEZES, freeze, STAGE_WITH_PR_UNKNOWN);
 }
 
 // A slot comes again within a stage only where that has more requests than one principal's: then it is another stage's.
@@ -346,7 +368,7 @@ static void add_request(struct coalescer *coalescer, const struct request_record
     if (coalescer->tables[STAGE_REQUESTS].count == REQUESTS_OF_ONE_MAX) {
         end_stage(coalescer);
     }
-    add_row(coalescer, STAGE_REQUESTS, request, STAGE_WITH_PR_UNKNOWN);
+    (void) add_row(coalescer, STAGE_REQUESTS, request, STAGE_WITH_PR_UNKNOWN);
 }
 
 static void add_sealing(struct coalescer *coalescer, const struct seal_record *seal, enum sealing sealing)
@@ -391,13 +413,13 @@ static void add_change(struct coalescer *coalescer, const struct change *change)
         add_reply(coalescer, &change->reply);
         break;
     case CHANGE_EVENT:
-        add_row(coalescer, STAGE_EVENTS, &change->event, STAGE_WITH_PR_UNKNOWN);
+        (void) add_row(coalescer, STAGE_EVENTS, &change->event, STAGE_WITH_PR_UNKNOWN);
         break;
     case CHANGE_OUTCOME:
-        add_row(coalescer, STAGE_OUTCOMES, &change->outcome, STAGE_WITH_PR_UNKNOWN);
+        add_outcome(coalescer, &change->outcome);
         break;
     case CHANGE_RULES:
-        add_row(coalescer, STAGE_RULES, &change->rules, STAGE_WITH_PR_UNKNOWN);
+        (void) add_row(coalescer, STAGE_RULES, &change->rules, STAGE_WITH_PR_UNKNOWN);
         break;
     case CHANGE_FREEZE:
         add_freeze(coalescer, &change->freeze);

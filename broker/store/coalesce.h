@@ -40,6 +40,7 @@ enum stage_with_pr { STAGE_WITH_PR_UNKNOWN = -1, STAGE_WITH_PR_NO, STAGE_WITH_PR
 struct stage_row {
     const void *record; // of the table's kind; borrowed for the call
     enum stage_with_pr with_pr;
+    const void *other; // of an item its outcome of the same stage, of an outcome its item; else NULL
 };
 
 // Writes the rows of one table, at least one of them.  False ends the group.

@@ -412,7 +412,7 @@ static void a_page_that_no_table_has_is_looked_at_too(void **state)
 
     fill(fixture);
     path_of(fixture, "behalf.db", path);
-    run_sql(fixture, "DELETE FROM event; DELETE FROM post WHERE item > 100", page_check_vfs());
+    run_sql(fixture, "DELETE FROM event_row; DELETE FROM post_row WHERE item > 100", page_check_vfs());
     assert_true(number_at(path, 36) > 10); // pages free, of which the first lists others
     uint32_t listing = number_at(path, 32);
     uint32_t listed = number_at(path, (off_t) (listing - 1) * PAGE_BYTES + 8);
@@ -532,7 +532,7 @@ static void a_changed_letter_that_a_report_reads_stops_the_desk(void **state)
 // goes on with all that is there.
 static void what_another_program_has_written_is_accepted_by_who_has_looked(void **state)
 {
-    static const char *const doings[] = { "UPDATE item SET moves = 3 WHERE item < 50",
+    static const char *const doings[] = { "UPDATE open_item SET moves = 3 WHERE item < 50",
                                           "BEGIN IMMEDIATE; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)" };
     struct fixture *fixture = *state;
     char path[256], found[256], words[1024];
@@ -744,7 +744,7 @@ static void a_desk_in_which_damage_is_found_stops_until_somebody_says_so(void **
     fill(fixture);
     path_of(fixture, "behalf.db", path);
     // A page that nothing reads at the start.
-    for (off_t page = size_of(fixture, "behalf.db") / PAGE_BYTES / 2; !inspection_look(path, found, sizeof found);
+    for (off_t page = size_of(fixture, "behalf.db") / PAGE_BYTES / 4; !inspection_look(path, found, sizeof found);
          page++) {
         damage_page(path, page, DAMAGE_ZEROES, 1);
     }

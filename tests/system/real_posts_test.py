@@ -372,8 +372,9 @@ class Store:
                 for table in tables}
 
     def tables(self):
-        return [name for (name,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                if not name.startswith("sqlite_")]
+        """All that is kept, under the names by which it is read; the tables behind those are named ..._row and ..._item."""
+        return [name for (name,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+                if not name.startswith(("sqlite_", "report_")) and not name.endswith(("_row", "_item"))]
 
 
 # ---- the checks ----

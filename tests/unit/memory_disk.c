@@ -23,11 +23,12 @@ enum look {
 };
 
 static const char *const looks[LOOK_COUNT] = {
-    [LOOK_POSTS] = "SELECT " NAMES(COLUMNS_OF_POST) " FROM post WHERE ?1 IS NULL OR post = ?1 ORDER BY rowid",
-    [LOOK_EDITED] = "SELECT " NAMES(COLUMNS_OF_POST) ", edited_text FROM post WHERE edited_text IS NOT NULL AND (?1 IS "
-                                                     "NULL OR post = ?1) ORDER BY rowid",
+    [LOOK_POSTS] = "SELECT " NAMES(COLUMNS_OF_POST) " FROM post_row WHERE ?1 IS NULL OR post = ?1 ORDER BY rowid",
+    [LOOK_EDITED] =
+        "SELECT " NAMES(COLUMNS_OF_POST) ", edited_text FROM post_row WHERE edited_text IS NOT NULL AND (?1 IS "
+                                         "NULL OR post = ?1) ORDER BY rowid",
     [LOOK_ITEMS] = "SELECT " NAMES(COLUMNS_OF_ITEM) " FROM item WHERE ?1 IN (0, item) ORDER BY item",
-    [LOOK_REPLIES] = "SELECT " NAMES(COLUMNS_OF_REPLY) " FROM reply ORDER BY rowid",
+    [LOOK_REPLIES] = "SELECT " NAMES(COLUMNS_OF_REPLY) " FROM reply ORDER BY reply",
     [LOOK_EVENTS] = "SELECT " NAMES(COLUMNS_OF_EVENT) " FROM event ORDER BY sequence",
     [LOOK_OUTCOMES] = "SELECT " NAMES(COLUMNS_OF_OUTCOME) " FROM outcome ORDER BY ended",
     [LOOK_NOTES] = "SELECT " NAMES(COLUMNS_OF_NOTE) " FROM note ORDER BY item, number",

@@ -291,12 +291,12 @@ static void a_desk_is_read_back_as_it_was_written_and_in_order(void **state)
     put(batch, an_item(2, ITEM_SENDING));
     put(batch, a_reply(3, 2, REPLY_HANDED, "buenos días"));
     put(batch, a_reply(4, 2, REPLY_FAILED, "never"));
-    put(batch, a_post(5, 1, "p-5", "adiós"));
-    put(batch, an_item(5, ITEM_CLOSED));
-    put(batch, an_outcome(5, 4, 70000));
     put(batch, a_post(6, 1, "p-6", "viejo"));
     put(batch, an_item(6, ITEM_CLOSED));
     put(batch, an_outcome(6, 0, 500));
+    put(batch, a_post(5, 1, "p-5", "adiós"));
+    put(batch, an_item(5, ITEM_CLOSED));
+    put(batch, an_outcome(5, 4, 70000));
     desk_commit(&fixture->desk, &batch);
     reopen(fixture);
     struct seen seen = read_back(fixture, 1000, 0);

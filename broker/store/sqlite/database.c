@@ -7,6 +7,8 @@
 #include "broker/store/sqlite/migrations.h"
 #include "broker/store/sqlite/page_check.h"
 #include "broker/store/sqlite/upgrade.h"
+#include "broker/store/sqlite/views.h"
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <errno.h>
@@ -17,9 +19,19 @@
 
 #define FILE_NAME "behalf.db"
 #define BUSY_MS 1000
+#define ONE_DESK_SCHEMA 9      // from which on a file has one desk
+#define PROGRESS_MS 5000       // between a word on what takes long and the next
+#define PROGRESS_STEPS 1000000 // of SQLite's machine, after which it looks at the clock
 
 static const char *const texts[STATEMENT_COUNT] = {
 #define STATEMENT(NAME, sql) [STATEMENT_##NAME] = sql,
+#define STATEMENT_OF_DESK(NAME, sql) [STATEMENT_##NAME] = sql,
+#include "broker/store/sqlite/statements.def"
+};
+
+static const bool of_desk[STATEMENT_COUNT] = {
+#define STATEMENT(NAME, sql)
+#define STATEMENT_OF_DESK(NAME, sql) [STATEMENT_##NAME] = true,
 #include "broker/store/sqlite/statements.def"
 };
 
@@ -130,17 +142,71 @@ static int64_t read_schema(struct database *database)
     return schema;
 }
 
+// A store of a former version may have several desks, of which none may be lost.
+static bool has_one_desk(struct database *database)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t desks = 0;
+    int result = sqlite3_prepare_v2(database->connection, "SELECT count(*) FROM desk", -1, &statement, NULL);
+
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(statement);
+        desks = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    }
+    if (result != SQLITE_ROW) {
+        note_error(database, result);
+    }
+    sqlite3_finalize(statement);
+    return desks <= 1;
+}
+
+// A migration that takes long.
+struct progress {
+    const struct database *database;
+    int number;
+    int64_t begin_ms;
+    int64_t next_ms;
+};
+
+static int note_progress(void *self)
+{
+    struct progress *progress = self;
+    int64_t now_ms = clocks_monotonic_ms();
+
+    if (now_ms >= progress->next_ms) {
+        upgrade_say("%.300s: its tables are rewritten for schema %d, %d s so far; killed, that begins anew",
+                    progress->database->path, progress->number, (int) ((now_ms - progress->begin_ms) / 1000));
+        progress->next_ms = now_ms + PROGRESS_MS;
+    }
+    return 0;
+}
+
+// With the last migration: what is read has the columns that the program knows.
+static bool make_views(struct database *database, int number)
+{
+    bool made = true;
+
+    for (size_t i = 0; made && number == migration_count && i < view_count; i++) {
+        made = database_run(database, views[i]);
+    }
+    return made;
+}
+
 static bool apply_migration(struct database *database, int number)
 {
+    struct progress progress = { .database = database, .number = number, .begin_ms = clocks_monotonic_ms() };
     char version[64];
 
+    progress.next_ms = progress.begin_ms + PROGRESS_MS;
     snprintf(version, sizeof version, "PRAGMA user_version = %d", number);
-    if (database_run(database, "BEGIN IMMEDIATE") && database_run(database, migrations[number - 1]) &&
-        database_run(database, version) && database_run(database, "COMMIT")) {
-        return true;
+    sqlite3_progress_handler(database->connection, PROGRESS_STEPS, note_progress, &progress);
+    bool applied = database_run(database, "BEGIN IMMEDIATE") && database_run(database, migrations[number - 1]) &&
+                   make_views(database, number) && database_run(database, version) && database_run(database, "COMMIT");
+    if (!applied) {
+        (void) sqlite3_exec(database->connection, "ROLLBACK", NULL, NULL, NULL);
     }
-    (void) sqlite3_exec(database->connection, "ROLLBACK", NULL, NULL, NULL);
-    return false;
+    sqlite3_progress_handler(database->connection, 0, NULL, NULL);
+    return applied;
 }
 
 static bool migrate(struct database *database, int64_t schema)
@@ -168,6 +234,13 @@ static enum store_result prepare_schema(struct database *database, bool read_onl
         snprintf(reason, reason_bytes, "%s has schema %d, not %d: start the broker on it first", database->path,
                  (int) schema, migration_count);
         return STORE_UNAVAILABLE;
+    }
+    if (schema > 0 && schema < ONE_DESK_SCHEMA && !has_one_desk(database)) {
+        snprintf(reason, reason_bytes,
+                 "%s has several desks, and a folder has one now: with behalf-ctl of the version before, move each to a"
+                 " folder of its own",
+                 database->path);
+        return STORE_CONTRADICTED;
     }
     if (schema >= 0) {
         (void) migrate(database, schema);
@@ -353,7 +426,9 @@ struct binding database_bind(struct database *database, enum statement statement
         }
     }
     struct binding binding = { .database = database, .statement = *prepared };
-    bind_text(&binding, database->desk);
+    if (of_desk[statement]) {
+        bind_text(&binding, database->desk);
+    }
     return binding;
 }
 

@@ -1,7 +1,7 @@
 // database.h - one connection to the SQLite file: opening, statements, errors in words.
 //
 // The first error since database_clear stays in the connection, so that a row of calls may be made and judged
-// once.  Nothing here knows of batches or desks beyond the desk's name, which every statement has as ?1.
+// once.  Nothing here knows of batches or desks beyond the desk's name, which statements of the desk have as ?1.
 
 #ifndef STORE_SQLITE_DATABASE_H
 #define STORE_SQLITE_DATABASE_H
@@ -12,6 +12,7 @@
 
 enum statement {
 #define STATEMENT(NAME, sql) STATEMENT_##NAME,
+#define STATEMENT_OF_DESK(NAME, sql) STATEMENT_##NAME,
 #include "broker/store/sqlite/statements.def"
     STATEMENT_COUNT
 };

@@ -367,6 +367,21 @@ static bool sign_over(struct sqlite_engine *engine)
     return binding_run(&take);
 }
 
+// A file has one desk.
+static enum store_result judge_other(struct sqlite_engine *engine)
+{
+    struct binding binding = database_bind(engine->database, STATEMENT_OTHER_DESK);
+
+    if (!binding_row(&binding)) {
+        return engine->database->error == SQLITE_OK ? STORE_OK : result_of(engine);
+    }
+    snprintf(engine->engine.reason, sizeof engine->engine.reason,
+             "%s has the desk %.64s, not %s: give that one, or a folder of its own for this one",
+             engine->database->path, row_text(&binding), engine->desk);
+    binding_end(&binding);
+    return STORE_CONTRADICTED;
+}
+
 // A desk that is being moved, or was, is not for a broker.
 static enum store_result judge_hold(struct sqlite_engine *engine)
 {
@@ -413,6 +428,9 @@ static enum store_result sqlite_take_over(struct engine *base, struct store_posi
     struct store_position unused;
     enum store_result result = engine->doubt ? sqlite_position(base, &unused) : require_database(engine);
 
+    if (result == STORE_OK) {
+        result = judge_other(engine);
+    }
     if (result == STORE_OK) {
         result = judge_hold(engine);
     }

@@ -167,9 +167,28 @@ static bool changed_one(struct sqlite_side *side, sqlite3_stmt *statement)
     return true;
 }
 
+// A folder has one desk.
+static bool has_room(struct sqlite_side *side)
+{
+    sqlite3_stmt *statement = prepare(side, "SELECT desk FROM desk WHERE desk <> ?1");
+    int step = statement == NULL ? SQLITE_ERROR : sqlite3_step(statement);
+
+    if (step == SQLITE_ROW) {
+        snprintf(side->side.reason, sizeof side->side.reason,
+                 "%s has the desk %.64s already: give a folder of its own for %s", side->side.place,
+                 (const char *) sqlite3_column_text(statement, 0), side->desk);
+    }
+    bool room = step == SQLITE_DONE || (statement != NULL && step != SQLITE_ROW && failed(side));
+    sqlite3_finalize(statement);
+    return room;
+}
+
 static bool sqlite_save(struct side *base, const struct desk_row *seen, const struct desk_row *row)
 {
     struct sqlite_side *side = own(base);
+    if (!seen->found && !has_room(side)) {
+        return false;
+    }
     sqlite3_stmt *statement = prepare(
         side, seen->found ? "UPDATE desk SET epoch = ?2, sequence = ?3, next_id = ?4, clock_ms = ?5, confirmed = ?6,"
                             " held_ms = ?7, held_epoch = ?8, held = ?9, held_place = ?10, held_move = ?11"
@@ -402,8 +421,10 @@ static bool sqlite_clear(struct side *base, const struct move_table *table)
     fprintf(out, " FROM %s WHERE desk = ?1 LIMIT 5000)", table->sqlite);
     must(fclose(out) == 0);
     while (done && removed > 0) {
+        // All changes: those that a view's trigger made count, too.
+        int before = sqlite3_total_changes(side->database->connection);
         done = finish(side, prepare(side, sql));
-        removed = done ? sqlite3_changes(side->database->connection) : 0;
+        removed = done ? sqlite3_total_changes(side->database->connection) - before : 0;
         bound_log(side);
     }
     free(sql);

@@ -114,12 +114,46 @@ static bool read_replies(struct database *database, const struct store_reader *r
     return go_on;
 }
 
+static int64_t last_ended(struct database *database)
+{
+    struct binding binding = database_bind(database, STATEMENT_LAST_ENDED);
+    int64_t ended = 0;
+
+    if (binding_row(&binding)) {
+        ended = row_number(&binding);
+        binding_end(&binding);
+    }
+    return ended;
+}
+
+int64_t find_ended_since(struct database *database, int64_t closed_ms)
+{
+    int64_t low = 1; // all before it ended earlier
+    int64_t high = closed_ms > 0 ? last_ended(database) + 1 : 1;
+
+    while (low < high) {
+        struct binding binding = database_bind(database, STATEMENT_ENDED_FROM);
+        int64_t middle = low + (high - low) / 2;
+        bind_number(&binding, middle);
+        if (!binding_row(&binding)) {
+            break;
+        }
+        int64_t ended = row_number(&binding); // the next there is
+        bool earlier = row_number(&binding) < closed_ms;
+        binding_end(&binding);
+        low = earlier ? ended + 1 : low;
+        high = earlier ? high : middle;
+    }
+    return low;
+}
+
 static bool read_outcomes(struct database *database, const struct store_reader *reader)
 {
     struct binding binding = database_bind(database, STATEMENT_READ_OUTCOMES);
     struct outcome_record outcome;
     bool go_on = true;
 
+    bind_number(&binding, find_ended_since(database, reader->outcomes_since_ms));
     bind_number(&binding, reader->outcomes_since_ms);
     while (go_on && reader->outcome != NULL && binding_row(&binding)) {
         row_record(&binding, RECORD_OUTCOME, &outcome);

@@ -17,6 +17,9 @@ bool answer_questions(struct database *database, struct batch *batch);
 // Reads the desk back; false on error.
 bool read_desk(struct database *database, const struct store_reader *reader);
 
+// Where the outcomes begin whose items have ended since then: their number.  The error that stands may be new.
+int64_t find_ended_since(struct database *database, int64_t closed_ms);
+
 // Answers a report; false on error.
 bool answer_report(struct database *database, struct report *report);
 

@@ -118,6 +118,7 @@ static void report_outcomes(struct database *database, struct report *report)
     ended->next = asked->after;
     ended->rows = report_allocate(report, (limit + 1) * sizeof *ended->rows);
     bind_number(&binding, asked->after);
+    bind_number(&binding, find_ended_since(database, asked->since_ms));
     bind_number(&binding, asked->since_ms);
     bind_text(&binding, asked->brand == NULL ? "" : asked->brand);
     bind_number(&binding, (int64_t) limit + 1);

@@ -40,8 +40,7 @@ void engine_sqlite_tell(void (*line)(const char *line))
     atomic_store(&tell, line);
 }
 
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void say(const char *format, ...)
+void upgrade_say(const char *format, ...)
 {
     void (*line)(const char *) = atomic_load(&tell);
     char words[512];
@@ -73,8 +72,8 @@ static int say_progress(void *self)
 
     if (clocks_monotonic_ms() >= rewriting->said_ms + SAY_MS) {
         rewriting->said_ms = clocks_monotonic_ms();
-        say("%s is given checksums: %lld of about %lld MB", rewriting->path, megabytes(size_of(rewriting->copy)),
-            megabytes(rewriting->bytes));
+        upgrade_say("%s is given checksums: %lld of about %lld MB", rewriting->path,
+                    megabytes(size_of(rewriting->copy)), megabytes(rewriting->bytes));
     }
     return 0;
 }
@@ -100,8 +99,8 @@ static bool has_room(const struct rewriting *rewriting)
     off_t wanted = rewriting->bytes + rewriting->bytes / 64 + ROOM_BYTES;
     bool room = statvfs(folder, &disk) == 0 && (off_t) (disk.f_bavail * disk.f_frsize) >= wanted;
     if (!room) {
-        say("%s stays without checksums: that needs %lld MB free in %s; the next start tries again", rewriting->path,
-            megabytes(wanted), folder);
+        upgrade_say("%s stays without checksums: that needs %lld MB free in %s; the next start tries again",
+                    rewriting->path, megabytes(wanted), folder);
     }
     free(path);
     return room;
@@ -177,14 +176,15 @@ static bool sync_folder_of(const char *path)
 
 static bool rewrite(sqlite3 *connection, struct rewriting *rewriting)
 {
-    say("%s, %lld MB, is of a former version: it is written anew, so that its pages have checksums", rewriting->path,
-        megabytes(rewriting->bytes));
+    upgrade_say("%s, %lld MB, is of a former version: it is written anew, so that its pages have checksums",
+                rewriting->path, megabytes(rewriting->bytes));
     if (!keep_for_us(connection) || !copy_into(connection, rewriting)) {
-        say("%s stays without checksums: %s; the next start tries again", rewriting->path, sqlite3_errmsg(connection));
+        upgrade_say("%s stays without checksums: %s; the next start tries again", rewriting->path,
+                    sqlite3_errmsg(connection));
         return false;
     }
     if (!complete_checksums(rewriting) || !put_in_place(rewriting)) {
-        say("%s stays without checksums: %s; the next start tries again", rewriting->path, strerror(errno));
+        upgrade_say("%s stays without checksums: %s; the next start tries again", rewriting->path, strerror(errno));
         return false;
     }
     return true;
@@ -202,7 +202,7 @@ enum upgrade upgrade_pages(sqlite3 *connection, const char *path)
     rewriting.bytes = size_of(path);
     if (has_room(&rewriting) && rewrite(connection, &rewriting)) {
         result = sync_folder_of(path) ? UPGRADE_DONE : UPGRADE_DOUBT;
-        say("%s has checksums now", path);
+        upgrade_say("%s has checksums now", path);
     } else {
         remove_copy(&rewriting);
     }

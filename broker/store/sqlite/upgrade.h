@@ -17,4 +17,7 @@ enum upgrade {
 // next start tries again.
 enum upgrade upgrade_pages(sqlite3 *connection, const char *path);
 
+// Says a line to who wants to hear that bringing a store up to date takes long, or why it is not done.
+void upgrade_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

@@ -14,12 +14,12 @@ static bool contradict(struct database *database, const char *what)
     return false;
 }
 
-// The columns of a record, in the order in which tables.def has them.
-static void bind_record(struct binding *binding, enum record record, const void *values)
+// The columns of a record from `begin` on, in the order in which tables.def has them.
+static void bind_columns(struct binding *binding, enum record record, const void *values, size_t begin)
 {
     const struct record_columns *all = columns_of(record);
 
-    for (size_t i = 0; i < all->count; i++) {
+    for (size_t i = begin; i < all->count; i++) {
         const struct column *column = &all->columns[i];
         switch (column->kind) {
         case COLUMN_TEXT:
@@ -41,6 +41,11 @@ static void bind_record(struct binding *binding, enum record record, const void 
             break;
         }
     }
+}
+
+static void bind_record(struct binding *binding, enum record record, const void *values)
+{
+    bind_columns(binding, record, values, 0);
 }
 
 static bool run_with(struct database *database, enum statement statement, enum record record, const void *values)
@@ -136,6 +141,27 @@ static bool run_for_item(struct database *database, enum statement statement, ui
     return binding_run(&binding);
 }
 
+// What has ended is no longer among what is open; with its outcome it becomes one row.
+static bool put_item(struct database *database, const struct item_record *item, const struct outcome_record *outcome)
+{
+    if (item->state != ITEM_CLOSED) {
+        return run_with(database, STATEMENT_PUT_ITEM, RECORD_ITEM, item);
+    }
+    return run_for_item(database, STATEMENT_REMOVE_ITEM, item->item) &&
+           (outcome != NULL || run_with(database, STATEMENT_END_ITEM, RECORD_ITEM, item));
+}
+
+static bool put_outcome(struct database *database, const struct outcome_record *outcome, const struct item_record *item)
+{
+    if (item == NULL || item->state != ITEM_CLOSED) {
+        return run_for_one(database, STATEMENT_PUT_OUTCOME, RECORD_OUTCOME, outcome, "an item ended twice");
+    }
+    struct binding binding = database_bind(database, STATEMENT_PUT_ENDED_ITEM);
+    bind_record(&binding, RECORD_ITEM, item);
+    bind_columns(&binding, RECORD_OUTCOME, outcome, 1); // behind the item, which both have
+    return binding_run(&binding);
+}
+
 static bool put_draft(struct database *database, const struct draft_record *draft, enum stage_with_pr with_pr)
 {
     return run_sealing(database, STATEMENT_PUT_DRAFT, RECORD_DRAFT, draft, with_pr);
@@ -178,7 +204,7 @@ static bool write_row(struct database *database, enum stage_table table, const s
     case STAGE_DRAFTS_GONE:
         return remove_draft(database, row->record);
     case STAGE_ITEMS:
-        return run_with(database, STATEMENT_PUT_ITEM, RECORD_ITEM, row->record);
+        return put_item(database, row->record, row->other);
     case STAGE_NOTES:
         return run_with(database, STATEMENT_PUT_NOTE, RECORD_NOTE, row->record);
     case STAGE_REPLIES:
@@ -188,7 +214,7 @@ static bool write_row(struct database *database, enum stage_table table, const s
     case STAGE_EVENTS:
         return run_with(database, STATEMENT_PUT_EVENT, RECORD_EVENT, row->record);
     case STAGE_OUTCOMES:
-        return run_with(database, STATEMENT_PUT_OUTCOME, RECORD_OUTCOME, row->record);
+        return put_outcome(database, row->record, row->other);
     case STAGE_RULES:
         return run_with(database, STATEMENT_PUT_RULES, RECORD_RULES, row->record);
     case STAGE_FREEZES:
