@@ -15,7 +15,6 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 // Frames read in one turn: enough that a batch grows under load, few enough that answers do not wait for long.
 #define FRAMES_A_TURN 512
@@ -40,6 +39,7 @@ struct loop {
     enum loop_end end;
     bool stopping;
     bool given_up;
+    bool killed; // a second signal has come
     int64_t stop_by_ms;
 };
 
@@ -210,14 +210,14 @@ static void hear_ends(struct loop *loop, bool drained, int64_t now_ms)
 
 // ---- news ----
 
-// True when a second signal came.
-static bool hear_signals(struct loop *loop, int64_t now_ms)
+static void hear_signals(struct loop *loop, int64_t now_ms)
 {
     struct signalfd_siginfo signal;
 
     while (read(loop->signals, &signal, sizeof signal) == (ssize_t) sizeof signal) {
         if (loop->stopping) {
-            return true;
+            loop->killed = true;
+            return;
         }
         loop->stopping = true;
         loop->stop_by_ms = now_ms + STOP_MS;
@@ -232,7 +232,6 @@ static bool hear_signals(struct loop *loop, int64_t now_ms)
             touch(loop, i);
         }
     }
-    return false;
 }
 
 static void hear_leases(struct loop *loop)
@@ -271,7 +270,7 @@ static void hear_jobs(struct loop *loop)
 }
 
 // Finds out who has news.
-static void hear(struct loop *loop)
+static void hear(struct loop *loop, int64_t now_ms)
 {
     struct epoll_event events[NEWS_A_TURN];
     int count = epoll_wait(loop->hosting.watching, events, NEWS_A_TURN, 0);
@@ -279,6 +278,8 @@ static void hear(struct loop *loop)
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 < loop->count) {
             touch(loop, events[i].data.u64);
+        } else if (events[i].data.u64 == WATCH_SIGNALS) {
+            hear_signals(loop, now_ms);
         } else if (events[i].data.u64 == WATCH_LEASES) {
             hear_leases(loop);
         } else if (events[i].data.u64 == WATCH_STORES) {
@@ -343,14 +344,9 @@ static bool judge_stop(struct loop *loop, int64_t now_ms)
     return now_ms >= loop->stop_by_ms + CLOSE_MS;
 }
 
-static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
+// True if threads and signals have news.
+static bool wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
 {
-    zmq_pollitem_t items[] = {
-        { .socket = router_socket(loop->hosting.router), .events = ZMQ_POLLIN },
-        { .socket = router_monitor(loop->hosting.router), .events = ZMQ_POLLIN },
-        { .fd = router_overrun_fd(loop->hosting.router), .events = ZMQ_POLLIN },
-        { .fd = loop->hosting.watching, .events = ZMQ_POLLIN },
-    };
     int64_t wait_ms = next_ms == INT64_MAX ? -1 : next_ms - clocks_boot_ms();
 
     if (next_ms != INT64_MAX && wait_ms < 0) {
@@ -359,7 +355,7 @@ static void wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
     if (loop->stopping && (wait_ms < 0 || wait_ms > 100)) {
         wait_ms = 100; // the end of the time to stop is looked for in between
     }
-    zmq_poll(items, sizeof items / sizeof items[0], more ? 0 : wait_ms);
+    return router_wait(loop->hosting.router, loop->hosting.watching, more ? 0 : wait_ms);
 }
 
 uint64_t loop_told_beyond(const struct loop *loop)
@@ -369,22 +365,23 @@ uint64_t loop_told_beyond(const struct loop *loop)
 
 enum loop_end loop_run(struct loop *loop)
 {
+    bool news = true;
+
     for (;;) {
         int64_t now_ms = clocks_boot_ms();
-        if (hear_signals(loop, now_ms)) {
-            return LOOP_KILLED;
-        }
         bool more = read_messages(loop, now_ms);
         hear_ends(loop, !more, now_ms);
         int64_t cut_ms = router_work(loop->hosting.router, now_ms);
-        hear(loop);
+        if (news) {
+            hear(loop, now_ms);
+        }
         int64_t next_ms = work(loop, now_ms);
-        if (judge_stop(loop, now_ms)) {
+        if (loop->killed || judge_stop(loop, now_ms)) {
             return LOOP_KILLED;
         }
         if (loop->ended == loop->count) {
             return loop->end;
         }
-        wait_for_news(loop, more, cut_ms < next_ms ? cut_ms : next_ms);
+        news = wait_for_news(loop, more, cut_ms < next_ms ? cut_ms : next_ms);
     }
 }

@@ -24,10 +24,11 @@ void overrun_closed(struct overrun *overrun, int descriptor);
 // The loop was given a message over this connection, by its descriptor (ZMQ_SRCFD; -1 is ignored).
 void overrun_delivered(struct overrun *overrun, int descriptor);
 
-// The loop has asked the socket and found nothing: all that was whole by now has been delivered.
-void overrun_drained(struct overrun *overrun);
-
-// Readable when the loop should drain the socket, for a connection is suspected; overrun_drained clears it.
+// Readable when the loop should read the socket until it has nothing, for a connection is suspected.
 int overrun_fd(const struct overrun *overrun);
+
+// The loop has found that readable, and then asked the socket and found nothing: all that was whole by then has been
+// delivered.
+void overrun_drained(struct overrun *overrun);
 
 #endif

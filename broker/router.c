@@ -12,7 +12,10 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,11 +89,16 @@ struct router {
     void *context;
     void *socket;
     void *monitor; // libzmq's events
+    int socket_fd;
+    int monitor_fd;
     struct overrun *overrun;
     struct connections *connections;
     char *listening;
-    zmq_msg_t frame; // of the message received last
-    int64_t look_ms; // when unread bytes are looked at next
+    zmq_msg_t frame;   // of the message received last
+    bool socket_news;  // there may be messages: to ask costs two calls into the kernel
+    bool monitor_news; // connections may have begun or ended
+    bool suspicion;    // overrun wants the socket to be read until it has nothing
+    int64_t look_ms;   // when unread bytes are looked at next
     struct allowance cuts_log;
     uint64_t cuts_left_out; // of the log
     uint64_t over_address;  // connections ended and sign-ins refused for the limits of an address
@@ -135,6 +143,15 @@ bool router_may_listen(const char *endpoint, char *reason, size_t reason_bytes)
 static void set_option(void *socket, int option, int value)
 {
     must(zmq_setsockopt(socket, option, &value, sizeof value) == 0);
+}
+
+static int descriptor_of(void *socket)
+{
+    int descriptor;
+    size_t bytes = sizeof descriptor;
+
+    must(zmq_getsockopt(socket, ZMQ_FD, &descriptor, &bytes) == 0);
+    return descriptor;
 }
 
 static void set_options(void *socket)
@@ -279,6 +296,10 @@ struct router *router_new(const char *const *endpoints, size_t endpoint_count, c
     router->connections = make_connections(router, limits);
     router->overrun = overrun_new(UNFINISHED_BYTES_MAX);
     open_monitor(router);
+    router->socket_fd = descriptor_of(router->socket);
+    router->monitor_fd = descriptor_of(router->monitor);
+    router->socket_news = true;
+    router->monitor_news = true;
     for (size_t i = 0; i < endpoint_count; i++) {
         set_option(router->socket, ZMQ_IPV6, starts_with(endpoints[i], "tcp://["));
         if (zmq_bind(router->socket, endpoints[i]) != 0) {
@@ -315,19 +336,43 @@ const char *router_listening(const struct router *router)
     return router->listening;
 }
 
-void *router_socket(const struct router *router)
+// ---- waiting ----
+
+// The descriptor tells of what has come since the socket was asked last, except when sending has taken the news off it.
+static bool has_messages(struct router *router)
 {
-    return router->socket;
+    int events = 0;
+    size_t bytes = sizeof events;
+
+    if (router->socket_news) {
+        must(zmq_getsockopt(router->socket, ZMQ_EVENTS, &events, &bytes) == 0);
+    }
+    return (events & ZMQ_POLLIN) != 0;
 }
 
-void *router_monitor(const struct router *router)
+bool router_wait(struct router *router, int descriptor, int64_t wait_ms)
 {
-    return router->monitor;
-}
+    struct pollfd polls[] = {
+        { .fd = router->socket_fd, .events = POLLIN },
+        { .fd = router->monitor_fd, .events = POLLIN },
+        { .fd = overrun_fd(router->overrun), .events = POLLIN },
+        { .fd = descriptor, .events = POLLIN },
+    };
+    int limit_ms = wait_ms < 0 ? -1 : wait_ms > INT_MAX ? INT_MAX : (int) wait_ms;
 
-int router_overrun_fd(const struct router *router)
-{
-    return overrun_fd(router->overrun);
+    router->socket_news = has_messages(router);
+    if (router->socket_news) {
+        limit_ms = 0;
+    }
+    if (poll(polls, sizeof polls / sizeof polls[0], limit_ms) < 0) {
+        must(errno == EINTR);
+        return false;
+    }
+    // What came over a connection before it ended is read before its end is told.
+    router->monitor_news = router->monitor_news || polls[1].revents != 0;
+    router->socket_news = router->socket_news || router->monitor_news || polls[0].revents != 0;
+    router->suspicion = router->suspicion || polls[2].revents != 0;
+    return polls[3].revents != 0;
 }
 
 // ---- connections ----
@@ -370,12 +415,14 @@ static void hear_event(struct router *router, unsigned event, int descriptor, in
 }
 
 // Hears of all connections that have come and gone.  libzmq tells of an end before the descriptor can be another's, and
-// of a beginning before anything comes over it.  An event is a frame of its number and its value, followed by one with
-// the endpoint.  Source: zmq_socket_monitor(3).
+// of a beginning before anything comes over it: so this is called before what came first over a connection is looked
+// at, and before it is said whose end it is that everything was read of.  An event is a frame of its number and its
+// value, followed by one with the endpoint.  Source: zmq_socket_monitor(3).
 static void hear_connections(struct router *router, int64_t now_ms)
 {
     zmq_msg_t frame;
 
+    router->monitor_news = false;
     must(zmq_msg_init(&frame) == 0);
     while (zmq_msg_recv(&frame, router->monitor, ZMQ_DONTWAIT) >= 0) {
         uint16_t event;
@@ -392,7 +439,6 @@ static void hear_connections(struct router *router, int64_t now_ms)
 
 uint64_t router_next_ended(struct router *router, bool drained, int64_t now_ms, const char **reason)
 {
-    hear_connections(router, now_ms);
     return connections_next_ended(router->connections, drained, now_ms, reason);
 }
 
@@ -502,7 +548,6 @@ int64_t router_work(struct router *router, int64_t now_ms)
 {
     struct connection *connection;
 
-    hear_connections(router, now_ms);
     while ((connection = connections_next_to_go(router->connections, now_ms)) != NULL) {
         cut(router, connection, now_ms);
     }
@@ -545,6 +590,7 @@ static void refuse_route(struct router *router, zmq_msg_t *route, int descriptor
     void *frame = behalf_message_encode(&refusal, &bytes, &fault);
 
     must(frame != NULL);
+    router->socket_news = true;
     bool lives = zmq_send(router->socket, zmq_msg_data(route), zmq_msg_size(route), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0;
     if (lives) {
         zmq_send(router->socket, frame, bytes, ZMQ_DONTWAIT);
@@ -572,13 +618,24 @@ static bool read_frame(struct router *router, const zmq_msg_t *route, struct rec
     return true;
 }
 
+// Whether the peer is known over this very connection.  No news can change whose word it is then: names are not given
+// twice, and nobody can guess one.
+static bool is_known(const struct router *router, uint64_t peer, int descriptor)
+{
+    const struct connection *bound = peer == 0 ? NULL : connections_find(router->connections, peer);
+
+    return bound != NULL && bound == connections_at(router->connections, descriptor);
+}
+
 // Whether what was read is to be served; else it has been dealt with.
 static bool is_served(struct router *router, zmq_msg_t *route, struct received *received, int64_t now_ms)
 {
     int descriptor = zmq_msg_get(&router->frame, ZMQ_SRCFD);
 
     overrun_delivered(router->overrun, descriptor);
-    hear_connections(router, now_ms);
+    if (!is_known(router, received->peer, descriptor)) {
+        hear_connections(router, now_ms);
+    }
     enum heard heard = connections_heard(router->connections, descriptor, received->peer, now_ms);
     if (heard == HEARD_OWN_NAME) {
         refuse_route(router, route, descriptor, now_ms);
@@ -592,6 +649,12 @@ bool router_receive(struct router *router, struct received *received, int64_t no
     bool found = false;
 
     *received = (struct received){ 0 };
+    if (router->monitor_news) {
+        hear_connections(router, now_ms);
+    }
+    if (!router->socket_news && !router->suspicion) {
+        return false;
+    }
     zmq_msg_init(&route);
     while (!found && zmq_msg_recv(&route, router->socket, ZMQ_DONTWAIT) >= 0) {
         received->peer = peer_of(&route);
@@ -599,8 +662,11 @@ bool router_receive(struct router *router, struct received *received, int64_t no
     }
     zmq_msg_close(&route);
     if (!found) {
-        hear_connections(router, now_ms);
-        overrun_drained(router->overrun);
+        router->socket_news = false;
+        if (router->suspicion) {
+            overrun_drained(router->overrun);
+        }
+        router->suspicion = false;
         return false;
     }
     const struct connection *connection = connections_find(router->connections, received->peer);
@@ -636,6 +702,7 @@ static const char *try_send(struct router *router, uint64_t peer, void **frame_p
         return deaf;
     }
     route_to(peer, route);
+    router->socket_news = true; // as far as the descriptor can tell: see has_messages
     if (zmq_send(router->socket, route, sizeof route, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         if (zmq_errno() == EHOSTUNREACH) {
             connections_unbind(router->connections, connection);

@@ -30,13 +30,10 @@ void router_destroy(struct router **router_p);
 // The endpoints as bound (ports chosen by the system filled in), joined by commas.
 const char *router_listening(const struct router *router);
 
-// For polling only: messages, and beginnings and ends of connections.
-void *router_socket(const struct router *router);
-void *router_monitor(const struct router *router);
-
-// Readable when the socket is to be read until it has nothing, though it may have nothing now: a connection is
-// suspected of sending a message without end (overrun.h).
-int router_overrun_fd(const struct router *router);
+// Waits until there are messages, or connections have begun or ended, or `descriptor` (-1: none) is readable, or
+// `wait_ms` have passed (-1: for ever), or a signal came.  Returns whether `descriptor` is readable.  What has come up
+// to then is found by the functions below; what comes later may wait until this is called again.
+bool router_wait(struct router *router, int descriptor, int64_t wait_ms);
 
 // A message as it came.
 struct received {

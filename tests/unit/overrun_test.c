@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include <cmocka.h>
 
@@ -69,10 +68,7 @@ static void drain(struct world *world)
 
 static void turn(struct world *world, int wait_ms)
 {
-    zmq_pollitem_t items[] = { { .socket = router_socket(world->router), .events = ZMQ_POLLIN },
-                               { .fd = router_overrun_fd(world->router), .events = ZMQ_POLLIN } };
-
-    zmq_poll(items, 2, wait_ms);
+    router_wait(world->router, -1, wait_ms);
     drain(world);
 }
 

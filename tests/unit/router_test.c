@@ -91,11 +91,9 @@ static int64_t now_ms(const struct world *world)
 // Returns true when a message came, which is in `received`.
 static bool turn(struct world *world, int wait_ms)
 {
-    zmq_pollitem_t items[] = { { .socket = router_socket(world->router), .events = ZMQ_POLLIN },
-                               { .socket = router_monitor(world->router), .events = ZMQ_POLLIN } };
     const char *reason;
 
-    zmq_poll(items, 2, wait_ms);
+    router_wait(world->router, -1, wait_ms);
     bool found = router_receive(world->router, &world->received, now_ms(world));
     uint64_t ended = router_next_ended(world->router, !found, now_ms(world), &reason);
     world->ended = ended != 0 ? ended : world->ended;
