@@ -1,4 +1,4 @@
-// connections.c - see connections.h.
+// connections.c - the table of connections by peer and by descriptor, and who has to go first: see connections.h.
 //
 // The ROUTER counts the names it gives up from a number that nobody can guess.  A number that it cannot have given
 // yet, or that was seen before and belongs to no open connection, is a peer's own.

@@ -1,4 +1,4 @@
-// job.c - see job.h.
+// job.c - a thread for one piece of work, and the descriptor that tells its end: see job.h.
 
 #include "broker/job.h"
 

@@ -1,4 +1,4 @@
-// local_desk.c - see local_desk.h.
+// local_desk.c - the states of local_desk.h, and in each what follows from news; while serving, the I/O of its broker.
 
 #include "broker/local_desk.h"
 
@@ -18,7 +18,7 @@
 #define OPENINGS_MAX 8        // at once: each reads a desk back, and there are other desks to serve
 #define MISSED_PAUSE_MS 500   // before a desk is looked at again that could not be taken over, or was lost
 #define FAILED_PAUSE_MS 10000 // of several desks, before one is tried again that could not be opened
-#define CONTRADICTED_MS 5000  // so long a contradiction may only mean that we are fenced and do not know yet
+#define CONTRADICTED_MS 5000  // how long a contradiction may only mean that we are fenced and do not know yet
 #define DESCRIBED_MS 500      // how old what is told of the store may be
 #define LOOK_MS 100           // how often an end is looked for that nothing tells
 

@@ -20,7 +20,7 @@
 #define FRAMES_A_TURN 512
 
 #define STOP_MS 5000  // a stop that takes longer, as the store is away, goes without it
-#define CLOSE_MS 3000 // and so long for what is being written then
+#define CLOSE_MS 3000 // and this long for what is being written then
 #define NEWS_A_TURN 64
 
 // Descriptors that are of no desk.

@@ -412,8 +412,8 @@ static int exit_code_of(enum loop_end end)
     return codes[end];
 }
 
-// What waits for the store while that is slow or away: of each desk so much, twice (a batch is with the store while
-// the next is made), however many desks there are.
+// How much of each desk waits for the store while that is slow or away, however many desks there are; and as much
+// again: a batch is with the store while the next is made.
 static size_t batch_bytes_max(size_t desks)
 {
     size_t share = WAITING_BYTES_MAX / desks;

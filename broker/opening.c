@@ -1,4 +1,4 @@
-// opening.c - see opening.h.
+// opening.c - the steps of an opening: engine, clock, take-over, rules, reading back: see opening.h.
 
 #include "broker/opening.h"
 

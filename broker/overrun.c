@@ -1,4 +1,4 @@
-// overrun.c - see overrun.h.
+// overrun.c - a thread that looks at what the kernel has counted of each connection: see overrun.h.
 //
 // A connection is suspected when too much has come since a message of it was delivered, and cut at a later look if the
 // loop has drained its socket since and still had nothing from it: what was suspected then is one unfinished message.

@@ -1,4 +1,4 @@
-// remote_address.c - see remote_address.h.
+// remote_address.c - a number for the address at the other end of a descriptor: see remote_address.h.
 
 #include "broker/remote_address.h"
 

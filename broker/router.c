@@ -1,4 +1,4 @@
-// router.c - see router.h.
+// router.c - the socket and its monitor, frames in and out, and the limits of addresses: see router.h.
 
 #include "broker/router.h"
 
@@ -46,7 +46,7 @@
 #define ALL_UNREAD_BYTES_MAX ((size_t) 128 << 20)
 #define SHARE_UNREAD_BYTES ((size_t) 1 << 20)
 
-// A peer with so much waiting is behind.
+// A peer with this much waiting is behind.
 #define BEHIND_BYTES ((size_t) 1 << 20)
 
 // What the kernel may hold for a connection; by itself it would let that grow to several MB.

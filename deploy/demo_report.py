@@ -151,7 +151,7 @@ def what_went_out(rows_of, path):
 
 
 def wrapped(text, columns):
-    """Lines of at most so many columns; broken at blanks where there are any, else anywhere."""
+    """Lines of at most `columns` columns; broken at blanks where there are any, else anywhere."""
     line = ""
     for word in re.findall(r"\S+\s*|\s+", text):
         if line and width(line + word.rstrip()) > columns:

@@ -1,4 +1,4 @@
-// endpoint.c - see endpoint.h.
+// endpoint.c - the forms tcp://HOST:PORT and ipc://PATH, looked at letter by letter: see endpoint.h.
 
 #include "proto/endpoint.h"
 

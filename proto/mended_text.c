@@ -1,4 +1,4 @@
-// mended_text.c - see mended_text.h.
+// mended_text.c - each way of mending, over the bytes of one text: see mended_text.h.
 
 #include "proto/mended_text.h"
 

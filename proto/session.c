@@ -1,4 +1,4 @@
-// session.c - see session.h.
+// session.c - the states of the client half, its requests in flight, its back-off: see session.h.
 //
 // Requests stand in a ring in the order of their ids, so that an answer finds its request by subtraction.
 // An answered one leaves a hole, and holes at the front are dropped.  Nothing is queued for sending: the
@@ -524,7 +524,7 @@ void behalf_session_lost(struct behalf_session *session, const char *reason, int
         lose(session, reason, now_ms);
 }
 
-// When the next HEARTBEAT is due: when nothing was said for so long, or nothing heard.
+// When the next HEARTBEAT is due: a heartbeat after something was last said, or heard.
 static int64_t heartbeat_due_ms(const struct behalf_session *session)
 {
     int64_t quiet_ms = session->said_ms < session->heard_ms ? session->said_ms : session->heard_ms;

@@ -1,4 +1,4 @@
-// json_mending.c - see json_mending.h.
+// json_mending.c - what is wrong with a text of JSON, put right before it is parsed: see json_mending.h.
 
 #include "worker/json_mending.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DIGITS_SURE 18             // so many fit into 64 bits
+#define DIGITS_SURE 18             // this many always fit into 64 bits
 #define WHOLE_MAX 9007199254740992 // up to here every whole number is a double
 #define REPLACEMENT "\\ufffd"
 

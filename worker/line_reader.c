@@ -1,4 +1,4 @@
-// line_reader.c - see line_reader.h.
+// line_reader.c - the buffer, and lines found in it: see line_reader.h.
 
 #include "worker/line_reader.h"
 

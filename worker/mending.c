@@ -1,4 +1,4 @@
-// mending.c - see mending.h.
+// mending.c - each field held against its bounds, and the notes of what was changed: see mending.h.
 
 #include "worker/mending.h"
 

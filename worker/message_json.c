@@ -1,4 +1,4 @@
-// message_json.c - see message_json.h.
+// message_json.c - both ways through the table of fields: see message_json.h.
 //
 // What an object is read into borrows the object's texts; its arrays live in a chain of blocks that is
 // freed once the message has been copied.

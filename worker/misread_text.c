@@ -1,4 +1,4 @@
-// misread_text.c - see misread_text.h.
+// misread_text.c - each letter taken for the byte that it was, while UTF-8 comes of it: see misread_text.h.
 
 #include "worker/misread_text.h"
 
@@ -12,7 +12,7 @@
 
 #define REPLACEMENT "\xef\xbf\xbd"
 #define REPLACEMENT_CHARACTER 0xFFFD
-#define READINGS_MAX 3 // so often a text can have been read wrongly
+#define READINGS_MAX 3 // times that a text can have been read wrongly
 
 static const uint8_t *octets(const char *text)
 {

@@ -1,4 +1,4 @@
-// visible_text.c - see visible_text.h.
+// visible_text.c - what shows nothing or turns a line, character by character: see visible_text.h.
 //
 // One pass over the characters.  The only state is what came before: the last character shown, and how
 // many marks stand on it.

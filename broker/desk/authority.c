@@ -1,4 +1,4 @@
-// authority.c - see authority.h.
+// authority.c - the rows of authority.def as tables, and the questions that are answered from them: see authority.h.
 
 #include "broker/desk/authority.h"
 

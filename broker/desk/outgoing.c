@@ -1,4 +1,4 @@
-// outgoing.c - see outgoing.h.
+// outgoing.c - a reply made whole, and each reason why it may not go out: see outgoing.h.
 
 #include "broker/desk/outgoing.h"
 

@@ -183,7 +183,7 @@ struct person {
     bool forgotten;       // what still waits for them as they left is not theirs when they come back
     struct seat **seats;
     size_t seat_count, seat_capacity;
-    int64_t lost_until_ms; // while the connection is lost: so long their holds wait for them; else 0
+    int64_t lost_until_ms; // while the connection is lost: until then their holds wait for them; else 0
     bool ready;            // its seats are in the queues' heaps
     bool available;        // signed in and available: its queues count it
     bool unmatched;        // is in desk.unmatched_people

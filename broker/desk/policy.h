@@ -33,9 +33,9 @@ struct policy_channel {
     enum counting counting;  // how the platform counts a reply's length
     int64_t length_max;      // of a whole reply, as it counts; 0: no limit
     int64_t link_length;     // what it counts each link as; 0: as it is written
-    int64_t reply_window_ms; // the platform lets one answer only so long after the post; 0: always
+    int64_t reply_window_ms; // how long after the post the platform lets one answer; 0: always
     bool authors_caseless;   // authors are the same whatever the case of their letters
-    char **anonymous;        // authors who are nobody, folded as author_fold does; owned
+    char **anonymous;        // authors who are nobody, in the form that author_fold makes; owned
     size_t anonymous_count;
     bool retired;
 };
@@ -111,19 +111,19 @@ struct policy_person {
 // Times that hold for the whole desk; all have defaults (POLICY_TIMES_DEFAULT).
 struct policy_times {
     int64_t offer_ms;        // an offer is to be taken within this
-    int64_t grace_ms;        // a lost person's holds wait so long for them
-    int64_t hold_ms;         // a hold that its person does not touch returns after so long; 0: never
-    int64_t decline_ms;      // an item is not offered again so long to who declined it or let it run out
-    int64_t prefer_ms;       // so long an item is for one person first
-    int64_t keep_ms;         // when nothing of a queue moved for so long, the few take of it also out of turn
-    int64_t known_author_ms; // so long after an answer its author's next post prefers the same person
-    int64_t follow_up_ms;    // so long after the end a further post in the thread is a follow-up
+    int64_t grace_ms;        // how long a lost person's holds wait for them
+    int64_t hold_ms;         // a hold that its person does not touch returns after this; 0: never
+    int64_t decline_ms;      // how long an item is not offered again to who declined it or let it run out
+    int64_t prefer_ms;       // how long an item is for one person first
+    int64_t keep_ms;         // when nothing of a queue moved for this long, the few take of it also out of turn
+    int64_t known_author_ms; // how long after an answer its author's next post prefers the same person
+    int64_t follow_up_ms;    // how long after the end a further post in the thread is a follow-up
     int64_t posted_max_ms;   // a post counts from its platform's time if it is at most so old; 0: from being taken in
-    int64_t band_raise_ms;   // waiting so long raises an item by one band
-    int64_t park_max_ms;     // an item is parked at most so long
-    int64_t fate_ms;         // a lost connector's replies wait so long for it before their fate is unknown
-    int64_t expire_ms;       // an item that waits so long without anybody is closed as expired; 0: never
-    uint32_t missed_offers;  // so many offers missed in a row make a person away
+    int64_t band_raise_ms;   // waiting this long raises an item by one band
+    int64_t park_max_ms;     // an item is parked at most this long
+    int64_t fate_ms;         // a lost connector's replies wait this long for it before their fate is unknown
+    int64_t expire_ms;       // an item that waits this long without anybody is closed as expired; 0: never
+    uint32_t missed_offers;  // this many offers missed in a row make a person away
 };
 
 #define POLICY_TIMES_DEFAULT                                                                                           \
@@ -138,7 +138,7 @@ struct policy {
     uint64_t version; // 1 for the first rules of a desk
     char *desk;
     struct policy_times times;
-    uint32_t few; // what at most so many who are there can do is kept for them; 0: no such rule
+    uint32_t few; // what at most this many who are there can do is kept for them; 0: no such rule
     struct policy_brand *brands;
     size_t brand_count;
     struct policy_name *languages; // [0] is und

@@ -1,4 +1,4 @@
-// reply_length.c - see reply_length.h.
+// reply_length.c - what each platform counts, in one pass over a text: see reply_length.h.
 
 #include "broker/desk/reply_length.h"
 
@@ -237,7 +237,7 @@ static int64_t (*const counts[COUNTING_COUNT])(const char *text, size_t bytes) =
     [COUNTING_SMS] = count_sms,
 };
 
-// The text with so many plain letters for each link.  The caller frees it.
+// The text with `link_length` plain letters for each link.  The caller frees it.
 static char *price_links(enum link_kinds kinds, size_t link_length, const char *text)
 {
     size_t links = 0, at = 0, end = 0;

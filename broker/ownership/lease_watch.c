@@ -1,4 +1,4 @@
-// lease_watch.c - see lease_watch.h.
+// lease_watch.c - whether a counter has stood still, and until when our own lease is valid: see lease_watch.h.
 
 #include "broker/ownership/lease_watch.h"
 

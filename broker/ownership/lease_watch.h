@@ -5,7 +5,7 @@
 //   owner        sends a renewal at t, valid until t + LEASE_TTL_MS when it is answered, however late that is
 //   challenger   sees the counter stand still for LEASE_TTL_MS + LEASE_MARGIN_MS, from an answer to a later question
 //
-// A renewal changes the counter after it was sent.  So when a challenger has seen it stand still for so long, the
+// A renewal changes the counter after it was sent.  So when a challenger has seen it stand still for the term, the
 // owner's own validity is over, as long as clocks do not differ in speed by more than the margin.
 
 #ifndef OWNERSHIP_LEASE_WATCH_H

@@ -1,4 +1,4 @@
-// leases.c - see leases.h.
+// leases.c - the thread: its orders, its rounds over the lease rows, its news for the loop: see leases.h.
 //
 // The link to the store is the thread's alone; what the loop orders and what the thread has found out is shared
 // under one mutex.  While the store does not answer the link is opened again and again.
@@ -458,7 +458,7 @@ static int64_t turn(struct leases *leases)
     return rest_ms > 1 ? rest_ms : 1;
 }
 
-// Waits for an order or so long; also for what the store tells, which is looked at then.
+// Waits for an order, or until the time is over; also for what the store tells, which is looked at then.
 static void rest(struct leases *leases, int64_t ms)
 {
     struct pollfd order = { .fd = leases->order_fd, .events = POLLIN };

@@ -1,4 +1,4 @@
-// sharing.c - see sharing.h.
+// sharing.c - who is alive, which desks each may take, whom a desk is handed to: see sharing.h.
 
 #include "broker/ownership/sharing.h"
 

@@ -18,16 +18,16 @@
 #include "broker/store/lease_row.h"
 
 #define SHARING_BEAT_MS 1000 // how often a broker's counter moves
-#define SHARING_LOST_MS 3500 // it stands still for so long: its broker is taken for dead
-#define SHARING_WAIT_MS 200  // who is not the first in line for a free desk leaves it so long to who is
+#define SHARING_LOST_MS 3500 // it stands still for this long: its broker is taken for dead
+#define SHARING_WAIT_MS 200  // for this long a free desk is left to the broker that is first in line for it
 #define SHARING_TURN_MS 25   // longer for each that stands before it in the same line: they are opened a few at a time
-#define SHARING_SUCCESSOR_MS 1500 // and so long to whom it was handed
-#define SHARING_FIRST_MS 250      // a broker of several desks looks around for so long before it takes the first
-#define SHARING_SETTLED_MS 2000   // a broker lives for so long before it is handed anything
-#define SHARING_CALM_MS 1000     // for so long it must have been right to hand a desk over; longer for who has not most
-#define SHARING_TAKEN_MS 3000    // for so long a desk handed over is waited for to be taken by whom it was handed to
-#define SHARING_REFUSED_MS 60000 // who did not take it is handed nothing for so long
-#define SHARING_FORGOTTEN_MS 60000 // rows of a broker that is dead for so long are removed
+#define SHARING_SUCCESSOR_MS 1500 // and to the one that it was handed to for this long
+#define SHARING_FIRST_MS 250      // a broker of several desks looks around for this long before it takes the first
+#define SHARING_SETTLED_MS 2000   // a broker lives for this long before it is handed anything
+#define SHARING_CALM_MS 1000  // a hand-over must have been right for this long; longer for a broker that has not most
+#define SHARING_TAKEN_MS 3000 // a broker that handed a desk over waits this long for the other one to take it
+#define SHARING_REFUSED_MS 60000   // a broker that did not take it is handed nothing for this long
+#define SHARING_FORGOTTEN_MS 60000 // rows of a broker that is dead for this long are removed
 
 #define SHARING_PACE_MS 300 // between a desk that has arrived and the next to be handed over
 

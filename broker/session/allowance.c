@@ -1,4 +1,4 @@
-// allowance.c - see allowance.h.
+// allowance.c - the arithmetic of a token bucket: see allowance.h.
 
 #include "broker/session/allowance.h"
 

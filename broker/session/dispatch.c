@@ -1,4 +1,4 @@
-// dispatch.c - see dispatch.h.
+// dispatch.c - peers by number and the desk each is with, and HELLOs read for that: see dispatch.h.
 
 #include "broker/session/dispatch.h"
 
@@ -13,7 +13,7 @@
 
 #define GUESTS_MAX 65536 // peers known at once; a process has fewer descriptors
 #define FAULTS_MAX 16    // frames in a row that cannot be decoded after which a peer without a desk is not answered
-#define IDLE_MS 60000    // a peer without a desk is forgotten after so long
+#define IDLE_MS 60000    // a peer without a desk is forgotten after this
 #define SWEEP_MS 1000    // how often those are looked for
 #define SWEPT_MAX 1024   // at once
 #define RETRY_MS 1000    // while there is no room
@@ -132,7 +132,7 @@ static void remove_guest(struct dispatch *dispatch, struct guest **guest_p)
     *guest_p = NULL;
 }
 
-// Forgets those who have no desk and say nothing; so many in one go that a flood of them is gone in a few rounds.
+// Forgets those who have no desk and say nothing: enough in one go that a flood of them is gone in a few rounds.
 static void sweep(struct dispatch *dispatch, int64_t now_ms)
 {
     struct guest *idle[SWEPT_MAX];

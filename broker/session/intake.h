@@ -13,12 +13,12 @@
 
 #define INTAKE_DAY_MS (INT64_C(24) * 3600 * 1000)
 
-// Platform times from so long back to so far ahead count as recent.
+// Platform times from this far back to this far ahead count as recent.
 #define INTAKE_BACK_MS (3 * INTAKE_DAY_MS)
 #define INTAKE_AHEAD_MS INTAKE_DAY_MS
 
-// By so much a platform's time may be wrong: zones that somebody mistook lie up to 26 hours apart.  So much earlier
-// than the posts that the set settles the keys in it begin.
+// A platform's time may be wrong by this: zones that somebody mistook lie up to 26 hours apart.  The keys in the set
+// begin this much earlier than the posts that it settles.
 #define INTAKE_WRONG_MS (2 * INTAKE_DAY_MS)
 
 #define INTAKE_DAYS 7 // days that such a window touches

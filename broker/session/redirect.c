@@ -1,4 +1,4 @@
-// redirect.c - see redirect.h.
+// redirect.c - the answers to HELLO and to all else where the desk is not served: see redirect.h.
 
 #include "broker/session/redirect.h"
 

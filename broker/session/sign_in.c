@@ -5,7 +5,7 @@
 #include <unictype.h>
 #include <unistr.h>
 
-// Lost sessions are kept for resuming at least so long; what they keep is only a convenience by then.
+// Lost sessions are kept for resuming at least this long; what they keep is only a convenience by then.
 #define LOST_KEPT_MS (INT64_C(5) * 60 * 1000)
 
 // Sessions lost for too long that are forgotten in one go: each is looked for among all.
@@ -654,7 +654,7 @@ static bool is_idle(const struct broker *broker, const struct peer *peer)
     return peer->session == NULL && broker->now_ms - peer->since_ms >= kept;
 }
 
-// Drops peers that never got a session, or that were banned long enough; so many in one go that a flood of
+// Drops peers that never got a session, or that were banned long enough: enough in one go that a flood of
 // them is gone in a few rounds.
 static void drop_idle_peers(struct broker *broker)
 {

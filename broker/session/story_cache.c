@@ -7,7 +7,8 @@
 // What an element costs besides its own memory: the allocator's header and its places in tables.
 #define OVERHEAD_BYTES 64
 
-// Of open items one in so many is let go of wherever it stands, lest those that nobody serves fill the cache for good.
+// Of open items one in this many is let go of wherever it stands, lest those that nobody serves fill the cache for
+// good.
 #define ANY_PLACE_EVERY 8
 
 struct story_cache *story_cache_new(size_t bytes_max, const struct store_position *position)

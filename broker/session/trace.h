@@ -43,7 +43,7 @@ struct trace_cause {
 void trace_decision(const struct trace *trace, const char *desk, uint64_t number, const struct trace_cause *cause,
                     const struct change *changes);
 
-// A batch goes to the store; is durable, or was only asked for, so many milliseconds later.
+// A batch goes to the store; is durable, or its questions are answered, `after_ms` later.
 void trace_batch(const struct trace *trace, const char *desk, uint64_t number, const struct batch *batch);
 void trace_durable(const struct trace *trace, const char *desk, uint64_t number, const struct batch *batch,
                    int64_t after_ms);

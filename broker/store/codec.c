@@ -116,7 +116,7 @@ static bool fail(struct codec_reader *reader, const char *fault)
     return false;
 }
 
-// The next bytes, so many; NULL when there are not.
+// The next `count` bytes; NULL when there are not.
 static const unsigned char *take(struct codec_reader *reader, size_t count)
 {
     const unsigned char *taken = reader->at;
@@ -136,7 +136,7 @@ static bool take_byte(struct codec_reader *reader, unsigned char byte)
     return reader->left > 0 && *reader->at == byte && take(reader, 1) != NULL;
 }
 
-// A number of so many bytes, the highest first.
+// A number of `count` bytes, the highest first.
 static bool take_big_endian(struct codec_reader *reader, size_t count, uint64_t *number)
 {
     const unsigned char *bytes = take(reader, count);

@@ -199,7 +199,7 @@ struct report {
     void *memory; // freed by report_destroy
 };
 
-// Pages of HISTORY and OUTCOMES end at so many bytes of text, though not before the first row.
+// Pages of HISTORY and OUTCOMES end at this many bytes of text, though not before the first row.
 #define REPORT_BYTES_MAX ((size_t) BEHALF_FRAME_BYTES / 4)
 #define REPORT_EVENTS_MAX 200
 #define REPORT_OUTCOMES_MAX 500

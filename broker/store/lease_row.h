@@ -78,8 +78,8 @@ bool lease_link_endpoints(struct lease_link *link, const char *desk, const char 
 bool lease_link_forget(struct lease_link *link, const char *const *desks, size_t count,
                        const struct candidate_row *row);
 
-// Waits until a release is told (`heard`) or the descriptor can be read, so long at most.  False, at once, when there
-// is no connection to wait on.
+// Waits until a release is told (`heard`) or the descriptor can be read, or the time is over.  False, at once, when
+// there is no connection to wait on.
 bool lease_link_wait(struct lease_link *link, int descriptor, int ms, bool *heard);
 
 // Takes the desk over as the engine's take_over does, but only if the lease is still as it was seen.

@@ -1,4 +1,4 @@
-// owner.c - see owner.h.
+// owner.c - a process's name made from the kernel's files, and compared with another: see owner.h.
 
 #include "broker/store/owner.h"
 

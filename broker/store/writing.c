@@ -16,7 +16,7 @@
 #define BACK_OFF_MS_MAX 250 // so that a store that is back is noticed well within a second
 #define APART_MS_MAX 1000   // of a desk that stands in the others' way: what it waits for, they wait for
 
-#define DESCRIBE_MS 1000 // the description of a session that many share is made anew so often
+#define DESCRIBE_MS 1000 // after which the description of a session that many share is made anew
 
 // What is larger than this waits for the next commit.
 #define GROUP_BYTES_MAX ((size_t) 8 * 1024 * 1024) // of all desks

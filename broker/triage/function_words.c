@@ -1,4 +1,4 @@
-// function_words.c - see function_words.h.
+// function_words.c - what function_words.def says of the words of a text, weighed and summed: see function_words.h.
 //
 // One hash table holds words and pieces of words; a key's first byte tells which kind it is.  An entry has
 // a list of (language, weight).  The table is built once from function_words.def and never changed.
@@ -591,7 +591,7 @@ static void keep_best(char kind, const struct word *word, size_t from, size_t to
         keep_if_best(best, &listings[i]);
 }
 
-// The same of the pieces of one character and more, up to so many, that begin at `from`.
+// The same of the pieces of one character and more that begin at `from`, up to a number of them.
 static void keep_best_from(char kind, const struct word *word, size_t from, size_t length_max, struct best_pieces *best)
 {
     uint32_t hash = hash_begin(kind);

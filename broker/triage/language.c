@@ -1,4 +1,4 @@
-// language.c - see language.h.
+// language.c - the evidence, and its sum for each language that is served: see language.h.
 //
 // Every kind of evidence gives each language a number in log-odds, and the numbers are added.  The weights
 // between the kinds are few and round.  They were set by reasoning and then, a few of them (spelling, CLD2,
@@ -42,10 +42,10 @@ static const double size_millions_max = 500.0; // beyond this languages are equa
 // CLD2 answers English to next to nothing, and guesses wildly below a few letters.
 #define CLD2_LETTERS_MIN 5
 
-// So much text tells CLD2 all it can tell; a longer post does not cost more.
+// This much text tells CLD2 all it can tell; a longer post does not cost more.
 #define CLD2_BYTES_MAX 768
 
-// CLD2 is asked with a hint for at most so many of the languages served, the likeliest; each costs 2 us and more.
+// CLD2 is asked with a hint for at most this many of the languages served, the likeliest; each costs 2 us and more.
 #define CLD2_HINTS_MAX 6
 
 // A lead in words, endings and script of this much is not asked further.
@@ -80,12 +80,12 @@ static const double cld2_alone_score = 40.0;
 #define MIXED_WORDS_MIN 4
 static const double mixed_share = 0.4;
 
-// In an English post so many words of Hindi in Latin letters, if they are one in so many, make it Hindi.
+// In an English post this many words of Hindi in Latin letters, if they are one in this many, make it Hindi.
 #define ROMANISED_WORDS_MIN 2
 #define ROMANISED_SHARE 3
 static const double romanised_lead = 1.0;
 
-// A word with a digit among its letters speaks so much for Arabic in Latin letters.
+// How much a word with a digit among its letters speaks for Arabic in Latin letters.
 static const double chat_digit_weight = 1.5;
 
 // With fewer words a post that cannot be told is called too short, else undecided.

@@ -29,20 +29,20 @@
 #define STARS_MAX 4            // inside the words of one pattern
 #define PLACES_MAX 512         // ways in which one pattern can lie in a text that are looked at
 
-// Phrases and patterns with stars are followed for so many steps in a text; what of them is not found by then is not
+// Phrases and patterns with stars are followed for this many steps in a text; what of them is not found by then is not
 // found.  No text that people write needs a hundredth of it.  Single words need no such bound.
 #define STEPS_MAX 20000
 
-// And so many beginnings of patterns are looked at in a text, which only a set with patterns of one letter ever has.
+// And this many beginnings of patterns are looked at in a text, which only a set with patterns of one letter ever has.
 #define MATCHES_MAX 60000
 
-#define HASHTAG_WORD_LETTERS 5  // a word of so many is found behind another in a hashtag,
-#define HASHTAG_FIRST_LETTERS 3 // which has at least so many
+#define HASHTAG_WORD_LETTERS 5  // a word of this many is found behind another in a hashtag,
+#define HASHTAG_FIRST_LETTERS 3 // which has at least this many
 #define HASHTAG_BYTES_MAX 120   // looked back for its beginning
 
-#define SHORT_KANA 3     // a word of so many hiragana is too often a part of another
+#define SHORT_KANA 3     // a word of this many hiragana is too often a part of another
 #define BREAKS_MAX 40    // places in a text at which it is asked whether a word begins,
-#define BREAK_LETTERS 16 // looking at so many letters around
+#define BREAK_LETTERS 16 // looking at this many letters around
 
 // Letters of scripts that part their words by blanks, and those that do not as well, as ranges.  Wide ranges
 // instead of \p{L} or UCP: a Unicode property costs Vectorscan 0.1 s at every use, a range nothing.

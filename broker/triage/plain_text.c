@@ -1,4 +1,4 @@
-// plain_text.c - see plain_text.h.
+// plain_text.c - what is taken out of a text, letter by letter, for each reader: see plain_text.h.
 //
 // Both ways share their first pass: bytes become characters, markup entities are decoded, and what no
 // reader sees (default-ignorable and control characters) is dropped.  What follows works on the result.
@@ -16,13 +16,13 @@
 #include <unicode/utf8.h>
 
 #define REPLACEMENT 0xFFFD
-// A long text is looked at in parts, until so much of it was words: that tells the language.
+// A long text is looked at in parts, until this much of it was words: that tells the language.
 #define LANGUAGE_PART_BYTES 6144
 #define LANGUAGE_ENOUGH_BYTES 256
 #define ENTITY_NAME_BYTES 8 // the longest name in entities.def, with room to see that one is longer
 
-// Signs that are whole words are spelled out so many times in a text; more of them are an ornament.  One UTF-16 unit
-// becomes at most so many otherwise (U+1F240, three of two), and U+FDFA 18.
+// Signs that are whole words are spelled out this many times in a text; more of them are an ornament.  One UTF-16 unit
+// becomes at most this many otherwise (U+1F240, three of two), and U+FDFA 18.
 #define WHOLE_WORDS_MAX 100
 #define ORNAMENT 0xFFFC
 #define NFKC_GROWTH 4

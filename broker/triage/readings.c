@@ -40,7 +40,7 @@
 #define ODD_SIGNS 512u
 #define ODD_TIDY (ODD_STRETCHES | ODD_LOOKALIKES | ODD_TURNED | ODD_SPELLED | ODD_SIGNS)
 
-#define STRETCH 3            // so many of a letter in a row are one or two
+#define STRETCH 3            // this many of a letter in a row are one or two
 #define SPELLED_LETTERS 3    // single letters that are a word, with signs between them,
 #define SPELLED_BLANKS 4     // and with nothing but blanks
 #define SPELLED_SIGNS_MAX 3  // between two of them

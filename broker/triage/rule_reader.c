@@ -832,7 +832,7 @@ void rules_manual(FILE *file)
             "else the first by the brand's `choose`.  What at most `few` of those who are there can do is kept for\n"
             "them in two ways.  Of what waits they are offered that first, the fewer can do it the sooner, also\n"
             "before what is more urgent but can be done by others; only when nothing of the other queue was offered\n"
-            "to anybody for `times.keep`, or a post that came back waits for so long, they are offered one of it.\n"
+            "to anybody for `times.keep`, or a post that came back waits for as long, they are offered one of it.\n"
             "And their last free place is filled with what more people can do only when nobody else has room; no\n"
             "place is left empty while something waits that its owner can do.\n"
             "Who is there: signed in and not away, with room or without.\n");

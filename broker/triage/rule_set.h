@@ -23,7 +23,7 @@ struct rule {
     uint64_t channels;  // came from one of these
     bool has_patterns;  // one of its patterns is found in it
     bool theirs;        // each pattern only in posts of the language that it stands under
-    int64_t reach;      // its author has at least so many followers; 0: any
+    int64_t reach;      // its author has at least this many followers; 0: any
     uint8_t band;
     uint32_t skill;          // topic: the skill needed; POLICY_NONE
     uint64_t approve_brands; // topic: brands whose approver reads the reply first

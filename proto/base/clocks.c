@@ -1,4 +1,4 @@
-// clocks.c - see clocks.h.
+// clocks.c - the calls to the kernel, and the arithmetic to milliseconds: see clocks.h.
 
 #include "proto/base/clocks.h"
 

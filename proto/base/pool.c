@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// So few that a chunk just begun hardly counts beside 20,000 elements, and so many that its header does not.
+// Few enough that a chunk just begun hardly counts beside 20,000 elements, enough that its header does not.
 #define CHUNK_ELEMENTS 256u
 
 // The first number of chunk i is 1 + i * CHUNK_ELEMENTS.  A place that was given back holds the number of the next

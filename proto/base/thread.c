@@ -1,4 +1,4 @@
-// thread.c - see thread.h.
+// thread.c - pthreads with signals blocked, and conditions by the monotonic clock: see thread.h.
 
 #include "proto/base/thread.h"
 

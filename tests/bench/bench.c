@@ -1,4 +1,4 @@
-// bench.c - see bench.h.
+// bench.c - clocks, samples and the printing of their figures: see bench.h.
 
 #include "tests/bench/bench.h"
 

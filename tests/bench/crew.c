@@ -1,4 +1,4 @@
-// crew.c - see crew.h.
+// crew.c - the clients, their sockets, and one poll for all: see crew.h.
 //
 // An epoll descriptor holds those of all clients.  A client's descriptor tells that something changed, so whoever
 // is ready is driven until nothing is left; a client that has spent its turn, or sent something, is driven again

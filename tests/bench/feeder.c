@@ -1,4 +1,4 @@
-// feeder.c - see feeder.h.
+// feeder.c - the posts it makes, and how many are on their way: see feeder.h.
 
 #include "tests/bench/feeder.h"
 

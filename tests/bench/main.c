@@ -67,11 +67,11 @@ static const char manual[] =
 
 static const struct argp_option option_table[] = {
     { "store", 's', "DIR|URL", 0, "a fresh folder in DIR, or a PostgreSQL (default: a fresh folder in TMPDIR)", 0 },
-    { "seconds", 't', "N", 0, "measure for so long (default 10; with --posts: until they are taken)", 0 },
-    { "posts", 'n', "N", 0, "intake: at most so many posts; restore, turn: so many open items", 0 },
+    { "seconds", 't', "N", 0, "measure for this many seconds (default 10; with --posts: until they are taken)", 0 },
+    { "posts", 'n', "N", 0, "intake: at most this many posts; restore, turn: this many open items", 0 },
     { "in-flight", 'w', "N", 0, "posts without an answer at most, 1 to 1024 (default 1000)", 0 },
-    { "people", 'p', "N", 0, "cycle: so many people signed in, 1 to 1500 (default 4); may be given again", 0 },
-    { "desks", 'd', "N", 0, "desks: so many desks, 1 to 256 (default 1, 10 and 100); may be given again", 0 },
+    { "people", 'p', "N", 0, "cycle: people signed in, 1 to 1500 (default 4); may be given again", 0 },
+    { "desks", 'd', "N", 0, "desks: number of desks, 1 to 256 (default 1, 10 and 100); may be given again", 0 },
     { "programs", 'b', "DIR", 0, "where behalf-broker is (default: beside this program)", 0 },
     { "keep", 'k', NULL, 0, "keep the run's folder with the broker's log, and its desk", 0 },
     { 0 },

@@ -21,7 +21,7 @@ extern const struct many_table many_tables[MANY_TABLE_COUNT];
 // What stands for a column of a copied row: the column itself, or what differs.
 const char *many_value(const struct many_table *table, const char *column);
 
-// Copies all that a stopped broker's desk has, so often.  False, having said why, if that fails.
+// Copies all that a stopped broker's desk has, a number of times.  False, having said why, if that fails.
 bool many_copy_sqlite(const struct own_broker *broker, uint64_t copies);
 bool many_copy_postgres(const struct own_broker *broker, uint64_t copies);
 

@@ -1,4 +1,4 @@
-// own_broker.c - see own_broker.h.
+// own_broker.c - rules written, the process started, waited for and ended: see own_broker.h.
 
 #include "tests/bench/own_broker.h"
 

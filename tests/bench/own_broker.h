@@ -15,11 +15,11 @@ struct usage {
     double rss_bytes;
 };
 
-// Makes a folder, writes rules for so many people (named by own_broker_person), starts behalf-broker and waits until
+// Makes a folder, writes rules for that many people (named by own_broker_person), starts behalf-broker and waits until
 // it is ready.  NULL, having said why, if that does not come about.
 struct own_broker *own_broker_new(const struct bench_options *options, unsigned people);
 
-// The same with so many desks, which are alike; each is ready.
+// The same with that many desks, which are alike; each is ready.
 struct own_broker *own_broker_new_with(const struct bench_options *options, unsigned people, unsigned desks);
 
 // The name of a desk of that number, from 0; valid until the next call.

@@ -1,4 +1,4 @@
-// raw.c - see raw.h.
+// raw.c - what both engines share of the bare rows, and the bare round trip: see raw.h.
 
 #include "tests/bench/raw.h"
 

@@ -254,7 +254,7 @@ def a_stopped_process_that_goes_on_keeps_its_sessions(program):
 # ---- the store away ----
 
 def let_grow(broker, bytes):
-    """Files of the broker may grow to so many bytes: a disk that is full, and has room again."""
+    """Files of the broker may grow to `bytes`: a disk that is full, and has room again."""
     resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (bytes, resource.RLIM_INFINITY))
 
 

@@ -1,4 +1,4 @@
-// child.c - see child.h.
+// child.c - fork, pipes, and waits with an end: see child.h.
 
 #include "tests/system/child.h"
 

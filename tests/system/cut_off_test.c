@@ -26,8 +26,8 @@
 
 #define WAIT_MS 30000
 
-// The lease's term is 2 s (broker/ownership/lease_watch.h): so long after the cut, and a second for the word to arrive,
-// a person may believe what is no longer so.
+// The lease's term is 2 s (broker/ownership/lease_watch.h): that long after the cut, and a second for the word to
+// arrive, a person may believe what is no longer so.
 #define TERM_MS 2000
 #define NOTICE_MS 1000
 

@@ -1,4 +1,4 @@
-// cutting_proxy.c - see cutting_proxy.h.
+// cutting_proxy.c - its thread, and what it does with what passes: see cutting_proxy.h.
 //
 // A COMMIT is seen as the Bind message of the engine's prepared COMMIT: an empty portal's name, then the
 // statement's.  Pipelines of the tests are short enough to come in one piece.

@@ -1,4 +1,4 @@
-// fake_broker.c - see fake_broker.h.
+// fake_broker.c - its socket, its sessions, and what it says by itself: see fake_broker.h.
 
 #include "tests/system/fake_broker.h"
 
@@ -142,7 +142,7 @@ static void take(struct fake_broker *broker, struct behalf_message *message)
     }
 }
 
-// Receives one message, waiting at most so long.  False if none came.
+// Receives one message, waiting for the time given at most.  False if none came.
 static bool work(struct fake_broker *broker, int timeout_ms)
 {
     zmq_pollitem_t item = { .socket = broker->socket, .events = ZMQ_POLLIN };

@@ -56,7 +56,7 @@ void fake_broker_refuses(struct fake_broker *broker, const char *code);
 // Does the broker's work until `ready` says so.  Fails the test when it does not in time.
 void fake_broker_work_until(struct fake_broker *broker, bool (*ready)(void *self), void *self);
 
-// Does the broker's work for at most so long, less when something came.
+// Does the broker's work until the time is over, or before when something came.
 void fake_broker_work(struct fake_broker *broker, int timeout_ms);
 
 // Vanishes with all connections, and comes back at the same place.

@@ -394,7 +394,7 @@ static int desks_of(const struct world *world, int which)
     return count;
 }
 
-// Works on until the brokers have so many desks each; returns how long after `since_ms` that was.
+// Works on until the brokers have the desks each that `wanted` says; returns how long after `since_ms` that was.
 static int64_t work_until_shared(struct world *world, int first, int second, int third, int64_t since_ms)
 {
     for (;;) {
@@ -422,7 +422,7 @@ static int count_of(const char *text, const char *part)
     return count;
 }
 
-// Works on until a broker has said something so many times more.
+// Works on until a broker has said something a number of times more.
 static int64_t work_until_said(struct world *world, int which, const char *words, int times, int64_t since_ms)
 {
     while (count_of(child_errors(world->brokers[which]), words) < times) {

@@ -1,4 +1,4 @@
-// postgres_cluster.c - see postgres_cluster.h.
+// postgres_cluster.c - initdb, the server as a process, and its end: see postgres_cluster.h.
 
 #include "tests/system/postgres_cluster.h"
 

@@ -601,7 +601,7 @@ static void what_is_acknowledged_waits_for_the_disk_whatever_the_operator_has_se
     char desk[32];
 
     memcpy(desk, fixture->name, sizeof desk);
-    run("ALTER SYSTEM SET wal_writer_delay = '10s'"); // what does not wait stays in memory for so long
+    run("ALTER SYSTEM SET wal_writer_delay = '10s'"); // what does not wait stays in memory for as long
     for (size_t i = 0; i < sizeof hurries / sizeof *hurries; i++) {
         snprintf(fixture->name, sizeof fixture->name, "%.20s-%zu", desk, i);
         run(hurries[i].off);

@@ -1,4 +1,4 @@
-// allowance_test.c - so many at once, so many more a second, whatever the clock says at the beginning.
+// allowance_test.c - a number at once, a number more a second, whatever the clock says at the beginning.
 
 #include "broker/session/allowance.h"
 

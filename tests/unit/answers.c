@@ -1,4 +1,4 @@
-// answers.c - see answers.h.
+// answers.c - what was asked, by client and id, and the table of what may answer it: see answers.h.
 
 #include "tests/unit/answers.h"
 

@@ -1089,7 +1089,7 @@ static void what_a_post_said_in_between_before_it_came_counts(void **state)
     }
 }
 
-// So many texts of one post are kept; one more waits for it.  The same text told later is none more, and a deletion
+// A number of texts of one post are kept; one more waits for it.  The same text told later is none more, and a deletion
 // takes their place.
 static void the_texts_of_a_post_that_has_not_come_are_bounded(void **state)
 {

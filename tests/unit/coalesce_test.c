@@ -341,7 +341,7 @@ static void commit_group(struct desk_under_test *desk, struct batch *first)
     }
 }
 
-// A group ends after so many percent of the changes, a batch within it after so many of the others.
+// A group ends after this percentage of the changes, a batch within it after that of the others.
 static void write_history(struct desk_under_test *desk, const struct history *history, unsigned groups,
                           unsigned batches)
 {

@@ -214,7 +214,7 @@ static void waiting_item_costs_at_most_160_bytes(void **state)
 
 // ---- queues ----
 
-// A desk of so many skills that there may be 512 queues for English at acme alone.
+// A desk of enough skills that there may be 512 queues for English at acme alone.
 static void start_with_skills(struct world *world)
 {
     static struct policy_name skills[8] = { { "a", false }, { "b", false }, { "c", false }, { "d", false },

@@ -54,7 +54,7 @@ static uint64_t post(struct world *world, const char *id)
     return world_post(world, (struct world_post){ .id = id });
 }
 
-// Posts so many, named from `first` on.
+// Posts a number of them, named from `first` on.
 static void posts(struct world *world, char first, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -1033,7 +1033,7 @@ static uint64_t held_review(struct world *world, uint64_t session)
 static void a_reply_that_the_platform_would_not_take_is_refused(void **state)
 {
     struct world *world = *state;
-    world->policy.times.hold_ms = 0; // else it returns, as nobody touches it for so long
+    world->policy.times.hold_ms = 0; // else it returns, as nobody touches it
     uint64_t asha = world_sign_in(world, ASHA);
     uint64_t item = held_review(world, asha);
     int64_t window_ms = world->policy.channels[REVIEWS].reply_window_ms;

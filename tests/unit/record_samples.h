@@ -5,7 +5,7 @@
 
 #include "broker/desk/change.h"
 
-// So many samples of a kind tell any two of its columns apart, flags too, of which one sample has only two values.
+// This many samples of a kind tell any two of its columns apart, flags too, of which one sample has only two values.
 #define RECORD_SAMPLES 4
 
 // The sample with this number, from 0; its texts are in the list's memory.  No two columns of it have the same value

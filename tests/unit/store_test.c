@@ -274,7 +274,7 @@ static void submit_to(struct room *room, size_t at)
     store_submit(room->stores[at], &batch);
 }
 
-// Takes what is told until so many batches of the desk are back, or it is contradicted.
+// Takes what is told until `count` batches of the desk are back, or it is contradicted.
 static void await_desk(struct room *room, size_t at, uint64_t wanted)
 {
     struct pollfd wait = { .fd = writer_fd(room->writer), .events = POLLIN };

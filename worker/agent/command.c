@@ -1,4 +1,4 @@
-// command.c - see command.h.
+// command.c - the table of commands, and the words of a line held against it: see command.h.
 
 #include "worker/agent/command.h"
 

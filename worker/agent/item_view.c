@@ -1,4 +1,4 @@
-// item_view.c - see item_view.h.
+// item_view.c - headings, bars and tables, and the texts behind them: see item_view.h.
 
 #include "worker/agent/item_view.h"
 

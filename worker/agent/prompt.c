@@ -1,4 +1,4 @@
-// prompt.c - see prompt.h.
+// prompt.c - readline where there is a terminal, plain lines where there is none: see prompt.h.
 
 #include "worker/agent/prompt.h"
 

@@ -1,4 +1,4 @@
-// adapter.c - see adapter.h.
+// adapter.c - fork, pipes, signals, and what is still to be written: see adapter.h.
 
 #include "worker/connect/adapter.h"
 

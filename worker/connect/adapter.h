@@ -22,7 +22,7 @@
 // The longest line of its standard error that goes to the log whole.
 #define ADAPTER_ERROR_BYTES ((size_t) 4096)
 
-// Its input is closed when it is to stop; then it has so long until TERM, and until KILL.
+// Its input is closed when it is to stop; then it has this long until TERM, and until KILL.
 #define ADAPTER_TERM_MS 5000
 #define ADAPTER_KILL_MS 10000
 

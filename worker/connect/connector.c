@@ -1,4 +1,4 @@
-// connector.c - see connector.h.
+// connector.c - the loop between adapter and broker, and a handler for each kind of line: see connector.h.
 //
 // One loop, one thread.  A turn does all there is to do, in an order that matters: what the broker says,
 // what the adapter says, what became of the adapter's process, then what is to be said to it.  Nothing
@@ -29,14 +29,14 @@
 #define UNSAID_BYTES_MAX (256 * 1024) // an adapter that reads slower than this is not listened to
 #define BACKOFF_FIRST_MS 200          // between a death and the next start
 #define BACKOFF_LAST_MS 30000         // it doubles up to this
-#define RAN_WELL_MS 10000             // an adapter that ran so long starts the back-off anew
+#define RAN_WELL_MS 10000             // an adapter that ran this long starts the back-off anew
 #define WITHHELD_MS 10000             // a withheld reply not handed out again by then is given back
 #define SETTLE_MS 5000                // how long the end waits for the last settlements
 #define BYE_MS 1000                   // and for BYE to leave
 #define LINES_A_TURN 64               // so that the broker is heard in between
-#define AWAY_FIRST_MS 1000            // without a session for so long: it is logged
+#define AWAY_FIRST_MS 1000            // without a session for this long: it is logged
 #define AWAY_AGAIN_MS 60000           // and again
-#define TALLY_MS 1000                 // posts are logged in sum, at most so often
+#define TALLY_MS 1000                 // posts are logged in sum, at most once in this time
 
 // A post, edit or deletion on its way to the broker.
 struct post {

@@ -1,4 +1,4 @@
-// ledger.c - see ledger.h.
+// ledger.c - the replies by number, and the order in which they are to be told: see ledger.h.
 
 #include "worker/connect/ledger.h"
 

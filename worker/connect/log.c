@@ -1,4 +1,4 @@
-// log.c - see log.h.
+// log.c - the writing of a line: see log.h.
 
 #include "worker/connect/log.h"
 

@@ -1,4 +1,4 @@
-// ctl.c - see ctl.h.
+// ctl.c - options that all commands have, and a question asked and waited for: see ctl.h.
 
 #include "worker/ctl/ctl.h"
 

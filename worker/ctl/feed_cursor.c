@@ -1,4 +1,4 @@
-// feed_cursor.c - see feed_cursor.h.
+// feed_cursor.c - the file read, checked, and replaced: see feed_cursor.h.
 
 #include "worker/ctl/feed_cursor.h"
 

@@ -1,4 +1,4 @@
-// feed_ids.c - see feed_ids.h.
+// feed_ids.c - the zeros at the ends of numbers counted, and what they would be by chance: see feed_ids.h.
 
 #include "worker/ctl/feed_ids.h"
 
@@ -8,7 +8,7 @@
 #define DIGITS "0123456789"
 #define DIGITS_KEPT 15 // by a spreadsheet
 
-// Chance alone makes so many zeros once in so many files: a thousand millions, and a hundred thousand at a file's end.
+// Chance alone makes this many zeros once in a thousand million files, and once in a hundred thousand at a file's end.
 #define ZEROS_SURE 9
 #define ZEROS_AT_END 5
 

@@ -1,4 +1,4 @@
-// feed_map.c - see feed_map.h.
+// feed_map.c - columns found by their names, and a row made a message: see feed_map.h.
 
 #include "worker/ctl/feed_map.h"
 

@@ -1,4 +1,4 @@
-// feed_run.c - see feed_run.h.
+// feed_run.c - rows in flight, their answers, and what is told of it: see feed_run.h.
 
 #include "worker/ctl/feed_run.h"
 
@@ -380,7 +380,7 @@ static void end_rows(struct feed_run *self)
         self->stop = STOP_END;
 }
 
-// Sends rows until there is no room or no whole row; at most so many that answers are not kept waiting.
+// Sends rows until there is no room or no whole row; few enough that answers are not kept waiting.
 static void send_rows(struct feed_run *self)
 {
     self->wants_input = false;

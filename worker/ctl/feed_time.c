@@ -1,4 +1,4 @@
-// feed_time.c - see feed_time.h.
+// feed_time.c - the forms of a time, tried one after the other: see feed_time.h.
 
 #include "worker/ctl/feed_time.h"
 

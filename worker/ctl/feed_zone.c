@@ -1,4 +1,4 @@
-// feed_zone.c - see feed_zone.h.
+// feed_zone.c - TZ set once, and local times turned into UTC: see feed_zone.h.
 
 #include "worker/ctl/feed_zone.h"
 

@@ -44,11 +44,11 @@ static const struct argp_option argp_options[] = {
       "2026-11-22T08:00+01:00 (UTC when it names no zone)",
       0 },
     { "brand", 'B', "BRAND", 0, "Only of this brand", 0 },
-    { "limit", 'l', "COUNT", 0, "At most so many (default: all; of a table 1000); 0: all", 0 },
+    { "limit", 'l', "COUNT", 0, "At most this many (default: all; of a table 1000); 0: all", 0 },
     { 0 }
 };
 
-// "90m", "24h", "7d": so long ago.
+// "90m", "24h", "7d": the time that long before now.
 static bool parse_ago(const char *text, int64_t *at_ms)
 {
     char *end;

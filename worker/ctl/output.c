@@ -1,4 +1,4 @@
-// output.c - see output.h.
+// output.c - libsmartcols, strftime and the quoting of CSV behind one face: see output.h.
 
 #include "worker/ctl/output.h"
 

@@ -1,4 +1,4 @@
-// row_reader.c - see row_reader.h.
+// row_reader.c - libcsv and jansson, a piece of input at a time: see row_reader.h.
 //
 // The bytes of the row being read stay in the buffer until the row is complete.  libcsv is fed line by
 // line, so that at most one row ends with each call and lines can be counted, which libcsv does not do.
@@ -135,7 +135,7 @@ static void parser_reset(struct row_reader *self)
         csv_free(&self->parser);
     must(csv_init(&self->parser, CSV_STRICT | CSV_STRICT_FINI) == 0);
     csv_set_space_func(&self->parser, self->blanks_aside ? only_blank : no_space);
-    csv_set_blk_size(&self->parser, 16 * 1024); // it grows by so much, and copies each time
+    csv_set_blk_size(&self->parser, 16 * 1024); // it grows by this, and copies each time
     csv_set_delim(&self->parser, (unsigned char) self->delimiter);
     self->parser_ready = true;
     self->row_ended = false;

@@ -21,7 +21,7 @@ struct status_options {
 
 static const struct argp_option status_argp_options[] = { { "json", 'j', NULL, 0, "One JSON object on a line", 0 },
                                                           { "watch", 'n', "SECONDS", 0,
-                                                            "Repeat every so many seconds until Ctrl-C", 0 },
+                                                            "Repeat after this many seconds, until Ctrl-C", 0 },
                                                           { 0 } };
 
 static error_t parse_status(int key, char *argument, struct argp_state *state)
@@ -228,7 +228,7 @@ struct look_options {
 static const struct argp_option look_argp_options[] = {
     { "audience", 'a', "AUDIENCE", 0, "Only in the queues of: agent, pr, approver or supervisor", 0 },
     { "brand", 'B', "BRAND", 0, "Only of this brand", 0 },
-    { "limit", 'l', "COUNT", 0, "At most so many (default: 200; 0: all)", 0 },
+    { "limit", 'l', "COUNT", 0, "At most this many (default: 200; 0: all)", 0 },
     { "json", 'j', NULL, 0, "A JSON object a line", 0 },
     { 0 }
 };

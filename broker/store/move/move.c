@@ -138,7 +138,7 @@ static bool find_desk(struct move *move)
     }
     const char *desk = move->order->desk == NULL ? names : move->order->desk;
     if (strlen(desk) >= sizeof move->desk) {
-        return refuse(move, "the source: no desk has so long a name: %.64s...", desk);
+        return refuse(move, "the source: no desk has a name as long as %.64s...", desk);
     }
     snprintf(move->desk, sizeof move->desk, "%.64s", desk);
     if (!check(move, move->from, move->from->operations->choose(move->from, move->desk)) ||

@@ -26,10 +26,10 @@ struct move_column {
 struct move_table {
     const char *name;   // in words, and in PostgreSQL
     const char *sqlite; // in SQLite
-    int keys;           // so many columns at the head are the key behind the desk, the order of rows
+    int keys;           // columns at the head that are the key behind the desk, the order of rows
     int column_count;
     const struct move_column *columns;
-    int page_rows;              // so many at a time, that memory is bounded whatever texts they have
+    int page_rows;              // at a time: few enough that memory is bounded whatever texts they have
     int month;                  // the column by whose month PostgreSQL cuts the table, or -1
     const char *postgres_order; // the key as PostgreSQL must sort it to sort by bytes, or NULL: as it is
 };

@@ -63,7 +63,7 @@ void connection_clear(struct connection *connection);
 // Whether an idle connection still stands, as far as can be seen without asking.
 bool connection_stands(struct connection *connection);
 
-// Waits until the idle connection or another descriptor can be read, so long at most.  True if it was notified.
+// Waits until the idle connection or another descriptor can be read, or the time is over.  True if it was notified.
 bool connection_wait(struct connection *connection, int other_fd, int ms);
 
 // Queues a statement with its parameters behind the desk; NULL: none.
@@ -84,7 +84,7 @@ bool connection_done(struct connection *connection);
 // Takes the answer of a sync.
 bool connection_synced(struct connection *connection);
 
-// Takes all answers up to and with so many syncs.  Trouble told meanwhile is not noted, but for the connection's loss.
+// Takes all answers up to and with `syncs` syncs.  Trouble told meanwhile is not noted, but for the connection's loss.
 void connection_drain(struct connection *connection, int syncs);
 
 // Sends a statement with a sync and takes its answer, or rows one by one: first connection_stream, then

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOKS_AT_LIVE 30 // a broker that is just ending is waited for so often
+#define LOOKS_AT_LIVE 30 // times that a broker that is just ending is looked for
 #define LOOK_EACH_MS 100
 #define MONTHS_KNOWN 64
 

@@ -1,4 +1,4 @@
-// reach.c - see reach.h.
+// reach.c - connections begun to all addresses of a URL, of which the first that is good stays: see reach.h.
 
 #include "broker/store/postgres/reach.h"
 

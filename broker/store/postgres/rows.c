@@ -75,7 +75,7 @@ static unsigned char *next_field(struct rows *rows, enum element element, size_t
     return added + 8;
 }
 
-// Room for the next element of so many bytes.
+// Room for the next element of `bytes`.
 static unsigned char *next_element(struct rows *rows, enum element element, size_t bytes)
 {
     must(rows->at < ROWS_COLUMNS_MAX);

@@ -61,7 +61,7 @@ enum store_result session_take_commit(struct session *session, bool done);
 // Commits what was sent since connection_clear.  The session is closed unless it went well.
 enum store_result session_finish(struct session *session);
 
-// Takes all answers up to so many syncs, and rolls back.  False when the connection did not live that long.
+// Takes all answers up to `syncs` syncs, and rolls back.  False when the connection did not live that long.
 bool session_drain(struct session *session, int syncs);
 
 struct postgres_engine {

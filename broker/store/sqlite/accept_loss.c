@@ -1,4 +1,4 @@
-// accept_loss.c - see accept_loss.h; and engine_sqlite_accept_loss.
+// accept_loss.c - see accept_loss.h: what marks and file say, in words, and numbers raised beyond both.
 
 #include "broker/store/sqlite/accept_loss.h"
 

@@ -24,7 +24,7 @@
 
 #define PAGE_BYTES 4096
 #define LOG_PAGES_MAX (64 * 1024 * 1024 / PAGE_BYTES)   // the writer pauses and empties the log
-#define LOG_PAGES_AGAIN (16 * 1024 * 1024 / PAGE_BYTES) // what a reader pinned is tried again so much later
+#define LOG_PAGES_AGAIN (16 * 1024 * 1024 / PAGE_BYTES) // what a reader pinned is tried again this many pages later
 #define LOG_PAGES_ROUTINE 1000                          // a checkpoint on the side is asked for
 
 struct sqlite_engine {
@@ -42,7 +42,7 @@ struct sqlite_engine {
     unsigned bad_reads;            // of this process, when the inspection was told last
     bool doubt;                    // position() must be read first
     bool log_suspect;              // what the log says may not be on the disk: it is written anew before it is believed
-    int log_pages_next;            // empty the log when it has so many
+    int log_pages_next;            // empty the log when it has this many
     char description[320];
 };
 

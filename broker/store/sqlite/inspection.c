@@ -1,4 +1,4 @@
-// inspection.c - see inspection.h.
+// inspection.c - the thread, its pace, and both ways of looking at the file: see inspection.h.
 
 #include "broker/store/sqlite/inspection.h"
 

@@ -1,4 +1,4 @@
-// marks.c - see marks.h.
+// marks.c - the file of two lines, written, synced and read back: see marks.h.
 
 #include "broker/store/sqlite/marks.h"
 

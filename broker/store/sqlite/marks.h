@@ -2,7 +2,7 @@
 //
 // A file of two lines, each with its checksum, of which the newer good one counts.  It is written with every commit,
 // after it, and synced once a second on a thread of its own: so a killed process leaves exact marks, a power loss marks
-// that are at most so much behind, and none that is ahead of what was committed.
+// that are at most a second behind, and none that is ahead of what was committed.
 
 #ifndef STORE_SQLITE_MARKS_H
 #define STORE_SQLITE_MARKS_H

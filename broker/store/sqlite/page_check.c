@@ -1,4 +1,4 @@
-// page_check.c - see page_check.h.
+// page_check.c - the VFS before SQLite's own, and the checksum of a page: see page_check.h.
 
 #include "broker/store/sqlite/page_check.h"
 

@@ -1,4 +1,4 @@
-// upgrade.c - see upgrade.h; and engine_sqlite_tell.
+// upgrade.c - see upgrade.h, and engine_sqlite_tell: a copy with checksums beside the file, then put in its place.
 //
 // The copy is made by VACUUM INTO: one pass over the tables, in the order of the new file, that needs as much room as
 // the file has, and no more.  The old file is locked against everybody from before the copy until it has lost its name.
