@@ -18,3 +18,11 @@ behalf_test(brands_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/brands_test.c ${CMAKE_
     LIBRARIES behalf_session behalf_memory_disk LABEL unit TIMEOUT 300)
 behalf_test(trace_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/trace_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
     LIBRARIES behalf_session behalf_memory_disk LABEL unit)
+
+# The printers of deploy/gdb, in a program that has items, queues and batches.
+find_program(BEHALF_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+if(BEHALF_PYTHON)
+    add_test(NAME unit/gdb_printers_test COMMAND ${BEHALF_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/gdb_printers_test.py
+        ${PROJECT_SOURCE_DIR}/deploy/gdb/behalf_printers.py $<TARGET_FILE:trace_test>)
+    set_tests_properties(unit/gdb_printers_test PROPERTIES LABELS unit TIMEOUT 120 SKIP_RETURN_CODE 77)
+endif()
