@@ -5,7 +5,8 @@
 //      ▲                     │                                                       │
 //      └─────── missed ──────┴──────────────────── the lease is given up ────────────┘
 //
-// broker/ownership/README.md has the whole of a desk's life: why it goes from state to state, and what clients are told.
+// broker/ownership/README.md has the whole of a desk's life: why it goes from state to state, and what clients are
+// told.
 //
 // What may take long (opening, closing, writing, compiling rules) is done on other threads; nothing here waits, so
 // that each desk goes its own way.  The loop (loop.h) calls it when there is news, and when it asked to be called.

@@ -1,4 +1,4 @@
-// coalesce.c - see coalesce.h.
+// coalesce.c - the stages of a group, filled change by change: see coalesce.h.
 //
 // Within a stage the last state of an item, draft or reply is the one written; what a change looked at (is the item
 // with PR?) is answered from the stage or, before the items are written, by the database; sealing comes last.

@@ -1,4 +1,4 @@
-// cld2_face.cc - see cld2_face.h.
+// cld2_face.cc - calls into CLD2, and its answers as plain structs: see cld2_face.h.
 
 #include "broker/triage/cld2_face.h"
 

@@ -1,4 +1,4 @@
-// edit_distance.c - see edit_distance.h.
+// edit_distance.c - the distance of two words, row by row: see edit_distance.h.
 
 #include "proto/base/edit_distance.h"
 

@@ -26,3 +26,9 @@ if(BEHALF_PYTHON)
         ${PROJECT_SOURCE_DIR}/deploy/gdb/behalf_printers.py $<TARGET_FILE:trace_test>)
     set_tests_properties(unit/gdb_printers_test PROPERTIES LABELS unit TIMEOUT 120 SKIP_RETURN_CODE 77)
 endif()
+
+# What every source file begins with.
+if(BEHALF_PYTHON)
+    add_test(NAME unit/file_heads_test COMMAND ${BEHALF_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/file_heads_test.py ${PROJECT_SOURCE_DIR})
+    set_tests_properties(unit/file_heads_test PROPERTIES LABELS unit TIMEOUT 60)
+endif()
