@@ -91,6 +91,7 @@ static void add_regions(const struct building *building, struct policy_person *p
 
 static char *first_word(const char *text)
 {
+    text += strspn(text, " ");
     size_t bytes = strcspn(text, " ");
     char *word = strndup(text, bytes < BEHALF_NAME_BYTES ? bytes : BEHALF_NAME_BYTES);
     must(word != NULL);

@@ -155,6 +155,16 @@ static void good_rules_are_read(void **state)
     rules_destroy(&rules);
 }
 
+// It stands in the line that discloses whom a customer has written with.
+static void a_first_name_is_the_first_word_also_behind_blanks(void **state)
+{
+    (void) state;
+    struct rules *rules = read_changed("display_name: Asha Rao", "display_name: \" Asha Rao\"");
+    const struct policy *policy = rules_policy(rules);
+    assert_string_equal(policy->people[policy_find_person(policy, "asha")].first_name, "Asha");
+    rules_destroy(&rules);
+}
+
 static void absent_times_are_the_defaults(void **state)
 {
     (void) state;
@@ -718,6 +728,7 @@ int main(int count, char **arguments)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_rules_are_read),
+        cmocka_unit_test(a_first_name_is_the_first_word_also_behind_blanks),
         cmocka_unit_test(absent_times_are_the_defaults),
         cmocka_unit_test(times_are_read_in_every_unit),
         cmocka_unit_test(every_reply_is_disclosed_also_where_the_rules_say_nothing_of_pr),
