@@ -62,6 +62,16 @@ class Words(html.parser.HTMLParser):
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
+def text_of_html(html):
+    words = Words()
+    try:
+        words.feed(html)
+        words.close()
+    except AssertionError:  # markup that the library gives up on
+        words.words.append(re.sub(r"<[^>]*>?", " ", html))
+    return words.text()
+
+
 def header(mail, name):
     """The header's text; of one that is beyond reading "", for a mail is not lost for a header."""
     try:
@@ -91,11 +101,17 @@ def content(part):
     return text if isinstance(text, str) else bytes(text).decode(errors="replace")
 
 
+def is_attached(part):
+    try:
+        return part.get_content_maintype() != "text" or part.get_content_disposition() == "attachment" or part.get_filename()
+    except Exception:  # a name beyond reading is none
+        return False
+
+
 def body_and_media(mail):
     """What was written, and how many things come with it."""
     leaves = [part for part in mail.walk() if not part.is_multipart()]
-    attached = [part for part in leaves if part.get_content_disposition() == "attachment" or part.get_filename() or
-                part.get_content_maintype() != "text"]
+    attached = [part for part in leaves if is_attached(part)]
     written = [part for part in leaves if part not in attached]
     plain = [part for part in written if part.get_content_subtype() != "html"]
     texts = [content(part).strip() for part in plain]
@@ -103,10 +119,7 @@ def body_and_media(mail):
         texts = []
         for part in written:
             if part not in plain:
-                words = Words()
-                words.feed(content(part))
-                words.close()
-                texts.append(words.text())
+                texts.append(text_of_html(content(part)))
     return "\n\n".join(text for text in texts if text), len(attached)
 
 
@@ -120,7 +133,13 @@ def posted_ms(mail):
 
 def post_of(data):
     """The post that a mail is, or None for one of our own."""
-    mail = email.message_from_bytes(data, policy=email.policy.default)
+    try:
+        return post_of_mail(email.message_from_bytes(data, policy=email.policy.default), data)
+    except Exception:  # the library reads headers that it trips over as they stand, if told to
+        return post_of_mail(email.message_from_bytes(data, policy=email.policy.compat32), data)
+
+
+def post_of_mail(mail, data):
     name, address = email.utils.parseaddr(header(mail, "From"))
     if options.address and address.lower() == options.address.lower():
         return None

@@ -39,6 +39,18 @@ Content-Type: text/plain; charset=klingon
 
 qapla' \xff
 """
+# What Python's library gives up on.
+BROKEN = (b"""From: jo@example.org
+Message-ID: <3@example.org>
+Content-Type: text/plain; charset*0="a"; charset*
+
+hello
+""", b"""From: jo@example.org
+Message-ID: <4@example.org>
+Content-Type: text/html
+
+<p>hello<![>CDATA[ you</p>
+""")
 OWN = b"""From: Desk <desk@acme.example>
 Message-ID: <own@acme.example>
 
@@ -111,6 +123,12 @@ class MboxAdapter(unittest.TestCase):
         self.assertEqual(posts[2]["text"], "qapla' \ufffd")
         self.assertNotIn("author", posts[2])
         self.assertEqual(len(posts), 3)
+
+    def test_a_mail_beyond_reading_keeps_no_other_back(self):
+        posts = self.run_to_end(self.mbox(*BROKEN, PLAIN))
+        self.assertEqual([post["post"] for post in posts], ["3@example.org", "4@example.org", "1@example.org"])
+        self.assertEqual(posts[0]["text"], "hello")
+        self.assertIn("you", posts[1]["text"])
 
     def test_it_goes_on_where_it_was(self):
         source = self.mbox(PLAIN, ANSWER)
