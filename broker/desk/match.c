@@ -1,6 +1,7 @@
 // match.c - the orders in which items wait, and who is offered what next, and why.
 
 #include "broker/desk/parts.h"
+#include "broker/desk/wording.h"
 
 // ---- orders ----
 
@@ -216,58 +217,53 @@ struct choice {
     uint32_t hands;
 };
 
-// "least in hand, then level of skill, then longest idle", as the brand has it.
-static const char *describe_order(struct desk *desk, const struct queue *queue)
+static void describe_first(const struct desk *desk, const struct heap *ready, struct wording_offer *offer)
 {
-    static const char *const words[CHOICE_COUNT] = { "", "least in hand", "level of skill", "longest idle" };
-    const uint8_t *choose = policy_choose(&desk->policy->brands[queue->brand]);
-    const char *text = "";
-    for (size_t i = 0; choose[i]; i++)
-        text = change_list_format(desk->list, "%s%s%s", text, i ? ", then " : "", words[choose[i]]);
-    return text;
-}
-
-static const char *describe_first_few(struct desk *desk, const struct heap *ready)
-{
-    const char *text = "";
     struct heap_walk walk;
     heap_walk_init(&walk, ready);
     const struct seat *seat;
-    for (int i = 0; i < 3 && (seat = heap_walk_next(&walk)); i++)
-        text = change_list_format(desk->list, "%s%s%s (%zu in hand, skill %u, language %u, idle %lld s)", text,
-                                  i ? ", " : "", person_name(desk, seat->person->index), seat->person->item_count,
-                                  seat->rank / 16, seat->rank % 16,
-                                  (long long) (desk->now_ms - seat->person->idle_since_ms) / 1000);
-    return text;
+    while (offer->first_count < WORDING_FIRST_MAX && (seat = heap_walk_next(&walk)))
+        offer->first[offer->first_count++] = (struct wording_candidate){
+            .name = person_name(desk, seat->person->index),
+            .in_hand = seat->person->item_count,
+            .skill = seat->rank / 16,
+            .language = seat->rank % 16,
+            .idle_s = (uint64_t) (desk->now_ms - seat->person->idle_since_ms) / 1000,
+        };
 }
 
-static const char *describe_choice(struct desk *desk, const struct item *item, const struct choice *choice)
+static const char *describe_choice(const struct desk *desk, const struct item *item, const struct choice *choice,
+                                   char *memory, size_t memory_bytes)
 {
     const struct heap *ready = &item->queue->ready;
-    const struct person *chosen = choice->seat->person;
-    if (item->reserved && item->detail->preferred == chosen->index)
-        return change_list_format(desk->list, "kept for %s, who had it or its author before",
-                                  person_name(desk, chosen->index));
-    const char *text = change_list_format(desk->list, "%u could take it: %s%s; %s by %s%s", ready->count,
-                                          describe_first_few(desk, ready), ready->count > 3 ? ", ..." : "",
-                                          person_name(desk, chosen->index), describe_order(desk, item->queue),
-                                          choice->declined ? ", after those who declined it" : "");
-    if (choice->spared)
-        text = change_list_format(
-            desk->list, "%s; %s keeps the last free place for %s, which %zu of those there can do", text,
-            person_name(desk, choice->spared->index), choice->kept->text, choice->kept->available);
-    if (choice->ahead && choice->hands)
-        text = change_list_format(desk->list, "%s; ahead of what more people can do, as %zu of those there can do this",
-                                  text, item->queue->available);
-    else if (choice->ahead)
-        text = change_list_format(desk->list, "%s; ahead of what few can do, as nobody else came to it", text);
-    return text;
+    struct wording_offer offer = {
+        .fit = ready->count,
+        .order = policy_choose(&desk->policy->brands[item->queue->brand]),
+        .declined = choice->declined,
+        .ahead = !choice->ahead  ? WORDING_IN_ORDER
+                 : choice->hands ? WORDING_AHEAD_OF_MORE
+                                 : WORDING_AHEAD_OF_FEW,
+        .hands = item->queue->available,
+    };
+    if (choice->spared) {
+        offer.spared = person_name(desk, choice->spared->index);
+        offer.kept = choice->kept->text;
+        offer.kept_hands = choice->kept->available;
+    }
+    describe_first(desk, ready, &offer);
+    return wording_keep(&offer, memory, memory_bytes);
 }
 
 static void offer(struct desk *desk, struct item *item, const struct choice *choice)
 {
-    const char *description = describe_choice(desk, item, choice);
+    char memory[BEHALF_DETAIL_BYTES + 1];
+    const char *description;
     const struct person *person = choice->seat->person;
+    if (item->reserved && item->detail->preferred == person->index)
+        description = change_list_format(desk->list, "kept for %s, who had it or its author before",
+                                         person_name(desk, person->index));
+    else
+        description = describe_choice(desk, item, choice, memory, sizeof memory);
     bool automatic = desk->policy->brands[item->queue->brand].take_automatic;
     struct item_detail *detail = item_require_detail(item);
     item->lease++;

@@ -2,6 +2,7 @@
 
 #include "broker/store/answer.h"
 
+#include "broker/desk/wording.h"
 #include "broker/store/story.h"
 #include "proto/base/must.h"
 
@@ -96,6 +97,13 @@ const char *report_text_part(struct report *report, const char *text, size_t byt
 
     memcpy(copy, text, bytes);
     return copy;
+}
+
+const char *report_detail(struct report *report, const char *detail, const char *person)
+{
+    char memory[BEHALF_DETAIL_BYTES + 1];
+
+    return report_text(report, wording_of(detail, person, memory, sizeof memory));
 }
 
 void report_listed(struct report *report, size_t place, const char *text, const char *parent, const char *link,

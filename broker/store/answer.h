@@ -28,4 +28,7 @@ size_t report_outcomes_limit(const struct report *report);
 // A copy of the first `bytes` of a text in the report's memory.
 const char *report_text_part(struct report *report, const char *text, size_t bytes);
 
+// What an event's detail says, in words, in the report's memory.
+const char *report_detail(struct report *report, const char *detail, const char *person);
+
 #endif

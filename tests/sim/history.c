@@ -3,6 +3,7 @@
 // The judge walks all events of the disk from the beginning each time; what they have said so far is kept here
 // meanwhile.  Nothing else is looked at: rows are judge.c's.
 
+#include "broker/desk/wording.h"
 #include "tests/sim/simulation.h"
 
 #include <stdio.h>
@@ -163,11 +164,19 @@ static void check_offer(const struct event_record *event, size_t person)
                  (unsigned long long) event->item, event->person, (long long) (event->at_ms - declined_ms));
 }
 
+// What an event says, in words; until the next one is asked about.
+static const char *said(const struct event_record *event)
+{
+    static char memory[BEHALF_DETAIL_BYTES + 1];
+    return wording_of(event->detail, event->person, memory, sizeof memory);
+}
+
 // Of those whom the event names as able to take the item, the one who gets it has the least in hand.
 static void check_spread(const struct event_record *event, size_t person)
 {
-    const char *named = strstr(event->detail, " could take it: ");
-    if (!named || strstr(event->detail, "after those who declined it") || strstr(event->detail, "keeps the last"))
+    const char *detail = said(event);
+    const char *named = strstr(detail, " could take it: ");
+    if (!named || strstr(detail, "after those who declined it") || strstr(detail, "keeps the last"))
         return;
     for (size_t i = 0; i < SIM_PEOPLE; i++) {
         char name[40];
@@ -176,7 +185,7 @@ static void check_spread(const struct event_record *event, size_t person)
             sim_fail(history.simulation,
                      "item %llu was given to %s, who has %zu in hand, and not to%s, who has %zu: %s",
                      (unsigned long long) event->item, event->person, history.in_hand[person], name, history.in_hand[i],
-                     event->detail);
+                     detail);
     }
 }
 
@@ -209,8 +218,9 @@ static uint64_t scarce_work_of(size_t person, size_t hands)
 // last place it is not, could take the other one.
 static void check_scarce(const struct event_record *event, size_t person)
 {
-    const char *named = strstr(event->detail, " could take it: ");
-    if (!named || strstr(event->detail, "after those who declined it") || history.reviewing ||
+    const char *detail = said(event);
+    const char *named = strstr(detail, " could take it: ");
+    if (!named || strstr(detail, "after those who declined it") || history.reviewing ||
         history.in_hand[person] + 1 != sim_capacity(person))
         return;
     uint64_t scarce = scarce_work_of(person, hands_of(event->queue));
@@ -221,7 +231,7 @@ static void check_scarce(const struct event_record *event, size_t person)
             sim_fail(history.simulation,
                      "item %llu of %s took the last place of %s, which item %llu of %s waits for, and not one of%s: %s",
                      (unsigned long long) event->item, event->queue, event->person, (unsigned long long) scarce,
-                     history.waits_in[scarce], name, event->detail);
+                     history.waits_in[scarce], name, detail);
     }
 }
 

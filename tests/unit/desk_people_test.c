@@ -1,5 +1,6 @@
 // desk_people_test.c - who is offered what, who is taken to be away, and what returns from people's hands.
 
+#include "broker/desk/wording.h"
 #include "tests/unit/desk_world.h"
 
 #include <setjmp.h>
@@ -77,15 +78,17 @@ static void close_item(struct world *world, uint64_t session, uint64_t item)
     assert_int_equal(answer->type, BEHALF_DONE);
 }
 
-// What the event that last gave the item to somebody says.
+// What the event that last gave the item to somebody says, in words.
 static const char *why(const struct world *world, uint64_t item)
 {
+    static char memory[BEHALF_DETAIL_BYTES + 1];
     const char *detail = "";
+    const char *person = "";
     for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
         if (change->kind == CHANGE_EVENT && change->event.item == item && !strcmp(change->event.kind, "offered"))
-            detail = change->event.detail;
+            detail = change->event.detail, person = change->event.person;
     }
-    return detail;
+    return wording_of(detail, person, memory, sizeof memory);
 }
 
 static void expect_in_hand(const struct world *world, size_t asha, size_t ben, size_t sam)

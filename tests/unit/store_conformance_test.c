@@ -1293,7 +1293,9 @@ static void a_history_comes_in_pages_by_item_or_by_post(void **state)
     put(batch, a_post(1, 1, "p-1", "text"));
     put(batch, an_item(1, ITEM_CLOSED));
     for (uint64_t sequence = 1; sequence <= 500; sequence++) {
-        put(batch, an_event(sequence, sequence % 2 == 0 ? 1 : 2, sequence == 2 ? "taken" : "offered"));
+        struct change change = an_event(sequence, sequence % 2 == 0 ? 1 : 2, sequence == 2 ? "taken" : "offered");
+        change.event.detail = sequence == 4 ? "1 fit, asha/0/0/5/0, by idle" : change.event.detail;
+        put(batch, change);
     }
     desk_commit(&fixture->desk, &batch);
     struct report *report = report_new(REPORT_HISTORY);
@@ -1314,6 +1316,8 @@ static void a_history_comes_in_pages_by_item_or_by_post(void **state)
     assert_string_equal(event->rule, "topic: billing");
     assert_int_equal(event->rules_version, 4);
     assert_string_equal(event->detail, "3 eligible");
+    assert_string_equal(report->history.events[1].detail, // facts are told in words
+                        "1 could take it: asha (0 in hand, skill 0, language 5, idle 0 s); asha by longest idle");
     int64_t after = report->history.events[199].sequence;
     report_destroy(&report);
     report = report_new(REPORT_HISTORY);

@@ -324,7 +324,7 @@ COMMENT ON COLUMN event.person IS 'Who did it or to whom it happened.';
 COMMENT ON COLUMN event.queue IS 'audience/brand/language/skills.';
 COMMENT ON COLUMN event.rule IS 'The rule that decided.';
 COMMENT ON COLUMN event.rules_version IS 'Version of the rules in force.';
-COMMENT ON COLUMN event.detail IS 'Why, in words.';
+COMMENT ON COLUMN event.detail IS 'Why, in words; of an offer how many fit, the first of them as name/in hand/skill/language/seconds idle, and by what order.';
 
 CREATE TABLE outcome (
     desk text NOT NULL,

@@ -49,7 +49,7 @@ static size_t cell_event(struct cells *cells, struct report *report, struct beha
     event->queue = report_text(report, cell_text(cells));
     event->rule = report_text(report, cell_text(cells));
     event->rules_version = cell_number(cells);
-    event->detail = report_text(report, cell_text(cells));
+    event->detail = report_detail(report, cell_text(cells), event->person);
     return strlen(event->detail) + strlen(event->queue) + strlen(event->rule) + strlen(event->person);
 }
 

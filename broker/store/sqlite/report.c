@@ -30,7 +30,7 @@ static size_t row_event(struct binding *binding, struct report *report, struct b
     event->queue = report_text(report, row_text(binding));
     event->rule = report_text(report, row_text(binding));
     event->rules_version = row_number(binding);
-    event->detail = report_text(report, row_text(binding));
+    event->detail = report_detail(report, row_text(binding), event->person);
     return strlen(event->detail) + strlen(event->queue) + strlen(event->rule) + strlen(event->person);
 }
 
