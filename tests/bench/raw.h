@@ -3,7 +3,7 @@
 //
 // Bare rows: the desk's rows of its first posts (of the case cycle: of its first closed items) are read back from the
 // stopped broker's store and put, with the broker's own schema and settings, into tables of the bench's own, the rows
-// of so many posts a transaction, again and again: under another desk each time round, or (SQLite, where a file has
+// of a number of posts a transaction, again and again: under another desk each time round, or (SQLite, where a file has
 // one) after the tables were emptied, which does not count.  SQLite: prepared statements in WAL with synchronous =
 // FULL, checkpoints in between included.  PostgreSQL: arrays through unnest, several transactions in flight in libpq's
 // pipeline mode.
@@ -35,8 +35,8 @@ extern const struct raw_table raw_tables[RAW_TABLE_COUNT];
 // Where the rows of a batch lie among those of a table that has `rows` of them for `posts` posts.
 size_t raw_batch_begin(size_t rows, size_t posts, size_t batch);
 
-// Writes the rows of a broker that was stopped, for about so long; `closed`: only those of closed items.  False, having
-// said why, if that fails.
+// Writes the rows of a broker that was stopped, for about `seconds`; `closed`: only those of closed items.  False,
+// having said why, if that fails.
 bool raw_rows_sqlite(const struct own_broker *broker, bool closed, double seconds, struct raw_result *result);
 bool raw_rows_postgres(const struct own_broker *broker, bool closed, double seconds, struct raw_result *result);
 
