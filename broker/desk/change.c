@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define USUAL_TEXT_BYTES 512
+
 struct change_list {
     struct arena arena;
     struct change *first_change;
@@ -223,11 +225,15 @@ const char *change_list_format(struct change_list *list, const char *format, ...
 {
     va_list arguments;
 
+    char usual[USUAL_TEXT_BYTES]; // most fit, and need no second pass
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(usual, sizeof usual, format, arguments);
     va_end(arguments);
     must(length >= 0);
     char *text = arena_allocate(&list->arena, (size_t) length + 1);
+    if ((size_t) length < sizeof usual) {
+        return memcpy(text, usual, (size_t) length);
+    }
     va_start(arguments, format);
     vsnprintf(text, (size_t) length + 1, format, arguments);
     va_end(arguments);

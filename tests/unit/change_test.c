@@ -117,12 +117,32 @@ static void a_copy_stands_alone(void **state)
     free(copy);
 }
 
+static void a_text_is_made_whole_however_long(void **state)
+{
+    (void) state;
+    struct change_list *list = change_list_new();
+    char letters[2048];
+    for (size_t bytes = 0; bytes < sizeof letters; bytes++) {
+        memset(letters, 'x', bytes);
+        letters[bytes] = '\0';
+        const char *text = change_list_format(list, "%s!", letters);
+        assert_int_equal(strlen(text), bytes + 1);
+        assert_int_equal(strspn(text, "x"), bytes);
+        assert_string_equal(text + bytes, "!");
+    }
+    change_list_destroy(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_list_owns_what_it_was_given),   cmocka_unit_test(changes_stay_in_order),
-        cmocka_unit_test(a_reply_without_text_keeps_none), cmocka_unit_test(an_effect_owns_its_whole_message),
-        cmocka_unit_test(texts_of_any_length_are_kept),    cmocka_unit_test(a_copy_stands_alone),
+        cmocka_unit_test(a_text_is_made_whole_however_long),
+        cmocka_unit_test(a_list_owns_what_it_was_given),
+        cmocka_unit_test(changes_stay_in_order),
+        cmocka_unit_test(a_reply_without_text_keeps_none),
+        cmocka_unit_test(an_effect_owns_its_whole_message),
+        cmocka_unit_test(texts_of_any_length_are_kept),
+        cmocka_unit_test(a_copy_stands_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
