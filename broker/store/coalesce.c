@@ -266,15 +266,6 @@ static void keep_behind_seal(struct coalescer *coalescer, uint64_t item, bool se
     }
 }
 
-static void add_post(struct coalescer *coalescer, const struct post_record *post)
-{
-    if (sealing_of(coalescer, post->item) == SEALING_UNSEAL) {
-        end_stage(coalescer);
-    }
-    keep_behind_seal(coalescer, post->item, with_pr(coalescer, post->item) == STAGE_WITH_PR_YES);
-    (void) add_row(coalescer, STAGE_POSTS, post, with_pr(coalescer, post->item));
-}
-
 // Two of the same name in a stage would be one too many for a statement that writes them all.
 static void require_first(struct coalescer *coalescer, uint64_t name)
 {
@@ -282,6 +273,17 @@ static void require_first(struct coalescer *coalescer, uint64_t name)
         end_stage(coalescer);
     }
     (void) require_coalesced(coalescer, COALESCED_NAME, name);
+}
+
+static void add_post(struct coalescer *coalescer, const struct post_record *post)
+{
+    if (sealing_of(coalescer, post->item) == SEALING_UNSEAL) {
+        end_stage(coalescer);
+    }
+    keep_behind_seal(coalescer, post->item, with_pr(coalescer, post->item) == STAGE_WITH_PR_YES);
+    // Of posts, not of their changes, which may be in the same stage.
+    require_first(coalescer, hash_byte(hash_post(post->channel, post->post, post->brand), 0));
+    (void) add_row(coalescer, STAGE_POSTS, post, with_pr(coalescer, post->item));
 }
 
 static void add_post_change(struct coalescer *coalescer, const struct post_change_record *change)
@@ -384,7 +386,7 @@ static void add_sealing(struct coalescer *coalescer, const struct seal_record *s
     coalescer->unsealed = coalescer->unsealed || sealing == SEALING_UNSEAL;
 }
 
-static void add_change(struct coalescer *coalescer, const struct change *change)
+void coalescer_add(struct coalescer *coalescer, const struct change *change)
 {
     switch (change->kind) {
     case CHANGE_POST:
@@ -436,17 +438,27 @@ static void add_change(struct coalescer *coalescer, const struct change *change)
     }
 }
 
-bool coalescer_run(struct coalescer *coalescer, struct batch *group, const struct stage_writer *writer)
+void coalescer_begin(struct coalescer *coalescer, const struct stage_writer *writer)
 {
     coalescer->writer = writer;
     coalescer->failed = false;
-    for (; group != NULL && !coalescer->failed; group = batch_next(group)) {
-        const struct change *change = change_list_changes(batch_list(group));
-        for (; change != NULL && !coalescer->failed; change = change->next) {
-            add_change(coalescer, change);
-        }
-    }
+}
+
+bool coalescer_end(struct coalescer *coalescer)
+{
     end_stage(coalescer);
     coalescer->writer = NULL;
     return !coalescer->failed;
+}
+
+bool coalescer_run(struct coalescer *coalescer, struct batch *group, const struct stage_writer *writer)
+{
+    coalescer_begin(coalescer, writer);
+    for (; group != NULL && !coalescer->failed; group = batch_next(group)) {
+        const struct change *change = change_list_changes(batch_list(group));
+        for (; change != NULL && !coalescer->failed; change = change->next) {
+            coalescer_add(coalescer, change);
+        }
+    }
+    return coalescer_end(coalescer);
 }

@@ -58,4 +58,10 @@ void coalescer_destroy(struct coalescer **coalescer_p);
 // so.
 bool coalescer_run(struct coalescer *coalescer, struct batch *group, const struct stage_writer *writer);
 
+// The same, change by change, of as many groups as there are.  The writer, and what is added, are borrowed until the
+// end.
+void coalescer_begin(struct coalescer *coalescer, const struct stage_writer *writer);
+void coalescer_add(struct coalescer *coalescer, const struct change *change);
+bool coalescer_end(struct coalescer *coalescer);
+
 #endif
