@@ -184,6 +184,15 @@ static void answer(const struct local_desk *local, const struct received *receiv
     }
 }
 
+static void tell_store_state(struct local_desk *local, const char *description, int64_t now_ms)
+{
+    enum store_state state = local->store_state;
+    bool away = state != STORE_STATE_WORKING && state != STORE_STATE_BEHIND;
+
+    broker_store_state(local->broker, away, description, now_ms);
+    broker_store_behind(local->broker, state == STORE_STATE_BEHIND);
+}
+
 // What `status` tells of the store is never older than this, as far as the store itself knows better.
 static void describe_store(struct local_desk *local, int64_t now_ms)
 {
@@ -195,7 +204,7 @@ static void describe_store(struct local_desk *local, int64_t now_ms)
     local->described_ms = now_ms;
     broker_set_over_address(local->broker, router_over_address(local->hosting->router));
     store_describe(local->store, description, sizeof description);
-    broker_store_state(local->broker, local->store_state != STORE_STATE_WORKING, description, now_ms);
+    tell_store_state(local, description, now_ms);
 }
 
 void local_desk_receive(struct local_desk *local, const struct received *received)
@@ -247,7 +256,7 @@ static void hear_store(struct local_desk *local, int64_t now_ms)
     if (state != local->store_state || state == STORE_STATE_AWAY) {
         local->store_state = state;
         store_describe(local->store, description, sizeof description);
-        broker_store_state(local->broker, state != STORE_STATE_WORKING, description, now_ms);
+        tell_store_state(local, description, now_ms);
     }
     while ((batch = store_take_batch(local->store)) != NULL) {
         broker_durable(local->broker, &batch, now_ms);

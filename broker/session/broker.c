@@ -383,6 +383,16 @@ void broker_store_state(struct broker *broker, bool away, const char *descriptio
     judge_away(broker);
 }
 
+void broker_store_behind(struct broker *broker, bool behind)
+{
+    if (behind != broker->store_behind) {
+        broker->store_behind = behind;
+        broker_log(broker, behind ? "warning" : "info", "store", "%s: %s",
+                   behind ? "the tables are behind, no posts are taken in" : "the tables have kept up",
+                   broker->store_text);
+    }
+}
+
 void broker_lease(struct broker *broker, int64_t until_ms, int64_t now_ms)
 {
     broker->lease_until_ms = until_ms;

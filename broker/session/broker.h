@@ -84,6 +84,9 @@ void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_m
 // The store went away or came back; while away intake is answered BUSY and lease times stand still.
 void broker_store_state(struct broker *broker, bool away, const char *description, int64_t now_ms);
 
+// The store works, but its tables do not keep up, or do again: intake is answered BUSY meanwhile, and nothing else.
+void broker_store_behind(struct broker *broker, bool behind);
+
 // Our lease of the desk is valid before `until_ms` by our own clock; a broker that was never told needs none.  Once it
 // has lapsed another broker may have the desk: no batch goes out and nothing about the desk is spoken.  Whoever is
 // signed in is sent elsewhere at once and loses the connection's session, to resume it, and whoever says HELLO is sent

@@ -156,6 +156,7 @@ struct broker {
 
     bool away; // the store is, or our lease has lapsed
     bool store_away;
+    bool store_behind;         // its tables do not keep up
     int64_t lease_until_ms;    // INT64_MAX: none is needed
     bool lease_stood;          // when last told
     const char *const *others; // brokers that serve the desk besides us; borrowed

@@ -195,6 +195,11 @@ static bool may_request(struct broker *broker, const struct peer *peer, const st
         refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the store is away", RETRY_AWAY_MS);
         return false;
     }
+    if (is_intake(message->type) && broker->store_behind) {
+        refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the tables of the store are behind",
+                       RETRY_FULL_MS);
+        return false;
+    }
     if (broker_is_full(broker)) {
         refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the store has not caught up",
                        broker->away ? RETRY_AWAY_MS : RETRY_FULL_MS);

@@ -16,6 +16,8 @@
 #define BACK_OFF_MS_MAX 250 // so that a store that is back is noticed well within a second
 #define APART_MS_MAX 1000   // of a desk that stands in the others' way: what it waits for, they wait for
 
+#define BEHIND_LOOK_MS 50 // whether the tables of a store that is behind have kept up
+
 #define DESCRIBE_MS 1000 // after which the description of a session that many share is made anew
 
 // What is larger than this waits for the next commit.
@@ -44,6 +46,48 @@ static void backoff_fail(struct backoff *backoff, int64_t most_ms)
     backoff->wait_ms = backoff->wait_ms == 0 ? BACK_OFF_MS_MIN : backoff->wait_ms * 2;
     backoff->wait_ms = backoff->wait_ms > most_ms ? most_ms : backoff->wait_ms;
     backoff->until_ms = clocks_monotonic_ms() + backoff->wait_ms;
+}
+
+// ---- how a store is: under the mutex ----
+
+static void tell_state(struct store *store, enum store_state state)
+{
+    struct engine *engine = store->share.engine;
+    char description[STORE_DESCRIPTION_BYTES];
+    int64_t now_ms = clocks_monotonic_ms();
+
+    if (store->joined && state != STORE_STATE_AWAY && state != STORE_STATE_CONTRADICTED && store->state == state &&
+        now_ms < store->described_ms + DESCRIBE_MS) {
+        return;
+    }
+    store->described_ms = now_ms;
+    if (state == STORE_STATE_WORKING || state == STORE_STATE_BEHIND) {
+        snprintf(description, sizeof description, "%s", engine->operations->describe(engine));
+    } else {
+        snprintf(description, sizeof description, "%.320s: %s: %s", engine->operations->describe(engine),
+                 state == STORE_STATE_AWAY ? "away" : "contradicted", engine->reason);
+    }
+    writer_set_state(store, state, description);
+}
+
+static enum store_state working_state(const struct store *store)
+{
+    struct engine *engine = store->share.engine;
+
+    return engine->operations->is_behind != NULL && engine->operations->is_behind(engine) ? STORE_STATE_BEHIND
+                                                                                          : STORE_STATE_WORKING;
+}
+
+// A store that nothing is written to says itself that its tables have kept up.  Returns when it is to be looked at
+// again, unless something else is due sooner.
+static int64_t look_at_behind(struct store *store, int64_t now_ms, int64_t next_ms)
+{
+    if (store->state != STORE_STATE_BEHIND) {
+        return next_ms;
+    }
+    tell_state(store, working_state(store));
+    bool sooner = store->state == STORE_STATE_BEHIND && now_ms + BEHIND_LOOK_MS < next_ms;
+    return sooner ? now_ms + BEHIND_LOOK_MS : next_ms;
 }
 
 // ---- collecting: under the mutex ----
@@ -162,6 +206,7 @@ static int64_t collect(struct writing *writing)
     TAILQ_FOREACH(store, &writer->all, among_all)
     {
         join(writer, store);
+        next_ms = look_at_behind(store, now_ms, next_ms);
         bool work = store->share.group != NULL || store->batches_in.first != NULL;
         if (!work || store->state == STORE_STATE_CONTRADICTED) {
             continue;
@@ -215,34 +260,13 @@ static void hand_back(struct store *store)
 }
 
 // Under the mutex.
-static void tell_state(struct store *store, enum store_state state)
-{
-    struct engine *engine = store->share.engine;
-    char description[STORE_DESCRIPTION_BYTES];
-    int64_t now_ms = clocks_monotonic_ms();
-
-    if (store->joined && state == STORE_STATE_WORKING && store->state == state &&
-        now_ms < store->described_ms + DESCRIBE_MS) {
-        return;
-    }
-    store->described_ms = now_ms;
-    if (state == STORE_STATE_WORKING) {
-        snprintf(description, sizeof description, "%s", engine->operations->describe(engine));
-    } else {
-        snprintf(description, sizeof description, "%.320s: %s: %s", engine->operations->describe(engine),
-                 state == STORE_STATE_AWAY ? "away" : "contradicted", engine->reason);
-    }
-    writer_set_state(store, state, description);
-}
-
-// Under the mutex.
 static void conclude_one(struct store *store)
 {
     switch (store->share.result) {
     case STORE_OK:
         store->share.doubt = store->share.written = store->share.apart = false;
         store->backoff = (struct backoff){ 0 };
-        tell_state(store, STORE_STATE_WORKING);
+        tell_state(store, working_state(store));
         hand_back(store);
         break;
     case STORE_CONTRADICTED:

@@ -1552,6 +1552,21 @@ static void intake_is_refused_while_the_store_is_away_and_people_wait(void **sta
     expect_type(world_ask(world, FEED, world_post("2", world->now_ms, "hi")), BEHALF_TAKEN);
 }
 
+static void intake_alone_is_refused_while_the_tables_are_behind(void **state)
+{
+    struct world *world = *state;
+
+    sign_in_all(world);
+    post(world, "1", "Where is my bag?");
+    broker_store_behind(world->broker, true);
+    expect_code(world_ask(world, FEED, world_post("2", world->now_ms, "And mine?")), "BUSY");
+    expect_type(world_ask(world, ASHA, ABOUT(PRESENCE, presence, .state = "away", .reason = "lunch")), BEHALF_DONE);
+    struct behalf_message status = { .type = BEHALF_STATUS, .id = 4711 };
+    expect_type(world_ask(world, CONTROL, status), BEHALF_COUNTS);
+    broker_store_behind(world->broker, false);
+    post(world, "2", "And mine?");
+}
+
 static void why_the_store_is_away_is_told_to_who_runs_the_desk_and_to_nobody_else(void **state)
 {
     struct world *world = *state;
@@ -2452,6 +2467,7 @@ int main(void)
         TEST(a_request_cut_off_before_its_answer_can_be_repeated_after_a_resume),
         TEST(a_reply_that_was_never_spoken_is_handed_out_later),
         TEST(intake_is_refused_while_the_store_is_away_and_people_wait),
+        TEST(intake_alone_is_refused_while_the_tables_are_behind),
         TEST(why_the_store_is_away_is_told_to_who_runs_the_desk_and_to_nobody_else),
         TEST(once_the_lease_has_lapsed_everyone_is_sent_elsewhere_and_nothing_else_is_spoken),
         TEST(a_lease_renewed_after_all_lets_sessions_go_on_where_they_were),
