@@ -156,8 +156,8 @@ static const struct argp_option option_table[] = {
       "fit is read from the store when it is needed (default 64)",
       0 },
     { "accept-loss", OPTION_ACCEPT_LOSS, NULL, 0,
-      "go on with a desk that has lost something it had acknowledged, or is damaged; says what.  To be given once, by "
-      "somebody who has looked",
+      "go on with a desk that has lost something it had acknowledged, or is damaged, or whose tables refuse what is in "
+      "its journal, which is set aside; says what.  To be given once, by somebody who has looked",
       0 },
     { "accept-clock", OPTION_ACCEPT_CLOCK, NULL, 0,
       "go on although the machine's clock is days away from the desk's: a clock that is ahead is believed, one that is "
@@ -503,11 +503,13 @@ static void tell_of_store(const char *line)
     log_format("info", "store %s", line);
 }
 
-// Lets the desk go on without what its folder has lost.
+// Lets the desk go on without what its folder has lost, or what its tables refuse.
 static bool accept_loss(const struct desk_source *source)
 {
     char words[1024];
-    bool accepted = engine_sqlite_accept_loss(source->folder, source->name, words, sizeof words);
+    bool accepted = source->folder != NULL
+                        ? engine_sqlite_accept_loss(source->folder, source->name, words, sizeof words)
+                        : engine_postgres_accept_loss(source->store_url, source->name, words, sizeof words);
 
     if (!accepted || words[0] != '\0') {
         log_format(accepted ? "warning" : "error", "store %s", words);
@@ -535,8 +537,10 @@ static bool prepare_store(struct service *service)
         return false;
     }
     engine_sqlite_tell(tell_of_store);
-    if (source->folder != NULL && source->accept_loss && !accept_loss(source)) {
-        return false;
+    for (size_t i = 0; i < service->count; i++) {
+        if (service->sources[i].accept_loss && !accept_loss(&service->sources[i])) {
+            return false;
+        }
     }
     service->engine = opening_engine(source);
     return service->engine != NULL;

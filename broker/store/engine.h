@@ -330,6 +330,10 @@ struct engine *engine_sqlite_open_in(struct database *database);
 // A second handle of the same store for reports only; it takes no lock that a writer waits for.
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes);
 
+// An operator has said that a desk may go on without groups of its journal that its tables refuse: they are set aside,
+// everything else is applied.  `words` as of engine_sqlite_accept_loss.
+bool engine_postgres_accept_loss(const char *conninfo, const char *desk, char *words, size_t words_bytes);
+
 // Opens the store in a PostgreSQL database, whatever libpq understands: a URL, keyword=value pairs, a service,
 // several hosts.  Applies migrations.  Returns NULL with the reason in one line, never with the password.
 struct engine *engine_postgres_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes);

@@ -617,8 +617,8 @@ static void a_broker_of_three_desks_serves_the_people_of_each(void **state)
     (void) work_until_said(world, 0, "HELLO to another desk on the same connection", 1, now_ms());
     (void) zmq_close(socket);
     (void) zmq_ctx_term(context);
-    // They share sessions: one writes, one reads reports, one is for the leases.
-    for (int64_t begun_ms = now_ms(); sessions() > 3; work(world, 50)) {
+    // They share sessions: one writes, one applies, one reads reports, one is for the leases.
+    for (int64_t begun_ms = now_ms(); sessions() > 4; work(world, 50)) {
         if (now_ms() - begun_ms > WAIT_MS) {
             fail_msg("%s", postgres_cluster_sql(cluster, "SELECT string_agg(application_name, ', ') FROM"
                                                          " pg_stat_activity"));

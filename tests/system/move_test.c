@@ -574,9 +574,11 @@ static bool is_carried(const char *table, const char *column, bool sqlite)
         }
     }
     // A lease is a broker's, not the desk's, and so is what brokers tell each other: where the desk goes that begins
-    // anew.  So does the secret of the store that a desk is in: every row that was told has been compared.
+    // anew.  So does the secret of the store that a desk is in: every row that was told has been compared.  What the
+    // journal had is in the tables; what was set aside stays for whoever looks into it.
     return strcmp(column, "desk") == 0 || strcmp(table, "desk") == 0 || strcmp(table, "lease") == 0 ||
-           strcmp(table, "candidate") == 0 || strcmp(table, "secret") == 0;
+           strcmp(table, "candidate") == 0 || strcmp(table, "secret") == 0 || strcmp(table, "journal") == 0 ||
+           strcmp(table, "applied") == 0 || strcmp(table, "journal_aside") == 0;
 }
 
 // Tables of SQLite under the names of the views that are read; what has ended is two of them.

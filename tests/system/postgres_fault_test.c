@@ -301,7 +301,7 @@ static void a_session_ended_in_mid_transaction_is_repeated(void **state)
         PQfinish(locker);
         snprintf(sql, sizeof sql, "%s dbname=behalf", postgres_cluster_administrator(cluster));
         locker = PQconnectdb(sql);
-        PQclear(PQexec(locker, "BEGIN; LOCK TABLE behalf.note IN ACCESS EXCLUSIVE MODE"));
+        PQclear(PQexec(locker, "BEGIN; LOCK TABLE behalf.journal IN ACCESS EXCLUSIVE MODE"));
         assert_int_equal(PQtransactionStatus(locker), PQTRANS_INTRANS);
         submit(fixture, 100);
         snprintf(sql, sizeof sql, "SELECT count(*) %s AND wait_event_type = 'Lock'", session_of(fixture));
@@ -515,6 +515,7 @@ static void a_full_disk_stops_the_store_and_loses_nothing(void **state)
     (void) postgres_cluster_sql(cluster, sql);
     start(fixture);
     (void) postgres_cluster_sql(cluster, "ALTER TABLE behalf.note SET TABLESPACE small");
+    (void) postgres_cluster_sql(cluster, "ALTER TABLE behalf.journal SET TABLESPACE small");
     (void) postgres_cluster_sql(cluster, "ALTER TABLE behalf.post_past SET TABLESPACE small");
     for (int i = 0; i < 800; i++) {
         struct batch *batch = next_batch(fixture, 10);
@@ -538,6 +539,7 @@ static void a_full_disk_stops_the_store_and_loses_nothing(void **state)
     (void) postgres_cluster_sql(cluster, "DELETE FROM behalf.note WHERE item > 100000");
     assert_int_equal(count_what_is_there(fixture, 800), 800);
     (void) postgres_cluster_sql(cluster, "ALTER TABLE behalf.note SET TABLESPACE pg_default");
+    (void) postgres_cluster_sql(cluster, "ALTER TABLE behalf.journal SET TABLESPACE pg_default");
     (void) postgres_cluster_sql(cluster, "ALTER TABLE behalf.post_past SET TABLESPACE pg_default");
     (void) postgres_cluster_sql(cluster, "DROP TABLESPACE small");
     assert_int_equal(umount2(folder, MNT_DETACH), 0);
@@ -921,6 +923,8 @@ static void months_are_made_ahead_and_when_they_are_needed(void **state)
     put(batch, event);
     store_submit(fixture->store, &batch);
     await_back(fixture, 1);
+    store_destroy(&fixture->store);
+    writer_destroy(&fixture->writer);
     char sql[128];
     snprintf(sql, sizeof sql, "SELECT count(*) FROM behalf.event_2100_01 WHERE desk = '%s'", fixture->name);
     assert_string_equal(postgres_cluster_sql(cluster, sql), "1");
@@ -957,6 +961,8 @@ static void text_that_is_no_utf_8_holds_nothing_up(void **state)
     put(batch, a_note(1, "note", "broken \xC3 and \xED\xA0\x80, ganz schön \xF0\x9F\x98\x80", false));
     store_submit(fixture->store, &batch);
     await_back(fixture, 1);
+    store_destroy(&fixture->store);
+    writer_destroy(&fixture->writer);
     char sql[128];
     snprintf(sql, sizeof sql, "SELECT text FROM behalf.note WHERE desk = '%s'", fixture->name);
     assert_string_equal(postgres_cluster_sql(cluster, sql), "broken ? and ???, ganz schön \xF0\x9F\x98\x80");

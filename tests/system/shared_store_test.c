@@ -283,11 +283,11 @@ static void desks_share_one_session_and_one_transaction(void **state)
     submit_all(room);
     await_all_back(room, 1);
     assert_string_equal(postgres_cluster_sql(cluster,
-                                             "SELECT string_agg(application_name, ', ') FROM pg_stat_activity WHERE"
-                                             " application_name LIKE 'behalf%'"),
-                        "behalf desks");
+                                             "SELECT string_agg(application_name, ', ' ORDER BY application_name) FROM"
+                                             " pg_stat_activity WHERE application_name LIKE 'behalf%'"),
+                        "behalf desks, behalf desks applier");
     // What waits while the writer is held up goes together.
-    PGconn *locker = lock("LOCK TABLE behalf.note IN ACCESS EXCLUSIVE MODE");
+    PGconn *locker = lock("LOCK TABLE behalf.journal IN ACCESS EXCLUSIVE MODE");
     submit(room, 0);
     await_sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'behalf desks' AND wait_event_type ="
               " 'Lock'",
@@ -298,7 +298,7 @@ static void desks_share_one_session_and_one_transaction(void **state)
     PQfinish(locker);
     await_all_back(room, 2);
     assert_string_equal(postgres_cluster_sql(cluster, "SELECT concat_ws(' ', count(*), count(DISTINCT xmin::text))"
-                                                      " FROM behalf.item WHERE item = 2 AND desk LIKE 'shared-%'"),
+                                                      " FROM behalf.desk WHERE sequence = 2 AND desk LIKE 'shared-%'"),
                         "10 2");
 }
 
@@ -332,7 +332,7 @@ static void reports_of_all_desks_ride_one_session(void **state)
     }
     assert_string_equal(postgres_cluster_sql(cluster, "SELECT count(*) FROM pg_stat_activity WHERE application_name"
                                                       " LIKE 'behalf desks%'"),
-                        "2");
+                        "3"); // one that writes, one that applies, one that reads
     report = report_new(REPORT_OUTCOMES);
     store_submit_report(room->places[0].store, &report); // left behind
 }
@@ -458,7 +458,7 @@ static void data_that_is_refused_stops_its_own_desk_only(void **state)
     early.event.at_ms = -5;
     put(batch, early);
     store_submit(room->places[3].store, &batch);
-    await_state(room, 1, STORE_STATE_CONTRADICTED, "duplicate key");
+    await_state(room, 1, STORE_STATE_CONTRADICTED, "the sequence of one before it");
     await_state(room, 3, STORE_STATE_CONTRADICTED, "outside of all time");
     await_back(room, 0, 2);
     await_back(room, 2, 2);

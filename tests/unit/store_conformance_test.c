@@ -484,6 +484,9 @@ static void every_column_of_what_is_not_read_back_is_in_its_table(void **state)
         }
     }
     desk_commit(&fixture->desk, &batch);
+    // Reading the desk back waits for its tables, where an engine has a journal.
+    const struct store_reader nobody = { 0 };
+    assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &nobody), STORE_OK);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         for (unsigned number = 0; number < RECORD_SAMPLES; number++) {
             struct change change = record_sample(memory, kinds[i].kind, number);
@@ -1551,7 +1554,7 @@ static void rules_say_whether_they_have_reached_all_that_was_open(void **state)
     static const bool reviewed[] = { false, false, true, true, false };
 
     for (size_t i = 0; i < 5; i++) {
-        struct batch *batch = desk_batch(&fixture->desk, 9);
+        struct batch *batch = desk_batch(&fixture->desk, 1);
         if (i == 0) {
             put(batch, (struct change){ .kind = CHANGE_RULES, .rules = { .version = 1, .name = "", .text = "x" } });
         }

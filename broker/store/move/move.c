@@ -234,6 +234,10 @@ static bool begin(struct move *move)
             return false;
         }
     }
+    // Nothing is decided any more: the tables are to be copied once they show all that was.
+    if (move->from->operations->drain != NULL && !check(move, move->from, move->from->operations->drain(move->from))) {
+        return false;
+    }
     return !is_held(&move->target, HOLD_CLEARING) || (clear_target(move) && change_hold(move, move->to, HOLD_ARRIVING));
 }
 

@@ -1,10 +1,11 @@
 // move.h - carries a desk from one store to another, with its whole history, checked and resumable.
 //
-// How a move is safe: first the target's desk row is made and held (no broker may take it over), then the source's is
-// held and its epoch raised, so that whoever still believes to own it can write nothing.  Rows follow table by table
-// in the order of their keys, a page a transaction: the highest key there is in the target is where to go on.  Then
-// every row is read on both sides and the digests compared.  At last the source is marked as moved, and only then
-// the target let go.  At every moment at most one of the two lets a broker in.
+// How a move is safe: first the target's desk row is made and held (no broker may take it over), then the source's
+// is held and its epoch raised, so that whoever still believes to own it can write nothing.  What its journal has is
+// applied to its tables, where there is one.  Rows follow table by table in the order of their keys, a page a
+// transaction: the highest key there is in the target is where to go on.  Then every row is read on both sides and
+// the digests compared.  At last the source is marked as moved, and only then the target let go.  At every moment at
+// most one of the two lets a broker in.
 
 #ifndef MOVE_H
 #define MOVE_H

@@ -82,6 +82,9 @@ struct side_operations {
 
     // Writes the desk's row in the place of `seen` (made if that was not found); fails if it is not like that now.
     bool (*save)(struct side *side, const struct desk_row *seen, const struct desk_row *row);
+
+    // Brings the tables up to what is durable, once the desk is held.  NULL: the two are one.
+    bool (*drain)(struct side *side);
     bool (*remove)(struct side *side, const struct desk_row *seen);
 
     // Rows behind a place; the highest row there is, alone; adding rows, all or none; removing all.

@@ -398,6 +398,7 @@ static const struct meaning {
     { "23514", STORE_CONTRADICTED, "holds the desk for a move",
       "finish that with the same `behalf-ctl move`, or give it up with --cancel" },
     { "BF003", STORE_UNAVAILABLE, "has the lease of the desk moved", "another broker was first" },
+    { "BF004", STORE_UNAVAILABLE, "has the tables of the desk moved on", "another applier was first; looking again" },
     { "BF001", STORE_CONTRADICTED, "has the desk elsewhere", "another broker has taken it over" },
     { "", STORE_CONTRADICTED, "contradicts the desk", "the broker must start again from it" },
 };

@@ -1,21 +1,39 @@
-// engine.c - the engine on PostgreSQL: a group of batches is one transaction in one pipeline, fenced in it.
+// engine.c - the engine on PostgreSQL: a group of batches is appended to the desk's journal in one transaction and one
+// pipeline, fenced in it; an applier brings the tables up to the journal.
 //
 // What the server has answered to COMMIT is known; when it has not answered, the commit is in doubt.  Then our old
 // session is ended first, so that what it may still do is over, and only then is the position read on a new one.
 // Reading it back proves nothing about replication: engine_attempt confirms before it trusts.
 
+#include "broker/store/codec.h"
 #include "broker/store/hold.h"
 #include "broker/store/lease_row.h"
 #include "broker/store/owner.h"
-#include "broker/store/postgres/session.h"
+#include "broker/store/postgres/journal.h"
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define REPORT_WAIT_MS 2000 // longest that a report waits for the tables
+#define REPORT_LOOK_MS 20   // between looks at them, at most
+#define READS_MAX 10        // of a desk that moves on while it is read
 
 struct postgres_engine *postgres_engine_of(struct engine *engine)
 {
     return (struct postgres_engine *) (void *) engine;
+}
+
+void postgres_require_tables(struct postgres_engine *engine)
+{
+    if (engine->tables == NULL) {
+        engine->tables = applier_add(session_applier(engine->session), engine->desk);
+    }
+    if (engine->appendable == NULL) {
+        engine->appendable = appendable_new();
+    }
 }
 
 // The result, with its reason where it is not STORE_OK.
@@ -106,6 +124,7 @@ static enum store_result judge_contradiction(struct postgres_engine *engine, str
     }
     if (found.epoch == to->epoch && found.sequence == to->sequence) {
         share->written = true;
+        tables_appended(engine->tables, to->sequence, 0, 0);
         together_commit(engine->session, &share, 1); // only answers
         return share->result;
     }
@@ -120,9 +139,15 @@ static const char *postgres_describe(const struct engine *base)
     struct postgres_engine *engine = postgres_engine_of((struct engine *) base);
     const struct session *session = engine->session;
 
-    snprintf(engine->description, sizeof engine->description, "postgresql at %s, version %d.%d%s", session->place,
+    char behind[512] = "";
+
+    if (engine->tables != NULL) {
+        (void) tables_describe(engine->tables, behind, sizeof behind);
+    }
+    snprintf(engine->description, sizeof engine->description, "postgresql at %s, version %d.%d%s%s%s", session->place,
              session->server_version / 10000, session->server_version % 10000,
-             session->months_failed ? ", partitions of the months ahead could not be made: see its log" : "");
+             session->months_failed ? ", partitions of the months ahead could not be made: see its log" : "",
+             behind[0] == '\0' ? "" : ", ", behind);
     return engine->description;
 }
 
@@ -189,6 +214,7 @@ static bool postgres_join(struct engine *base, struct engine *other)
         strcmp(shared->conninfo, engine->session->conninfo) != 0 || shared->read_only != engine->session->read_only) {
         return false;
     }
+    applier_remove(&engine->tables);
     session_leave(&engine->session);
     engine->session = shared;
     shared->users++;
@@ -230,6 +256,26 @@ static enum store_result sign_over(struct postgres_engine *engine, const struct 
     return finish(engine);
 }
 
+// A desk whose journal a newer broker has written is that one's.
+static enum store_result judge_codec(struct postgres_engine *engine)
+{
+    PGresult *row = connection_ask(engine->session->connection, SQL_NEWEST_CODEC, NULL);
+
+    if (row == NULL) {
+        return give_up(engine);
+    }
+    struct cells cells = cells_of(engine->session->connection, row, 0);
+    bool newer = cell_number(&cells) > CODEC_NUMBER;
+    if (newer) {
+        snprintf(engine->engine.reason, sizeof engine->engine.reason,
+                 "the journal of the desk %s is of a codec that this version does not know: start the newer"
+                 " behalf-broker that wrote it",
+                 engine->desk);
+    }
+    PQclear(row);
+    return newer ? STORE_CONTRADICTED : STORE_OK;
+}
+
 // A desk that is being moved, or was, is not for a broker.
 static enum store_result judge_hold(struct postgres_engine *engine)
 {
@@ -268,6 +314,35 @@ static enum store_result sign_over_again(struct postgres_engine *engine, const s
     return result == STORE_OK ? sign_over(engine, seen, endpoints) : result;
 }
 
+// A commit that changes nothing, on a session that stands.
+static enum store_result confirm(struct postgres_engine *engine)
+{
+    struct parameters parameters = { 0 };
+
+    parameters_number(&parameters, (int64_t) engine->epoch);
+    connection_clear(engine->session->connection);
+    connection_send(engine->session->connection, SQL_BEGIN, NULL);
+    connection_send(engine->session->connection, SQL_CONFIRM, &parameters);
+    return finish(engine);
+}
+
+// What the broker before has left in the journal.
+static enum store_result apply_tail(struct postgres_engine *engine)
+{
+    struct journal_step step = { 0 };
+    enum store_result result = told(engine, journal_drain(engine->session, engine->desk, &step));
+
+    if (result == STORE_OK) {
+        result = confirm(engine); // what was applied did not wait for the disk
+    }
+    if (result == STORE_OK) {
+        postgres_require_tables(engine);
+        tables_are_at(engine->tables, step.applied);
+        appendable_clear(engine->appendable);
+    }
+    return result;
+}
+
 enum store_result engine_postgres_take_over(struct engine *base, const struct lease_row *seen, const char *endpoints,
                                             struct store_position *position)
 {
@@ -277,6 +352,9 @@ enum store_result engine_postgres_take_over(struct engine *base, const struct le
 
     if (result == STORE_OK) {
         result = judge_hold(engine);
+    }
+    if (result == STORE_OK) {
+        result = judge_codec(engine);
     }
     if (result == STORE_OK && !is_released(seen)) {
         result = end_owner(engine, seen);
@@ -290,7 +368,10 @@ enum store_result engine_postgres_take_over(struct engine *base, const struct le
     if (result == STORE_UNAVAILABLE && is_released(seen)) {
         result = sign_over_again(engine, seen, endpoints);
     }
-    return result == STORE_OK ? read_position(engine, position) : result;
+    if (result == STORE_OK) {
+        result = read_position(engine, position);
+    }
+    return result == STORE_OK ? apply_tail(engine) : result;
 }
 
 static enum store_result postgres_take_over(struct engine *base, struct store_position *position)
@@ -301,31 +382,85 @@ static enum store_result postgres_take_over(struct engine *base, struct store_po
 static enum store_result postgres_confirm(struct engine *base)
 {
     struct postgres_engine *engine = postgres_engine_of(base);
-    struct parameters parameters = { 0 };
 
     if (engine->doubt) {
         return refuse_doubt(engine);
     }
     enum store_result result = require_session(engine);
-    if (result != STORE_OK) {
-        return result;
+    return result == STORE_OK ? confirm(engine) : result;
+}
+
+// Reads the desk when its tables show all that is in its journal; that they do not is `behind`.
+static enum store_result read_once(struct postgres_engine *engine, const struct store_reader *reader, bool *behind)
+{
+    struct journal_step step = { 0 };
+    enum store_result result = told(engine, journal_drain(engine->session, engine->desk, &step));
+
+    if (result == STORE_OK && !reading_run(engine->session->connection, reader, behind)) {
+        result = told(engine, session_result(engine->session));
+        session_close(engine->session); // with the rows that are still on their way
     }
-    parameters_number(&parameters, (int64_t) engine->epoch);
-    connection_send(engine->session->connection, SQL_BEGIN, NULL);
-    connection_send(engine->session->connection, SQL_CONFIRM, &parameters);
-    return finish(engine);
+    return result;
 }
 
 static enum store_result postgres_read(struct engine *base, const struct store_reader *reader)
 {
     struct postgres_engine *engine = postgres_engine_of(base);
-    enum store_result result = require_session(engine);
+    enum store_result result = STORE_OK;
+    bool behind = true;
 
-    if (result == STORE_OK && !reading_run(engine->session->connection, reader)) {
-        result = told(engine, session_result(engine->session));
-        session_close(engine->session); // with the rows that are still on their way
+    for (int reads = 0; behind && result == STORE_OK && reads < READS_MAX; reads++) {
+        behind = false;
+        result = read_once(engine, reader, &behind);
+    }
+    if (behind && result == STORE_OK) {
+        snprintf(engine->engine.reason, sizeof engine->engine.reason, "the desk %s moves on while it is read",
+                 engine->desk);
+        result = STORE_UNAVAILABLE;
     }
     return result;
+}
+
+static bool look_at_tables(struct postgres_engine *engine, uint64_t *decided, uint64_t *shown)
+{
+    PGresult *row = connection_ask(engine->session->connection, SQL_WHERE_TABLES_ARE, NULL);
+    bool found = row != NULL && PQntuples(row) == 1;
+
+    *decided = *shown = 0; // a desk that there is not has nothing to be waited for
+    if (found) {
+        struct cells cells = cells_of(engine->session->connection, row, 0);
+        *decided = cell_id(&cells);
+        *shown = cell_id(&cells);
+    }
+    PQclear(row);
+    return !engine->session->connection->failed;
+}
+
+// Until the tables show what was decided when the report was asked for.
+static enum store_result await_report(struct postgres_engine *engine)
+{
+    int64_t until_ms = clocks_monotonic_ms() + REPORT_WAIT_MS;
+    uint64_t wanted = 0;
+    uint64_t shown = 0;
+    uint64_t unused = 0;
+
+    if (!look_at_tables(engine, &wanted, &shown)) {
+        return give_up(engine);
+    }
+    for (int wait_ms = 1; wanted > shown; wait_ms *= 2) {
+        if (clocks_monotonic_ms() >= until_ms) {
+            snprintf(engine->engine.reason, sizeof engine->engine.reason,
+                     "the tables of the desk %s do not show what was decided", engine->desk);
+            return STORE_UNAVAILABLE;
+        }
+        applier_hurry(engine->desk);
+        wait_ms = wait_ms < REPORT_LOOK_MS ? wait_ms : REPORT_LOOK_MS;
+        (void) poll(NULL, 0, wait_ms);
+        if (!look_at_tables(engine, &unused, &shown)) {
+            return give_up(engine);
+        }
+    }
+    return STORE_OK;
 }
 
 static enum store_result postgres_report(struct engine *base, struct report *report)
@@ -334,10 +469,20 @@ static enum store_result postgres_report(struct engine *base, struct report *rep
     enum store_result result = require_session(engine);
 
     if (result == STORE_OK) {
+        result = await_report(engine);
+    }
+    if (result == STORE_OK) {
         reporting_run(engine->session->connection, report);
         result = engine->session->connection->failed ? give_up(engine) : STORE_OK;
     }
     return result;
+}
+
+static bool postgres_is_behind(struct engine *base)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+
+    return engine->tables != NULL && tables_lag(engine->tables) != TABLES_KEEP_UP;
 }
 
 static void postgres_destroy(struct engine **engine_p)
@@ -346,6 +491,8 @@ static void postgres_destroy(struct engine **engine_p)
         return;
     }
     struct postgres_engine *engine = postgres_engine_of(*engine_p);
+    applier_remove(&engine->tables);
+    appendable_destroy(&engine->appendable);
     session_leave(&engine->session);
     free(engine->desk);
     free(engine);
@@ -365,6 +512,7 @@ static const struct engine_operations postgres_operations = {
     .destroy = postgres_destroy,
     .join = postgres_join,
     .attempt_together = together_attempt,
+    .is_behind = postgres_is_behind,
 };
 
 static struct postgres_engine *make_engine(const char *conninfo, const char *desk, bool read_only)

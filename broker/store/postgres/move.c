@@ -5,7 +5,7 @@
 
 #include "broker/store/hold.h"
 #include "broker/store/move/move_side.h"
-#include "broker/store/postgres/connection.h"
+#include "broker/store/postgres/journal.h"
 #include "proto/base/must.h"
 
 #include <inttypes.h>
@@ -20,6 +20,7 @@
 
 struct postgres_side {
     struct side side;
+    char *conninfo;
     struct connection *connection;
     char desk[MOVE_NAME_BYTES];
     int months[MONTHS_KNOWN]; // that have their partitions, counted from 0
@@ -160,7 +161,8 @@ static bool postgres_choose(struct side *base, const char *desk)
 static const char look[] =
     "SELECT epoch, sequence, next_id, clock_ms, confirmed, held_ms, held_epoch, held, held_place, held_move,"
     " EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()"
-    " AND ((a.pid = d.backend AND a.backend_start = d.backend_started) OR a.application_name IN"
+    " AND ((a.pid = d.backend AND a.backend_start = d.backend_started) OR EXISTS (SELECT FROM applied AS t"
+    " WHERE t.desk = $1::text AND t.backend = a.pid AND t.backend_started = a.backend_start) OR a.application_name IN"
     " ('behalf desk=' || left(d.desk, 40), 'behalf desk=' || left(d.desk, 40) || ' reports')))"
     " FROM desk AS d WHERE d.desk = $1::text";
 
@@ -222,7 +224,21 @@ static bool changed_one(struct postgres_side *side, const char *sql, const struc
     return changed == 1;
 }
 
-static bool postgres_save(struct side *base, const struct desk_row *seen, const struct desk_row *row)
+// On its way to the target the desk's row is where the source's was: so are the tables, once they are copied.
+static bool save_tables(struct postgres_side *side, const struct desk_row *row)
+{
+    struct given given = about(side);
+    int changed = 0;
+
+    give_number(&given, row->sequence);
+    return change(
+        side,
+        "INSERT INTO applied (desk, sequence) VALUES ($1::text, $2::bigint) ON CONFLICT (desk) DO UPDATE"
+        " SET sequence = excluded.sequence WHERE NOT EXISTS (SELECT FROM journal AS j WHERE j.desk = $1::text)",
+        &given, &changed);
+}
+
+static bool save_desk(struct side *base, const struct desk_row *seen, const struct desk_row *row)
 {
     struct postgres_side *side = own(base);
     struct given given = about(side);
@@ -255,10 +271,36 @@ static bool postgres_save(struct side *base, const struct desk_row *seen, const 
                        &given);
 }
 
+// The row of the tables first: a desk that has come so far that a broker may take it has it.
+static bool postgres_save(struct side *base, const struct desk_row *seen, const struct desk_row *row)
+{
+    bool moves = !seen->found || seen->sequence != row->sequence;
+
+    return (!moves || save_tables(own(base), row)) && save_desk(base, seen, row);
+}
+
+static bool postgres_drain(struct side *base)
+{
+    struct postgres_side *side = own(base);
+    struct session *session = session_new(side->conninfo, false);
+    struct journal_step step = { 0 };
+    bool drained = journal_drain(session, side->desk, &step) == STORE_OK;
+
+    if (!drained) {
+        snprintf(base->reason, sizeof base->reason, "%.500s: mend it and start the same move again", session->reason);
+    }
+    session_leave(&session);
+    return drained;
+}
+
 static bool postgres_remove(struct side *base, const struct desk_row *seen)
 {
     struct given given = about(own(base));
+    int changed = 0;
 
+    if (!change(own(base), "DELETE FROM applied WHERE desk = $1::text", &given, &changed)) {
+        return false;
+    }
     give_number(&given, seen->epoch);
     return changed_one(own(base), "DELETE FROM desk WHERE desk = $1::text AND epoch = $2::bigint", &given);
 }
@@ -529,6 +571,8 @@ static void postgres_destroy(struct side **side_p)
 
     if (side != NULL) {
         connection_close(&side->connection);
+        explicit_bzero(side->conninfo, strlen(side->conninfo));
+        free(side->conninfo);
         free(side);
         *side_p = NULL;
     }
@@ -539,6 +583,7 @@ static const struct side_operations operations = {
     .choose = postgres_choose,
     .look = postgres_look,
     .save = postgres_save,
+    .drain = postgres_drain,
     .remove = postgres_remove,
     .read = postgres_read,
     .read_last = postgres_read_last,
@@ -555,6 +600,8 @@ struct side *side_postgres_open(const char *conninfo, char *reason, size_t reaso
     must(side != NULL);
     side->side.operations = &operations;
     struct side *opened = &side->side;
+    side->conninfo = strdup(conninfo);
+    must(side->conninfo != NULL);
     side->connection = connection_open(conninfo, "(move)", false, &result, reason, reason_bytes);
     if (side->connection == NULL) {
         postgres_destroy(&opened);

@@ -225,12 +225,27 @@ static bool read_all(struct connection *connection, const struct store_reader *r
            (reader->request == NULL || read_rows(connection, reader, SQL_READ_REQUESTS, &requests_since, read_request));
 }
 
-bool reading_run(struct connection *connection, const struct store_reader *reader)
+static bool is_behind(struct connection *connection)
+{
+    PGresult *row = connection_ask(connection, SQL_WHERE_TABLES_ARE, NULL);
+    bool behind = false;
+
+    if (row != NULL && PQntuples(row) == 1) {
+        struct cells cells = cells_of(connection, row, 0);
+        uint64_t decided = cell_id(&cells);
+        behind = cell_id(&cells) != decided;
+    }
+    PQclear(row);
+    return behind;
+}
+
+bool reading_run(struct connection *connection, const struct store_reader *reader, bool *behind)
 {
     PQclear(connection_ask(connection, SQL_BEGIN_READING, NULL));
     PQclear(connection_ask(connection, SQL_NO_TIMEOUT, NULL));
     PQclear(connection_ask(connection, SQL_BY_INDEX, NULL));
-    if (connection->failed || !read_all(connection, reader)) {
+    *behind = is_behind(connection);
+    if (connection->failed || (!*behind && !read_all(connection, reader))) {
         return false;
     }
     PQclear(connection_ask(connection, SQL_COMMIT, NULL));

@@ -5,12 +5,15 @@
 
 #include "broker/store/postgres/connection.h"
 
-// Sends the statements of a group's changes, to run within the transaction that is open; takes no answers.
+// Sends the statements of changes, coalesced, to run within the transaction that is open; takes no answers.  What was
+// added is borrowed until the end.
 struct group_writer;
 
 struct group_writer *group_writer_new(void);
 void group_writer_destroy(struct group_writer **writer_p);
-void group_writer_send(struct group_writer *writer, struct connection *connection, struct batch *group);
+void group_writer_begin(struct group_writer *writer, struct connection *connection);
+void group_writer_add(struct group_writer *writer, const struct change *change);
+void group_writer_end(struct group_writer *writer);
 
 // The first and the last time of the group's events and posts; false when it has none.
 bool group_times(struct batch *group, int64_t *first_ms, int64_t *last_ms);
@@ -25,8 +28,9 @@ void asking_send(struct asking *asking, struct connection *connection);
 void asking_take(struct asking *asking, struct connection *connection);
 
 // Reads the desk back; what went wrong is left in the connection.  False when the reader stopped it: rows are then
-// still on their way and the connection is to be closed.
-bool reading_run(struct connection *connection, const struct store_reader *reader);
+// still on their way and the connection is to be closed.  `behind`: nothing was read, as the tables do not show all
+// that is in the journal.
+bool reading_run(struct connection *connection, const struct store_reader *reader, bool *behind);
 
 // Answers a report; what went wrong is left in the connection.
 void reporting_run(struct connection *connection, struct report *report);

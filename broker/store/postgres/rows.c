@@ -15,7 +15,7 @@
 #define KEEP_WHOLE_BYTES ((size_t) 2 * 1024 * 1024)
 
 // Object ids of the types of elements; fixed in PostgreSQL's catalogue.
-enum element { ELEMENT_FLAG = 16, ELEMENT_NUMBER = 20, ELEMENT_TEXT = 25 };
+enum element { ELEMENT_FLAG = 16, ELEMENT_BYTES = 17, ELEMENT_NUMBER = 20, ELEMENT_TEXT = 25 };
 
 static void write_word(unsigned char *bytes, uint32_t word)
 {
@@ -153,6 +153,11 @@ void rows_id(struct rows *rows, uint64_t id)
 void rows_flag(struct rows *rows, bool flag)
 {
     *next_element(rows, ELEMENT_FLAG, 1) = flag;
+}
+
+void rows_bytes(struct rows *rows, const void *bytes, size_t count)
+{
+    memcpy(next_element(rows, ELEMENT_BYTES, count), bytes, count);
 }
 
 void rows_end(struct rows *rows)

@@ -34,6 +34,7 @@ void rows_text(struct rows *rows, const char *text);
 void rows_number(struct rows *rows, int64_t number);
 void rows_id(struct rows *rows, uint64_t id);
 void rows_flag(struct rows *rows, bool flag);
+void rows_bytes(struct rows *rows, const void *bytes, size_t count); // as they are
 
 // The row is complete.  Asserts: it has as many columns as the rows before.
 void rows_end(struct rows *rows);

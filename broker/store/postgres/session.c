@@ -27,6 +27,14 @@ struct session *session_new(const char *conninfo, bool read_only)
     return session;
 }
 
+struct applier *session_applier(struct session *session)
+{
+    if (session->applier == NULL) {
+        session->applier = applier_new(session->conninfo);
+    }
+    return session->applier;
+}
+
 void session_leave(struct session **session_p)
 {
     struct session *session = *session_p;
@@ -35,6 +43,7 @@ void session_leave(struct session **session_p)
     if (--session->users > 0) {
         return;
     }
+    applier_destroy(&session->applier);
     session_close(session);
     group_writer_destroy(&session->writer);
     explicit_bzero(session->conninfo, strlen(session->conninfo));
@@ -81,12 +90,12 @@ static void keep_place(struct session *session)
 // Among the server's sessions one that serves several desks is not to bear the name of one.
 static bool name_session(struct session *session)
 {
-    bool named = session->users > 1;
+    bool named = session->users > 1 || session->is_applier;
 
     if (named != session->named) {
         struct parameters parameters = { 0 };
         parameters_flag(&parameters, named);
-        parameters_flag(&parameters, session->read_only);
+        parameters_text(&parameters, session->is_applier ? " applier" : session->read_only ? " reports" : "");
         PQclear(connection_ask(session->connection, SQL_NAME_SESSION, &parameters));
         session->named = named;
     }

@@ -6,6 +6,8 @@
 #ifndef STORE_POSTGRES_SESSION_H
 #define STORE_POSTGRES_SESSION_H
 
+#include "broker/store/postgres/appendable.h"
+#include "broker/store/postgres/applier.h"
 #include "broker/store/postgres/records.h"
 
 #define SESSION_MONTHS_MAX 240 // known at once
@@ -14,6 +16,8 @@ struct session {
     size_t users; // engines that work through it
     char *conninfo;
     bool read_only;
+    bool is_applier;               // an applier's own: so named among the server's sessions
+    struct applier *applier;       // of the desks of those who work through it; NULL: nothing was appended yet
     struct connection *connection; // NULL while there is none
     struct group_writer *writer;
     int answer_ms; // longest wait for an answer
@@ -25,7 +29,7 @@ struct session {
     size_t month_count;
     int64_t day;
     bool months_failed; // those ahead could not be made
-    bool named;         // as one of several desks
+    bool named;         // as one of several desks, or an applier
     char place[256];
     int server_version;
     char reason[512]; // of the last result that was not STORE_OK
@@ -33,7 +37,10 @@ struct session {
 
 struct session *session_new(const char *conninfo, bool read_only);
 
-// One user less; with the last one it ends.
+// The applier of the desks of those who work through the session.
+struct applier *session_applier(struct session *session);
+
+// One user less; with the last one it ends, and its applier, which brings the tables up to the journal first.
 void session_leave(struct session **session_p);
 
 // Connects if there is no connection, or the one there is has gone while idle; ends an old session of ours.  What is
@@ -68,12 +75,17 @@ struct postgres_engine {
     struct engine engine;
     struct session *session;
     char *desk;
-    bool doubt;     // position() must be read first
-    uint64_t epoch; // as last read or taken; 0: not known
-    char description[512];
+    struct tables *tables;         // as the session's applier knows them; NULL: not told of yet
+    struct appendable *appendable; // what its journal holds that the tables have not
+    bool doubt;                    // position() must be read first
+    uint64_t epoch;                // as last read or taken; 0: not known
+    char description[1024];
 };
 
 struct postgres_engine *postgres_engine_of(struct engine *engine);
+
+// The engine's `tables` and `appendable` are there from now on.
+void postgres_require_tables(struct postgres_engine *engine);
 
 // Reads the position, on a connection that stands.
 void position_send(struct connection *connection);

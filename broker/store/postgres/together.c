@@ -1,17 +1,22 @@
-// together.c - the groups of several desks in one transaction, sent in one flight.
+// together.c - the groups of several desks appended to their journals in one transaction, sent in one flight.
 //
-// All fencing statements go first, then the changes of each desk, then COMMIT, and behind it all questions; every
-// statement is for one desk.  The desks are in the order of their names, so that the transactions of two brokers of
-// which one is fenced do not stop each other.  Answers come in the order sent: the first that is an error tells whose
-// statement it was.  If it is that desk's own trouble, the transaction is done again at once without it.
+// All fencing statements go first, then for each desk what its tables are asked and the rows of its journal, then
+// COMMIT.  Questions follow once the tables show what was committed.  Every statement is for one desk.  The desks are
+// in the order of their names, so that the transactions of two brokers of which one is fenced do not stop each other.
+// Answers come in the order sent: the first that is an error tells whose statement it was.  If it is that desk's own
+// trouble, the transaction is done again at once without it.
 
-#include "broker/store/postgres/session.h"
+#include "broker/store/postgres/journal.h"
+#include "proto/base/clocks.h"
 #include "proto/base/must.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define NOBODY SIZE_MAX
+#define TABLES_BEHIND_WORDS "its tables do not show what was committed: waiting for them"
+#define QUESTIONS_MS 1000     // longest that others wait for the tables of a desk that has questions
+#define QUESTIONS_APART_MS 20 // and again, each time that such a desk is attempted alone
 
 // A desk in the transaction.
 struct part {
@@ -20,6 +25,9 @@ struct part {
     struct asking *asking; // NULL: no questions
     bool changes;          // it has something to be written
     size_t statements;     // sent for its changes
+    size_t bytes;          // of its changes in the journal
+    uint64_t applied;      // where its tables were, as its applier had it, before this flight
+    uint64_t shown;        // and as the database had it, in it
 };
 
 struct transaction {
@@ -125,7 +133,8 @@ static bool send_changes(struct transaction *transaction)
         size_t before = connection->sent;
         if (part->changes) {
             session_for(session, part->engine->desk);
-            group_writer_send(session->writer, connection, part->share->group);
+            appendable_send(part->engine->appendable, connection);
+            part->bytes = journal_send(session, part->share->group);
         }
         part->statements = connection->sent - before;
     }
@@ -136,6 +145,35 @@ static bool send_changes(struct transaction *transaction)
     return any;
 }
 
+static void send_asking(struct part *part, struct connection *connection)
+{
+    connection_send(connection, SQL_WHERE_TABLES_ARE, NULL);
+    asking_send(part->asking, connection);
+}
+
+// False when the tables do not show what was committed, as that server does not have what its applier did last: they
+// are to be waited for again.
+static bool take_asking(struct part *part, struct connection *connection)
+{
+    uint64_t wanted = batch_group_to(part->share->group)->sequence;
+    uint64_t shown = 0;
+    PGresult *where = connection_take(connection);
+
+    if (where != NULL && PQntuples(where) == 1) {
+        struct cells cells = cells_of(connection, where, 0);
+        uint64_t decided = cell_id(&cells);
+        shown = cell_id(&cells);
+        wanted = decided > wanted ? decided : wanted;
+    }
+    PQclear(where);
+    asking_take(part->asking, connection);
+    if (!connection->failed && shown < wanted) {
+        tables_forget(part->engine->tables);
+        return false;
+    }
+    return true;
+}
+
 static bool send_questions(struct transaction *transaction)
 {
     bool any = false;
@@ -144,7 +182,7 @@ static bool send_questions(struct transaction *transaction)
         struct part *part = &transaction->parts[i];
         if (part->asking != NULL) {
             session_for(transaction->session, part->engine->desk);
-            asking_send(part->asking, transaction->session->connection);
+            send_asking(part, transaction->session->connection);
             any = true;
         }
     }
@@ -152,6 +190,19 @@ static bool send_questions(struct transaction *transaction)
         connection_sync(transaction->session->connection);
     }
     return any;
+}
+
+static bool take_fence(struct part *part, struct connection *connection)
+{
+    PGresult *result = connection_take(connection);
+
+    part->shown = 0; // of a confirming commit, which does not say
+    if (result != NULL && PQntuples(result) == 1 && PQgetlength(result, 0, 0) == 8) {
+        struct cells cells = cells_of(connection, result, 0);
+        part->shown = cell_id(&cells);
+    }
+    PQclear(result);
+    return result != NULL;
 }
 
 // Takes the answers to what was sent before COMMIT.  False when one is an error; `culprit` is then whose it is.
@@ -166,7 +217,7 @@ static bool take_changes(struct transaction *transaction, size_t *culprit)
     }
     for (size_t i = 0; done && i < transaction->count; i++) {
         if (transaction->parts[i].changes) {
-            done = connection_done(connection);
+            done = take_fence(&transaction->parts[i], connection);
             *culprit = done ? NOBODY : i;
         }
     }
@@ -188,11 +239,14 @@ static void answer_alone(struct transaction *transaction, struct part *part)
     enum store_result result = session_require(session, part->engine->desk);
 
     if (result == STORE_OK) {
-        asking_send(part->asking, session->connection);
+        send_asking(part, session->connection);
         connection_sync(session->connection);
-        asking_take(part->asking, session->connection);
+        bool shown = take_asking(part, session->connection);
         (void) connection_synced(session->connection);
-        result = session->connection->failed ? session_give_up(session) : STORE_OK;
+        result = session->connection->failed ? session_give_up(session) : shown ? STORE_OK : STORE_UNAVAILABLE;
+        if (!shown) {
+            snprintf(session->reason, sizeof session->reason, TABLES_BEHIND_WORDS);
+        }
     }
     tell(part, result, session->reason);
 }
@@ -219,18 +273,63 @@ static void answer_each(struct transaction *transaction)
 static void take_answers(struct transaction *transaction)
 {
     struct session *session = transaction->session;
+    bool *shown = calloc(transaction->count, sizeof *shown);
 
+    must(shown != NULL);
     for (size_t i = 0; i < transaction->count; i++) {
-        if (transaction->parts[i].asking != NULL) {
-            asking_take(transaction->parts[i].asking, session->connection);
-        }
+        shown[i] = take_asking(&transaction->parts[i], session->connection);
     }
     (void) connection_synced(session->connection);
     if (session->connection->failed) {
         (void) session_give_up(session);
         answer_each(transaction);
+    }
+    while (transaction->count > 0) {
+        size_t last = transaction->count - 1;
+        tell(&transaction->parts[last], shown[last] ? STORE_OK : STORE_UNAVAILABLE, TABLES_BEHIND_WORDS);
+        remove_part(transaction, last);
+    }
+    free(shown);
+}
+
+// Until the tables of a desk show all that was committed; false when that takes too long: others go on without it.
+static bool await_tables(struct part *part, int64_t until_ms)
+{
+    char reason[sizeof part->engine->engine.reason];
+    int64_t left_ms = part->share->apart ? QUESTIONS_APART_MS : until_ms - clocks_monotonic_ms();
+    enum store_result result = tables_await(part->engine->tables, batch_group_to(part->share->group)->sequence,
+                                            left_ms < 0 ? 0 : left_ms, reason, sizeof reason);
+
+    if (result != STORE_OK) {
+        part->share->apart = true;
+        tell(part, result, reason);
+    }
+    return result == STORE_OK;
+}
+
+// All are written.
+static void answer(struct transaction *transaction)
+{
+    struct session *session = transaction->session;
+    int64_t until_ms = clocks_monotonic_ms() + QUESTIONS_MS;
+
+    for (size_t i = 0; i < transaction->count;) {
+        struct part *part = &transaction->parts[i];
+        if (part->asking == NULL) {
+            tell(part, STORE_OK, NULL);
+            remove_part(transaction, i);
+        } else if (await_tables(part, until_ms)) {
+            i++;
+        } else {
+            remove_part(transaction, i);
+        }
+    }
+    if (transaction->count > 0 && session->connection != NULL && connection_stands(session->connection)) {
+        connection_clear(session->connection);
+        (void) send_questions(transaction);
+        take_answers(transaction);
     } else {
-        tell_all(transaction, STORE_OK);
+        answer_each(transaction);
     }
 }
 
@@ -257,29 +356,39 @@ static void judge_failure(struct transaction *transaction, size_t culprit, int s
     }
 }
 
+// The group of a desk is in its journal, and will stay.
+static void note_written(struct part *part)
+{
+    part->share->written = true;
+    part->changes = false;
+    appendable_note(part->engine->appendable, part->shown);
+    if (part->shown < part->applied) {
+        tables_forget(part->engine->tables); // the server was killed meanwhile, or another has taken its place
+    }
+    tables_appended(part->engine->tables, batch_group_to(part->share->group)->sequence, part->bytes,
+                    batch_group_change_count(part->share->group));
+}
+
 // One flight; what has a result afterwards is no longer among the parts.
 static void fly(struct transaction *transaction)
 {
     struct session *session = transaction->session;
-    enum store_result result = STORE_OK;
     size_t culprit = NOBODY;
 
     connection_clear(session->connection);
-    bool changed = send_changes(transaction);
-    bool asked = send_questions(transaction);
-    if (changed) {
-        result = session_take_commit(session, take_changes(transaction, &culprit));
+    if (!send_changes(transaction)) {
+        answer(transaction);
+        return;
     }
+    enum store_result result = session_take_commit(session, take_changes(transaction, &culprit));
     if (result == STORE_OK) {
+        (void) connection_synced(session->connection);
         for (size_t i = 0; i < transaction->count; i++) {
-            transaction->parts[i].share->written = true;
-            transaction->parts[i].changes = false;
+            if (transaction->parts[i].changes) {
+                note_written(&transaction->parts[i]);
+            }
         }
-        if (!changed || connection_synced(session->connection)) {
-            (asked ? take_answers : answer_each)(transaction);
-        } else {
-            answer_each(transaction);
-        }
+        answer(transaction);
     } else if (result == STORE_IN_DOUBT) {
         for (size_t i = 0; i < transaction->count; i++) {
             transaction->parts[i].share->doubt = transaction->parts[i].changes;
@@ -287,7 +396,7 @@ static void fly(struct transaction *transaction)
         session_close(session);
         tell_all(transaction, result);
     } else {
-        judge_failure(transaction, culprit, asked ? 2 : 1);
+        judge_failure(transaction, culprit, 1);
     }
 }
 
@@ -328,6 +437,76 @@ static enum store_result make_months(struct transaction *transaction)
     return session_make_months(transaction->session, first_ms, last_ms);
 }
 
+// ---- what may be appended ----
+
+// Whether the desk's tables refuse something, or are so far behind that nothing may be added to its journal.
+static bool is_kept_from_appending(struct part *part)
+{
+    char reason[sizeof part->engine->engine.reason];
+
+    if (tables_describe(part->engine->tables, reason, sizeof reason)) {
+        tell(part, STORE_CONTRADICTED, reason);
+        return true;
+    }
+    if (tables_lag(part->engine->tables) == TABLES_FAR_BEHIND) {
+        part->share->apart = true;
+        tell(part, STORE_UNAVAILABLE, reason[0] == '\0' ? "its tables are too far behind its journal" : reason);
+        return true;
+    }
+    return false;
+}
+
+static bool can_be_appended(struct part *part)
+{
+    if (is_kept_from_appending(part)) {
+        return false;
+    }
+    part->applied = tables_applied(part->engine->tables);
+    const char *trouble = appendable_look(part->engine->appendable, part->share->group);
+    if (trouble != NULL) {
+        char reason[256];
+        snprintf(reason, sizeof reason, "the desk contradicts its store (%s): the broker must start again from it",
+                 trouble);
+        tell(part, STORE_CONTRADICTED, reason);
+    }
+    return trouble == NULL;
+}
+
+static void check_changes(struct transaction *transaction)
+{
+    for (size_t i = 0; i < transaction->count;) {
+        struct part *part = &transaction->parts[i];
+        if (!part->changes || can_be_appended(part)) {
+            i++;
+        } else {
+            remove_part(transaction, i);
+        }
+    }
+}
+
+// What stands in the way of the applier, for those who look at the status.
+static enum store_result ask_what_blocks(struct session *session)
+{
+    struct parameters parameters = { 0 };
+    int backend = applier_blocked(session_applier(session));
+
+    if (backend == 0) {
+        return STORE_OK;
+    }
+    parameters_number(&parameters, backend);
+    PGresult *row = connection_ask(session->connection, SQL_BLOCKERS, &parameters);
+    if (row == NULL) {
+        enum store_result result = session_give_up(session);
+        return session->connection == NULL ? result : STORE_OK; // it is only words
+    }
+    if (PQntuples(row) == 1) {
+        struct cells cells = cells_of(session->connection, row, 0);
+        applier_blocked_by(session->applier, cell_text(&cells));
+    }
+    PQclear(row);
+    return STORE_OK;
+}
+
 // ---- attempts ----
 
 static struct transaction begin(struct session *session, struct share *const *shares, size_t count)
@@ -340,6 +519,7 @@ static struct transaction begin(struct session *session, struct share *const *sh
         struct part *part = &transaction.parts[transaction.count++];
         part->share = shares[i];
         part->engine = postgres_engine_of(shares[i]->engine);
+        postgres_require_tables(part->engine);
         part->changes = !shares[i]->written && batch_group_change_count(group) > 0;
         part->asking = has_questions(group) ? asking_new(group) : NULL;
     }
@@ -368,9 +548,13 @@ void together_commit(struct session *session, struct share *const *shares, size_
     if (result == STORE_OK && any_changes(&transaction)) {
         result = make_months(&transaction);
     }
+    if (result == STORE_OK) {
+        result = ask_what_blocks(session);
+    }
     if (result != STORE_OK) {
         tell_all(&transaction, result);
     }
+    check_changes(&transaction);
     while (transaction.count > 0) {
         fly(&transaction);
     }
@@ -435,7 +619,7 @@ static void confirm(struct transaction *transaction)
         (void) connection_synced(session->connection);
         for (size_t i = 0; i < transaction->count; i++) {
             transaction->parts[i].share->doubt = false;
-            transaction->parts[i].share->written = true;
+            note_written(&transaction->parts[i]);
         }
         tell_all(transaction, STORE_OK);
     } else if (result == STORE_IN_DOUBT) {

@@ -19,7 +19,8 @@ static const enum sql with_rows[] = {
 
 struct group_writer {
     struct coalescer *coalescer;
-    struct connection *connection; // during group_writer_send
+    struct stage_writer stages;
+    struct connection *connection; // from begin to end
     struct rows rows[WITH_ROWS_COUNT];
 };
 
@@ -250,12 +251,21 @@ static bool write_table(void *self, enum stage_table table, const struct stage_r
     return true;
 }
 
-void group_writer_send(struct group_writer *writer, struct connection *connection, struct batch *group)
+void group_writer_begin(struct group_writer *writer, struct connection *connection)
 {
-    const struct stage_writer stages = { .self = writer, .write = write_table };
-
     writer->connection = connection;
-    (void) coalescer_run(writer->coalescer, group, &stages);
+    writer->stages = (struct stage_writer){ .self = writer, .write = write_table };
+    coalescer_begin(writer->coalescer, &writer->stages);
+}
+
+void group_writer_add(struct group_writer *writer, const struct change *change)
+{
+    coalescer_add(writer->coalescer, change);
+}
+
+void group_writer_end(struct group_writer *writer)
+{
+    (void) coalescer_end(writer->coalescer);
     writer->connection = NULL;
 }
 

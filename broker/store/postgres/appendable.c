@@ -1,0 +1,353 @@
+// appendable.c - what a group would break in its tables, found by names in the journal and in the tables.
+//
+// Names are kept as hashes of 64 bits with the sequence of their group; those that the tables know by now, and will
+// still know after a crash, are dropped when room is made.  Customers choose what posts are called: the hash has a key,
+// so that nobody can make two of one.
+
+#include "broker/store/postgres/appendable.h"
+
+#include "proto/base/must.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM_FIRST 256
+
+// What a name is of.
+enum name_kind { NAME_POST, NAME_NUMBER, NAME_REPLY, NAME_OUTCOME, NAME_RULES };
+
+struct name {
+    uint64_t hash;     // 0: free
+    uint64_t sequence; // of its group
+    int64_t taken_ms;  // POST
+};
+
+// By linear probing, at most half full.
+struct names {
+    struct name *places;
+    size_t room; // a power of two, or 0
+    size_t count;
+};
+
+static const enum sql checks[] = { SQL_CHECK_NAMES_NEW,     SQL_CHECK_NUMBERS_NEW,  SQL_CHECK_NAMES_KNOWN,
+                                   SQL_CHECK_REPLIES_KNOWN, SQL_CHECK_OUTCOMES_NEW, SQL_CHECK_RULES_NEW };
+#define CHECK_COUNT (sizeof checks / sizeof *checks)
+
+struct appendable {
+    struct names journal; // in it, and perhaps not in the tables
+    struct names group;   // of the group last looked at
+    unsigned char key[crypto_shorthash_KEYBYTES];
+    uint64_t settled;     // so far the tables have come for good
+    uint64_t to;          // of that group
+    uint64_t last_event;  // the highest sequence of an event in the journal; 0: not known
+    uint64_t group_event; // and in that group
+    struct rows rows[CHECK_COUNT];
+};
+
+struct appendable *appendable_new(void)
+{
+    struct appendable *appendable = calloc(1, sizeof *appendable);
+
+    must(appendable != NULL);
+    must(sodium_init() >= 0);
+    randombytes_buf(appendable->key, sizeof appendable->key);
+    return appendable;
+}
+
+void appendable_destroy(struct appendable **appendable_p)
+{
+    struct appendable *appendable = *appendable_p;
+
+    if (appendable != NULL) {
+        for (size_t i = 0; i < CHECK_COUNT; i++) {
+            rows_fini(&appendable->rows[i]);
+        }
+        free(appendable->journal.places);
+        free(appendable->group.places);
+        free(appendable);
+        *appendable_p = NULL;
+    }
+}
+
+static struct rows *rows_of(struct appendable *appendable, enum sql check)
+{
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        if (checks[i] == check) {
+            return &appendable->rows[i];
+        }
+    }
+    must(false);
+    return NULL;
+}
+
+// ---- names ----
+
+static uint64_t hash_of(const struct appendable *appendable, const void *bytes, size_t count)
+{
+    unsigned char hash[crypto_shorthash_BYTES];
+    uint64_t number = 0;
+
+    (void) crypto_shorthash(hash, bytes, count, appendable->key);
+    static_assert(sizeof hash == sizeof number, "SipHash has 64 bits");
+    memcpy(&number, hash, sizeof number);
+    return number == 0 ? 1 : number;
+}
+
+static uint64_t name_of(const struct appendable *appendable, enum name_kind kind, uint64_t first, uint64_t second,
+                        uint64_t third)
+{
+    const uint64_t parts[] = { (uint64_t) kind, first, second, third };
+
+    return hash_of(appendable, parts, sizeof parts);
+}
+
+static uint64_t name_of_post(const struct appendable *appendable, const char *channel, const char *post,
+                             const char *brand)
+{
+    return name_of(appendable, NAME_POST, hash_of(appendable, channel, strlen(channel)),
+                   hash_of(appendable, post, strlen(post)), hash_of(appendable, brand, strlen(brand)));
+}
+
+static struct name *place_of(const struct names *names, uint64_t hash)
+{
+    size_t at = (size_t) (hash >> 20) & (names->room - 1);
+
+    while (names->places[at].hash != 0 && names->places[at].hash != hash) {
+        at = (at + 1) & (names->room - 1);
+    }
+    return &names->places[at];
+}
+
+static struct name *find(const struct names *names, uint64_t hash)
+{
+    if (names->room == 0) {
+        return NULL;
+    }
+    struct name *name = place_of(names, hash);
+    return name->hash == 0 ? NULL : name;
+}
+
+// Room for more, without those of groups that the tables have.
+static void make_room(struct names *names, uint64_t settled)
+{
+    struct names old = *names;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < old.room; i++) {
+        kept += old.places[i].hash != 0 && old.places[i].sequence > settled;
+    }
+    *names = (struct names){ .room = ROOM_FIRST };
+    while (names->room < kept * 4) {
+        names->room *= 2;
+    }
+    names->places = calloc(names->room, sizeof *names->places);
+    must(names->places != NULL);
+    for (size_t i = 0; i < old.room; i++) {
+        if (old.places[i].hash != 0 && old.places[i].sequence > settled) {
+            *place_of(names, old.places[i].hash) = old.places[i];
+            names->count++;
+        }
+    }
+    free(old.places);
+}
+
+static void put(struct names *names, uint64_t settled, const struct name *name)
+{
+    if ((names->count + 1) * 2 > names->room) {
+        make_room(names, settled);
+    }
+    struct name *place = place_of(names, name->hash);
+    names->count += place->hash == 0;
+    *place = *name;
+}
+
+static void clear(struct names *names)
+{
+    free(names->places);
+    *names = (struct names){ 0 };
+}
+
+// In the group, or in the journal and perhaps not in the tables.
+static const struct name *find_either(const struct appendable *appendable, uint64_t hash)
+{
+    const struct name *name = find(&appendable->group, hash);
+
+    if (name == NULL) {
+        name = find(&appendable->journal, hash);
+        name = name != NULL && name->sequence <= appendable->settled ? NULL : name;
+    }
+    return name;
+}
+
+static void add(struct appendable *appendable, uint64_t hash, int64_t taken_ms)
+{
+    put(&appendable->group, 0, &(struct name){ .hash = hash, .sequence = appendable->to, .taken_ms = taken_ms });
+}
+
+// ---- changes ----
+
+static const char *look_at_number(struct appendable *appendable, uint64_t item, int64_t number, int64_t taken_ms)
+{
+    uint64_t name = name_of(appendable, NAME_NUMBER, item, (uint64_t) number, (uint64_t) taken_ms);
+
+    if (find_either(appendable, name) != NULL) {
+        return "a number of a post was given twice";
+    }
+    add(appendable, name, 0);
+    struct rows *rows = rows_of(appendable, SQL_CHECK_NUMBERS_NEW);
+    rows_id(rows, item);
+    rows_number(rows, number);
+    rows_number(rows, taken_ms);
+    rows_end(rows);
+    return NULL;
+}
+
+static const char *look_at_post(struct appendable *appendable, const struct post_record *post)
+{
+    uint64_t name = name_of_post(appendable, post->channel, post->post, post->brand);
+    const struct name *before = find_either(appendable, name);
+
+    if (before != NULL && before->taken_ms >= post->taken_ms - STORE_NAME_MS) {
+        return "a post was taken twice";
+    }
+    if (before == NULL) {
+        struct rows *rows = rows_of(appendable, SQL_CHECK_NAMES_NEW);
+        rows_text(rows, post->channel);
+        rows_text(rows, post->post);
+        rows_text(rows, post->brand);
+        rows_number(rows, post->taken_ms);
+        rows_end(rows);
+    }
+    add(appendable, name, post->taken_ms);
+    return look_at_number(appendable, post->item, post->number, post->taken_ms);
+}
+
+static void require_post(struct appendable *appendable, const char *channel, const char *post, const char *brand)
+{
+    if (find_either(appendable, name_of_post(appendable, channel, post, brand)) == NULL) {
+        struct rows *rows = rows_of(appendable, SQL_CHECK_NAMES_KNOWN);
+        rows_text(rows, channel);
+        rows_text(rows, post);
+        rows_text(rows, brand);
+        rows_end(rows);
+    }
+}
+
+static const char *look_at_again(struct appendable *appendable, const struct post_again_record *again)
+{
+    require_post(appendable, again->channel, again->post, again->brand);
+    add(appendable, name_of_post(appendable, again->channel, again->post, again->brand), again->taken_ms);
+    return look_at_number(appendable, again->item, again->number, again->taken_ms);
+}
+
+static const char *look_at_reply(struct appendable *appendable, const struct reply_record *reply)
+{
+    uint64_t name = name_of(appendable, NAME_REPLY, reply->reply, 0, 0);
+
+    if (reply->text != NULL) {
+        add(appendable, name, 0);
+    } else if (find_either(appendable, name) == NULL) {
+        struct rows *rows = rows_of(appendable, SQL_CHECK_REPLIES_KNOWN);
+        rows_id(rows, reply->reply);
+        rows_end(rows);
+    }
+    return NULL;
+}
+
+// What is there at most once.
+static const char *look_at_new(struct appendable *appendable, enum name_kind kind, uint64_t number, enum sql check,
+                               const char *otherwise)
+{
+    uint64_t name = name_of(appendable, kind, number, 0, 0);
+
+    if (find_either(appendable, name) != NULL) {
+        return otherwise;
+    }
+    add(appendable, name, 0);
+    rows_id(rows_of(appendable, check), number);
+    rows_end(rows_of(appendable, check));
+    return NULL;
+}
+
+// They ascend, from one group to the next too.
+static const char *look_at_event(struct appendable *appendable, uint64_t sequence)
+{
+    if (sequence <= appendable->group_event) {
+        return "an event has the sequence of one before it";
+    }
+    appendable->group_event = sequence;
+    return NULL;
+}
+
+static const char *look_at_change(struct appendable *appendable, const struct change *change)
+{
+    switch (change->kind) {
+    case CHANGE_POST:
+        return look_at_post(appendable, &change->post);
+    case CHANGE_POST_CHANGE:
+        require_post(appendable, change->post_change.channel, change->post_change.post, change->post_change.brand);
+        return NULL;
+    case CHANGE_POST_AGAIN:
+        return look_at_again(appendable, &change->post_again);
+    case CHANGE_REPLY:
+        return look_at_reply(appendable, &change->reply);
+    case CHANGE_EVENT:
+        return look_at_event(appendable, change->event.sequence);
+    case CHANGE_OUTCOME:
+        return look_at_new(appendable, NAME_OUTCOME, change->outcome.item, SQL_CHECK_OUTCOMES_NEW,
+                           "an item ended twice");
+    case CHANGE_RULES:
+        return look_at_new(appendable, NAME_RULES, change->rules.version, SQL_CHECK_RULES_NEW,
+                           "a version of the rules was given twice");
+    default:
+        return NULL; // written over what there is
+    }
+}
+
+const char *appendable_look(struct appendable *appendable, struct batch *group)
+{
+    const char *trouble = NULL;
+    uint64_t from = batch_from(group)->sequence;
+
+    clear(&appendable->group);
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        rows_clear(&appendable->rows[i]);
+    }
+    appendable->to = batch_group_to(group)->sequence;
+    appendable->group_event = appendable->last_event > from ? appendable->last_event : from;
+    for (; trouble == NULL && group != NULL; group = batch_next(group)) {
+        const struct change *change = change_list_changes(batch_list(group));
+        for (; trouble == NULL && change != NULL; change = change->next) {
+            trouble = look_at_change(appendable, change);
+        }
+    }
+    return trouble;
+}
+
+void appendable_send(struct appendable *appendable, struct connection *connection)
+{
+    for (size_t i = 0; i < CHECK_COUNT; i++) {
+        connection_send_rows(connection, checks[i], &appendable->rows[i]);
+    }
+}
+
+void appendable_note(struct appendable *appendable, uint64_t shown)
+{
+    appendable->settled = shown > appendable->settled ? shown : appendable->settled;
+    for (size_t i = 0; i < appendable->group.room; i++) {
+        if (appendable->group.places[i].hash != 0) {
+            put(&appendable->journal, appendable->settled, &appendable->group.places[i]);
+        }
+    }
+    appendable->last_event = appendable->group_event;
+    clear(&appendable->group);
+}
+
+void appendable_clear(struct appendable *appendable)
+{
+    clear(&appendable->journal);
+    appendable->last_event = 0;
+    appendable->settled = 0;
+}

@@ -1,0 +1,409 @@
+// journal.c - groups cut into rows, and rows read, judged, decoded and written to the tables.
+//
+// What is next is read by one statement, so that the desk's row, that of its tables and the journal are of one moment.
+
+#include "broker/store/postgres/journal.h"
+
+#include "broker/store/codec.h"
+#include "proto/base/must.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW_BYTES_MAX 7600 // of changes in a row: with its other columns it fits into a page
+#define ROWS_AT_ONCE 256   // of a transaction, unless a single group has more
+
+// ---- appending ----
+
+static void end_row(struct rows *rows, struct codec_bytes *bytes, size_t count)
+{
+    rows_bytes(rows, bytes->bytes, count);
+    rows_end(rows);
+    memmove(bytes->bytes, bytes->bytes + count, bytes->count - count);
+    bytes->count -= count;
+}
+
+// Cuts the changes of a group into rows.
+static size_t cut(struct batch *group, struct rows *rows)
+{
+    struct codec_bytes bytes = { 0 };
+    size_t total = 0;
+
+    for (; group != NULL; group = batch_next(group)) {
+        const struct change *change = change_list_changes(batch_list(group));
+        for (; change != NULL; change = change->next) {
+            size_t before = bytes.count;
+            codec_add(&bytes, change);
+            total += bytes.count - before;
+            if (before > 0 && bytes.count > ROW_BYTES_MAX) {
+                end_row(rows, &bytes, before);
+            }
+        }
+    }
+    if (bytes.count > 0) {
+        end_row(rows, &bytes, bytes.count);
+    }
+    codec_fini(&bytes);
+    return total;
+}
+
+size_t journal_send(struct session *session, struct batch *group)
+{
+    const struct store_position *from = batch_from(group);
+    const struct store_position *to = batch_group_to(group);
+    struct parameters parameters = { 0 };
+    struct rows rows = { 0 };
+
+    size_t total = cut(group, &rows);
+    must(rows.count > 0);
+    parameters_number(&parameters, (int64_t) from->sequence);
+    parameters_number(&parameters, (int64_t) to->sequence);
+    parameters_number(&parameters, (int64_t) from->epoch);
+    parameters_number(&parameters, (int64_t) to->next_id);
+    parameters_number(&parameters, to->clock_ms);
+    parameters_number(&parameters, CODEC_NUMBER);
+    parameters_number(&parameters, rows.count);
+    parameters_rows(&parameters, &rows);
+    connection_send(session->connection, SQL_APPEND, &parameters);
+    rows_fini(&rows);
+    return total;
+}
+
+// ---- what is next ----
+
+// The columns of SQL_JOURNAL_NEXT.
+enum {
+    NEXT_APPLIED,
+    NEXT_SEQUENCE,
+    NEXT_EPOCH,
+    NEXT_FROM,
+    NEXT_TO,
+    NEXT_PART,
+    NEXT_PARTS,
+    NEXT_ROW_EPOCH,
+    NEXT_CODEC,
+    NEXT_CHANGES
+};
+
+struct next {
+    struct session *session;
+    const char *desk;
+    PGresult *rows; // in the order of the journal
+    int count;      // of them, that are of whole groups and are to be applied
+    size_t groups;
+    uint64_t applied;
+    uint64_t sequence;
+    uint64_t epoch;
+    uint64_t to; // of the last group
+    struct change *changes;
+    size_t change_count;
+    size_t change_room;
+};
+
+static uint64_t number_at(const struct next *next, int row, int column)
+{
+    struct cells cells = cells_of(next->session->connection, next->rows, row);
+
+    cells.column = column;
+    return cell_id(&cells);
+}
+
+static enum store_result contradict(struct next *next, int row, const char *what)
+{
+    bool any = row < PQntuples(next->rows) && PQgetisnull(next->rows, row, NEXT_FROM) == 0;
+
+    snprintf(next->session->reason, sizeof next->session->reason,
+             "the journal of the desk %s in PostgreSQL at %s, between the sequences %" PRIu64 " and %" PRIu64 ", %s",
+             next->desk, next->session->place, any ? number_at(next, row, NEXT_FROM) : next->applied,
+             any ? number_at(next, row, NEXT_TO) : next->sequence, what);
+    return STORE_CONTRADICTED;
+}
+
+// One of the rows of a group, of which `part` come before it.
+static bool follows(const struct next *next, int row, uint64_t from, uint64_t part)
+{
+    return number_at(next, row, NEXT_FROM) == from && number_at(next, row, NEXT_PART) == part + 1 &&
+           number_at(next, row, NEXT_PARTS) > part;
+}
+
+static enum store_result judge_row(struct next *next, int row, uint64_t from, uint64_t part)
+{
+    if (!follows(next, row, from, part)) {
+        return contradict(next, row, "has a gap before it: put the database back as it was last");
+    }
+    if (number_at(next, row, NEXT_TO) > next->sequence || number_at(next, row, NEXT_ROW_EPOCH) > next->epoch) {
+        return contradict(next, row, "is of another desk than this one: put the database back as it was last");
+    }
+    return STORE_OK;
+}
+
+// Finds how many of the rows are to be applied: those of whole groups, each following on the one before.
+static enum store_result find_groups(struct next *next, size_t groups_max)
+{
+    int rows = PQntuples(next->rows);
+    uint64_t from = next->applied;
+    uint64_t part = 0;
+    enum store_result result = STORE_OK;
+
+    if (rows == 1 && PQgetisnull(next->rows, 0, NEXT_FROM) == 1) {
+        rows = 0;
+    }
+    for (int row = 0; row < rows && next->groups < groups_max; row++) {
+        result = judge_row(next, row, from, part);
+        if (result != STORE_OK) {
+            // What comes before it may be applied; then it is met again.
+            return next->groups > 0 ? STORE_OK : result;
+        }
+        if (++part == number_at(next, row, NEXT_PARTS)) {
+            from = next->to = number_at(next, row, NEXT_TO);
+            next->groups++;
+            next->count = row + 1;
+            part = 0;
+        }
+    }
+    if (next->groups == 0 && next->applied != next->sequence && rows < ROWS_AT_ONCE) {
+        return contradict(next, rows,
+                          rows == 0 ? "is missing: put the database back as it was last"
+                                    : "is cut off: put the database back as it was last");
+    }
+    return STORE_OK;
+}
+
+static enum store_result read_next(struct next *next, size_t rows_max)
+{
+    struct session *session = next->session;
+    struct parameters parameters = { 0 };
+
+    parameters_number(&parameters, (int64_t) rows_max);
+    PQclear(next->rows);
+    next->rows = connection_ask(session->connection, SQL_JOURNAL_NEXT, &parameters);
+    if (next->rows == NULL) {
+        return session_give_up(session);
+    }
+    if (PQntuples(next->rows) == 0) {
+        snprintf(session->reason, sizeof session->reason, "PostgreSQL at %s has no desk named %s", session->place,
+                 next->desk);
+        return STORE_CONTRADICTED;
+    }
+    next->applied = number_at(next, 0, NEXT_APPLIED);
+    next->sequence = number_at(next, 0, NEXT_SEQUENCE);
+    next->epoch = number_at(next, 0, NEXT_EPOCH);
+    return STORE_OK;
+}
+
+static enum store_result look(struct next *next, size_t groups_max)
+{
+    enum store_result result = read_next(next, ROWS_AT_ONCE);
+
+    if (result == STORE_OK) {
+        result = find_groups(next, groups_max);
+    }
+    if (result == STORE_OK && next->groups == 0 && PQntuples(next->rows) == ROWS_AT_ONCE) {
+        result = read_next(next, number_at(next, 0, NEXT_PARTS));
+        result = result == STORE_OK ? find_groups(next, 1) : result;
+        if (result == STORE_OK && next->groups == 0) {
+            result = contradict(next, 0, "is cut off: put the database back as it was last");
+        }
+    }
+    return result;
+}
+
+// ---- what it says ----
+
+static struct change *add_change(struct next *next)
+{
+    if (next->change_count == next->change_room) {
+        next->change_room = next->change_room == 0 ? 256 : next->change_room * 2;
+        next->changes = realloc(next->changes, next->change_room * sizeof *next->changes);
+        must(next->changes != NULL);
+    }
+    return &next->changes[next->change_count];
+}
+
+// The texts of the changes stay in the rows.
+static enum store_result decode_row(struct next *next, int row)
+{
+    struct codec_reader reader =
+        codec_read((int64_t) number_at(next, row, NEXT_CODEC), PQgetvalue(next->rows, row, NEXT_CHANGES),
+                   (size_t) PQgetlength(next->rows, row, NEXT_CHANGES));
+
+    while (codec_next(&reader, add_change(next))) {
+        next->change_count++;
+    }
+    return reader.fault == NULL ? STORE_OK : contradict(next, row, reader.fault);
+}
+
+static bool is_of_newer_codec(const struct next *next)
+{
+    return next->count > 0 && number_at(next, 0, NEXT_CODEC) > CODEC_NUMBER;
+}
+
+// Leaves out what comes from the first group on that cannot be read, unless it is the first of all.
+static enum store_result decode(struct next *next, struct journal_step *step)
+{
+    size_t groups = 0;
+    size_t changes = 0;
+    int whole = 0;
+
+    for (int row = 0; row < next->count; row++) {
+        enum store_result result = decode_row(next, row);
+        if (result != STORE_OK && groups == 0) {
+            step->is_refused = !is_of_newer_codec(next);
+            return result;
+        }
+        if (result != STORE_OK) {
+            break;
+        }
+        if (number_at(next, row, NEXT_PART) == number_at(next, row, NEXT_PARTS)) {
+            groups++;
+            changes = next->change_count;
+            whole = row + 1;
+            next->to = number_at(next, row, NEXT_TO);
+        }
+    }
+    next->groups = groups;
+    next->change_count = changes;
+    next->count = whole;
+    return STORE_OK;
+}
+
+// ---- applying ----
+
+static void send_advance(struct next *next)
+{
+    struct parameters parameters = { 0 };
+
+    parameters_number(&parameters, (int64_t) next->applied);
+    parameters_number(&parameters, (int64_t) next->to);
+    connection_send(next->session->connection, SQL_ADVANCE_TABLES, &parameters);
+}
+
+// Exactly these rows.
+static void send_delete(struct next *next)
+{
+    struct parameters parameters = { 0 };
+    struct rows rows = { 0 };
+
+    for (int row = 0; row < next->count; row++) {
+        rows_id(&rows, number_at(next, row, NEXT_FROM));
+        rows_id(&rows, number_at(next, row, NEXT_TO));
+        rows_id(&rows, number_at(next, row, NEXT_PART));
+        rows_id(&rows, number_at(next, row, NEXT_ROW_EPOCH));
+        rows_end(&rows);
+    }
+    parameters_number(&parameters, (int64_t) next->applied);
+    parameters_number(&parameters, (int64_t) next->to);
+    parameters_rows(&parameters, &rows);
+    connection_send(next->session->connection, SQL_REMOVE_APPLIED, &parameters);
+    rows_fini(&rows);
+}
+
+static enum store_result give_up(struct session *session)
+{
+    enum store_result result = session_result(session);
+
+    (void) session_drain(session, 1);
+    return result;
+}
+
+static enum store_result write_tables(struct next *next)
+{
+    struct session *session = next->session;
+    struct connection *connection = session->connection;
+    bool done = true;
+
+    connection_clear(connection);
+    connection_send(connection, SQL_BEGIN, NULL);
+    connection_send(connection, SQL_NOT_AWAITED, NULL);
+    send_advance(next);
+    group_writer_begin(session->writer, connection);
+    for (size_t i = 0; i < next->change_count; i++) {
+        group_writer_add(session->writer, &next->changes[i]);
+    }
+    group_writer_end(session->writer);
+    send_delete(next);
+    size_t before = connection->sent;
+    connection_send(connection, SQL_COMMIT, NULL);
+    connection_sync(connection);
+    while (done && before > 0) {
+        done = connection_done(connection);
+        before--;
+    }
+    enum store_result result = session_take_commit(session, done);
+    if (result == STORE_OK) {
+        (void) connection_synced(connection);
+        return STORE_OK;
+    }
+    if (result == STORE_IN_DOUBT) {
+        session_close(session); // where the tables are is read again
+        return STORE_UNAVAILABLE;
+    }
+    return give_up(session);
+}
+
+static enum store_result apply(struct next *next, size_t groups_max, struct journal_step *step)
+{
+    enum store_result result = look(next, groups_max);
+
+    step->applied = next->applied;
+    step->sequence = next->sequence;
+    if (result == STORE_OK && next->groups > 0) {
+        step->from = number_at(next, 0, NEXT_FROM);
+        step->to = number_at(next, 0, NEXT_TO);
+        step->epoch = number_at(next, 0, NEXT_ROW_EPOCH);
+        result = decode(next, step);
+    }
+    if (result != STORE_OK || next->groups == 0) {
+        return result;
+    }
+    result = write_tables(next);
+    if (result == STORE_OK) {
+        step->applied = next->to;
+        step->groups = next->groups;
+        step->changes = next->change_count;
+    } else if (result == STORE_CONTRADICTED && next->groups == 1) {
+        char why[sizeof next->session->reason];
+        snprintf(why, sizeof why, "is refused by the tables: %.240s", next->session->reason);
+        (void) contradict(next, 0, why);
+        step->is_refused = true;
+    }
+    step->is_refused = step->is_refused && result == STORE_CONTRADICTED;
+    return result;
+}
+
+static enum store_result apply_once(struct session *session, const char *desk, size_t groups_max,
+                                    struct journal_step *step)
+{
+    struct next next = { .session = session, .desk = desk };
+    enum store_result result = session_require(session, desk);
+
+    *step = (struct journal_step){ 0 };
+    if (result == STORE_OK) {
+        result = apply(&next, groups_max, step);
+    }
+    PQclear(next.rows);
+    free(next.changes);
+    return result;
+}
+
+enum store_result journal_apply(struct session *session, const char *desk, size_t groups_max, struct journal_step *step)
+{
+    enum store_result result = apply_once(session, desk, groups_max, step);
+
+    // Which of several it was is found by trying the first alone.
+    if (result == STORE_CONTRADICTED && !step->is_refused && step->to > 0 && groups_max > 1) {
+        result = apply_once(session, desk, 1, step);
+    }
+    return result;
+}
+
+enum store_result journal_drain(struct session *session, const char *desk, struct journal_step *step)
+{
+    enum store_result result = STORE_OK;
+
+    do {
+        result = journal_apply(session, desk, JOURNAL_GROUPS_MAX, step);
+    } while (result == STORE_OK && step->applied != step->sequence);
+    return result;
+}
