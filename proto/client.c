@@ -123,6 +123,7 @@ static void disconnect(struct behalf_client *client)
         zmq_socket_monitor(client->socket, NULL, 0);
     close_socket(client, &client->monitor);
     close_socket(client, &client->socket);
+    client->monitor_news = client->socket_news = client->blocked = false;
 }
 
 static bool open_socket(struct behalf_client *client)

@@ -398,6 +398,25 @@ static void refused_client_waits_for_nothing(void **state)
     router_stop(&router);
 }
 
+static void client_that_cannot_connect_rests_until_it_tries_again(void **state)
+{
+    (void) state;
+    char endpoint[200] = "ipc:///tmp/";
+    memset(endpoint + strlen(endpoint), 'a', 150); // longer than a socket's path may be
+    struct behalf_hello hello = { .role = "person", .name = "asha" };
+    struct behalf_client *client = behalf_client_new(endpoint, &hello);
+    assert_non_null(client);
+    int longest_ms = 0;
+    for (int64_t deadline = now_ms() + TIMEOUT_MS; longest_ms <= 20 && now_ms() < deadline;) {
+        work(client);
+        int timeout_ms = behalf_client_timeout_ms(client);
+        longest_ms = timeout_ms > longest_ms ? timeout_ms : longest_ms;
+    }
+    assert_non_null(strstr(behalf_client_reason(client), "cannot connect"));
+    assert_true(longest_ms > 20);
+    behalf_client_destroy(&client);
+}
+
 static void bye_arrives_when_a_client_closes(void **state)
 {
     (void) state;
@@ -520,6 +539,7 @@ int main(void)
         cmocka_unit_test(broker_that_restarts_is_left_for_the_next_in_the_list),
         cmocka_unit_test(frame_of_two_parts_is_not_taken_for_a_message),
         cmocka_unit_test(refused_client_waits_for_nothing),
+        cmocka_unit_test(client_that_cannot_connect_rests_until_it_tries_again),
         cmocka_unit_test(bye_arrives_when_a_client_closes),
         cmocka_unit_test(clients_of_one_process_share_their_threads),
         cmocka_unit_test(bye_leaves_while_other_clients_stay),
