@@ -1,7 +1,7 @@
 // checkpoint.c - passive checkpoints: they wait for nobody and nobody waits for them.
 //
-// They keep the log short while there are pauses.  Under load they cannot, as the writer appends faster than
-// they catch up; the bound is the writer's (engine.c).
+// They move what there is when they begin.  The log begins anew once all of it has been moved, which it never is under
+// load, as the writer appends meanwhile: it pauses for a checkpoint of the little that is left (engine.c).
 
 #include "broker/store/sqlite/checkpoint.h"
 
@@ -21,6 +21,7 @@ struct checkpointer {
     bool wanted;
     bool working;
     bool stopping;
+    int moved; // pages of the log, by the last one
     char *path;
 };
 
@@ -32,10 +33,11 @@ int checkpoint_make(sqlite3 *connection, int mode, int *pages, int *moved)
 }
 
 // Waits until a checkpoint is wanted; false when the thread shall end.
-static bool wait_for_work(struct checkpointer *checkpointer)
+static bool wait_for_work(struct checkpointer *checkpointer, int moved)
 {
     pthread_mutex_lock(&checkpointer->mutex);
     checkpointer->working = false;
+    checkpointer->moved = moved;
     pthread_cond_broadcast(&checkpointer->changed);
     while (!checkpointer->wanted && !checkpointer->stopping) {
         pthread_cond_wait(&checkpointer->changed, &checkpointer->mutex);
@@ -52,15 +54,18 @@ static void *run(void *self)
     struct checkpointer *checkpointer = self;
     sqlite3 *connection = NULL;
 
-    while (wait_for_work(checkpointer)) {
+    int moved = 0;
+
+    while (wait_for_work(checkpointer, moved)) {
         int result = SQLITE_OK;
+        moved = 0;
         if (connection == NULL) {
             result = sqlite3_open_v2(checkpointer->path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                                      page_check_vfs());
         }
         if (result == SQLITE_OK) {
             (void) sqlite3_wal_autocheckpoint(connection, 0);
-            result = checkpoint_make(connection, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+            result = checkpoint_make(connection, SQLITE_CHECKPOINT_PASSIVE, NULL, &moved);
         }
         if (result != SQLITE_OK && result != SQLITE_BUSY) {
             (void) sqlite3_close(connection);
@@ -109,6 +114,27 @@ void checkpointer_wake(struct checkpointer *checkpointer)
     checkpointer->wanted = true;
     pthread_cond_broadcast(&checkpointer->changed);
     pthread_mutex_unlock(&checkpointer->mutex);
+}
+
+int checkpointer_moved(struct checkpointer *checkpointer)
+{
+    pthread_mutex_lock(&checkpointer->mutex);
+    int moved = checkpointer->working || checkpointer->wanted ? -1 : checkpointer->moved;
+    pthread_mutex_unlock(&checkpointer->mutex);
+    return moved;
+}
+
+int checkpointer_finish(struct checkpointer *checkpointer)
+{
+    pthread_mutex_lock(&checkpointer->mutex);
+    checkpointer->wanted = true;
+    pthread_cond_broadcast(&checkpointer->changed);
+    while (checkpointer->wanted || checkpointer->working) {
+        pthread_cond_wait(&checkpointer->changed, &checkpointer->mutex);
+    }
+    int moved = checkpointer->moved;
+    pthread_mutex_unlock(&checkpointer->mutex);
+    return moved;
 }
 
 void checkpointer_rest(struct checkpointer *checkpointer)

@@ -21,6 +21,13 @@ void checkpointer_destroy(struct checkpointer **checkpointer_p);
 // is left for the next one.
 void checkpointer_wake(struct checkpointer *checkpointer);
 
+// How many pages of the log are in the file, as the last checkpoint left it; -1 while one is being made.  A log that
+// began anew since has fewer pages than that.
+int checkpointer_moved(struct checkpointer *checkpointer);
+
+// Asks for a checkpoint, waits for its end, and returns the same.
+int checkpointer_finish(struct checkpointer *checkpointer);
+
 // Waits for the checkpoint that is being made, and keeps the next one from being begun before it is asked for anew:
 // SQLite refuses a second one beside it at once, whatever the busy timeout.
 void checkpointer_rest(struct checkpointer *checkpointer);

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -271,9 +272,20 @@ static bool set_up(struct database *database, bool read_only)
                         "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
 }
 
+// Each allocation would take a lock for statistics that nobody asks for.  Too late, and left as it is, where the
+// process has used SQLite before.
+static void leave_out_statistics(void)
+{
+    (void) sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static bool connect(struct database *database, bool read_only)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
     int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+
+    (void) pthread_once(&once, leave_out_statistics);
     int result = sqlite3_open_v2(database->path, &database->connection, flags, page_check_vfs());
 
     must(database->connection != NULL);

@@ -1,10 +1,11 @@
 // engine.c - the engine on SQLite: one file, write-ahead log, one transaction a group of batches.
 //
 // The file is kept for a broker by a lock beside it and fenced by the desk's row.  The write-ahead log is
-// bounded here: checkpoints ride on a thread of their own, but when they cannot keep up, the writer pauses at
-// the bound and empties the log itself.  A COMMIT that failed is in doubt: nothing is committed until the
-// position was read from the file opened anew, after its log was written and synced once more; so it is at each start
-// that finds a log.  In memory, for tests, there is neither file nor log, and only the fence is left of this.
+// bounded here: checkpoints ride on a thread of their own, and the writer pauses for the little that they leave behind;
+// when they cannot keep up, it empties the log itself at the bound.  A COMMIT that failed is in doubt: nothing is
+// committed until the position was read from the file opened anew, after its log was written and synced once more; so
+// it is at each start that finds a log.  In memory, for tests, there is neither file nor log, and only the fence is
+// left of this.
 
 #include "broker/store/hold.h"
 #include "broker/store/sqlite/accept_loss.h"
@@ -25,7 +26,11 @@
 #define PAGE_BYTES 4096
 #define LOG_PAGES_MAX (64 * 1024 * 1024 / PAGE_BYTES)   // the writer pauses and empties the log
 #define LOG_PAGES_AGAIN (16 * 1024 * 1024 / PAGE_BYTES) // what a reader pinned is tried again this many pages later
-#define LOG_PAGES_ROUTINE 1000                          // a checkpoint on the side is asked for
+#define LOG_PAGES_ROUTINE 1000                          // not in the file yet: a checkpoint on the side is asked for
+// From here on the writer pauses for the rest of the log, when that is little and nothing else is being moved: then the
+// log begins anew.
+#define LOG_PAGES_PAUSE (8 * 1024 * 1024 / PAGE_BYTES)
+#define LOG_PAGES_REST (2 * 1024 * 1024 / PAGE_BYTES)
 
 struct sqlite_engine {
     struct engine engine;
@@ -43,6 +48,7 @@ struct sqlite_engine {
     bool doubt;                    // position() must be read first
     bool log_suspect;              // what the log says may not be on the disk: it is written anew before it is believed
     int log_pages_next;            // empty the log when it has this many
+    int log_pages_pause;           // pause for the rest of it when it has this many
     char description[320];
 };
 
@@ -74,6 +80,7 @@ static enum store_result require_database(struct sqlite_engine *engine)
         engine->database = database_open(engine->folder, engine->desk, engine->read_only, &result,
                                          engine->engine.reason, sizeof engine->engine.reason);
         engine->log_pages_next = LOG_PAGES_MAX;
+        engine->log_pages_pause = LOG_PAGES_PAUSE;
         if (engine->database != NULL && !engine->read_only) {
             engine->checkpointer = checkpointer_new(engine->database->path);
         }
@@ -141,22 +148,54 @@ static enum store_result commit_transaction(struct sqlite_engine *engine)
     return STORE_IN_DOUBT;
 }
 
-// Empties the log when it has reached the bound.  A reader in the way (an analyst's open transaction) is waited
-// for as long as the busy timeout; then we go on, and try again when the log has grown by some more.
-static void bound_log(struct sqlite_engine *engine)
+// Pages of the log that are not in the file yet; INT_MAX while a checkpoint is being made.
+static int rest_of_log(const struct sqlite_engine *engine)
+{
+    int pages = engine->database->log_pages;
+    int moved = checkpointer_moved(engine->checkpointer);
+
+    return moved < 0 ? INT_MAX : moved > pages ? pages : pages - moved;
+}
+
+// Lets the log begin anew where that takes little.  A reader in the way is not waited for.
+static void pause_for_rest(struct sqlite_engine *engine)
+{
+    int pages = engine->database->log_pages;
+
+    if (pages < engine->log_pages_pause || rest_of_log(engine) > LOG_PAGES_REST) {
+        return;
+    }
+    engine->log_pages_pause =
+        checkpointer_finish(engine->checkpointer) < pages ? pages + LOG_PAGES_AGAIN : LOG_PAGES_PAUSE;
+}
+
+// A reader in the way (an analyst's open transaction) is waited for as long as the busy timeout; then we go on, and try
+// again when the log has grown by some more.
+static void empty_log(struct sqlite_engine *engine)
 {
     struct database *database = engine->database;
 
-    if (database->log_pages < engine->log_pages_next) {
-        return;
-    }
     checkpointer_rest(engine->checkpointer);
     int result = sqlite3_wal_checkpoint_v2(database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     if (result == SQLITE_OK) {
         database->log_pages = 0;
         engine->log_pages_next = LOG_PAGES_MAX;
+        engine->log_pages_pause = LOG_PAGES_PAUSE;
     } else {
         engine->log_pages_next = database->log_pages + LOG_PAGES_AGAIN;
+    }
+}
+
+// Empties the log when it has reached the bound, and once a log that a reader let grow beyond that has begun anew: then
+// its file is too large.
+static void bound_log(struct sqlite_engine *engine)
+{
+    int pages = engine->database->log_pages;
+
+    if (pages >= engine->log_pages_next || (engine->log_pages_next > LOG_PAGES_MAX && pages < LOG_PAGES_PAUSE)) {
+        empty_log(engine);
+    } else {
+        pause_for_rest(engine);
     }
 }
 
@@ -236,7 +275,10 @@ static enum store_result write_group(struct sqlite_engine *engine, struct batch 
     }
     enum store_result result = commit_transaction(engine);
     if (result == STORE_OK && database->log_pages >= LOG_PAGES_ROUTINE) {
-        checkpointer_wake(engine->checkpointer);
+        int rest = rest_of_log(engine);
+        if (rest >= LOG_PAGES_ROUTINE && rest < INT_MAX) {
+            checkpointer_wake(engine->checkpointer);
+        }
     }
     return result;
 }
@@ -628,6 +670,7 @@ struct engine *engine_sqlite_open_in(struct database *database)
 
     engine->database = database;
     engine->log_pages_next = LOG_PAGES_MAX;
+    engine->log_pages_pause = LOG_PAGES_PAUSE;
     return &engine->engine;
 }
 
