@@ -182,12 +182,13 @@ static int note_progress(void *self)
     return 0;
 }
 
-// With the last migration: what is read has the columns that the program knows.
+// With each migration, as the process may be killed before the next: what is read has the columns that the program
+// knows.
 static bool make_views(struct database *database, int number)
 {
     bool made = true;
 
-    for (size_t i = 0; made && number == migration_count && i < view_count; i++) {
+    for (size_t i = 0; made && number >= ONE_DESK_SCHEMA && i < view_count; i++) {
         made = database_run(database, views[i]);
     }
     return made;

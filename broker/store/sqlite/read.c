@@ -2,8 +2,10 @@
 
 #include "broker/store/answer.h"
 #include "broker/store/sqlite/records.h"
+#include "proto/base/must.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // A name that no version of ours wrote.
@@ -100,17 +102,70 @@ static bool read_items(struct database *database, const struct store_reader *rea
     return go_on;
 }
 
-static bool read_replies(struct database *database, const struct store_reader *reader)
+struct numbers {
+    uint64_t *numbers;
+    size_t count;
+    size_t room;
+};
+
+static void add_number(struct numbers *numbers, uint64_t number)
 {
-    struct binding binding = database_bind(database, STATEMENT_READ_REPLIES);
+    if (numbers->count == numbers->room) {
+        numbers->room = numbers->room == 0 ? 256 : numbers->room * 2;
+        numbers->numbers = realloc(numbers->numbers, numbers->room * sizeof *numbers->numbers);
+        must(numbers->numbers != NULL);
+    }
+    numbers->numbers[numbers->count++] = number;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t first = *(const uint64_t *) a;
+    uint64_t second = *(const uint64_t *) b;
+
+    return first < second ? -1 : first > second;
+}
+
+// The open replies of open items, which come in the order of these.
+static void list_replies(struct database *database, struct numbers *replies)
+{
+    struct binding binding = database_bind(database, STATEMENT_OPEN_REPLIES);
+
+    while (binding_row(&binding)) {
+        add_number(replies, row_id(&binding));
+    }
+    if (replies->count > 0) {
+        qsort(replies->numbers, replies->count, sizeof *replies->numbers, compare_numbers);
+    }
+}
+
+static bool read_reply(struct database *database, const struct store_reader *reader, uint64_t number)
+{
+    struct binding binding = database_bind(database, STATEMENT_READ_REPLY);
     struct reply_record reply;
     bool go_on = true;
 
-    while (go_on && reader->reply != NULL && binding_row(&binding)) {
+    bind_id(&binding, number);
+    if (binding_row(&binding)) {
         row_record(&binding, RECORD_REPLY, &reply);
         go_on = database->error == SQLITE_OK && reader->reply(reader->self, &reply);
     }
     binding_end(&binding);
+    return go_on;
+}
+
+static bool read_replies(struct database *database, const struct store_reader *reader)
+{
+    struct numbers replies = { 0 };
+    bool go_on = true;
+
+    if (reader->reply != NULL) {
+        list_replies(database, &replies);
+    }
+    for (size_t i = 0; go_on && i < replies.count; i++) {
+        go_on = read_reply(database, reader, replies.numbers[i]);
+    }
+    free(replies.numbers);
     return go_on;
 }
 
