@@ -23,7 +23,7 @@ struct broker_options {
     size_t window;            // requests in flight a session; 0: 1024
     int64_t person_rate;      // requests a second a session of a person or of control; 0: 100, negative: no limit
     int64_t connector_rate;   // requests a second a connector's session; 0: 50000, negative: no limit
-    size_t sessions_max;      // 0: 4096
+    size_t sessions_max;      // 0: 8192
     int64_t address_percent;  // of all connectors' sessions, and of controls', one remote address has; 0: 50
     size_t batch_changes_max; // changes that wait before intake is answered BUSY; 0: 65536
     size_t batch_bytes_max;   // the same in bytes; 0: 64 MiB

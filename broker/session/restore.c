@@ -6,11 +6,13 @@
 #define WINDOW 1024
 #define PERSON_RATE 100
 #define CONNECTOR_RATE 50000
-#define SESSIONS_MAX 4096
+#define SESSIONS_MAX 8192
 #define BATCH_CHANGES_MAX 65536
 #define BATCH_BYTES_MAX ((size_t) 64 * 1024 * 1024)
 #define STORY_BYTES_MAX_USUAL ((size_t) 64 * 1000 * 1000)
 #define INTAKE_KEYS_MAX ((size_t) 8 * 1024 * 1024)
+
+static_assert(SESSIONS_MAX >= POLICY_PEOPLE_MAX, "everybody whom the rules name can be signed in");
 
 // ---- the rules alone ----
 
