@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define BENCH_PEOPLE_MAX 1500 // each is a client of its own, about a dozen descriptors
+#define BENCH_CROWD_MAX 5000  // of the case people: two descriptors each, and more do not fit into rules
 #define BENCH_PEOPLE_RUNS_MAX 8
 #define BENCH_DESKS_MAX 256 // of a broker
 #define BENCH_DESKS_RUNS_MAX 8
@@ -24,7 +25,8 @@ struct bench_options {
     size_t people_count;
     unsigned desks[BENCH_DESKS_RUNS_MAX];
     size_t desks_count;
-    bool keep; // the folder of the run, with the broker's log, and of a PostgreSQL the desk's rows
+    unsigned text_memory_mb; // of the broker; 0: as it is when nobody says
+    bool keep;               // the folder of the run, with the broker's log, and of a PostgreSQL the desk's rows
 };
 
 // The cases.  Each prints its lines and returns false, having said why, when it could not measure.
@@ -33,6 +35,12 @@ bool bench_cycle(const struct bench_options *options, unsigned people);
 bool bench_restore(const struct bench_options *options);
 bool bench_turn(const struct bench_options *options);
 bool bench_latency(const struct bench_options *options);
+
+// All zero before the first run, which fills it in for the ratios of the others.
+struct bench_people_costs {
+    double offer_p50_ms;
+};
+bool bench_people(const struct bench_options *options, unsigned count, struct bench_people_costs *first);
 
 // What a post costs, in processor time; all zero before the first run, which fills it in for the ratios of the others.
 struct bench_desks_costs {

@@ -29,6 +29,7 @@ EXPECTED = {
         ("raw-rows", ["posts_per_s", "rows_per_s", "ratio"]),
         ("latency", ["items", "post_to_item_p50_ms", "post_to_item_p99_ms"]),
         ("raw-round-trip", ["p50_ms", "ratio"]),
+        ("raw-append", ["times", "p50_ms", "p99_ms"]),
     ],
 }
 

@@ -171,6 +171,16 @@ void crew_turn(struct crew *crew, uint64_t until_ns)
     sweep(crew, bench_now_ns());
 }
 
+int crew_fd(const struct crew *crew)
+{
+    return crew->epoll_fd;
+}
+
+bool crew_has_more(const struct crew *crew)
+{
+    return crew->first_again != NULL;
+}
+
 static struct member *find_unready(const struct crew *crew)
 {
     for (size_t i = 0; i < crew->count; i++)

@@ -30,6 +30,11 @@ struct behalf_client *member_client(struct member *member);
 // Waits until something has come, at most until `until_ns`, and lets every member hear what there is for them.
 void crew_turn(struct crew *crew, uint64_t until_ns);
 
+// For whoever waits for other things as well: a descriptor that becomes readable when there may be something to hear,
+// and whether there is without it.
+int crew_fd(const struct crew *crew);
+bool crew_has_more(const struct crew *crew);
+
 // Turns until everybody's session stands.  False, having said who waits and why, after `seconds`.
 bool crew_wait_ready(struct crew *crew, double seconds);
 

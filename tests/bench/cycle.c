@@ -242,6 +242,20 @@ static void feed_by_clock(struct cycle *cycle, uint64_t posts)
     }
 }
 
+// What a post must wait for at least, besides the round trip: that it is on disk.
+static bool print_durable(const struct own_broker *broker, double seconds)
+{
+    struct samples samples = { 0 };
+    const char *url = own_broker_url(broker);
+    bool good = url ? raw_commits(url, seconds, &samples) : raw_appends(own_broker_folder(broker), seconds, &samples);
+    if (good)
+        bench_print(json_pack("{ss ss ss sI sf sf}", "case", url ? "raw-commit" : "raw-append", "of", "latency",
+                              "store", own_broker_store(broker), "times", (json_int_t) samples.count, "p50_ms",
+                              samples_percentile_ms(&samples, 50), "p99_ms", samples_percentile_ms(&samples, 99)));
+    samples_fini(&samples);
+    return good;
+}
+
 bool bench_latency(const struct bench_options *options)
 {
     struct cycle cycle = { 0 };
@@ -266,6 +280,8 @@ bool bench_latency(const struct bench_options *options)
             samples_percentile_ms(&cycle.feeder.taken, 50), "taken_p99_ms",
             samples_percentile_ms(&cycle.feeder.taken, 99), "refused", (json_int_t) crew_refusals(cycle.crew)));
         print_round_trips("latency", &trips, p50_ms);
+        crew_destroy(&cycle.crew);
+        good = own_broker_stop(cycle.broker) && print_durable(cycle.broker, trip_seconds);
     }
     samples_fini(&trips);
     end(&cycle);

@@ -40,6 +40,8 @@ static const char manual[] =
     "  latency  200 posts a second and eight people, so that one is idle: from sending a post to its ITEM.  Told with "
     "cycle as "
     "well.\n"
+    "  people   one person signed in, then 5,000: from sending a post to its ITEM, one post at a time, and the "
+    "broker's CPU while nothing happens.\n"
     "  desks    the posts in flight are spread over 1, 10 and 100 desks of one PostgreSQL: what a post then costs, to "
     "the "
     "stores alone (desks) and with a broker and a connector a desk (desks-broker).\n\n"
@@ -48,6 +50,7 @@ static const char manual[] =
     "settings, those of 256 posts a commit.\n"
     "  raw-round-trip  300 bytes over ZeroMQ, DEALER to ROUTER and back, between two processes; of cycle the ratio is "
     "the time a person needs for an item, of latency its p50.\n"
+    "  raw-append      4 kB appended to a file and its fdatasync; with PostgreSQL raw-commit, one commit of one row.\n"
     "  turn            how long one message keeps the broker from everything else, with 1,000,000 open items: the\n"
     "                  longest of its steps, and all of them together.\n"
     "  raw-read        the rows that a broker reads back, read with nothing done with them.\n\n"
@@ -61,6 +64,7 @@ static const char manual[] =
     "  behalf-bench cycle --people 4 --people 16 --people 1000\n"
     "  behalf-bench restore --posts 100000\n"
     "  behalf-bench turn\n"
+    "  behalf-bench people --people 1 --people 5000\n"
     "  behalf-bench cycle --store postgresql://behalf@localhost/bench\n\n"
     "Exit status: 0 measured; 1 could not measure; 2 wrong usage; 130 stopped by Ctrl-C.  Nothing is left running, and "
     "nothing in the store.";
@@ -70,8 +74,10 @@ static const struct argp_option option_table[] = {
     { "seconds", 't', "N", 0, "measure for this many seconds (default 10; with --posts: until they are taken)", 0 },
     { "posts", 'n', "N", 0, "intake: at most this many posts; restore, turn: this many open items", 0 },
     { "in-flight", 'w', "N", 0, "posts without an answer at most, 1 to 1024 (default 1000)", 0 },
-    { "people", 'p', "N", 0, "cycle: people signed in, 1 to 1500 (default 4); may be given again", 0 },
+    { "people", 'p', "N", 0,
+      "cycle: people signed in, 1 to 1500 (default 4); people: 1 to 5000 (default 1 and 5000); may be given again", 0 },
     { "desks", 'd', "N", 0, "desks: number of desks, 1 to 256 (default 1, 10 and 100); may be given again", 0 },
+    { "text-memory", 'm', "MB", 0, "the broker's --text-memory", 0 },
     { "programs", 'b', "DIR", 0, "where behalf-broker is (default: beside this program)", 0 },
     { "keep", 'k', NULL, 0, "keep the run's folder with the broker's log, and its desk", 0 },
     { 0 },
@@ -114,12 +120,16 @@ static void finish_options(struct command *command, struct argp_state *state)
 {
     struct bench_options *options = &command->options;
     if (!command->name)
-        argp_error(state, "which case: intake, cycle, latency, desks, restore or turn?");
+        argp_error(state, "which case: intake, cycle, latency, people, desks, restore or turn?");
     if (options->posts && strcmp(command->name, "intake") != 0 && strcmp(command->name, "restore") != 0 &&
         strcmp(command->name, "turn") != 0)
         argp_error(state, "--posts is for intake, restore and turn");
-    if (options->people_count && strcmp(command->name, "cycle") != 0)
-        argp_error(state, "--people is for cycle");
+    bool crowd = strcmp(command->name, "people") == 0;
+    if (options->people_count && strcmp(command->name, "cycle") != 0 && !crowd)
+        argp_error(state, "--people is for cycle and people");
+    for (size_t i = 0; i < options->people_count && !crowd; i++)
+        if (options->people[i] > BENCH_PEOPLE_MAX)
+            argp_error(state, "%u: cycle has people from 1 to %d", options->people[i], BENCH_PEOPLE_MAX);
     bool desks = strcmp(command->name, "desks") == 0;
     if (options->desks_count && !desks)
         argp_error(state, "--desks is for desks");
@@ -128,7 +138,9 @@ static void finish_options(struct command *command, struct argp_state *state)
     if (options->seconds <= 0 && !options->posts)
         options->seconds = 10;
     if (!options->people_count)
-        options->people[options->people_count++] = 4;
+        options->people[options->people_count++] = crowd ? 1 : 4;
+    if (crowd && options->people_count == 1 && options->people[0] == 1)
+        options->people[options->people_count++] = 5000;
     if (!options->desks_count) {
         static const unsigned usual[] = { 1, 10, 100 };
         options->desks_count = sizeof usual / sizeof *usual;
@@ -156,12 +168,15 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case 'p':
         if (options->people_count == BENCH_PEOPLE_RUNS_MAX)
             argp_error(state, "--people at most %d times", BENCH_PEOPLE_RUNS_MAX);
-        options->people[options->people_count++] = (unsigned) parse_count(value, BENCH_PEOPLE_MAX, state);
+        options->people[options->people_count++] = (unsigned) parse_count(value, BENCH_CROWD_MAX, state);
         return 0;
     case 'd':
         if (options->desks_count == BENCH_DESKS_RUNS_MAX)
             argp_error(state, "--desks at most %d times", BENCH_DESKS_RUNS_MAX);
         options->desks[options->desks_count++] = (unsigned) parse_count(value, BENCH_DESKS_MAX, state);
+        return 0;
+    case 'm':
+        options->text_memory_mb = (unsigned) parse_count(value, 100000, state);
         return 0;
     case 'b':
         options->programs = value;
@@ -173,8 +188,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         if (command->name)
             argp_error(state, "one case at a time");
         if (strcmp(value, "intake") != 0 && strcmp(value, "cycle") != 0 && strcmp(value, "latency") != 0 &&
-            strcmp(value, "desks") != 0 && strcmp(value, "restore") != 0 && strcmp(value, "turn") != 0)
-            argp_error(state, "%s: no such case; there are intake, cycle, latency, desks, restore and turn", value);
+            strcmp(value, "people") != 0 && strcmp(value, "desks") != 0 && strcmp(value, "restore") != 0 &&
+            strcmp(value, "turn") != 0)
+            argp_error(state, "%s: no such case; there are intake, cycle, latency, people, desks, restore and turn",
+                       value);
         command->name = value;
         return 0;
     case ARGP_KEY_END:
@@ -194,10 +211,21 @@ static bool run_desks(const struct bench_options *options)
     return good;
 }
 
+static bool run_people(const struct bench_options *options)
+{
+    struct bench_people_costs first = { 0 };
+    bool good = true;
+    for (size_t i = 0; good && !stopped && i < options->people_count; i++)
+        good = bench_people(options, options->people[i], &first);
+    return good;
+}
+
 static bool run(const struct command *command)
 {
     if (strcmp(command->name, "desks") == 0)
         return run_desks(&command->options);
+    if (strcmp(command->name, "people") == 0)
+        return run_people(&command->options);
     if (strcmp(command->name, "intake") == 0)
         return bench_intake(&command->options);
     if (strcmp(command->name, "latency") == 0)
@@ -231,7 +259,7 @@ int main(int argc, char **argv)
     struct command command = { .options = { .in_flight = 1000 } };
     const struct argp argp = { .options = option_table,
                                .parser = parse_option,
-                               .args_doc = "intake|cycle|latency|desks|restore|turn",
+                               .args_doc = "intake|cycle|latency|people|desks|restore|turn",
                                .doc = manual };
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &command);

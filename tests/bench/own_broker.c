@@ -24,6 +24,7 @@
 #define READY_NS (UINT64_C(120) * 1000000000) // reading a large desk back takes its time
 #define STOP_NS (UINT64_C(30) * 1000000000)
 #define LOG_LINE_BYTES 4096
+#define SHORT_FROM 3000 // people in as few words as there can be: rules have a greatest length
 
 struct own_broker {
     char *program, *folder, *rules, *log, *data, *database;
@@ -32,7 +33,8 @@ struct own_broker {
     unsigned desks;
     char endpoint[128];
     bool keep;
-    pid_t process; // 0: not running
+    char text_memory[16]; // for its option; "": as it is when nobody says
+    pid_t process;        // 0: not running
 };
 
 // ---- files ----
@@ -67,7 +69,7 @@ static bool write_rules_of(const char *path, const char *desk, unsigned people)
             "desk: %s\n"
             "channels: { bench: {} }\n"
             "skills: [refunds, billing]\n"
-            "agencies: [Northline]\n"
+            "agencies: [Northline, N]\n"
             "brands:\n"
             "  acme:\n"
             "    display_name: Acme\n"
@@ -83,13 +85,14 @@ static bool write_rules_of(const char *path, const char *desk, unsigned people)
             "noise:\n"
             "  nothing said: { empty: yes, only: [links, mentions, hashtags, emoji] }\n"
             "people:\n"
-            "  robin: { display_name: Robin Lee, roles: [pr], brands: [acme], languages: all }\n",
+            " robin: { display_name: Robin Lee, roles: [pr], brands: [acme], languages: all }\n",
             desk);
+    const char *person = people < SHORT_FROM
+                             ? " %s: { display_name: Kim Weber, roles: [agent], agency: Northline, brands: [acme], "
+                               "languages: all, skills: all }\n"
+                             : " %s: {display_name: K,roles: [agent],agency: N,brands: all,languages: all}\n";
     for (unsigned i = 0; i < people || i == 0; i++)
-        fprintf(file,
-                "  %s: { display_name: Kim Weber, roles: [agent], agency: Northline, brands: [acme], languages: all, "
-                "skills: all }\n",
-                own_broker_person(i));
+        fprintf(file, person, own_broker_person(i));
     return fclose(file) == 0;
 }
 
@@ -148,9 +151,13 @@ _Noreturn static void become_broker(const struct own_broker *broker, pid_t paren
                       "--connector-rate",
                       "0" };
     size_t count = sizeof usual / sizeof *usual;
-    char **arguments = calloc(count + 2 * broker->desks + 1, sizeof(char *));
+    char **arguments = calloc(count + 2 + 2 * broker->desks + 1, sizeof(char *));
     must(arguments != NULL);
     memcpy(arguments, usual, sizeof usual);
+    if (broker->text_memory[0] != '\0') {
+        arguments[count++] = (char *) "--text-memory";
+        arguments[count++] = (char *) broker->text_memory;
+    }
     for (unsigned i = 0; i < broker->desks; i++) {
         arguments[count++] = (char *) "--desk";
         arguments[count++] = rules_path(broker, i);
@@ -312,6 +319,8 @@ struct own_broker *own_broker_new_with(const struct bench_options *options, unsi
     must(broker != NULL);
     broker->desks = desks;
     broker->keep = options->keep;
+    if (options->text_memory_mb > 0)
+        snprintf(broker->text_memory, sizeof broker->text_memory, "%u", options->text_memory_mb);
     if (is_url(options->store))
         broker->url = format_text("%s", options->store);
     struct timespec now;

@@ -5,6 +5,7 @@
 #include "proto/base/must.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,5 +105,28 @@ bool raw_round_trips(double seconds, struct samples *samples)
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
     }
+    return good;
+}
+
+// ---- one small thing on disk ----
+
+bool raw_appends(const char *folder, double seconds, struct samples *samples)
+{
+    static const char block[RAW_APPEND_BYTES] = { 1 };
+    char path[4096];
+    snprintf(path, sizeof path, "%s/raw-append", folder);
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool good = file >= 0;
+    uint64_t end_ns = bench_now_ns() + (uint64_t) (seconds * 1e9);
+    for (uint64_t begin_ns; good && !bench_stopped() && (begin_ns = bench_now_ns()) < end_ns;) {
+        good = write(file, block, sizeof block) == (ssize_t) sizeof block && fdatasync(file) == 0;
+        if (good)
+            samples_add(samples, bench_now_ns() - begin_ns);
+    }
+    if (!good)
+        bench_complain("cannot append to %s: %s", path, strerror(errno));
+    if (file >= 0)
+        close(file);
+    unlink(path);
     return good;
 }

@@ -1,5 +1,5 @@
-// raw.h - what the machine gives without a broker: the rows that a broker wrote, written again bare, and a bare round
-// trip over ZeroMQ.
+// raw.h - what the machine gives without a broker: the rows that a broker wrote, written again bare, a bare round trip
+// over ZeroMQ, and what it takes to have one small thing on disk.
 //
 // Bare rows: the desk's rows of its first posts (of the case cycle: of its first closed items) are read back from the
 // stopped broker's store and put, with the broker's own schema and settings, into tables of the bench's own, the rows
@@ -18,6 +18,7 @@
 #define RAW_POSTS_A_COMMIT 256
 #define RAW_IN_FLIGHT 4 // transactions, PostgreSQL
 #define RAW_ZMQ_BYTES 300
+#define RAW_APPEND_BYTES 4096
 
 struct raw_result {
     uint64_t posts, rows;
@@ -48,5 +49,10 @@ void raw_remove_desk(const char *url, const char *desk);
 
 // DEALER to ROUTER and back between two processes.  To be called while this process has no other thread.
 bool raw_round_trips(double seconds, struct samples *samples);
+
+// One append to a file in the folder and its fdatasync, again and again; likewise one commit of one row into a table of
+// the bench's own in a PostgreSQL, which is dropped again.  False, having said why, if that fails.
+bool raw_appends(const char *folder, double seconds, struct samples *samples);
+bool raw_commits(const char *url, double seconds, struct samples *samples);
 
 #endif

@@ -279,6 +279,27 @@ bool raw_rows_postgres(const struct own_broker *broker, bool closed, double seco
     return good;
 }
 
+bool raw_commits(const char *url, double seconds, struct samples *samples)
+{
+    struct raw_postgres raw = { 0 };
+    snprintf(raw.schema, sizeof raw.schema, "behalf_bench_%ld", (long) getpid());
+    bool made =
+        connect_to(&raw, url) && run(&raw, "SET synchronous_commit = on") && run(&raw, "CREATE SCHEMA %s", raw.schema);
+    bool good = made && run(&raw, "CREATE TABLE %s.line (number bigint PRIMARY KEY, body text NOT NULL)", raw.schema) &&
+                run(&raw, "PREPARE put (bigint) AS INSERT INTO %s.line VALUES ($1, repeat('x', %d))", raw.schema,
+                    BENCH_BODY_BYTES);
+    uint64_t number = 0, end_ns = bench_now_ns() + (uint64_t) (seconds * 1e9);
+    for (uint64_t begin_ns; good && !bench_stopped() && (begin_ns = bench_now_ns()) < end_ns;) {
+        good = run(&raw, "EXECUTE put (%" PRIu64 ")", number++);
+        if (good)
+            samples_add(samples, bench_now_ns() - begin_ns);
+    }
+    if (made)
+        run(&raw, "DROP SCHEMA %s CASCADE", raw.schema);
+    PQfinish(raw.connection);
+    return good;
+}
+
 void raw_remove_desk(const char *url, const char *desk)
 {
     struct raw_postgres raw = { 0 };
