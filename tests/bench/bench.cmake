@@ -19,3 +19,10 @@ foreach(case intake cycle restore turn interrupted)
         $<TARGET_FILE:behalf-bench>)
     set_tests_properties(bench/${case} PROPERTIES LABELS bench TIMEOUT 120 RUN_SERIAL TRUE)
 endforeach()
+
+# deploy/bench with everything it can do, for a second each.
+foreach(case cases interrupted)
+    add_test(NAME bench/deploy_${case} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/deploy_bench_test.py ${case}
+        ${PROJECT_SOURCE_DIR}/deploy/bench ${PROJECT_BINARY_DIR})
+    set_tests_properties(bench/deploy_${case} PROPERTIES LABELS bench TIMEOUT 1200 RUN_SERIAL TRUE)
+endforeach()
