@@ -1,4 +1,5 @@
-// crowd.c - see crowd.h.
+// crowd.c - a session and a socket each for very many people, driven by one epoll descriptor and one sweep for what is
+// due.
 
 #include "tests/bench/crowd.h"
 
