@@ -49,7 +49,7 @@ static int set_up(void **state)
 
 static void run_shell(const char *format, const char *folder)
 {
-    char command[512];
+    char command[1024];
 
     snprintf(command, sizeof command, format, folder, folder, folder, folder);
     assert_int_equal(system(command), 0);
