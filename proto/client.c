@@ -80,8 +80,9 @@ static bool parse_brokers(struct behalf_client *client, const char *brokers)
     for (char *endpoint; (endpoint = strsep(&rest, ",")) != NULL;) {
         endpoint += strspn(endpoint, " ");
         endpoint[strcspn(endpoint, " ")] = '\0';
-        if (client->broker_count == BROKERS_MAX || !endpoint_is_good(endpoint))
+        if (client->broker_count == BROKERS_MAX || !endpoint_is_good(endpoint)) {
             return false;
+        }
         client->brokers[client->broker_count++] = endpoint;
     }
     return true;
@@ -110,8 +111,9 @@ static void watch(struct behalf_client *client, void *socket)
 
 static void close_socket(struct behalf_client *client, void **socket_p)
 {
-    if (*socket_p == NULL)
+    if (*socket_p == NULL) {
         return;
+    }
     epoll_ctl(client->epoll_fd, EPOLL_CTL_DEL, descriptor_of(*socket_p), NULL);
     zmq_close(*socket_p);
     *socket_p = NULL;
@@ -119,8 +121,9 @@ static void close_socket(struct behalf_client *client, void **socket_p)
 
 static void disconnect(struct behalf_client *client)
 {
-    if (client->monitor != NULL)
+    if (client->monitor != NULL) {
         zmq_socket_monitor(client->socket, NULL, 0);
+    }
     close_socket(client, &client->monitor);
     close_socket(client, &client->socket);
     client->monitor_news = client->socket_news = client->blocked = false;
@@ -129,8 +132,9 @@ static void disconnect(struct behalf_client *client)
 static bool open_socket(struct behalf_client *client)
 {
     client->socket = zmq_socket(client->context, ZMQ_DEALER);
-    if (client->socket == NULL)
+    if (client->socket == NULL) {
         return false;
+    }
     set_option(client->socket, ZMQ_LINGER, 0);
     set_option(client->socket, ZMQ_IMMEDIATE, 1);
     set_option(client->socket, ZMQ_SNDHWM, SOCKET_FRAMES_MAX);
@@ -148,11 +152,13 @@ static bool open_monitor(struct behalf_client *client)
     static atomic_uint monitors; // of all clients: they share libzmq's contexts
     char endpoint[64];
     snprintf(endpoint, sizeof(endpoint), "inproc://monitor-%u", atomic_fetch_add(&monitors, 1));
-    if (zmq_socket_monitor(client->socket, endpoint, ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED) != 0)
+    if (zmq_socket_monitor(client->socket, endpoint, ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED) != 0) {
         return false;
+    }
     client->monitor = zmq_socket(client->context, ZMQ_PAIR);
-    if (client->monitor == NULL || zmq_connect(client->monitor, endpoint) != 0)
+    if (client->monitor == NULL || zmq_connect(client->monitor, endpoint) != 0) {
         return false;
+    }
     set_option(client->monitor, ZMQ_LINGER, 0);
     watch(client, client->monitor);
     client->monitor_news = true;
@@ -179,8 +185,9 @@ static void send_frames(struct behalf_client *client)
            (frame = behalf_session_output(client->session, &frame_bytes, clocks_boot_ms())) != NULL) {
         client->socket_news = true;
         client->blocked = zmq_send(client->socket, frame, frame_bytes, ZMQ_DONTWAIT) < 0;
-        if (client->blocked)
+        if (client->blocked) {
             return; // offered again
+        }
         behalf_session_sent(client->session, clocks_boot_ms());
     }
 }
@@ -193,8 +200,9 @@ static bool receive_frame(struct behalf_client *client)
     must(zmq_msg_init(&part) == 0);
     bool received = zmq_msg_recv(&part, client->socket, ZMQ_DONTWAIT) >= 0;
     if (received && zmq_msg_more(&part)) {
-        while (zmq_msg_more(&part) && zmq_msg_recv(&part, client->socket, ZMQ_DONTWAIT) >= 0)
+        while (zmq_msg_more(&part) && zmq_msg_recv(&part, client->socket, ZMQ_DONTWAIT) >= 0) {
             continue;
+        }
         behalf_session_receive(client->session, "", 0, clocks_boot_ms());
     } else if (received) {
         behalf_session_receive(client->session, zmq_msg_data(&part), zmq_msg_size(&part), clocks_boot_ms());
@@ -211,23 +219,26 @@ static void look(struct behalf_client *client)
     for (int i = 0; i < count; i++) {
         // What came over a connection that has ended since is read first.
         client->socket_news = true;
-        if (events[i].data.ptr == client->monitor)
+        if (events[i].data.ptr == client->monitor) {
             client->monitor_news = true;
+        }
     }
 }
 
 // Reads what is there, but stops once there is a message for the caller.
 static void receive_frames(struct behalf_client *client)
 {
-    while (client->socket != NULL && client->socket_news && !behalf_session_has_next(client->session))
+    while (client->socket != NULL && client->socket_news && !behalf_session_has_next(client->session)) {
         client->socket_news = receive_frame(client);
+    }
 }
 
 // Hears from the monitor whether the connection is gone, after all that came over it has been read.
 static void notice_loss(struct behalf_client *client)
 {
-    if (client->monitor == NULL || !client->monitor_news)
+    if (client->monitor == NULL || !client->monitor_news) {
         return;
+    }
     client->monitor_news = false;
     zmq_msg_t part;
     must(zmq_msg_init(&part) == 0);
@@ -235,8 +246,9 @@ static void notice_loss(struct behalf_client *client)
     // The first part begins with the event's number, the second is the endpoint.
     while (zmq_msg_recv(&part, client->monitor, ZMQ_DONTWAIT) >= 0) {
         uint16_t event;
-        if (!zmq_msg_more(&part) || zmq_msg_size(&part) < sizeof(event))
+        if (!zmq_msg_more(&part) || zmq_msg_size(&part) < sizeof(event)) {
             continue;
+        }
         memcpy(&event, zmq_msg_data(&part), sizeof(event));
         reason = event == ZMQ_EVENT_DISCONNECTED ? "the connection broke" : "nobody listens there";
     }
@@ -252,18 +264,22 @@ static void work(struct behalf_client *client)
 {
     behalf_session_tick(client->session, clocks_boot_ms());
     size_t broker;
-    if (behalf_session_connect_order(client->session, &broker))
+    if (behalf_session_connect_order(client->session, &broker)) {
         connect_to(client, broker);
-    if (!client->socket_news || client->blocked)
+    }
+    if (!client->socket_news || client->blocked) {
         look(client);
+    }
     send_frames(client);
     receive_frames(client);
-    if (!behalf_session_has_next(client->session))
+    if (!behalf_session_has_next(client->session)) {
         notice_loss(client);
+    }
     send_frames(client); // answers make room in the window
     enum behalf_client_state state = behalf_session_state(client->session);
-    if (state == BEHALF_CLIENT_REFUSED || state == BEHALF_CLIENT_ENDED)
+    if (state == BEHALF_CLIENT_REFUSED || state == BEHALF_CLIENT_ENDED) {
         disconnect(client);
+    }
 }
 
 // ---- public ----
@@ -282,8 +298,9 @@ struct behalf_client *behalf_client_new(const char *brokers, const struct behalf
                                                   .seed = draw_seed() };
         client->session = behalf_session_new(&options, clocks_boot_ms(), &fault);
     }
-    if (client->session != NULL)
+    if (client->session != NULL) {
         client->context = shared_context_hold();
+    }
     if (client->context == NULL) {
         behalf_client_destroy(&client);
         return NULL;
@@ -295,12 +312,14 @@ struct behalf_client *behalf_client_new(const char *brokers, const struct behalf
 static struct behalf_message *take_kept(struct behalf_client *client)
 {
     struct kept *kept = client->first_kept;
-    if (kept == NULL)
+    if (kept == NULL) {
         return NULL;
+    }
     struct behalf_message *message = kept->message;
     client->first_kept = kept->next;
-    if (client->first_kept == NULL)
+    if (client->first_kept == NULL) {
         client->last_kept = NULL;
+    }
     free(kept);
     return message;
 }
@@ -311,25 +330,29 @@ static void keep(struct behalf_client *client, struct behalf_message **message_p
     must(kept != NULL);
     kept->message = *message_p;
     *message_p = NULL;
-    if (client->last_kept != NULL)
+    if (client->last_kept != NULL) {
         client->last_kept->next = kept;
-    else
+    } else {
         client->first_kept = kept;
+    }
     client->last_kept = kept;
 }
 
 void behalf_client_destroy(struct behalf_client **client_p)
 {
     struct behalf_client *client = *client_p;
-    if (client == NULL)
+    if (client == NULL) {
         return;
+    }
     disconnect(client);
     shared_context_release(&client->context);
-    for (struct behalf_message *left; (left = take_kept(client)) != NULL;)
+    for (struct behalf_message *left; (left = take_kept(client)) != NULL;) {
         behalf_message_destroy(&left);
+    }
     behalf_session_destroy(&client->session);
-    if (client->epoll_fd >= 0)
+    if (client->epoll_fd >= 0) {
         close(client->epoll_fd);
+    }
     free(client->broker_list);
     free(client);
     *client_p = NULL;
@@ -354,16 +377,18 @@ int64_t behalf_client_send(struct behalf_client *client, const struct behalf_mes
                            struct behalf_fault *fault)
 {
     int64_t id = behalf_session_send(client->session, message, fault);
-    if (id > 0)
+    if (id > 0) {
         send_frames(client);
+    }
     return id;
 }
 
 // The next message off the session, after doing its work.
 static struct behalf_message *next_of_session(struct behalf_client *client)
 {
-    if (!behalf_session_has_next(client->session))
+    if (!behalf_session_has_next(client->session)) {
         work(client);
+    }
     return behalf_session_next(client->session);
 }
 
@@ -383,8 +408,9 @@ static int ready_for(void *socket)
 {
     int events = 0;
     size_t size = sizeof(events);
-    if (socket == NULL || zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0)
+    if (socket == NULL || zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0) {
         return 0;
+    }
     return events;
 }
 
@@ -394,8 +420,9 @@ static bool sockets_ready(struct behalf_client *client)
 {
     size_t frame_bytes;
     bool to_send = behalf_session_output(client->session, &frame_bytes, clocks_boot_ms()) != NULL;
-    if (client->socket == NULL || (!client->socket_news && !to_send))
+    if (client->socket == NULL || (!client->socket_news && !to_send)) {
         return client->monitor_news;
+    }
     int events = ready_for(client->socket);
     client->socket_news = (events & ZMQ_POLLIN) != 0;
     return client->socket_news || (to_send && (events & ZMQ_POLLOUT) != 0) || client->monitor_news;
@@ -403,8 +430,9 @@ static bool sockets_ready(struct behalf_client *client)
 
 static int session_timeout_ms(struct behalf_client *client)
 {
-    if (behalf_session_has_next(client->session) || sockets_ready(client))
+    if (behalf_session_has_next(client->session) || sockets_ready(client)) {
         return 0;
+    }
     int64_t due_ms = behalf_session_due_ms(client->session, clocks_boot_ms());
     return due_ms > 3600000 ? 3600000 : (int) due_ms;
 }
@@ -419,14 +447,17 @@ int behalf_client_timeout_ms(struct behalf_client *client)
 static bool wait_for_work(struct behalf_client *client, int64_t deadline_ms)
 {
     int timeout_ms = session_timeout_ms(client);
-    if (timeout_ms < 0 && client->socket == NULL)
+    if (timeout_ms < 0 && client->socket == NULL) {
         return false;
+    }
     if (deadline_ms >= 0) {
         int64_t left_ms = deadline_ms - clocks_boot_ms();
-        if (left_ms <= 0)
+        if (left_ms <= 0) {
             return false;
-        if (timeout_ms < 0 || timeout_ms > left_ms)
+        }
+        if (timeout_ms < 0 || timeout_ms > left_ms) {
             timeout_ms = left_ms > 3600000 ? 3600000 : (int) left_ms;
+        }
     }
     struct pollfd readable = { .fd = client->epoll_fd, .events = POLLIN };
     return poll(&readable, 1, timeout_ms) >= 0 || errno != EINTR;
@@ -442,8 +473,9 @@ struct behalf_message *behalf_client_wait(struct behalf_client *client, int time
     int64_t deadline_ms = deadline_after(timeout_ms);
     for (;;) {
         struct behalf_message *message = behalf_client_next(client);
-        if (message != NULL || !wait_for_work(client, deadline_ms))
+        if (message != NULL || !wait_for_work(client, deadline_ms)) {
             return message;
+        }
     }
 }
 
@@ -452,15 +484,18 @@ static struct behalf_message *take_kept_answer(struct behalf_client *client, int
 {
     struct kept *before = NULL;
     for (struct kept *kept = client->first_kept; kept != NULL; before = kept, kept = kept->next) {
-        if (kept->message->id != id)
+        if (kept->message->id != id) {
             continue;
+        }
         struct behalf_message *message = kept->message;
-        if (before != NULL)
+        if (before != NULL) {
             before->next = kept->next;
-        else
+        } else {
             client->first_kept = kept->next;
-        if (client->last_kept == kept)
+        }
+        if (client->last_kept == kept) {
             client->last_kept = before;
+        }
         free(kept);
         return message;
     }
@@ -473,12 +508,13 @@ struct behalf_message *behalf_client_wait_answer(struct behalf_client *client, i
     struct behalf_message *answer = take_kept_answer(client, id);
     while (answer == NULL) {
         struct behalf_message *message = next_of_session(client);
-        if (message != NULL && message->id == id)
+        if (message != NULL && message->id == id) {
             answer = message;
-        else if (message != NULL)
+        } else if (message != NULL) {
             keep(client, &message);
-        else if (!wait_for_work(client, deadline_ms))
+        } else if (!wait_for_work(client, deadline_ms)) {
             break;
+        }
     }
     return answer;
 }
@@ -497,8 +533,9 @@ void behalf_client_close(struct behalf_client *client, const char *reason, int t
 {
     behalf_session_close(client->session, reason);
     send_frames(client);
-    if (client->socket != NULL)
+    if (client->socket != NULL) {
         set_option(client->socket, ZMQ_LINGER, timeout_ms);
+    }
     disconnect(client);
     shared_context_release(&client->context);
 }

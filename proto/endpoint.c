@@ -13,8 +13,9 @@
 static bool tcp_address_is_good(const char *address)
 {
     const char *port = strrchr(address, ':');
-    if (port == NULL || port == address)
+    if (port == NULL || port == address) {
         return false;
+    }
     char *end;
     errno = 0;
     long number = strtol(port + 1, &end, 10);
@@ -23,8 +24,9 @@ static bool tcp_address_is_good(const char *address)
 
 bool endpoint_is_good(const char *endpoint)
 {
-    if (strncmp(endpoint, TCP, strlen(TCP)) == 0)
+    if (strncmp(endpoint, TCP, strlen(TCP)) == 0) {
         return tcp_address_is_good(endpoint + strlen(TCP));
+    }
     return strncmp(endpoint, IPC, strlen(IPC)) == 0 && endpoint[strlen(IPC)] != '\0';
 }
 
@@ -32,16 +34,20 @@ bool endpoint_is_local(const char *endpoint)
 {
     char host[INET_ADDRSTRLEN] = "";
     struct in_addr address;
-    if (!endpoint_is_good(endpoint))
+    if (!endpoint_is_good(endpoint)) {
         return false;
-    if (strncmp(endpoint, IPC, strlen(IPC)) == 0)
+    }
+    if (strncmp(endpoint, IPC, strlen(IPC)) == 0) {
         return true;
+    }
     const char *begin = endpoint + strlen(TCP);
     size_t bytes = (size_t) (strrchr(endpoint, ':') - begin);
-    if (bytes == strlen("[::1]") && strncmp(begin, "[::1]", bytes) == 0)
+    if (bytes == strlen("[::1]") && strncmp(begin, "[::1]", bytes) == 0) {
         return true;
-    if (bytes >= sizeof(host))
+    }
+    if (bytes >= sizeof(host)) {
         return false;
+    }
     memcpy(host, begin, bytes);
     return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }

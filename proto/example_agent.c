@@ -10,8 +10,9 @@
 static void ask(struct behalf_client *client, const struct behalf_message *request)
 {
     struct behalf_fault fault;
-    if (behalf_client_send(client, request, &fault) == 0)
+    if (behalf_client_send(client, request, &fault) == 0) {
         fprintf(stderr, "%s: %s\n", fault.field, fault.reason);
+    }
 }
 
 static void act_on(struct behalf_client *client, const struct behalf_message *message)

@@ -20,8 +20,9 @@ struct head {
 static uint64_t big_endian(const uint8_t *bytes, size_t count)
 {
     uint64_t value = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         value = value << 8 | bytes[i];
+    }
     return value;
 }
 
@@ -97,53 +98,63 @@ static void apply_number(struct head *head, const struct shape *shape, uint64_t 
 static bool read_short_head(uint8_t first, struct head *head)
 {
     *head = (struct head){ .kind = KIND_OTHER, .bytes = 1 };
-    if (first <= 0x7f)
+    if (first <= 0x7f) {
         *head = (struct head){ .kind = KIND_INTEGER, .bytes = 1, .representable = true, .integer = first };
-    else if (first <= 0x8f)
+    } else if (first <= 0x8f) {
         *head = (struct head){ .kind = KIND_MAP, .bytes = 1, .children = 2 * (size_t) (first & 0x0f) };
-    else if (first <= 0x9f)
+    } else if (first <= 0x9f) {
         *head = (struct head){ .kind = KIND_ARRAY, .bytes = 1, .children = first & 0x0f };
-    else if (first <= 0xbf)
+    } else if (first <= 0xbf) {
         *head = (struct head){ .kind = KIND_TEXT, .bytes = 1 + (size_t) (first & 0x1f) };
-    else if (first >= 0xe0)
+    } else if (first >= 0xe0) {
         head->kind = KIND_INTEGER;
-    else
+    } else {
         return false;
+    }
     return true;
 }
 
 // Reads the head at `at`.  Returns NULL, or what is wrong.
 static const char *read_head(const uint8_t *at, size_t left, struct head *head)
 {
-    if (left == 0)
+    if (left == 0) {
         return "the frame ends inside a value";
+    }
     if (!read_short_head(at[0], head)) {
         const struct shape *shape = &shapes[at[0] - 0xc0];
-        if (shape->kind == SHAPE_NEVER)
+        if (shape->kind == SHAPE_NEVER) {
             return "the frame holds the byte c1, which msgpack never uses";
-        if (left < 1 + (size_t) shape->number_bytes)
+        }
+        if (left < 1 + (size_t) shape->number_bytes) {
             return "the frame ends inside a value";
+        }
         head->bytes = 1 + (size_t) shape->number_bytes + shape->more_bytes;
         apply_number(head, shape, big_endian(at + 1, shape->number_bytes));
     }
-    if (head->bytes > left)
+    if (head->bytes > left) {
         return "a value claims to be longer than the frame";
+    }
     return NULL;
 }
 
 // Checks that the first values are those of [type, id, body], and keeps the id.
 static const char *check_place(size_t index, const struct head *head, struct frame_walk *walk)
 {
-    if (index == 0 && (head->kind != KIND_ARRAY || head->children != 3))
+    if (index == 0 && (head->kind != KIND_ARRAY || head->children != 3)) {
         return "the frame is not an array of three: [type, id, body]";
-    if (index == 1 && head->kind != KIND_TEXT)
+    }
+    if (index == 1 && head->kind != KIND_TEXT) {
         return "the type is not a text";
-    if (index == 2 && (head->kind != KIND_INTEGER || !head->representable))
+    }
+    if (index == 2 && (head->kind != KIND_INTEGER || !head->representable)) {
         return "the id is not an integer from 0 to 9223372036854775807";
-    if (index == 2)
+    }
+    if (index == 2) {
         walk->id = head->integer;
-    if (index == 3 && head->kind != KIND_MAP)
+    }
+    if (index == 3 && head->kind != KIND_MAP) {
         return "the body is not a map";
+    }
     return NULL;
 }
 
@@ -155,26 +166,33 @@ static const char *walk_values(const uint8_t *at, size_t left, struct frame_walk
     for (size_t index = 0; owed > 0; index++) {
         struct head head;
         const char *fault = read_head(at, left, &head);
-        if (fault == NULL)
+        if (fault == NULL) {
             fault = check_place(index, &head, walk);
-        if (fault != NULL)
+        }
+        if (fault != NULL) {
             return fault;
+        }
         at += head.bytes;
         left -= head.bytes;
         owed = owed - 1 + head.children;
-        if (owed > left)
+        if (owed > left) {
             return "an array or map claims more elements than the frame has bytes";
-        if (index + owed >= FRAME_VALUES_MAX)
+        }
+        if (index + owed >= FRAME_VALUES_MAX) {
             return "the frame holds more values than are allowed";
-        if (depth > 0)
+        }
+        if (depth > 0) {
             level_left[depth - 1]--;
+        }
         if (head.kind == KIND_ARRAY || head.kind == KIND_MAP) {
-            if (depth == FRAME_DEPTH_MAX)
+            if (depth == FRAME_DEPTH_MAX) {
                 return "arrays and maps are nested too deep";
+            }
             level_left[depth++] = head.children;
         }
-        while (depth > 0 && level_left[depth - 1] == 0)
+        while (depth > 0 && level_left[depth - 1] == 0) {
             depth--;
+        }
     }
     return left == 0 ? NULL : "bytes follow the end of the message";
 }
@@ -182,11 +200,12 @@ static const char *walk_values(const uint8_t *at, size_t left, struct frame_walk
 bool frame_walk(const void *frame, size_t frame_bytes, struct frame_walk *walk)
 {
     *walk = (struct frame_walk){ 0 };
-    if (frame_bytes == 0)
+    if (frame_bytes == 0) {
         walk->fault = "the frame is empty";
-    else if (frame_bytes > BEHALF_FRAME_BYTES)
+    } else if (frame_bytes > BEHALF_FRAME_BYTES) {
         walk->fault = "the frame is longer than 1048576 bytes";
-    else
+    } else {
         walk->fault = walk_values(frame, frame_bytes, walk);
+    }
     return walk->fault == NULL;
 }

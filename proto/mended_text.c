@@ -25,8 +25,9 @@ static const uint8_t *octets(const char *text)
 static ucs4_t surrogate_at(const char *text, size_t bytes)
 {
     const uint8_t *at = octets(text);
-    if (bytes < 3 || at[0] != 0xED || (at[1] & 0xE0) != 0xA0 || (at[2] & 0xC0) != 0x80)
+    if (bytes < 3 || at[0] != 0xED || (at[1] & 0xE0) != 0xA0 || (at[2] & 0xC0) != 0x80) {
         return 0;
+    }
     return 0xD000 | (ucs4_t) (at[1] & 0x3F) << 6 | (ucs4_t) (at[2] & 0x3F);
 }
 
@@ -48,15 +49,18 @@ static struct piece piece_at(const char *text, size_t bytes)
         return piece;
     }
     ucs4_t high = surrogate_at(text, bytes), low = high ? surrogate_at(text + 3, bytes - 3) : 0;
-    if (high >= 0xD800 && high < 0xDC00 && low >= 0xDC00 && low < 0xE000)
+    if (high >= 0xD800 && high < 0xDC00 && low >= 0xDC00 && low < 0xE000) {
         return (struct piece){
             .bytes = 6, .character = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00), .sound = true, .changed = true
         };
+    }
     piece.sound = false;
     piece.bytes = high ? 3 : 1;
-    if (!high && octets(text)[0] >= 0xC2 && octets(text)[0] < 0xF5) // what is left of a character
-        while (piece.bytes < bytes && piece.bytes < 3 && (octets(text)[piece.bytes] & 0xC0) == 0x80)
+    if (!high && octets(text)[0] >= 0xC2 && octets(text)[0] < 0xF5) { // what is left of a character
+        while (piece.bytes < bytes && piece.bytes < 3 && (octets(text)[piece.bytes] & 0xC0) == 0x80) {
             piece.bytes++;
+        }
+    }
     return piece;
 }
 
@@ -68,10 +72,11 @@ void encoding_tally_add(struct encoding_tally *tally, const char *text, size_t b
             continue;
         }
         struct piece piece = piece_at(text + i, bytes - i);
-        if (piece.sound || piece.bytes > 1)
+        if (piece.sound || piece.bytes > 1) {
             tally->sound++;
-        else
+        } else {
             tally->broken++;
+        }
         i += piece.bytes;
     }
 }
@@ -88,8 +93,9 @@ bool text_is_sound(const char *text, size_t bytes)
 
 char *mended_characters(const char *text, size_t bytes, size_t *mended_bytes)
 {
-    if (text_is_sound(text, bytes))
+    if (text_is_sound(text, bytes)) {
         return NULL;
+    }
     char *mended = malloc(3 * bytes + 1); // a byte becomes three at most
     must(mended);
     size_t end = 0;
@@ -114,27 +120,32 @@ char *mended_characters(const char *text, size_t bytes, size_t *mended_bytes)
 size_t text_bytes_that_fit(const char *text, size_t bytes_max)
 {
     size_t bytes = strlen(text), cut = bytes_max;
-    if (bytes <= bytes_max)
+    if (bytes <= bytes_max) {
         return bytes;
-    while (cut > 0 && (octets(text)[cut] & 0xC0) == 0x80)
+    }
+    while (cut > 0 && (octets(text)[cut] & 0xC0) == 0x80) {
         cut--;
+    }
     size_t behind = cut + 1;
-    while (behind < bytes && (octets(text)[behind] & 0xC0) == 0x80)
+    while (behind < bytes && (octets(text)[behind] & 0xC0) == 0x80) {
         behind++;
+    }
     char *breaks = calloc(1, behind);
     must(breaks);
     u8_grapheme_breaks(octets(text), behind, breaks);
     size_t cluster = cut;
-    while (cluster > 0 && !breaks[cluster])
+    while (cluster > 0 && !breaks[cluster]) {
         cluster--;
+    }
     free(breaks);
     return cluster > 0 ? cluster : cut; // a text that is one cluster is cut inside
 }
 
 void text_cut(char *text, size_t bytes_max)
 {
-    if (strnlen(text, bytes_max + 1) <= bytes_max || bytes_max < strlen(ELLIPSIS))
+    if (strnlen(text, bytes_max + 1) <= bytes_max || bytes_max < strlen(ELLIPSIS)) {
         return;
+    }
     memcpy(text + text_bytes_that_fit(text, bytes_max - strlen(ELLIPSIS)), ELLIPSIS, sizeof ELLIPSIS);
 }
 

@@ -247,12 +247,13 @@ __attribute__((format(printf, 5, 6))) static bool fail(struct behalf_fault *faul
                                                        const char *format, ...)
 {
     fault->code = code;
-    if (field == NULL)
+    if (field == NULL) {
         fault->field[0] = '\0';
-    else if (place != NULL)
+    } else if (place != NULL) {
         snprintf(fault->field, sizeof(fault->field), "%s[%zu].%s", place->list->name, place->index, field->name);
-    else
+    } else {
         snprintf(fault->field, sizeof(fault->field), "%s", field->name);
+    }
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(fault->reason, sizeof(fault->reason), format, arguments);
@@ -263,23 +264,27 @@ __attribute__((format(printf, 5, 6))) static bool fail(struct behalf_fault *faul
 static bool check_text(const char *text, size_t bytes, size_t bytes_max, const struct behalf_field *field,
                        const struct place *place, struct behalf_fault *fault)
 {
-    if (bytes > bytes_max)
+    if (bytes > bytes_max) {
         return fail(fault, BEHALF_CODE_INVALID, place, field, "%zu bytes long; %zu at most are allowed", bytes,
                     bytes_max);
-    if (memchr(text, '\0', bytes) != NULL)
+    }
+    if (memchr(text, '\0', bytes) != NULL) {
         return fail(fault, BEHALF_CODE_INVALID, place, field, "contains a NUL character");
+    }
     const uint8_t *wrong = u8_check((const uint8_t *) text, bytes);
-    if (wrong != NULL)
+    if (wrong != NULL) {
         return fail(fault, BEHALF_CODE_INVALID, place, field, "is not UTF-8: see byte %zu",
                     (size_t) (wrong - (const uint8_t *) text));
+    }
     return true;
 }
 
 static bool check_filled(size_t bytes, const struct behalf_field *field, const struct place *place,
                          struct behalf_fault *fault)
 {
-    if (bytes > 0)
+    if (bytes > 0) {
         return true;
+    }
     return fail(fault, BEHALF_CODE_INVALID, place, field, "is empty; from 1 to %" PRId64 " bytes are required",
                 field->maximum);
 }
@@ -287,8 +292,9 @@ static bool check_filled(size_t bytes, const struct behalf_field *field, const s
 static bool check_number(int64_t number, const struct behalf_field *field, const struct place *place,
                          struct behalf_fault *fault)
 {
-    if (number >= field->minimum && number <= field->maximum)
+    if (number >= field->minimum && number <= field->maximum) {
         return true;
+    }
     return fail(fault, BEHALF_CODE_INVALID, place, field, "is %" PRId64 "; from %" PRId64 " to %" PRId64 " are allowed",
                 number, field->minimum, field->maximum);
 }
@@ -296,8 +302,9 @@ static bool check_number(int64_t number, const struct behalf_field *field, const
 static bool check_count(size_t count, const struct behalf_field *field, const struct place *place,
                         struct behalf_fault *fault)
 {
-    if (count <= (size_t) field->maximum)
+    if (count <= (size_t) field->maximum) {
         return true;
+    }
     return fail(fault, BEHALF_CODE_INVALID, place, field, "has %zu elements; %" PRId64 " at most are allowed", count,
                 field->maximum);
 }
@@ -324,8 +331,9 @@ static void *arena_take(struct arena *arena, size_t bytes)
 
 static const char *arena_text(struct arena *arena, const char *text, size_t bytes)
 {
-    if (bytes == 0)
+    if (bytes == 0) {
         return "";
+    }
     char *kept = arena_take(arena, bytes + 1);
     memcpy(kept, text, bytes);
     kept[bytes] = '\0';
@@ -363,19 +371,22 @@ static bool is_text(const msgpack_object *object)
 static const struct behalf_field *find_field(const struct behalf_field *table, const msgpack_object *key,
                                              const struct behalf_field **next)
 {
-    if (!is_text(key))
+    if (!is_text(key)) {
         return NULL;
+    }
     const struct behalf_field *first = *next;
-    for (const struct behalf_field *field = first; field->name != NULL; field++)
+    for (const struct behalf_field *field = first; field->name != NULL; field++) {
         if (strlen(field->name) == key->via.str.size && memcmp(field->name, key->via.str.ptr, key->via.str.size) == 0) {
             *next = field + 1;
             return field;
         }
-    for (const struct behalf_field *field = table; field != first; field++)
+    }
+    for (const struct behalf_field *field = table; field != first; field++) {
         if (strlen(field->name) == key->via.str.size && memcmp(field->name, key->via.str.ptr, key->via.str.size) == 0) {
             *next = field + 1;
             return field;
         }
+    }
     return NULL;
 }
 
@@ -385,13 +396,16 @@ static bool check_fields(struct check *check, const struct behalf_field *table, 
 static bool check_text_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
                              const struct place *place)
 {
-    if (!is_text(value))
+    if (!is_text(value)) {
         return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not a text (msgpack str)");
+    }
     size_t bytes = value->via.str.size;
-    if (!check_text(value->via.str.ptr, bytes, (size_t) field->maximum, field, place, check->fault))
+    if (!check_text(value->via.str.ptr, bytes, (size_t) field->maximum, field, place, check->fault)) {
         return false;
-    if (field->required && !check_filled(bytes, field, place, check->fault))
+    }
+    if (field->required && !check_filled(bytes, field, place, check->fault)) {
         return false;
+    }
     check->bytes += text_cost(bytes);
     return true;
 }
@@ -399,32 +413,39 @@ static bool check_text_value(struct check *check, const struct behalf_field *fie
 static bool check_number_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
                                const struct place *place)
 {
-    if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+    if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER) {
         return check_number(value->via.i64, field, place, check->fault);
-    if (value->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
+    }
+    if (value->type != MSGPACK_OBJECT_POSITIVE_INTEGER) {
         return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an integer");
-    if (value->via.u64 > INT64_MAX)
+    }
+    if (value->via.u64 > INT64_MAX) {
         return fail(check->fault, BEHALF_CODE_INVALID, place, field,
                     "is %" PRIu64 "; from %" PRId64 " to %" PRId64 " are allowed", value->via.u64, field->minimum,
                     field->maximum);
+    }
     return check_number((int64_t) value->via.u64, field, place, check->fault);
 }
 
 static bool check_texts_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
                               const struct place *place)
 {
-    if (value->type != MSGPACK_OBJECT_ARRAY)
+    if (value->type != MSGPACK_OBJECT_ARRAY) {
         return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an array of texts");
-    if (!check_count(value->via.array.size, field, place, check->fault))
+    }
+    if (!check_count(value->via.array.size, field, place, check->fault)) {
         return false;
+    }
     check->bytes += rounded(value->via.array.size * sizeof(const char *));
     for (uint32_t i = 0; i < value->via.array.size; i++) {
         const msgpack_object *element = &value->via.array.ptr[i];
-        if (!is_text(element))
+        if (!is_text(element)) {
             return fail(check->fault, BEHALF_CODE_INVALID, place, field, "element %" PRIu32 " is not a text", i);
+        }
         size_t bytes = element->via.str.size;
-        if (!check_text(element->via.str.ptr, bytes, field->element_bytes_max, field, place, check->fault))
+        if (!check_text(element->via.str.ptr, bytes, field->element_bytes_max, field, place, check->fault)) {
             return false;
+        }
         check->bytes += text_cost(bytes);
     }
     return true;
@@ -433,18 +454,22 @@ static bool check_texts_value(struct check *check, const struct behalf_field *fi
 static bool check_list_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
                              const struct place *place)
 {
-    if (value->type != MSGPACK_OBJECT_ARRAY)
+    if (value->type != MSGPACK_OBJECT_ARRAY) {
         return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an array of maps");
-    if (!check_count(value->via.array.size, field, place, check->fault))
+    }
+    if (!check_count(value->via.array.size, field, place, check->fault)) {
         return false;
+    }
     check->bytes += rounded(value->via.array.size * field->record_bytes);
     for (uint32_t i = 0; i < value->via.array.size; i++) {
         const msgpack_object *element = &value->via.array.ptr[i];
-        if (element->type != MSGPACK_OBJECT_MAP)
+        if (element->type != MSGPACK_OBJECT_MAP) {
             return fail(check->fault, BEHALF_CODE_INVALID, place, field, "element %" PRIu32 " is not a map", i);
+        }
         struct place inside = { .list = field, .index = i };
-        if (!check_fields(check, field->record, &element->via.map, &inside))
+        if (!check_fields(check, field->record, &element->via.map, &inside)) {
             return false;
+        }
     }
     return true;
 }
@@ -458,8 +483,9 @@ static bool check_value(struct check *check, const struct behalf_field *field, c
     case 'n':
         return check_number_value(check, field, value, place);
     case 'f':
-        if (value->type == MSGPACK_OBJECT_BOOLEAN)
+        if (value->type == MSGPACK_OBJECT_BOOLEAN) {
             return true;
+        }
         return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not true or false");
     case 's':
         return check_texts_value(check, field, value, place);
@@ -475,18 +501,23 @@ static bool check_fields(struct check *check, const struct behalf_field *table, 
     const struct behalf_field *next = table;
     for (uint32_t i = 0; i < map->size; i++) {
         const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
-        if (field == NULL)
+        if (field == NULL) {
             continue;
+        }
         uint64_t bit = UINT64_C(1) << (field - table);
-        if ((seen & bit) != 0)
+        if ((seen & bit) != 0) {
             return fail(check->fault, BEHALF_CODE_INVALID, place, field, "occurs twice");
+        }
         seen |= bit;
-        if (!check_value(check, field, &map->ptr[i].val, place))
+        if (!check_value(check, field, &map->ptr[i].val, place)) {
             return false;
+        }
     }
-    for (const struct behalf_field *field = table; field->name != NULL; field++)
-        if (field->required && (seen & UINT64_C(1) << (field - table)) == 0)
+    for (const struct behalf_field *field = table; field->name != NULL; field++) {
+        if (field->required && (seen & UINT64_C(1) << (field - table)) == 0) {
             return fail(check->fault, BEHALF_CODE_MISSING, place, field, "is required and absent");
+        }
+    }
     return true;
 }
 
@@ -497,8 +528,9 @@ static void fill_texts(struct arena *arena, const struct behalf_field *field, co
                        char *body)
 {
     const char **texts = arena_take(arena, array->size * sizeof(*texts));
-    for (uint32_t i = 0; i < array->size; i++)
+    for (uint32_t i = 0; i < array->size; i++) {
         texts[i] = arena_text(arena, array->ptr[i].via.str.ptr, array->ptr[i].via.str.size);
+    }
     set_list(field, body, array->size > 0 ? texts : NULL, array->size);
 }
 
@@ -506,8 +538,9 @@ static void fill_list(struct arena *arena, const struct behalf_field *field, con
                       char *body)
 {
     char *records = arena_take(arena, array->size * field->record_bytes);
-    for (uint32_t i = 0; i < array->size; i++)
+    for (uint32_t i = 0; i < array->size; i++) {
         fill_fields(arena, field->record, &array->ptr[i].via.map, records + i * field->record_bytes);
+    }
     set_list(field, body, array->size > 0 ? records : NULL, array->size);
 }
 
@@ -530,14 +563,17 @@ static void fill_value(struct arena *arena, const struct behalf_field *field, co
 static void fill_fields(struct arena *arena, const struct behalf_field *table, const msgpack_object_map *map,
                         char *body)
 {
-    for (const struct behalf_field *field = table; field->name != NULL; field++)
-        if (field->kind == 't')
+    for (const struct behalf_field *field = table; field->name != NULL; field++) {
+        if (field->kind == 't') {
             set_pointer(field, body, "");
+        }
+    }
     const struct behalf_field *next = table;
     for (uint32_t i = 0; i < map->size; i++) {
         const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
-        if (field != NULL)
+        if (field != NULL) {
             fill_value(arena, field, &map->ptr[i].val, body);
+        }
     }
 }
 
@@ -565,10 +601,11 @@ static void put_number(msgpack_object *value, int64_t number)
 // As absent: its key stays, so that one that comes twice is still seen.
 static void leave_out(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
 {
-    if (field->kind == 't')
+    if (field->kind == 't') {
         put_text(value, "", 0, zone);
-    else
+    } else {
         put_number(value, 0);
+    }
 }
 
 // A text that stands there as something else.  Returns whether it did.
@@ -576,16 +613,18 @@ static bool read_as_text(msgpack_object *value, msgpack_zone *zone)
 {
     char digits[BEHALF_NUMBER_BYTES + 1] = "";
 
-    if (value->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+    if (value->type == MSGPACK_OBJECT_POSITIVE_INTEGER) {
         snprintf(digits, sizeof(digits), "%" PRIu64, value->via.u64);
-    else if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+    } else if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER) {
         snprintf(digits, sizeof(digits), "%" PRId64, value->via.i64);
-    else if (value->type != MSGPACK_OBJECT_BIN)
+    } else if (value->type != MSGPACK_OBJECT_BIN) {
         return false;
-    if (digits[0] != '\0')
+    }
+    if (digits[0] != '\0') {
         put_text(value, digits, strlen(digits), zone);
-    else
+    } else {
         put_text(value, value->via.bin.ptr, value->via.bin.size, zone);
+    }
     return true;
 }
 
@@ -594,8 +633,9 @@ static bool mend_characters(const struct behalf_field *field, msgpack_object *va
     const msgpack_object_str *text = &value->via.str;
     size_t bytes_max = (size_t) field->maximum;
 
-    if ((text->size <= bytes_max && text_is_sound(text->ptr, text->size)) || field->mending == BEHALF_MENDED_DIGITS)
+    if ((text->size <= bytes_max && text_is_sound(text->ptr, text->size)) || field->mending == BEHALF_MENDED_DIGITS) {
         return false;
+    }
     if (field->mending == BEHALF_MENDED_LEFT_OUT) {
         leave_out(field, value, zone);
         return true;
@@ -612,10 +652,12 @@ static bool mend_text(const struct behalf_field *field, msgpack_object *value, m
     bool needed = field->mending == BEHALF_MENDED_DIGITS || field->mending == BEHALF_MENDED_WORDS;
     bool read = read_as_text(value, zone);
 
-    if (is_text(value))
+    if (is_text(value)) {
         return mend_characters(field, value, zone) || read;
-    if (!needed)
+    }
+    if (!needed) {
         leave_out(field, value, zone);
+    }
     return !needed;
 }
 
@@ -623,25 +665,29 @@ static bool mend_number(const struct behalf_field *field, msgpack_object *value,
 {
     bool is_real = value->type == MSGPACK_OBJECT_FLOAT32 || value->type == MSGPACK_OBJECT_FLOAT64;
 
-    if (is_real && fabs(value->via.f64) < 0x1p62)
+    if (is_real && fabs(value->via.f64) < 0x1p62) {
         put_number(value, (int64_t) value->via.f64);
+    }
     bool is_whole = value->type == MSGPACK_OBJECT_POSITIVE_INTEGER || value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER;
     bool below = value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER && value->via.i64 < field->minimum;
     bool above = value->type == MSGPACK_OBJECT_POSITIVE_INTEGER && value->via.u64 > (uint64_t) field->maximum;
-    if (is_whole && !below && !above)
+    if (is_whole && !below && !above) {
         return is_real;
-    if (is_whole && field->mending == BEHALF_MENDED_LIMITED)
+    }
+    if (is_whole && field->mending == BEHALF_MENDED_LIMITED) {
         put_number(value, below ? field->minimum : field->maximum);
-    else
+    } else {
         leave_out(field, value, zone);
+    }
     return true;
 }
 
 // Whether a value is mended.  Of nil it is not said: nothing was there.
 static bool mend_value(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
 {
-    if (field->mending == BEHALF_MENDED_NOT)
+    if (field->mending == BEHALF_MENDED_NOT) {
         return false;
+    }
     if (value->type == MSGPACK_OBJECT_NIL && !field->required) {
         leave_out(field, value, zone);
         return false;
@@ -657,23 +703,28 @@ static uint64_t mend_fields(const struct behalf_field *table, const msgpack_obje
 
     for (uint32_t i = 0; i < map->size; i++) {
         const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
-        if (field == NULL)
+        if (field == NULL) {
             continue;
+        }
         uint64_t bit = UINT64_C(1) << (field - table);
-        if ((seen & bit) != 0)
+        if ((seen & bit) != 0) {
             break; // a key that comes twice is refused: the work ends here
+        }
         seen |= bit;
-        if (mend_value(field, &map->ptr[i].val, zone))
+        if (mend_value(field, &map->ptr[i].val, zone)) {
             mended |= bit;
+        }
     }
     return mended;
 }
 
 static enum behalf_type type_of(const msgpack_object_str *name)
 {
-    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
-        if (strlen(types[type].name) == name->size && memcmp(types[type].name, name->ptr, name->size) == 0)
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
+        if (strlen(types[type].name) == name->size && memcmp(types[type].name, name->ptr, name->size) == 0) {
             return type;
+        }
+    }
     return BEHALF_NONE;
 }
 
@@ -692,12 +743,14 @@ static struct behalf_message *decode_tree(const msgpack_object *tree, msgpack_zo
     struct check check = { .fault = fault };
     uint64_t mended = 0;
     if (!check_fields(&check, table, map, NULL)) {
-        if (fault->code != BEHALF_CODE_INVALID || map->size > MENDED_KEYS_MAX)
+        if (fault->code != BEHALF_CODE_INVALID || map->size > MENDED_KEYS_MAX) {
             return NULL;
+        }
         mended = mend_fields(table, map, zone);
         check.bytes = 0;
-        if (!check_fields(&check, table, map, NULL))
+        if (!check_fields(&check, table, map, NULL)) {
             return NULL;
+        }
         *fault = (struct behalf_fault){ .id = fault->id };
     }
     struct arena arena;
@@ -726,10 +779,11 @@ struct behalf_message *behalf_message_decode(const void *frame, size_t frame_byt
     msgpack_object tree;
     size_t read = 0;
     struct behalf_message *message = NULL;
-    if (msgpack_unpack(frame, frame_bytes, &read, &zone, &tree) == MSGPACK_UNPACK_SUCCESS)
+    if (msgpack_unpack(frame, frame_bytes, &read, &zone, &tree) == MSGPACK_UNPACK_SUCCESS) {
         message = decode_tree(&tree, &zone, fault);
-    else
+    } else {
         fail(fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the frame is not msgpack");
+    }
     msgpack_zone_destroy(&zone);
     return message;
 }
@@ -737,8 +791,9 @@ struct behalf_message *behalf_message_decode(const void *frame, size_t frame_byt
 void behalf_message_destroy(struct behalf_message **message_p)
 {
     must(message_p != NULL);
-    if (*message_p == NULL)
+    if (*message_p == NULL) {
         return;
+    }
     must((*message_p)->memory == *message_p);
     free(*message_p);
     *message_p = NULL;
@@ -766,14 +821,18 @@ static void pack_text(struct encoding *encoding, const char *text, size_t bytes)
 // Whether a field travels: required ones always do, others when they say something.
 static bool travels(const struct behalf_field *field, const char *body)
 {
-    if (field->required)
+    if (field->required) {
         return true;
-    if (field->kind == 't')
+    }
+    if (field->kind == 't') {
         return text_in(field, body)[0] != '\0';
-    if (field->kind == 'n')
+    }
+    if (field->kind == 'n') {
         return number_in(field, body) != 0;
-    if (field->kind == 'f')
+    }
+    if (field->kind == 'f') {
         return flag_in(field, body);
+    }
     return count_in(field, body) > 0;
 }
 
@@ -785,10 +844,12 @@ static bool encode_text(struct encoding *encoding, const struct behalf_field *fi
 {
     const char *text = text_in(field, body);
     size_t bytes = strlen(text);
-    if (bytes == 0)
+    if (bytes == 0) {
         return fail(encoding->fault, BEHALF_CODE_MISSING, place, field, "is required and empty");
-    if (!check_text(text, bytes, (size_t) field->maximum, field, place, encoding->fault))
+    }
+    if (!check_text(text, bytes, (size_t) field->maximum, field, place, encoding->fault)) {
         return false;
+    }
     pack_text(encoding, text, bytes);
     return true;
 }
@@ -797,8 +858,9 @@ static bool encode_number(struct encoding *encoding, const struct behalf_field *
                           const struct place *place)
 {
     int64_t number = number_in(field, body);
-    if (!check_number(number, field, place, encoding->fault))
+    if (!check_number(number, field, place, encoding->fault)) {
         return false;
+    }
     packed(msgpack_pack_int64(&encoding->packer, number));
     return true;
 }
@@ -808,14 +870,16 @@ static bool encode_texts(struct encoding *encoding, const struct behalf_field *f
 {
     size_t count = count_in(field, body);
     const char *const *texts = pointer_in(field, body);
-    if (!check_count(count, field, place, encoding->fault))
+    if (!check_count(count, field, place, encoding->fault)) {
         return false;
+    }
     packed(msgpack_pack_array(&encoding->packer, count));
     for (size_t i = 0; i < count; i++) {
         const char *text = texts[i] != NULL ? texts[i] : "";
         size_t bytes = strlen(text);
-        if (!check_text(text, bytes, field->element_bytes_max, field, place, encoding->fault))
+        if (!check_text(text, bytes, field->element_bytes_max, field, place, encoding->fault)) {
             return false;
+        }
         pack_text(encoding, text, bytes);
     }
     return true;
@@ -826,13 +890,15 @@ static bool encode_list(struct encoding *encoding, const struct behalf_field *fi
 {
     size_t count = count_in(field, body);
     const char *records = pointer_in(field, body);
-    if (!check_count(count, field, place, encoding->fault))
+    if (!check_count(count, field, place, encoding->fault)) {
         return false;
+    }
     packed(msgpack_pack_array(&encoding->packer, count));
     for (size_t i = 0; i < count; i++) {
         struct place inside = { .list = field, .index = i };
-        if (!encode_fields(encoding, field->record, records + i * field->record_bytes, &inside))
+        if (!encode_fields(encoding, field->record, records + i * field->record_bytes, &inside)) {
             return false;
+        }
     }
     return true;
 }
@@ -859,25 +925,30 @@ static bool encode_fields(struct encoding *encoding, const struct behalf_field *
                           const struct place *place)
 {
     size_t count = 0;
-    for (const struct behalf_field *field = table; field->name != NULL; field++)
+    for (const struct behalf_field *field = table; field->name != NULL; field++) {
         count += travels(field, body) ? 1 : 0;
+    }
     packed(msgpack_pack_map(&encoding->packer, count));
     for (const struct behalf_field *field = table; field->name != NULL; field++) {
-        if (!travels(field, body))
+        if (!travels(field, body)) {
             continue;
+        }
         pack_text(encoding, field->name, strlen(field->name));
-        if (!encode_value(encoding, field, body, place))
+        if (!encode_value(encoding, field, body, place)) {
             return false;
+        }
     }
     return true;
 }
 
 static bool encode_message(struct encoding *encoding, const struct behalf_message *message)
 {
-    if (!type_exists(message->type) || message->type == BEHALF_NONE)
+    if (!type_exists(message->type) || message->type == BEHALF_NONE) {
         return fail(encoding->fault, BEHALF_CODE_UNKNOWN_TYPE, NULL, NULL, "there is no type %d", (int) message->type);
-    if (message->id < 0)
+    }
+    if (message->id < 0) {
         return fail(encoding->fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the id is negative");
+    }
     const char *name = types[message->type].name;
     packed(msgpack_pack_array(&encoding->packer, 3));
     pack_text(encoding, name, strlen(name));
@@ -894,9 +965,10 @@ void *behalf_message_encode(const struct behalf_message *message, size_t *frame_
     struct encoding encoding = { .fault = fault };
     msgpack_packer_init(&encoding.packer, &buffer, msgpack_sbuffer_write);
     bool good = encode_message(&encoding, message);
-    if (good && buffer.size > BEHALF_FRAME_BYTES)
+    if (good && buffer.size > BEHALF_FRAME_BYTES) {
         good = fail(fault, BEHALF_CODE_INVALID, NULL, NULL, "the frame would have %zu bytes; %d at most are allowed",
                     buffer.size, BEHALF_FRAME_BYTES);
+    }
     if (good) {
         *frame_bytes = buffer.size;
         return msgpack_sbuffer_release(&buffer);
@@ -916,13 +988,15 @@ static size_t measure_fields(const struct behalf_field *table, const char *body)
         } else if (field->kind == 's') {
             const char *const *texts = pointer_in(field, body);
             bytes += rounded(count_in(field, body) * sizeof(*texts));
-            for (size_t i = 0; i < count_in(field, body); i++)
+            for (size_t i = 0; i < count_in(field, body); i++) {
                 bytes += texts[i] != NULL ? text_cost(strlen(texts[i])) : 0;
+            }
         } else if (field->kind == 'l') {
             const char *records = pointer_in(field, body);
             bytes += rounded(count_in(field, body) * field->record_bytes);
-            for (size_t i = 0; i < count_in(field, body); i++)
+            for (size_t i = 0; i < count_in(field, body); i++) {
                 bytes += measure_fields(field->record, records + i * field->record_bytes);
+            }
         }
     }
     return bytes;
@@ -933,8 +1007,9 @@ static void copy_texts(struct arena *arena, const struct behalf_field *field, co
     size_t count = count_in(field, from);
     const char *const *texts = pointer_in(field, from);
     const char **kept = arena_take(arena, count * sizeof(*kept));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         kept[i] = texts[i] != NULL ? arena_text(arena, texts[i], strlen(texts[i])) : "";
+    }
     set_list(field, to, count > 0 ? kept : NULL, count);
 }
 
@@ -954,8 +1029,9 @@ static void copy_fields(struct arena *arena, const struct behalf_field *table, c
             size_t count = count_in(field, from);
             const char *records = pointer_in(field, from);
             char *kept = arena_take(arena, count * field->record_bytes);
-            for (size_t i = 0; i < count; i++)
+            for (size_t i = 0; i < count; i++) {
                 copy_fields(arena, field->record, records + i * field->record_bytes, kept + i * field->record_bytes);
+            }
             set_list(field, to, count > 0 ? kept : NULL, count);
         }
     }
@@ -988,9 +1064,11 @@ unsigned behalf_type_senders(enum behalf_type type)
 
 bool behalf_type_is_answered_by(enum behalf_type request, enum behalf_type answer)
 {
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
-        if (answers[i].request == request && answers[i].answer == answer)
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        if (answers[i].request == request && answers[i].answer == answer) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -1006,9 +1084,11 @@ const char *behalf_code_name(enum behalf_code code)
 
 enum behalf_code behalf_code_from_name(const char *name)
 {
-    for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++)
-        if (strcmp(code_names[code], name) == 0)
+    for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++) {
+        if (strcmp(code_names[code], name) == 0) {
             return code;
+        }
+    }
     return BEHALF_CODE_NONE;
 }
 
@@ -1025,8 +1105,10 @@ const char *behalf_type_doc(enum behalf_type type)
 
 enum behalf_type behalf_type_from_name(const char *name)
 {
-    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
-        if (strcmp(types[type].name, name) == 0)
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
+        if (strcmp(types[type].name, name) == 0) {
             return type;
+        }
+    }
     return BEHALF_NONE;
 }

@@ -113,8 +113,9 @@ static void grow_ring(struct behalf_session *session)
     size_t size = session->ring_size == 0 ? 64 : session->ring_size * 2;
     struct request *ring = calloc(size, sizeof(*ring));
     must(ring != NULL);
-    for (int64_t id = session->first_id; id < session->next_id; id++)
+    for (int64_t id = session->first_id; id < session->next_id; id++) {
         ring[(size_t) id & (size - 1)] = *request_at(session, id);
+    }
     free(session->ring);
     session->ring = ring;
     session->ring_size = size;
@@ -123,33 +124,40 @@ static void grow_ring(struct behalf_session *session)
 static void request_answered(struct behalf_session *session, int64_t id)
 {
     struct request *request = request_at(session, id);
-    if (request->sent)
+    if (request->sent) {
         session->in_flight--;
+    }
     session->pending--;
     free(request->frame);
     *request = (struct request){ 0 };
-    while (session->first_id < session->next_id && request_at(session, session->first_id)->frame == NULL)
+    while (session->first_id < session->next_id && request_at(session, session->first_id)->frame == NULL) {
         session->first_id++;
-    if (session->unsent_id < session->first_id)
+    }
+    if (session->unsent_id < session->first_id) {
         session->unsent_id = session->first_id;
+    }
 }
 
 static void request_to_repeat(struct behalf_session *session, int64_t id)
 {
     struct request *request = request_at(session, id);
-    if (!request->sent)
+    if (!request->sent) {
         return;
+    }
     request->sent = false;
     session->in_flight--;
-    if (id < session->unsent_id)
+    if (id < session->unsent_id) {
         session->unsent_id = id;
+    }
 }
 
 static void repeat_all(struct behalf_session *session)
 {
-    for (int64_t id = session->first_id; id < session->next_id; id++)
-        if (request_open(session, id))
+    for (int64_t id = session->first_id; id < session->next_id; id++) {
+        if (request_open(session, id)) {
             request_to_repeat(session, id);
+        }
+    }
     must(session->in_flight == 0);
 }
 
@@ -158,8 +166,9 @@ static struct request *request_unsent(struct behalf_session *session)
 {
     for (; session->unsent_id < session->next_id; session->unsent_id++) {
         struct request *request = request_at(session, session->unsent_id);
-        if (request->frame != NULL && !request->sent)
+        if (request->frame != NULL && !request->sent) {
             return request;
+        }
     }
     return NULL;
 }
@@ -171,8 +180,9 @@ static void set_control(struct behalf_session *session, const struct behalf_mess
     free(session->control);
     session->control = NULL;
     session->control_offered = false;
-    if (message == NULL)
+    if (message == NULL) {
         return;
+    }
     struct behalf_fault fault;
     session->control = behalf_message_encode(message, &session->control_bytes, &fault);
     must(session->control != NULL);
@@ -208,10 +218,12 @@ static int64_t earlier(int64_t left, int64_t right)
 static int64_t back_off_ms(struct behalf_session *session)
 {
     int64_t most = SESSION_BACKOFF_FIRST_MS;
-    for (unsigned i = 0; i < session->attempts && most < SESSION_BACKOFF_LAST_MS; i++)
+    for (unsigned i = 0; i < session->attempts && most < SESSION_BACKOFF_LAST_MS; i++) {
         most *= 2;
-    if (most > SESSION_BACKOFF_LAST_MS)
+    }
+    if (most > SESSION_BACKOFF_LAST_MS) {
         most = SESSION_BACKOFF_LAST_MS;
+    }
     session->attempts++;
     return most - (int64_t) (draw(session) % (uint64_t) (most / 2 + 1));
 }
@@ -246,8 +258,9 @@ static void wait_to_connect(struct behalf_session *session, int64_t delay_ms, in
 static const char *when_next(char text[48], int64_t delay_ms)
 {
     text[0] = '\0';
-    if (delay_ms >= 1000)
+    if (delay_ms >= 1000) {
         snprintf(text, 48, "; next attempt in %" PRId64 " s", (delay_ms + 500) / 1000);
+    }
     return text;
 }
 
@@ -275,10 +288,11 @@ static void deliver(struct behalf_session *session, struct behalf_message **mess
     must(delivery != NULL);
     delivery->message = *message_p;
     *message_p = NULL;
-    if (session->last != NULL)
+    if (session->last != NULL) {
         session->last->next = delivery;
-    else
+    } else {
         session->first = delivery;
+    }
     session->last = delivery;
 }
 
@@ -286,16 +300,18 @@ static void deliver(struct behalf_session *session, struct behalf_message **mess
 static void remember_presence(struct behalf_session *session, const char *state, const char *reason)
 {
     char away[sizeof session->away] = "";
-    if (strcmp(state, "away") == 0)
+    if (strcmp(state, "away") == 0) {
         snprintf(away, sizeof away, "%s", reason[0] != '\0' ? reason : "away");
+    }
     memcpy(session->away, away, sizeof away);
 }
 
 static void take_welcome(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
 {
     const struct behalf_welcome *welcome = &(*message_p)->welcome;
-    if (session->phase != GREETING || (*message_p)->id != session->hello_id)
+    if (session->phase != GREETING || (*message_p)->id != session->hello_id) {
         return;
+    }
     if (welcome->version != BEHALF_PROTOCOL_VERSION) {
         say(session, "%.200s speaks version %" PRId64 " of the protocol, not %d", broker_name(session),
             welcome->version, BEHALF_PROTOCOL_VERSION);
@@ -330,15 +346,17 @@ static void take_error_of_hello(struct behalf_session *session, const struct beh
         // A broker that says when to ask again lives: no need to doubt it longer each time.
         int64_t delay_ms = error->retry_ms;
         session->attempts = delay_ms > 0 ? 0 : session->attempts;
-        if (delay_ms > 0)
+        if (delay_ms > 0) {
             delay_ms += (int64_t) (draw(session) % (uint64_t) (delay_ms / 2 + 1));
-        else
+        } else {
             delay_ms = back_off_ms(session);
+        }
         char when[48];
         say(session, "%.100s: %s %.350s%s", broker_name(session), error->code, error->reason,
             when_next(when, delay_ms));
-        if (code == BEHALF_CODE_BUSY)
+        if (code == BEHALF_CODE_BUSY) {
             move_on(session, now_ms); // another one may have the desk, or know who has
+        }
         wait_to_connect(session, delay_ms, now_ms);
         return;
     }
@@ -360,14 +378,16 @@ static void take_error(struct behalf_session *session, struct behalf_message **m
             greet(session, now_ms);
         }
     } else if (message->id == 0) {
-        if (session->phase == STANDING)
+        if (session->phase == STANDING) {
             deliver(session, message_p);
+        }
     } else if (!request_open(session, message->id)) {
         return;
     } else if (code == BEHALF_CODE_BUSY || code == BEHALF_CODE_TOO_MANY) {
         int64_t until_ms = now_ms + (message->error.retry_ms > 0 ? message->error.retry_ms : SESSION_BACKOFF_FIRST_MS);
-        if (session->paused_until_ms < until_ms)
+        if (session->paused_until_ms < until_ms) {
             session->paused_until_ms = until_ms;
+        }
         request_to_repeat(session, message->id);
     } else {
         request_answered(session, message->id);
@@ -377,8 +397,9 @@ static void take_error(struct behalf_session *session, struct behalf_message **m
 
 static void take_bye(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
 {
-    if (session->phase != STANDING)
+    if (session->phase != STANDING) {
         return;
+    }
     const char *reason = (*message_p)->bye.reason;
     if (strncmp(reason, "restart", strlen("restart")) == 0) {
         lose(session, reason, now_ms);
@@ -394,8 +415,9 @@ static void take_bye(struct behalf_session *session, struct behalf_message **mes
 static size_t find_broker(const struct behalf_session *session, const char *endpoint)
 {
     size_t place = 0;
-    while (place < session->broker_count && strcmp(session->brokers[place].endpoint, endpoint) != 0)
+    while (place < session->broker_count && strcmp(session->brokers[place].endpoint, endpoint) != 0) {
         place++;
+    }
     return place;
 }
 
@@ -413,18 +435,21 @@ static void prefer_broker(struct behalf_session *session, const char *endpoint)
 {
     struct known_broker broker = { 0 };
     size_t place = find_broker(session, endpoint);
-    if (place < session->broker_count)
+    if (place < session->broker_count) {
         broker = take_broker_out(session, place);
-    else
+    } else {
         broker.endpoint = strdup(endpoint);
+    }
     must(broker.endpoint != NULL);
     memmove(&session->brokers[1], &session->brokers[0], session->broker_count * sizeof(*session->brokers));
     session->brokers[0] = broker;
     session->broker_count++;
     size_t told = 0;
-    for (place = 0; place < session->broker_count; place++)
-        if (!session->brokers[place].own && ++told > SESSION_BROKERS_TOLD_MAX)
+    for (place = 0; place < session->broker_count; place++) {
+        if (!session->brokers[place].own && ++told > SESSION_BROKERS_TOLD_MAX) {
             break;
+        }
+    }
     if (place < session->broker_count) {
         broker = take_broker_out(session, place);
         free(broker.endpoint);
@@ -438,8 +463,9 @@ static bool may_follow(const struct behalf_session *session, const char *endpoin
 
 static void take_moved(struct behalf_session *session, const struct behalf_message *message, int64_t now_ms)
 {
-    if (session->phase == GREETING && message->id != session->hello_id && message->id != 0)
+    if (session->phase == GREETING && message->id != session->hello_id && message->id != 0) {
         return;
+    }
     const struct behalf_moved *moved = &message->moved;
     char from[200];
     snprintf(from, sizeof(from), "%s", broker_name(session));
@@ -480,16 +506,20 @@ static void take_message(struct behalf_session *session, struct behalf_message *
         take_moved(session, message, now_ms);
     } else if (is_news(message->type)) {
         // What comes before WELCOME belongs to no session.
-        if (session->phase != STANDING)
+        if (session->phase != STANDING) {
             return;
-        if (message->type == BEHALF_ITEM && session->items_to_come > 0)
+        }
+        if (message->type == BEHALF_ITEM && session->items_to_come > 0) {
             session->items_to_come--;
-        if (message->type == BEHALF_PRESENCE)
+        }
+        if (message->type == BEHALF_PRESENCE) {
             remember_presence(session, message->presence.state, message->presence.reason);
+        }
         deliver(session, message_p);
     } else if (request_open(session, message->id)) {
-        if (message->type == BEHALF_DONE && message->id == session->presence_id)
+        if (message->type == BEHALF_DONE && message->id == session->presence_id) {
             remember_presence(session, message->done.state, session->presence_away);
+        }
         request_answered(session, message->id);
         deliver(session, message_p);
     }
@@ -497,22 +527,25 @@ static void take_message(struct behalf_session *session, struct behalf_message *
 
 void behalf_session_receive(struct behalf_session *session, const void *frame, size_t frame_bytes, int64_t now_ms)
 {
-    if (session->phase != GREETING && session->phase != STANDING)
+    if (session->phase != GREETING && session->phase != STANDING) {
         return;
+    }
     session->heard_ms = now_ms;
     session->brokers[session->broker].silent_until_ms = now_ms;
     struct behalf_fault fault;
     struct behalf_message *message = behalf_message_decode(frame, frame_bytes, &fault);
     if (message == NULL) {
-        if (fault.code == BEHALF_CODE_UNKNOWN_TYPE)
+        if (fault.code == BEHALF_CODE_UNKNOWN_TYPE) {
             return; // of a later version
+        }
         char why[256];
         snprintf(why, sizeof(why), "sent a frame that is not good: %s %s", fault.field, fault.reason);
         lose(session, why, now_ms);
         return;
     }
-    if ((behalf_type_senders(message->type) & BEHALF_BY_BROKER) != 0)
+    if ((behalf_type_senders(message->type) & BEHALF_BY_BROKER) != 0) {
         take_message(session, &message, now_ms);
+    }
     behalf_message_destroy(&message);
 }
 
@@ -520,8 +553,9 @@ void behalf_session_receive(struct behalf_session *session, const void *frame, s
 
 void behalf_session_lost(struct behalf_session *session, const char *reason, int64_t now_ms)
 {
-    if (session->phase == GREETING || session->phase == STANDING)
+    if (session->phase == GREETING || session->phase == STANDING) {
         lose(session, reason, now_ms);
+    }
 }
 
 // When the next HEARTBEAT is due: a heartbeat after something was last said, or heard.
@@ -569,8 +603,9 @@ int64_t behalf_session_due_ms(const struct behalf_session *session, int64_t now_
         at_ms = session->greeted_ms + SESSION_GREETING_MS;
     } else if (session->phase == STANDING) {
         at_ms = earlier(session->heard_ms + session->timeout_ms, heartbeat_due_ms(session));
-        if (session->pending > session->in_flight && session->paused_until_ms > now_ms)
+        if (session->pending > session->in_flight && session->paused_until_ms > now_ms) {
             at_ms = earlier(at_ms, session->paused_until_ms);
+        }
     } else {
         return -1;
     }
@@ -581,8 +616,9 @@ int64_t behalf_session_due_ms(const struct behalf_session *session, int64_t now_
 
 bool behalf_session_connect_order(struct behalf_session *session, size_t *broker)
 {
-    if (!session->connect_ordered)
+    if (!session->connect_ordered) {
         return false;
+    }
     session->connect_ordered = false;
     *broker = session->broker;
     return true;
@@ -601,11 +637,13 @@ const void *behalf_session_output(struct behalf_session *session, size_t *frame_
         *frame_bytes = session->control_bytes;
         return session->control;
     }
-    if (session->phase != STANDING || session->in_flight >= session->window || now_ms < session->paused_until_ms)
+    if (session->phase != STANDING || session->in_flight >= session->window || now_ms < session->paused_until_ms) {
         return NULL;
+    }
     const struct request *request = request_unsent(session);
-    if (request == NULL)
+    if (request == NULL) {
         return NULL;
+    }
     *frame_bytes = request->frame_bytes;
     return request->frame;
 }
@@ -631,12 +669,14 @@ bool behalf_session_has_next(const struct behalf_session *session)
 struct behalf_message *behalf_session_next(struct behalf_session *session)
 {
     struct delivery *delivery = session->first;
-    if (delivery == NULL)
+    if (delivery == NULL) {
         return NULL;
+    }
     struct behalf_message *message = delivery->message;
     session->first = delivery->next;
-    if (session->first == NULL)
+    if (session->first == NULL) {
         session->last = NULL;
+    }
     free(delivery);
     return message;
 }
@@ -663,10 +703,12 @@ int64_t behalf_session_send(struct behalf_session *session, const struct behalf_
     numbered.id = session->next_id;
     size_t frame_bytes;
     void *frame = behalf_message_encode(&numbered, &frame_bytes, fault);
-    if (frame == NULL)
+    if (frame == NULL) {
         return 0;
-    if ((size_t) (session->next_id - session->first_id) == session->ring_size)
+    }
+    if ((size_t) (session->next_id - session->first_id) == session->ring_size) {
         grow_ring(session);
+    }
     *request_at(session, session->next_id) = (struct request){ .frame = frame, .frame_bytes = frame_bytes };
     session->pending++;
     if (message->type == BEHALF_PRESENCE) {
@@ -679,8 +721,9 @@ int64_t behalf_session_send(struct behalf_session *session, const struct behalf_
 
 void behalf_session_close(struct behalf_session *session, const char *reason)
 {
-    if (session->phase == REFUSED || session->phase == ENDED)
+    if (session->phase == REFUSED || session->phase == ENDED) {
         return;
+    }
     bool stood = session->phase == STANDING;
     const char *words = reason != NULL ? reason : "";
     finish(session, ENDED);
@@ -767,8 +810,9 @@ struct behalf_session *behalf_session_new(const struct behalf_session_options *o
     must(options->first_id <= INT64_C(1) << 62);
     struct behalf_message hello = { .type = BEHALF_HELLO, .hello = *options->hello };
     hello.hello.version = BEHALF_PROTOCOL_VERSION;
-    if (!check_hello(&hello, fault))
+    if (!check_hello(&hello, fault)) {
         return NULL;
+    }
     struct behalf_session *session = calloc(1, sizeof(*session));
     must(session != NULL);
     session->hello = behalf_message_copy(&hello);
@@ -787,14 +831,18 @@ struct behalf_session *behalf_session_new(const struct behalf_session_options *o
 void behalf_session_destroy(struct behalf_session **session_p)
 {
     struct behalf_session *session = *session_p;
-    if (session == NULL)
+    if (session == NULL) {
         return;
-    for (struct behalf_message *left; (left = behalf_session_next(session)) != NULL;)
+    }
+    for (struct behalf_message *left; (left = behalf_session_next(session)) != NULL;) {
         behalf_message_destroy(&left);
-    for (int64_t id = session->first_id; id < session->next_id; id++)
+    }
+    for (int64_t id = session->first_id; id < session->next_id; id++) {
         free(request_at(session, id)->frame);
-    for (size_t i = 0; i < session->broker_count; i++)
+    }
+    for (size_t i = 0; i < session->broker_count; i++) {
         free(session->brokers[i].endpoint);
+    }
     free(session->ring);
     free(session->control);
     behalf_message_destroy(&session->hello);

@@ -30,16 +30,18 @@ static struct shared_context **find_room(void)
     struct shared_context **place = &first;
     pid_t process = getpid();
 
-    while (*place != NULL && ((*place)->process != process || (*place)->clients == SHARED_CONTEXT_CLIENTS))
+    while (*place != NULL && ((*place)->process != process || (*place)->clients == SHARED_CONTEXT_CLIENTS)) {
         place = &(*place)->next;
+    }
     return place;
 }
 
 static struct shared_context *make(void)
 {
     void *context = zmq_ctx_new();
-    if (context == NULL)
+    if (context == NULL) {
         return NULL;
+    }
     must(zmq_ctx_set(context, ZMQ_MAX_SOCKETS, SOCKETS_MAX) == 0);
     struct shared_context *shared = calloc(1, sizeof *shared);
     must(shared != NULL);
@@ -51,11 +53,13 @@ void *shared_context_hold(void)
 {
     must(pthread_mutex_lock(&lock) == 0);
     struct shared_context **place = find_room();
-    if (*place == NULL)
+    if (*place == NULL) {
         *place = make();
+    }
     struct shared_context *shared = *place;
-    if (shared != NULL)
+    if (shared != NULL) {
         shared->clients++;
+    }
     must(pthread_mutex_unlock(&lock) == 0);
     return shared != NULL ? shared->context : NULL;
 }
@@ -66,25 +70,29 @@ static struct shared_context *let_go(const void *context)
     struct shared_context **place = &first;
     struct shared_context *shared;
 
-    while ((shared = *place) != NULL && shared->context != context)
+    while ((shared = *place) != NULL && shared->context != context) {
         place = &shared->next;
+    }
     must(shared != NULL);
-    if (--shared->clients > 0)
+    if (--shared->clients > 0) {
         return NULL;
+    }
     *place = shared->next;
     return shared;
 }
 
 void shared_context_release(void **context_p)
 {
-    if (*context_p == NULL)
+    if (*context_p == NULL) {
         return;
+    }
     must(pthread_mutex_lock(&lock) == 0);
     struct shared_context *unused = let_go(*context_p);
     must(pthread_mutex_unlock(&lock) == 0);
     // Outside the lock, as what lingers is waited for; also when signals come meanwhile.
-    while (unused != NULL && zmq_ctx_term(unused->context) != 0 && zmq_errno() == EINTR)
+    while (unused != NULL && zmq_ctx_term(unused->context) != 0 && zmq_errno() == EINTR) {
         continue;
+    }
     free(unused);
     *context_p = NULL;
 }

@@ -48,16 +48,18 @@ static void replace(struct line *line, size_t bytes, const char *with, size_t wi
 static int escape_at(const struct line *line, size_t at)
 {
     int value = 0;
-    if (at + 6 > line->bytes || line->text[at] != '\\' || line->text[at + 1] != 'u')
+    if (at + 6 > line->bytes || line->text[at] != '\\' || line->text[at + 1] != 'u') {
         return -1;
+    }
     for (size_t i = at + 2; i < at + 6; i++) {
         char digit = line->text[i];
         int number = digit >= '0' && digit <= '9'   ? digit - '0'
                      : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
                      : digit >= 'A' && digit <= 'F' ? digit - 'A' + 10
                                                     : -1;
-        if (number < 0)
+        if (number < 0) {
             return -1;
+        }
         value = value << 4 | number;
     }
     return value;
@@ -107,8 +109,9 @@ static void mend_number(struct line *line)
         whole = whole && !strchr(".eE", text[length]);
     }
     char number[64] = "";
-    if (length < sizeof number)
+    if (length < sizeof number) {
         memcpy(number, text, length);
+    }
     bool none = !whole && number[0] && isinf(strtod(number, NULL));
     bool sound = text[length - 1] >= '0' && text[length - 1] <= '9' && (text[0] != '0' || length == 1 || !whole);
     if (!sound || (digits <= DIGITS_SURE && !none) || (!whole && !none)) {
@@ -126,8 +129,9 @@ static void mend_number(struct line *line)
 static bool mend_word(struct line *line, const char *word)
 {
     size_t length = strlen(word);
-    if (line->bytes - line->at < length || memcmp(line->text + line->at, word, length) != 0)
+    if (line->bytes - line->at < length || memcmp(line->text + line->at, word, length) != 0) {
         return false;
+    }
     replace(line, length, "null", strlen("null"));
     return true;
 }
@@ -138,8 +142,9 @@ char *json_line_mended(const char *line_text, size_t bytes, const struct encodin
     struct line line = { .text = line_text, .bytes = bytes };
     size_t sound_bytes = bytes;
     char *sound = NULL;
-    if (encoding_tally_is_utf8(tally))
+    if (encoding_tally_is_utf8(tally)) {
         sound = mended_characters(line_text, bytes, &sound_bytes);
+    }
     if (sound) {
         line.characters = true;
         line.text = sound;
@@ -147,19 +152,21 @@ char *json_line_mended(const char *line_text, size_t bytes, const struct encodin
     }
     while (line.at < line.bytes) {
         char byte = line.text[line.at];
-        if (byte == '"')
+        if (byte == '"') {
             mend_text(&line);
-        else if (byte == '-' && mend_word(&line, "-Infinity"))
+        } else if (byte == '-' && mend_word(&line, "-Infinity")) {
             continue;
-        else if (byte == '-' || (byte >= '0' && byte <= '9'))
+        } else if (byte == '-' || (byte >= '0' && byte <= '9')) {
             mend_number(&line);
-        else if (!mend_word(&line, "NaN") && !mend_word(&line, "Infinity"))
+        } else if (!mend_word(&line, "NaN") && !mend_word(&line, "Infinity")) {
             line.at++;
+        }
     }
     *characters = line.characters;
     *mended_bytes = sound_bytes;
-    if (!line.out)
+    if (!line.out) {
         return sound;
+    }
     memcpy(line.out + line.out_bytes, line.text + line.copied, line.bytes - line.copied);
     *mended_bytes = line.out_bytes + line.bytes - line.copied;
     line.out[*mended_bytes] = '\0';
@@ -179,12 +186,13 @@ static void leave_out(json_t *object, const struct behalf_field *field, struct m
 static bool write_digits(const json_t *value, char digits[32])
 {
     double real = json_real_value(value);
-    if (json_is_integer(value))
+    if (json_is_integer(value)) {
         snprintf(digits, 32, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else if (json_is_real(value) && real == floor(real) && fabs(real) < WHOLE_MAX)
+    } else if (json_is_real(value) && real == floor(real) && fabs(real) < WHOLE_MAX) {
         snprintf(digits, 32, "%" PRId64, (int64_t) real);
-    else
+    } else {
         return false;
+    }
     return true;
 }
 
@@ -193,19 +201,23 @@ static void mend_text_value(json_t *object, const struct behalf_field *field, st
     json_t *value = json_object_get(object, field->name);
     char digits[32];
     const char *text = json_string_value(value), *mended;
-    if (!text && write_digits(value, digits))
+    if (!text && write_digits(value, digits)) {
         text = digits;
+    }
     if (!text) {
-        if (!field->required)
+        if (!field->required) {
             leave_out(object, field, mending);
+        }
         return;
     }
-    if (!mending_text(mending, field, text, &mended))
+    if (!mending_text(mending, field, text, &mended)) {
         return;
-    if (!mended)
+    }
+    if (!mended) {
         json_object_del(object, field->name);
-    else if (mended != json_string_value(value))
+    } else if (mended != json_string_value(value)) {
         json_object_set_new(object, field->name, json_string(mended));
+    }
 }
 
 // A time is written as digits or not at all; a count as people write it.
@@ -217,10 +229,12 @@ static bool read_number(const json_t *value, const struct behalf_field *field, s
         snprintf(digits, sizeof digits, "%" PRId64, (int64_t) json_real_value(value)); // with parts of a millisecond
         text = digits;
     }
-    if (!text && write_digits(value, digits))
+    if (!text && write_digits(value, digits)) {
         text = digits;
-    if (text && (!field_is_time(field) || (text[0] && !text[strspn(text, "0123456789")])))
+    }
+    if (text && (!field_is_time(field) || (text[0] && !text[strspn(text, "0123456789")]))) {
         return mending_count(mending, field, text, number);
+    }
     mending_note(mending, field->name, MENDING_LEFT_OUT);
     return false;
 }
@@ -230,24 +244,28 @@ static void mend_number_value(json_t *object, const struct behalf_field *field, 
     const json_t *value = json_object_get(object, field->name);
     int64_t number;
     if (json_is_integer(value) && json_integer_value(value) >= field->minimum &&
-        json_integer_value(value) <= field->maximum)
+        json_integer_value(value) <= field->maximum) {
         return;
+    }
     const char *text = json_string_value(value);
-    if ((text && !text[0]) || !read_number(value, field, mending, &number))
+    if ((text && !text[0]) || !read_number(value, field, mending, &number)) {
         json_object_del(object, field->name);
-    else
+    } else {
         json_object_set_new(object, field->name, json_integer(number));
+    }
 }
 
 void json_object_mend(json_t *object, enum behalf_type type, struct mending *mending)
 {
     for (const struct behalf_field *field = behalf_type_fields(type); field->name; field++) {
         const json_t *value = json_object_get(object, field->name);
-        if (!value || json_is_null(value))
+        if (!value || json_is_null(value)) {
             continue;
-        if (field->kind == 't')
+        }
+        if (field->kind == 't') {
             mend_text_value(object, field, mending);
-        else if (field->kind == 'n' && !field->required)
+        } else if (field->kind == 'n' && !field->required) {
             mend_number_value(object, field, mending);
+        }
     }
 }

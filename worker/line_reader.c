@@ -42,22 +42,25 @@ static void make_room(struct line_reader *reader)
 
 bool line_reader_fill(struct line_reader *reader)
 {
-    if (reader->ended || reader->fd < 0)
+    if (reader->ended || reader->fd < 0) {
         return false;
+    }
     make_room(reader);
-    if (reader->end == reader->capacity)
+    if (reader->end == reader->capacity) {
         return false;
+    }
 
     ssize_t count;
-    do
+    do {
         count = read(reader->fd, reader->buffer + reader->end, reader->capacity - reader->end);
-    while (count < 0 && errno == EINTR);
+    } while (count < 0 && errno == EINTR);
     if (count > 0) {
         reader->end += (size_t) count;
         return true;
     }
-    if (count == 0 || errno != EAGAIN)
+    if (count == 0 || errno != EAGAIN) {
         reader->ended = true;
+    }
     return false;
 }
 
@@ -93,8 +96,9 @@ enum line_kind line_reader_next(struct line_reader *reader, const char **line, s
             drop_all(reader);
         }
     }
-    if (reader->ended && (reader->begin < reader->end || reader->passing))
+    if (reader->ended && (reader->begin < reader->end || reader->passing)) {
         return give(reader, reader->end, reader->end, line, line_bytes);
+    }
     return LINE_NONE;
 }
 

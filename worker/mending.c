@@ -75,8 +75,9 @@ struct mending *mending_new(void)
 
 void mending_begin(struct mending *self)
 {
-    for (size_t i = 0; i < self->text_count; i++)
+    for (size_t i = 0; i < self->text_count; i++) {
         free(self->texts[i]);
+    }
     self->text_count = 0;
     self->note_count = 0;
     self->words[0] = '\0';
@@ -85,8 +86,9 @@ void mending_begin(struct mending *self)
 void mending_destroy(struct mending **mending_p)
 {
     struct mending *self = *mending_p;
-    if (!self)
+    if (!self) {
         return;
+    }
     mending_begin(self);
     free(self);
     *mending_p = NULL;
@@ -95,12 +97,15 @@ void mending_destroy(struct mending **mending_p)
 static void add(struct sum *sums, size_t *count, const char *field, enum mending_kind kind)
 {
     size_t i = 0;
-    while (i < *count && (sums[i].kind != kind || strcmp(sums[i].field, field) != 0))
+    while (i < *count && (sums[i].kind != kind || strcmp(sums[i].field, field) != 0)) {
         i++;
-    if (i == SUMS_MAX)
+    }
+    if (i == SUMS_MAX) {
         return;
-    if (i == *count)
+    }
+    if (i == *count) {
         sums[(*count)++] = (struct sum){ .field = field, .kind = kind };
+    }
     sums[i].posts++;
 }
 
@@ -119,8 +124,9 @@ const char *mending_notes(const struct mending *self)
 void mending_end(struct mending *self)
 {
     self->posts += self->note_count > 0;
-    for (size_t i = 0; i < self->note_count; i++)
+    for (size_t i = 0; i < self->note_count; i++) {
         add(self->sums, &self->sum_count, self->notes[i].field, self->notes[i].kind);
+    }
 }
 
 uint64_t mending_posts(const struct mending *self)
@@ -132,10 +138,11 @@ void mending_describe(const struct mending *self, char *text, size_t text_bytes)
 {
     size_t length = 0;
     text[0] = '\0';
-    for (size_t i = 0; i < self->sum_count && length < text_bytes; i++)
+    for (size_t i = 0; i < self->sum_count && length < text_bytes; i++) {
         length +=
             (size_t) snprintf(text + length, text_bytes - length, "%s%s %s %llu", i ? ", " : "", self->sums[i].field,
                               word_of(self->sums[i].kind), (unsigned long long) self->sums[i].posts);
+    }
 }
 
 static const char *keep(struct mending *self, char *text)
@@ -154,16 +161,19 @@ bool mending_text(struct mending *self, const struct behalf_field *field, const 
     }
     size_t bytes = strlen(text), bytes_max = (size_t) field->maximum;
     *mended = text;
-    if (bytes <= bytes_max)
+    if (bytes <= bytes_max) {
         return true;
-    if (kind == MENDING_LEFT_OUT && field->required)
+    }
+    if (kind == MENDING_LEFT_OUT && field->required) {
         return false;
+    }
     mending_note(self, field->name, kind);
-    if (kind == MENDING_LEFT_OUT)
+    if (kind == MENDING_LEFT_OUT) {
         *mended = NULL;
-    else
+    } else {
         *mended = keep(self, kind == MENDING_CUT ? mended_words(text, bytes, bytes_max)
                                                  : shortened_key(text, bytes, bytes_max));
+    }
     return true;
 }
 
@@ -175,9 +185,11 @@ bool mending_text(struct mending *self, const struct behalf_field *field, const 
 static size_t separator_at(const char *text)
 {
     static const char *const separators[] = { ",", ".", "'", " ", "_", "\xc2\xa0", "\xe2\x80\xaf", "\xe2\x80\x99" };
-    for (size_t i = 0; i < sizeof separators / sizeof *separators; i++)
-        if (strncmp(text, separators[i], strlen(separators[i])) == 0)
+    for (size_t i = 0; i < sizeof separators / sizeof *separators; i++) {
+        if (strncmp(text, separators[i], strlen(separators[i])) == 0) {
             return strlen(separators[i]);
+        }
+    }
     return 0;
 }
 
@@ -188,15 +200,17 @@ static bool take_digits(const char **text, char digits[20], size_t *groups, char
     size_t count = strspn(*text, DIGITS), separator;
     *groups = 0;
     *mark = '\0';
-    if (count == 0 || count > 18)
+    if (count == 0 || count > 18) {
         return false;
+    }
     memcpy(digits, *text, count);
     *text += count;
     bool first_fits = count <= 3 && digits[0] != '0';
     while (first_fits && (separator = separator_at(*text)) > 0 && strspn(*text + separator, DIGITS) == 3) {
         char next = (*text)[separator - 1]; // the last byte tells them apart
-        if ((*mark && *mark != next) || count + 3 > 18)
+        if ((*mark && *mark != next) || count + 3 > 18) {
             return false;
+        }
         *mark = next;
         memcpy(digits + count, *text + separator, 3);
         count += 3;
@@ -211,11 +225,13 @@ static bool take_digits(const char **text, char digits[20], size_t *groups, char
 static bool take_fraction(const char **text, char mark, char digits[20])
 {
     digits[0] = '\0';
-    if (**text != '.' && **text != ',')
+    if (**text != '.' && **text != ',') {
         return true;
+    }
     size_t places = strspn(*text + 1, DIGITS);
-    if (places > 18 || **text == mark)
+    if (places > 18 || **text == mark) {
         return false;
+    }
     memcpy(digits, *text + 1, places);
     digits[places] = '\0';
     *text += 1 + places;
@@ -226,14 +242,16 @@ static int64_t take_unit(const char **text)
 {
     const char *at = *text + (**text == ' ');
     int64_t unit = 1;
-    if (*at == 'K' || *at == 'k')
+    if (*at == 'K' || *at == 'k') {
         unit = 1000;
-    else if (*at == 'M' || *at == 'm')
+    } else if (*at == 'M' || *at == 'm') {
         unit = 1000000;
-    else if (*at == 'B')
+    } else if (*at == 'B') {
         unit = 1000000000;
-    if (unit > 1)
+    }
+    if (unit > 1) {
         *text = at + 1;
+    }
     return unit;
 }
 
@@ -242,21 +260,25 @@ static bool parse_count(const char *text, int64_t *number)
     char digits[20], fraction[20], mark;
     size_t groups;
     text += strspn(text, " \t");
-    if (!take_digits(&text, digits, &groups, &mark) || !take_fraction(&text, mark, fraction))
+    if (!take_digits(&text, digits, &groups, &mark) || !take_fraction(&text, mark, fraction)) {
         return false;
+    }
     int64_t unit = take_unit(&text), place = unit, part = 0;
     bool two_numbers = groups == 1 && !fraction[0] && (mark == '.' || (mark == ',' && unit > 1));
-    if (two_numbers || text[strspn(text, " \t")])
+    if (two_numbers || text[strspn(text, " \t")]) {
         return false;
+    }
     for (const char *digit = fraction; *digit; digit++) {
         place /= 10;
-        if (place == 0 && *digit != '0')
+        if (place == 0 && *digit != '0') {
             return false; // a part of one
+        }
         part += place * (*digit - '0');
     }
     int64_t whole = strtoll(digits, NULL, 10);
-    if (whole > (INT64_MAX - part) / unit)
+    if (whole > (INT64_MAX - part) / unit) {
         return false;
+    }
     *number = whole * unit + part;
     return true;
 }
@@ -270,9 +292,10 @@ bool mending_count(struct mending *self, const struct behalf_field *field, const
         mending_note(self, field->name, MENDING_CUT);
         return true;
     }
-    if (fits)
+    if (fits) {
         *number = value;
-    else
+    } else {
         mending_note(self, field->name, MENDING_LEFT_OUT);
+    }
     return fits;
 }

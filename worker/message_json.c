@@ -56,8 +56,9 @@ static void add_fields(json_t *object, const struct behalf_field *fields, const 
 static void add_texts(json_t *object, const struct behalf_field *field, const char *body)
 {
     size_t count = count_at(body, field);
-    if (count == 0 && !field->required)
+    if (count == 0 && !field->required) {
         return;
+    }
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++) {
         const char *text;
@@ -70,8 +71,9 @@ static void add_texts(json_t *object, const struct behalf_field *field, const ch
 static void add_list(json_t *object, const struct behalf_field *field, const char *body)
 {
     size_t count = count_at(body, field);
-    if (count == 0 && !field->required)
+    if (count == 0 && !field->required) {
         return;
+    }
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *record = json_object();
@@ -85,16 +87,19 @@ static void add_field(json_t *object, const struct behalf_field *field, const ch
 {
     switch (field->kind) {
     case 't':
-        if (field->required || text_at(body, field)[0] != '\0')
+        if (field->required || text_at(body, field)[0] != '\0') {
             json_object_set_new(object, field->name, json_string(text_at(body, field)));
+        }
         break;
     case 'n':
-        if (field->required || number_at(body, field) != 0)
+        if (field->required || number_at(body, field) != 0) {
             json_object_set_new(object, field->name, json_integer(number_at(body, field)));
+        }
         break;
     case 'f':
-        if (field->required || flag_at(body, field))
+        if (field->required || flag_at(body, field)) {
             json_object_set_new(object, field->name, json_boolean(flag_at(body, field)));
+        }
         break;
     case 's':
         add_texts(object, field, body);
@@ -107,8 +112,9 @@ static void add_field(json_t *object, const struct behalf_field *field, const ch
 
 static void add_fields(json_t *object, const struct behalf_field *fields, const char *body)
 {
-    for (const struct behalf_field *field = fields; field->name != NULL; field++)
+    for (const struct behalf_field *field = fields; field->name != NULL; field++) {
         add_field(object, field, body);
+    }
 }
 
 json_t *message_to_json(const struct behalf_message *message)
@@ -159,13 +165,16 @@ static void set_array(const struct behalf_field *field, char *body, void *array,
 
 static bool read_array(struct reading *reading, const struct behalf_field *field, const json_t *value, char *body)
 {
-    if (!json_is_array(value))
+    if (!json_is_array(value)) {
         return refuse(reading, BEHALF_CODE_INVALID, field, "must be an array");
+    }
     size_t count = json_array_size(value);
-    if (count > (size_t) field->maximum)
+    if (count > (size_t) field->maximum) {
         return refuse(reading, BEHALF_CODE_INVALID, field, "has too many elements");
-    if (count == 0)
+    }
+    if (count == 0) {
         return true;
+    }
 
     size_t element_bytes = field->kind == 's' ? sizeof(void *) : field->record_bytes;
     char *array = reading_allocate(reading, count * element_bytes);
@@ -173,14 +182,17 @@ static bool read_array(struct reading *reading, const struct behalf_field *field
         const json_t *element = json_array_get(value, i);
         if (field->kind == 's') {
             const char *text = json_string_value(element);
-            if (text == NULL)
+            if (text == NULL) {
                 return refuse(reading, BEHALF_CODE_INVALID, field, "must be an array of texts");
+            }
             memcpy(array + i * element_bytes, &text, sizeof text);
         } else {
-            if (!json_is_object(element))
+            if (!json_is_object(element)) {
                 return refuse(reading, BEHALF_CODE_INVALID, field, "must be an array of objects");
-            if (!read_fields(reading, field->record, element, array + i * element_bytes))
+            }
+            if (!read_fields(reading, field->record, element, array + i * element_bytes)) {
                 return false;
+            }
         }
     }
     set_array(field, body, array, count);
@@ -191,17 +203,20 @@ static bool read_field(struct reading *reading, const struct behalf_field *field
 {
     if (field->kind == 't') {
         const char *text = json_string_value(value);
-        if (text == NULL)
+        if (text == NULL) {
             return refuse(reading, BEHALF_CODE_INVALID, field, "must be a text");
+        }
         memcpy(body + field->offset, &text, sizeof text);
     } else if (field->kind == 'n') {
-        if (!json_is_integer(value))
+        if (!json_is_integer(value)) {
             return refuse(reading, BEHALF_CODE_INVALID, field, "must be a whole number");
+        }
         int64_t number = json_integer_value(value);
         memcpy(body + field->offset, &number, sizeof number);
     } else if (field->kind == 'f') {
-        if (!json_is_boolean(value))
+        if (!json_is_boolean(value)) {
             return refuse(reading, BEHALF_CODE_INVALID, field, "must be true or false");
+        }
         bool flag = json_is_true(value);
         memcpy(body + field->offset, &flag, sizeof flag);
     } else {
@@ -214,8 +229,9 @@ static bool read_field(struct reading *reading, const struct behalf_field *field
 static void set_empty(const struct behalf_field *field, char *body)
 {
     static const char *const empty = "";
-    if (field->kind == 't')
+    if (field->kind == 't') {
         memcpy(body + field->offset, &empty, sizeof(void *));
+    }
 }
 
 static bool read_fields(struct reading *reading, const struct behalf_field *fields, const json_t *object, char *body)
@@ -223,8 +239,9 @@ static bool read_fields(struct reading *reading, const struct behalf_field *fiel
     for (const struct behalf_field *field = fields; field->name != NULL; field++) {
         const json_t *value = json_object_get(object, field->name);
         if (value == NULL || json_is_null(value)) {
-            if (field->required)
+            if (field->required) {
                 return refuse(reading, BEHALF_CODE_MISSING, field, "is missing");
+            }
             set_empty(field, body);
         } else if (!read_field(reading, field, value, body)) {
             return false;
@@ -241,8 +258,9 @@ static void name_unknown(enum behalf_type type, const json_t *object, char *unkn
     json_object_foreach((json_t *) object, key, value)
     {
         const struct behalf_field *field = behalf_type_fields(type);
-        while (field->name != NULL && strcmp(field->name, key) != 0)
+        while (field->name != NULL && strcmp(field->name, key) != 0) {
             field++;
+        }
         if (field->name == NULL && strcmp(key, "type") != 0 && strcmp(key, "id") != 0) {
             snprintf(unknown, 64, "%s", key);
             return;
@@ -258,8 +276,9 @@ struct behalf_message *message_from_json(enum behalf_type type, const json_t *ob
     struct behalf_message message = { .type = type };
     struct reading reading = { .fault = fault };
     struct behalf_message *result = NULL;
-    if (read_fields(&reading, behalf_type_fields(type), object, (char *) &message + BODY_OFFSET))
+    if (read_fields(&reading, behalf_type_fields(type), object, (char *) &message + BODY_OFFSET)) {
         result = behalf_message_copy(&message);
+    }
 
     while (reading.blocks != NULL) {
         struct block *block = reading.blocks;
@@ -275,8 +294,9 @@ json_t *json_line_parse(const char *line, size_t line_bytes, char *reason, size_
     json_t *object = json_loadb(line, line_bytes, JSON_REJECT_DUPLICATES, &error);
     if (object == NULL) {
         char *quote = strstr(error.text, " near '");
-        if (quote != NULL)
+        if (quote != NULL) {
             *quote = '\0';
+        }
         snprintf(reason, reason_bytes, "not JSON: %s (byte %d)", error.text, error.position);
         return NULL;
     }

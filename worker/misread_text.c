@@ -30,19 +30,23 @@ static const uint16_t windows_1252[32] = { 0x20AC, 0,      0x201A, 0x0192, 0x201
 
 static int byte_of(ucs4_t character)
 {
-    if (character < 0x100)
+    if (character < 0x100) {
         return (int) character;
-    for (int i = 0; i < 32; i++)
-        if (windows_1252[i] == character)
+    }
+    for (int i = 0; i < 32; i++) {
+        if (windows_1252[i] == character) {
             return 0x80 + i;
+        }
+    }
     return character == REPLACEMENT_CHARACTER ? LOST_BYTE : NO_BYTE;
 }
 
 // How little a character may follow a letter in a sound text: 0 it may, 1 hardly, 2 never.
 static unsigned strangeness(ucs4_t character)
 {
-    if (character < 0xA0)
+    if (character < 0xA0) {
         return 2; // a control character
+    }
     switch (character) {
     case 0xA0: // what typography puts behind a word
     case 0xAB:
@@ -90,13 +94,17 @@ static unsigned evidence_of(const struct undoing *undoing, size_t length)
     int lead = undoing->bytes[undoing->at];
     ucs4_t before = undoing->at > 0 ? characters[-1] : ' ';
     unsigned most = 0;
-    for (size_t i = 1; i < length; i++)
-        if (strangeness(characters[i]) > most)
+    for (size_t i = 1; i < length; i++) {
+        if (strangeness(characters[i]) > most) {
             most = strangeness(characters[i]);
-    if (lead == 0xE2 && characters[1] == 0x20AC)
+        }
+    }
+    if (lead == 0xE2 && characters[1] == 0x20AC) {
         return 2; // quotes and dashes
-    if (lead == 0xC2 || lead == 0xC3)
+    }
+    if (lead == 0xC2 || lead == 0xC3) {
         return most > 0 || before < 'A' || before > 'Z' ? 2 : 1;
+    }
     return lead < 0xDF && lead != 0xD7 && is_small_letter(before) ? 2 : most; // a capital inside a word
 }
 
@@ -113,8 +121,9 @@ static bool undo_one(struct undoing *undoing)
     size_t left = undoing->count - undoing->at;
     size_t length = bytes[0] == LOST_BYTE ? 1 : bytes[0] < 0xC2 ? 0 : bytes[0] < 0xE0 ? 2 : bytes[0] < 0xF0 ? 3 : 4;
     uint8_t character[4] = { (uint8_t) bytes[0] };
-    if (length == 0 || bytes[0] > 0xF4)
+    if (length == 0 || bytes[0] > 0xF4) {
         return false;
+    }
     if (bytes[0] == 0xC3 && left > 1 && bytes[1] == ' ') { // à, whose no-break space became a blank
         put(undoing, "\xC3\xA0", 2);
         undoing->at++;
@@ -126,15 +135,17 @@ static bool undo_one(struct undoing *undoing)
             undoing->at += i + (i < left);
             return true;
         }
-        if (bytes[i] < 0x80 || bytes[i] > 0xBF)
+        if (bytes[i] < 0x80 || bytes[i] > 0xBF) {
             return false;
+        }
         character[i] = (uint8_t) bytes[i];
     }
     if (length == 1) {
         put(undoing, REPLACEMENT, strlen(REPLACEMENT));
     } else {
-        if (u8_check(character, length))
+        if (u8_check(character, length)) {
             return false;
+        }
         undoing->evidence += evidence_of(undoing, length);
         put(undoing, (const char *) character, length);
     }
@@ -148,8 +159,9 @@ static bool undo_all(struct undoing *undoing, const char *text, size_t text_byte
         ucs4_t character;
         int length = u8_mbtoucr(&character, octets(text) + i, text_bytes - i);
         int byte = length > 0 ? byte_of(character) : NO_BYTE;
-        if (byte == NO_BYTE)
+        if (byte == NO_BYTE) {
             return false;
+        }
         undoing->characters[undoing->count] = character;
         undoing->bytes[undoing->count++] = byte;
         i += (size_t) length;
@@ -170,10 +182,12 @@ static bool undo_all(struct undoing *undoing, const char *text, size_t text_byte
 static char *undo_reading(const char *text)
 {
     size_t bytes = strlen(text), ascii = 0;
-    while (ascii < bytes && octets(text)[ascii] < 0x80)
+    while (ascii < bytes && octets(text)[ascii] < 0x80) {
         ascii++;
-    if (ascii == bytes)
+    }
+    if (ascii == bytes) {
         return NULL;
+    }
     struct undoing undoing = { .characters = calloc(bytes, sizeof *undoing.characters),
                                .bytes = calloc(bytes, sizeof *undoing.bytes),
                                .out = malloc(bytes + 4) };
@@ -194,8 +208,9 @@ char *mended_reading(const char *text)
     char *mended = NULL;
     for (int i = 0; i < READINGS_MAX; i++) {
         char *less = undo_reading(mended ? mended : text);
-        if (!less)
+        if (!less) {
             break;
+        }
         free(mended);
         mended = less;
     }

@@ -54,8 +54,9 @@ static void put_code(struct walk *walk, ucs4_t code)
 static size_t peek(const struct walk *walk, size_t at, ucs4_t *code)
 {
     *code = 0;
-    if (at >= walk->bytes)
+    if (at >= walk->bytes) {
         return 0;
+    }
     int count = u8_mbtoucr(code, walk->text + at, walk->bytes - at);
     return count > 0 ? (size_t) count : 0;
 }
@@ -80,10 +81,12 @@ static bool is_seen_format(ucs4_t code)
 // True for characters that show nothing, move something, or look like whatever a font likes.
 static bool is_hidden(ucs4_t code)
 {
-    if (uc_is_property(code, UC_PROPERTY_DEFAULT_IGNORABLE_CODE_POINT))
+    if (uc_is_property(code, UC_PROPERTY_DEFAULT_IGNORABLE_CODE_POINT)) {
         return true;
-    if (code >= 0x1F000 && code <= 0x1FAFF) // emoji newer than the library's tables
+    }
+    if (code >= 0x1F000 && code <= 0x1FAFF) { // emoji newer than the library's tables
         return false;
+    }
     return uc_is_general_category_withtable(code, UC_CATEGORY_MASK_Cc | UC_CATEGORY_MASK_Cf | UC_CATEGORY_MASK_Cs |
                                                       UC_CATEGORY_MASK_Co | UC_CATEGORY_MASK_Cn | UC_CATEGORY_MASK_Zl |
                                                       UC_CATEGORY_MASK_Zp) &&
@@ -105,24 +108,29 @@ static bool joins_to_previous(ucs4_t code)
 // U+200C and U+200D where RFC 5892 (A.1, A.2) lets them stand, and U+200D between emoji.
 static bool is_joiner_in_place(const struct walk *walk, ucs4_t code, size_t code_bytes)
 {
-    if (code != 0x200C && code != 0x200D)
+    if (code != 0x200C && code != 0x200D) {
         return false;
-    if (walk->before != 0 && uc_combining_class(walk->before) == VIRAMA_CLASS)
+    }
+    if (walk->before != 0 && uc_combining_class(walk->before) == VIRAMA_CLASS) {
         return true;
+    }
 
     ucs4_t next;
     size_t at = walk->at + code_bytes;
-    if (peek(walk, at, &next) == 0)
+    if (peek(walk, at, &next) == 0) {
         return false;
-    if (code == 0x200D)
+    }
+    if (code == 0x200D) {
         return walk->emoji && is_pictographic(next);
+    }
     return walk->before != 0 && joins_to_next(walk->before) && joins_to_previous(next);
 }
 
 static bool is_style_in_place(const struct walk *walk, ucs4_t code)
 {
-    if (code != 0xFE0E && code != 0xFE0F)
+    if (code != 0xFE0E && code != 0xFE0F) {
         return false;
+    }
     return walk->before != 0 && uc_is_property(walk->before, UC_PROPERTY_EMOJI) &&
            !uc_is_property(walk->before, UC_PROPERTY_EMOJI_MODIFIER);
 }
@@ -132,8 +140,9 @@ static bool is_style_in_place(const struct walk *walk, ucs4_t code)
 static size_t flag_tags(const struct walk *walk)
 {
     static const char *const words[] = { "gbeng", "gbsct", "gbwls" };
-    if (walk->before != 0x1F3F4)
+    if (walk->before != 0x1F3F4) {
         return 0;
+    }
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         size_t at = walk->at;
         const char *letter = words[i];
@@ -143,24 +152,27 @@ static size_t flag_tags(const struct walk *walk)
             at += bytes;
             letter++;
         }
-        if (*letter == '\0' && bytes > 0 && code == 0xE007F)
+        if (*letter == '\0' && bytes > 0 && code == 0xE007F) {
             return at + bytes - walk->at;
+        }
     }
     return 0;
 }
 
 static void tell_dropped_marks(struct walk *walk)
 {
-    if (walk->dropped > 0)
+    if (walk->dropped > 0) {
         fprintf(walk->out, "<+%zu marks>", walk->dropped);
+    }
     walk->dropped = 0;
     walk->marks = 0;
 }
 
 static void show_mark(struct walk *walk, ucs4_t code)
 {
-    if (walk->before == 0)
+    if (walk->before == 0) {
         put(walk, DOTTED_CIRCLE);
+    }
     if (walk->marks < MARKS_MAX) {
         put(walk, code);
         walk->marks++;
@@ -208,10 +220,11 @@ static void show(struct walk *walk, ucs4_t code, size_t code_bytes)
     if (code == '\n' && (walk->options & VISIBLE_LINES)) {
         show_newline(walk);
     } else if (code < 0x20 || code == 0x7F) {
-        if (walk->options & VISIBLE_ASCII)
+        if (walk->options & VISIBLE_ASCII) {
             put_code(walk, code);
-        else
+        } else {
             show_control(walk, code);
+        }
     } else if (code > 0x7F && (walk->options & VISIBLE_ASCII)) {
         put_code(walk, code);
     } else if (is_joiner_in_place(walk, code, code_bytes)) {
@@ -247,8 +260,9 @@ static void step(struct walk *walk)
     }
     bool line_end = code == '\r' && (walk->options & VISIBLE_LINES) && walk->at + 1 < walk->bytes &&
                     walk->text[walk->at + 1] == '\n';
-    if (!line_end)
+    if (!line_end) {
         show(walk, code, bytes);
+    }
     walk->at += bytes;
 }
 
@@ -260,8 +274,9 @@ char *visible_text(const char *text, size_t text_bytes, unsigned options)
     walk.out = open_memstream(&result, &result_bytes);
     must(walk.out != NULL);
 
-    while (walk.at < walk.bytes)
+    while (walk.at < walk.bytes) {
         step(&walk);
+    }
     tell_dropped_marks(&walk);
     must(fclose(walk.out) == 0);
     return result;
@@ -293,8 +308,9 @@ static void wrap_line(FILE *out, const char *line, size_t bytes, size_t columns,
     size_t column = 0;
     for (size_t at = 0; at < bytes;) {
         size_t end = at + 1;
-        while (end < bytes && !graphemes[end])
+        while (end < bytes && !graphemes[end]) {
             end++;
+        }
         int width = u8_width(text + at, end - at, "UTF-8");
         size_t wide = width > 0 ? (size_t) width : 0;
         bool space_at_edge = line[at] == ' ' && column >= columns;
@@ -302,8 +318,9 @@ static void wrap_line(FILE *out, const char *line, size_t bytes, size_t columns,
             fprintf(out, "\n%s", indent);
             column = 0;
         }
-        if (!space_at_edge)
+        if (!space_at_edge) {
             fwrite(line + at, 1, end - at, out);
+        }
         column += wide;
         at = end;
     }
@@ -333,8 +350,9 @@ char *visible_wrap(const char *visible, size_t columns, const char *indent)
 char *visible_cut(const char *visible, size_t columns)
 {
     size_t bytes = strlen(visible);
-    if (visible_width(visible) <= columns || columns == 0)
+    if (visible_width(visible) <= columns || columns == 0) {
         return strndup(visible, columns == 0 ? 0 : bytes);
+    }
 
     const uint8_t *text = (const uint8_t *) visible;
     const uint8_t *at = text;
@@ -343,8 +361,9 @@ char *visible_cut(const char *visible, size_t columns)
         const uint8_t *next = u8_grapheme_next(at, text + bytes);
         int width = u8_width(at, (size_t) (next - at), "UTF-8");
         size_t wide = width > 0 ? (size_t) width : 0;
-        if (column + wide > columns - 1)
+        if (column + wide > columns - 1) {
             break;
+        }
         column += wide;
         at = next;
     }
@@ -357,7 +376,8 @@ unsigned visible_locale(void)
 {
     const char *locale = setlocale(LC_ALL, "");
     bool unnamed = locale == NULL || strcmp(nl_langinfo(CODESET), "ANSI_X3.4-1968") == 0;
-    if (unnamed && setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+    if (unnamed && setlocale(LC_CTYPE, "C.UTF-8") == NULL) {
         return VISIBLE_ASCII;
+    }
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0 ? 0 : VISIBLE_ASCII;
 }

@@ -76,8 +76,9 @@ const struct answered_row *answered_find(const struct answered *answered, const 
     const struct answered_row *row = lookup_find(&answered->by_key, request_key(principal, id));
     if (!row || row->id != id || now_ms - row->at_ms > REQUESTS_KEPT_MS ||
         strcmp(words_text(&answered->words, row->role), principal->role) != 0 ||
-        strcmp(words_text(&answered->words, row->principal), principal->name) != 0)
+        strcmp(words_text(&answered->words, row->principal), principal->name) != 0) {
         return NULL;
+    }
     return row;
 }
 
@@ -92,10 +93,11 @@ static struct answered_links *links_of(const struct answered *answered, uint32_t
 static void append(const struct answered *answered, struct answered_list *list, uint32_t place, bool of_one)
 {
     *links_of(answered, place, of_one) = (struct answered_links){ .previous = list->last };
-    if (list->last)
+    if (list->last) {
         links_of(answered, list->last, of_one)->next = place;
-    else
+    } else {
         list->first = place;
+    }
     list->last = place;
     list->count++;
 }
@@ -103,14 +105,16 @@ static void append(const struct answered *answered, struct answered_list *list, 
 static void leave(const struct answered *answered, struct answered_list *list, uint32_t place, bool of_one)
 {
     struct answered_links links = *links_of(answered, place, of_one);
-    if (links.previous)
+    if (links.previous) {
         links_of(answered, links.previous, of_one)->next = links.next;
-    else
+    } else {
         list->first = links.next;
-    if (links.next)
+    }
+    if (links.next) {
         links_of(answered, links.next, of_one)->previous = links.previous;
-    else
+    } else {
         list->last = links.previous;
+    }
     list->count--;
 }
 
@@ -145,8 +149,9 @@ static uint64_t free_slot(struct answered *answered)
 {
     uint64_t slot = answered->next_slot;
     must(answered->all.count < REQUESTS_KEPT_MAX);
-    while (is_used(answered, slot))
+    while (is_used(answered, slot)) {
         slot = (answered->used[slot / 64] == UINT64_MAX ? (slot / 64 + 1) * 64 : slot + 1) % REQUESTS_KEPT_MAX;
+    }
     answered->next_slot = (uint32_t) ((slot + 1) % REQUESTS_KEPT_MAX);
     return slot;
 }
@@ -178,8 +183,9 @@ static uint64_t forget(struct answered *answered, uint32_t place)
 static void forget_old(struct answered *answered, int64_t now_ms)
 {
     for (size_t i = 0; i < FORGOTTEN_AT_ONCE && answered->all.first; i++) {
-        if (now_ms - row_at(answered, answered->all.first)->at_ms <= REQUESTS_KEPT_MS)
+        if (now_ms - row_at(answered, answered->all.first)->at_ms <= REQUESTS_KEPT_MS) {
             return;
+        }
         forget(answered, answered->all.first);
     }
 }
@@ -221,8 +227,9 @@ static uint64_t make_room(struct answered *answered, const struct request_record
     const struct answered_owner *owner = lookup_find(&answered->owners_by_key, owner_key(role, name));
     words_drop(&answered->words, role);
     words_drop(&answered->words, name);
-    if (owner && owner->list.count >= REQUESTS_OF_ONE_MAX)
+    if (owner && owner->list.count >= REQUESTS_OF_ONE_MAX) {
         return forget(answered, owner->list.first);
+    }
     return answered->all.count < REQUESTS_KEPT_MAX ? free_slot(answered) : forget(answered, answered->all.first);
 }
 
@@ -237,8 +244,9 @@ void answered_keep(struct answered *answered, struct request_record *record)
 bool answered_restore(struct answered *answered, const struct request_record *record)
 {
     if (record->id <= 0 || record->slot >= REQUESTS_KEPT_MAX || record->number >= INT64_MAX ||
-        is_used(answered, record->slot))
+        is_used(answered, record->slot)) {
         return false;
+    }
     if (record->number >= answered->next) {
         answered->next = record->number + 1;
         answered->next_slot = (uint32_t) ((record->slot + 1) % REQUESTS_KEPT_MAX);
@@ -264,8 +272,9 @@ void answered_restored(struct answered *answered)
     size_t count = 0;
     struct numbered *rows = calloc(answered->all.count + 1, sizeof *rows);
     must(rows);
-    for (uint32_t place = answered->all.first; place; place = row_at(answered, place)->of_all.next)
+    for (uint32_t place = answered->all.first; place; place = row_at(answered, place)->of_all.next) {
         rows[count++] = (struct numbered){ row_at(answered, place)->number, place };
+    }
     qsort(rows, count, sizeof *rows, compare_numbers);
     for (size_t i = 0; i < count; i++) {
         struct answered_owner *owner = owner_of(answered, row_at(answered, rows[i].place));
@@ -303,7 +312,8 @@ void answered_check(const struct answered *answered)
         must(is_used(answered, row->slot) && owner_of(answered, row)->list.count > 0);
         last = row->number;
     }
-    for (const struct answered_owner *owner; (owner = lookup_next(&answered->owners_by_key, &place));)
+    for (const struct answered_owner *owner; (owner = lookup_next(&answered->owners_by_key, &place));) {
         of_owners += owner->list.count;
+    }
     must(of_owners == answered->all.count);
 }

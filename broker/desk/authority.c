@@ -125,8 +125,9 @@ static struct refusal lacking(const struct row *row, enum behalf_type type, cons
 {
     (void) type; // of a check that may be left out
     for (unsigned i = 0; i < NEED_COUNT; i++) {
-        if ((row->needs >> i & 1) && !STANDS(NEED + i, type, is_met((enum need) i, desk, person, item, request)))
+        if ((row->needs >> i & 1) && !STANDS(NEED + i, type, is_met((enum need) i, desk, person, item, request))) {
             return (struct refusal){ needs[i].code, needs[i].field, needs[i].otherwise };
+        }
     }
     return (struct refusal){ .code = BEHALF_CODE_NONE };
 }
@@ -137,14 +138,17 @@ static struct refusal refuse_about_item(const struct row *row, enum behalf_type 
 {
     bool in_hand = item->state == ITEM_OFFERED || item->state == ITEM_HELD;
     if (!STANDS(HOLDER, type, item->person == person->index) ||
-        !STANDS(LEASE, type, request->take.lease == item->lease))
+        !STANDS(LEASE, type, request->take.lease == item->lease)) {
         return (struct refusal){ BEHALF_CODE_STALE, "lease", "the item is no longer yours under this lease" };
-    if (!STANDS(STATE, type, row->states & 1u << item->state))
+    }
+    if (!STANDS(STATE, type, row->states & 1u << item->state)) {
         return !in_hand ? (struct refusal){ BEHALF_CODE_STALE, "lease", "the item is no longer yours under this lease" }
                         : (struct refusal){ BEHALF_CODE_STATE, "",
                                             item->state == ITEM_OFFERED ? "take it first" : "it is held already" };
-    if (!STANDS(AUDIENCE, type, row->audiences & 1u << item->queue->audience))
+    }
+    if (!STANDS(AUDIENCE, type, row->audiences & 1u << item->queue->audience)) {
         return (struct refusal){ row->code, "", row->otherwise };
+    }
     return lacking(row, type, desk, person, item, request);
 }
 
@@ -157,12 +161,15 @@ struct refusal authority_refusal(const struct desk *desk, const struct person *p
         must(behalf_type_senders(type) & (BEHALF_BY_CONTROL | BEHALF_BY_CONNECTOR));
         return (struct refusal){ .code = BEHALF_CODE_NONE };
     }
-    if (row->hold == NO_ROW)
+    if (row->hold == NO_ROW) {
         return (struct refusal){ BEHALF_CODE_FORBIDDEN, "", "no person may ask this" };
-    if (row->hold == THEIRS)
+    }
+    if (row->hold == THEIRS) {
         return refuse_about_item(row, type, desk, person, item, request);
-    if (!STANDS(AUDIENCE, type, row->audiences & desk->policy->people[person->index].audiences))
+    }
+    if (!STANDS(AUDIENCE, type, row->audiences & desk->policy->people[person->index].audiences)) {
         return (struct refusal){ row->code, "", row->otherwise };
+    }
     return lacking(row, type, desk, person, NULL, request);
 }
 
@@ -208,17 +215,20 @@ static const enum sight sights[AUDIENCE_COUNT][2][2] = {
 
 enum sight authority_sight(const struct desk *desk, const struct person *person, const struct item *item)
 {
-    if (!person)
+    if (!person) {
         return SIGHT_WHOLE; // control
-    if (!STANDS(SIGHT_BRAND, BEHALF_LOOK, has_brand(desk, person, item->queue->brand)))
+    }
+    if (!STANDS(SIGHT_BRAND, BEHALF_LOOK, has_brand(desk, person, item->queue->brand))) {
         return SIGHT_ABSENT;
+    }
     enum sight most = SIGHT_ABSENT;
     bool may_serve = STANDS(SIGHT_NEEDS, BEHALF_LOOK, person_may_serve(desk, person, item->queue));
     bool sealed = item->sealed || review_awaits(desk, item);
     for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
         bool own = may_serve && i == (unsigned) item->queue->audience;
-        if (!(desk->policy->people[person->index].audiences >> i & 1))
+        if (!(desk->policy->people[person->index].audiences >> i & 1)) {
             continue;
+        }
         enum sight sight = SEEN(i, own, sealed);
         most = sight > most ? sight : most;
     }

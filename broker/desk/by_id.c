@@ -24,8 +24,9 @@ struct by_id_run {
 
 void by_id_fini(struct by_id *by_id)
 {
-    for (size_t i = 0; i < by_id->run_count; i++)
+    for (size_t i = 0; i < by_id->run_count; i++) {
         free(by_id->runs[i].entries);
+    }
     free(by_id->runs);
     *by_id = (struct by_id){ .pool = by_id->pool };
 }
@@ -38,10 +39,11 @@ static size_t runs_up_to(const struct by_id *by_id, uint64_t id)
     size_t low = 0, high = by_id->run_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (by_id->runs[middle].first <= id)
+        if (by_id->runs[middle].first <= id) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }
@@ -53,10 +55,11 @@ static uint32_t entries_before(const struct by_id_run *run, uint64_t id)
     uint32_t low = 0, high = run->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (run->entries[middle].distance < distance)
+        if (run->entries[middle].distance < distance) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }
@@ -69,8 +72,9 @@ static bool is_at(const struct by_id_run *run, uint32_t place, uint64_t id)
 void *by_id_find(const struct by_id *by_id, uint64_t id)
 {
     size_t runs = runs_up_to(by_id, id);
-    if (!runs)
+    if (!runs) {
         return NULL;
+    }
     const struct by_id_run *run = &by_id->runs[runs - 1];
     uint32_t place = entries_before(run, id);
     return is_at(run, place, id) ? pool_at(by_id->pool, run->entries[place].number) : NULL;
@@ -78,16 +82,18 @@ void *by_id_find(const struct by_id *by_id, uint64_t id)
 
 void *by_id_next(const struct by_id *by_id, uint64_t after, uint64_t *id)
 {
-    if (after == UINT64_MAX)
+    if (after == UINT64_MAX) {
         return NULL;
+    }
     size_t runs = runs_up_to(by_id, after + 1);
     uint32_t place = 0;
     if (runs) {
         place = entries_before(&by_id->runs[runs - 1], after + 1);
         runs -= place < by_id->runs[runs - 1].count;
     }
-    if (runs == by_id->run_count)
+    if (runs == by_id->run_count) {
         return NULL;
+    }
     const struct by_id_run *run = &by_id->runs[runs];
     place = place < run->count && run->first <= after ? place : 0; // of a later run, its first
     *id = run->first + run->entries[place].distance;
@@ -127,23 +133,27 @@ static void remove_run(struct by_id *by_id, size_t place)
 
 static void append(struct by_id_run *run, uint64_t id, uint32_t number)
 {
-    if (run->count == run->room)
+    if (run->count == run->room) {
         set_room(run, run->room + ENTRIES_STEP);
+    }
     run->entries[run->count++] = (struct entry){ (uint32_t) (id - run->first), number };
 }
 
 // The run at `place` and the one behind it become one where both are small.
 static void join_next(struct by_id *by_id, size_t place)
 {
-    if (place + 1 >= by_id->run_count)
+    if (place + 1 >= by_id->run_count) {
         return;
+    }
     struct by_id_run *run = &by_id->runs[place];
     const struct by_id_run *next = run + 1;
     if (run->count + next->count > BY_ID_RUN / 2 ||
-        next->first + next->entries[next->count - 1].distance - run->first > UINT32_MAX)
+        next->first + next->entries[next->count - 1].distance - run->first > UINT32_MAX) {
         return;
-    for (uint32_t i = 0; i < next->count; i++)
+    }
+    for (uint32_t i = 0; i < next->count; i++) {
         append(run, next->first + next->entries[i].distance, next->entries[i].number);
+    }
     remove_run(by_id, place + 1);
 }
 
@@ -154,8 +164,9 @@ static void halve(struct by_id *by_id, size_t place)
     uint64_t middle = by_id->runs[place].first + by_id->runs[place].entries[half].distance;
     struct by_id_run *second = insert_run(by_id, place + 1, middle);
     struct by_id_run *run = second - 1;
-    for (uint32_t i = half; i < run->count; i++)
+    for (uint32_t i = half; i < run->count; i++) {
         append(second, run->first + run->entries[i].distance, run->entries[i].number);
+    }
     run->count = half;
     set_room(run, half);
 }
@@ -202,11 +213,13 @@ void by_id_remove(struct by_id *by_id, uint64_t id)
         remove_run(by_id, runs - 1);
         return;
     }
-    if (run->room > run->count + ENTRIES_STEP)
+    if (run->room > run->count + ENTRIES_STEP) {
         set_room(run, run->room - ENTRIES_STEP);
+    }
     join_next(by_id, runs - 1);
-    if (runs > 1)
+    if (runs > 1) {
         join_next(by_id, runs - 2);
+    }
 }
 
 void by_id_check(const struct by_id *by_id)
@@ -215,8 +228,9 @@ void by_id_check(const struct by_id *by_id)
     for (size_t i = 0; i < by_id->run_count; i++) {
         const struct by_id_run *run = &by_id->runs[i];
         must(run->count && run->count <= run->room && run->count <= BY_ID_RUN);
-        for (uint32_t k = 1; k < run->count; k++)
+        for (uint32_t k = 1; k < run->count; k++) {
             must(run->entries[k - 1].distance < run->entries[k].distance);
+        }
         must(i + 1 == by_id->run_count || run->first + run->entries[run->count - 1].distance < run[1].first);
         count += run->count;
     }

@@ -33,8 +33,9 @@ static bool luhn(const uint8_t *digits, size_t count)
     unsigned sum = 0;
     for (size_t i = 0; i < count; i++) {
         unsigned digit = digits[count - 1 - i];
-        if (i % 2)
+        if (i % 2) {
             digit = digit > 4 ? 2 * digit - 9 : 2 * digit;
+        }
         sum += digit;
     }
     return sum % 10 == 0;
@@ -52,13 +53,15 @@ static const struct {
 
 static bool is_card(const uint8_t *digits, size_t count)
 {
-    if (count < 13)
+    if (count < 13) {
         return false;
+    }
     unsigned begin = digits[0] * 1000u + digits[1] * 100u + digits[2] * 10u + digits[3];
     for (size_t i = 0; i < sizeof issuers / sizeof *issuers; i++) {
         if (begin >= issuers[i].from && begin <= issuers[i].to && count >= issuers[i].digits_min &&
-            count <= issuers[i].digits_max)
+            count <= issuers[i].digits_max) {
             return luhn(digits, count);
+        }
     }
     return false;
 }
@@ -71,8 +74,9 @@ static bool same_separators(const struct group *one, const struct group *other)
 // Appends a group to the digits of those behind it.  False if it cannot be part of the same number.
 static bool join(uint8_t *digits, size_t *count, const struct group *group)
 {
-    if (*count + group->count > CARD_DIGITS_MAX)
+    if (*count + group->count > CARD_DIGITS_MAX) {
         return false;
+    }
     memmove(digits + group->count, digits, *count);
     memcpy(digits, group->digits, group->count);
     *count += group->count;
@@ -87,13 +91,16 @@ static bool ends_number(const struct groups *groups)
     bool small = false, alike = true;
     for (size_t i = groups->count; i > 0; i--) {
         const struct group *group = &groups->list[i - 1], *behind = group + 1;
-        if (!join(digits, &count, group))
+        if (!join(digits, &count, group)) {
             return false;
+        }
         small = small || group->count < GROUP_DIGITS_MIN;
-        if (i + 1 < groups->count)
+        if (i + 1 < groups->count) {
             alike = alike && group->count == behind->count && same_separators(behind, behind + 1);
-        if ((!small || alike) && is_card(digits, count))
+        }
+        if ((!small || alike) && is_card(digits, count)) {
             return true;
+        }
     }
     return false;
 }
@@ -126,8 +133,9 @@ static void read_digit(struct reading *reading, uint8_t digit)
         reading->in_group = true;
     }
     struct group *group = &groups->list[groups->count - 1];
-    if (group->count < CARD_DIGITS_MAX)
+    if (group->count < CARD_DIGITS_MAX) {
         group->digits[group->count] = digit;
+    }
     group->count += group->count <= CARD_DIGITS_MAX;
     reading->separator_count = 0;
 }
@@ -141,14 +149,16 @@ static void forget_groups(struct reading *reading)
 // A character that is no digit.  True if a number ends before it.
 static bool read_other(struct reading *reading, ucs4_t character)
 {
-    if (uc_is_property_default_ignorable_code_point(character) || character == 0x20e3) // of a keycap
+    if (uc_is_property_default_ignorable_code_point(character) || character == 0x20e3) { // of a keycap
         return false;
+    }
     bool card = reading->in_group && ends_number(&reading->groups);
     reading->in_group = false;
-    if (uc_is_property_alphabetic(character) || reading->separator_count == SEPARATORS_MAX)
+    if (uc_is_property_alphabetic(character) || reading->separator_count == SEPARATORS_MAX) {
         forget_groups(reading);
-    else if (reading->groups.count)
+    } else if (reading->groups.count) {
         reading->separators[reading->separator_count++] = character;
+    }
     return card;
 }
 
@@ -162,17 +172,19 @@ bool text_has_card_number(const char *text)
     for (const uint8_t *next; (next = u8_next(&character, at)); at = next) {
         size_t from = (size_t) (at - (const uint8_t *) text);
         if (more_links && from == link.from) {
-            if (read_other(&reading, 'x'))
+            if (read_other(&reading, 'x')) {
                 return true;
+            }
             next = (const uint8_t *) text + link.to;
             more_links = link_next(text, link.to, LINKS_OF_ANY_HOST, &link);
             continue;
         }
         int digit = uc_digit_value(character);
-        if (digit >= 0)
+        if (digit >= 0) {
             read_digit(&reading, (uint8_t) digit);
-        else if (read_other(&reading, character))
+        } else if (read_other(&reading, character)) {
             return true;
+        }
     }
     return reading.in_group && ends_number(&reading.groups);
 }

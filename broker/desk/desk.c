@@ -55,11 +55,13 @@ static void free_tables(struct desk *desk)
 {
     size_t place = 0;
     item_fini_all(desk);
-    for (struct queue *queue; (queue = table_next(&desk->queues, &place));)
+    for (struct queue *queue; (queue = table_next(&desk->queues, &place));) {
         queue_free(queue);
+    }
     place = 0;
-    for (struct session *session; (session = table_next(&desk->sessions, &place));)
+    for (struct session *session; (session = table_next(&desk->sessions, &place));) {
         free(session);
+    }
     place = 0;
     for (struct reply *reply; (reply = table_next(&desk->replies, &place));) {
         free(reply->instance);
@@ -75,13 +77,16 @@ static void free_tables(struct desk *desk)
 void desk_destroy(struct desk **desk_p)
 {
     struct desk *desk = *desk_p;
-    if (!desk)
+    if (!desk) {
         return;
+    }
     free_tables(desk);
-    for (size_t i = 0; i < desk->person_count; i++)
+    for (size_t i = 0; i < desk->person_count; i++) {
         person_free(desk->people[i]);
-    for (size_t i = 0; i < desk->connector_count; i++)
+    }
+    for (size_t i = 0; i < desk->connector_count; i++) {
         connector_free(desk->connectors[i]);
+    }
     heap_fini(&desk->timers);
     pool_fini(&desk->seat_pool);
     recent_fini(&desk->thread_memory);
@@ -120,8 +125,9 @@ uint64_t desk_next_id(const struct desk *desk)
 
 void desk_grow(void *array_p, size_t count, size_t *capacity)
 {
-    if (count < *capacity)
+    if (count < *capacity) {
         return;
+    }
     void **array;
     memcpy(&array, array_p, sizeof array);
     *capacity = *capacity ? *capacity * 2 : 8;
@@ -132,8 +138,9 @@ void desk_grow(void *array_p, size_t count, size_t *capacity)
 
 char *desk_copy(const char *text)
 {
-    if (!text || !*text)
+    if (!text || !*text) {
         return NULL;
+    }
     char *copy = strdup(text);
     must(copy);
     return copy;
@@ -205,11 +212,12 @@ void desk_remember_apply(struct desk *desk, const struct principal *principal, i
 
 static struct behalf_message answer_of(const struct desk *desk, const struct answered_row *row)
 {
-    if (row->rules_version)
+    if (row->rules_version) {
         return (
             struct behalf_message){ .type = BEHALF_APPLIED,
                                     .id = row->id,
                                     .applied = { .rules_version = (int64_t) row->rules_version, .repeated = true } };
+    }
     return (struct behalf_message){ .type = BEHALF_DONE,
                                     .id = row->id,
                                     .done = { .item = (int64_t) row->item,
@@ -224,8 +232,9 @@ bool desk_repeat(struct desk *desk, uint64_t session, const struct principal *pr
 {
     const struct answered_row *row = answered_find(&desk->answered, principal, request->id, now_ms);
     desk->now_ms = now_ms;
-    if (!row)
+    if (!row) {
         return false;
+    }
     bool other = (row->type && row->type != request->type) || (row->digest && row->digest != desk_digest(request));
     if (other) {
         desk_tell_error(desk, session, request->id, BEHALF_CODE_INVALID,
@@ -252,12 +261,14 @@ static void shrink(struct item ***list, size_t *capacity)
 // next tick, as there may be many; at once if it is kept for somebody.
 static void settle_item(struct desk *desk, struct item *item)
 {
-    if (item->state != ITEM_WAITING || !item_waits(item))
+    if (item->state != ITEM_WAITING || !item_waits(item)) {
         return;
-    if (!item_is_overdue(desk, item))
+    }
+    if (!item_is_overdue(desk, item)) {
         match_item(desk, item);
-    else if (item->reserved)
+    } else if (item->reserved) {
         item_due(desk, item);
+    }
 }
 
 void desk_settle(struct desk *desk)
@@ -269,8 +280,9 @@ void desk_settle(struct desk *desk)
             settle_item(desk, item);
         } else {
             struct person *person = desk->unmatched_people[desk->unmatched_person_first++];
-            if (desk->unmatched_person_first == desk->unmatched_person_count)
+            if (desk->unmatched_person_first == desk->unmatched_person_count) {
                 desk->unmatched_person_first = desk->unmatched_person_count = 0;
+            }
             person->unmatched = false;
             match_person(desk, person);
         }
@@ -286,8 +298,9 @@ void desk_settle(struct desk *desk)
 
 static int64_t sooner(int64_t one_ms, int64_t other_ms)
 {
-    if (one_ms < 0 || other_ms < 0)
+    if (one_ms < 0 || other_ms < 0) {
         return one_ms < 0 ? other_ms : one_ms;
+    }
     return one_ms < other_ms ? one_ms : other_ms;
 }
 
@@ -311,15 +324,19 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
     }
     int64_t next_ms = sooner(sooner(outbox_tick(desk), review_tick(desk)), people_tick(desk));
     desk_settle(desk);
-    if (desk->outbox_left)
+    if (desk->outbox_left) {
         next_ms = 0;
+    }
     int64_t early_ms = early_tick(desk);
-    if (early_ms >= 0)
+    if (early_ms >= 0) {
         next_ms = sooner(next_ms, early_ms);
-    if ((item = heap_first(&desk->timers)))
+    }
+    if ((item = heap_first(&desk->timers))) {
         next_ms = sooner(next_ms, left_ms(desk, item->timer_ms));
-    if ((item = heap_first(&desk->dues)))
+    }
+    if ((item = heap_first(&desk->dues))) {
         next_ms = sooner(next_ms, left_ms(desk, item->due_ms));
+    }
     return next_ms;
 }
 
@@ -328,21 +345,25 @@ void desk_clock_jumped(struct desk *desk, int64_t now_ms)
     desk->now_ms = now_ms;
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
-        if (person->lost_until_ms)
+        if (person->lost_until_ms) {
             person->lost_until_ms = now_ms + desk->policy->times.grace_ms;
+        }
         for (size_t k = person->item_count; k > 0; k--) {
-            if (k > person->item_count)
+            if (k > person->item_count) {
                 continue;
+            }
             struct item *item = person->items[k - 1];
-            if (item->state == ITEM_OFFERED)
+            if (item->state == ITEM_OFFERED) {
                 item_take_back(desk, item, "withdrawn offer", "the clock jumped", true);
-            else
+            } else {
                 item_touch(desk, item);
+            }
         }
     }
     for (size_t i = 0; i < desk->connector_count; i++) {
-        if (!desk->connectors[i]->session)
+        if (!desk->connectors[i]->session) {
             desk->connectors[i]->lost_until_ms = now_ms + desk->policy->times.fate_ms;
+        }
     }
     item_event(desk, NULL, "clock jumped", POLICY_NONE, NULL, NULL);
     desk_settle(desk);
@@ -352,8 +373,9 @@ void desk_clock_jumped(struct desk *desk, int64_t now_ms)
 
 static void drop_person(struct desk *desk, struct person *person)
 {
-    while (person->item_count)
+    while (person->item_count) {
         item_take_back(desk, person->items[person->item_count - 1], "returned", "no longer in the rules", true);
+    }
     person->presence = PRESENCE_OUT;
     person->was_away = false;
     person->lost_until_ms = 0;
@@ -369,8 +391,9 @@ static void drop_person(struct desk *desk, struct person *person)
 static void take_what_may_not_be_had(struct desk *desk, struct person *person)
 {
     for (size_t i = person->item_count; i > 0; i--) {
-        if (i <= person->item_count && !person_may_serve(desk, person, person->items[i - 1]->queue))
+        if (i <= person->item_count && !person_may_serve(desk, person, person->items[i - 1]->queue)) {
             item_take_back(desk, person->items[i - 1], "returned", "the rules changed", true);
+        }
     }
 }
 
@@ -385,8 +408,9 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
     review_begin(desk);
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
-        if (policy->people[i].retired)
+        if (policy->people[i].retired) {
             drop_person(desk, person);
+        }
         take_what_may_not_be_had(desk, person);
         person_refresh(desk, person);
     }
@@ -413,8 +437,9 @@ static void check_item(const struct desk *desk, const struct item *item)
     if (with_person) {
         const struct person *person = desk->people[item->person];
         size_t found = 0;
-        for (size_t i = 0; i < person->item_count; i++)
+        for (size_t i = 0; i < person->item_count; i++) {
             found += person->items[i] == item;
+        }
         must(found == 1);
         must(person_may_serve(desk, person, item->queue));
         must(!authority_is_own_draft(item, item->person));
@@ -439,8 +464,9 @@ static void check_people(const struct desk *desk)
         must(!person->ready || !person->reserved.count); // else they would have been offered it
         held += person->item_count;
         heap_check(&person->reserved);
-        for (size_t k = 0; k < person->seat_count; k++)
+        for (size_t k = 0; k < person->seat_count; k++) {
             must((person->seats[k]->ready_slot != 0) == person->ready);
+        }
     }
     must(held == desk->count[ITEM_OFFERED] + desk->count[ITEM_HELD]);
 }
@@ -448,17 +474,19 @@ static void check_people(const struct desk *desk)
 // Nobody is idle beside work they could do.
 static void check_matched(const struct desk *desk, const struct queue *queue)
 {
-    if (!queue->waiting.count || !queue->ready.count)
+    if (!queue->waiting.count || !queue->ready.count) {
         return;
+    }
     struct heap_walk items;
     heap_walk_init(&items, &queue->waiting);
     for (const struct item *item; (item = heap_walk_next(&items));) {
         struct heap_walk seats;
         heap_walk_init(&seats, &queue->ready);
-        for (const struct seat *seat; (seat = heap_walk_next(&seats));)
+        for (const struct seat *seat; (seat = heap_walk_next(&seats));) {
             // An overdue timer stands for a decline that has run out since the last tick.
             must(item_declined_by(desk, item, seat->person->index) ||
                  (item->timer_slot && item->timer_ms <= desk->now_ms));
+        }
     }
 }
 
@@ -483,8 +511,9 @@ void desk_check(const struct desk *desk)
     for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
         queue_check(desk, queue);
         check_matched(desk, queue);
-        for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
+        for (size_t i = 0; i < ITEM_STATE_COUNT; i++) {
             by_queue[i] += queue->count[i];
+        }
         must(overdue >= queue->overdue);
         overdue -= queue->overdue;
     }

@@ -10,8 +10,9 @@
 
 void early_fini(struct early_changes *changes)
 {
-    while (changes->first)
+    while (changes->first) {
         early_forget(changes, changes->first);
+    }
     table_fini(&changes->table);
 }
 
@@ -43,15 +44,18 @@ bool early_keep(struct early_changes *changes, const struct early_record *record
     struct early_change *newest = early_find(changes, record->channel, record->post);
     struct early_change *before = newest && newest->record.number == record->number ? newest : NULL;
     size_t bytes = sizeof *before + strlen(record->channel) + strlen(record->post) + strlen(record->text) + 3;
-    if (!newest && table_find(&changes->table, key))
+    if (!newest && table_find(&changes->table, key)) {
         return false; // another post with the same key
+    }
     bool room = changes->count - (before != NULL) < DESK_EARLY_MAX &&
                 changes->bytes - (before ? before->bytes : 0) + bytes <= DESK_EARLY_BYTES_MAX;
-    if (!room && *record->channel)
+    if (!room && *record->channel) {
         return false;
+    }
     struct early_change *change = copy(record, bytes); // whose texts may be those of the one before
-    if (before)
+    if (before) {
         early_forget(changes, before);
+    }
     change->key = key;
     change->older = before ? table_find(&changes->table, key) : newest;
     change->previous = changes->last;
@@ -59,8 +63,9 @@ bool early_keep(struct early_changes *changes, const struct early_record *record
     changes->last = change;
     changes->count++;
     changes->bytes += bytes;
-    if (change->older)
+    if (change->older) {
         table_remove(&changes->table, key, change->older);
+    }
     table_put(&changes->table, key, change);
     return true;
 }
@@ -70,14 +75,16 @@ static void leave_post(struct early_changes *changes, struct early_change *chang
 {
     struct early_change *newer = table_find(&changes->table, change->key);
     if (newer != change) {
-        while (newer->older != change)
+        while (newer->older != change) {
             newer = newer->older;
+        }
         newer->older = change->older;
         return;
     }
     table_remove(&changes->table, change->key, change);
-    if (change->older)
+    if (change->older) {
         table_put(&changes->table, change->key, change->older);
+    }
 }
 
 void early_forget(struct early_changes *changes, struct early_change *change)

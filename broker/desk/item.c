@@ -97,8 +97,9 @@ static void free_detail(struct item *item)
 void item_fini_all(struct desk *desk)
 {
     uint64_t after = 0;
-    for (struct item *item; (item = item_next(desk, &after));)
+    for (struct item *item; (item = item_next(desk, &after));) {
         free_detail(item);
+    }
     by_id_fini(&desk->items);
     lookup_fini(&desk->threads);
     heap_fini(&desk->dues);
@@ -170,8 +171,9 @@ uint32_t item_preferred(const struct item *item)
 
 void item_forget_preferred(struct item *item)
 {
-    if (item->detail)
+    if (item->detail) {
         item->detail->preferred = POLICY_NONE;
+    }
 }
 
 int64_t item_since_ms(const struct item *item)
@@ -181,8 +183,9 @@ int64_t item_since_ms(const struct item *item)
 
 static void set_since(struct item *item, int64_t since_ms)
 {
-    if (item->detail || since_ms != item->created_ms)
+    if (item->detail || since_ms != item->created_ms) {
         item_require_detail(item)->since_ms = since_ms;
+    }
 }
 
 void item_count_move(struct item *item)
@@ -201,17 +204,20 @@ void item_set_reason(struct desk *desk, struct item *item, const char *reason)
 
 void item_set_escalated(struct desk *desk, struct item *item, const char *reason)
 {
-    if (!item->escalated)
+    if (!item->escalated) {
         item->escalated = words_keep(&desk->words, reason);
+    }
 }
 
 void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms)
 {
-    if (item->timer_slot)
+    if (item->timer_slot) {
         heap_remove(&desk->timers, item);
+    }
     item->timer_ms = at_ms;
-    if (at_ms)
+    if (at_ms) {
         heap_push(&desk->timers, item);
+    }
 }
 
 static bool is_in_hand_or_parked(const struct item *item)
@@ -225,27 +231,32 @@ static void await_due(struct desk *desk, struct item *item)
     bool waits = item->state == ITEM_WAITING || item->state == ITEM_CLOSED;
     bool awaited = item->detail && item->detail->due_slot;
     bool dealt_with = item->overdue && (item->late || !is_in_hand_or_parked(item));
-    if (awaited)
+    if (awaited) {
         heap_remove(&desk->dues, item);
-    if (waits || !item->due_ms || dealt_with)
+    }
+    if (waits || !item->due_ms || dealt_with) {
         return;
+    }
     item_require_detail(item);
     heap_push(&desk->dues, item);
 }
 
 static void count_overdue(struct item *item, bool overdue)
 {
-    if (overdue == item->overdue)
+    if (overdue == item->overdue) {
         return;
+    }
     item->overdue = overdue;
-    if (item->state != ITEM_CLOSED)
+    if (item->state != ITEM_CLOSED) {
         item->queue->overdue += overdue ? 1 : SIZE_MAX;
+    }
 }
 
 void item_set_due(struct desk *desk, struct item *item, int64_t due_ms)
 {
-    if (item->detail && item->detail->due_slot)
+    if (item->detail && item->detail->due_slot) {
         heap_remove(&desk->dues, item); // before its order changes
+    }
     item->due_ms = due_ms;
     count_overdue(item, due_ms && due_ms <= desk->now_ms);
     await_due(desk, item);
@@ -259,8 +270,9 @@ void item_set_overdue(struct desk *desk, struct item *item)
 
 void item_touch(struct desk *desk, struct item *item)
 {
-    if (item->state != ITEM_HELD)
+    if (item->state != ITEM_HELD) {
         return;
+    }
     item_require_detail(item)->touched_ms = desk->now_ms;
     item_set_hold_timer(desk, item);
 }
@@ -271,8 +283,9 @@ void item_set_hold_timer(struct desk *desk, struct item *item)
     int64_t hold_ms = desk->policy->times.hold_ms;
     int64_t until_ms = desk->people[item->person]->lost_until_ms;
     int64_t untouched_ms = hold_ms ? item->detail->touched_ms + hold_ms : 0;
-    if (untouched_ms && (!until_ms || untouched_ms < until_ms))
+    if (untouched_ms && (!until_ms || untouched_ms < until_ms)) {
         until_ms = untouched_ms;
+    }
     item_set_timer(desk, item, until_ms);
 }
 
@@ -280,8 +293,9 @@ int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audie
 {
     int64_t level_ms = desk->policy->brands[item->queue->brand].service_level_ms[audience];
     int64_t due_ms = level_ms ? item->created_ms + level_ms : 0;
-    if (item->window_end_ms && (!due_ms || item->window_end_ms < due_ms))
+    if (item->window_end_ms && (!due_ms || item->window_end_ms < due_ms)) {
         due_ms = item->window_end_ms;
+    }
     return due_ms;
 }
 
@@ -294,8 +308,9 @@ void item_set_queue(struct desk *desk, struct item *item, struct queue *queue)
     }
     item->queue = queue;
     int64_t due_ms = item_due_ms(desk, item, queue->audience);
-    if (due_ms != item->due_ms)
+    if (due_ms != item->due_ms) {
         item->late = due_ms && due_ms <= desk->now_ms;
+    }
     item_set_due(desk, item, due_ms);
 }
 
@@ -305,23 +320,28 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
     must(step_allowed[from][state]);
     must((person != POLICY_NONE) == (state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING));
     must(item->queue);
-    if (item_waits(item))
+    if (item_waits(item)) {
         match_leave(desk, item);
-    if (from == ITEM_OFFERED || from == ITEM_HELD)
+    }
+    if (from == ITEM_OFFERED || from == ITEM_HELD) {
         person_remove_item(desk, desk->people[item->person], item);
+    }
     if (from != ITEM_CLOSED) {
         queue_leave(desk, item->queue, item, from);
         desk->count[from]--;
     }
-    if (from == ITEM_SENDING)
+    if (from == ITEM_SENDING) {
         table_remove(&desk->sending, item->thread_key, item);
-    if (state == ITEM_SENDING)
+    }
+    if (state == ITEM_SENDING) {
         table_put(&desk->sending, item->thread_key, item);
+    }
     item->state = (uint8_t) state & 7u;
     item->person = person;
     // A new one has waited since it began to count, which needs no room of its own, but for its expiry.
-    if (state != ITEM_CLOSED && (from != ITEM_CLOSED || item->detail || desk->policy->times.expire_ms))
+    if (state != ITEM_CLOSED && (from != ITEM_CLOSED || item->detail || desk->policy->times.expire_ms)) {
         set_since(item, desk->now_ms);
+    }
     item_set_timer(desk, item, 0);
     if (state != ITEM_CLOSED) {
         queue_enter(desk, item->queue, item, state);
@@ -339,8 +359,9 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
 
 void item_changed(struct desk *desk, struct item *item)
 {
-    if (item->changed)
+    if (item->changed) {
         return;
+    }
     desk_grow(&desk->changed, desk->changed_count, &desk->changed_capacity);
     desk->changed[desk->changed_count++] = item;
     item->changed = true;
@@ -374,8 +395,9 @@ void item_event(struct desk *desk, const struct item *item, const char *kind, ui
 
 void item_tell_gone(struct desk *desk, const struct item *item, const struct person *person, const char *reason)
 {
-    if (!person->session)
+    if (!person->session) {
         return;
+    }
     change_list_tell(desk->list,
                      &(struct effect){
                          .kind = EFFECT_SEND,
@@ -389,10 +411,11 @@ void item_show(struct desk *desk, const struct item *item)
 {
     must(item->state == ITEM_OFFERED || item->state == ITEM_HELD);
     uint64_t session = desk->people[item->person]->session;
-    if (session)
+    if (session) {
         change_list_tell(
             desk->list,
             &(struct effect){ .kind = EFFECT_SHOW_ITEM, .session = session, .item = item->id, .lease = item->lease });
+    }
 }
 
 void item_take_back(struct desk *desk, struct item *item, const char *kind, const char *reason, bool head)
@@ -410,8 +433,9 @@ void item_prefer(struct desk *desk, struct item *item, uint32_t person)
 {
     must(!item_waits(item));
     item_forget_preferred(item);
-    if (person == POLICY_NONE)
+    if (person == POLICY_NONE) {
         return;
+    }
     struct item_detail *detail = item_require_detail(item);
     detail->preferred = person;
     detail->preferred_until_ms = desk->now_ms + desk->policy->times.prefer_ms;
@@ -419,8 +443,9 @@ void item_prefer(struct desk *desk, struct item *item, uint32_t person)
 
 void item_change_queue(struct desk *desk, struct item *item, struct queue *queue, uint32_t preferred)
 {
-    if (item_waits(item))
+    if (item_waits(item)) {
         match_leave(desk, item);
+    }
     item_set_queue(desk, item, queue);
     item_prefer(desk, item, preferred);
     item->returned = false;
@@ -430,8 +455,9 @@ void item_change_queue(struct desk *desk, struct item *item, struct queue *queue
 
 static void seal(struct desk *desk, struct item *item)
 {
-    if (item->sealed)
+    if (item->sealed) {
         return;
+    }
     item->sealed = true;
     desk_change(desk, &(struct change){ .kind = CHANGE_SEAL, .seal.item = item->id });
     item_changed(desk, item);
@@ -445,8 +471,9 @@ static void escalate(struct desk *desk, struct item *item, uint32_t by, const ch
     item_set_reason(desk, item, reason);
     item_set_escalated(desk, item, reason);
     seal(desk, item);
-    if ((item->state == ITEM_OFFERED || item->state == ITEM_HELD) && item->person != by)
+    if ((item->state == ITEM_OFFERED || item->state == ITEM_HELD) && item->person != by) {
         item_tell_gone(desk, item, desk->people[item->person], gone);
+    }
     const struct queue *queue = item->queue;
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_PR, queue->brand, queue->language, queue->skills),
                       POLICY_NONE);
@@ -465,25 +492,28 @@ bool item_becomes_sensitive(struct desk *desk, struct item *item, const char *ru
         seal(desk, item);
         return false;
     }
-    if (with_pr)
+    if (with_pr) {
         seal(desk, item);
-    else
+    } else {
         item_escalate(desk, item, POLICY_NONE, rule, rule);
+    }
     return true;
 }
 
 void item_thread_in(struct desk *desk, struct item *item)
 {
-    if (item->threaded || item_of_thread(desk, item->thread_key))
+    if (item->threaded || item_of_thread(desk, item->thread_key)) {
         return;
+    }
     lookup_put(&desk->threads, item->number);
     item->threaded = true;
 }
 
 void item_thread_out(struct desk *desk, struct item *item)
 {
-    if (item->threaded)
+    if (item->threaded) {
         lookup_remove(&desk->threads, item->number);
+    }
     item->threaded = false;
 }
 
@@ -494,8 +524,9 @@ void item_remember(struct desk *desk, const struct item *item, uint32_t person)
     thread->person = person;
     thread->audience = item->queue->audience;
     thread->sealed = item->sealed;
-    if (person == POLICY_NONE)
+    if (person == POLICY_NONE) {
         return;
+    }
     struct recent_row *author = recent_require(&desk->author_memory, item->author_key);
     author->at_ms = desk->now_ms;
     author->person = person;
@@ -598,8 +629,9 @@ static void write_item(struct desk *desk, const struct item *item, const char *o
 void item_close(struct desk *desk, struct item *item, const char *outcome, uint32_t person, const char *reason,
                 uint64_t reply)
 {
-    if (person != POLICY_NONE)
+    if (person != POLICY_NONE) {
         desk->people[person]->ended++;
+    }
     item_move(desk, item, ITEM_CLOSED, POLICY_NONE);
     item_event(desk, item, "closed", person, NULL,
                change_list_format(desk->list, "%s%s%s", outcome, reason && *reason ? ": " : "", reason ? reason : ""));
@@ -639,30 +671,34 @@ static void pass_service_level(struct desk *desk, struct item *item)
     item->late = true;
     item_set_overdue(desk, item);
     item_event(desk, item, "late", POLICY_NONE, NULL, "its service level or reply window has passed");
-    if (item_escalates_late(desk, item))
+    if (item_escalates_late(desk, item)) {
         escalate(desk, item, POLICY_NONE, "service level", "missed its service level", "missed its service level");
+    }
     item_changed(desk, item);
 }
 
 void item_pass_due(struct desk *desk, struct item *item)
 {
-    if (is_in_hand_or_parked(item) && !item->late)
+    if (is_in_hand_or_parked(item) && !item->late) {
         pass_service_level(desk, item);
-    else
+    } else {
         item_set_overdue(desk, item);
+    }
 }
 
 static void due_while_waiting(struct desk *desk, struct item *item)
 {
     int64_t expire_ms = desk->policy->times.expire_ms;
-    if (item_is_overdue(desk, item))
+    if (item_is_overdue(desk, item)) {
         match_again(desk, item->queue); // which was not offered it, and may have looked no further
+    }
     if (expire_ms && item_since_ms(item) + expire_ms <= desk->now_ms) {
         item_close(desk, item, "expired", POLICY_NONE, "waited too long without anybody to answer", 0);
         return;
     }
-    if (item_is_overdue(desk, item))
+    if (item_is_overdue(desk, item)) {
         pass_service_level(desk, item);
+    }
     // Enters again: a reservation or somebody's decline may have run out.
     match_leave(desk, item);
     match_enter(desk, item);
@@ -674,8 +710,9 @@ static void due_while_offered(struct desk *desk, struct item *item)
     item_decline(desk, item, item->person);
     person_let_lapse(desk, person, item);
     item_take_back(desk, item, "no answer", "not taken in time", false);
-    if (person->missed >= desk->policy->times.missed_offers)
+    if (person->missed >= desk->policy->times.missed_offers) {
         person_set_away(desk, person, "offers were not taken in time", true);
+    }
 }
 
 // The grace of a lost person is over, or they have not touched it for too long: then others are offered it first.

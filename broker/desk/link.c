@@ -113,8 +113,9 @@ static size_t character_at(const char *text, size_t at, ucs4_t *character)
 static ucs4_t character_before(const char *text, size_t at)
 {
     ucs4_t character = 0;
-    if (at)
+    if (at) {
         u8_prev(&character, (const uint8_t *) text + at, (const uint8_t *) text);
+    }
     return character;
 }
 
@@ -124,8 +125,9 @@ static bool is_top_level(const char *name, size_t bytes)
 {
     char lower[2 * TLD_BYTES_MAX + 1];
     size_t lower_bytes = sizeof lower - 1;
-    if (bytes > TLD_BYTES_MAX)
+    if (bytes > TLD_BYTES_MAX) {
         return false;
+    }
     uint8_t *lowered = u8_tolower((const uint8_t *) name, bytes, NULL, UNINORM_NFC, (uint8_t *) lower, &lower_bytes);
     if (lowered != (uint8_t *) lower) { // it did not fit, so it is none
         free(lowered);
@@ -147,8 +149,9 @@ static size_t top_level_end(const char *text, size_t at)
             end += bytes;
             bytes = character_at(text, end, &character);
         }
-        if (punycode)
+        if (punycode) {
             return end > at + 4 ? end : 0;
+        }
         return !is_in("@+-", character) && is_top_level(text + at, end - at) ? end : 0;
     }
     size_t ends[TLD_BYTES_MAX];
@@ -160,8 +163,9 @@ static size_t top_level_end(const char *text, size_t at)
     }
     for (; count > 0; count--) {
         character_at(text, ends[count - 1], &character);
-        if (!is_ascii_alnum(character) && !is_in("@+-", character) && is_top_level(text + at, ends[count - 1] - at))
+        if (!is_ascii_alnum(character) && !is_in("@+-", character) && is_top_level(text + at, ends[count - 1] - at)) {
             return ends[count - 1];
+        }
     }
     return 0;
 }
@@ -175,13 +179,16 @@ static bool labels_are_short(const char *text, size_t from, size_t to)
     for (size_t at = from; at < to; at++) {
         label = text[at] == '.' ? 0 : label + 1;
         ascii = ascii && !((unsigned char) text[at] & 0x80);
-        if (ascii && label > LABEL_BYTES_MAX)
+        if (ascii && label > LABEL_BYTES_MAX) {
             return false;
+        }
     }
-    if (ascii)
+    if (ascii) {
         return true;
-    if (to - from > HOST_BYTES_MAX)
+    }
+    if (to - from > HOST_BYTES_MAX) {
         return false;
+    }
     memcpy(host, text + from, to - from);
     host[to - from] = '\0';
     char *encoded = NULL;
@@ -203,14 +210,18 @@ static size_t after_label(const char *text, size_t from)
 {
     size_t end = from, next;
     ucs4_t character;
-    for (size_t bytes; (bytes = character_at(text, end, &character)) > 0; end += bytes)
-        if (!is_label(character) && !is_in("-_", character))
+    for (size_t bytes; (bytes = character_at(text, end, &character)) > 0; end += bytes) {
+        if (!is_label(character) && !is_in("-_", character)) {
             break;
-    if (character != '.' && character != ':')
+        }
+    }
+    if (character != '.' && character != ':') {
         return end;
+    }
     for (next = end > from + LABEL_BYTES_SEEN_MAX ? end - LABEL_BYTES_SEEN_MAX : from;
-         ((unsigned char) text[next] & 0xc0) == 0x80;)
+         ((unsigned char) text[next] & 0xc0) == 0x80;) {
         next--;
+    }
     return next;
 }
 
@@ -229,8 +240,9 @@ static struct host_match match_host(const char *text, size_t from)
         bool joins = is_in("-_", character);
         if ((!is_label(character) && !joins && character != '.') || at + bytes - from > HOST_BYTES_MAX ||
             at + bytes - label > LABEL_BYTES_SEEN_MAX || (before == '.' && (joins || character == '.')) ||
-            (is_in("-_", before) && character == '.'))
+            (is_in("-_", before) && character == '.')) {
             break;
+        }
         underscore = underscore || character == '_';
         at += bytes;
         if (character == '.') {
@@ -256,17 +268,20 @@ static size_t brackets_end(const char *text, size_t at)
         ucs4_t character;
         size_t bytes = character_at(text, at, &character);
         if (character == '(') {
-            if (depth == 2 || (depth == 1 && nested))
+            if (depth == 2 || (depth == 1 && nested)) {
                 return 0;
+            }
             nested = nested || depth == 1;
             depth++;
             inside = 0;
         } else if (character == ')') {
-            if (inside == 0 && !(depth == 1 && nested))
+            if (inside == 0 && !(depth == 1 && nested)) {
                 return 0;
+            }
             depth--;
-            if (depth == 0)
+            if (depth == 0) {
                 return at + bytes;
+            }
         } else if (!is_path(character)) {
             return 0;
         } else {
@@ -285,13 +300,15 @@ static size_t path_end(const char *text, size_t at)
         size_t bytes = character_at(text, next, &character);
         if (character == '(') {
             size_t behind = brackets_end(text, next);
-            if (!behind)
+            if (!behind) {
                 return end;
+            }
             end = next = behind;
         } else if (is_path(character)) {
             next += bytes;
-            if (ends_path(character))
+            if (ends_path(character)) {
                 end = next;
+            }
         } else {
             return end;
         }
@@ -304,11 +321,13 @@ static size_t query_end(const char *text, size_t at)
     for (size_t next = at + 1;;) {
         ucs4_t character;
         size_t bytes = character_at(text, next, &character);
-        if (!is_query(character))
+        if (!is_query(character)) {
             return end;
+        }
         next += bytes;
-        if (ends_query(character))
+        if (ends_query(character)) {
             end = next;
+        }
     }
 }
 
@@ -317,14 +336,17 @@ static size_t rest_end(const char *text, size_t at, bool *path)
 {
     size_t port = at + 1;
     if (text[at] == ':') {
-        while (text[port] >= '0' && text[port] <= '9')
+        while (text[port] >= '0' && text[port] <= '9') {
             port++;
-        if (port > at + 1)
+        }
+        if (port > at + 1) {
             at = port;
+        }
     }
     *path = text[at] == '/';
-    if (*path)
+    if (*path) {
         at = path_end(text, at);
+    }
     return text[at] == '?' ? query_end(text, at) : at;
 }
 
@@ -332,8 +354,9 @@ static size_t rest_end(const char *text, size_t at, bool *path)
 
 static size_t scheme_bytes(const char *text, size_t at)
 {
-    if (!strncasecmp(text + at, "https://", 8))
+    if (!strncasecmp(text + at, "https://", 8)) {
         return 8;
+    }
     return !strncasecmp(text + at, "http://", 7) ? 7 : 0;
 }
 
@@ -341,13 +364,16 @@ static size_t scheme_bytes(const char *text, size_t at)
 static bool cut_short_link(const char *text, struct link *link, size_t host)
 {
     size_t slug = host + 5;
-    if (strncasecmp(text + host, "t.co/", 5) != 0 || !is_ascii_alnum((unsigned char) text[slug]))
+    if (strncasecmp(text + host, "t.co/", 5) != 0 || !is_ascii_alnum((unsigned char) text[slug])) {
         return true;
+    }
     size_t end = slug;
-    while (is_ascii_alnum((unsigned char) text[end]))
+    while (is_ascii_alnum((unsigned char) text[end])) {
         end++;
-    if (end - slug > SHORT_LINK_SLUG_MAX)
+    }
+    if (end - slug > SHORT_LINK_SLUG_MAX) {
         return false;
+    }
     link->to = text[end] == '?' ? query_end(text, end) : end;
     return true;
 }
@@ -389,8 +415,9 @@ static size_t any_host_end(const char *text, size_t at)
     for (;;) {
         ucs4_t character;
         size_t bytes = character_at(text, at, &character);
-        if (!is_label(character) && !is_in("-_.", character))
+        if (!is_label(character) && !is_in("-_.", character)) {
             return letter ? at : 0;
+        }
         letter = letter || uc_is_property_alphabetic(character);
         at += bytes;
     }
@@ -405,8 +432,9 @@ static bool may_stand_before(ucs4_t before)
 
 bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *link)
 {
-    if (kinds != LINKS_OF_ANY_HOST && !strchr(text + at, '.'))
+    if (kinds != LINKS_OF_ANY_HOST && !strchr(text + at, '.')) {
         return false;
+    }
     while (text[at]) {
         ucs4_t character;
         size_t bytes = character_at(text, at, &character);
@@ -432,15 +460,17 @@ bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *
         size_t end = rest_end(text, match.end, &path);
         bool good = labels_are_short(text, host, match.end) && end - at <= LINK_BYTES_MAX;
         *link = (struct link){ .from = at, .to = end };
-        if (good && scheme && cut_short_link(text, link, host))
+        if (good && scheme && cut_short_link(text, link, host)) {
             return true;
+        }
         struct link bare, further;
         if (good && !scheme && kinds != LINKS_WITH_SCHEME && !is_in("-_./", before) &&
             next_bare_host(text, at, match.end, &bare)) {
             bool last = !next_bare_host(text, bare.to, match.end, &further);
             *link = bare;
-            if (path && last)
+            if (path && last) {
                 link->to = end;
+            }
             return true;
         }
         at = end;

@@ -14,8 +14,9 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
     const struct session *session = session_find(desk, number);
     const struct item *item = item_find(desk, id);
     if (!session || !session->person || !item || item->lease != lease || item->person != session->person->index ||
-        (item->state != ITEM_OFFERED && item->state != ITEM_HELD))
+        (item->state != ITEM_OFFERED && item->state != ITEM_HELD)) {
         return false;
+    }
     const struct policy *policy = desk->policy;
     const struct queue *queue = item->queue;
     const struct policy_brand *brand = &policy->brands[queue->brand];
@@ -89,8 +90,9 @@ static int compare_queues(const void *one, const void *other)
 {
     const struct queue *a = *(const struct queue *const *) one;
     const struct queue *b = *(const struct queue *const *) other;
-    if (a->count[ITEM_WAITING] != b->count[ITEM_WAITING])
+    if (a->count[ITEM_WAITING] != b->count[ITEM_WAITING]) {
         return a->count[ITEM_WAITING] > b->count[ITEM_WAITING] ? -1 : 1;
+    }
     return strcmp(a->text, b->text);
 }
 
@@ -112,8 +114,9 @@ static void count_queue(const struct desk *desk, const struct queue *queue, stru
         .able = (int64_t) queue->able,
     };
     const struct item *oldest = heap_first(&queue->ages);
-    if (oldest && oldest->created_ms < now_ms)
+    if (oldest && oldest->created_ms < now_ms) {
         count->oldest_ms = now_ms - oldest->created_ms;
+    }
 }
 
 static void count_queues(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts,
@@ -123,8 +126,9 @@ static void count_queues(const struct desk *desk, struct change_list *memory, st
     must(queues);
     size_t count = 0, place = 0;
     for (struct queue *queue; (queue = table_next(&desk->queues, &place));) {
-        if (queue->open)
+        if (queue->open) {
             queues[count++] = queue;
+        }
     }
     qsort(queues, count, sizeof(struct queue *), compare_queues);
     if (count > 4096) {
@@ -133,8 +137,9 @@ static void count_queues(const struct desk *desk, struct change_list *memory, st
     }
     counts->queues = change_list_allocate(memory, count * sizeof *counts->queues);
     counts->queues_count = count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         count_queue(desk, queues[i], &counts->queues[i], now_ms);
+    }
     free(queues);
 }
 
@@ -142,8 +147,9 @@ static const char *roles_text(unsigned audiences, struct change_list *memory)
 {
     const char *text = "";
     for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
-        if (audiences >> i & 1)
+        if (audiences >> i & 1) {
             text = change_list_format(memory, "%s%s%s", text, *text ? "," : "", audience_name((enum audience) i));
+        }
     }
     return text;
 }
@@ -173,8 +179,9 @@ static void count_people(const struct desk *desk, struct change_list *memory, st
     counts->people = change_list_allocate(memory, desk->person_count * sizeof *counts->people);
     for (size_t i = 0; i < desk->person_count; i++) {
         const struct person *person = desk->people[i];
-        if (person->presence == PRESENCE_OUT && !person->item_count && !person->ended)
+        if (person->presence == PRESENCE_OUT && !person->item_count && !person->ended) {
             continue;
+        }
         if (counts->people_count == 4096) {
             counts->truncated = true;
             break;
@@ -188,9 +195,10 @@ void desk_count(const struct desk *desk, struct change_list *memory, struct beha
     counts->desk = desk->policy->desk;
     counts->frozen = "";
     for (size_t i = 0; i < desk->policy->brand_count; i++) {
-        if (desk->frozen >> i & 1)
+        if (desk->frozen >> i & 1) {
             counts->frozen = change_list_format(memory, "%s%s%s", counts->frozen, *counts->frozen ? "," : "",
                                                 desk->policy->brands[i].name);
+        }
     }
     counts->now_ms = now_ms;
     counts->sequence = (int64_t) desk->sequence;
@@ -229,12 +237,15 @@ static void gather(const struct desk *desk, const struct person *asker, const st
     for (size_t looked_at = 0; (item = item_next(desk, &id)); looked_at++) {
         page->more = page->count == page->limit || looked_at == DESK_LOOK_AT_MAX;
         bool fits = is_asked_for(desk, look, item->queue) && authority_sight(desk, asker, item) != SIGHT_ABSENT;
-        if (page->more && (fits || looked_at == DESK_LOOK_AT_MAX))
+        if (page->more && (fits || looked_at == DESK_LOOK_AT_MAX)) {
             return;
-        if (fits)
+        }
+        if (fits) {
             page->items[page->count++] = item;
-        if (!page->more)
+        }
+        if (!page->more) {
             page->next = id;
+        }
     }
     page->more = false;
 }

@@ -36,12 +36,14 @@ static size_t after(const struct lookup *lookup, size_t place)
 uint32_t lookup_find_number(const struct lookup *lookup, uint64_t key)
 {
     uint32_t hash = hash_of(key);
-    if (!lookup->capacity)
+    if (!lookup->capacity) {
         return 0;
+    }
     for (size_t i = home(lookup, hash); lookup->places[i].number; i = after(lookup, i)) {
         uint32_t number = lookup->places[i].number;
-        if (lookup->places[i].hash == hash && lookup->key(pool_at(lookup->pool, number)) == key)
+        if (lookup->places[i].hash == hash && lookup->key(pool_at(lookup->pool, number)) == key) {
             return number;
+        }
     }
     return 0;
 }
@@ -55,8 +57,9 @@ void *lookup_find(const struct lookup *lookup, uint64_t key)
 static void insert(struct lookup *lookup, struct lookup_place added)
 {
     size_t i = home(lookup, added.hash);
-    while (lookup->places[i].number)
+    while (lookup->places[i].number) {
         i = after(lookup, i);
+    }
     lookup->places[i] = added;
 }
 
@@ -69,8 +72,9 @@ static void grow(struct lookup *lookup)
     lookup->places = calloc(lookup->capacity, sizeof *lookup->places);
     must(lookup->places);
     for (size_t i = 0; i < old_capacity; i++) {
-        if (old[i].number)
+        if (old[i].number) {
             insert(lookup, old[i]);
+        }
     }
     free(old);
 }
@@ -78,8 +82,9 @@ static void grow(struct lookup *lookup)
 void lookup_put(struct lookup *lookup, uint32_t number)
 {
     must(number);
-    if ((lookup->count + 1) * 5 > lookup->capacity * 4)
+    if ((lookup->count + 1) * 5 > lookup->capacity * 4) {
         grow(lookup);
+    }
     uint64_t key = lookup->key(pool_at(lookup->pool, number));
     insert(lookup, (struct lookup_place){ hash_of(key), number });
     lookup->count++;
@@ -94,8 +99,9 @@ void lookup_remove(struct lookup *lookup, uint32_t number)
 {
     must(number && lookup->capacity);
     size_t hole = home(lookup, hash_of(lookup->key(pool_at(lookup->pool, number))));
-    while (lookup->places[hole].number && lookup->places[hole].number != number)
+    while (lookup->places[hole].number && lookup->places[hole].number != number) {
         hole = after(lookup, hole);
+    }
     must(lookup->places[hole].number == number);
     lookup->count--;
     // What comes behind the hole moves up if its home is not between the hole and where it is.
@@ -112,8 +118,9 @@ void *lookup_next(const struct lookup *lookup, size_t *place)
 {
     while (*place < lookup->capacity) {
         uint32_t number = lookup->places[(*place)++].number;
-        if (number)
+        if (number) {
             return pool_at(lookup->pool, number);
+        }
     }
     return NULL;
 }

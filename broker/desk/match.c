@@ -10,8 +10,9 @@
 // any moment, so that a heap can keep it.
 static uint64_t item_rank(const struct desk *desk, const struct item *item)
 {
-    if (item->returned)
+    if (item->returned) {
         return 0;
+    }
     int64_t raise_ms = desk->policy->times.band_raise_ms;
     return 1 + item->band + (raise_ms ? (uint64_t) (item->created_ms / raise_ms) : 0);
 }
@@ -20,8 +21,9 @@ static bool item_before(const struct desk *desk, const struct item *one, const s
 {
     uint64_t one_rank = item_rank(desk, one);
     uint64_t other_rank = item_rank(desk, other);
-    if (one_rank != other_rank)
+    if (one_rank != other_rank) {
         return one_rank < other_rank;
+    }
     int64_t one_due = one->due_ms ? one->due_ms : INT64_MAX;
     int64_t other_due = other->due_ms ? other->due_ms : INT64_MAX;
     return one_due != other_due ? one_due < other_due : one->id < other->id;
@@ -79,23 +81,26 @@ static uint32_t hands_rank(const struct desk *desk, const struct item *item)
 {
     uint32_t few = desk->policy->few;
     size_t hands = item->queue->available;
-    if (!few || (hands > 1 && is_stuck(desk, item)))
+    if (!few || (hands > 1 && is_stuck(desk, item))) {
         return 0;
+    }
     return hands <= few ? (uint32_t) hands : few + 1;
 }
 
 // The queue that a person's last free place is kept for when it could be filled from another one; NULL if none.
 static const struct queue *kept_for(const struct desk *desk, const struct person *person, const struct queue *other)
 {
-    if (person->item_count + 1 != desk->policy->people[person->index].capacity)
+    if (person->item_count + 1 != desk->policy->people[person->index].capacity) {
         return NULL;
+    }
     const struct queue *kept = NULL;
     for (size_t i = 0; i < person->seat_count; i++) {
         const struct queue *queue = person->seats[i]->queue;
         if (queue->available < other->available && is_for_few(desk, queue) &&
             (!kept || queue->available < kept->available ||
-             (queue->available == kept->available && queue->hash < kept->hash)))
+             (queue->available == kept->available && queue->hash < kept->hash))) {
             kept = queue;
+        }
     }
     return kept;
 }
@@ -104,14 +109,17 @@ static const struct queue *kept_for(const struct desk *desk, const struct person
 
 bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t person)
 {
-    if (!item->detail)
+    if (!item->detail) {
         return false;
-    if (authority_is_own_draft(item, person))
+    }
+    if (authority_is_own_draft(item, person)) {
         return true;
+    }
     for (size_t i = 0; item->detail->declines && i < ITEM_DECLINED_MAX; i++) {
         const struct declined *declined = &item->detail->declines->latest[i];
-        if (declined->until_ms > desk->now_ms && declined->person == person)
+        if (declined->until_ms > desk->now_ms && declined->person == person) {
             return true;
+        }
     }
     return false;
 }
@@ -125,8 +133,9 @@ void item_decline(struct desk *desk, struct item *item, uint32_t person)
     }
     detail->declines->latest[detail->declines->next++ % ITEM_DECLINED_MAX] =
         (struct declined){ person, desk->now_ms + desk->policy->times.decline_ms };
-    if (detail->preferred == person)
+    if (detail->preferred == person) {
         detail->preferred = POLICY_NONE;
+    }
 }
 
 // ---- waiting ----
@@ -134,35 +143,42 @@ void item_decline(struct desk *desk, struct item *item, uint32_t person)
 // The person an item shall go to first, while that still holds.
 static struct person *reserved_for(const struct desk *desk, const struct item *item)
 {
-    if (item_preferred(item) == POLICY_NONE || item->detail->preferred_until_ms <= desk->now_ms)
+    if (item_preferred(item) == POLICY_NONE || item->detail->preferred_until_ms <= desk->now_ms) {
         return NULL;
+    }
     struct person *person = desk->people[item->detail->preferred];
     if (person->presence != PRESENCE_AVAILABLE || !person_may_serve(desk, person, item->queue) ||
-        item_declined_by(desk, item, person->index))
+        item_declined_by(desk, item, person->index)) {
         return NULL;
+    }
     return person;
 }
 
 static void earlier(int64_t *at_ms, int64_t candidate_ms)
 {
-    if (candidate_ms && (!*at_ms || candidate_ms < *at_ms))
+    if (candidate_ms && (!*at_ms || candidate_ms < *at_ms)) {
         *at_ms = candidate_ms;
+    }
 }
 
 // When something changes for a waiting item by time alone.
 static int64_t waiting_timer(const struct desk *desk, const struct item *item)
 {
     int64_t at_ms = 0;
-    if (!item->late)
+    if (!item->late) {
         earlier(&at_ms, item->due_ms);
-    if (desk->policy->times.expire_ms)
+    }
+    if (desk->policy->times.expire_ms) {
         earlier(&at_ms, item_since_ms(item) + desk->policy->times.expire_ms);
-    if (item->reserved)
+    }
+    if (item->reserved) {
         earlier(&at_ms, item->detail->preferred_until_ms);
+    }
     const struct declines *declines = item->detail ? item->detail->declines : NULL;
     for (size_t i = 0; declines && i < ITEM_DECLINED_MAX; i++) {
-        if (declines->latest[i].until_ms > desk->now_ms)
+        if (declines->latest[i].until_ms > desk->now_ms) {
             earlier(&at_ms, declines->latest[i].until_ms);
+        }
     }
     return at_ms;
 }
@@ -180,12 +196,15 @@ void match_enter(struct desk *desk, struct item *item)
     // A service level already missed when the item comes to wait is dealt with by the timer, at once.
     struct person *person = reserved_for(desk, item);
     item->reserved = person != NULL;
-    if (!item->queue->waiting.count)
+    if (!item->queue->waiting.count) {
         item->queue->moved_ms = desk->now_ms;
-    if (person)
+    }
+    if (person) {
         heap_push(&person->reserved, item);
-    if (!person || !item->detail->meant)
+    }
+    if (!person || !item->detail->meant) {
         heap_push(&item->queue->waiting, item);
+    }
     item_set_timer(desk, item, waiting_timer(desk, item));
     if (!item->unmatched) {
         desk_grow(&desk->unmatched, desk->unmatched_count, &desk->unmatched_capacity);
@@ -198,10 +217,12 @@ void match_leave(struct desk *desk, struct item *item)
 {
     struct person *person = item->reserved ? desk->people[item->detail->preferred] : NULL;
     struct queue *queue = item->queue;
-    if (person)
+    if (person) {
         heap_remove(heap_has(&person->reserved, item) ? &person->reserved : &person->apart, item);
-    if (item->waiting_slot)
+    }
+    if (item->waiting_slot) {
         heap_remove(heap_has(&queue->waiting, item) ? &queue->waiting : &queue->apart, item);
+    }
     item->reserved = false;
 }
 
@@ -222,7 +243,7 @@ static void describe_first(const struct desk *desk, const struct heap *ready, st
     struct heap_walk walk;
     heap_walk_init(&walk, ready);
     const struct seat *seat;
-    while (offer->first_count < WORDING_FIRST_MAX && (seat = heap_walk_next(&walk)))
+    while (offer->first_count < WORDING_FIRST_MAX && (seat = heap_walk_next(&walk))) {
         offer->first[offer->first_count++] = (struct wording_candidate){
             .name = person_name(desk, seat->person->index),
             .in_hand = seat->person->item_count,
@@ -230,6 +251,7 @@ static void describe_first(const struct desk *desk, const struct heap *ready, st
             .language = seat->rank % 16,
             .idle_s = (uint64_t) (desk->now_ms - seat->person->idle_since_ms) / 1000,
         };
+    }
 }
 
 static const char *describe_choice(const struct desk *desk, const struct item *item, const struct choice *choice,
@@ -259,23 +281,26 @@ static void offer(struct desk *desk, struct item *item, const struct choice *cho
     char memory[BEHALF_DETAIL_BYTES + 1];
     const char *description;
     const struct person *person = choice->seat->person;
-    if (item->reserved && item->detail->preferred == person->index)
+    if (item->reserved && item->detail->preferred == person->index) {
         description = change_list_format(desk->list, "kept for %s, who had it or its author before",
                                          person_name(desk, person->index));
-    else
+    } else {
         description = describe_choice(desk, item, choice, memory, sizeof memory);
+    }
     bool automatic = desk->policy->brands[item->queue->brand].take_automatic;
     struct item_detail *detail = item_require_detail(item);
     item->lease++;
     item->returned = false;
     item->queue->moved_ms = desk->now_ms;
     detail->offered_turn = desk->turn;
-    if (!detail->first_offered_ms)
+    if (!detail->first_offered_ms) {
         detail->first_offered_ms = desk->now_ms;
+    }
     item_move(desk, item, automatic ? ITEM_HELD : ITEM_OFFERED, person->index);
     detail->meant = false;
-    if (!automatic)
+    if (!automatic) {
         item_set_timer(desk, item, desk->now_ms + desk->policy->times.offer_ms);
+    }
     item_event(desk, item, automatic ? "held" : "offered", person->index, automatic ? "take: automatic" : NULL,
                description);
     item_show(desk, item);
@@ -312,10 +337,11 @@ bool match_item(struct desk *desk, struct item *item)
     must(item->state == ITEM_WAITING && item_waits(item));
     struct person *person = item->reserved ? desk->people[item->detail->preferred] : NULL;
     struct choice choice;
-    if (person && person->ready)
+    if (person && person->ready) {
         choice = (struct choice){ .seat = person_seat(person, item->queue) };
-    else if ((person && item->detail->meant) || !choose_for(desk, item, &choice))
+    } else if ((person && item->detail->meant) || !choose_for(desk, item, &choice)) {
         return false;
+    }
     offer(desk, item, &choice);
     return true;
 }
@@ -326,8 +352,9 @@ static struct item *first_for(const struct desk *desk, const struct heap *waitin
     heap_walk_init(&walk, waiting);
     struct item *item;
     while ((item = heap_walk_next(&walk))) {
-        if (!item_declined_by(desk, item, person) && !item_is_overdue(desk, item))
+        if (!item_declined_by(desk, item, person) && !item_is_overdue(desk, item)) {
             return item;
+        }
     }
     return NULL;
 }
@@ -344,11 +371,13 @@ static struct item *next_for(const struct desk *desk, const struct person *perso
     for (size_t i = 0; i < person->seat_count; i++) {
         const struct queue *queue = person->seats[i]->queue;
         struct item *item = queue->waiting.count ? first_for(desk, &queue->waiting, person->index) : NULL;
-        if (!item)
+        if (!item) {
             continue;
+        }
         uint32_t hands = hands_rank(desk, item);
-        if (!soonest || item_before(desk, item, soonest))
+        if (!soonest || item_before(desk, item, soonest)) {
             soonest = item;
+        }
         if (!best || (hands != choice->hands ? hands < choice->hands : item_before(desk, item, best))) {
             best = item;
             choice->hands = hands;
@@ -362,16 +391,18 @@ static struct item *next_for(const struct desk *desk, const struct person *perso
 void match_again(struct desk *desk, struct queue *queue)
 {
     const struct seat *seat = heap_first(&queue->ready);
-    if (seat)
+    if (seat) {
         person_look_again(desk, seat->person);
+    }
 }
 
 void match_person(struct desk *desk, struct person *person)
 {
     struct choice choice;
     struct item *item = person->ready ? next_for(desk, person, &choice) : NULL;
-    if (!item)
+    if (!item) {
         return;
+    }
     if (item_is_overdue(desk, item)) {
         item_due(desk, item); // kept for them, but it may not be theirs any more
     } else {

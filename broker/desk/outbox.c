@@ -49,8 +49,9 @@ static void list_append(struct reply_list *list, struct reply *reply)
 static void list_insert_resting(struct reply_list *list, struct reply *reply)
 {
     struct reply *before = list->last;
-    while (before && before->rest_until_ms > reply->rest_until_ms)
+    while (before && before->rest_until_ms > reply->rest_until_ms) {
         before = before->previous;
+    }
     reply->list = list;
     reply->previous = before;
     reply->next = before ? before->next : list->first;
@@ -91,35 +92,39 @@ static void have(struct connector *connector, struct reply *reply)
 static void leave_list(struct desk *desk, struct reply *reply)
 {
     const struct reply_list *list = reply->list;
-    if (!list)
+    if (!list) {
         return;
+    }
     struct outbox *outbox = line_of(desk, reply);
     list_remove(reply);
-    if (reply->connector)
+    if (reply->connector) {
         reply->connector->handed--;
-    else if (list == &outbox->of_brand[reply->brand] && !list->first)
+    } else if (list == &outbox->of_brand[reply->brand] && !list->first) {
         outbox->brands &= ~(UINT64_C(1) << reply->brand);
+    }
     reply->connector = NULL;
 }
 
 static void wait_in_outbox(struct desk *desk, struct reply *reply)
 {
     reply->rest_until_ms = reply->attempt ? rest_until_ms(desk, reply) : 0;
-    if (reply->rest_until_ms > desk->now_ms && reply->attempt <= OUTBOX_ATTEMPTS_MAX)
+    if (reply->rest_until_ms > desk->now_ms && reply->attempt <= OUTBOX_ATTEMPTS_MAX) {
         list_insert_resting(&desk->resting[reply->attempt - 1], reply);
-    else
+    } else {
         wait_for_connector(desk, reply);
+    }
 }
 
 void reply_restore(struct desk *desk, struct reply *reply)
 {
     table_put(&desk->replies, reply->id, reply);
-    if (reply->unwritten)
+    if (reply->unwritten) {
         list_append(&desk->unwritten, reply);
-    else if (reply->state == REPLY_QUEUED)
+    } else if (reply->state == REPLY_QUEUED) {
         wait_in_outbox(desk, reply);
-    else if (reply->state == REPLY_HANDED)
+    } else if (reply->state == REPLY_HANDED) {
         have(connector_require(desk, reply->instance ? reply->instance : ""), reply);
+    }
 }
 
 void reply_forget(struct desk *desk, struct reply *reply)
@@ -165,8 +170,9 @@ static void write_reply(struct desk *desk, const struct reply *reply, const char
 struct connector *connector_require(struct desk *desk, const char *instance)
 {
     for (size_t i = 0; i < desk->connector_count; i++) {
-        if (!strcmp(desk->connectors[i]->instance, instance))
+        if (!strcmp(desk->connectors[i]->instance, instance)) {
             return desk->connectors[i];
+        }
     }
     struct connector *connector = calloc(1, sizeof *connector);
     must(connector);
@@ -212,8 +218,9 @@ struct answering item_answering_as_held(const struct item *item)
 
 const char *outbox_is_closed_to(const struct desk *desk, const struct item *item, struct change_list *memory)
 {
-    if (!item->window_end_ms || desk->now_ms < item->window_end_ms)
+    if (!item->window_end_ms || desk->now_ms < item->window_end_ms) {
         return NULL;
+    }
     time_t end = (time_t) (item->window_end_ms / 1000);
     struct tm parts;
     char text[32];
@@ -259,8 +266,9 @@ static struct connector *connector_for(const struct desk *desk, uint32_t channel
         struct connector *connector = desk->connectors[i];
         bool takes = (connector->channels >> channel & 1) && (connector->idempotent || !repeat);
         if (connector->session && takes && connector->handed < OUTBOX_HANDED_MAX &&
-            (!best || connector->handed < best->handed))
+            (!best || connector->handed < best->handed)) {
             best = connector;
+        }
     }
     return best;
 }
@@ -287,12 +295,13 @@ static void hand_out(struct desk *desk, struct reply *reply, struct connector *c
 
 void outbox_tell_again(struct desk *desk, struct connector *connector)
 {
-    for (const struct reply *reply = connector->replies.first; reply; reply = reply->next)
+    for (const struct reply *reply = connector->replies.first; reply; reply = reply->next) {
         change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_HAND_REPLY,
                                                        .session = connector->session,
                                                        .reply = reply->id,
                                                        .attempt = reply->attempt,
                                                        .again = true });
+    }
 }
 
 // The reply of a channel that goes next; NULL: none waits, or only some that a freeze holds.
@@ -302,10 +311,12 @@ static struct reply *next_to_go(const struct desk *desk, const struct outbox *ou
     uint64_t brands = outbox->brands & ~desk->frozen;
     for (size_t i = 0; brands >> i; i++) {
         struct reply *first = brands >> i & 1 ? outbox->of_brand[i].first : NULL;
-        if (first && (!next || first->place < next->place))
+        if (first && (!next || first->place < next->place)) {
             next = first;
-        if (i + 1 == POLICY_SET_MAX)
+        }
+        if (i + 1 == POLICY_SET_MAX) {
             break;
+        }
     }
     return next;
 }
@@ -329,8 +340,9 @@ void outbox_run(struct desk *desk)
     size_t handed = 0;
     for (size_t i = 0; !desk->outbox_left && i < POLICY_CHANNELS_MAX; i++) {
         run_line(desk, &desk->repeats[i], &handed);
-        if (!desk->outbox_left)
+        if (!desk->outbox_left) {
             run_line(desk, &desk->outbox[i], &handed);
+        }
     }
 }
 
@@ -339,8 +351,9 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
     must(item->state == ITEM_SENDING && item->detail);
     struct reply *reply = table_find(&desk->replies, item->detail->reply);
     must(reply);
-    if (reply->state != REPLY_QUEUED || reply->attempt > 0)
+    if (reply->state != REPLY_QUEUED || reply->attempt > 0) {
         return false; // out already, perhaps: also one that waits to be repeated
+    }
     reply->state = REPLY_WITHDRAWN;
     write_reply(desk, reply, NULL, NULL, reason);
     item_event(desk, item, "reply withdrawn", reply->person, NULL, reason);
@@ -355,8 +368,9 @@ void outbox_restored(struct desk *desk)
         list_remove(reply);
         reply->unwritten = false;
         write_reply(desk, reply, NULL, NULL, "who wrote it is no longer in the rules");
-        if (reply->state == REPLY_WITHDRAWN)
+        if (reply->state == REPLY_WITHDRAWN) {
             reply_forget(desk, reply);
+        }
     }
 }
 
@@ -382,16 +396,18 @@ void outbox_keep_unknown(struct desk *desk, struct item *item, struct reply *rep
 static void unlink_unknown(struct desk *desk, struct item *item, const struct reply *reply)
 {
     uint64_t *place = &item->detail->unknown;
-    while (*place != reply->id)
+    while (*place != reply->id) {
         place = &((struct reply *) table_find(&desk->replies, *place))->earlier;
+    }
     *place = reply->earlier;
 }
 
 // Tells whoever has the item next what became of its reply: as the reason why they have it, and in its story.
 static void tell_fate(struct desk *desk, struct item *item, const char *fate, const char *reason)
 {
-    if (!reason || !*reason)
+    if (!reason || !*reason) {
         reason = "no reason was given";
+    }
     size_t bytes = text_bytes_that_fit(reason, BEHALF_NOTE_BYTES - strlen(fate));
     const char *text = change_list_format(desk->list, "%s%.*s", fate, (int) bytes, reason);
     item_set_reason(desk, item, text);
@@ -437,16 +453,21 @@ static void confirm(struct desk *desk, struct reply *reply, const char *referenc
     write_reply(desk, reply, NULL, reference, NULL);
     uint32_t person = reply->person;
     uint64_t id = reply->id;
-    if (item && unknown)
+    if (item && unknown) {
         unlink_unknown(desk, item, reply);
+    }
     reply_forget(desk, reply);
-    if (!item)
+    if (!item) {
         return;
+    }
     if (unknown) { // it was published after all; whoever has the item now need not answer again
-        if (item->state == ITEM_SENDING && !outbox_withdraw(desk, item, "an earlier reply turned out to be published"))
+        if (item->state == ITEM_SENDING &&
+            !outbox_withdraw(desk, item, "an earlier reply turned out to be published")) {
             return;
-        if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+        }
+        if (item->state == ITEM_OFFERED || item->state == ITEM_HELD) {
             item_tell_gone(desk, item, desk->people[item->person], "its reply turned out to be published");
+        }
     }
     item_close(desk, item, "answered", person, NULL, id);
 }
@@ -465,22 +486,25 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
         item_event(desk, item, "reply failed", reply->person, NULL, reason);
         tell_fate(desk, item, "an earlier reply was not published: ", reason);
         item_changed(desk, item);
-        if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+        if (item->state == ITEM_OFFERED || item->state == ITEM_HELD) {
             item_show(desk, item);
+        }
     } else if (item && !withdrawn) {
         tell_fate(desk, item, "not published: ", reason);
         send_back(desk, item, reply, "reply failed", reason);
     }
     reply_forget(desk, reply);
-    if (withdrawn)
+    if (withdrawn) {
         item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author; its reply was not published", 0);
+    }
 }
 
 // Nobody repeats the reply: a person looks whether it was published, and decides.
 static void give_to_person(struct desk *desk, struct item *item, struct reply *reply, const char *reason)
 {
-    if (reply->attempt >= OUTBOX_ATTEMPTS_MAX)
+    if (reply->attempt >= OUTBOX_ATTEMPTS_MAX) {
         reason = change_list_format(desk->list, "handed out %u times%s%s", reply->attempt, *reason ? ": " : "", reason);
+    }
     reply->state = REPLY_UNKNOWN;
     write_reply(desk, reply, NULL, NULL, reason);
     outbox_keep_unknown(desk, item, reply);
@@ -498,8 +522,9 @@ void outbox_give_up_restored(struct desk *desk)
 {
     size_t place = 0;
     for (struct reply *reply; (reply = table_next(&desk->replies, &place));) {
-        if (!has_had_its_attempts(reply))
+        if (!has_had_its_attempts(reply)) {
             continue;
+        }
         leave_list(desk, reply);
         struct item *item = item_find(desk, reply->item_id);
         must(item);
@@ -511,12 +536,15 @@ void outbox_give_up_restored(struct desk *desk)
 // meanwhile.
 static const char *what_forbids(const struct desk *desk, const struct item *item, const struct reply *reply)
 {
-    if (reply->attempt > 0)
+    if (reply->attempt > 0) {
         return NULL; // it may be out already
-    if (!item->posts)
+    }
+    if (!item->posts) {
         return "deleted by its author";
-    if (item->sealed && item->queue->audience != AUDIENCE_PR)
+    }
+    if (item->sealed && item->queue->audience != AUDIENCE_PR) {
         return "became sensitive meanwhile";
+    }
     bool known = reply->person != POLICY_NONE;
     return known && authority_needs_approval(desk, item, desk->people[reply->person]) ? "needs approval now" : NULL;
 }
@@ -524,8 +552,9 @@ static const char *what_forbids(const struct desk *desk, const struct item *item
 void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64_t now_ms)
 {
     struct reply *reply = table_find(&desk->replies, id);
-    if (!reply || reply->state != REPLY_HANDED || reply->attempt != attempt || reply->connector->session)
+    if (!reply || reply->state != REPLY_HANDED || reply->attempt != attempt || reply->connector->session) {
         return; // it was settled, lost, or can be told again
+    }
     desk->now_ms = now_ms;
     leave_list(desk, reply);
     reply->state = REPLY_QUEUED;
@@ -548,8 +577,9 @@ void outbox_window_ends(struct desk *desk, struct item *item)
 {
     struct reply *reply = table_find(&desk->replies, item->detail->reply);
     must(reply);
-    if (reply->state == REPLY_QUEUED && reply->attempt == 0) // else a connector has it, or may have published it
+    if (reply->state == REPLY_QUEUED && reply->attempt == 0) { // else a connector has it, or may have published it
         fail(desk, reply, outbox_is_closed_to(desk, item, desk->list));
+    }
 }
 
 static void lose(struct desk *desk, struct reply *reply, const char *reason)
@@ -579,8 +609,9 @@ static const struct {
 static size_t find_fate(const char *name)
 {
     size_t fate = 0;
-    while (fate < FATE_COUNT && strcmp(fates[fate].name, name) != 0)
+    while (fate < FATE_COUNT && strcmp(fates[fate].name, name) != 0) {
         fate++;
+    }
     return fate;
 }
 
@@ -607,8 +638,9 @@ void outbox_settle(struct desk *desk, struct connector *connector, uint64_t sess
     } else {
         done.item = (int64_t) reply->item_id;
         desk_tell_done(desk, session, request->id, &done);
-        if (fates[fate].settle != lose || reply->state == REPLY_HANDED)
+        if (fates[fate].settle != lose || reply->state == REPLY_HANDED) {
             fates[fate].settle(desk, reply, fate == 0 ? settle->reference : settle->reason);
+        }
     }
 }
 
@@ -634,8 +666,9 @@ static int64_t wake_rested(struct desk *desk)
             leave_list(desk, reply);
             wait_for_connector(desk, reply);
         }
-        if (reply && (next_ms < 0 || reply->rest_until_ms - desk->now_ms < next_ms))
+        if (reply && (next_ms < 0 || reply->rest_until_ms - desk->now_ms < next_ms)) {
             next_ms = reply->rest_until_ms - desk->now_ms;
+        }
     }
     return next_ms;
 }
@@ -647,8 +680,9 @@ int64_t outbox_tick(struct desk *desk)
     desk->outbox_left = false; // the end of this input goes on
     for (size_t i = desk->connector_count; i > 0; i--) {
         struct connector *connector = desk->connectors[i - 1];
-        if (connector->session)
+        if (connector->session) {
             continue;
+        }
         int64_t left_ms = connector->lost_until_ms - desk->now_ms;
         if (left_ms <= 0 && lose_some(desk, connector, &lost)) {
             connector_free(connector);
@@ -694,8 +728,9 @@ static size_t check_connector(const struct connector *connector)
 {
     must(connector->handed <= OUTBOX_HANDED_MAX);
     must(check_list(&connector->replies, REPLY_HANDED) == connector->handed);
-    for (const struct reply *reply = connector->replies.first; reply; reply = reply->next)
+    for (const struct reply *reply = connector->replies.first; reply; reply = reply->next) {
         must(reply->connector == connector);
+    }
     return connector->handed;
 }
 
@@ -706,10 +741,12 @@ void outbox_check(const struct desk *desk)
         listed += check_waiting(desk, &desk->outbox[i], i, false);
         listed += check_waiting(desk, &desk->repeats[i], i, true);
     }
-    for (size_t i = 0; i < OUTBOX_ATTEMPTS_MAX; i++)
+    for (size_t i = 0; i < OUTBOX_ATTEMPTS_MAX; i++) {
         listed += check_list(&desk->resting[i], REPLY_QUEUED);
-    for (size_t i = 0; i < desk->connector_count; i++)
+    }
+    for (size_t i = 0; i < desk->connector_count; i++) {
         listed += check_connector(desk->connectors[i]);
+    }
     for (const struct reply *reply; (reply = table_next(&desk->replies, &place));) {
         bool on_its_way = reply->state == REPLY_QUEUED || reply->state == REPLY_HANDED;
         must(on_its_way == (reply->list != NULL) && (reply->connector != NULL) == (reply->state == REPLY_HANDED));

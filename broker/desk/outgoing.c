@@ -15,14 +15,18 @@ static const char *name_of(const struct policy *policy, const struct answering *
 {
     const struct policy_person *who = &policy->people[answering->person];
     const char *brand = policy->brands[answering->brand].display_name;
-    if (length == 10 && !memcmp(placeholder, "first_name", length))
+    if (length == 10 && !memcmp(placeholder, "first_name", length)) {
         return who->first_name;
-    if (length == 4 && !memcmp(placeholder, "name", length))
+    }
+    if (length == 4 && !memcmp(placeholder, "name", length)) {
         return who->display_name;
-    if (length == 6 && !memcmp(placeholder, "agency", length))
+    }
+    if (length == 6 && !memcmp(placeholder, "agency", length)) {
         return who->agency == POLICY_NONE ? brand : policy->agencies[who->agency].name;
-    if (length == 5 && !memcmp(placeholder, "brand", length))
+    }
+    if (length == 5 && !memcmp(placeholder, "brand", length)) {
         return brand;
+    }
     return NULL;
 }
 
@@ -48,8 +52,9 @@ int64_t outgoing_room(const struct policy *policy, const struct answering *answe
 {
     const struct policy_channel *channel = &policy->channels[answering->channel];
     const char *line = outgoing_disclosure(policy, answering, memory);
-    if (!channel->length_max || !*line)
+    if (!channel->length_max || !*line) {
         return channel->length_max;
+    }
     return channel->length_max -
            reply_length(channel->counting, channel->link_length, change_list_format(memory, " %s", line));
 }
@@ -151,8 +156,9 @@ static bool has_right_to_left(const char *text)
     ucs4_t character;
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
         int category = uc_bidi_category(character);
-        if (category == UC_BIDI_R || category == UC_BIDI_AL)
+        if (category == UC_BIDI_R || category == UC_BIDI_AL) {
             return true;
+        }
     }
     return false;
 }
@@ -166,8 +172,9 @@ static bool ends_before(const char *text, const char *line)
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
         bool closes = uc_is_general_category(character, UC_CATEGORY_Pe) ||
                       uc_is_general_category(character, UC_CATEGORY_Pf) || character == '"' || character == '\'';
-        if (!closes && !is_blank(character) && !uc_is_property_default_ignorable_code_point(character))
+        if (!closes && !is_blank(character) && !uc_is_property_default_ignorable_code_point(character)) {
             last = character;
+        }
     }
     return uc_is_general_category_withtable(first, UC_CATEGORY_MASK_P | UC_CATEGORY_MASK_S) ||
            uc_is_general_category_withtable(last, UC_CATEGORY_MASK_So | UC_CATEGORY_MASK_Sk) ||
@@ -178,8 +185,9 @@ bool outgoing_is_empty(const char *text)
 {
     ucs4_t character;
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
-        if (!is_blank(character) && !uc_is_property_default_ignorable_code_point(character))
+        if (!is_blank(character) && !uc_is_property_default_ignorable_code_point(character)) {
             return false;
+        }
     }
     return true;
 }
@@ -193,8 +201,9 @@ bool outgoing_turns_what_follows(const char *text)
     ucs4_t character;
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
         bool printed = character >= 0xa0 || (character >= ' ' && character < 0x7f);
-        if (character == 0x202d || character == 0x202e || (!printed && !strchr("\t\n\r", (int) character)))
+        if (character == 0x202d || character == 0x202e || (!printed && !strchr("\t\n\r", (int) character))) {
             return true; // overrides; controls, which a terminal or a page may obey
+        }
         embeddings += isolates == 0 && (character == 0x202a || character == 0x202b);
         embeddings -= isolates == 0 && character == 0x202c && embeddings > 0;
         isolates += character >= 0x2066 && character <= 0x2068;
@@ -208,18 +217,22 @@ static const char *refuse(const struct policy_channel *channel, const char *text
                           struct change_list *memory)
 {
     const struct counting_defaults *platform = counting_defaults(channel->counting);
-    if (outgoing_is_empty(text))
+    if (outgoing_is_empty(text)) {
         return "the reply is empty: write a text";
-    if (text_has_card_number(text))
+    }
+    if (text_has_card_number(text)) {
         return "the reply holds what looks like a payment card's number: take it out";
-    if (channel->length_max && out->length > channel->length_max)
+    }
+    if (channel->length_max && out->length > channel->length_max) {
         return change_list_format(
             memory, "the reply is %lld %s long with its disclosure line, %s takes %lld: shorten it by %lld",
             (long long) out->length, platform->unit, channel->name, (long long) channel->length_max,
             (long long) (out->length - channel->length_max));
-    if (platform->bytes_max && strlen(out->text) > (size_t) platform->bytes_max)
+    }
+    if (platform->bytes_max && strlen(out->text) > (size_t) platform->bytes_max) {
         return change_list_format(memory, "the reply has %zu bytes with its disclosure line, %s takes %lld: shorten it",
                                   strlen(out->text), channel->name, (long long) platform->bytes_max);
+    }
     return NULL;
 }
 

@@ -29,8 +29,9 @@ bool person_has_author(const struct desk *desk, uint32_t index, uint64_t author_
 {
     const struct person *person = index == POLICY_NONE ? NULL : desk->people[index];
     for (size_t i = 0; person && i < person->item_count; i++) {
-        if (person->items[i]->author_key == author_key)
+        if (person->items[i]->author_key == author_key) {
             return true;
+        }
     }
     return false;
 }
@@ -47,8 +48,9 @@ struct session *session_find(const struct desk *desk, uint64_t number)
 
 void person_look_again(struct desk *desk, struct person *person)
 {
-    if (person->unmatched)
+    if (person->unmatched) {
         return;
+    }
     desk_grow(&desk->unmatched_people, desk->unmatched_person_count, &desk->unmatched_person_capacity);
     desk->unmatched_people[desk->unmatched_person_count++] = person;
     person->unmatched = true;
@@ -58,23 +60,27 @@ static void set_ready(struct desk *desk, struct person *person, bool ready)
 {
     person->ready = ready;
     for (size_t i = 0; i < person->seat_count; i++) {
-        if (ready)
+        if (ready) {
             heap_push(&person->seats[i]->queue->ready, person->seats[i]);
-        else
+        } else {
             heap_remove(&person->seats[i]->queue->ready, person->seats[i]);
+        }
     }
-    if (ready)
+    if (ready) {
         person_look_again(desk, person);
+    }
 }
 
 static void count_available(struct person *person)
 {
     bool available = person->session && person->presence == PRESENCE_AVAILABLE;
-    if (available == person->available)
+    if (available == person->available) {
         return;
+    }
     person->available = available;
-    for (size_t i = 0; i < person->seat_count; i++)
+    for (size_t i = 0; i < person->seat_count; i++) {
         person->seats[i]->queue->available += available ? 1 : SIZE_MAX;
+    }
 }
 
 void person_refresh(struct desk *desk, struct person *person)
@@ -83,15 +89,17 @@ void person_refresh(struct desk *desk, struct person *person)
     count_available(person);
     bool ready = person->presence == PRESENCE_AVAILABLE && person->session && !rules->retired &&
                  person->item_count < rules->capacity;
-    if (ready != person->ready)
+    if (ready != person->ready) {
         set_ready(desk, person, ready);
+    }
 }
 
 // What they have, or since when they have less, has changed: their place among the ready goes by that.
 static void reorder(struct desk *desk, struct person *person)
 {
-    for (size_t i = 0; person->ready && i < person->seat_count; i++)
+    for (size_t i = 0; person->ready && i < person->seat_count; i++) {
         heap_reorder(&person->seats[i]->queue->ready, person->seats[i]);
+    }
     person_refresh(desk, person);
 }
 
@@ -106,17 +114,20 @@ void person_add_item(struct desk *desk, struct person *person, struct item *item
 void person_remove_item(struct desk *desk, struct person *person, struct item *item)
 {
     size_t i = 0;
-    while (i < person->item_count && person->items[i] != item)
+    while (i < person->item_count && person->items[i] != item) {
         i++;
+    }
     must(i < person->item_count);
     person->items[i] = person->items[--person->item_count];
     person->offered -= item->state == ITEM_OFFERED;
     person->idle_since_ms = desk->now_ms;
-    if (person->presence == PRESENCE_LOST && !person->item_count && !person->was_away)
+    if (person->presence == PRESENCE_LOST && !person->item_count && !person->was_away) {
         person->presence = PRESENCE_OUT;
+    }
     reorder(desk, person);
-    if (person->ready)
+    if (person->ready) {
         person_look_again(desk, person);
+    }
 }
 
 // ---- whether they are at work ----
@@ -130,8 +141,9 @@ void person_is_active(struct desk *desk, struct person *person)
 static bool holds_something(const struct person *person)
 {
     for (size_t i = 0; i < person->item_count; i++) {
-        if (person->items[i]->state == ITEM_HELD)
+        if (person->items[i]->state == ITEM_HELD) {
             return true;
+        }
     }
     return false;
 }
@@ -141,8 +153,9 @@ void person_let_lapse(struct desk *desk, struct person *person, const struct ite
 {
     bool at_work = person->active_turn > item->detail->offered_turn || holds_something(person);
     bool counted = person->missed && item_since_ms(item) < person->missed_ms;
-    if (at_work || counted)
+    if (at_work || counted) {
         return;
+    }
     person->missed++;
     person->missed_ms = desk->now_ms;
 }
@@ -178,11 +191,13 @@ static void release_some(struct desk *desk, struct person *person)
 
 static void release_reserved(struct desk *desk, struct person *person)
 {
-    if (person->releasing)
+    if (person->releasing) {
         return;
+    }
     release_some(desk, person);
-    if (!person->reserved.count)
+    if (!person->reserved.count) {
         return;
+    }
     desk_grow(&desk->releasing, desk->releasing_count, &desk->releasing_capacity);
     desk->releasing[desk->releasing_count++] = person;
     person->releasing = true;
@@ -200,19 +215,22 @@ static void release_next(struct desk *desk)
 
 static void set_presence(struct desk *desk, struct person *person, enum presence presence)
 {
-    if (is_there(person))
+    if (is_there(person)) {
         person->forgotten = presence != PRESENCE_LOST;
+    }
     person->presence = presence;
     person_refresh(desk, person);
-    if (!is_there(person))
+    if (!is_there(person)) {
         release_reserved(desk, person);
+    }
 }
 
 static void withdraw_offers(struct desk *desk, struct person *person, const char *reason)
 {
     for (size_t i = person->item_count; i > 0; i--) {
-        if (i <= person->item_count && person->items[i - 1]->state == ITEM_OFFERED)
+        if (i <= person->item_count && person->items[i - 1]->state == ITEM_OFFERED) {
             item_take_back(desk, person->items[i - 1], "withdrawn offer", reason, true);
+        }
     }
 }
 
@@ -224,12 +242,13 @@ void person_set_away(struct desk *desk, struct person *person, const char *reaso
     set_presence(desk, person, PRESENCE_AWAY);
     withdraw_offers(desk, person, "away");
     item_event(desk, NULL, "away", person->index, NULL, reason);
-    if (tell && person->session)
+    if (tell && person->session) {
         change_list_tell(desk->list,
                          &(struct effect){ .kind = EFFECT_SEND,
                                            .session = person->session,
                                            .message = { .type = BEHALF_PRESENCE,
                                                         .presence = { .state = "away", .reason = reason } } });
+    }
 }
 
 void person_set_available(struct desk *desk, struct person *person)
@@ -237,8 +256,9 @@ void person_set_available(struct desk *desk, struct person *person)
     free(person->reason);
     person->reason = NULL;
     person->missed = 0;
-    if (person->presence != PRESENCE_AVAILABLE)
+    if (person->presence != PRESENCE_AVAILABLE) {
         item_event(desk, NULL, "available", person->index, NULL, NULL);
+    }
     set_presence(desk, person, PRESENCE_AVAILABLE);
 }
 
@@ -252,14 +272,16 @@ static void show_some(struct desk *desk)
         const struct person *person = desk->people[showing->next++ % desk->person_count];
         showing->left--;
         for (size_t k = 0; k < person->item_count; k++) {
-            if (!(showing->brands >> person->items[k]->queue->brand & 1))
+            if (!(showing->brands >> person->items[k]->queue->brand & 1)) {
                 continue;
+            }
             item_show(desk, person->items[k]);
             shown++;
         }
     }
-    if (!showing->left)
+    if (!showing->left) {
         showing->brands = 0;
+    }
 }
 
 void people_show_again(struct desk *desk, uint32_t brand)
@@ -267,16 +289,19 @@ void people_show_again(struct desk *desk, uint32_t brand)
     bool under_way = desk->showing.left != 0;
     desk->showing.brands |= UINT64_C(1) << brand;
     desk->showing.left = desk->person_count;
-    if (!under_way)
+    if (!under_way) {
         show_some(desk);
+    }
 }
 
 int64_t people_tick(struct desk *desk)
 {
-    if (desk->showing.left)
+    if (desk->showing.left) {
         show_some(desk);
-    if (desk->releasing_count)
+    }
+    if (desk->releasing_count) {
         release_next(desk);
+    }
     return desk->showing.left || desk->releasing_count ? 0 : -1;
 }
 
@@ -302,27 +327,30 @@ size_t desk_sign_in(struct desk *desk, uint32_t index, uint64_t number, const ch
     must(index < desk->person_count && number && !session_find(desk, number));
     desk->now_ms = now_ms;
     struct person *person = desk->people[index];
-    if (person->session)
+    if (person->session) {
         session_remove(desk, person->session);
+    }
     person->session = number;
     person->lost_until_ms = 0;
     session_put(desk, number, person, NULL);
     for (size_t i = 0; i < person->item_count; i++) {
         struct item *item = person->items[i];
-        if (item->state == ITEM_HELD)
+        if (item->state == ITEM_HELD) {
             item_set_hold_timer(desk, item);
+        }
         item_show(desk, item);
     }
     size_t shown = person->item_count;
     bool known = person->presence != PRESENCE_OUT && (person->presence != PRESENCE_LOST || person->was_away);
-    if (!known && *away)
+    if (!known && *away) {
         person_set_away(desk, person, away, false);
-    else if (!known)
+    } else if (!known) {
         person_set_available(desk, person);
-    else if (person->presence == PRESENCE_LOST)
+    } else if (person->presence == PRESENCE_LOST) {
         set_presence(desk, person, PRESENCE_AWAY);
-    else
+    } else {
         person_refresh(desk, person);
+    }
     item_event(desk, NULL, "signed in", index, NULL, NULL);
     desk_settle(desk);
     return shown;
@@ -335,10 +363,12 @@ void person_lose(struct desk *desk, struct person *person, int64_t grace_until_m
     set_presence(desk, person, PRESENCE_LOST);
     withdraw_offers(desk, person, "connection lost");
     person->lost_until_ms = grace_until_ms;
-    for (size_t i = 0; i < person->item_count; i++)
+    for (size_t i = 0; i < person->item_count; i++) {
         item_set_hold_timer(desk, person->items[i]);
-    if (!person->item_count && !person->was_away)
+    }
+    if (!person->item_count && !person->was_away) {
         set_presence(desk, person, PRESENCE_OUT);
+    }
 }
 
 static void leave(struct desk *desk, struct person *person)
@@ -347,8 +377,9 @@ static void leave(struct desk *desk, struct person *person)
     person->was_away = false;
     person->lost_until_ms = 0;
     set_presence(desk, person, PRESENCE_OUT);
-    while (person->item_count)
+    while (person->item_count) {
         item_take_back(desk, person->items[person->item_count - 1], "returned", "signed out", true);
+    }
     item_event(desk, NULL, "signed out", person->index, NULL, NULL);
 }
 
@@ -362,8 +393,9 @@ void desk_connector_in(struct desk *desk, uint64_t number, const char *instance,
         return;
     }
     struct connector *connector = connector_require(desk, instance);
-    if (connector->session)
+    if (connector->session) {
         session_remove(desk, connector->session);
+    }
     connector->session = number;
     connector->lost_until_ms = 0;
     connector->idempotent = idempotent;
@@ -383,8 +415,9 @@ void desk_sessions_lost(struct desk *desk, const uint64_t *numbers, size_t count
     desk->now_ms = now_ms;
     for (size_t i = 0; i < count; i++) {
         struct session *session = session_find(desk, numbers[i]);
-        if (!session)
+        if (!session) {
             continue;
+        }
         if (session->person) {
             item_event(desk, NULL, "connection lost", session->person->index, NULL, NULL);
             person_lose(desk, session->person, now_ms + desk->policy->times.grace_ms);
@@ -404,13 +437,15 @@ void desk_session_lost(struct desk *desk, uint64_t number, int64_t now_ms)
 void desk_session_left(struct desk *desk, uint64_t number, int64_t now_ms)
 {
     struct session *session = session_find(desk, number);
-    if (!session)
+    if (!session) {
         return;
+    }
     desk->now_ms = now_ms;
-    if (session->person)
+    if (session->person) {
         leave(desk, session->person);
-    else if (session->connector)
+    } else if (session->connector) {
         connector_lost(desk, session->connector, now_ms);
+    }
     outbox_tick(desk);
     session_remove(desk, number);
     desk_settle(desk);

@@ -66,17 +66,20 @@ const char *audience_name(enum audience audience)
 
 enum audience audience_from_name(const char *name)
 {
-    for (unsigned i = 0; i < AUDIENCE_COUNT; i++)
-        if (strcmp(audience_names[i], name) == 0)
+    for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
+        if (strcmp(audience_names[i], name) == 0) {
             return (enum audience) i;
+        }
+    }
     return AUDIENCE_COUNT;
 }
 
 static const char *find_wording(const struct policy_wordings *wordings, uint32_t language)
 {
     for (size_t i = 0; i < wordings->count; i++) {
-        if (wordings->list[i].language == language)
+        if (wordings->list[i].language == language) {
             return wordings->list[i].text;
+        }
     }
     return NULL;
 }
@@ -89,8 +92,9 @@ const char *policy_wording(const struct policy *policy, const struct policy_word
     const char *variety = strchr(name, '-');
     for (uint32_t i = 0; !found && variety && i < policy->language_count; i++) {
         const char *other = policy->languages[i].name;
-        if (strlen(other) == (size_t) (variety - name) && !strncmp(other, name, (size_t) (variety - name)))
+        if (strlen(other) == (size_t) (variety - name) && !strncmp(other, name, (size_t) (variety - name))) {
             found = find_wording(wordings, i);
+        }
     }
     return found ? found : text;
 }

@@ -84,11 +84,13 @@ static void keep_sensitive_text(struct desk *desk, uint64_t item, const char *po
 // The oldest first; there are a few of them at most.
 static void keep_sensitive_texts(struct desk *desk, uint64_t item, const char *post, const struct desk_changed *changed)
 {
-    if (!changed)
+    if (!changed) {
         return;
+    }
     keep_sensitive_texts(desk, item, post, changed->before);
-    if (changed->needs->audience == AUDIENCE_PR)
+    if (changed->needs->audience == AUDIENCE_PR) {
         keep_sensitive_text(desk, item, post, changed->text, changed->edited_ms ? changed->edited_ms : desk->now_ms);
+    }
 }
 
 static void write_edit(struct desk *desk, const struct behalf_post *post, const char *text, bool sensitive,
@@ -158,8 +160,9 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
     if (changed && changed->deleted) {
         write_deletion(desk, post->channel, post->post, post->brand, changed->edited_ms);
     } else if (changed) {
-        if (changed->edited_ms || strcmp(changed->text, post->text) != 0)
+        if (changed->edited_ms || strcmp(changed->text, post->text) != 0) {
             write_edit(desk, post, changed->text, sensitive, changed->edited_ms);
+        }
         keep_sensitive_texts(desk, item->id, post->post, changed);
     }
 }
@@ -210,10 +213,11 @@ static struct place find_place(const struct desk *desk, const struct item *item,
         }
     } else {
         const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
-        if (author && person_has_author(desk, author->with, item->author_key))
+        if (author && person_has_author(desk, author->with, item->author_key)) {
             place.preferred = author->with;
-        else if (author && author->at_ms && desk->now_ms - author->at_ms < desk->policy->times.known_author_ms)
+        } else if (author && author->at_ms && desk->now_ms - author->at_ms < desk->policy->times.known_author_ms) {
             place.preferred = author->person;
+        }
     }
     if ((desk->frozen >> needs->brand & 1) && place.audience == AUDIENCE_AGENT) {
         place.audience = AUDIENCE_PR;
@@ -229,10 +233,12 @@ static bool goes_on(const struct desk *desk, const struct item *item)
 {
     const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
     const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
-    if (table_find(&desk->sending, item->thread_key))
+    if (table_find(&desk->sending, item->thread_key)) {
         return true;
-    if (thread && thread->at_ms && thread->person != POLICY_NONE)
+    }
+    if (thread && thread->at_ms && thread->person != POLICY_NONE) {
         return true;
+    }
     return author && author->at_ms && author->person != POLICY_NONE &&
            desk->now_ms - author->at_ms < desk->policy->times.known_author_ms;
 }
@@ -240,9 +246,10 @@ static bool goes_on(const struct desk *desk, const struct item *item)
 // What the event of its arrival says besides the rule.
 static const char *arrival_detail(struct desk *desk, const struct arrival *arrival)
 {
-    if (arrival->changed)
+    if (arrival->changed) {
         return change_list_format(desk->list, "%s by its author before it came; %s",
                                   arrival->changed->deleted ? "deleted" : "edited", arrival->needs->detail);
+    }
     return arrival->before ? change_list_format(desk->list, "a post of item %llu was edited after its answer; %s",
                                                 (unsigned long long) arrival->before, arrival->needs->detail)
                            : arrival->needs->detail;
@@ -250,10 +257,12 @@ static const char *arrival_detail(struct desk *desk, const struct arrival *arriv
 
 static void withdraw(struct desk *desk, struct item *item)
 {
-    if (item->state == ITEM_SENDING && !outbox_withdraw(desk, item, "deleted by its author"))
+    if (item->state == ITEM_SENDING && !outbox_withdraw(desk, item, "deleted by its author")) {
         return; // already with the connector: its fate ends the item
-    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+    }
+    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD) {
         item_tell_gone(desk, item, desk->people[item->person], "deleted by its author");
+    }
     item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author", 0);
 }
 
@@ -273,8 +282,9 @@ static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
     item_set_queue(desk, item, queue_require(desk, place.audience, needs->brand, needs->language, needs->skills));
     write_post(desk, item, arrival, place.sealed);
     item_set_reason(desk, item, place.reason);
-    if (place.audience == AUDIENCE_PR)
+    if (place.audience == AUDIENCE_PR) {
         item_set_escalated(desk, item, place.reason);
+    }
     item_prefer(desk, item, place.preferred);
     recent_require(&desk->author_memory, arrival->author_key)->language = needs->language;
     bool deleted = arrival->changed && arrival->changed->deleted;
@@ -283,8 +293,9 @@ static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
     item_wait(desk, item);
     item_event(desk, item, arrival->before ? "follow-up" : place.kind, POLICY_NONE,
                *place.reason ? place.reason : needs->rule, arrival_detail(desk, arrival));
-    if (noise)
+    if (noise) {
         item_close(desk, item, "noise", POLICY_NONE, needs->rule, 0);
+    }
     if (deleted) {
         item->posts--;
         withdraw(desk, item);
@@ -296,8 +307,9 @@ static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
 
 static void show_if_with_somebody(struct desk *desk, const struct item *item)
 {
-    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD) {
         item_show(desk, item);
+    }
 }
 
 // PR has a sensitive item in hand and something sensitive came to it: what they do next must be about all of
@@ -310,14 +322,17 @@ static void renew_lease(struct desk *desk, struct item *item)
 
 static void raise_band(struct desk *desk, struct item *item, uint8_t band)
 {
-    if (band >= item->band)
+    if (band >= item->band) {
         return;
+    }
     bool waits = item_waits(item);
-    if (waits)
+    if (waits) {
         match_leave(desk, item);
+    }
     item->band = band;
-    if (waits)
+    if (waits) {
         match_enter(desk, item);
+    }
 }
 
 // What a text that comes to an open item, a further post's or another one of a post it has, means for it.  Its reply is
@@ -332,8 +347,9 @@ static void join(struct desk *desk, struct item *item, const struct needs *needs
         item_becomes_sensitive(desk, item, needs->rule);
         return;
     }
-    if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD))
+    if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD)) {
         renew_lease(desk, item);
+    }
     if (item->state == ITEM_PARKED) {
         item_event(desk, item, "woken", POLICY_NONE, NULL, woken);
         item_wait(desk, item);
@@ -354,8 +370,9 @@ static struct item *take_back_reply(struct desk *desk, uint64_t thread_key, cons
 {
     struct item *item = table_find(&desk->sending, thread_key);
     if (!item || item->queue->audience == AUDIENCE_PR || item->queue->brand != needs->brand ||
-        !outbox_withdraw(desk, item, "a sensitive post followed"))
+        !outbox_withdraw(desk, item, "a sensitive post followed")) {
         return NULL;
+    }
     item_escalate(desk, item, POLICY_NONE, needs->rule, needs->rule);
     return item;
 }
@@ -378,13 +395,16 @@ static uint64_t arrive(struct desk *desk, struct arrival *arrival)
     must(needs->brand < desk->policy->brand_count && needs->channel < desk->policy->channel_count);
     must(needs->audience == AUDIENCE_AGENT || needs->audience == AUDIENCE_PR);
     find_keys(arrival);
-    if (arrival->changed && arrival->changed->deleted)
+    if (arrival->changed && arrival->changed->deleted) {
         return new_item(desk, arrival);
+    }
     struct item *item = item_of_thread(desk, arrival->thread_key);
-    if (!item && needs->audience == AUDIENCE_PR)
+    if (!item && needs->audience == AUDIENCE_PR) {
         item = take_back_reply(desk, arrival->thread_key, needs);
-    if (!item || item->author_key != arrival->author_key || item->queue->brand != needs->brand)
+    }
+    if (!item || item->author_key != arrival->author_key || item->queue->brand != needs->brand) {
         return new_item(desk, arrival);
+    }
     uint64_t id = item->id;
     merge(desk, item, arrival);
     return id;
@@ -407,8 +427,9 @@ static struct needs join_needs(const struct needs *before, const struct needs *n
 // What it needs as it was, and with every text it had since.
 static struct needs join_all_needs(const struct needs *first, const struct desk_changed *changed)
 {
-    if (!changed)
+    if (!changed) {
         return *first;
+    }
     struct needs before = join_all_needs(first, changed->before);
     return join_needs(&before, changed->needs);
 }
@@ -434,15 +455,17 @@ static void forget_early(struct desk *desk, struct early_change *early)
 void desk_forget_early(struct desk *desk, const char *channel, const char *post)
 {
     struct early_change *early;
-    while ((early = early_find(&desk->early, channel, post)))
+    while ((early = early_find(&desk->early, channel, post))) {
         forget_early(desk, early);
+    }
 }
 
 static size_t count_early(const struct early_change *newest)
 {
     size_t count = 0;
-    for (; newest; newest = newest->older)
+    for (; newest; newest = newest->older) {
         count++;
+    }
     return count;
 }
 
@@ -451,8 +474,9 @@ static bool follow(const struct early_change *before, const struct early_record 
 {
     int64_t before_ms = before->record.edited_ms;
     bool alike = !strcmp(before->record.text, early->text);
-    if ((alike && early->edited_ms <= before_ms) || (early->edited_ms && early->edited_ms < before_ms))
+    if ((alike && early->edited_ms <= before_ms) || (early->edited_ms && early->edited_ms < before_ms)) {
         return false;
+    }
     record->edited_ms = early->edited_ms ? early->edited_ms : before_ms;
     record->number = before->record.number + !alike;
     return true;
@@ -460,8 +484,9 @@ static bool follow(const struct early_change *before, const struct early_record 
 
 static bool keep_early(struct desk *desk, const struct early_record *record)
 {
-    if (!early_keep(&desk->early, record))
+    if (!early_keep(&desk->early, record)) {
         return false;
+    }
     desk_change(desk, &(struct change){ .kind = CHANGE_EARLY, .early = *record });
     return true;
 }
@@ -472,23 +497,28 @@ enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *
     const struct early_change *before = early_find(&desk->early, early->channel, early->post);
     struct early_record record = *early;
     record.kept_ms = now_ms;
-    if (before && before->record.deleted)
+    if (before && before->record.deleted) {
         return DESK_KNOWN;
-    if (before && !early->deleted) {
-        if (!follow(before, early, &record))
-            return DESK_KNOWN;
-        if (record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX)
-            return DESK_NO_ROOM;
     }
-    if (early->deleted)
+    if (before && !early->deleted) {
+        if (!follow(before, early, &record)) {
+            return DESK_KNOWN;
+        }
+        if (record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX) {
+            return DESK_NO_ROOM;
+        }
+    }
+    if (early->deleted) {
         desk_forget_early(desk, early->channel, early->post); // which leaves room for it
+    }
     return keep_early(desk, &record) ? DESK_KEPT : DESK_NO_ROOM;
 }
 
 static struct early_change *oldest_of(struct early_change *newest)
 {
-    while (newest->older)
+    while (newest->older) {
         newest = newest->older;
+    }
     return newest;
 }
 
@@ -499,8 +529,9 @@ void desk_keep_for_others(struct desk *desk, const struct early_record *early, i
     struct early_change *before = early_find(&desk->early, early->channel, early->post);
     struct early_record record = *early;
     record.kept_ms = now_ms;
-    if (before && !follow(before, early, &record))
+    if (before && !follow(before, early, &record)) {
         return;
+    }
     if (before && record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX) {
         forget_early(desk, oldest_of(before));
         record.number++; // the number left out tells that a text was let go
@@ -532,8 +563,9 @@ int64_t early_tick(struct desk *desk)
     struct early_change *first;
     for (size_t i = 0; i < TICK_TIMERS_MAX && (first = desk->early.first); i++) {
         int64_t left_ms = first->record.kept_ms + DESK_EARLY_MS - desk->now_ms;
-        if (left_ms > 0)
+        if (left_ms > 0) {
             return left_ms;
+        }
         forget_early(desk, first);
     }
     return desk->early.first ? 0 : -1;
@@ -550,8 +582,9 @@ uint64_t post_arrives_again(struct desk *desk, const struct behalf_post *post, c
 // A reply that nobody has handed out answers a text that is another one now: it needs approval, as the new text says.
 static void ask_for_approval(struct desk *desk, struct item *item)
 {
-    if (!outbox_withdraw(desk, item, "edited by its author, and needs approval now"))
+    if (!outbox_withdraw(desk, item, "edited by its author, and needs approval now")) {
         return;
+    }
     const struct queue *queue = item->queue;
     item_set_reason(desk, item, "a reply to approve");
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_APPROVER, queue->brand, queue->language, queue->skills),
@@ -563,20 +596,23 @@ static void ask_for_approval(struct desk *desk, struct item *item)
 static bool sending_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
 {
     bool unasked = needs->approval && !item->approval && item->queue->audience != AUDIENCE_PR;
-    if (needs->audience == AUDIENCE_PR)
+    if (needs->audience == AUDIENCE_PR) {
         return item_becomes_sensitive(desk, item, needs->rule);
+    }
     item->approval = item->approval || needs->approval;
     item_changed(desk, item);
-    if (unasked)
+    if (unasked) {
         ask_for_approval(desk, item);
+    }
     return true;
 }
 
 static bool open_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
 {
     item_event(desk, item, "edited", POLICY_NONE, needs->rule, needs->detail);
-    if (item->state == ITEM_SENDING)
+    if (item->state == ITEM_SENDING) {
         return sending_post_edited(desk, item, needs);
+    }
     join(desk, item, needs, "its author edited a post");
     return true;
 }
@@ -589,10 +625,12 @@ uint64_t desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_po
     struct item *item = item_find(desk, id);
     write_edit(desk, post, edit->text, sensitive || (item && item->sealed), edit->edited_ms);
     bool heard = item ? open_post_edited(desk, item, needs) : !sensitive;
-    if (!heard)
+    if (!heard) {
         id = post_arrives_again(desk, post, needs, id);
-    if (sensitive)
+    }
+    if (sensitive) {
         keep_sensitive_text(desk, id, post->post, edit->text, edit->edited_ms ? edit->edited_ms : now_ms);
+    }
     desk_settle(desk);
     return id;
 }
@@ -611,13 +649,16 @@ void desk_post_had(struct desk *desk, uint64_t id, const struct behalf_post *pos
     desk->now_ms = now_ms;
     bool sensitive = needs->audience == AUDIENCE_PR;
     struct item *item = item_find(desk, id);
-    if (!sensitive && !(item && needs->approval))
+    if (!sensitive && !(item && needs->approval)) {
         return;
+    }
     bool heard = item && open_post_edited(desk, item, needs);
-    if (!heard && sensitive)
+    if (!heard && sensitive) {
         id = post_arrives_again(desk, post, needs, id);
-    if (sensitive)
+    }
+    if (sensitive) {
         keep_sensitive_text(desk, id, post->post, text, now_ms);
+    }
     desk_settle(desk);
 }
 
@@ -630,8 +671,9 @@ static bool deleted_before(struct item *item, uint64_t intake_key)
     }
     struct deletions *deletions = detail->deletions;
     for (uint32_t i = 0; i < deletions->count && i < ITEM_DELETED_MAX; i++) {
-        if (deletions->latest[i] == intake_key)
+        if (deletions->latest[i] == intake_key) {
             return true;
+        }
     }
     deletions->latest[deletions->count++ % ITEM_DELETED_MAX] = intake_key;
     return false;
@@ -639,8 +681,9 @@ static bool deleted_before(struct item *item, uint64_t intake_key)
 
 static void post_deleted(struct desk *desk, struct item *item)
 {
-    if (item->posts > 0)
+    if (item->posts > 0) {
         item->posts--;
+    }
     item_event(desk, item, "deleted", POLICY_NONE, NULL, "a post was deleted by its author");
     item_changed(desk, item);
     if (!item->posts) {
@@ -659,10 +702,12 @@ void desk_post_deleted(struct desk *desk, uint64_t id, const char *brand, const 
 {
     desk->now_ms = now_ms;
     struct item *item = item_find(desk, id);
-    if (item && deleted_before(item, desk_intake_key(deletion->channel, deletion->post)))
+    if (item && deleted_before(item, desk_intake_key(deletion->channel, deletion->post))) {
         return;
+    }
     write_deletion(desk, deletion->channel, deletion->post, brand, deletion->deleted_ms);
-    if (item)
+    if (item) {
         post_deleted(desk, item);
+    }
     desk_settle(desk);
 }

@@ -36,8 +36,9 @@ static bool ready_before(const struct heap *heap, const void *one, const void *o
     const uint8_t *choose = policy_choose(&desk->policy->brands[a->queue->brand]);
     for (size_t i = 0; choose[i]; i++) {
         int compared = compare_seats((enum policy_choice) choose[i], a, b);
-        if (compared)
+        if (compared) {
             return compared < 0;
+        }
     }
     return a->person->index < b->person->index;
 }
@@ -67,8 +68,9 @@ static uint32_t rank_of(const struct policy_person *rules, const struct queue *q
 {
     uint32_t weakest = 0;
     for (uint32_t i = 0; i < POLICY_SET_MAX; i++) {
-        if ((queue->skills >> i & 1) && (!weakest || rules->skill_level[i] < weakest))
+        if ((queue->skills >> i & 1) && (!weakest || rules->skill_level[i] < weakest)) {
             weakest = rules->skill_level[i];
+        }
     }
     return weakest * 16 + rules->language_level[queue->language];
 }
@@ -85,23 +87,26 @@ static void add_seat(struct desk *desk, struct person *person, struct queue *que
     desk_grow(&queue->seats, queue->seat_count, &queue->seat_capacity);
     queue->seats[queue->seat_count++] = seat;
     queue->available += person->available;
-    if (person->ready)
+    if (person->ready) {
         heap_push(&queue->ready, seat);
+    }
 }
 
 static void seat_everyone(struct desk *desk, struct queue *queue)
 {
     for (size_t i = 0; i < desk->person_count; i++) {
-        if (person_may_serve(desk, desk->people[i], queue))
+        if (person_may_serve(desk, desk->people[i], queue)) {
             add_seat(desk, desk->people[i], queue);
+        }
     }
 }
 
 struct seat *person_seat(const struct person *person, const struct queue *queue)
 {
     for (size_t i = 0; i < person->seat_count; i++) {
-        if (person->seats[i]->queue == queue)
+        if (person->seats[i]->queue == queue) {
             return person->seats[i];
+        }
     }
     return NULL;
 }
@@ -110,12 +115,14 @@ static void remove_seat(struct desk *desk, struct seat *seat)
 {
     struct person *person = seat->person;
     size_t i = 0;
-    while (i < person->seat_count && person->seats[i] != seat)
+    while (i < person->seat_count && person->seats[i] != seat) {
         i++;
+    }
     must(i < person->seat_count);
     person->seats[i] = person->seats[--person->seat_count];
-    if (seat->ready_slot)
+    if (seat->ready_slot) {
         heap_remove(&seat->queue->ready, seat);
+    }
     seat->queue->available -= person->available;
     pool_give(&desk->seat_pool, seat->number);
 }
@@ -124,8 +131,9 @@ static void remove_seat(struct desk *desk, struct seat *seat)
 
 void queue_note_unserved(struct desk *desk, struct queue *queue)
 {
-    if (queue->seat_count || queue->unserved)
+    if (queue->seat_count || queue->unserved) {
         return;
+    }
     queue->unserved = true;
     desk_grow(&desk->unserved, desk->unserved_count, &desk->unserved_capacity);
     desk->unserved[desk->unserved_count++] = queue;
@@ -139,8 +147,9 @@ const char *desk_next_unserved(struct desk *desk)
 static void forget_unserved(struct desk *desk, struct queue *queue)
 {
     for (size_t i = desk->unserved_count; queue->unserved && i > 0; i--) {
-        if (desk->unserved[i - 1] == queue)
+        if (desk->unserved[i - 1] == queue) {
             desk->unserved[i - 1] = desk->unserved[--desk->unserved_count];
+        }
     }
     queue->unserved = false;
 }
@@ -150,22 +159,25 @@ static void forget_unserved(struct desk *desk, struct queue *queue)
 static void forget_unseated(struct desk *desk, const struct queue *queue)
 {
     for (size_t i = desk->unseated_count; i > 0; i--) {
-        if (desk->unseated[i - 1] == queue)
+        if (desk->unseated[i - 1] == queue) {
             desk->unseated[i - 1] = desk->unseated[--desk->unseated_count];
+        }
     }
 }
 
 void queue_seat(struct desk *desk, struct queue *queue)
 {
-    if (queue->seated)
+    if (queue->seated) {
         return;
+    }
     queue->seated = true;
     queue->available = 0;
     forget_unseated(desk, queue);
     seat_everyone(desk, queue);
     queue->able = queue->seat_count;
-    if (queue->seat_count)
+    if (queue->seat_count) {
         forget_unserved(desk, queue);
+    }
 }
 
 void seats_forget(struct desk *desk)
@@ -208,12 +220,14 @@ static void remove_empty(struct desk *desk, struct queue *queue)
 
 void queue_enter(struct desk *desk, struct queue *queue, struct item *item, enum item_state state)
 {
-    if (!queue->open++)
+    if (!queue->open++) {
         remove_empty(desk, queue);
+    }
     queue->count[state]++;
     queue->overdue += item->overdue;
-    if (state == ITEM_WAITING)
+    if (state == ITEM_WAITING) {
         heap_push(&queue->ages, item);
+    }
 }
 
 void queue_leave(struct desk *desk, struct queue *queue, struct item *item, enum item_state state)
@@ -221,10 +235,12 @@ void queue_leave(struct desk *desk, struct queue *queue, struct item *item, enum
     must(queue->count[state] && queue->open);
     queue->count[state]--;
     queue->overdue -= item->overdue;
-    if (state == ITEM_WAITING)
+    if (state == ITEM_WAITING) {
         heap_remove(&queue->ages, item);
-    if (!--queue->open)
+    }
+    if (!--queue->open) {
         append_empty(desk, queue);
+    }
 }
 
 static void queue_drop(struct desk *desk, struct queue *queue)
@@ -233,8 +249,9 @@ static void queue_drop(struct desk *desk, struct queue *queue)
     forget_unserved(desk, queue);
     forget_unseated(desk, queue);
     table_remove(&desk->queues, queue->hash, queue);
-    while (queue->seat_count)
+    while (queue->seat_count) {
         remove_seat(desk, queue->seats[--queue->seat_count]);
+    }
     queue_free(queue);
 }
 
@@ -244,8 +261,9 @@ void queue_collect(struct desk *desk)
     while (desk->empty_count > QUEUES_EMPTY_MAX && queue) {
         struct queue *later = queue->later;
         // One that stands in front of another with the same hash stays, so that the other is found.
-        if (!table_find(&desk->queues, queue->hash + 1))
+        if (!table_find(&desk->queues, queue->hash + 1)) {
             queue_drop(desk, queue);
+        }
         queue = later;
     }
 }
@@ -253,20 +271,23 @@ void queue_collect(struct desk *desk)
 void queue_check(const struct desk *desk, const struct queue *queue)
 {
     size_t open = 0, seats = 0;
-    for (size_t i = 0; i < ITEM_STATE_COUNT; i++)
+    for (size_t i = 0; i < ITEM_STATE_COUNT; i++) {
         open += queue->count[i];
+    }
     must(open == queue->open);
     must(!open || queue->audience != AUDIENCE_SUPERVISOR); // authority.def counts on it
     must(open || queue->earlier || desk->first_empty == queue);
     must(!open || (!queue->earlier && !queue->later));
-    for (size_t i = 0; i < desk->person_count; i++)
+    for (size_t i = 0; i < desk->person_count; i++) {
         seats += person_seat(desk->people[i], queue) != NULL;
+    }
     must(seats == queue->seat_count && (queue->seated || !seats));
     review_check(desk, &queue->waiting);
     must(!queue->apart.count || desk->review.active);
     size_t available = 0;
-    for (size_t i = 0; i < queue->seat_count; i++)
+    for (size_t i = 0; i < queue->seat_count; i++) {
         available += queue->seats[i]->person->available;
+    }
     must(!queue->seated || (available == queue->available && queue->able == queue->seat_count));
     must(queue->ages.count == queue->count[ITEM_WAITING]);
     heap_check(&queue->ages);
@@ -308,8 +329,9 @@ static char *join_skills(const struct policy *policy, uint64_t skills)
     must(joined);
     char *end = joined;
     for (size_t i = 0; i < count; i++) {
-        if (i)
+        if (i) {
             *end++ = ',';
+        }
         end = stpcpy(end, names[i]);
     }
     return joined;
@@ -327,8 +349,9 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
     struct queue *queue;
     while ((queue = table_find(&desk->queues, hash))) {
         if (queue->audience == audience && queue->brand == brand && queue->language == language &&
-            queue->skills == skills)
+            queue->skills == skills) {
             return queue;
+        }
         hash++;
     }
     queue = calloc(1, sizeof *queue);

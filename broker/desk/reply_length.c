@@ -40,8 +40,9 @@ static int64_t count_graphemes(const char *text, size_t bytes)
     char *breaks = malloc(bytes + 1);
     must(breaks);
     u8_grapheme_breaks((const uint8_t *) text, bytes, breaks);
-    for (size_t i = 0; i < bytes; i++)
+    for (size_t i = 0; i < bytes; i++) {
         count += breaks[i];
+    }
     free(breaks);
     return count;
 }
@@ -72,10 +73,11 @@ static size_t host_bytes(const char *text, size_t bytes)
     for (size_t at = 0; at < bytes;) {
         ucs4_t character;
         int length = u8_mbtouc(&character, (const uint8_t *) text + at, bytes - at);
-        if (is_word(character))
+        if (is_word(character)) {
             end = at + (size_t) length;
-        else if (at == 0 || (character != '.' && character != '-'))
+        } else if (at == 0 || (character != '.' && character != '-')) {
             break;
+        }
         at += (size_t) length;
     }
     return end;
@@ -96,8 +98,9 @@ static int64_t count_mastodon(const char *text, size_t bytes)
             size_t name = at + 1;
             while (name < bytes &&
                    (is_name(text[name]) || (name > at + 1 && strchr(".-", text[name]) && name + 1 < bytes &&
-                                            (is_name(text[name + 1]) || strchr(".-", text[name + 1])))))
+                                            (is_name(text[name + 1]) || strchr(".-", text[name + 1]))))) {
                 name++;
+            }
             length = name - at;
             skip =
                 name > at + 1 && name < bytes && text[name] == '@' ? host_bytes(text + name + 1, bytes - name - 1) : 0;
@@ -133,21 +136,25 @@ static size_t emoji_bytes(const char *text, size_t bytes, size_t at)
     size_t end = at + next_character(text, bytes, at, &first);
     size_t length = next_character(text, bytes, end, &next);
     if (first < 0x80) { // a keycap
-        if (!first || !strchr("0123456789#*", (int) first))
+        if (!first || !strchr("0123456789#*", (int) first)) {
             return 0;
+        }
         if (next == 0xfe0f) {
             end += length;
             length = next_character(text, bytes, end, &next);
         }
         return next == 0x20e3 ? end + length - at : 0;
     }
-    if (is_regional(first))
+    if (is_regional(first)) {
         return is_regional(next) ? end + length - at : end - at;
-    if (!uc_is_property_emoji(first) && !uc_is_property_extended_pictographic(first))
+    }
+    if (!uc_is_property_emoji(first) && !uc_is_property_extended_pictographic(first)) {
         return 0;
+    }
     if (next == 0xfe0e ||
-        (next != 0xfe0f && !uc_is_property_emoji_modifier(next) && !uc_is_property_emoji_presentation(first)))
+        (next != 0xfe0f && !uc_is_property_emoji_modifier(next) && !uc_is_property_emoji_presentation(first))) {
         return 0;
+    }
     if (next == 0xfe0f || uc_is_property_emoji_modifier(next)) {
         end += length;
         length = next_character(text, bytes, end, &next);
@@ -162,10 +169,12 @@ static size_t emoji_bytes(const char *text, size_t bytes, size_t at)
         next_character(text, bytes, further, &joined);
         size_t rest = emoji_bytes(text, bytes, further);
         // Signs as in "couple with heart" need no selector of their own behind a joiner.
-        if (!rest && uc_is_property_extended_pictographic(joined))
+        if (!rest && uc_is_property_extended_pictographic(joined)) {
             rest = next_character(text, bytes, further, &joined);
-        if (rest)
+        }
+        if (rest) {
             end = further + rest;
+        }
     }
     return end - at;
 }
@@ -198,8 +207,9 @@ static int gsm_letters(ucs4_t character)
         "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTU"
         "VWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
     static const uint8_t twice[] = "\f^{}\\[~]|€";
-    if (u8_strchr(once, character))
+    if (u8_strchr(once, character)) {
         return 1;
+    }
     return u8_strchr(twice, character) ? 2 : 0;
 }
 
@@ -220,8 +230,9 @@ static int64_t count_sms(const char *text, size_t bytes)
         letters += of_gsm;
         units += character > 0xffff ? 2 : 1;
     }
-    if (gsm)
+    if (gsm) {
         return letters;
+    }
     return units <= 70 ? rounded_up(units, 70, 160) : rounded_up(units, 67, 153);
 }
 

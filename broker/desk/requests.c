@@ -57,8 +57,9 @@ static void tell_not_open(const struct order *order)
 static void do_take(const struct order *order)
 {
     answer(order, ITEM_HELD, 0);
-    if (order->item->state == ITEM_HELD) // taken already, or automatically
+    if (order->item->state == ITEM_HELD) { // taken already, or automatically
         return;
+    }
     item_move(order->desk, order->item, ITEM_HELD, order->person->index);
     item_event(order->desk, order->item, "held", order->person->index, NULL, "taken");
     item_show(order->desk, order->item);
@@ -81,8 +82,9 @@ static void write_draft(const struct order *order, const char *text)
 {
     struct item *item = order->item;
     uint32_t author = *text ? order->author : POLICY_NONE;
-    if (item->queue->audience == AUDIENCE_APPROVER) // mended, whatever is left of it: it stays its author's
+    if (item->queue->audience == AUDIENCE_APPROVER) { // mended, whatever is left of it: it stays its author's
         author = item_require_detail(item)->draft_by;
+    }
     item_require_detail(item)->draft_by = author;
     desk_change(order->desk, &(struct change){
                                  .kind = CHANGE_DRAFT,
@@ -145,9 +147,10 @@ static void send_reply(const struct order *order, enum audience audience, const 
         return;
     }
     answer(order, ITEM_SENDING, order->desk->next_id);
-    if (order->author != order->person->index)
+    if (order->author != order->person->index) {
         item_event(order->desk, order->item, "approved", order->person->index, NULL,
                    change_list_format(order->desk->list, "the draft of %s", person_name(order->desk, order->author)));
+    }
     write_draft(order, text); // what comes back if publishing fails
     outbox_put(order->desk, order->item, order->author, audience, out.text);
 }
@@ -173,10 +176,11 @@ static void submit(const struct order *order, const char *text)
 static void do_answer(const struct order *order)
 {
     const char *text = order->request->answer.text;
-    if (authority_needs_approval(order->desk, order->item, order->person))
+    if (authority_needs_approval(order->desk, order->item, order->person)) {
         submit(order, text);
-    else
+    } else {
         send_reply(order, order->item->queue->audience, text);
+    }
 }
 
 static void do_approve(const struct order *order)
@@ -207,8 +211,9 @@ static bool is_outcome(const char *outcome)
 {
     static const char *const outcomes[] = { "no-answer-needed", "noise", "duplicate", "handed-off", "answered" };
     for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
-        if (!strcmp(outcome, outcomes[i]))
+        if (!strcmp(outcome, outcomes[i])) {
             return true;
+        }
     }
     return false;
 }
@@ -262,8 +267,9 @@ static bool find_needs(const struct order *order, uint32_t *language, uint64_t *
         refuse(order, BEHALF_CODE_NOT_FOUND, "language", "the rules know no such language");
         return false;
     }
-    if (transfer->skills_count)
+    if (transfer->skills_count) {
         *skills = 0;
+    }
     for (size_t i = 0; i < transfer->skills_count; i++) {
         uint32_t skill = policy_find_skill(policy, transfer->skills[i]);
         if (skill == POLICY_NONE) {
@@ -278,8 +284,9 @@ static bool find_needs(const struct order *order, uint32_t *language, uint64_t *
 static bool anybody_serves(const struct desk *desk, const struct queue *needs)
 {
     for (size_t i = 0; i < desk->person_count; i++) {
-        if (person_may_serve(desk, desk->people[i], needs))
+        if (person_may_serve(desk, desk->people[i], needs)) {
             return true;
+        }
     }
     return false;
 }
@@ -289,18 +296,20 @@ static bool refuse_unserved(const struct order *order, const struct queue *needs
 {
     struct queue without_skills = *needs;
     without_skills.skills = 0;
-    if (anybody_serves(order->desk, needs))
+    if (anybody_serves(order->desk, needs)) {
         return false;
+    }
     bool of_language = *order->request->transfer.language && !anybody_serves(order->desk, &without_skills);
     bool of_skills = order->request->transfer.skills_count && !of_language;
-    if (of_skills)
+    if (of_skills) {
         refuse(order, BEHALF_CODE_NOT_FOUND, "skills",
                "nobody in the rules has these skills for this brand and language");
-    else if (of_language)
+    } else if (of_language) {
         refuse(order, BEHALF_CODE_NOT_FOUND, "language", "nobody in the rules answers in this language for this brand");
-    else
+    } else {
         refuse(order, BEHALF_CODE_NOT_FOUND, "language",
                "nobody in the rules has the item's skills in this language: give other skills as well");
+    }
     return true;
 }
 
@@ -315,8 +324,9 @@ static void do_transfer(const struct order *order)
         refuse(order, BEHALF_CODE_MISSING, "person", "say to which language, skills or person");
         return;
     }
-    if (!find_needs(order, &language, &skills))
+    if (!find_needs(order, &language, &skills)) {
         return;
+    }
     // Asked of the needs alone: a refused request makes no queue.
     struct queue needs = {
         .audience = item->queue->audience, .brand = item->queue->brand, .language = language, .skills = skills
@@ -383,10 +393,11 @@ static void do_presence(const struct order *order)
         return;
     }
     tell_state(order, available ? "available" : "away");
-    if (available)
+    if (available) {
         person_set_available(order->desk, order->person);
-    else
+    } else {
         person_set_away(order->desk, order->person, wanted->reason, false);
+    }
 }
 
 static void do_recall(const struct order *order)
@@ -432,8 +443,9 @@ static void do_freeze(const struct order *order)
     }
     tell_state(order, wanted->frozen ? "frozen" : "lifted");
     uint64_t bit = UINT64_C(1) << brand;
-    if (((desk->frozen & bit) != 0) == wanted->frozen)
+    if (((desk->frozen & bit) != 0) == wanted->frozen) {
         return;
+    }
     desk->frozen ^= bit;
     const char *name = order->person ? person_name(desk, order->person->index) : "control";
     desk_change(desk, &(struct change){
@@ -464,15 +476,17 @@ static void run(struct order *order)
         tell_not_open(order);
         return;
     }
-    if (about_item && order->item->person == order->person->index)
+    if (about_item && order->item->person == order->person->index) {
         item_touch(order->desk, order->item);
+    }
     struct refusal refusal = authority_refusal(order->desk, order->person, order->item, request);
-    if (refusal.code != BEHALF_CODE_NONE)
+    if (refusal.code != BEHALF_CODE_NONE) {
         refuse(order, refusal.code, refusal.field, refusal.reason);
-    else if (functions[request->type])
+    } else if (functions[request->type]) {
         functions[request->type](order);
-    else
+    } else {
         must(false && "a request that the broker should not have passed on");
+    }
 }
 
 void desk_request(struct desk *desk, uint64_t number, const struct principal *principal,
@@ -483,16 +497,18 @@ void desk_request(struct desk *desk, uint64_t number, const struct principal *pr
     desk->request = request;
     struct session *session = session_find(desk, number);
     struct person *person = session ? session->person : NULL;
-    if (person)
+    if (person) {
         person_is_active(desk, person);
-    if (request->type == BEHALF_SETTLE)
+    }
+    if (request->type == BEHALF_SETTLE) {
         outbox_settle(desk, session ? session->connector : NULL, number, request);
-    else
+    } else {
         run(&(struct order){ .desk = desk,
                              .person = person,
                              .session = number,
                              .request = request,
                              .author = person ? person->index : POLICY_NONE });
+    }
     desk->asking = NULL;
     desk->request = NULL;
     desk_settle(desk);
@@ -503,11 +519,13 @@ void desk_heard(struct desk *desk, uint64_t number, uint64_t id, int64_t now_ms)
     struct session *session = session_find(desk, number);
     struct item *item = item_find(desk, id);
     desk->now_ms = now_ms;
-    if (!session || !session->person)
+    if (!session || !session->person) {
         return;
+    }
     person_is_active(desk, session->person);
-    if (item && item->person == session->person->index)
+    if (item && item->person == session->person->index) {
         item_touch(desk, item);
+    }
 }
 
 bool desk_may_ask(const struct desk *desk, uint64_t number, const struct behalf_message *question,
@@ -534,8 +552,9 @@ bool desk_preview(const struct desk *desk, uint64_t number, const struct behalf_
                                     .reason = refusal.reason,
                                     .item = preview->item,
                                     .state = item_state_name((enum item_state) item->state) };
-    if (refusal.code != BEHALF_CODE_NONE)
+    if (refusal.code != BEHALF_CODE_NONE) {
         return false;
+    }
     const struct policy_channel *channel = &desk->policy->channels[item->channel];
     struct answering answering = item_answering_as_held(item);
     struct outgoing out = outgoing_compose(desk->policy, &answering, preview->text, memory);

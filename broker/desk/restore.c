@@ -20,20 +20,24 @@ static void index_people(struct desk *desk)
 {
     for (size_t i = 0; i < desk->policy->person_count; i++) {
         struct policy_person *person = &desk->policy->people[i];
-        if (!person->retired)
+        if (!person->retired) {
             table_put(&desk->names, hash_of(person->name), person);
+        }
     }
 }
 
 static uint32_t find_person(struct desk *desk, const char *name)
 {
-    if (!*name)
+    if (!*name) {
         return POLICY_NONE;
-    if (!desk->names.count)
+    }
+    if (!desk->names.count) {
         index_people(desk);
+    }
     const struct policy_person *person = table_find(&desk->names, hash_of(name));
-    if (person && strcmp(person->name, name) != 0)
+    if (person && strcmp(person->name, name) != 0) {
         return policy_find_person(desk->policy, name); // another with the same hash
+    }
     return person ? (uint32_t) (person - desk->policy->people) : POLICY_NONE;
 }
 
@@ -52,13 +56,15 @@ static bool find_skills(const struct policy *policy, const char *names, uint64_t
     *skills = 0;
     while (*names) {
         size_t length = strcspn(names, ",");
-        if (length > BEHALF_NAME_BYTES)
+        if (length > BEHALF_NAME_BYTES) {
             return false;
+        }
         memcpy(name, names, length);
         name[length] = '\0';
         uint32_t skill = policy_find_skill(policy, name);
-        if (skill == POLICY_NONE)
+        if (skill == POLICY_NONE) {
             return false;
+        }
         *skills |= UINT64_C(1) << skill;
         names += length + (names[length] == ',');
     }
@@ -72,16 +78,18 @@ static struct queue *find_queue(struct desk *desk, const struct item_record *rec
     enum audience audience = audience_from_name(record->audience);
     uint64_t skills;
     if (brand == POLICY_NONE || language == POLICY_NONE || audience == AUDIENCE_COUNT ||
-        !find_skills(desk->policy, record->skills, &skills))
+        !find_skills(desk->policy, record->skills, &skills)) {
         return NULL;
+    }
     return queue_require(desk, audience, brand, language, skills);
 }
 
 static void restore_detail(struct desk *desk, struct item *item, const struct item_record *record)
 {
     if (!*record->draft_by && !record->reply && !record->first_offered_ms && !*record->preferred && !record->moves &&
-        record->since_ms == record->created_ms)
+        record->since_ms == record->created_ms) {
         return;
+    }
     struct item_detail *detail = item_require_detail(item);
     detail->since_ms = record->since_ms;
     detail->moves = record->moves;
@@ -98,8 +106,9 @@ static void restore_window(const struct desk *desk, struct item *item)
 {
     int64_t window_ms = desk->policy->channels[item->channel].reply_window_ms;
     int64_t level_ms = desk->policy->brands[item->queue->brand].service_level_ms[item->queue->audience];
-    if (!window_ms)
+    if (!window_ms) {
         return;
+    }
     bool window_is_due = item->due_ms && item->due_ms != item->created_ms + level_ms;
     item->window_end_ms = window_is_due ? item->due_ms : item->created_ms + window_ms;
 }
@@ -134,8 +143,9 @@ static void restore_move(struct desk *desk, struct item *item, enum item_state s
 // where the rules have something follow from it, that it has not yet followed tells.
 static bool was_noted_late(const struct desk *desk, const struct item *item, int64_t since_ms)
 {
-    if (!item->due_ms || item->due_ms > desk->restored_clock_ms)
+    if (!item->due_ms || item->due_ms > desk->restored_clock_ms) {
         return false;
+    }
     return item->due_ms <= since_ms || !item_escalates_late(desk, item);
 }
 
@@ -154,17 +164,21 @@ static void restore_state(struct desk *desk, struct item *item, const struct ite
     uint32_t person = find_person(desk, record->person);
     enum item_state state = record->state;
     bool needs_person = state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING;
-    if (needs_person && person == POLICY_NONE)
+    if (needs_person && person == POLICY_NONE) {
         state = ITEM_WAITING; // a person whom the rules no longer know
+    }
     restore_move(desk, item, state, needs_person ? person : POLICY_NONE, record->since_ms);
     item->late = was_noted_late(desk, item, record->since_ms);
     item_set_due(desk, item, item->due_ms);
-    if (state == ITEM_WAITING)
+    if (state == ITEM_WAITING) {
         restore_waiting(desk, item);
-    if (state == ITEM_PARKED)
+    }
+    if (state == ITEM_PARKED) {
         item_set_timer(desk, item, record->until_ms ? record->until_ms : desk->now_ms);
-    if (state != ITEM_SENDING)
+    }
+    if (state != ITEM_SENDING) {
         item_thread_in(desk, item);
+    }
     if (state == record->state) { // it is on disk like this
         must(desk->changed_count && desk->changed[desk->changed_count - 1] == item);
         desk->changed_count--;
@@ -245,8 +259,9 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
 void desk_restore_freeze(struct desk *desk, const struct freeze_record *freeze)
 {
     uint32_t brand = policy_find_brand(desk->policy, freeze->brand);
-    if (brand == POLICY_NONE)
+    if (brand == POLICY_NONE) {
         return;
+    }
     uint64_t bit = UINT64_C(1) << brand;
     desk->frozen = freeze->frozen ? desk->frozen | bit : desk->frozen & ~bit;
 }
@@ -256,18 +271,21 @@ void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcom
     uint32_t person = find_person(desk, outcome->person);
     uint32_t language = policy_find_language(desk->policy, outcome->language);
     enum audience audience = audience_from_name(outcome->audience);
-    if (audience == AUDIENCE_COUNT)
+    if (audience == AUDIENCE_COUNT) {
         return;
+    }
     struct recent_row *thread = recent_require(&desk->thread_memory, outcome->thread_key);
-    if (thread->at_ms > outcome->closed_ms)
+    if (thread->at_ms > outcome->closed_ms) {
         return;
+    }
     thread->at_ms = outcome->closed_ms;
     thread->person = person;
     thread->audience = audience;
     thread->sealed = outcome->sealed;
     struct recent_row *author = recent_require(&desk->author_memory, outcome->author_key);
-    if (language != POLICY_NONE)
+    if (language != POLICY_NONE) {
         author->language = language;
+    }
     if (person != POLICY_NONE) {
         author->at_ms = outcome->closed_ms;
         author->person = person;
@@ -282,8 +300,9 @@ void desk_restore_early(struct desk *desk, const struct early_record *early)
 
 bool desk_restore_request(struct desk *desk, const struct request_record *request, char *reason, size_t reason_bytes)
 {
-    if (answered_restore(&desk->answered, request))
+    if (answered_restore(&desk->answered, request)) {
         return true;
+    }
     snprintf(reason, reason_bytes, "the row of request %llu cannot be: the store is damaged",
              (unsigned long long) request->number);
     return false;
@@ -300,8 +319,9 @@ static void restore_sending(struct desk *desk)
 {
     uint64_t after = 0;
     for (struct item *item; (item = item_next(desk, &after));) {
-        if (item->state != ITEM_SENDING)
+        if (item->state != ITEM_SENDING) {
             continue;
+        }
         if (table_find(&desk->replies, item->detail->reply)) {
             item_set_timer(desk, item, item->window_end_ms);
             continue;
@@ -317,8 +337,9 @@ static void restore_sealed(struct desk *desk)
 {
     uint64_t after = 0;
     for (struct item *item; (item = item_next(desk, &after));) {
-        if (item->state == ITEM_WAITING && item->sealed && item->queue->audience != AUDIENCE_PR)
+        if (item->state == ITEM_WAITING && item->sealed && item->queue->audience != AUDIENCE_PR) {
             item_escalate(desk, item, POLICY_NONE, NULL, "became sensitive while its reply was in the outbox");
+        }
     }
 }
 
@@ -327,13 +348,16 @@ void desk_restored(struct desk *desk, int64_t now_ms)
     desk->now_ms = now_ms;
     answered_restored(&desk->answered);
     for (size_t i = 0; i < desk->person_count; i++) {
-        for (size_t k = 0; k < desk->people[i]->item_count; k++)
+        for (size_t k = 0; k < desk->people[i]->item_count; k++) {
             item_touch(desk, desk->people[i]->items[k]);
-        if (desk->people[i]->item_count)
+        }
+        if (desk->people[i]->item_count) {
             person_lose(desk, desk->people[i], now_ms + desk->policy->times.grace_ms);
+        }
     }
-    for (size_t i = 0; i < desk->connector_count; i++)
+    for (size_t i = 0; i < desk->connector_count; i++) {
         connector_lost(desk, desk->connectors[i], now_ms + desk->policy->times.fate_ms);
+    }
     outbox_restored(desk);
     outbox_give_up_restored(desk);
     restore_sending(desk);
@@ -341,16 +365,19 @@ void desk_restored(struct desk *desk, int64_t now_ms)
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
         for (size_t k = person->item_count; k > 0; k--) {
-            if (k > person->item_count)
+            if (k > person->item_count) {
                 continue;
-            if (!person_may_serve(desk, person, person->items[k - 1]->queue))
+            }
+            if (!person_may_serve(desk, person, person->items[k - 1]->queue)) {
                 item_take_back(desk, person->items[k - 1], "returned", "the rules changed", true);
-            else if (authority_is_own_draft(person->items[k - 1], person->index)) // could be in earlier versions
+            } else if (authority_is_own_draft(person->items[k - 1], person->index)) { // could be in earlier versions
                 item_take_back(desk, person->items[k - 1], "returned", "nobody approves their own draft", true);
+            }
         }
     }
-    if (desk->restored_unreviewed)
+    if (desk->restored_unreviewed) {
         review_begin(desk);
+    }
     item_event(desk, NULL, "started", POLICY_NONE, NULL, NULL);
     desk_settle(desk);
     table_fini(&desk->names);

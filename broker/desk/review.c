@@ -21,10 +21,11 @@ static bool is_out(const struct review *review, uint64_t id)
     size_t low = review->page_place, high = review->page_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (review->page[middle] < id)
+        if (review->page[middle] < id) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low < review->page_count && review->page[low] == id;
 }
@@ -52,9 +53,11 @@ static void note_in_hands(struct desk *desk)
     review->hands = realloc(review->hands, (desk->count[ITEM_OFFERED] + desk->count[ITEM_HELD] + 1) * sizeof(uint64_t));
     must(review->hands);
     review->hand_count = review->hand_place = 0;
-    for (size_t i = 0; i < desk->person_count; i++)
-        for (size_t k = 0; k < desk->people[i]->item_count; k++)
+    for (size_t i = 0; i < desk->person_count; i++) {
+        for (size_t k = 0; k < desk->people[i]->item_count; k++) {
             review->hands[review->hand_count++] = desk->people[i]->items[k]->id;
+        }
+    }
 }
 
 void review_begin(struct desk *desk)
@@ -68,10 +71,12 @@ void review_begin(struct desk *desk)
     review->left = desk->items.count;
     note_in_hands(desk);
     size_t place = 0;
-    for (struct queue *queue; (queue = table_next(&desk->queues, &place));)
+    for (struct queue *queue; (queue = table_next(&desk->queues, &place));) {
         set_apart(&queue->waiting, &queue->apart);
-    for (size_t i = 0; i < desk->person_count; i++)
+    }
+    for (size_t i = 0; i < desk->person_count; i++) {
         set_apart(&desk->people[i]->reserved, &desk->people[i]->apart);
+    }
 }
 
 void review_fini(struct desk *desk)
@@ -86,17 +91,20 @@ static void refresh(struct desk *desk, struct item *item)
 {
     int64_t due_ms = item_due_ms(desk, item, item->queue->audience);
     bool waits = item_waits(item);
-    if (waits)
+    if (waits) {
         match_leave(desk, item);
+    }
     if (due_ms != item->due_ms) {
         item->late = due_ms && due_ms <= desk->now_ms;
         item_set_due(desk, item, due_ms);
         item_changed(desk, item);
     }
-    if (waits)
+    if (waits) {
         match_enter(desk, item);
-    if (item->state == ITEM_HELD)
+    }
+    if (item->state == ITEM_HELD) {
         item_set_hold_timer(desk, item);
+    }
 }
 
 static void finish(struct desk *desk)
@@ -129,8 +137,9 @@ static bool needs_text(const struct item *item)
 
 static void page_of_hands(struct review *review)
 {
-    while (review->hand_place < review->hand_count && review->page_count < DESK_REVIEW_PAGE_MAX)
+    while (review->hand_place < review->hand_count && review->page_count < DESK_REVIEW_PAGE_MAX) {
         review->page[review->page_count++] = review->hands[review->hand_place++];
+    }
 }
 
 // Returns whether there may be more.
@@ -140,14 +149,16 @@ static bool page_by_id(struct desk *desk)
     uint64_t after = review->handed_out;
     for (size_t i = 0; i < REVIEW_SLICE && review->page_count < DESK_REVIEW_PAGE_MAX; i++) {
         struct item *item = item_next(desk, &after);
-        if (!item || after > review->last)
+        if (!item || after > review->last) {
             return false;
+        }
         review->handed_out = after;
         review->left -= review->left > 0;
-        if (needs_text(item))
+        if (needs_text(item)) {
             review->page[review->page_count++] = after;
-        else
+        } else {
             refresh(desk, item);
+        }
     }
     return true;
 }
@@ -159,8 +170,9 @@ size_t desk_review_next(struct desk *desk, uint64_t items[DESK_REVIEW_PAGE_MAX],
     desk->now_ms = now_ms;
     review->page_count = review->page_place = 0;
     page_of_hands(review);
-    if (!review->page_count && !refresh_waiting_for_pr(desk) && !page_by_id(desk) && !review->page_count)
+    if (!review->page_count && !refresh_waiting_for_pr(desk) && !page_by_id(desk) && !review->page_count) {
         finish(desk);
+    }
     memcpy(items, review->page, review->page_count * sizeof *items);
     desk_settle(desk);
     return review->page_count;
@@ -175,18 +187,21 @@ static void take_needs(struct desk *desk, struct item *item, const struct behalf
         item_event(desk, item, "reviewed", POLICY_NONE, needs->rule,
                    change_list_format(desk->list, "sensitive under the rules applied since; %s", needs->detail));
         uint64_t id = item->id;
-        if (!item_becomes_sensitive(desk, item, needs->rule))
+        if (!item_becomes_sensitive(desk, item, needs->rule)) {
             post_arrives_again(desk, post, needs, id);
+        }
         return;
     }
-    if (!asks_approval)
+    if (!asks_approval) {
         return;
+    }
     item->approval = true;
     item_event(desk, item, "reviewed", POLICY_NONE, needs->rule,
                "its answer needs approval under the rules applied since");
     item_changed(desk, item);
-    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD)
+    if (item->state == ITEM_OFFERED || item->state == ITEM_HELD) {
         item_show(desk, item);
+    }
 }
 
 void desk_reviewed(struct desk *desk, uint64_t id, const struct behalf_post *post, const struct needs *needs,
@@ -197,10 +212,12 @@ void desk_reviewed(struct desk *desk, uint64_t id, const struct behalf_post *pos
     must(review->page_place < review->page_count && review->page[review->page_place] == id);
     review->page_place++;
     struct item *item = item_find(desk, id);
-    if (item && needs)
+    if (item && needs) {
         take_needs(desk, item, post, needs);
-    if (item)
+    }
+    if (item) {
         refresh(desk, item);
+    }
     desk_settle(desk);
 }
 
@@ -214,8 +231,9 @@ void review_check(const struct desk *desk, const struct heap *waiting)
 {
     struct heap_walk walk;
     heap_walk_init(&walk, waiting);
-    for (const struct item *item; (item = heap_walk_next(&walk));)
+    for (const struct item *item; (item = heap_walk_next(&walk));) {
         must(!review_awaits(desk, item));
+    }
 }
 
 // ---- people's seats, which also follow new rules in slices ----

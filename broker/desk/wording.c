@@ -52,9 +52,9 @@ static void add_number(struct text *text, uint64_t number)
 {
     char digits[NUMBER_DIGITS];
     size_t at = sizeof digits;
-    do
+    do {
         digits[--at] = (char) ('0' + number % 10);
-    while ((number /= 10) != 0);
+    } while ((number /= 10) != 0);
     add_bytes(text, digits + at, sizeof digits - at);
 }
 
@@ -100,11 +100,13 @@ const char *wording_keep(const struct wording_offer *offer, char *memory, size_t
     must(offer->first_count == (offer->fit < WORDING_FIRST_MAX ? offer->fit : WORDING_FIRST_MAX));
     add_number(&text, offer->fit);
     add(&text, " fit");
-    for (uint32_t i = 0; i < offer->first_count; i++)
+    for (uint32_t i = 0; i < offer->first_count; i++) {
         keep_candidate(&text, &offer->first[i]);
+    }
     keep_order(&text, offer->order);
-    if (offer->declined)
+    if (offer->declined) {
         add(&text, ", after declines");
+    }
     if (offer->ahead == WORDING_AHEAD_OF_MORE) {
         add(&text, ", ahead of more/");
         add_number(&text, offer->hands);
@@ -113,10 +115,12 @@ const char *wording_keep(const struct wording_offer *offer, char *memory, size_t
     }
     must(!text.full);
     size_t bytes = text.bytes;
-    if (offer->spared != NULL)
+    if (offer->spared != NULL) {
         keep_place(&text, offer);
-    if (text.full)
+    }
+    if (text.full) {
         memory[bytes] = '\0';
+    }
     return memory;
 }
 
@@ -131,8 +135,9 @@ struct facts {
 static bool pass(struct facts *facts, const char *words)
 {
     size_t bytes = strlen(words);
-    if (strncmp(facts->at, words, bytes) != 0)
+    if (strncmp(facts->at, words, bytes) != 0) {
         return false;
+    }
     facts->at += bytes;
     return true;
 }
@@ -141,8 +146,9 @@ static bool pass(struct facts *facts, const char *words)
 static bool say_number(struct facts *facts, struct text *text)
 {
     size_t digits = strspn(facts->at, "0123456789");
-    if (digits == 0 || digits > NUMBER_DIGITS)
+    if (digits == 0 || digits > NUMBER_DIGITS) {
         return false;
+    }
     add_bytes(text, facts->at, digits);
     facts->at += digits;
     return true;
@@ -152,8 +158,9 @@ static bool say_number(struct facts *facts, struct text *text)
 static bool say_name(struct facts *facts, struct text *text)
 {
     size_t bytes = strcspn(facts->at, ",/");
-    if (bytes == 0 || facts->at[bytes] != '/')
+    if (bytes == 0 || facts->at[bytes] != '/') {
         return false;
+    }
     add_bytes(text, facts->at, bytes);
     facts->at += bytes;
     return true;
@@ -169,8 +176,9 @@ static bool say_candidate(struct facts *facts, struct text *text)
 {
     if (!pass(facts, ", ") || !say_name(facts, text) || !say_level(facts, text, " (") ||
         !say_level(facts, text, " in hand, skill ") || !say_level(facts, text, ", language ") ||
-        !say_level(facts, text, ", idle "))
+        !say_level(facts, text, ", idle ")) {
         return false;
+    }
     add(text, " s)");
     return true;
 }
@@ -179,8 +187,9 @@ static bool say_candidates(struct facts *facts, struct text *text, uint64_t fit)
 {
     for (uint64_t i = 0; i < fit && i < WORDING_FIRST_MAX; i++) {
         add(text, i > 0 ? ", " : "");
-        if (!say_candidate(facts, text))
+        if (!say_candidate(facts, text)) {
             return false;
+        }
     }
     add(text, fit > WORDING_FIRST_MAX ? ", ..." : "");
     return true;
@@ -189,22 +198,25 @@ static bool say_candidates(struct facts *facts, struct text *text, uint64_t fit)
 static bool say_choice(struct facts *facts, struct text *text)
 {
     static const char *const words[CHOICE_COUNT] = { "", "least in hand", "level of skill", "longest idle" };
-    for (int choice = CHOOSE_NOTHING + 1; choice < CHOICE_COUNT; choice++)
+    for (int choice = CHOOSE_NOTHING + 1; choice < CHOICE_COUNT; choice++) {
         if (pass(facts, policy_choice_name((enum policy_choice) choice))) {
             add(text, words[choice]);
             return true;
         }
+    }
     return false;
 }
 
 static bool say_order(struct facts *facts, struct text *text)
 {
-    if (!say_choice(facts, text))
+    if (!say_choice(facts, text)) {
         return false;
+    }
     while (pass(facts, "/")) {
         add(text, ", then ");
-        if (!say_choice(facts, text))
+        if (!say_choice(facts, text)) {
             return false;
+        }
     }
     return true;
 }
@@ -214,11 +226,13 @@ static bool say_place(struct facts *facts, struct text *text)
 {
     char memory[NUMBER_DIGITS + 1];
     struct text hands = text_in(memory, sizeof memory);
-    if (!say_number(facts, &hands) || !pass(facts, "/"))
+    if (!say_number(facts, &hands) || !pass(facts, "/")) {
         return false;
+    }
     add(text, "; ");
-    if (!say_name(facts, text) || !pass(facts, "/"))
+    if (!say_name(facts, text) || !pass(facts, "/")) {
         return false;
+    }
     add(text, " keeps the last free place for ");
     add(text, facts->at); // a queue's name goes to the end
     facts->at += strlen(facts->at);
@@ -233,14 +247,17 @@ static bool say_remarks(struct facts *facts, struct text *text)
 {
     char memory[NUMBER_DIGITS + 1];
     struct text hands = text_in(memory, sizeof memory);
-    if (pass(facts, ", after declines"))
+    if (pass(facts, ", after declines")) {
         add(text, ", after those who declined it");
+    }
     bool ahead_of_more = pass(facts, ", ahead of more/");
-    if (ahead_of_more && !say_number(facts, &hands))
+    if (ahead_of_more && !say_number(facts, &hands)) {
         return false;
+    }
     bool ahead_of_few = !ahead_of_more && pass(facts, ", ahead of few");
-    if (pass(facts, ", kept/") && !say_place(facts, text))
+    if (pass(facts, ", kept/") && !say_place(facts, text)) {
         return false;
+    }
     if (ahead_of_more) {
         add(text, "; ahead of what more people can do, as ");
         add(text, memory);
@@ -255,8 +272,9 @@ static bool say_remarks(struct facts *facts, struct text *text)
 static uint64_t number_at(const char *text)
 {
     uint64_t number = 0;
-    for (; *text >= '0' && *text <= '9' && number <= WORDING_FIRST_MAX; text++)
+    for (; *text >= '0' && *text <= '9' && number <= WORDING_FIRST_MAX; text++) {
         number = number * 10 + (uint64_t) (*text - '0');
+    }
     return number;
 }
 
@@ -265,15 +283,18 @@ const char *wording_of(const char *detail, const char *person, char *memory, siz
     struct facts facts = { detail };
     struct text text = text_in(memory, memory_bytes);
     uint64_t fit = number_at(detail);
-    if (!say_number(&facts, &text) || !pass(&facts, " fit"))
+    if (!say_number(&facts, &text) || !pass(&facts, " fit")) {
         return detail;
+    }
     add(&text, " could take it: ");
-    if (!say_candidates(&facts, &text, fit) || !pass(&facts, ", by "))
+    if (!say_candidates(&facts, &text, fit) || !pass(&facts, ", by ")) {
         return detail;
+    }
     add(&text, "; ");
     add(&text, person);
     add(&text, " by ");
-    if (!say_order(&facts, &text) || !say_remarks(&facts, &text) || *facts.at != '\0' || text.full)
+    if (!say_order(&facts, &text) || !say_remarks(&facts, &text) || *facts.at != '\0' || text.full) {
         return detail;
+    }
     return memory;
 }

@@ -28,8 +28,9 @@ void words_init(struct words *words)
 void words_fini(struct words *words)
 {
     size_t place = 0;
-    for (struct word *word; (word = lookup_next(&words->texts, &place));)
+    for (struct word *word; (word = lookup_next(&words->texts, &place));) {
         free(word->text);
+    }
     lookup_fini(&words->texts);
     pool_fini(&words->pool);
 }
@@ -42,15 +43,17 @@ static uint64_t find_hash(const struct words *words, const char *text, uint32_t 
     uint64_t hash;
     crypto_shorthash((unsigned char *) &hash, (const unsigned char *) text, strlen(text), key);
     *number = lookup_find_number(&words->texts, hash);
-    while (*number && strcmp(words_text(words, *number), text) != 0)
+    while (*number && strcmp(words_text(words, *number), text) != 0) {
         *number = lookup_find_number(&words->texts, ++hash);
+    }
     return hash;
 }
 
 uint32_t words_keep(struct words *words, const char *text)
 {
-    if (!text || !*text)
+    if (!text || !*text) {
         return 0;
+    }
     uint32_t number;
     uint64_t hash = find_hash(words, text, &number);
     if (number) {
@@ -66,12 +69,14 @@ uint32_t words_keep(struct words *words, const char *text)
 
 void words_drop(struct words *words, uint32_t number)
 {
-    if (!number)
+    if (!number) {
         return;
+    }
     struct word *word = pool_at(&words->pool, number);
     must(word->users);
-    if (--word->users)
+    if (--word->users) {
         return;
+    }
     lookup_remove(&words->texts, number);
     free(word->text);
     pool_give(&words->pool, number);

@@ -34,11 +34,14 @@ static bool host_end(const char *text, size_t bytes, bool before_slash)
 {
     static const char *const ends[] = { "com", "net", "org", "info", "edu", "gov",    "cat",
                                         "eus", "gal", "tv",  "ly",   "io",  "example" };
-    if (before_slash && bytes >= 2 && bytes <= 6)
+    if (before_slash && bytes >= 2 && bytes <= 6) {
         return true;
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (strlen(ends[i]) == bytes && strncasecmp(ends[i], text, bytes) == 0)
+    }
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        if (strlen(ends[i]) == bytes && strncasecmp(ends[i], text, bytes) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -47,18 +50,22 @@ bool address_host(const char *text, size_t bytes, size_t *host_bytes)
     size_t dot = 0;
     size_t i = 0;
     while (i < bytes && host_byte(text[i])) {
-        if (text[i] == '.' && i > 0 && i + 1 < bytes && ascii_letter(text[i + 1]))
+        if (text[i] == '.' && i > 0 && i + 1 < bytes && ascii_letter(text[i + 1])) {
             dot = i;
+        }
         i++;
     }
     *host_bytes = i > 0 ? i : 1;
     size_t end = i;
-    while (end > 0 && (text[end - 1] == '.' || text[end - 1] == '-'))
+    while (end > 0 && (text[end - 1] == '.' || text[end - 1] == '-')) {
         end--;
-    if (dot == 0 || dot >= end || text[0] == '.' || text[0] == '-')
+    }
+    if (dot == 0 || dot >= end || text[0] == '.' || text[0] == '-') {
         return false;
-    if (bytes > 4 && strncasecmp(text, "www.", 4) == 0)
+    }
+    if (bytes > 4 && strncasecmp(text, "www.", 4) == 0) {
         return true;
+    }
     return host_end(text + dot + 1, end - dot - 1, i < bytes && text[i] == '/');
 }
 
@@ -69,14 +76,17 @@ static size_t link_end(const char *text, size_t bytes, size_t at)
     while (end < bytes) {
         uint32_t code = 0;
         size_t length = plain_text_character(text + end, bytes - end, &code);
-        if (code <= ' ' || code == '"' || code == '<' || code == '>')
+        if (code <= ' ' || code == '"' || code == '<' || code == '>') {
             break;
-        if (code >= 0x80 && (letters_class(code) & (LETTER_WORD | LETTER_RUNS_ON)) != LETTER_WORD)
+        }
+        if (code >= 0x80 && (letters_class(code) & (LETTER_WORD | LETTER_RUNS_ON)) != LETTER_WORD) {
             break;
+        }
         end += length;
     }
-    while (end > at && strchr(".,!?;:)]'", text[end - 1]) != NULL)
+    while (end > at && strchr(".,!?;:)]'", text[end - 1]) != NULL) {
         end--;
+    }
     return end;
 }
 
@@ -91,8 +101,9 @@ static size_t name_end(const char *text, size_t bytes, size_t at, bool hashtag)
                      ((text[at + 1] >= 'a' && text[at + 1] <= 'z') || ascii_digit(text[at + 1]));
         bool hidden = hashtag && (code == 0x200B || code == 0x200C || code == 0x200D);
         bool letter = code == '_' || ((class & LETTER_WORD) != 0 && (hashtag || (class & LETTER_RUNS_ON) == 0));
-        if (!letter && !joint && !hidden)
+        if (!letter && !joint && !hidden) {
             break;
+        }
         at += length;
     }
     return at;
@@ -107,39 +118,46 @@ static bool local_byte(char byte)
 static bool find_mail(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
 {
     size_t start = at;
-    while (start > from && text[start - 1] != '\0' && local_byte(text[start - 1]))
+    while (start > from && text[start - 1] != '\0' && local_byte(text[start - 1])) {
         start--;
+    }
     size_t end = at + 1;
     bool dot = false;
     while (end < bytes && host_byte(text[end])) {
         dot = dot || (text[end] == '.' && end + 1 < bytes && ascii_letter(text[end + 1]) && end > at + 1);
         end++;
     }
-    while (end > at + 1 && (text[end - 1] == '.' || text[end - 1] == '-'))
+    while (end > at + 1 && (text[end - 1] == '.' || text[end - 1] == '-')) {
         end--;
-    if (start == at || !dot)
+    }
+    if (start == at || !dot) {
         return false;
+    }
     *address = (struct address){ ADDRESS_MAIL, start, end };
     return true;
 }
 
 static bool find_account(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
 {
-    if (at > from && (ascii_letter(text[at - 1]) || ascii_digit(text[at - 1]) || text[at - 1] == '_'))
+    if (at > from && (ascii_letter(text[at - 1]) || ascii_digit(text[at - 1]) || text[at - 1] == '_')) {
         return false;
+    }
     size_t end = name_end(text, bytes, at + 1, false);
-    if (end == at + 1)
+    if (end == at + 1) {
         return false;
-    if (end + 1 < bytes && text[end] == '@' && host_byte(text[end + 1])) // @name@host.example
+    }
+    if (end + 1 < bytes && text[end] == '@' && host_byte(text[end + 1])) { // @name@host.example
         end = name_end(text, bytes, end + 1, false);
+    }
     *address = (struct address){ ADDRESS_ACCOUNT, at, end };
     return true;
 }
 
 static bool find_hashtag(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
 {
-    if (at > from && (ascii_letter(text[at - 1]) || ascii_digit(text[at - 1]) || text[at - 1] == '_'))
+    if (at > from && (ascii_letter(text[at - 1]) || ascii_digit(text[at - 1]) || text[at - 1] == '_')) {
         return false;
+    }
     size_t end = name_end(text, bytes, at + 1, true);
     *address = (struct address){ ADDRESS_HASHTAG, at, end };
     return end > at + 1;
@@ -149,10 +167,12 @@ static bool find_hashtag(const char *text, size_t bytes, size_t from, size_t at,
 static bool find_scheme(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
 {
     size_t start = at;
-    while (start > from && ascii_letter(text[start - 1]))
+    while (start > from && ascii_letter(text[start - 1])) {
         start--;
-    if (start == at)
+    }
+    if (start == at) {
         return false;
+    }
     *address = (struct address){ ADDRESS_LINK, start, link_end(text, bytes, at + 3) };
     return address->end > at + 3;
 }
@@ -163,12 +183,14 @@ static bool find_host(const char *text, size_t bytes, size_t at, size_t *host_by
     if (address_host(text + at, bytes - at, host_bytes)) {
         *address = (struct address){ ADDRESS_LINK, at, link_end(text, bytes, at + *host_bytes) };
         size_t end = at + *host_bytes;
-        if (address->end < end && end < bytes)
+        if (address->end < end && end < bytes) {
             address->end = link_end(text, end, at);
+        }
         return true;
     }
-    if (text[at] != 'u' || bytes - at < 3 || text[at + 1] != '/' || !word_byte(text[at + 2]))
+    if (text[at] != 'u' || bytes - at < 3 || text[at + 1] != '/' || !word_byte(text[at + 2])) {
         return false;
+    }
     *address = (struct address){ ADDRESS_ACCOUNT, at, name_end(text, bytes, at + 2, false) };
     return true;
 }
@@ -178,18 +200,23 @@ bool address_next(const char *text, size_t bytes, size_t from, struct address *a
     for (size_t at = from; at < bytes;) {
         char byte = text[at];
         size_t step = 1;
-        if (byte == '@' && (find_mail(text, bytes, from, at, address) || find_account(text, bytes, from, at, address)))
+        if (byte == '@' &&
+            (find_mail(text, bytes, from, at, address) || find_account(text, bytes, from, at, address))) {
             return true;
-        if (byte == '#' && find_hashtag(text, bytes, from, at, address))
+        }
+        if (byte == '#' && find_hashtag(text, bytes, from, at, address)) {
             return true;
+        }
         if (byte == ':' && bytes - at > 3 && memcmp(text + at, "://", 3) == 0 &&
-            find_scheme(text, bytes, from, at, address))
+            find_scheme(text, bytes, from, at, address)) {
             return true;
+        }
         if ((ascii_letter(byte) || ascii_digit(byte)) && (at == from || !word_byte(text[at - 1]))) {
             size_t host_bytes = 1;
             if (find_host(text, bytes, at, &host_bytes, address) &&
-                !(address->end < bytes && text[address->end] == '@'))
+                !(address->end < bytes && text[address->end] == '@')) {
                 return true;
+            }
             step = host_bytes;
         }
         at += step;

@@ -29,13 +29,15 @@ static void close_up_blanks(char *text)
     size_t to = 0;
     for (size_t at = 0; text[at]; at++) {
         bool blank = strchr(" \t\r\n", text[at]) != NULL;
-        if (!blank)
+        if (!blank) {
             text[to++] = text[at];
-        else if (to && text[to - 1] != ' ')
+        } else if (to && text[to - 1] != ' ') {
             text[to++] = ' ';
+        }
     }
-    if (to && text[to - 1] == ' ')
+    if (to && text[to - 1] == ' ') {
         to--;
+    }
     text[to] = '\0';
 }
 
@@ -62,8 +64,9 @@ char *author_fold(const char *author)
 bool author_is_nobody(const struct policy_channel *channel, const char *folded)
 {
     for (size_t i = 0; i < channel->anonymous_count; i++) {
-        if (!strcmp(channel->anonymous[i], folded))
+        if (!strcmp(channel->anonymous[i], folded)) {
             return true;
+        }
     }
     return !*folded;
 }

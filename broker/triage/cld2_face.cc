@@ -23,9 +23,11 @@ const Spelling spellings[] = { { "he", "iw" }, { "jv", "jw" }, { "zh", "zh-Hant"
 
 CLD2::Language find_language(const char *code)
 {
-    for (const Spelling &spelling : spellings)
-        if (strcmp(spelling.ours, code) == 0 && strcmp(code, "zh") != 0 && strcmp(code, "no") != 0)
+    for (const Spelling &spelling : spellings) {
+        if (strcmp(spelling.ours, code) == 0 && strcmp(code, "zh") != 0 && strcmp(code, "no") != 0) {
             code = spelling.theirs;
+        }
+    }
     return CLD2::GetLanguageFromName(code);
 }
 
@@ -43,12 +45,15 @@ bool keep_heap()
 
 const char *code_of(CLD2::Language language)
 {
-    if (language == CLD2::UNKNOWN_LANGUAGE || language == CLD2::TG_UNKNOWN_LANGUAGE)
+    if (language == CLD2::UNKNOWN_LANGUAGE || language == CLD2::TG_UNKNOWN_LANGUAGE) {
         return "";
+    }
     const char *code = CLD2::LanguageCode(language);
-    for (const Spelling &spelling : spellings)
-        if (strcmp(spelling.theirs, code) == 0)
+    for (const Spelling &spelling : spellings) {
+        if (strcmp(spelling.theirs, code) == 0) {
             return spelling.ours;
+        }
+    }
     return code;
 }
 
@@ -66,8 +71,9 @@ extern "C" void cld2_ask(const char *text, size_t text_bytes, const char *hint, 
                                    languages, out->percent, out->score, nullptr, &out->text_bytes, &out->reliable);
     for (int i = 0; i < CLD2_ANSWERS; i++) {
         std::strncpy(out->language[i], code_of(languages[i]), CLD2_CODE_BYTES - 1);
-        if (out->language[i][0] == '\0')
+        if (out->language[i][0] == '\0') {
             out->percent[i] = 0;
+        }
     }
 }
 

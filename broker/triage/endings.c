@@ -27,8 +27,9 @@ static const struct ending_row rows[] = {
 static size_t count_letters(const char *text, size_t bytes)
 {
     size_t count = 0;
-    for (size_t i = 0; i < bytes; i++)
+    for (size_t i = 0; i < bytes; i++) {
         count += ((unsigned char) text[i] & 0xC0) != 0x80;
+    }
     return count;
 }
 
@@ -43,9 +44,11 @@ static const char *next_in_list(const char *list, size_t *bytes)
 static bool in_list(const char *list, const char *text, size_t text_bytes)
 {
     size_t bytes = 0;
-    for (const char *word = next_in_list(list, &bytes); word != NULL; word = next_in_list(word + bytes, &bytes))
-        if (bytes == text_bytes && memcmp(word, text, bytes) == 0)
+    for (const char *word = next_in_list(list, &bytes); word != NULL; word = next_in_list(word + bytes, &bytes)) {
+        if (bytes == text_bytes && memcmp(word, text, bytes) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -58,8 +61,9 @@ static bool is_vowel(char letter)
 static bool doubles(const char *word, size_t bytes)
 {
     size_t vowels = 0;
-    for (size_t i = 0; i < bytes; i++)
+    for (size_t i = 0; i < bytes; i++) {
         vowels += is_vowel(word[i]) || word[i] == 'y';
+    }
     return bytes >= 3 && vowels == 1 && is_vowel(word[bytes - 2]) && strchr("wxy", word[bytes - 1]) == NULL;
 }
 
@@ -67,10 +71,12 @@ static bool doubles(const char *word, size_t bytes)
 static size_t tail_of(const struct ending_row *row, const char *word, size_t bytes)
 {
     const char *tail = row->tail;
-    if (strcmp(tail, "!") == 0)
+    if (strcmp(tail, "!") == 0) {
         return doubles(word, bytes) ? 0 : SIZE_MAX;
-    if (strcmp(tail, "~") == 0)
+    }
+    if (strcmp(tail, "~") == 0) {
         return bytes > 0 && is_vowel(word[bytes - 1]) ? 0 : SIZE_MAX;
+    }
     if (tail[0] == '^') {
         size_t taken = strlen(tail + 1);
         return bytes > taken && !is_vowel(word[bytes - taken - 1]) && memcmp(word + bytes - taken, tail + 1, taken) == 0
@@ -86,18 +92,24 @@ static const char *key_of(const char *language, const char *word, size_t bytes)
 {
     uint32_t code = 0;
     plain_text_character(word, bytes, &code);
-    if (code < 0x250)
+    if (code < 0x250) {
         return language[0] != '\0' ? language : "en";
-    if (code >= 0x370 && code <= 0x3FF)
+    }
+    if (code >= 0x370 && code <= 0x3FF) {
         return "Grek";
-    if (code >= 0x400 && code <= 0x52F)
+    }
+    if (code >= 0x400 && code <= 0x52F) {
         return "Cyrl";
-    if (code >= 0x590 && code <= 0x5FF)
+    }
+    if (code >= 0x590 && code <= 0x5FF) {
         return "Hebr";
-    if (code >= 0x600 && code <= 0x77F)
+    }
+    if (code >= 0x600 && code <= 0x77F) {
         return "Arab";
-    if (code >= 0x900 && code <= 0x97F)
+    }
+    if (code >= 0x900 && code <= 0x97F) {
         return "Deva";
+    }
     return code >= 0xAC00 && code <= 0xD7A3 ? "Hang" : "";
 }
 
@@ -106,8 +118,9 @@ static bool all_letters(const char *word, size_t bytes)
     for (size_t i = 0; i < bytes;) {
         uint32_t code = 0;
         i += plain_text_character(word + i, bytes - i, &code);
-        if ((letters_class(code) & (LETTER_ALPHABETIC | LETTER_MARK)) == 0)
+        if ((letters_class(code) & (LETTER_ALPHABETIC | LETTER_MARK)) == 0) {
             return false;
+        }
     }
     return bytes > 0;
 }
@@ -115,18 +128,22 @@ static bool all_letters(const char *word, size_t bytes)
 static struct endings find_endings(const char *language, const char *word, size_t bytes, bool any_length)
 {
     struct endings endings = { NULL, bytes };
-    if (!all_letters(word, bytes))
+    if (!all_letters(word, bytes)) {
         return endings;
+    }
     const char *key = key_of(language, word, bytes);
     size_t primary = strcspn(key, "-");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (!in_list(rows[i].languages, key, primary))
+        if (!in_list(rows[i].languages, key, primary)) {
             continue;
+        }
         size_t taken = tail_of(&rows[i], word, bytes);
-        if (taken == SIZE_MAX)
+        if (taken == SIZE_MAX) {
             continue;
-        if (!any_length && count_letters(word, bytes - taken) < rows[i].letters)
+        }
+        if (!any_length && count_letters(word, bytes - taken) < rows[i].letters) {
             return endings; // too short; a row for shorter tails would only make other words of it
+        }
         return (struct endings){ &rows[i], bytes - taken };
     }
     return endings;
@@ -145,31 +162,38 @@ struct endings endings_of_first(const char *language, const char *word, size_t b
 static bool particles_fit(const char *rests, const char *text, size_t text_bytes, unsigned left)
 {
     size_t bytes = 0;
-    if (text_bytes == 0)
+    if (text_bytes == 0) {
         return true;
+    }
     for (const char *word = next_in_list(rests, &bytes); left > 0 && word != NULL;
-         word = next_in_list(word + bytes, &bytes))
+         word = next_in_list(word + bytes, &bytes)) {
         if (bytes <= text_bytes && memcmp(word, text, bytes) == 0 &&
-            particles_fit(rests, text + bytes, text_bytes - bytes, left - 1))
+            particles_fit(rests, text + bytes, text_bytes - bytes, left - 1)) {
             return true;
+        }
+    }
     return false;
 }
 
 bool endings_fit(const struct endings *endings, const char *word, const char *rest, size_t rest_bytes)
 {
     const struct ending_row *row = endings->row;
-    if (rest_bytes == 0)
+    if (rest_bytes == 0) {
         return in_list(row->rests, "-", 1);
-    if (strcmp(row->languages, "Hang") == 0)
+    }
+    if (strcmp(row->languages, "Hang") == 0) {
         return particles_fit(row->rests, rest, rest_bytes, PARTICLES_MAX);
+    }
     size_t bytes = 0;
     for (const char *one = next_in_list(row->rests, &bytes); one != NULL; one = next_in_list(one + bytes, &bytes)) {
         bool again = one[0] == '+';
         if (again && rest[0] == word[endings->stem_bytes - 1] && bytes == rest_bytes &&
-            memcmp(one + 1, rest + 1, bytes - 1) == 0)
+            memcmp(one + 1, rest + 1, bytes - 1) == 0) {
             return true;
-        if (!again && bytes == rest_bytes && memcmp(one, rest, bytes) == 0)
+        }
+        if (!again && bytes == rest_bytes && memcmp(one, rest, bytes) == 0) {
             return true;
+        }
     }
     return false;
 }

@@ -177,11 +177,13 @@ static void sort_languages(void)
 int function_words_language(const char *code)
 {
     pthread_once(&languages_sorted, sort_languages);
-    if (!small_letter(code[0]) || !small_letter(code[1]))
+    if (!small_letter(code[0]) || !small_letter(code[1])) {
         return -1;
+    }
     int found = languages_by_letters[place_of_letters(code)];
-    while (found > 0 && strcmp(languages[found - 1].code + 2, code + 2) != 0)
+    while (found > 0 && strcmp(languages[found - 1].code + 2, code + 2) != 0) {
         found = language_of_same_letters[found - 1];
+    }
     return found - 1;
 }
 
@@ -222,8 +224,9 @@ static uint32_t hash_begin(char kind)
 
 static uint32_t hash_extend(uint32_t hash, const char *text, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
+    for (size_t i = 0; i < bytes; i++) {
         hash = (hash ^ (unsigned char) text[i]) * 16777619u;
+    }
     return hash;
 }
 
@@ -242,8 +245,9 @@ static bool key_is(const char *key, char kind, const char *text, size_t bytes)
 static struct slot *find_slot(char kind, const char *text, size_t bytes, uint32_t hash)
 {
     uint32_t i = hash & (TABLE_SLOTS - 1);
-    while (slot_hashes[i] != 0 && !(slot_hashes[i] == hash && key_is(slots[i].key, kind, text, bytes)))
+    while (slot_hashes[i] != 0 && !(slot_hashes[i] == hash && key_is(slots[i].key, kind, text, bytes))) {
         i = (i + 1) & (TABLE_SLOTS - 1);
+    }
     return &slots[i];
 }
 
@@ -263,19 +267,22 @@ static void add_listing(const char *key, int language, double weight)
 {
     uint32_t hash = hash_end(hash_extend(hash_begin(key[0]), key + 1, strlen(key + 1)));
     struct slot *slot = find_slot(key[0], key + 1, strlen(key + 1), hash);
-    for (uint16_t i = slot->first; i != 0; i = listings[i].next)
+    for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
         if (listings[i].language == language) {
-            if (listings[i].weight < (float) weight)
+            if (listings[i].weight < (float) weight) {
                 listings[i].weight = (float) weight;
+            }
             return;
         }
+    }
     must(listing_count < LISTING_COUNT);
     if (slot->key[0] == '\0') {
         must(++slot_count <= TABLE_SLOTS / 2); // a full table has no end to a search
         strcpy(slot->key, key);
         slot_hashes[slot - slots] = hash;
-        if (key[0] != WORD)
+        if (key[0] != WORD) {
             piece_known[piece_bit(hash) / 64] |= UINT64_C(1) << piece_bit(hash) % 64;
+        }
     }
     listings[listing_count] =
         (struct listing){ .next = slot->first, .language = (uint8_t) language, .weight = (float) weight };
@@ -352,10 +359,11 @@ static void add_row(const struct row *row)
         must(bytes + 2 < sizeof one);
         memcpy(one, word, bytes);
         one[bytes] = '\0';
-        if (row->kind == 's')
+        if (row->kind == 's') {
             add_piece(one, language);
-        else
+        } else {
             add_word(one, language, row->kind == 'g' ? 1.0 : everyday_share);
+        }
         word += bytes;
         word += strspn(word, " ");
     }
@@ -375,8 +383,9 @@ static void mark_letters(const char *letters, uint64_t *marks, uint64_t bit)
 static void build(void)
 {
     listing_count = 1; // 0 ends a list
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         add_row(&rows[i]);
+    }
     for (size_t i = 0; i < sizeof alphabet_rows / sizeof *alphabet_rows; i++) {
         alphabet_language[i] = function_words_language(alphabet_rows[i].code);
         must(alphabet_language[i] >= 0);
@@ -418,18 +427,22 @@ static enum script script_of(uint32_t code)
         { 0xF900, 0xFAFF, HAN },      { 0xFB1D, 0xFB4F, HEBREW },   { 0xFB50, 0xFEFF, ARABIC },
         { 0x20000, 0x323AF, HAN },
     };
-    if (code < 0x80)
+    if (code < 0x80) {
         return code >= 'A' ? LATIN : ANY;
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (code <= ranges[i].last)
+    }
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        if (code <= ranges[i].last) {
             return code >= ranges[i].first ? ranges[i].script : ANY;
+        }
+    }
     return ANY;
 }
 
 static bool letter(uint32_t code)
 {
-    if (code < 0x80)
+    if (code < 0x80) {
         return (code | 0x20) >= 'a' && (code | 0x20) <= 'z';
+    }
     return uc_is_general_category_withtable((ucs4_t) code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M) || code == 0xB7;
 }
 
@@ -446,8 +459,9 @@ static void drop_last(struct word *word)
 
 static uint32_t lower_case(uint32_t code)
 {
-    if (code < 0x80)
+    if (code < 0x80) {
         return code >= 'A' && code <= 'Z' ? code | 0x20 : code;
+    }
     return uc_tolower((ucs4_t) code);
 }
 
@@ -457,18 +471,22 @@ static void add_character(struct word *word, uint32_t code)
     size_t n = word->characters;
     // People stretch words: three and more of a letter stand for one.
     word->repeats = n > 0 && word->code[n - 1] == lower ? word->repeats + 1 : 1;
-    if (word->repeats == 3)
+    if (word->repeats == 3) {
         drop_last(word);
-    if (word->repeats >= 3 || n == WORD_CHARACTERS)
+    }
+    if (word->repeats >= 3 || n == WORD_CHARACTERS) {
         return;
-    if (n == 0)
+    }
+    if (n == 0) {
         word->capital = lower != code;
+    }
     int bytes = 1;
-    if (lower < 0x80)
+    if (lower < 0x80) {
         word->text[word->offset[n]] = (char) lower;
-    else
+    } else {
         bytes = u8_uctomb((uint8_t *) word->text + word->offset[n], lower,
                           (ptrdiff_t) (sizeof word->text - 1 - word->offset[n]));
+    }
     must(bytes > 0);
     word->code[n] = lower;
     word->offset[n + 1] = word->offset[n] + (size_t) bytes;
@@ -498,16 +516,18 @@ static size_t next_word(const char *text, size_t bytes, struct word *word)
         i += used;
     }
     // What stands at the end does not join anything, but for French "j'" and the like.
-    while (word->characters > 0 && word->code[word->characters - 1] == '-')
+    while (word->characters > 0 && word->code[word->characters - 1] == '-') {
         drop_last(word);
+    }
     return word->characters > 0 ? i : 0;
 }
 
 // Adds what the table says for a word.  False if it has no entry.
 static bool weigh_word_text(const char *text, size_t bytes, double share, struct word_evidence *out)
 {
-    if (bytes == 0 || !fits_key(bytes))
+    if (bytes == 0 || !fits_key(bytes)) {
         return false;
+    }
     const struct slot *slot = find_slot(WORD, text, bytes, hash_end(hash_extend(hash_begin(WORD), text, bytes)));
     for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
         out->words[listings[i].language] += share * (double) listings[i].weight;
@@ -520,12 +540,15 @@ static bool weigh_word_text(const char *text, size_t bytes, double share, struct
 bool function_words_known(const char *word, size_t bytes)
 {
     pthread_once(&built, build);
-    if (!fits_key(bytes))
+    if (!fits_key(bytes)) {
         return false;
+    }
     const struct slot *slot = find_slot(WORD, word, bytes, hash_end(hash_extend(hash_begin(WORD), word, bytes)));
-    for (uint16_t i = slot->first; i != 0; i = listings[i].next)
-        if (languages[listings[i].language].speakers >= LARGE_MILLIONS)
+    for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
+        if (languages[listings[i].language].speakers >= LARGE_MILLIONS) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -533,17 +556,21 @@ bool function_words_known(const char *word, size_t bytes)
 static void weigh_word(const struct word *word, double share, struct word_evidence *out)
 {
     size_t bytes = word->offset[word->characters];
-    if (weigh_word_text(word->text, bytes, share, out))
+    if (weigh_word_text(word->text, bytes, share, out)) {
         return;
+    }
 
     const char *joint = strpbrk(word->text, "'-");
-    if (joint == NULL)
+    if (joint == NULL) {
         return;
+    }
     size_t head = (size_t) (joint - word->text);
-    if (!(*joint == '\'' && weigh_word_text(word->text, head + 1, share, out)))
+    if (!(*joint == '\'' && weigh_word_text(word->text, head + 1, share, out))) {
         weigh_word_text(word->text, head, share, out);
-    if (!weigh_word_text(joint, bytes - head, share, out))
+    }
+    if (!weigh_word_text(joint, bytes - head, share, out)) {
         weigh_word_text(joint + 1, bytes - head - 1, share, out);
+    }
 }
 
 // The best piece of a kind for each language; a word's pieces speak for few.
@@ -556,10 +583,12 @@ struct best_pieces {
 static void keep_if_best(struct best_pieces *best, const struct listing *listing)
 {
     double *weight = &best->weight[listing->language];
-    if (*weight == 0)
+    if (*weight == 0) {
         best->languages[best->count++] = listing->language;
-    if (*weight < (double) listing->weight)
+    }
+    if (*weight < (double) listing->weight) {
         *weight = (double) listing->weight;
+    }
 }
 
 // Adds them up and forgets them.
@@ -584,11 +613,13 @@ static void keep_best(char kind, const struct word *word, size_t from, size_t to
                       struct best_pieces *best)
 {
     size_t bytes = word->offset[to] - word->offset[from];
-    if (!fits_key(bytes))
+    if (!fits_key(bytes)) {
         return;
+    }
     const struct slot *slot = find_slot(kind, word->text + word->offset[from], bytes, hash);
-    for (uint16_t i = slot->first; i != 0; i = listings[i].next)
+    for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
         keep_if_best(best, &listings[i]);
+    }
 }
 
 // The same of the pieces of one character and more that begin at `from`, up to a number of them.
@@ -598,8 +629,9 @@ static void keep_best_from(char kind, const struct word *word, size_t from, size
     for (size_t to = from + 1; to <= from + length_max; to++) {
         hash = hash_extend(hash, word->text + word->offset[to - 1], word->offset[to] - word->offset[to - 1]);
         uint32_t ended = hash_end(hash);
-        if (may_be_piece(ended))
+        if (may_be_piece(ended)) {
             keep_best(kind, word, from, to, ended, best);
+        }
     }
 }
 
@@ -615,13 +647,15 @@ static void weigh_spelling(const struct word *word, double share, struct best_pi
     for (size_t length = 1; length <= PIECE_CHARACTERS && length < n; length++) {
         size_t begin = word->offset[n - length];
         uint32_t hash = hash_end(hash_extend(hash_begin(ENDING), word->text + begin, word->offset[n] - begin));
-        if (may_be_piece(hash))
+        if (may_be_piece(hash)) {
             keep_best(ENDING, word, n - length, n, hash, best);
+        }
     }
     take_best(best, share, out);
     keep_best_from(BEGINNING, word, 0, at_most(n - 1, PIECE_CHARACTERS), best);
-    for (size_t from = 0; from < n; from++)
+    for (size_t from = 0; from < n; from++) {
         keep_best_from(SEQUENCE, word, from, at_most(n - from, SEQUENCE_CHARACTERS), best);
+    }
     take_best(best, share, out);
 }
 
@@ -633,36 +667,46 @@ static void weigh_letters(const struct word *word, double share, struct word_evi
     for (size_t i = 0; i < word->characters; i++) {
         uint32_t code = word->code[i];
         beyond_ascii = beyond_ascii || code >= 0x80;
-        if (code == '\'' || code == '-' || code >= LETTER_CODES)
+        if (code == '\'' || code == '-' || code >= LETTER_CODES) {
             continue;
+        }
         known &= letter_known[code];
         rare |= letter_rare[code];
     }
     uint64_t foreign = ~known & (UINT64_MAX >> (64 - sizeof alphabet_rows / sizeof *alphabet_rows));
-    for (uint64_t left = foreign; left != 0; left &= left - 1)
+    for (uint64_t left = foreign; left != 0; left &= left - 1) {
         out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * foreign_letter;
-    for (uint64_t left = rare & known; left != 0; left &= left - 1)
+    }
+    for (uint64_t left = rare & known; left != 0; left &= left - 1) {
         out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * rare_letter;
-    for (int i = 0; i < LANGUAGE_COUNT && beyond_ascii; i++)
-        if (languages[i].parent >= 0) // whoever writes these has a to z at hand
+    }
+    for (int i = 0; i < LANGUAGE_COUNT && beyond_ascii; i++) {
+        if (languages[i].parent >= 0) { // whoever writes these has a to z at hand
             out->spelling[i] += share * foreign_letter;
+        }
+    }
 }
 
 // Which share of the letters each language could have written.
 static void weigh_scripts(const int *letters, int total, struct word_evidence *out)
 {
-    if (total == 0)
+    if (total == 0) {
         return;
+    }
     for (int i = 0; i < LANGUAGE_COUNT; i++) {
         int own = letters[languages[i].script];
-        if (languages[i].script == ANY)
+        if (languages[i].script == ANY) {
             own = letters[LATIN] + letters[CYRILLIC];
-        if (languages[i].script == KANA && letters[KANA] > 0)
+        }
+        if (languages[i].script == KANA && letters[KANA] > 0) {
             own += letters[HAN];
-        if (languages[i].script == HANGUL && letters[HANGUL] > 0)
+        }
+        if (languages[i].script == HANGUL && letters[HANGUL] > 0) {
             own += letters[HAN];
-        if (languages[i].script == HAN && letters[KANA] * 8 > letters[HAN])
+        }
+        if (languages[i].script == HAN && letters[KANA] * 8 > letters[HAN]) {
             own = 0;
+        }
         out->script[i] = (double) own / (double) total;
     }
 }
@@ -686,9 +730,11 @@ void function_words_apart(const struct word_evidence *evidence, int one, int oth
 
 static bool all_capitals(const char *text, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
-        if (text[i] >= 'a' && text[i] <= 'z')
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] >= 'a' && text[i] <= 'z') {
             return false;
+        }
+    }
     return true;
 }
 
@@ -712,10 +758,12 @@ void function_words_weigh(const char *text, size_t bytes, struct word_evidence *
         }
         out->knowing[out->word_count] = (struct language_set){ 0 };
         weigh_word(&word, share, out);
-        if (word.characters < 2)
+        if (word.characters < 2) {
             out->knowing[out->word_count] = (struct language_set){ 0 };
-        if (script_of(word.code[0]) != HAN && script_of(word.code[0]) != KANA)
+        }
+        if (script_of(word.code[0]) != HAN && script_of(word.code[0]) != KANA) {
             weigh_spelling(&word, share, &best, out);
+        }
         weigh_letters(&word, share, out);
         out->word_count++;
         out->letter_count += (int) word.characters;
@@ -723,7 +771,8 @@ void function_words_weigh(const char *text, size_t bytes, struct word_evidence *
         sentence_start = at < bytes && strchr(".!?:\"", text[at]) != NULL;
     }
     int total = 0;
-    for (int i = LATIN; i < SCRIPT_COUNT; i++)
+    for (int i = LATIN; i < SCRIPT_COUNT; i++) {
         total += letters[i];
+    }
     weigh_scripts(letters, total, out);
 }

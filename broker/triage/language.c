@@ -142,25 +142,32 @@ static int language_of_tag(const char *tag)
     static const char *const renamed[][2] = { { "iw", "he" }, { "in", "id" }, { "ji", "yi" },
                                               { "nb", "no" }, { "nn", "no" }, { "fil", "tl" } };
     char code[LANGUAGE_CODE_BYTES] = "";
-    if (tag == NULL || tag[0] == '\0')
+    if (tag == NULL || tag[0] == '\0') {
         return -1;
+    }
     size_t bytes = strcspn(tag, "-_");
-    if (bytes == 0 || bytes >= sizeof code)
+    if (bytes == 0 || bytes >= sizeof code) {
         return -1;
-    for (size_t i = 0; i < bytes; i++)
+    }
+    for (size_t i = 0; i < bytes; i++) {
         code[i] = (char) tolower((unsigned char) tag[i]);
+    }
     int language = function_words_language(code);
-    if (language >= 0 && tag[bytes] == '\0')
+    if (language >= 0 && tag[bytes] == '\0') {
         return language;
-    for (size_t i = 0; language < 0 && i < sizeof renamed / sizeof *renamed; i++)
-        if (strcmp(code, renamed[i][0]) == 0)
+    }
+    for (size_t i = 0; language < 0 && i < sizeof renamed / sizeof *renamed; i++) {
+        if (strcmp(code, renamed[i][0]) == 0) {
             language = function_words_language(strcpy(code, renamed[i][1]));
+        }
+    }
     if (strncasecmp(tag + bytes, "-Latn", 5) == 0 && bytes + 5 < sizeof code) {
         char romanised[LANGUAGE_CODE_BYTES];
         snprintf(romanised, sizeof romanised, "%.2s-Latn", code);
         int in_latin_letters = function_words_language(romanised);
-        if (in_latin_letters >= 0)
+        if (in_latin_letters >= 0) {
             return in_latin_letters;
+        }
     }
     return language;
 }
@@ -173,9 +180,11 @@ bool language_is_known(const char *code)
 const char *language_rival(const char *code)
 {
     static const char *const rivals[][2] = { { "bs", "hr" }, { "ms", "id" }, { "ur-Latn", "hi-Latn" } };
-    for (size_t i = 0; i < sizeof rivals / sizeof *rivals; i++)
-        if (strcmp(rivals[i][0], code) == 0)
+    for (size_t i = 0; i < sizeof rivals / sizeof *rivals; i++) {
+        if (strcmp(rivals[i][0], code) == 0) {
             return rivals[i][1];
+        }
+    }
     return NULL;
 }
 
@@ -190,22 +199,27 @@ static void add(struct weights *weights, enum kind kind, int language, double we
 // as far as the text allows, Han without kana for Japanese.
 static void overlook(struct weights *weights, int served, int language)
 {
-    if (weights->served[served] && !weights->served[language])
+    if (weights->served[served] && !weights->served[language]) {
         weights->overlooked[language] = true;
+    }
 }
 
 static void mark_served(struct weights *weights, const struct language_request *request)
 {
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
         weights->served[i] = request->served_count == 0;
+    }
     for (size_t i = 0; i < request->served_count; i++) {
         int language = language_of_tag(request->served[i]);
-        if (language >= 0)
+        if (language >= 0) {
             weights->served[language] = true;
+        }
     }
-    for (size_t i = 0; i < ROMANISED_COUNT; i++)
-        if (weights->served[function_words_parent(romanised_languages[i])])
+    for (size_t i = 0; i < ROMANISED_COUNT; i++) {
+        if (weights->served[function_words_parent(romanised_languages[i])]) {
             weights->served[romanised_languages[i]] = true;
+        }
+    }
     for (size_t i = 0; i < sizeof relatives / sizeof *relatives; i++) {
         overlook(weights, relatives[i][0], relatives[i][1]);
         overlook(weights, relatives[i][1], relatives[i][0]);
@@ -218,28 +232,34 @@ static bool says_chinese(const char *text)
     static const char *const characters[] = { "吗", "嗎", "呢", "们", "們", "这", "您", "妳", "她", "没", "么", "麼",
                                               "怎", "吧", "给", "对", "说", "请", "让", "过", "还", "个", "为", "从" };
     int count = 0;
-    if (strpbrk(text, "\xE4\xE5\xE6\xE7\xE8\xE9") == NULL) // bytes that all of them begin with
+    if (strpbrk(text, "\xE4\xE5\xE6\xE7\xE8\xE9") == NULL) { // bytes that all of them begin with
         return false;
-    for (size_t i = 0; i < sizeof characters / sizeof *characters; i++)
+    }
+    for (size_t i = 0; i < sizeof characters / sizeof *characters; i++) {
         count += strstr(text, characters[i]) != NULL;
+    }
     return count >= 2;
 }
 
 // What speaks for a language that is overlooked speaks for its relative that is served.
 static void lend_evidence(struct weights *weights, int served, int language)
 {
-    if (!weights->served[served] || !weights->overlooked[language])
+    if (!weights->served[served] || !weights->overlooked[language]) {
         return;
-    for (int kind = 0; kind < SIZE; kind++)
+    }
+    for (int kind = 0; kind < SIZE; kind++) {
         if (weights->kind[kind][language] > weights->kind[kind][served]) {
             weights->total[served] += weights->kind[kind][language] - weights->kind[kind][served];
             weights->kind[kind][served] = weights->kind[kind][language];
             weights->ranked = false;
         }
-    if (weights->evidence.known[language] > weights->evidence.known[served])
+    }
+    if (weights->evidence.known[language] > weights->evidence.known[served]) {
         weights->evidence.known[served] = weights->evidence.known[language];
-    if (weights->evidence.script[language] > weights->evidence.script[served])
+    }
+    if (weights->evidence.script[language] > weights->evidence.script[served]) {
         weights->evidence.script[served] = weights->evidence.script[language];
+    }
 }
 
 static void lend_all_evidence(struct weights *weights)
@@ -256,8 +276,9 @@ static pthread_once_t sizes_weighed = PTHREAD_ONCE_INIT;
 
 static void weigh_sizes(void)
 {
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
         size_weights[i] = size_weight * log(fmin(function_words_speakers(i), size_millions_max));
+    }
 }
 
 static void weigh_words(struct weights *weights, const struct plain_text *plain)
@@ -276,14 +297,17 @@ static void weigh_words(struct weights *weights, const struct plain_text *plain)
 static struct ranking rank(struct weights *weights)
 {
     struct ranking ranking = { -1, -1, -1 };
-    if (weights->ranked)
+    if (weights->ranked) {
         return weights->ranking;
+    }
     for (int i = 0; i < LANGUAGE_COUNT; i++) {
-        if (weights->overlooked[i])
+        if (weights->overlooked[i]) {
             continue;
+        }
         if (!weights->served[i]) {
-            if (ranking.unserved < 0 || weights->total[i] > weights->total[ranking.unserved])
+            if (ranking.unserved < 0 || weights->total[i] > weights->total[ranking.unserved]) {
                 ranking.unserved = i;
+            }
         } else if (ranking.first < 0 || weights->total[i] > weights->total[ranking.first]) {
             ranking.second = ranking.first;
             ranking.first = i;
@@ -301,24 +325,27 @@ static struct ranking rank(struct weights *weights)
 static void raise_romanised(struct weights *weights)
 {
     struct ranking ranking = rank(weights);
-    if (ranking.first != LANGUAGE_INDEX_en)
+    if (ranking.first != LANGUAGE_INDEX_en) {
         return;
+    }
     int best = -1;
     int most = 0;
     for (size_t i = 0; i < ROMANISED_COUNT; i++) {
         int language = romanised_languages[i];
         int own = 0;
         int english = 0;
-        if (!weights->served[language])
+        if (!weights->served[language]) {
             continue;
+        }
         function_words_apart(&weights->evidence, language, LANGUAGE_INDEX_en, &own, &english);
         if (own > most && own >= ROMANISED_WORDS_MIN && ROMANISED_SHARE * own >= weights->evidence.word_count) {
             best = language;
             most = own;
         }
     }
-    if (best >= 0)
+    if (best >= 0) {
         add(weights, WORDS, best, weights->total[LANGUAGE_INDEX_en] + romanised_lead - weights->total[best]);
+    }
 }
 
 static bool ends_chat_word(char c)
@@ -339,16 +366,18 @@ static int count_chat_digits(const char *text)
         bool after_digit = false;
         for (;; word++) {
             bool digit = *word == '2' || *word == '3' || *word == '5' || *word == '7' || *word == '9';
-            if (!digit && !(*word >= 'a' && *word <= 'z') && *word != '\'')
+            if (!digit && !(*word >= 'a' && *word <= 'z') && *word != '\'') {
                 break;
+            }
             doubled = doubled || (digit && after_digit);
             digits += digit;
             letters += !digit;
             after_digit = digit;
         }
         count += ends_chat_word(*word) && !doubled && digits > 0 && letters >= 3 && letters > digits;
-        while (!ends_chat_word(*word)) // the rest of what was no such word
+        while (!ends_chat_word(*word)) { // the rest of what was no such word
             word++;
+        }
         word += *word != '\0';
     }
     return count;
@@ -357,20 +386,23 @@ static int count_chat_digits(const char *text)
 // CLD2's score for a language in its answer, for the text as a whole; 0 if it is not in it.
 static double cld2_score(const struct cld2_answer *answer, const char *code)
 {
-    for (int i = 0; i < CLD2_ANSWERS; i++)
+    for (int i = 0; i < CLD2_ANSWERS; i++) {
         if (strcmp(answer->language[i], code) == 0) {
             double score = answer->score[i] * answer->percent[i] / 100 * answer->text_bytes / 1024;
             return score < cld2_score_max ? score : cld2_score_max;
         }
+    }
     return 0;
 }
 
 static void ask(const struct plain_text *plain, const char *hint, struct cld2_answer *answer)
 {
     size_t bytes = plain->bytes;
-    if (bytes > CLD2_BYTES_MAX)
-        for (bytes = CLD2_BYTES_MAX; ((unsigned char) plain->text[bytes] & 0xC0) == 0x80; bytes--)
+    if (bytes > CLD2_BYTES_MAX) {
+        for (bytes = CLD2_BYTES_MAX; ((unsigned char) plain->text[bytes] & 0xC0) == 0x80; bytes--) {
             ;
+        }
+    }
     cld2_ask(plain->text, bytes, hint, answer);
 }
 
@@ -381,8 +413,9 @@ static void ask_openly(struct weights *weights, const struct plain_text *plain)
     ask(plain, NULL, answer);
     for (int i = 0; i < CLD2_ANSWERS; i++) {
         int language = language_of_tag(answer->language[i]);
-        if (language >= 0 && weights->kind[CLD2][language] == 0)
+        if (language >= 0 && weights->kind[CLD2][language] == 0) {
             add(weights, CLD2, language, cld2_weight * cld2_score(answer, answer->language[i]));
+        }
     }
 }
 
@@ -400,10 +433,12 @@ static bool within_reach(struct weights *weights, int language)
 static int likeliest(struct weights *weights, const bool *asked)
 {
     int best = -1;
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
         if (weights->served[i] && !asked[i] && (best < 0 || weights->total[i] > weights->total[best]) &&
-            within_reach(weights, i))
+            within_reach(weights, i)) {
             best = i;
+        }
+    }
     return best;
 }
 
@@ -413,8 +448,9 @@ static void ask_with_hints(struct weights *weights, const struct plain_text *pla
     bool asked[LANGUAGE_COUNT] = { false };
     for (int n = 0; n < CLD2_HINTS_MAX; n++) {
         int language = likeliest(weights, asked);
-        if (language < 0)
+        if (language < 0) {
             return;
+        }
         asked[language] = true;
         struct cld2_answer answer;
         const char *code = function_words_code(language);
@@ -433,8 +469,9 @@ static bool cld2_agrees(const struct weights *weights, int language)
 static bool certain(struct weights *weights)
 {
     struct ranking ranking = rank(weights);
-    if (ranking.first < 0 || CERTAIN_WORDS * weights->evidence.known[ranking.first] < weights->evidence.word_count)
+    if (ranking.first < 0 || CERTAIN_WORDS * weights->evidence.known[ranking.first] < weights->evidence.word_count) {
         return false;
+    }
     double total = weights->total[ranking.first];
     return (ranking.second < 0 || total - weights->total[ranking.second] > certain_lead) &&
            (ranking.unserved < 0 || total - weights->total[ranking.unserved] > certain_lead);
@@ -443,23 +480,27 @@ static bool certain(struct weights *weights)
 static void weigh_cld2(struct weights *weights, const struct plain_text *plain)
 {
     lend_all_evidence(weights);
-    if (weights->evidence.letter_count < CLD2_LETTERS_MIN || certain(weights))
+    if (weights->evidence.letter_count < CLD2_LETTERS_MIN || certain(weights)) {
         return;
+    }
     ask_openly(weights, plain);
     lend_all_evidence(weights);
     struct ranking ranking = rank(weights);
     bool sure = ranking.first >= 0 && cld2_agrees(weights, ranking.first) &&
                 (ranking.second < 0 || weights->total[ranking.first] - weights->total[ranking.second] > sure_lead);
-    if (!sure)
+    if (!sure) {
         ask_with_hints(weights, plain);
+    }
 }
 
 static void weigh_hints(struct weights *weights)
 {
-    if (weights->platform >= 0 && weights->served[weights->platform])
+    if (weights->platform >= 0 && weights->served[weights->platform]) {
         add(weights, HINTS, weights->platform, platform_weight);
-    if (weights->author >= 0 && weights->served[weights->author])
+    }
+    if (weights->author >= 0 && weights->served[weights->author]) {
         add(weights, HINTS, weights->author, author_weight);
+    }
 }
 
 static double total_without_hints(const struct weights *weights, int language)
@@ -470,8 +511,9 @@ static double total_without_hints(const struct weights *weights, int language)
 // True if the text speaks clearly for a language that the brand does not serve.
 static bool clearly_unserved(const struct weights *weights, const struct ranking *ranking)
 {
-    if (ranking->unserved < 0)
+    if (ranking->unserved < 0) {
         return false;
+    }
     double lead = weights->total[ranking->unserved] - total_without_hints(weights, ranking->first);
     return lead > unserved_lead || (lead > unserved_lead_no_words && weights->evidence.known[ranking->first] == 0);
 }
@@ -492,12 +534,14 @@ static bool mixed(const struct weights *weights, int one, int other)
 {
     double one_script = weights->evidence.script[one];
     double other_script = weights->evidence.script[other];
-    if (one_script > mixed_share && other_script > mixed_share && one_script + other_script < 1.01)
+    if (one_script > mixed_share && other_script > mixed_share && one_script + other_script < 1.01) {
         return true;
+    }
 
     // Whoever writes Hindi in Latin letters mixes it with English, and reads it.
-    if (function_words_parent(one) >= 0 || function_words_parent(other) >= 0)
+    if (function_words_parent(one) >= 0 || function_words_parent(other) >= 0) {
         return false;
+    }
     int only_one, only_other;
     function_words_apart(&weights->evidence, one, other, &only_one, &only_other);
     int fewer = only_one < only_other ? only_one : only_other;
@@ -517,9 +561,11 @@ static bool spoken_for(const struct weights *weights, int language)
 static int confidence(const struct weights *weights, const struct ranking *ranking)
 {
     double sum = 0;
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
-        if (weights->served[i] || i == ranking->unserved)
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
+        if (weights->served[i] || i == ranking->unserved) {
             sum += exp((weights->total[i] - weights->total[ranking->first]) / confidence_scale);
+        }
+    }
     int percent = (int) (100 / sum);
     return percent < 1 ? 1 : percent > 99 ? 99 : percent;
 }
@@ -535,10 +581,12 @@ static void name_kinds(const struct weights *weights, int first, int second, cha
         largest = leads[kind] > largest ? leads[kind] : largest;
     }
     strcpy(reason, "close call");
-    for (int kind = 0; kind < KIND_COUNT; kind++)
-        if (leads[kind] > 0 && leads[kind] * 2 >= largest)
+    for (int kind = 0; kind < KIND_COUNT; kind++) {
+        if (leads[kind] > 0 && leads[kind] * 2 >= largest) {
             written += (size_t) snprintf(reason + written, LANGUAGE_REASON_BYTES - written, "%s%s",
                                          written > 0 ? ", " : "", kind_names[kind]);
+        }
+    }
 }
 
 static void say_unserved(struct language_verdict *out, const char *code)
@@ -583,9 +631,11 @@ static bool refuse(const struct weights *weights, const struct ranking *ranking,
 static bool tag_is(const char *tag, const char *code)
 {
     size_t i = 0;
-    for (; code[i] != '\0'; i++)
-        if (tolower((unsigned char) code[i]) != (tag[i] == '_' ? '-' : tolower((unsigned char) tag[i])))
+    for (; code[i] != '\0'; i++) {
+        if (tolower((unsigned char) code[i]) != (tag[i] == '_' ? '-' : tolower((unsigned char) tag[i]))) {
             return false;
+        }
+    }
     return tag[i] == '\0' || tag[i] == '-' || tag[i] == '_';
 }
 
@@ -598,13 +648,16 @@ static const char *served_code(const struct language_request *request, int langu
     for (size_t i = 0; i < request->served_count; i++) {
         const char *code = request->served[i];
         int one = language_of_tag(code);
-        if (one < 0 || (one != language && one != parent))
+        if (one < 0 || (one != language && one != parent)) {
             continue;
-        if (request->platform_tag != NULL && strpbrk(code, "-_") != NULL && tag_is(request->platform_tag, code))
+        }
+        if (request->platform_tag != NULL && strpbrk(code, "-_") != NULL && tag_is(request->platform_tag, code)) {
             return code;
+        }
         if (found == NULL || strcmp(code, function_words_code(language)) == 0 ||
-            (strpbrk(code, "-_") == NULL && one == language))
+            (strpbrk(code, "-_") == NULL && one == language)) {
             found = code;
+        }
     }
     return found != NULL ? found : function_words_code(language);
 }
@@ -623,10 +676,12 @@ static double said(const struct weights *weights, int language)
 // True if the text says nothing against a language: no other one that is served leads by a word.
 static bool text_allows(const struct weights *weights, int language)
 {
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
         if (i != language && (weights->served[i] || !weights->overlooked[i]) && function_words_parent(i) != language &&
-            said(weights, i) - said(weights, language) > (weights->served[i] ? tag_lead : unserved_lead))
+            said(weights, i) - said(weights, language) > (weights->served[i] ? tag_lead : unserved_lead)) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -634,8 +689,9 @@ static bool text_allows(const struct weights *weights, int language)
 static bool believe_tag(struct weights *weights, const struct language_request *request, struct language_verdict *out)
 {
     const char *tag = request->platform_tag;
-    if (tag == NULL || tag[0] == '\0')
+    if (tag == NULL || tag[0] == '\0') {
         return false;
+    }
     int language = weights->platform;
     if (language >= 0 && weights->served[language] && text_allows(weights, language)) {
         answer(request, language, out);
@@ -648,8 +704,9 @@ static bool believe_tag(struct weights *weights, const struct language_request *
         struct ranking ranking = rank(weights);
         bool known = ranking.first >= 0 && 4 * weights->evidence.known[ranking.first] >= weights->evidence.word_count &&
                      weights->evidence.word_count > 0;
-        if (!tag_is(tag, request->served[i]) || known)
+        if (!tag_is(tag, request->served[i]) || known) {
             continue;
+        }
         snprintf(out->language, sizeof out->language, "%s", request->served[i]);
         out->confidence = TAG_CONFIDENCE;
         strcpy(out->reason, "the platform's tag");
@@ -673,13 +730,15 @@ static void decide(struct weights *weights, const struct language_request *reque
             snprintf(out->reason, sizeof out->reason, "%s, %.80s", function_words_code(ranking.first), kinds);
         }
     }
-    if (!believe_tag(weights, request, &told))
+    if (!believe_tag(weights, request, &told)) {
         return;
+    }
     // What the tag only confirms is told as the text tells it.
-    if (refused || strcmp(told.language, out->language) != 0)
+    if (refused || strcmp(told.language, out->language) != 0) {
         *out = told;
-    else if (out->confidence < told.confidence)
+    } else if (out->confidence < told.confidence) {
         out->confidence = told.confidence;
+    }
 }
 
 void language_detect(const char *text, const struct language_request *request, struct language_verdict *out)
@@ -694,12 +753,14 @@ void language_detect(const char *text, const struct language_request *request, s
     weights.author = language_of_tag(request->author_earlier);
     plain_text_for_language(&plain, text, strlen(text));
     mark_served(&weights, request);
-    if (weights.served[LANGUAGE_INDEX_ja] && !weights.served[LANGUAGE_INDEX_zh] && !says_chinese(plain.text))
+    if (weights.served[LANGUAGE_INDEX_ja] && !weights.served[LANGUAGE_INDEX_zh] && !says_chinese(plain.text)) {
         weights.overlooked[LANGUAGE_INDEX_zh] = true;
+    }
     weigh_words(&weights, &plain);
     int chat_digits = count_chat_digits(text);
-    if (chat_digits > 1 || (chat_digits > 0 && weights.evidence.known[LANGUAGE_INDEX_ar_Latn] > 0))
+    if (chat_digits > 1 || (chat_digits > 0 && weights.evidence.known[LANGUAGE_INDEX_ar_Latn] > 0)) {
         add(&weights, SPELLING, LANGUAGE_INDEX_ar_Latn, chat_digit_weight * chat_digits);
+    }
     if (weights.evidence.word_count > 0) {
         weigh_cld2(&weights, &plain);
         raise_romanised(&weights);

@@ -72,28 +72,37 @@ static unsigned find_class(uint32_t code)
 {
     uint32_t mask = U_GET_GC_MASK((UChar32) code);
     unsigned class = script_class(code);
-    if (mask & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK))
+    if (mask & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK)) {
         class |= LETTER_WORD;
-    if (mask & U_GC_L_MASK)
+    }
+    if (mask & U_GC_L_MASK) {
         class |= LETTER_ALPHABETIC;
-    if (mask & (U_GC_LU_MASK | U_GC_LT_MASK))
+    }
+    if (mask & (U_GC_LU_MASK | U_GC_LT_MASK)) {
         class |= LETTER_UPPER;
-    if (mask & U_GC_ND_MASK)
+    }
+    if (mask & U_GC_ND_MASK) {
         class |= LETTER_DIGIT;
-    if (mask & U_GC_M_MASK)
+    }
+    if (mask & U_GC_M_MASK) {
         class |= LETTER_MARK;
-    if ((mask & U_GC_M_MASK) && is_loose_mark(code))
+    }
+    if ((mask & U_GC_M_MASK) && is_loose_mark(code)) {
         class |= LETTER_LOOSE;
-    if (mask & U_GC_SC_MASK)
+    }
+    if (mask & U_GC_SC_MASK) {
         class |= LETTER_CURRENCY;
+    }
     if (code > 0xFF && (u_hasBinaryProperty((UChar32) code, UCHAR_EMOJI) ||
-                        u_hasBinaryProperty((UChar32) code, UCHAR_EMOJI_COMPONENT)))
+                        u_hasBinaryProperty((UChar32) code, UCHAR_EMOJI_COMPONENT))) {
         class |= LETTER_EMOJI;
-    if (code == 0x2800 || u_hasBinaryProperty((UChar32) code, UCHAR_WHITE_SPACE))
+    }
+    if (code == 0x2800 || u_hasBinaryProperty((UChar32) code, UCHAR_WHITE_SPACE)) {
         class |= LETTER_BLANK;
-    else if (code < 0x20 || within(code, 0x7F, 0x9F) || within(code, 0xFFF9, 0xFFFB) ||
-             u_hasBinaryProperty((UChar32) code, UCHAR_DEFAULT_IGNORABLE_CODE_POINT))
+    } else if (code < 0x20 || within(code, 0x7F, 0x9F) || within(code, 0xFFF9, 0xFFFB) ||
+               u_hasBinaryProperty((UChar32) code, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
         class |= LETTER_HIDDEN;
+    }
     return class;
 }
 
@@ -125,9 +134,11 @@ static uint32_t odd_base(uint32_t code)
         { 0x901, 0x902 }, // Devanagari: candrabindu, anusvara
         { 0x3C2, 0x3C3 }, // Greek final sigma
     };
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
-        if (pairs[i][0] == code)
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        if (pairs[i][0] == code) {
             return pairs[i][1];
+        }
+    }
     return code;
 }
 
@@ -141,17 +152,21 @@ static uint32_t find_base(const UNormalizer2 *decomposer, uint32_t code)
 {
     UChar parts[32];
     UErrorCode error = U_ZERO_ERROR;
-    if (own_letter(code))
+    if (own_letter(code)) {
         return code;
+    }
     int32_t length = unorm2_getDecomposition(decomposer, (UChar32) code, parts, 32, &error);
-    if (length <= 0 || U_FAILURE(error) || within(code, 0xAC00, 0xD7A3))
+    if (length <= 0 || U_FAILURE(error) || within(code, 0xAC00, 0xD7A3)) {
         return odd_base(code);
+    }
     UChar32 codes[32];
     int32_t count = 0;
     u_strToUTF32(codes, 32, &count, parts, length, &error);
-    for (int32_t i = 1; i < count; i++)
-        if (!is_loose_mark((uint32_t) codes[i]))
+    for (int32_t i = 1; i < count; i++) {
+        if (!is_loose_mark((uint32_t) codes[i])) {
             return code;
+        }
+    }
     return codes[0] < PLANE ? odd_base((uint32_t) codes[0]) : code;
 }
 
@@ -162,8 +177,9 @@ static uint32_t find_base(const UNormalizer2 *decomposer, uint32_t code)
 static char letter_in_name(const char *name, const char *begins, bool with)
 {
     size_t bytes = strlen(begins);
-    if (strncmp(name, begins, bytes) != 0 || name[bytes] < 'A' || name[bytes] > 'Z')
+    if (strncmp(name, begins, bytes) != 0 || name[bytes] < 'A' || name[bytes] > 'Z') {
         return 0;
+    }
     const char *rest = name + bytes + 1;
     bool good = with ? strncmp(rest, " WITH ", 6) == 0 : rest[0] == '\0';
     return good ? (char) (name[bytes] | 0x20) : 0;
@@ -178,12 +194,15 @@ static void read_names(uint32_t first, uint32_t last)
         char with = letter_in_name(name, "LATIN SMALL LETTER ", true);
         char small_capital = letter_in_name(name, "LATIN LETTER SMALL CAPITAL ", false);
         char upside_down = letter_in_name(name, "LATIN SMALL LETTER TURNED ", false);
-        if (with != 0 && bases[code] == code)
+        if (with != 0 && bases[code] == code) {
             bases[code] = (uint16_t) with;
-        if (small_capital != 0)
+        }
+        if (small_capital != 0) {
             unstyled[code] = (uint16_t) small_capital;
-        if (upside_down != 0)
+        }
+        if (upside_down != 0) {
             turned[code] = upside_down;
+        }
     }
 }
 
@@ -197,8 +216,9 @@ static uint32_t skeleton_of(const USpoofChecker *checker, uint32_t code)
     UErrorCode error = U_ZERO_ERROR;
     U16_APPEND_UNSAFE(one, bytes, code);
     int32_t length = uspoof_getSkeleton(checker, 0, one, bytes, skeleton, 8, &error);
-    if (U_FAILURE(error) || length != 1)
+    if (U_FAILURE(error) || length != 1) {
         return 0;
+    }
     uint32_t letter = unstyled[skeleton[0]] != 0 ? unstyled[skeleton[0]] : skeleton[0];
     letter = letters_lower(letter);
     return letter >= 'a' && letter <= 'z' ? letter : 0;
@@ -211,11 +231,13 @@ static void find_lookalikes(uint32_t first, uint32_t last)
     USpoofChecker *checker = uspoof_open(&error);
     must(U_SUCCESS(error));
     for (uint32_t code = first; code <= last; code++) {
-        if ((classes[code] & LETTER_ALPHABETIC) == 0 || (classes[code] & LETTER_RUNS_ON) != 0)
+        if ((classes[code] & LETTER_ALPHABETIC) == 0 || (classes[code] & LETTER_RUNS_ON) != 0) {
             continue;
+        }
         uint32_t letter = skeleton_of(checker, code);
-        if (letter == 'l' && skeleton_of(checker, letters_lower(code)) == 'i')
+        if (letter == 'l' && skeleton_of(checker, letters_lower(code)) == 'i') {
             letter = 'i';
+        }
         lookalikes[code] = (char) letter;
     }
     uspoof_close(checker);
@@ -226,8 +248,9 @@ static void build(void)
     UErrorCode error = U_ZERO_ERROR;
     const UNormalizer2 *decomposer = unorm2_getNFDInstance(&error);
     must(U_SUCCESS(error));
-    for (uint32_t code = 0; code < CLASSES; code++)
+    for (uint32_t code = 0; code < CLASSES; code++) {
         classes[code] = (uint16_t) find_class(code);
+    }
     for (uint32_t code = 0; code < PLANE; code++) {
         // Cherokee would fold to its capitals.
         lowers[code] = (uint16_t) (within(code, 0x13A0, 0x13FF) ? (UChar32) code : u_foldCase((UChar32) code, 0));
@@ -246,8 +269,9 @@ static void build(void)
     find_lookalikes(0x250, 0x2FFF);
     find_lookalikes(0xA4D0, 0xA4FF);
     find_lookalikes(0xA640, 0xAB6F);
-    for (uint32_t code = 'a'; code <= 'z'; code++)
+    for (uint32_t code = 'a'; code <= 'z'; code++) {
         bases[code] = (uint16_t) code;
+    }
 }
 
 void letters_prepare(void)
@@ -267,10 +291,12 @@ uint32_t letters_lower(uint32_t code)
 
 uint32_t letters_unstyled(uint32_t code)
 {
-    if (code < PLANE)
+    if (code < PLANE) {
         return unstyled[code] != 0 ? unstyled[code] : code;
-    if (within(code, 0x1F130, 0x1F149) || within(code, 0x1F150, 0x1F169) || within(code, 0x1F170, 0x1F189))
+    }
+    if (within(code, 0x1F130, 0x1F149) || within(code, 0x1F150, 0x1F169) || within(code, 0x1F170, 0x1F189)) {
         return 'a' + (code - 0x1F130) % 0x20;
+    }
     return code;
 }
 
@@ -315,9 +341,11 @@ char letters_turned(uint32_t code)
 char letters_turned_too(uint32_t code)
 {
     static const char pairs[] = "unnudppdbqqbooxxsszzll";
-    for (const char *pair = pairs; pair[0] != '\0' && pair[1] != '\0'; pair += 2)
-        if ((uint32_t) pair[0] == code)
+    for (const char *pair = pairs; pair[0] != '\0' && pair[1] != '\0'; pair += 2) {
+        if ((uint32_t) pair[0] == code) {
             return pair[1];
+        }
+    }
     return 0;
 }
 

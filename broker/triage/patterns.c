@@ -143,10 +143,11 @@ static void write_text(struct writing *writing, const char *text)
 static void write_byte(struct writing *writing, unsigned char byte)
 {
     char escaped[5];
-    if (byte < 0x80 && isalnum(byte))
+    if (byte < 0x80 && isalnum(byte)) {
         snprintf(escaped, sizeof escaped, "%c", byte);
-    else
+    } else {
         snprintf(escaped, sizeof escaped, "\\x%02x", byte);
+    }
     write_text(writing, escaped);
 }
 
@@ -174,8 +175,9 @@ static bool belongs_to_word(uint32_t code)
 static size_t step_back(const char *text, size_t bytes, size_t offset, uint32_t *code)
 {
     size_t start = offset - 1;
-    while (start > 0 && ((unsigned char) text[start] & 0xC0) == 0x80)
+    while (start > 0 && ((unsigned char) text[start] & 0xC0) == 0x80) {
         start--;
+    }
     plain_text_character(text + start, bytes - start, code);
     return start;
 }
@@ -183,8 +185,9 @@ static size_t step_back(const char *text, size_t bytes, size_t offset, uint32_t 
 // True if a word may begin or end at the offset.
 static bool is_boundary(const char *text, size_t bytes, size_t offset)
 {
-    if (offset == 0 || offset >= bytes)
+    if (offset == 0 || offset >= bytes) {
         return true;
+    }
     uint32_t before = 0;
     uint32_t after = 0;
     step_back(text, bytes, offset, &before);
@@ -202,11 +205,14 @@ struct places {
 
 static void add_place(struct places *places, size_t offset)
 {
-    for (size_t i = places->count; i-- > 0;)
-        if (places->offsets[i] == offset)
+    for (size_t i = places->count; i-- > 0;) {
+        if (places->offsets[i] == offset) {
             return;
-    if (places->count < PLACES_MAX)
+        }
+    }
+    if (places->count < PLACES_MAX) {
         places->offsets[places->count++] = offset;
+    }
 }
 
 // A text in which patterns are looked for.
@@ -235,24 +241,28 @@ static bool step(const struct around *around, size_t *offset, uint32_t *code)
 {
     around->search->steps -= around->search->steps > 0;
     if (around->forward) {
-        if (*offset >= around->bytes)
+        if (*offset >= around->bytes) {
             return false;
+        }
         *offset += plain_text_character(around->text + *offset, around->bytes - *offset, code);
         return true;
     }
-    if (*offset == 0)
+    if (*offset == 0) {
         return false;
+    }
     *offset = step_back(around->text, around->bytes, *offset, code);
     return true;
 }
 
 static void follow_letters(const struct around *around, const struct piece *piece, size_t offset, struct places *places)
 {
-    if (around->forward ? around->bytes - offset < piece->bytes : offset < piece->bytes)
+    if (around->forward ? around->bytes - offset < piece->bytes : offset < piece->bytes) {
         return;
+    }
     size_t start = around->forward ? offset : offset - piece->bytes;
-    if (memcmp(around->text + start, piece->text, piece->bytes) == 0)
+    if (memcmp(around->text + start, piece->text, piece->bytes) == 0) {
         add_place(places, around->forward ? offset + piece->bytes : start);
+    }
 }
 
 // Goes past `least` to `most` characters that are letters, or are not.
@@ -260,10 +270,12 @@ static void follow_run(const struct around *around, bool letters, size_t least, 
                        struct places *places)
 {
     uint32_t code = 0;
-    if (least == 0)
+    if (least == 0) {
         add_place(places, offset);
-    for (size_t i = 1; i <= most && step(around, &offset, &code) && belongs_to_word(code) == letters; i++)
+    }
+    for (size_t i = 1; i <= most && step(around, &offset, &code) && belongs_to_word(code) == letters; i++) {
         add_place(places, offset);
+    }
 }
 
 // U+00B4, typed for an apostrophe, is a blank with an accent once folded.
@@ -273,10 +285,12 @@ static void follow_apostrophe(const struct around *around, size_t offset, struct
     bool loose = (around->exact & FOLDING_apostrophes) == 0;
     uint32_t code = 0;
     follow_letters(around, &accent, offset, places);
-    if (loose)
+    if (loose) {
         add_place(places, offset);
-    if (step(around, &offset, &code) && (is_apostrophe(code) || ((loose || code == 0xB4) && code == ' ')))
+    }
+    if (step(around, &offset, &code) && (is_apostrophe(code) || ((loose || code == 0xB4) && code == ' '))) {
         add_place(places, offset);
+    }
 }
 
 static void follow(const struct around *around, const struct piece *piece, const struct places *from, struct places *to)
@@ -311,18 +325,22 @@ static bool is_break(struct search *search, const char *text, size_t bytes, size
     int32_t before = 0;
     int32_t length = 0;
     uint32_t code = 0;
-    if (search->breaks == 0 || offset == 0 || offset >= bytes)
+    if (search->breaks == 0 || offset == 0 || offset >= bytes) {
         return true;
+    }
     search->breaks--;
     size_t start = offset;
-    for (int i = 0; i < BREAK_LETTERS && start > 0; i++)
+    for (int i = 0; i < BREAK_LETTERS && start > 0; i++) {
         start = step_back(text, bytes, start, &code);
+    }
     size_t end = offset;
-    for (int i = 0; i < BREAK_LETTERS && end < bytes; i++)
+    for (int i = 0; i < BREAK_LETTERS && end < bytes; i++) {
         end += plain_text_character(text + end, bytes - end, &code);
+    }
     struct patterns_memory *memory = search->memory;
-    if (memory->breaker == NULL)
+    if (memory->breaker == NULL) {
         memory->breaker = ubrk_open(UBRK_WORD, "ja", NULL, 0, &error);
+    }
     must(U_SUCCESS(error));
     u_strFromUTF8(around, 2 * BREAK_LETTERS, &before, text + start, (int32_t) (offset - start), &error);
     u_strFromUTF8(around + before, 2 * BREAK_LETTERS, &length, text + offset, (int32_t) (end - offset), &error);
@@ -344,15 +362,18 @@ static bool goes_on_as_another_word(const char *text, size_t bytes, size_t offse
 static size_t hashtag_around(struct search *search, const char *text, size_t bytes, size_t offset)
 {
     uint32_t code = 0;
-    if (!search->hashtags)
+    if (!search->hashtags) {
         return SIZE_MAX;
+    }
     for (size_t at = offset; at > 0 && offset - at < HASHTAG_BYTES_MAX && search->steps > 0; search->steps--) {
         size_t end = at;
         at = step_back(text, bytes, at, &code);
-        if (code == '#')
+        if (code == '#') {
             return end;
-        if (code != '_' && !belongs_to_word(code))
+        }
+        if (code != '_' && !belongs_to_word(code)) {
             return SIZE_MAX;
+        }
     }
     return SIZE_MAX;
 }
@@ -360,8 +381,9 @@ static size_t hashtag_around(struct search *search, const char *text, size_t byt
 static bool is_name(const struct patterns *patterns, const char *text, size_t bytes)
 {
     char name[HASHTAG_BYTES_MAX + 3];
-    if (bytes > HASHTAG_BYTES_MAX || patterns->names.text == NULL)
+    if (bytes > HASHTAG_BYTES_MAX || patterns->names.text == NULL) {
         return false;
+    }
     snprintf(name, sizeof name, " %.*s ", (int) bytes, text);
     return strstr(patterns->names.text, name) != NULL;
 }
@@ -371,13 +393,17 @@ static bool is_name(const struct patterns *patterns, const char *text, size_t by
 static bool is_first_word(const struct patterns *patterns, const char *text, size_t from, size_t to)
 {
     size_t bytes = to - from;
-    if (bytes < HASHTAG_FIRST_LETTERS)
+    if (bytes < HASHTAG_FIRST_LETTERS) {
         return false;
-    if (is_name(patterns, text + from, bytes) || function_words_known(text + from, bytes))
+    }
+    if (is_name(patterns, text + from, bytes) || function_words_known(text + from, bytes)) {
         return true;
-    for (size_t name = HASHTAG_FIRST_LETTERS; name + 2 <= bytes; name++)
-        if (is_name(patterns, text + from, name) && function_words_known(text + from + name, bytes - name))
+    }
+    for (size_t name = HASHTAG_FIRST_LETTERS; name + 2 <= bytes; name++) {
+        if (is_name(patterns, text + from, name) && function_words_known(text + from + name, bytes - name)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -390,14 +416,16 @@ static size_t letters_to_boundary(const struct around *around, size_t offset)
     uint32_t code = 0;
     for (;;) {
         size_t before = at;
-        if (!step(around, &at, &code))
+        if (!step(around, &at, &code)) {
             break;
+        }
         if (!belongs_to_word(code) || runs_on(code)) {
             at = before;
             break;
         }
-        if ((at > offset ? at - offset : offset - at) > ENDINGS_BYTES_MAX)
+        if ((at > offset ? at - offset : offset - at) > ENDINGS_BYTES_MAX) {
             return SIZE_MAX;
+        }
     }
     return at > offset ? at - offset : offset - at;
 }
@@ -405,18 +433,22 @@ static size_t letters_to_boundary(const struct around *around, size_t offset)
 static bool may_begin(const struct form *form, const struct around *around, size_t offset)
 {
     const char *text = around->text;
-    if (form->open_head)
+    if (form->open_head) {
         return true;
-    if (is_boundary(text, around->bytes, offset))
+    }
+    if (is_boundary(text, around->bytes, offset)) {
         return !form->begins_word || is_break(around->search, text, around->bytes, offset);
+    }
     const struct endings *first = form->piece_count == 1 ? &form->endings : &form->first;
     if (first->row != NULL) {
         size_t before = letters_to_boundary(around, offset);
-        if (before != SIZE_MAX && before > 0 && endings_fit_before(first, text + offset - before, before))
+        if (before != SIZE_MAX && before > 0 && endings_fit_before(first, text + offset - before, before)) {
             return true;
+        }
     }
-    if (!form->long_word || (around->exact & FOLDING_hashtags))
+    if (!form->long_word || (around->exact & FOLDING_hashtags)) {
         return false;
+    }
     size_t hashtag = hashtag_around(around->search, text, around->bytes, offset);
     return hashtag != SIZE_MAX && is_first_word(around->search->patterns, text, hashtag, offset);
 }
@@ -424,16 +456,18 @@ static bool may_begin(const struct form *form, const struct around *around, size
 static bool may_end(const struct form *form, const struct around *around, size_t offset)
 {
     const char *text = around->text;
-    if (form->open_tail)
+    if (form->open_tail) {
         return true;
+    }
     if (form->endings.row != NULL) {
         size_t rest = letters_to_boundary(around, offset);
         const struct piece *last = &form->pieces[form->piece_count - 1];
         const char *word = last->text + last->bytes - form->endings.stem_bytes;
         return rest != SIZE_MAX && endings_fit(&form->endings, word, text + offset, rest);
     }
-    if (!is_boundary(text, around->bytes, offset))
+    if (!is_boundary(text, around->bytes, offset)) {
         return false;
+    }
     return (!form->ends_word || is_break(around->search, text, around->bytes, offset)) &&
            !(form->begins_word && goes_on_as_another_word(text, around->bytes, offset));
 }
@@ -454,8 +488,9 @@ static bool lies_around(const struct form *form, const struct around *around, si
     }
     for (size_t i = 0; i < places[now].count; i++) {
         size_t at = places[now].offsets[i];
-        if (around->forward ? may_end(form, around, at) : may_begin(form, around, at))
+        if (around->forward ? may_end(form, around, at) : may_begin(form, around, at)) {
             return true;
+        }
     }
     return false;
 }
@@ -484,9 +519,11 @@ static bool refuse(char reason[PATTERN_REASON_BYTES], const char *why)
 static size_t count_letters(const char *text, size_t bytes)
 {
     size_t count = 0;
-    for (size_t i = 0; i < bytes; i++)
-        if (text[i] != '*' && !is_gap(text[i]) && ((unsigned char) text[i] & 0xC0) != 0x80)
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] != '*' && !is_gap(text[i]) && ((unsigned char) text[i] & 0xC0) != 0x80) {
             count++;
+        }
+    }
     return count;
 }
 
@@ -509,14 +546,15 @@ static void add_pieces(struct form *form, const char *text, size_t bytes)
         uint32_t code = 0;
         size_t length = plain_text_character(text + at, bytes - at, &code);
         bool inside = at > 0 && at + length < bytes;
-        if (code == '*')
+        if (code == '*') {
             add_piece(form, PIECE_STAR, text + at, length);
-        else if (inside && is_gap(text[at]))
+        } else if (inside && is_gap(text[at])) {
             add_piece(form, PIECE_GAP, text + at, length);
-        else if (is_apostrophe(code))
+        } else if (is_apostrophe(code)) {
             add_piece(form, PIECE_APOSTROPHE, text + at, length);
-        else
+        } else {
             add_piece(form, PIECE_LETTERS, text + at, length);
+        }
         at += length;
     }
 }
@@ -529,8 +567,9 @@ static bool choose_anchor(struct form *form, size_t *stars)
     for (size_t i = 0; i < form->piece_count; i++) {
         const struct piece *piece = &form->pieces[i];
         *stars += piece->kind == PIECE_STAR;
-        if (piece->kind != PIECE_LETTERS || (any && piece->bytes <= form->pieces[form->anchor].bytes))
+        if (piece->kind != PIECE_LETTERS || (any && piece->bytes <= form->pieces[form->anchor].bytes)) {
             continue;
+        }
         form->anchor = i;
         any = true;
     }
@@ -541,8 +580,9 @@ static char *write_anchor(const struct form *form)
 {
     const struct piece *anchor = &form->pieces[form->anchor];
     struct writing writing = { 0 };
-    for (size_t i = 0; i < anchor->bytes; i++)
+    for (size_t i = 0; i < anchor->bytes; i++) {
         write_byte(&writing, (unsigned char) anchor->text[i]);
+    }
     return writing.text;
 }
 
@@ -551,19 +591,24 @@ static void find_endings(struct form *form, const struct pattern_terms *terms)
 {
     struct piece *last = &form->pieces[form->piece_count - 1];
     bool starred = form->open_tail || (form->piece_count > 1 && last[-1].kind != PIECE_GAP);
-    if ((terms->exact & FOLDING_endings) != 0)
+    if ((terms->exact & FOLDING_endings) != 0) {
         return;
-    if (form->piece_count > 1 && form->pieces[0].kind == PIECE_LETTERS && form->pieces[1].kind == PIECE_GAP)
+    }
+    if (form->piece_count > 1 && form->pieces[0].kind == PIECE_LETTERS && form->pieces[1].kind == PIECE_GAP) {
         form->first = endings_of_first(terms->language, form->pieces[0].text, form->pieces[0].bytes);
-    if (starred || last->kind != PIECE_LETTERS)
+    }
+    if (starred || last->kind != PIECE_LETTERS) {
         return;
+    }
     form->endings = endings_of(terms->language, last->text, last->bytes);
-    if (form->endings.row == NULL)
+    if (form->endings.row == NULL) {
         return;
-    if (form->open_head && form->piece_count == 1 && form->endings.stem_bytes < last->bytes)
+    }
+    if (form->open_head && form->piece_count == 1 && form->endings.stem_bytes < last->bytes) {
         form->endings = (struct endings){ NULL, 0 };
-    else
+    } else {
         last->bytes = form->endings.stem_bytes;
+    }
 }
 
 // Where a script parts no words: patterns that are too short, or made of signs that make up other words, to be found
@@ -572,8 +617,9 @@ static void find_word_edges(struct form *form)
 {
     uint32_t first = 0;
     const struct piece *piece = &form->pieces[0];
-    if (form->open_head || piece->kind != PIECE_LETTERS)
+    if (form->open_head || piece->kind != PIECE_LETTERS) {
         return;
+    }
     size_t length = plain_text_character(piece->text, piece->bytes, &first);
     bool one_han = (letters_class(first) & LETTER_HAN) != 0 && length == piece->bytes && form->piece_count == 1;
     uint32_t last = 0;
@@ -587,9 +633,11 @@ static void find_word_edges(struct form *form)
 
 static bool has_address_sign(const char *text, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
-        if (strchr("@/:.", text[i]) != NULL && i + 1 < bytes)
+    for (size_t i = 0; i < bytes; i++) {
+        if (strchr("@/:.", text[i]) != NULL && i + 1 < bytes) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -600,20 +648,25 @@ static bool make_word(struct form *form, const char *text, size_t text_bytes, co
     const char *folded = form->folded.text;
     size_t start = 0;
     size_t end = form->folded.bytes;
-    while (start < end && (folded[start] == '*' || folded[start] == ' '))
+    while (start < end && (folded[start] == '*' || folded[start] == ' ')) {
         form->open_head = folded[start++] == '*' || form->open_head;
-    while (end > start && (folded[end - 1] == '*' || folded[end - 1] == ' '))
+    }
+    while (end > start && (folded[end - 1] == '*' || folded[end - 1] == ' ')) {
         form->open_tail = folded[--end] == '*' || form->open_tail;
+    }
 
     size_t letters = count_letters(folded + start, end - start);
     size_t stars = 0;
     add_pieces(form, folded + start, end - start);
-    if (letters == 0 || !choose_anchor(form, &stars))
+    if (letters == 0 || !choose_anchor(form, &stars)) {
         return refuse(reason, "an empty pattern; write a word, a phrase or /a regular expression/");
-    if ((form->open_head || form->open_tail) && letters == 1 && (unsigned char) folded[start] < 0x80)
+    }
+    if ((form->open_head || form->open_tail) && letters == 1 && (unsigned char) folded[start] < 0x80) {
         return refuse(reason, "one letter and a * would be found in nearly every post; write more of the word");
-    if (stars > STARS_MAX)
+    }
+    if (stars > STARS_MAX) {
         return refuse(reason, "more than 4 times a * inside of words; make several patterns of it");
+    }
     form->addresses = has_address_sign(folded + start, end - start);
     form->long_word = form->piece_count == 1 && letters >= HASHTAG_WORD_LETTERS;
     find_word_edges(form);
@@ -675,8 +728,9 @@ static void survey_escape(struct survey *survey, const char *text, size_t bytes,
     survey->atoms += escaped == 'p' || escaped == 'P' ? PATTERN_PROPERTY_COST : !in_class;
     bool braces = strchr("xpPNgko", escaped) != NULL && *at + 1 < bytes && text[*at + 1] == '{';
     const char *end = braces ? memchr(text + *at, '}', bytes - *at) : NULL;
-    if (end != NULL)
+    if (end != NULL) {
         *at = (size_t) (end - text);
+    }
 }
 
 static struct survey survey_expression(const char *text, size_t bytes)
@@ -713,12 +767,13 @@ static struct survey survey_expression(const char *text, size_t bytes)
 static void write_escape(struct writing *writing, char escaped, bool in_class)
 {
     char plain[3] = { '\\', escaped, '\0' };
-    if (escaped == 'w')
+    if (escaped == 'w') {
         write_text(writing, in_class ? LETTERS : "[" LETTERS "]");
-    else if (escaped == 'W')
+    } else if (escaped == 'W') {
         write_text(writing, "[^" LETTERS "]");
-    else
+    } else {
         write_text(writing, plain);
+    }
 }
 
 // Folds what is not ASCII of an expression as the text is; its ASCII may be syntax, and the case does not
@@ -734,8 +789,9 @@ static char *fold_expression(const char *text, size_t text_bytes, enum pattern_f
     bool in_class = false;
     for (size_t at = 0; at < bytes;) {
         size_t end = at;
-        while (end < bytes && composed[end] >= 0x80)
+        while (end < bytes && composed[end] >= 0x80) {
             end++;
+        }
         char ascii[2] = { (char) composed[at], '\0' };
         if (end > at) {
             readings_write_pattern(&folded, (const char *) composed + at, end - at, which, exact);
@@ -767,12 +823,13 @@ static bool understands(const char *expression, unsigned flags, char reason[PATT
     hs_compile_error_t *error = NULL;
     hs_expr_info_t *information = NULL;
     bool good = hs_expression_info(expression, flags, &information, &error) == HS_SUCCESS;
-    if (!good && strstr(error->message, "matches empty") != NULL)
+    if (!good && strstr(error->message, "matches empty") != NULL) {
         refuse(reason, "this expression is found in every text; something in it must not be optional");
-    else if (!good)
+    } else if (!good) {
         snprintf(reason, PATTERN_REASON_BYTES, "not a regular expression that can be used here: %s", error->message);
-    else if (information->min_width == 0)
+    } else if (information->min_width == 0) {
         good = refuse(reason, "this expression is found in every text; something in it must not be optional");
+    }
     hs_free_compile_error(error);
     free(information);
     return good;
@@ -781,8 +838,9 @@ static bool understands(const char *expression, unsigned flags, char reason[PATT
 static bool ends_with_boundary(const char *text, size_t bytes)
 {
     size_t slashes = 0;
-    while (slashes + 1 < bytes && text[bytes - 2 - slashes] == '\\')
+    while (slashes + 1 < bytes && text[bytes - 2 - slashes] == '\\') {
         slashes++;
+    }
     return bytes >= 2 && text[bytes - 1] == 'b' && slashes % 2 == 1;
 }
 
@@ -790,9 +848,11 @@ static bool ends_with_boundary(const char *text, size_t bytes)
 static bool expects_address(const char *text, size_t bytes)
 {
     static const char *const signs[] = { "@", "://", "\\.", "\\/", "http", "www" };
-    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
-        if (memmem(text, bytes, signs[i], strlen(signs[i])) != NULL)
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        if (memmem(text, bytes, signs[i], strlen(signs[i])) != NULL) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -806,21 +866,26 @@ static bool make_expression(struct form *form, const char *text, size_t bytes, c
     bytes -= tail ? 2 : 0;
 
     struct survey survey = survey_expression(text, bytes);
-    if (survey.boundary_inside)
+    if (survey.boundary_inside) {
         return refuse(reason, "\\b can stand only at the beginning and at the end of an expression, and \\B nowhere");
-    if ((head || tail) && survey.outer_alternative)
+    }
+    if ((head || tail) && survey.outer_alternative) {
         return refuse(reason, "with \\b, put alternatives into parentheses: /\\b(one|other)\\b/");
-    if (survey.negated_inside)
+    }
+    if (survey.negated_inside) {
         return refuse(reason, "\\W cannot stand inside of [ ]; write [^\\w...] instead");
+    }
     size_t cost = survey.atoms * survey.repeats;
-    if (cost > PATTERN_COST_MAX)
+    if (cost > PATTERN_COST_MAX) {
         return refuse(reason,
                       "too costly: its characters, times the upper numbers in {}, make more than 1000 (\\p counts "
                       "50; \\w finds letters of every script)");
-    if (cost > *budget)
+    }
+    if (cost > *budget) {
         return refuse(reason,
                       "one too many: the regular expressions of a desk together are too costly; write words and "
                       "phrases instead");
+    }
     *budget -= cost;
 
     char *folded = fold_expression(text, bytes, form->which, terms->exact);
@@ -859,14 +924,17 @@ struct patterns *patterns_new(void)
 void patterns_destroy(struct patterns **patterns_p)
 {
     struct patterns *patterns = *patterns_p;
-    if (patterns == NULL)
+    if (patterns == NULL) {
         return;
-    for (size_t i = 0; i < patterns->form_count; i++)
+    }
+    for (size_t i = 0; i < patterns->form_count; i++) {
         empty_form(&patterns->forms[i]);
+    }
     free(patterns->forms);
     free(patterns->form_groups);
-    for (size_t i = 0; i < patterns->group_count; i++)
+    for (size_t i = 0; i < patterns->group_count; i++) {
         hs_free_database(patterns->groups[i].database);
+    }
     plain_text_fini(&patterns->names);
     free(patterns);
     *patterns_p = NULL;
@@ -876,10 +944,12 @@ void patterns_destroy(struct patterns **patterns_p)
 static size_t group_for(struct patterns *patterns, unsigned exact)
 {
     size_t i = 0;
-    while (i < patterns->group_count && patterns->groups[i].exact != exact)
+    while (i < patterns->group_count && patterns->groups[i].exact != exact) {
         i++;
-    if (i == patterns->group_count && i < PATTERNS_EXACT_MAX)
+    }
+    if (i == patterns->group_count && i < PATTERNS_EXACT_MAX) {
         patterns->groups[patterns->group_count++] = (struct group){ .exact = exact };
+    }
     return i;
 }
 
@@ -919,8 +989,9 @@ static bool differs(const char *text, size_t bytes, enum pattern_form which, uns
     unsigned folding = which == PATTERN_DIGRAPHS     ? FOLDING_accents
                        : which == PATTERN_LOOKALIKES ? FOLDING_lookalikes
                                                      : FOLDING_kana;
-    if (exact & folding)
+    if (exact & folding) {
         return false;
+    }
     struct plain_text plain = { 0 };
     struct plain_text other = { 0 };
     readings_write_pattern(&plain, text, bytes, PATTERN_PLAIN, exact);
@@ -935,8 +1006,9 @@ static bool differs(const char *text, size_t bytes, enum pattern_form which, uns
 static bool check_signs(const char *text, size_t bytes, char reason[PATTERN_REASON_BYTES])
 {
     const char *bar = memchr(text, '|', bytes);
-    if (bar == NULL || bar == text || bar + 1 == text + bytes)
+    if (bar == NULL || bar == text || bar + 1 == text + bytes) {
         return true;
+    }
     snprintf(reason, PATTERN_REASON_BYTES,
              "| stands for \"or\" only in a regular expression: write two patterns, or /\\b(%.*s)\\b/",
              (int) (bytes < 100 ? bytes : 100), text);
@@ -948,25 +1020,31 @@ bool patterns_add(struct patterns *patterns, const char *text, size_t bytes, con
 {
     must(!patterns->compiled);
     bool expression = bytes >= 2 && text[0] == '/' && text[bytes - 1] == '/';
-    if (bytes > PATTERN_BYTES_MAX)
+    if (bytes > PATTERN_BYTES_MAX) {
         return refuse(reason, "longer than 256 bytes; make several patterns of it");
-    if (memchr(text, '\0', bytes) != NULL)
+    }
+    if (memchr(text, '\0', bytes) != NULL) {
         return refuse(reason, "has a NUL character in it");
-    if (!expression && patterns->words == PATTERNS_WORDS_MAX)
+    }
+    if (!expression && patterns->words == PATTERNS_WORDS_MAX) {
         return refuse(reason, "more than 8000 words and phrases");
-    if (!expression && !check_signs(text, bytes, reason))
+    }
+    if (!expression && !check_signs(text, bytes, reason)) {
         return false;
+    }
     size_t group = group_for(patterns, terms->exact);
-    if (group == PATTERNS_EXACT_MAX)
+    if (group == PATTERNS_EXACT_MAX) {
         return refuse(reason, "one too many: the rules of a desk can be exact in 4 ways at most, counting not at all");
+    }
 
     struct form forms[PATTERN_FORM_COUNT] = { 0 };
     size_t count = 0;
     size_t free_of_charge = SIZE_MAX; // further forms of an expression
     bool good = true;
     for (int which = PATTERN_PLAIN; which < PATTERN_FORM_COUNT && good; which++) {
-        if (which != PATTERN_PLAIN && !differs(text, bytes, (enum pattern_form) which, terms->exact))
+        if (which != PATTERN_PLAIN && !differs(text, bytes, (enum pattern_form) which, terms->exact)) {
             continue;
+        }
         struct form *form = &forms[count++];
         form->which = (enum pattern_form) which;
         good = expression ? make_expression(form, text + 1, bytes - 2, terms,
@@ -974,10 +1052,11 @@ bool patterns_add(struct patterns *patterns, const char *text, size_t bytes, con
                           : make_word(form, text, bytes, terms, reason);
     }
     for (size_t i = 0; i < count; i++) {
-        if (good)
+        if (good) {
             keep_form(patterns, &forms[i], group);
-        else
+        } else {
             empty_form(&forms[i]);
+        }
     }
     patterns->count += good;
     patterns->words += good && !expression;
@@ -988,14 +1067,17 @@ void patterns_add_name(struct patterns *patterns, const char *name)
 {
     struct plain_text folded = { 0 };
     must(!patterns->compiled);
-    if (patterns->names.bytes == 0)
+    if (patterns->names.bytes == 0) {
         plain_text_append(&patterns->names, ' ');
+    }
     readings_write_pattern(&folded, name, strlen(name), PATTERN_PLAIN, 0);
     // "Skyline Air" stands in hashtags as skylineair, and as skyline.
     for (int joined = 0; joined < 2; joined++) {
-        for (size_t i = 0; i < folded.bytes; i++)
-            if (folded.text[i] != ' ' || joined == 0)
+        for (size_t i = 0; i < folded.bytes; i++) {
+            if (folded.text[i] != ' ' || joined == 0) {
                 plain_text_append(&patterns->names, (unsigned char) folded.text[i]);
+            }
+        }
         plain_text_append(&patterns->names, ' ');
     }
     plain_text_fini(&folded);
@@ -1015,8 +1097,9 @@ static bool compile_group(struct patterns *patterns, size_t group, uint32_t *at_
     unsigned *ids = calloc(patterns->form_count, sizeof *ids);
     must(expressions != NULL && flags != NULL && ids != NULL);
     for (size_t i = 0; i < patterns->form_count; i++) {
-        if (patterns->form_groups[i] != group)
+        if (patterns->form_groups[i] != group) {
             continue;
+        }
         expressions[count] = patterns->forms[i].expression;
         flags[count] = patterns->forms[i].flags;
         ids[count++] = (unsigned) i;
@@ -1039,13 +1122,15 @@ bool patterns_compile(struct patterns *patterns, uint32_t *at_fault, char reason
 {
     must(!patterns->compiled);
     *at_fault = UINT32_MAX;
-    if (hs_valid_platform() != HS_SUCCESS)
+    if (hs_valid_platform() != HS_SUCCESS) {
         return refuse(reason, "this computer's processor lacks what Vectorscan needs (SSE4.2 or NEON)");
+    }
     // A group of which no pattern was good in the end is empty.
     for (size_t i = 0; i < patterns->group_count; i++) {
         bool any = patterns->form_count > 0 && memchr(patterns->form_groups, (int) i, patterns->form_count) != NULL;
-        if (any && !compile_group(patterns, i, at_fault, reason))
+        if (any && !compile_group(patterns, i, at_fault, reason)) {
             return false;
+        }
     }
     patterns->compiled = true;
     return true;
@@ -1061,11 +1146,13 @@ struct patterns_memory *patterns_memory_new(void)
 void patterns_memory_destroy(struct patterns_memory **memory_p)
 {
     struct patterns_memory *memory = *memory_p;
-    if (memory == NULL)
+    if (memory == NULL) {
         return;
+    }
     hs_free_scratch(memory->scratch);
-    if (memory->breaker != NULL)
+    if (memory->breaker != NULL) {
         ubrk_close(memory->breaker);
+    }
     free(memory->found);
     free(memory->indexes);
     free(memory);
@@ -1080,28 +1167,36 @@ static int take_match(unsigned id, unsigned long long from, unsigned long long t
     const struct form *form = &search->patterns->forms[id];
     uint64_t bit = UINT64_C(1) << (form->pattern % 64);
     uint64_t *found = &search->memory->found[form->pattern / 64];
-    if (search->matches-- == 1)
+    if (search->matches-- == 1) {
         return 1;
-    if ((*found & bit) != 0 || (search->reading->addresses && !form->addresses))
+    }
+    if ((*found & bit) != 0 || (search->reading->addresses && !form->addresses)) {
         return 0;
-    if (form->piece_count > 1 && search->steps == 0)
+    }
+    if (form->piece_count > 1 && search->steps == 0) {
         return 0;
-    if (form->piece_count == 0 || lies_at(form, search, (size_t) to))
+    }
+    if (form->piece_count == 0 || lies_at(form, search, (size_t) to)) {
         *found |= bit;
+    }
     return 0;
 }
 
 static void make_room(struct patterns_memory *memory, const struct patterns *patterns)
 {
-    if (memory->serial == patterns->serial)
+    if (memory->serial == patterns->serial) {
         return;
+    }
     memory->serial = patterns->serial;
     // Grows where a database needs more than those before it.
-    for (size_t i = 0; i < patterns->group_count; i++)
-        if (patterns->groups[i].database != NULL)
+    for (size_t i = 0; i < patterns->group_count; i++) {
+        if (patterns->groups[i].database != NULL) {
             must(hs_alloc_scratch(patterns->groups[i].database, &memory->scratch) == HS_SUCCESS);
-    if (memory->capacity >= patterns->count)
+        }
+    }
+    if (memory->capacity >= patterns->count) {
         return;
+    }
     free(memory->found);
     free(memory->indexes);
     memory->capacity = patterns->count;
@@ -1121,8 +1216,9 @@ const uint32_t *patterns_find(const struct patterns *patterns, struct patterns_m
     };
     for (size_t group = 0; group < patterns->group_count; group++) {
         size_t reading_count = 0;
-        if (patterns->groups[group].database == NULL)
+        if (patterns->groups[group].database == NULL) {
             continue;
+        }
         search.exact = patterns->groups[group].exact;
         const struct reading *all = readings_write(readings, search.exact, &reading_count);
         for (size_t i = 0; i < reading_count && search.matches > 0; i++) {
@@ -1134,8 +1230,9 @@ const uint32_t *patterns_find(const struct patterns *patterns, struct patterns_m
         }
     }
     for (size_t word = 0; word < (patterns->count + 63) / 64; word++) {
-        for (uint64_t bits = memory->found[word]; bits != 0; bits &= bits - 1)
+        for (uint64_t bits = memory->found[word]; bits != 0; bits &= bits - 1) {
             memory->indexes[(*count)++] = (uint32_t) (word * 64 + (size_t) __builtin_ctzll(bits));
+        }
         memory->found[word] = 0;
     }
     return memory->indexes;

@@ -43,12 +43,14 @@ static const struct entity entities[] = {
 static void reserve(struct plain_text *self, size_t bytes)
 {
     size_t needed = self->bytes + bytes + 1;
-    if (needed <= self->capacity)
+    if (needed <= self->capacity) {
         return;
+    }
 
     size_t capacity = self->capacity < 256 ? 256 : self->capacity;
-    while (capacity < needed)
+    while (capacity < needed) {
         capacity *= 2;
+    }
     self->text = realloc(self->text, capacity);
     must(self->text != NULL);
     self->capacity = capacity;
@@ -71,8 +73,9 @@ static void append_bytes(struct plain_text *self, const char *text, size_t bytes
 
 static void append_byte(struct plain_text *self, char byte)
 {
-    if (self->bytes + 2 > self->capacity)
+    if (self->bytes + 2 > self->capacity) {
         reserve(self, 1);
+    }
     self->text[self->bytes++] = byte;
     self->text[self->bytes] = '\0';
 }
@@ -105,14 +108,16 @@ void plain_text_append(struct plain_text *self, uint32_t code)
 // A blank, unless the text is empty or ends with one.
 static void append_blank(struct plain_text *self)
 {
-    if (self->bytes > 0 && self->text[self->bytes - 1] != ' ')
+    if (self->bytes > 0 && self->text[self->bytes - 1] != ' ') {
         append_bytes(self, " ", 1);
+    }
 }
 
 static void trim_end(struct plain_text *self)
 {
-    if (self->bytes > 0 && self->text[self->bytes - 1] == ' ')
+    if (self->bytes > 0 && self->text[self->bytes - 1] == ' ') {
         self->text[--self->bytes] = '\0';
+    }
 }
 
 void plain_text_fini(struct plain_text *self)
@@ -164,12 +169,14 @@ static size_t numeric_entity(const char *text, size_t bytes, uint32_t *code)
     for (; i < bytes; i++) {
         uint32_t c = (unsigned char) text[i];
         uint32_t digit = ascii_digit(c) ? c - '0' : ascii_letter(c) ? (c | 0x20) - 'a' + 10 : base;
-        if (digit >= base)
+        if (digit >= base) {
             break;
+        }
         value = value > 0x10FFFF ? value : value * base + digit;
     }
-    if (i == first || i >= bytes || text[i] != ';')
+    if (i == first || i >= bytes || text[i] != ';') {
         return 0;
+    }
     *code = sensible_code(value) ? value : REPLACEMENT;
     return i + 1;
 }
@@ -187,20 +194,24 @@ static size_t named_entity(const char *text, size_t bytes, uint32_t *code)
     size_t length = 0;
     while (length < bytes &&
            (ascii_letter((unsigned char) text[length]) || ascii_digit((unsigned char) text[length]))) {
-        if (length + 1 == sizeof name)
+        if (length + 1 == sizeof name) {
             return 0;
+        }
         name[length] = text[length];
         length++;
     }
-    if (length == 0)
+    if (length == 0) {
         return 0;
+    }
     const struct entity *entity =
         bsearch(name, entities, sizeof entities / sizeof *entities, sizeof *entities, compare_entity);
-    if (entity == NULL)
+    if (entity == NULL) {
         return 0;
+    }
     *code = entity->code;
-    if (length < bytes && text[length] == ';')
+    if (length < bytes && text[length] == ';') {
         return length + 1;
+    }
     return entity->code < 0x80 ? length : 0;
 }
 
@@ -209,13 +220,16 @@ static size_t named_entity(const char *text, size_t bytes, uint32_t *code)
 static size_t decode_entity(const char *text, size_t bytes, uint32_t *code)
 {
     size_t used = 1;
-    while (bytes - used >= 4 && memcmp(text + used, "amp;", 4) == 0)
+    while (bytes - used >= 4 && memcmp(text + used, "amp;", 4) == 0) {
         used += 4;
+    }
     *code = '&';
-    if (used == bytes)
+    if (used == bytes) {
         return used;
-    if (text[used] == '#')
+    }
+    if (text[used] == '#') {
         return used + numeric_entity(text + used, bytes - used, code);
+    }
     return used + named_entity(text + used, bytes - used, code);
 }
 
@@ -235,8 +249,9 @@ static bool is_gap(uint32_t code)
 static size_t plain_run(const char *text, size_t bytes)
 {
     size_t i = 0;
-    while (i < bytes && text[i] > ' ' && text[i] < 0x7F && text[i] != '&')
+    while (i < bytes && text[i] > ' ' && text[i] < 0x7F && text[i] != '&') {
         i++;
+    }
     return i;
 }
 
@@ -266,11 +281,13 @@ static bool decode(struct plain_text *self, const char *text, size_t text_bytes,
         }
         if (class & LETTER_HIDDEN) {
             code = keep && is_gap(code) ? 0x200B : code;
-            if (!keep || (code != 0x200B && code != 0x202E && code != 0x202C))
+            if (!keep || (code != 0x200B && code != 0x202E && code != 0x202C)) {
                 continue;
+            }
         }
-        if (whole_words(code) && ++signs > WHOLE_WORDS_MAX)
+        if (whole_words(code) && ++signs > WHOLE_WORDS_MAX) {
             code = ORNAMENT;
+        }
         plain_text_append(self, code);
         beyond_ascii = beyond_ascii || code >= 0x80;
     }
@@ -311,8 +328,9 @@ static void compose(struct plain_text *self)
 void plain_text_decode(struct plain_text *self, const char *text, size_t text_bytes, bool keep)
 {
     letters_prepare();
-    if (decode(self, text, text_bytes, keep))
+    if (decode(self, text, text_bytes, keep)) {
         compose(self);
+    }
 }
 
 // For the language.
@@ -330,54 +348,66 @@ static size_t link_begins(const char *token, size_t bytes)
         step = 1;
         size_t left = bytes - i;
         if (left > 2 && memcmp(token + i, "://", 3) == 0 && i > 0) {
-            while (i > 0 && ascii_letter((unsigned char) token[i - 1]))
+            while (i > 0 && ascii_letter((unsigned char) token[i - 1])) {
                 i--;
+            }
             return i;
         }
-        if ((i > 0 && word_byte(token[i - 1])) || !word_byte(token[i]) || token[i] == '_')
+        if ((i > 0 && word_byte(token[i - 1])) || !word_byte(token[i]) || token[i] == '_') {
             continue;
-        if (left > 4 && strncasecmp(token + i, "http", 4) == 0 && (token[i + 4] == ':' || token[i + 4] == 's'))
+        }
+        if (left > 4 && strncasecmp(token + i, "http", 4) == 0 && (token[i + 4] == ':' || token[i + 4] == 's')) {
             return i;
-        if (address_host(token + i, left, &step))
+        }
+        if (address_host(token + i, left, &step)) {
             return i;
+        }
     }
     return bytes;
 }
 
 static size_t word_end(const char *token, size_t bytes, size_t i)
 {
-    while (i < bytes && word_byte(token[i]))
+    while (i < bytes && word_byte(token[i])) {
         i++;
+    }
     return i;
 }
 
 // ":D", ";-)", "xDDD", "<3", ":P" as a whole token, and ":D" at the end of one: where it begins.
 static size_t emoticon_begins(const char *token, size_t bytes)
 {
-    if (bytes >= 2 && (token[0] | 0x20) == 'x' && token[1] == 'D' && strspn(token + 1, "D") >= bytes - 1)
+    if (bytes >= 2 && (token[0] | 0x20) == 'x' && token[1] == 'D' && strspn(token + 1, "D") >= bytes - 1) {
         return 0;
+    }
     for (size_t i = 0; i + 1 < bytes; i++) {
-        if (token[i] != ':' && token[i] != ';' && token[i] != '=')
+        if (token[i] != ':' && token[i] != ';' && token[i] != '=') {
             continue;
+        }
         size_t mouth = i + 1;
-        if (mouth < bytes && strchr("-o'", token[mouth]) != NULL && mouth + 1 < bytes)
+        if (mouth < bytes && strchr("-o'", token[mouth]) != NULL && mouth + 1 < bytes) {
             mouth++;
+        }
         size_t end = mouth;
-        while (end < bytes && strchr(")(][/|*DPpSsOoXxLc3", token[end]) != NULL && token[end] == token[mouth])
+        while (end < bytes && strchr(")(][/|*DPpSsOoXxLc3", token[end]) != NULL && token[end] == token[mouth]) {
             end++;
-        if (end > mouth && end == bytes)
+        }
+        if (end > mouth && end == bytes) {
             return i;
+        }
     }
     return bytes;
 }
 
 static bool letter_or_punctuation(uint32_t code)
 {
-    if (code < 0x80)
+    if (code < 0x80) {
         return ascii_letter(code) || strchr("'\"!?.,;:()-/", (int) code) != NULL;
+    }
     unsigned class = letters_class(code);
-    if ((class & (LETTER_ALPHABETIC | LETTER_MARK)) != 0)
+    if ((class & (LETTER_ALPHABETIC | LETTER_MARK)) != 0) {
         return true;
+    }
     return (class & LETTER_WORD) == 0 && u_ispunct((UChar32) code); // else it is a number
 }
 
@@ -385,8 +415,9 @@ static bool letter_or_punctuation(uint32_t code)
 static size_t word_run(const char *piece, size_t bytes)
 {
     size_t i = 0;
-    while (i < bytes && (piece[i] & 0x80) == 0 && letter_or_punctuation((unsigned char) piece[i]))
+    while (i < bytes && (piece[i] & 0x80) == 0 && letter_or_punctuation((unsigned char) piece[i])) {
         i++;
+    }
     return i;
 }
 
@@ -405,10 +436,11 @@ static void copy_words(struct plain_text *self, const char *piece, size_t bytes)
         uint32_t code;
         size_t used = plain_text_character(piece + i, bytes - i, &code);
         after_digit = ascii_digit(code) || (after_digit && ascii_letter(code));
-        if (!after_digit && letter_or_punctuation(code))
+        if (!after_digit && letter_or_punctuation(code)) {
             append_bytes(self, piece + i, used);
-        else
+        } else {
             append_blank(self);
+        }
         i += used;
     }
 }
@@ -434,12 +466,14 @@ static bool retweet_marker(const char *token, size_t bytes, bool first)
 // One token (what white space parts) without what is not language.
 static void copy_token(struct plain_text *self, const char *token, size_t bytes)
 {
-    if (mail_address(token, bytes))
+    if (mail_address(token, bytes)) {
         return;
+    }
     bytes = link_begins(token, bytes);
     bytes = emoticon_begins(token, bytes);
-    if (bytes == 0 || name_of_machine(token, bytes))
+    if (bytes == 0 || name_of_machine(token, bytes)) {
         return;
+    }
     for (size_t i = 0; i < bytes;) {
         bool tagged = (token[i] == '@' || token[i] == '#') && i + 1 < bytes && word_byte(token[i + 1]) &&
                       (i == 0 || !word_byte(token[i - 1]));
@@ -448,8 +482,9 @@ static void copy_token(struct plain_text *self, const char *token, size_t bytes)
             continue;
         }
         size_t next = i + 1;
-        while (next < bytes && token[next] != '@' && token[next] != '#')
+        while (next < bytes && token[next] != '@' && token[next] != '#') {
             next++;
+        }
         copy_words(self, token + i, next - i);
         i = next;
     }
@@ -463,8 +498,9 @@ static void add_language(struct plain_text *self, const char *text, size_t text_
         const char *token = decoded->text + i;
         const char *blank = memchr(token, ' ', decoded->bytes - i);
         size_t bytes = blank != NULL ? (size_t) (blank - token) : decoded->bytes - i;
-        if (!retweet_marker(token, bytes, i == 0 && self->bytes == 0))
+        if (!retweet_marker(token, bytes, i == 0 && self->bytes == 0)) {
             copy_token(self, token, bytes);
+        }
         append_blank(self);
         i += bytes + 1;
     }
@@ -473,14 +509,17 @@ static void add_language(struct plain_text *self, const char *text, size_t text_
 // Where a part of a text ends: at a blank, or else at a character.
 static size_t part_bytes(const char *text, size_t bytes)
 {
-    if (bytes <= LANGUAGE_PART_BYTES)
+    if (bytes <= LANGUAGE_PART_BYTES) {
         return bytes;
+    }
     const char *blank = memrchr(text, ' ', LANGUAGE_PART_BYTES);
-    if (blank != NULL && blank > text)
+    if (blank != NULL && blank > text) {
         return (size_t) (blank - text);
+    }
     bytes = LANGUAGE_PART_BYTES;
-    while (bytes > 1 && ((unsigned char) text[bytes] & 0xC0) == 0x80)
+    while (bytes > 1 && ((unsigned char) text[bytes] & 0xC0) == 0x80) {
         bytes--;
+    }
     return bytes;
 }
 

@@ -92,8 +92,9 @@ struct manner {
 
 static void reserve(struct letters *letters, size_t more)
 {
-    if (letters->count + more <= letters->capacity)
+    if (letters->count + more <= letters->capacity) {
         return;
+    }
     letters->capacity = 2 * (letters->count + more);
     letters->letters = realloc(letters->letters, letters->capacity * sizeof *letters->letters);
     must(letters->letters != NULL);
@@ -128,8 +129,9 @@ static void take_text(struct letters *letters, const char *text, size_t bytes)
     for (size_t at = 0; at < bytes;) {
         uint32_t code = 0;
         at += plain_text_character(text + at, bytes - at, &code);
-        if (code >= 0x80)
+        if (code >= 0x80) {
             code = letters_unstyled(code);
+        }
         if (code == OVERRIDE || code == OVERRIDE_END) {
             round = code == OVERRIDE ? TURNED_ROUND : 0;
             continue;
@@ -172,8 +174,9 @@ static bool cut_hashtag(struct readings *readings, size_t start, size_t end)
         }
         // A digit parts words for patterns, but #like4like says no more than #like.
         bool goes_on = letter && !upper && after_digit && words > 0;
-        if ((cut || !letter) && !goes_on)
+        if ((cut || !letter) && !goes_on) {
             length = 0;
+        }
         length += goes_on ? 2 : letter;
         words += length == 2 && !goes_on;
         runs_on += is(all, i, LETTER_RUNS_ON);
@@ -193,17 +196,21 @@ static void mark_addresses(struct readings *readings)
     while (address_next(text, bytes, at, &address)) {
         size_t first = 0;
         for (; at < address.end; at++) {
-            if (((unsigned char) text[at] & 0xC0) == 0x80)
+            if (((unsigned char) text[at] & 0xC0) == 0x80) {
                 continue;
+            }
             // An override is in the text and not among the letters.
             if ((unsigned char) text[at] == 0xE2 && bytes - at >= 3 &&
-                (memcmp(text + at, "\u202E", 3) == 0 || memcmp(text + at, "\u202C", 3) == 0))
+                (memcmp(text + at, "\u202E", 3) == 0 || memcmp(text + at, "\u202C", 3) == 0)) {
                 continue;
-            if (at == address.start)
+            }
+            if (at == address.start) {
                 first = letter;
-            if (at >= address.start)
+            }
+            if (at >= address.start) {
                 all->letters[letter].place |= (uint16_t) ((address.kind == ADDRESS_HASHTAG ? IN_HASHTAG : IN_ADDRESS) |
                                                           (at == address.start ? STARTS : 0));
+            }
             letter++;
         }
         bool words = address.kind == ADDRESS_HASHTAG && cut_hashtag(readings, first + 1, letter);
@@ -218,12 +225,14 @@ static void find_contents(struct readings *readings)
     const struct letters *all = &readings->taken;
     for (size_t i = 0; i < all->count; i++) {
         const struct letter *letter = &all->letters[i];
-        if ((letter->place & (IN_ADDRESS | IN_HASHTAG)) != 0)
+        if ((letter->place & (IN_ADDRESS | IN_HASHTAG)) != 0) {
             continue;
-        if (letter->class & LETTER_EMOJI)
+        }
+        if (letter->class & LETTER_EMOJI) {
             readings->contents |= READINGS_EMOJI;
-        else if ((letter->class & (LETTER_WORD | LETTER_CURRENCY)) != 0 && (letter->class & LETTER_MARK) == 0)
+        } else if ((letter->class & (LETTER_WORD | LETTER_CURRENCY)) != 0 && (letter->class & LETTER_MARK) == 0) {
             readings->contents |= READINGS_WORDS;
+        }
     }
 }
 
@@ -254,8 +263,9 @@ static bool parts_letters(const struct letters *all, size_t at)
 // True of a digit or sign that may stand for a letter of the word around it; most signs at a word's end do not.
 static bool sign_for_letter(const struct letters *all, size_t at)
 {
-    if (letters_of_sign(all->letters[at].code) == NULL)
+    if (letters_of_sign(all->letters[at].code) == NULL) {
         return false;
+    }
     bool after = at > 0 && is(all, at - 1, LETTER_ALPHABETIC);
     bool before = is(all, at + 1, LETTER_ALPHABETIC);
     return (after && before) || (!one_of(all->letters[at].code, "!|+*") && (after || before));
@@ -268,28 +278,39 @@ static unsigned oddity(const struct letters *all, size_t at)
     unsigned odd = 0;
     bool after_letter = at > 0 && is(all, at - 1, LETTER_ALPHABETIC);
     if (after_letter && is(all, at, LETTER_ALPHABETIC) && is(all, at + 1, LETTER_ALPHABETIC) &&
-        same_letter(letter->code, letter[-1].code) && same_letter(letter->code, letter[1].code))
+        same_letter(letter->code, letter[-1].code) && same_letter(letter->code, letter[1].code)) {
         odd |= ODD_STRETCHES;
-    if (single(all, at) && (single(all, at + 2) || single(all, at + 3) || single(all, at + 4)))
+    }
+    if (single(all, at) && (single(all, at + 2) || single(all, at + 3) || single(all, at + 4))) {
         odd |= ODD_SPELLED;
-    if (sign_for_letter(all, at))
+    }
+    if (sign_for_letter(all, at)) {
         odd |= ODD_SIGNS;
-    if (letter->code < 0x80)
+    }
+    if (letter->code < 0x80) {
         return odd;
-    if (letters_digraph(letters_lower(letter->code)) != NULL)
+    }
+    if (letters_digraph(letters_lower(letter->code)) != NULL) {
         odd |= ODD_DIGRAPHS;
-    if (letter->class & LETTER_KATAKANA)
+    }
+    if (letter->class & LETTER_KATAKANA) {
         odd |= ODD_KATAKANA;
-    if (letters_lookalike(letter->code) != 0)
+    }
+    if (letters_lookalike(letter->code) != 0) {
         odd |= ODD_LOOKALIKES;
-    if (letters_turned(letter->code) != 0)
+    }
+    if (letters_turned(letter->code) != 0) {
         odd |= ODD_TURNED;
-    if ((letter->class & LETTER_EMOJI) && after_letter && is(all, at + 1, LETTER_ALPHABETIC | LETTER_EMOJI))
+    }
+    if ((letter->class & LETTER_EMOJI) && after_letter && is(all, at + 1, LETTER_ALPHABETIC | LETTER_EMOJI)) {
         odd |= ODD_SPELLED;
-    if ((letter->class & LETTER_RUNS_ON) && is(all, at + 2, LETTER_RUNS_ON) && parts_letters(all, at + 1))
+    }
+    if ((letter->class & LETTER_RUNS_ON) && is(all, at + 2, LETTER_RUNS_ON) && parts_letters(all, at + 1)) {
         odd |= ODD_SPELLED;
-    if (letter->code == GAP)
+    }
+    if (letter->code == GAP) {
         odd |= ODD_GAPS;
+    }
     return odd;
 }
 
@@ -297,10 +318,12 @@ static void find_odd(struct readings *readings)
 {
     const struct letters *all = &readings->taken;
     for (size_t i = 0; i < all->count; i++) {
-        if (all->letters[i].place & TURNED_ROUND)
+        if (all->letters[i].place & TURNED_ROUND) {
             readings->odd |= ODD_TURNED;
-        if ((all->letters[i].place & IN_ADDRESS) == 0)
+        }
+        if ((all->letters[i].place & IN_ADDRESS) == 0) {
             readings->odd |= oddity(all, i);
+        }
     }
 }
 
@@ -308,8 +331,9 @@ static void find_odd(struct readings *readings)
 
 static void write_barrier(struct plain_text *out)
 {
-    for (int i = 0; i < BARRIER_CHARACTERS; i++)
+    for (int i = 0; i < BARRIER_CHARACTERS; i++) {
         plain_text_append(out, BARRIER);
+    }
 }
 
 // Marks that strike a letter through or ring it; no language spells with them.
@@ -322,18 +346,20 @@ static bool overlay(uint32_t code)
 static void write_exact(struct plain_text *out, const struct letter *letter, uint32_t code, const struct letter *before,
                         unsigned *marks)
 {
-    if ((letter->class & LETTER_MARK) == 0)
+    if ((letter->class & LETTER_MARK) == 0) {
         *marks = 0;
-    else if (overlay(code) || (code == 0x307 && before != NULL && (before->code | 0x20) == 'i') ||
-             ((letter->class & LETTER_LOOSE) != 0 && ++*marks > MARKS_PER_LETTER))
+    } else if (overlay(code) || (code == 0x307 && before != NULL && (before->code | 0x20) == 'i') ||
+               ((letter->class & LETTER_LOOSE) != 0 && ++*marks > MARKS_PER_LETTER)) {
         return;
+    }
     plain_text_append(out, code);
 }
 
 static void write_loose(struct plain_text *out, const struct letter *letter, uint32_t code, const struct manner *manner)
 {
-    if ((letter->class & LETTER_LOOSE) != 0 || code == 0x640) // Arabic tatweel
+    if ((letter->class & LETTER_LOOSE) != 0 || code == 0x640) { // Arabic tatweel
         return;
+    }
     const char *two = manner->digraphs || code == 0xE6 || code == 0x153 || code == 0xFE ? letters_digraph(code) : NULL;
     if (two != NULL) {
         plain_text_append(out, (uint32_t) two[0]);
@@ -353,8 +379,9 @@ static void write_letter(struct plain_text *out, const struct letter *letter, co
         return;
     }
     code = code == 0x130 ? 'i' : letters_lower(code); // Turkish capital dotted i
-    if (manner->hiragana)
+    if (manner->hiragana) {
         code = letters_hiragana(code);
+    }
     if (code == 0xDF) { // full case folding, in any manner
         plain_text_append(out, 's');
         plain_text_append(out, 's');
@@ -376,10 +403,12 @@ static bool changes_kana(unsigned before, unsigned class)
 static bool is_anusvara(const struct letters *all, size_t at)
 {
     uint32_t code = all->letters[at].code;
-    if (code != 0x919 && code != 0x91E && code != 0x923 && code != 0x928 && code != 0x92E)
+    if (code != 0x919 && code != 0x91E && code != 0x923 && code != 0x928 && code != 0x92E) {
         return false;
-    if (at + 2 >= all->count || all->letters[at + 1].code != 0x94D)
+    }
+    if (at + 2 >= all->count || all->letters[at + 1].code != 0x94D) {
         return false;
+    }
     uint32_t next = all->letters[at + 2].code;
     return next >= 0x915 && next <= 0x939 && next != code;
 }
@@ -388,10 +417,12 @@ static bool is_anusvara(const struct letters *all, size_t at)
 static size_t stretch_at(const struct letters *all, size_t at)
 {
     size_t end = at + 1;
-    if (!is(all, at, LETTER_ALPHABETIC))
+    if (!is(all, at, LETTER_ALPHABETIC)) {
         return 1;
-    while (end < all->count && same_letter(all->letters[at].code, all->letters[end].code))
+    }
+    while (end < all->count && same_letter(all->letters[at].code, all->letters[end].code)) {
         end++;
+    }
     return end - at;
 }
 
@@ -401,27 +432,32 @@ static void write_letters(struct plain_text *out, const struct letters *all, con
     for (size_t i = 0; i < all->count; i++) {
         const struct letter *letter = &all->letters[i];
         if ((letter->place & IN_ADDRESS) != 0 && !manner->addresses && !(manner->exact & FOLDING_addresses)) {
-            if (letter->place & STARTS)
+            if (letter->place & STARTS) {
                 write_barrier(out);
+            }
             continue;
         }
         if (letter->code == GAP) {
-            if (manner->parted)
+            if (manner->parted) {
                 plain_text_append(out, ' ');
+            }
             continue;
         }
-        if ((letter->place & CUT) != 0 && manner->split)
+        if ((letter->place & CUT) != 0 && manner->split) {
             plain_text_append(out, ' ');
-        if (manner->hiragana && i > 0 && changes_kana(letter[-1].class, letter->class))
+        }
+        if (manner->hiragana && i > 0 && changes_kana(letter[-1].class, letter->class)) {
             plain_text_append(out, BARRIER);
+        }
         if (!(manner->exact & FOLDING_accents) && is_anusvara(all, i)) {
             plain_text_append(out, 0x902);
             i++;
             continue;
         }
         size_t stretch = manner->stretch > 0 ? stretch_at(all, i) : 1;
-        for (unsigned n = stretch >= STRETCH ? manner->stretch : 1; n > 0; n--)
+        for (unsigned n = stretch >= STRETCH ? manner->stretch : 1; n > 0; n--) {
             write_letter(out, letter, i > 0 ? letter - 1 : NULL, manner, &marks);
+        }
         i += stretch >= STRETCH ? stretch - 1 : 0;
     }
 }
@@ -460,15 +496,19 @@ static void copy_letters(struct readings *readings, unsigned exact)
     for (size_t i = 0; i < readings->taken.count; i++) {
         const struct letter *letter = &readings->taken.letters[i];
         if ((letter->place & IN_ADDRESS) != 0 && !(exact & FOLDING_addresses)) {
-            if (letter->place & STARTS)
-                for (int n = 0; n < BARRIER_CHARACTERS; n++)
+            if (letter->place & STARTS) {
+                for (int n = 0; n < BARRIER_CHARACTERS; n++) {
                     add_letter(tidy, BARRIER, 0, 0);
+                }
+            }
             continue;
         }
-        if (letter->code == GAP)
+        if (letter->code == GAP) {
             continue;
-        if ((letter->place & CUT) != 0 && !(exact & FOLDING_hashtags))
+        }
+        if ((letter->place & CUT) != 0 && !(exact & FOLDING_hashtags)) {
             add_letter(tidy, ' ', 0, 0);
+        }
         add_letter(tidy, letter->code, letter->class, letter->place & TURNED_ROUND);
     }
 }
@@ -477,16 +517,18 @@ static void copy_letters(struct readings *readings, unsigned exact)
 static size_t after_marks(const struct letters *all, size_t at)
 {
     at++;
-    while (is(all, at, LETTER_MARK))
+    while (is(all, at, LETTER_MARK)) {
         at++;
+    }
     return at;
 }
 
 // The end of a run of single letters that begins at `at`, with signs or blanks between them, or `at` if it is none.
 static size_t spelled_end(const struct letters *all, size_t at)
 {
-    if (!is(all, at, LETTER_ALPHABETIC) || (at > 0 && (is(all, at - 1, LETTER_WORD) || apostrophe_at(all, at - 1))))
+    if (!is(all, at, LETTER_ALPHABETIC) || (at > 0 && (is(all, at - 1, LETTER_WORD) || apostrophe_at(all, at - 1)))) {
         return at;
+    }
     size_t end = after_marks(all, at);
     size_t count = 1;
     bool signs = false;
@@ -499,11 +541,13 @@ static size_t spelled_end(const struct letters *all, size_t at)
             sign = sign || all->letters[next].code != ' ';
             next++;
         }
-        if (next == end || !is(all, next, LETTER_ALPHABETIC))
+        if (next == end || !is(all, next, LETTER_ALPHABETIC)) {
             break;
+        }
         size_t after = after_marks(all, next);
-        if (is(all, after, LETTER_WORD))
+        if (is(all, after, LETTER_WORD)) {
             break;
+        }
         signs = signs || sign;
         end = after;
         count++;
@@ -515,14 +559,16 @@ static size_t spelled_end(const struct letters *all, size_t at)
 // script that parts no words.
 static size_t signs_inside(const struct letters *all, size_t at)
 {
-    if (at == 0 || is(all, at, LETTER_WORD))
+    if (at == 0 || is(all, at, LETTER_WORD)) {
         return 0;
+    }
     size_t end = at;
     bool emoji = true;
     while (end < all->count && end - at < SPELLED_SIGNS_MAX && !is(all, end, LETTER_WORD)) {
         emoji = emoji && is(all, end, LETTER_EMOJI);
-        if (!parts_letters(all, end))
+        if (!parts_letters(all, end)) {
             return 0;
+        }
         end++;
     }
     bool run_on = is(all, at - 1, LETTER_RUNS_ON) && is(all, end, LETTER_RUNS_ON);
@@ -554,8 +600,9 @@ static void join_letters(struct letters *all)
 static size_t word_end(const struct letters *all, size_t at, bool with_signs)
 {
     while (is(all, at, LETTER_WORD) ||
-           (with_signs && at < all->count && letters_of_sign(all->letters[at].code) != NULL))
+           (with_signs && at < all->count && letters_of_sign(all->letters[at].code) != NULL)) {
         at++;
+    }
     return at;
 }
 
@@ -565,16 +612,18 @@ static void count_alphabets(const struct letters *all, size_t at, size_t end, si
 {
     *alike = *latin = *other = 0;
     for (; at < end; at++) {
-        if (!is(all, at, LETTER_ALPHABETIC))
+        if (!is(all, at, LETTER_ALPHABETIC)) {
             continue;
-        if (all->letters[at].code < 0x80)
+        }
+        if (all->letters[at].code < 0x80) {
             ++*latin;
-        else if (letters_lookalike(all->letters[at].code) != 0)
+        } else if (letters_lookalike(all->letters[at].code) != 0) {
             ++*alike;
-        else if (is(all, at, LETTER_LATIN))
+        } else if (is(all, at, LETTER_LATIN)) {
             ++*latin;
-        else
+        } else {
             ++*other;
+        }
     }
 }
 
@@ -586,8 +635,9 @@ static bool all_alike(const struct letters *all)
         size_t end = word_end(all, at, false);
         size_t alike, latin, other;
         count_alphabets(all, at, end, &alike, &latin, &other);
-        if (other > 0)
+        if (other > 0) {
             return false;
+        }
         any_latin = any_latin || latin > 0;
         at = end;
     }
@@ -608,8 +658,9 @@ static void read_lookalikes(struct letters *all)
             // upside down is read as what it is then, and not as what it looks like.
             bool plain = letter->code < 0x80 || letters_turned(letter->code) != 0;
             char like = mixed && !plain ? letters_lookalike(letter->code) : 0;
-            if (like != 0)
+            if (like != 0) {
                 *letter = (struct letter){ (uint32_t) like, (uint16_t) letters_class((uint32_t) like), letter->place };
+            }
         }
     }
 }
@@ -627,16 +678,18 @@ static void write_word(struct readings *readings, unsigned exact, unsigned stret
 static void take_word(struct readings *readings, size_t at, size_t end)
 {
     readings->word.count = 0;
-    for (; at < end; at++)
+    for (; at < end; at++) {
         add_letter(&readings->word, readings->tidy.letters[at].code, readings->tidy.letters[at].class, 0);
+    }
 }
 
 // What follows "a" or "I", where these were spelled as well: a l a w y e r.
 static void write_without_first(struct readings *readings, size_t at, size_t end, unsigned exact)
 {
     uint32_t first = letters_lower(readings->tidy.letters[at].code);
-    if ((readings->tidy.letters[at].place & SPELLED) == 0 || (first != 'a' && first != 'i'))
+    if ((readings->tidy.letters[at].place & SPELLED) == 0 || (first != 'a' && first != 'i')) {
         return;
+    }
     take_word(readings, at + 1, end);
     write_word(readings, exact, 0);
 }
@@ -651,12 +704,14 @@ static void write_turned(struct readings *readings, size_t at, size_t end, unsig
         char letter = letters_turned(letters_lower(letters[i].code));
         turned += letter != 0;
         letter = letter != 0 ? letter : letters_turned_too(letters_lower(letters[i].code));
-        if (letter == 0)
+        if (letter == 0) {
             return;
+        }
         add_letter(&readings->word, (uint32_t) letter, letters_class((uint32_t) letter), 0);
     }
-    if (turned >= 2)
+    if (turned >= 2) {
         write_word(readings, exact, 0);
+    }
 }
 
 // Each stretch of a word brought to one or two, in all ways in which these are mixed.
@@ -665,11 +720,14 @@ static void write_stretches(struct readings *readings, size_t at, size_t end, un
     size_t starts[4];
     size_t count = 0;
     take_word(readings, at, end);
-    for (size_t i = 0; i < readings->word.count && count < 4; i += stretch_at(&readings->word, i))
-        if (stretch_at(&readings->word, i) >= STRETCH)
+    for (size_t i = 0; i < readings->word.count && count < 4; i += stretch_at(&readings->word, i)) {
+        if (stretch_at(&readings->word, i) >= STRETCH) {
             starts[count++] = at + i;
-    if (count < 2)
+        }
+    }
+    if (count < 2) {
         return;
+    }
     for (unsigned choice = 1; choice + 1 < 1u << count; choice++) {
         readings->word.count = 0;
         size_t next = 0;
@@ -677,12 +735,14 @@ static void write_stretches(struct readings *readings, size_t at, size_t end, un
             const struct letter *letter = &readings->tidy.letters[i];
             size_t length = stretch_at(&readings->tidy, i);
             size_t copies = 1;
-            if (next < count && starts[next] == i)
+            if (next < count && starts[next] == i) {
                 copies = choice >> next++ & 1 ? 2 : 1;
-            else
+            } else {
                 length = 1;
-            while (copies-- > 0)
+            }
+            while (copies-- > 0) {
                 add_letter(&readings->word, letter->code, letter->class, 0);
+            }
             i += length;
         }
         write_word(readings, exact, 0);
@@ -695,21 +755,25 @@ static void write_signs(struct readings *readings, size_t at, size_t end, unsign
     size_t letters = 0;
     size_t signs = 0;
     size_t stars = 0;
-    while (at < end && one_of(readings->tidy.letters[at].code, "!|+*"))
+    while (at < end && one_of(readings->tidy.letters[at].code, "!|+*")) {
         at++;
-    while (end > at && one_of(readings->tidy.letters[end - 1].code, "!|+*"))
+    }
+    while (end > at && one_of(readings->tidy.letters[end - 1].code, "!|+*")) {
         end--;
+    }
     for (size_t i = at; i < end; i++) {
         uint32_t code = readings->tidy.letters[i].code;
         const char *read = letters_of_sign(code);
         letters += read == NULL;
         signs += read != NULL;
         stars += code == '*';
-        if (read == NULL && !(code < 0x80 && is(&readings->tidy, i, LETTER_ALPHABETIC)))
+        if (read == NULL && !(code < 0x80 && is(&readings->tidy, i, LETTER_ALPHABETIC))) {
             return;
+        }
     }
-    if (signs == 0 || letters < 3 || signs > letters || stars > WORD_SIGNS_MAX)
+    if (signs == 0 || letters < 3 || signs > letters || stars > WORD_SIGNS_MAX) {
         return;
+    }
     for (unsigned choice = 0; choice < 25; choice++) {
         unsigned left = choice;
         readings->word.count = 0;
@@ -723,8 +787,9 @@ static void write_signs(struct readings *readings, size_t at, size_t end, unsign
             }
             add_letter(&readings->word, code, letters_class(code), 0);
         }
-        if (left > 0)
+        if (left > 0) {
             break;
+        }
         write_word(readings, exact, 1);
     }
 }
@@ -735,17 +800,21 @@ static void write_turned_round(struct readings *readings, unsigned exact)
     const struct letters *all = &readings->tidy;
     for (size_t at = 0; at < all->count; at++) {
         size_t end = at;
-        while (end < all->count && (all->letters[end].place & TURNED_ROUND) != 0 && end - at < WORDS_BYTES_MAX / 4)
+        while (end < all->count && (all->letters[end].place & TURNED_ROUND) != 0 && end - at < WORDS_BYTES_MAX / 4) {
             end++;
-        if (end <= at + 1)
+        }
+        if (end <= at + 1) {
             continue;
+        }
         readings->word.count = 0;
-        for (size_t i = end; i-- > at;)
+        for (size_t i = end; i-- > at;) {
             add_letter(&readings->word, all->letters[i].code, all->letters[i].class, 0);
+        }
         write_word(readings, exact, 0);
         at = end;
-        if (readings->text.bytes > readings->ends[readings->count - 1] + WORDS_BYTES_MAX)
+        if (readings->text.bytes > readings->ends[readings->count - 1] + WORDS_BYTES_MAX) {
             return;
+        }
     }
 }
 
@@ -753,22 +822,27 @@ static void write_words(struct readings *readings, unsigned odd, unsigned exact)
 {
     const struct letters *all = &readings->tidy;
     begin_reading(readings, false, false, true);
-    if ((odd & ODD_TURNED) && !(exact & FOLDING_lookalikes))
+    if ((odd & ODD_TURNED) && !(exact & FOLDING_lookalikes)) {
         write_turned_round(readings, exact);
+    }
     for (size_t at = 0; at < all->count; at++) {
         size_t end = word_end(all, at, true);
         if (end > at + 2 && end - at <= WORD_LETTERS_MAX) {
             write_without_first(readings, at, end, exact);
-            if ((odd & ODD_TURNED) && !(exact & FOLDING_lookalikes))
+            if ((odd & ODD_TURNED) && !(exact & FOLDING_lookalikes)) {
                 write_turned(readings, at, end, exact);
-            if ((odd & ODD_STRETCHES) && !(exact & FOLDING_stretches))
+            }
+            if ((odd & ODD_STRETCHES) && !(exact & FOLDING_stretches)) {
                 write_stretches(readings, at, end, exact);
-            if ((odd & ODD_SIGNS) && !(exact & FOLDING_signs))
+            }
+            if ((odd & ODD_SIGNS) && !(exact & FOLDING_signs)) {
                 write_signs(readings, at, end, exact);
+            }
         }
         at = end;
-        if (readings->text.bytes > readings->ends[readings->count - 1] + WORDS_BYTES_MAX)
+        if (readings->text.bytes > readings->ends[readings->count - 1] + WORDS_BYTES_MAX) {
             break;
+        }
     }
     end_reading(readings);
 }
@@ -786,8 +860,9 @@ struct readings *readings_new(void)
 void readings_destroy(struct readings **readings_p)
 {
     struct readings *readings = *readings_p;
-    if (readings == NULL)
+    if (readings == NULL) {
         return;
+    }
     plain_text_fini(&readings->decoded);
     plain_text_fini(&readings->text);
     free(readings->taken.letters);
@@ -815,9 +890,11 @@ unsigned readings_contents(const struct readings *readings)
 
 bool readings_empty(const struct readings *readings)
 {
-    for (size_t i = 0; i < readings->taken.count; i++)
-        if (readings->taken.letters[i].code != GAP && readings->taken.letters[i].code != ' ')
+    for (size_t i = 0; i < readings->taken.count; i++) {
+        if (readings->taken.letters[i].code != GAP && readings->taken.letters[i].code != ' ') {
             return false;
+        }
+    }
     return true;
 }
 
@@ -829,28 +906,37 @@ const struct reading *readings_write(struct readings *readings, unsigned exact, 
     readings->count = 0;
     plain_text_clear(&readings->text);
     write_reading(readings, taken, (struct manner){ .exact = exact });
-    if ((odd & ODD_HASHTAGS) && split)
+    if ((odd & ODD_HASHTAGS) && split) {
         write_reading(readings, taken, (struct manner){ .exact = exact, .split = true });
-    if ((odd & ODD_GAPS) && !(exact & FOLDING_gaps))
+    }
+    if ((odd & ODD_GAPS) && !(exact & FOLDING_gaps)) {
         write_reading(readings, taken, (struct manner){ .exact = exact, .split = split, .parted = true });
-    if ((odd & ODD_DIGRAPHS) && !(exact & FOLDING_accents))
+    }
+    if ((odd & ODD_DIGRAPHS) && !(exact & FOLDING_accents)) {
         write_reading(readings, taken, (struct manner){ .exact = exact, .split = split, .digraphs = true });
-    if ((odd & ODD_KATAKANA) && !(exact & FOLDING_kana))
+    }
+    if ((odd & ODD_KATAKANA) && !(exact & FOLDING_kana)) {
         write_reading(readings, taken, (struct manner){ .exact = exact, .split = split, .hiragana = true });
-    if ((odd & ODD_ADDRESSES) && !(exact & FOLDING_addresses))
+    }
+    if ((odd & ODD_ADDRESSES) && !(exact & FOLDING_addresses)) {
         write_reading(readings, taken, (struct manner){ .exact = exact, .addresses = true });
+    }
     if (odd & ODD_TIDY) {
         copy_letters(readings, exact);
-        if ((odd & ODD_SPELLED) && !(exact & FOLDING_spelling))
+        if ((odd & ODD_SPELLED) && !(exact & FOLDING_spelling)) {
             join_letters(&readings->tidy);
-        if ((odd & ODD_LOOKALIKES) && !(exact & FOLDING_lookalikes))
+        }
+        if ((odd & ODD_LOOKALIKES) && !(exact & FOLDING_lookalikes)) {
             read_lookalikes(&readings->tidy);
+        }
         bool stretched = (odd & ODD_STRETCHES) != 0 && !(exact & FOLDING_stretches);
         write_reading(readings, &readings->tidy, (struct manner){ .exact = exact, .stretch = stretched ? 1 : 0 });
-        if (stretched)
+        if (stretched) {
             write_reading(readings, &readings->tidy, (struct manner){ .exact = exact, .stretch = 2 });
-        if (odd & (ODD_TURNED | ODD_STRETCHES | ODD_SIGNS | ODD_SPELLED))
+        }
+        if (odd & (ODD_TURNED | ODD_STRETCHES | ODD_SIGNS | ODD_SPELLED)) {
             write_words(readings, odd, exact);
+        }
     }
     size_t start = 0;
     for (size_t i = 0; i < readings->count; i++) {
@@ -871,12 +957,14 @@ void readings_write_pattern(struct plain_text *form, const char *text, size_t by
     take_text(&letters, decoded.text, decoded.bytes);
     manner.digraphs = which == PATTERN_DIGRAPHS;
     manner.hiragana = which == PATTERN_HIRAGANA;
-    if (which == PATTERN_LOOKALIKES)
+    if (which == PATTERN_LOOKALIKES) {
         for (size_t i = 0; i < letters.count; i++) {
             char like = letters.letters[i].code >= 0x80 ? letters_lookalike(letters.letters[i].code) : 0;
-            if (like != 0)
+            if (like != 0) {
                 letters.letters[i] = (struct letter){ (uint32_t) like, (uint16_t) letters_class((uint32_t) like), 0 };
+            }
         }
+    }
     plain_text_clear(form);
     write_letters(form, &letters, &manner);
     plain_text_fini(&decoded);

@@ -87,11 +87,13 @@ static char *presentable(const char *text)
     for (size_t at = 0; at < bytes;) {
         uint32_t code = 0;
         size_t length = plain_text_character(text + at, bytes - at, &code);
-        if (code == 0xFFFD || is_control(code))
+        if (code == 0xFFFD || is_control(code)) {
             copy[used++] = '?';
-        else
-            for (size_t i = 0; i < length; i++)
+        } else {
+            for (size_t i = 0; i < length; i++) {
                 copy[used++] = text[at + i];
+            }
+        }
         at += length;
     }
     copy[used] = '\0';
@@ -102,8 +104,9 @@ static void add_problem(struct rule_problems *problems, struct yaml_mark mark, c
                         va_list arguments)
 {
     problems->found++;
-    if (problems->count == PROBLEMS_KEPT)
+    if (problems->count == PROBLEMS_KEPT) {
         return;
+    }
     if ((problems->count & (problems->count - 1)) == 0) {
         size_t capacity = problems->count > 0 ? 2 * problems->count : 1;
         problems->problems = realloc(problems->problems, capacity * sizeof *problems->problems);
@@ -140,18 +143,21 @@ static int by_line(const void *left, const void *right)
 {
     const struct behalf_problem *a = left;
     const struct behalf_problem *b = right;
-    if (a->line != b->line)
+    if (a->line != b->line) {
         return a->line < b->line ? -1 : 1;
-    if (a->column != b->column)
+    }
+    if (a->column != b->column) {
         return a->column < b->column ? -1 : 1;
+    }
     int order = strcmp(a->key, b->key);
     return order != 0 ? order : strcmp(a->message, b->message);
 }
 
 void rule_problems_finish(struct rule_problems *problems, struct rules_problems *out)
 {
-    if (problems->count > 0)
+    if (problems->count > 0) {
         qsort(problems->problems, problems->count, sizeof *problems->problems, by_line);
+    }
     *out = (struct rules_problems){ problems->problems, problems->count, problems->found };
     while (out->count > PROBLEMS_SHOWN) {
         struct behalf_problem *last = &out->problems[--out->count];
@@ -177,12 +183,14 @@ void likeness_try(struct likeness *likeness, const char *candidate)
 {
     size_t word_bytes = strlen(likeness->word);
     size_t bytes = strlen(candidate);
-    if (word_bytes > EDIT_DISTANCE_BYTES || bytes > EDIT_DISTANCE_BYTES || word_bytes == 0)
+    if (word_bytes > EDIT_DISTANCE_BYTES || bytes > EDIT_DISTANCE_BYTES || word_bytes == 0) {
         return; // longer ones are not compared
+    }
     size_t longer = word_bytes > bytes ? word_bytes : bytes;
     size_t distance = edit_distance(likeness->word, candidate);
-    if (distance > 1 + longer / 5 || distance >= longer)
+    if (distance > 1 + longer / 5 || distance >= longer) {
         return;
+    }
     if (likeness->nearest == NULL || distance < likeness->distance) {
         likeness->nearest = candidate;
         likeness->distance = distance;
@@ -223,31 +231,38 @@ static bool is_clean(const char *text, size_t bytes, const char *allowed)
         uint32_t code = 0;
         at += plain_text_character(text + at, bytes - at, &code);
         bool allow = code != 0 && code < 0x80 && strchr(allowed, (int) code) != NULL;
-        if (code == 0xFFFD || (is_control(code) && !allow))
+        if (code == 0xFFFD || (is_control(code) && !allow)) {
             return false;
+        }
     }
     return true;
 }
 
 static bool check_name(const struct reading *reading, const char *text, size_t bytes)
 {
-    if (bytes == 0)
+    if (bytes == 0) {
         return wrong(reading, "a name must have at least one letter");
-    if (bytes > BEHALF_NAME_BYTES)
+    }
+    if (bytes > BEHALF_NAME_BYTES) {
         return wrong(reading, "a name of %zu bytes; at most %d are allowed", bytes, BEHALF_NAME_BYTES);
-    if (strpbrk(text, ",/") != NULL)
+    }
+    if (strpbrk(text, ",/") != NULL) {
         return wrong(reading, "a name cannot have a comma or a slash in it");
-    if (!is_clean(text, bytes, ""))
+    }
+    if (!is_clean(text, bytes, "")) {
         return wrong(reading, "a name cannot have control or invisible characters in it");
-    if (text[0] == ' ' || text[bytes - 1] == ' ')
+    }
+    if (text[0] == ' ' || text[bytes - 1] == ' ') {
         return wrong(reading, "a name cannot begin or end with a blank");
+    }
     return true;
 }
 
 static bool read_name(const struct reading *reading, struct rule_value *value)
 {
-    if (!check_name(reading, reading->node->text, reading->node->bytes))
+    if (!check_name(reading, reading->node->text, reading->node->bytes)) {
         return false;
+    }
     value->text = reading->node->text;
     return true;
 }
@@ -255,12 +270,15 @@ static bool read_name(const struct reading *reading, struct rule_value *value)
 static bool read_text(const struct reading *reading, struct rule_value *value)
 {
     const struct yaml_node *node = reading->node;
-    if ((int64_t) node->bytes < reading->key->minimum)
+    if ((int64_t) node->bytes < reading->key->minimum) {
         return wrong(reading, "must not be empty");
-    if ((int64_t) node->bytes > reading->key->maximum)
+    }
+    if ((int64_t) node->bytes > reading->key->maximum) {
         return wrong(reading, "%zu bytes long; at most %" PRId64 " are allowed", node->bytes, reading->key->maximum);
-    if (!is_clean(node->text, node->bytes, reading->key->maximum > 1024 ? "\n\t" : ""))
+    }
+    if (!is_clean(node->text, node->bytes, reading->key->maximum > 1024 ? "\n\t" : "")) {
         return wrong(reading, "has control or invisible characters in it");
+    }
     value->text = node->text;
     return true;
 }
@@ -270,15 +288,19 @@ static bool read_text(const struct reading *reading, struct rule_value *value)
 static const char *read_digits(const char *text, int64_t *number)
 {
     *number = 0;
-    if (!isdigit((unsigned char) *text))
+    if (!isdigit((unsigned char) *text)) {
         return NULL;
+    }
     for (;; text++) {
-        if ((*text == ' ' || *text == '_') && isdigit((unsigned char) text[1]))
+        if ((*text == ' ' || *text == '_') && isdigit((unsigned char) text[1])) {
             text++;
-        if (!isdigit((unsigned char) *text))
+        }
+        if (!isdigit((unsigned char) *text)) {
             return text;
-        if (*number > INT64_MAX / 100)
+        }
+        if (*number > INT64_MAX / 100) {
             *number = INT64_MAX / 100;
+        }
         *number = *number * 10 + (*text - '0');
     }
 }
@@ -300,12 +322,14 @@ static bool parse_time(const char *text, int64_t *milliseconds)
         { "d", 86400000 },   { "day", 86400000 },  { "days", 86400000 },
     };
     *milliseconds = 0;
-    if (strcmp(text, "never") == 0)
+    if (strcmp(text, "never") == 0) {
         return true;
+    }
     int64_t number = 0;
     const char *rest = read_digits(text, &number);
-    if (rest == NULL)
+    if (rest == NULL) {
         return false;
+    }
     rest += *rest == ' ';
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (strcmp(rest, units[i].unit) == 0) {
@@ -326,13 +350,15 @@ static bool parse_answer(const char *text, int64_t *number)
 static int64_t find_word(const char *words, const char *text)
 {
     size_t bytes = strlen(text);
-    if (bytes == 0)
+    if (bytes == 0) {
         return -1;
+    }
     int64_t index = 0;
     for (const char *word = words; *word != '\0'; index++) {
         size_t word_bytes = strcspn(word, "|");
-        if (word_bytes == bytes && memcmp(word, text, bytes) == 0)
+        if (word_bytes == bytes && memcmp(word, text, bytes) == 0) {
             return index;
+        }
         word += word_bytes + (word[word_bytes] == '|');
     }
     return -1;
@@ -358,23 +384,26 @@ static const char *in_words(const char *words, char *out, size_t out_bytes)
 
 static void write_time(int64_t milliseconds, char out[32])
 {
-    if (milliseconds % 86400000 == 0)
+    if (milliseconds % 86400000 == 0) {
         snprintf(out, 32, "%" PRId64 " day%s", milliseconds / 86400000, milliseconds == 86400000 ? "" : "s");
-    else if (milliseconds % 1000 == 0)
+    } else if (milliseconds % 1000 == 0) {
         snprintf(out, 32, "%" PRId64 " s", milliseconds / 1000);
-    else
+    } else {
         snprintf(out, 32, "%" PRId64 " ms", milliseconds);
+    }
 }
 
 static bool read_count(const struct reading *reading, struct rule_value *value)
 {
     const struct key *key = reading->key;
-    if (!parse_count(reading->node->text, &value->number))
+    if (!parse_count(reading->node->text, &value->number)) {
         return wrong(reading,
                      "must be a whole number from %" PRId64 " to %" PRId64 ", such as %" PRId64 ", not \"%.64s\"",
                      key->minimum, key->maximum, key->minimum + 1, reading->node->text);
-    if (value->number < key->minimum || value->number > key->maximum)
+    }
+    if (value->number < key->minimum || value->number > key->maximum) {
         return wrong(reading, "must be from %" PRId64 " to %" PRId64, key->minimum, key->maximum);
+    }
     return true;
 }
 
@@ -383,9 +412,10 @@ static bool read_time(const struct reading *reading, struct rule_value *value)
     const struct key *key = reading->key;
     const char *never = key->minimum == 0 ? ", or never" : "";
     bool is_never = strcmp(reading->node->text, "never") == 0;
-    if (!parse_time(reading->node->text, &value->number) || (is_never && key->minimum > 0))
+    if (!parse_time(reading->node->text, &value->number) || (is_never && key->minimum > 0)) {
         return wrong(reading, "must be a time such as 30 s, 5 min, 24 h or 7 days%s, not \"%.64s\"", never,
                      reading->node->text);
+    }
     if (value->number < key->minimum || value->number > key->maximum) {
         char longest[32];
         write_time(key->maximum, longest);
@@ -397,8 +427,9 @@ static bool read_time(const struct reading *reading, struct rule_value *value)
 
 static bool read_answer(const struct reading *reading, struct rule_value *value)
 {
-    if (!parse_answer(reading->node->text, &value->number))
+    if (!parse_answer(reading->node->text, &value->number)) {
         return wrong(reading, "must be yes or no, not \"%.64s\"", reading->node->text);
+    }
     return true;
 }
 
@@ -406,9 +437,10 @@ static bool read_word(const struct reading *reading, struct rule_value *value)
 {
     char words[128];
     value->number = find_word(reading->key->refers, reading->node->text);
-    if (value->number < 0)
+    if (value->number < 0) {
         return wrong(reading, "must be %s, not \"%.64s\"", in_words(reading->key->refers, words, sizeof words),
                      reading->node->text);
+    }
     return true;
 }
 
@@ -428,14 +460,17 @@ static bool report_repeated_names(const struct reading *reading)
     const struct yaml_node **sorted = calloc(list->count + 1, sizeof *sorted);
     must(sorted != NULL);
     size_t count = 0;
-    for (const struct yaml_node *child = list->first; child != NULL; child = child->next)
+    for (const struct yaml_node *child = list->first; child != NULL; child = child->next) {
         sorted[count++] = child;
+    }
     qsort(sorted, count, sizeof *sorted, by_text);
     bool good = true;
-    for (size_t i = 1; i < count; i++)
-        if (strcmp(sorted[i]->text, sorted[i - 1]->text) == 0)
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(sorted[i]->text, sorted[i - 1]->text) == 0) {
             good = wrong(&(struct reading){ reading->problems, reading->key, sorted[i] },
                          "\"%s\" stands in this list twice", sorted[i]->text);
+        }
+    }
     free(sorted);
     return good;
 }
@@ -446,11 +481,12 @@ static bool check_list(const struct reading *reading, bool names)
     bool good = true;
     for (const struct yaml_node *child = reading->node->first; child != NULL; child = child->next) {
         struct reading entry = { reading->problems, reading->key, child };
-        if (child->kind != YAML_SCALAR)
+        if (child->kind != YAML_SCALAR) {
             good = wrong(&entry, "must be a %s, not a %s", names ? "name" : "pattern",
                          child->kind == YAML_LIST ? "list" : "map");
-        else if (names)
+        } else if (names) {
             good = check_name(&entry, child->text, child->bytes) && good;
+        }
     }
     return good && (!names || report_repeated_names(reading));
 }
@@ -458,10 +494,12 @@ static bool check_list(const struct reading *reading, bool names)
 static bool check_number_of(const struct reading *reading, size_t count, const char *what)
 {
     const struct key *key = reading->key;
-    if ((int64_t) count < key->minimum)
+    if ((int64_t) count < key->minimum) {
         return wrong(reading, "needs at least %" PRId64 " %s", key->minimum, what);
-    if ((int64_t) count > key->maximum)
+    }
+    if ((int64_t) count > key->maximum) {
         return wrong(reading, "%zu %s; at most %" PRId64 " are allowed", count, what, key->maximum);
+    }
     return true;
 }
 
@@ -473,24 +511,27 @@ static bool read_names(const struct reading *reading, struct rule_value *value)
         value->number = find_word(reading->key->refers, node->text);
         return value->number >= 0 || check_name(reading, node->text, node->bytes);
     }
-    if (node->kind == YAML_MAP)
+    if (node->kind == YAML_MAP) {
         return wrong(reading, "must be a list of names: [one, another]");
+    }
     return check_number_of(reading, node->count, "names") && check_list(reading, true);
 }
 
 static bool read_levels(const struct reading *reading, struct rule_value *value)
 {
     const struct yaml_node *node = reading->node;
-    if (node->kind != YAML_MAP)
+    if (node->kind != YAML_MAP) {
         return read_names(reading, value);
+    }
     value->number = -1;
     bool good = check_number_of(reading, node->count, "names");
     for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
         struct reading entry = { reading->problems, reading->key, child };
         int64_t level = 0;
         good = check_name(&entry, child->key, strlen(child->key)) && good;
-        if (child->kind != YAML_SCALAR || !parse_count(child->text, &level) || level < 1 || level > RULE_LEVEL_MAX)
+        if (child->kind != YAML_SCALAR || !parse_count(child->text, &level) || level < 1 || level > RULE_LEVEL_MAX) {
             good = wrong(&entry, "must be a level from 1 to %d, higher is better", RULE_LEVEL_MAX);
+        }
     }
     return good;
 }
@@ -501,12 +542,13 @@ static bool read_pattern_map(const struct reading *reading)
     size_t count = 0;
     for (const struct yaml_node *child = reading->node->first; child != NULL; child = child->next) {
         struct reading entry = { reading->problems, reading->key, child };
-        if (strlen(child->key) > 8 || !check_name(&entry, child->key, strlen(child->key)))
+        if (strlen(child->key) > 8 || !check_name(&entry, child->key, strlen(child->key))) {
             good = wrong(&entry, "patterns are put under languages, by code: en, es, ja; or all into one list");
-        else if (child->kind != YAML_LIST)
+        } else if (child->kind != YAML_LIST) {
             good = wrong(&entry, "must be a list of patterns: [one, another]");
-        else
+        } else {
             good = check_list(&entry, false) && good;
+        }
         count += child->count;
     }
     return good && check_number_of(reading, count, "patterns");
@@ -516,58 +558,69 @@ static bool read_patterns(const struct reading *reading, struct rule_value *valu
 {
     const struct yaml_node *node = reading->node;
     value->number = -1;
-    if (node->kind == YAML_MAP)
+    if (node->kind == YAML_MAP) {
         return read_pattern_map(reading);
-    if (node->kind == YAML_SCALAR)
+    }
+    if (node->kind == YAML_SCALAR) {
         return true;
+    }
     return check_number_of(reading, node->count, "patterns") && check_list(reading, false);
 }
 
 static bool read_wording(const struct reading *reading, struct rule_value *value)
 {
     const struct yaml_node *node = reading->node;
-    if (node->kind == YAML_SCALAR)
+    if (node->kind == YAML_SCALAR) {
         return read_text(reading, value);
-    if (node->kind == YAML_LIST || node->count == 0)
+    }
+    if (node->kind == YAML_LIST || node->count == 0) {
         return wrong(reading, "must be a text, or a text for each of some languages, by code: { en: ..., de: ... }");
+    }
     bool good = true;
     for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
         struct reading entry = { reading->problems, reading->key, child };
         struct rule_value text = { .text = "" };
-        if (child->kind != YAML_SCALAR)
+        if (child->kind != YAML_SCALAR) {
             good = wrong(&entry, "must be a text");
-        else
+        } else {
             good = check_name(&entry, child->key, strlen(child->key)) && read_text(&entry, &text) && good;
-        if (child == node->first)
+        }
+        if (child == node->first) {
             value->text = text.text;
+        }
     }
     return good;
 }
 
 static bool read_parts(const struct reading *reading)
 {
-    if (is_nothing(reading->node) && reading->key->minimum == 0)
+    if (is_nothing(reading->node) && reading->key->minimum == 0) {
         return true;
-    if (reading->node->kind != YAML_MAP)
+    }
+    if (reading->node->kind != YAML_MAP) {
         return wrong(reading, "must be names with what belongs to each below, set in");
+    }
     bool good = check_number_of(reading, reading->node->count, reading->key->name);
-    for (const struct yaml_node *child = reading->node->first; child != NULL; child = child->next)
+    for (const struct yaml_node *child = reading->node->first; child != NULL; child = child->next) {
         good =
             check_name(&(struct reading){ reading->problems, reading->key, child }, child->key, strlen(child->key)) &&
             good;
+    }
     return good;
 }
 
 static bool read_value(const struct reading *reading, struct rule_value *value)
 {
     enum value_kind kind = reading->key->kind;
-    if (kind < KIND_NAMES && reading->node->kind != YAML_SCALAR)
+    if (kind < KIND_NAMES && reading->node->kind != YAML_SCALAR) {
         return wrong(reading, "must be a single %s, not a %s",
                      kind == KIND_TEXT || kind == KIND_NAME ? "text" : "value",
                      reading->node->kind == YAML_LIST ? "list" : "map");
+    }
     if (kind < KIND_NAMES && kind != KIND_TEXT && kind != KIND_NAME &&
-        strlen(reading->node->text) != reading->node->bytes)
+        strlen(reading->node->text) != reading->node->bytes) {
         return wrong(reading, "has a NUL character in it");
+    }
     switch (kind) {
     case KIND_NAME:
         return read_name(reading, value);
@@ -635,10 +688,11 @@ static void report_unknown_key(struct rule_problems *problems, const struct sect
         used += (size_t) snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "", section->keys[i].name);
     }
     yaml_node_path(child, NULL, path);
-    if (likeness.nearest != NULL)
+    if (likeness.nearest != NULL) {
         rule_problem(problems, child->key_mark, path, "unknown key; did you mean %s?", likeness.nearest);
-    else
+    } else {
         rule_problem(problems, child->key_mark, path, "unknown key; known here are %s", known);
+    }
 }
 
 static void report_missing_key(struct rule_problems *problems, const struct yaml_node *map, const struct key *key)
@@ -650,8 +704,9 @@ static void report_missing_key(struct rule_problems *problems, const struct yaml
 static size_t index_of_key(const struct section *section, const char *name)
 {
     size_t i = 0;
-    while (i < section->key_count && strcmp(section->keys[i].name, name) != 0)
+    while (i < section->key_count && strcmp(section->keys[i].name, name) != 0) {
         i++;
+    }
     return i;
 }
 
@@ -659,11 +714,14 @@ static size_t index_of_key(const struct section *section, const char *name)
 // to be missing wherever they are used.
 static bool can_be_followed(const struct key *key, const struct yaml_node *node)
 {
-    if (key->kind != KIND_NAMES || node->kind != YAML_LIST)
+    if (key->kind != KIND_NAMES || node->kind != YAML_LIST) {
         return false;
-    for (const struct yaml_node *child = node->first; child != NULL; child = child->next)
-        if (child->kind != YAML_SCALAR)
+    }
+    for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
+        if (child->kind != YAML_SCALAR) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -673,10 +731,12 @@ void rule_read(struct rule_problems *problems, enum rule_section which, const st
     struct rule_value *value = values; // a section's struct has nothing but values
     bool given[32] = { false };
     must(section->key_count <= 32);
-    for (size_t i = 0; i < section->key_count; i++)
+    for (size_t i = 0; i < section->key_count; i++) {
         value[i] = fallback_of(&section->keys[i]);
-    if (map == NULL)
+    }
+    if (map == NULL) {
         return;
+    }
     if (map->kind != YAML_MAP && !is_nothing(map)) {
         rule_problem_at(problems, map, "must be keys with their values below, set in");
         return;
@@ -687,27 +747,33 @@ void rule_read(struct rule_problems *problems, enum rule_section which, const st
             report_unknown_key(problems, section, child);
             continue;
         }
-        if (given[i] || (section->keys[i].presence == PRESENCE_OPTIONAL && is_nothing(child)))
+        if (given[i] || (section->keys[i].presence == PRESENCE_OPTIONAL && is_nothing(child))) {
             continue; // a repeated key was reported by the tree
+        }
         given[i] = true;
         struct rule_value written = value[i];
         bool good = read_value(&(struct reading){ problems, &section->keys[i], child }, &written);
-        if (!good && !can_be_followed(&section->keys[i], child))
+        if (!good && !can_be_followed(&section->keys[i], child)) {
             continue;
+        }
         written.node = child;
         value[i] = written;
     }
-    for (size_t i = 0; i < section->key_count; i++)
-        if (!given[i] && section->keys[i].presence == PRESENCE_REQUIRED)
+    for (size_t i = 0; i < section->key_count; i++) {
+        if (!given[i] && section->keys[i].presence == PRESENCE_REQUIRED) {
             report_missing_key(problems, map, &section->keys[i]);
+        }
+    }
 }
 
 const struct yaml_node *rule_next(const struct rule_value *value, const struct yaml_node *previous)
 {
-    if (value->node == NULL)
+    if (value->node == NULL) {
         return NULL;
-    if (value->node->kind == YAML_SCALAR)
+    }
+    if (value->node->kind == YAML_SCALAR) {
         return previous == NULL && value->number < 0 && !is_nothing(value->node) ? value->node : NULL;
+    }
     return previous == NULL ? value->node->first : previous->next;
 }
 
@@ -728,9 +794,11 @@ const char *rule_level(const struct yaml_node *entry, uint8_t *level)
 
 static const struct section *find_section(const char *name)
 {
-    for (size_t i = 0; i < RULE_SECTION_COUNT; i++)
-        if (strcmp(sections[i].name, name) == 0)
+    for (size_t i = 0; i < RULE_SECTION_COUNT; i++) {
+        if (strcmp(sections[i].name, name) == 0) {
             return &sections[i];
+        }
+    }
     return NULL;
 }
 
@@ -786,12 +854,13 @@ static void print_section(FILE *file, const struct section *section, const char 
         const struct key *key = &section->keys[i];
         fprintf(file, "%s%s\n    ", path, key->name);
         print_kind(file, key);
-        if (key->presence == PRESENCE_REQUIRED)
+        if (key->presence == PRESENCE_REQUIRED) {
             fprintf(file, "; required\n");
-        else if (key->fallback[0] != '\0')
+        } else if (key->fallback[0] != '\0') {
             fprintf(file, "; default: %s\n", key->fallback);
-        else
+        } else {
             fprintf(file, "; optional\n");
+        }
         fprintf(file, "    %s\n\n", key->doc);
         if (key->kind == KIND_PART || key->kind == KIND_PARTS) {
             const struct section *part = find_section(key->refers);

@@ -21,16 +21,18 @@
 
 static void free_names(struct policy_name *names, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         free(names[i].name);
+    }
     free(names);
 }
 
 // What a channel owns but for its name.
 static void empty_channel(struct policy_channel *channel)
 {
-    for (size_t i = 0; i < channel->anonymous_count; i++)
+    for (size_t i = 0; i < channel->anonymous_count; i++) {
         free(channel->anonymous[i]);
+    }
     free(channel->anonymous);
     channel->anonymous = NULL;
     channel->anonymous_count = 0;
@@ -94,13 +96,16 @@ static void build_authors(struct policy_channel *channel, const struct rule_chan
 {
     empty_channel(channel);
     channel->authors_caseless = values->authors.number == 1;
-    for (size_t i = 0; !values->anonymous.node && authors_anonymous[i]; i++)
+    for (size_t i = 0; !values->anonymous.node && authors_anonymous[i]; i++) {
         add_anonymous(channel, authors_anonymous[i]);
-    if (values->anonymous.node && values->anonymous.number >= 0)
+    }
+    if (values->anonymous.node && values->anonymous.number >= 0) {
         return; // none
+    }
     for (const struct yaml_node *name = rule_next(&values->anonymous, NULL); name;
-         name = rule_next(&values->anonymous, name))
+         name = rule_next(&values->anonymous, name)) {
         add_anonymous(channel, name->text);
+    }
 }
 
 static void build_channels(struct building *building)
@@ -139,13 +144,15 @@ static void build_skills_and_agencies(struct building *building)
     for (const struct yaml_node *node = rule_next(skills, NULL); node != NULL; node = rule_next(skills, node)) {
         uint32_t index = building_require_name(building, &policy->skills, &policy->skill_count, node->text, node,
                                                "skills", POLICY_SET_MAX);
-        if (index != POLICY_NONE)
+        if (index != POLICY_NONE) {
             building->all_skills |= bit_of(index);
+        }
     }
     const struct rule_value *agencies = &building->desk.agencies;
-    for (const struct yaml_node *node = rule_next(agencies, NULL); node != NULL; node = rule_next(agencies, node))
+    for (const struct yaml_node *node = rule_next(agencies, NULL); node != NULL; node = rule_next(agencies, node)) {
         building_require_name(building, &policy->agencies, &policy->agency_count, node->text, node, "agencies",
                               AGENCIES_MAX);
+    }
 }
 
 // ---- all of it ----
@@ -154,12 +161,14 @@ static void compile_patterns(struct building *building)
 {
     char reason[PATTERN_REASON_BYTES];
     uint32_t at_fault = UINT32_MAX;
-    if (patterns_compile(building->rules->set.patterns, &at_fault, reason))
+    if (patterns_compile(building->rules->set.patterns, &at_fault, reason)) {
         return;
-    if (at_fault != UINT32_MAX)
+    }
+    if (at_fault != UINT32_MAX) {
         rule_problem_at(&building->problems, building->pattern_nodes[at_fault], "%s", reason);
-    else
+    } else {
         rule_problem(&building->problems, (struct yaml_mark){ 1, 1 }, "", "the patterns together are %s", reason);
+    }
 }
 
 static void build_desk(struct building *building)
@@ -172,24 +181,28 @@ static void build_desk(struct building *building)
     build_skills_and_agencies(building);
     building->all_languages = bit_of(building_require_language(building, LANGUAGE_UNKNOWN, building->desk.brands.node));
     building_add_brands(building);
-    for (uint32_t i = 0; i < policy->language_count; i++)
-        if (!policy->languages[i].retired)
+    for (uint32_t i = 0; i < policy->language_count; i++) {
+        if (!policy->languages[i].retired) {
             building->all_languages |= bit_of(i);
+        }
+    }
     building_add_people(building);
     building_add_rules(building);
     // An absent list of people or brands was reported; what it would leave uncovered is not worth repeating.
-    if (building->desk.people.node != NULL && building->desk.brands.node != NULL)
+    if (building->desk.people.node != NULL && building->desk.brands.node != NULL) {
         building_check_brands(building);
+    }
     building_check_topics(building);
 }
 
 static void check_same_desk(struct building *building, const struct rules *previous)
 {
     const struct rule_value *desk = &building->desk.desk;
-    if (previous != NULL && desk->node != NULL && strcmp(previous->policy.desk, desk->text) != 0)
+    if (previous != NULL && desk->node != NULL && strcmp(previous->policy.desk, desk->text) != 0) {
         rule_problem_at(&building->problems, desk->node,
                         "these are the rules of the desk \"%s\"; the broker serves \"%s\"", desk->text,
                         previous->policy.desk);
+    }
 }
 
 static void report_tree_problem(void *argument, struct yaml_mark mark, const char *key, const char *message)
@@ -199,13 +212,15 @@ static void report_tree_problem(void *argument, struct yaml_mark mark, const cha
 
 static void build_tree(struct building *building, const struct yaml_tree *tree, const struct rules *previous)
 {
-    if (previous != NULL)
+    if (previous != NULL) {
         building_start_from(building->policy, &previous->policy);
+    }
     rule_read(&building->problems, RULE_SECTION_desk, yaml_tree_root(tree), &building->desk);
     check_same_desk(building, previous);
     build_desk(building);
-    if (building->problems.found == 0)
+    if (building->problems.found == 0) {
         compile_patterns(building);
+    }
 }
 
 // The first detection builds tables, which takes longer than a post may keep the loop; rules are compiled beside it.
@@ -224,13 +239,15 @@ struct rules *rules_new(const char *text, size_t text_bytes, const struct rules 
     rules->policy.version = version;
     rules->set.patterns = patterns_new();
     struct yaml_tree *tree = NULL;
-    if (text_bytes > BEHALF_RULES_BYTES)
+    if (text_bytes > BEHALF_RULES_BYTES) {
         rule_problem(&building.problems, (struct yaml_mark){ 1, 1 }, "", "%zu bytes long; at most %d are allowed",
                      text_bytes, BEHALF_RULES_BYTES);
-    else
+    } else {
         tree = yaml_tree_new(text, text_bytes, report_tree_problem, &building.problems);
-    if (tree != NULL)
+    }
+    if (tree != NULL) {
         build_tree(&building, tree, previous);
+    }
     yaml_tree_destroy(&tree);
     free(building.pattern_nodes);
     rules->text = strndup(text, text_bytes);
@@ -238,19 +255,22 @@ struct rules *rules_new(const char *text, size_t text_bytes, const struct rules 
     build_language_tables();
     rule_problems_finish(&building.problems, problems);
     rule_problems_finish(&building.warnings, &rules->warnings);
-    if (problems->found > 0)
+    if (problems->found > 0) {
         rules_destroy(&rules);
+    }
     return rules;
 }
 
 void rules_destroy(struct rules **rules_p)
 {
     struct rules *rules = *rules_p;
-    if (rules == NULL)
+    if (rules == NULL) {
         return;
+    }
     free_policy(&rules->policy);
-    for (size_t i = 0; i < rules->set.rule_count; i++)
+    for (size_t i = 0; i < rules->set.rule_count; i++) {
         free(rules->set.rules[i].name);
+    }
     free(rules->set.rules);
     free(rules->set.rule_patterns);
     patterns_destroy(&rules->set.patterns);

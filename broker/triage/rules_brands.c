@@ -10,8 +10,9 @@
 
 static void free_wordings(struct policy_wordings *wordings)
 {
-    for (size_t i = 0; i < wordings->count; i++)
+    for (size_t i = 0; i < wordings->count; i++) {
         free(wordings->list[i].text);
+    }
     free(wordings->list);
 }
 
@@ -33,19 +34,23 @@ static void check_placeholders(struct building *building, const struct yaml_node
         size_t bytes = strcspn(open, "}");
         char name[64];
         snprintf(name, sizeof name, "%.*s}", bytes < 60 ? (int) bytes : 60, open);
-        if (open[bytes] != '\0' && strstr(allowed, name) != NULL)
+        if (open[bytes] != '\0' && strstr(allowed, name) != NULL) {
             continue;
+        }
         building->unknown_placeholder = true;
         struct likeness likeness = { .word = name };
         static const char *const known[] = { "{first_name}", "{name}", "{agency}", "{brand}" };
-        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-            if (strstr(allowed, known[i]) != NULL)
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+            if (strstr(allowed, known[i]) != NULL) {
                 likeness_try(&likeness, known[i]);
-        if (likeness.nearest != NULL)
+            }
+        }
+        if (likeness.nearest != NULL) {
             rule_problem_at(&building->problems, line, "unknown placeholder %s; did you mean %s?", name,
                             likeness.nearest);
-        else
+        } else {
             rule_problem_at(&building->problems, line, "unknown placeholder %s; there are %s", name, allowed);
+        }
     }
 }
 
@@ -56,24 +61,29 @@ static void check_line(struct building *building, const struct yaml_node *line, 
     const char *name = brand->display_name.text;
     check_placeholders(building, line,
                        of_agents ? "{first_name}, {name}, {agency}, {brand}" : "{first_name}, {name}, {brand}");
-    if (of_agents && strstr(line->text, "{agency}") == NULL)
+    if (of_agents && strstr(line->text, "{agency}") == NULL) {
         rule_problem_at(&building->problems, line,
                         "does not say for which company the agent works; put {agency} into it");
-    if (strstr(line->text, "{brand}") == NULL && (name[0] == '\0' || strstr(line->text, name) == NULL))
+    }
+    if (strstr(line->text, "{brand}") == NULL && (name[0] == '\0' || strstr(line->text, name) == NULL)) {
         rule_problem_at(&building->problems, line, "does not say for whom it is answered; put {brand} into it");
+    }
 }
 
 static void check_disclosure(struct building *building, const struct rule_value *value, const struct rule_brand *brand,
                              bool of_agents)
 {
     const struct yaml_node *line = value->node;
-    if (line == NULL)
+    if (line == NULL) {
         return;
-    if (line->kind == YAML_SCALAR)
+    }
+    if (line->kind == YAML_SCALAR) {
         check_line(building, line, brand, of_agents);
-    else
-        for (line = rule_next(value, NULL); line != NULL; line = rule_next(value, line))
+    } else {
+        for (line = rule_next(value, NULL); line != NULL; line = rule_next(value, line)) {
             check_line(building, line, brand, of_agents);
+        }
+    }
 }
 
 // The texts of a WORDING value that stand under languages, which must be the brand's.
@@ -81,8 +91,9 @@ static struct policy_wordings build_wordings(struct building *building, const st
                                              const struct rule_value *value)
 {
     struct policy_wordings wordings = { 0 };
-    if (value->node == NULL || value->node->kind != YAML_MAP)
+    if (value->node == NULL || value->node->kind != YAML_MAP) {
         return wordings;
+    }
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         uint32_t language = policy_find_language(building->policy, node->key);
         if (language == POLICY_NONE || (brand->languages & bit_of(language)) == 0) {
@@ -112,11 +123,13 @@ static void build_brand_languages(struct building *building, struct policy_brand
     for (const struct yaml_node *node = rule_next(&values->languages, NULL); node != NULL;
          node = rule_next(&values->languages, node)) {
         uint32_t index = building_require_language(building, node->text, node);
-        if (index == 0)
+        if (index == 0) {
             rule_problem_at(&building->problems, node,
                             "und is not a language to serve; write undetermined: und instead");
-        if (index == 0 || index == POLICY_NONE)
+        }
+        if (index == 0 || index == POLICY_NONE) {
             continue;
+        }
         brand->languages |= bit_of(index);
         main_language = main_language == POLICY_NONE ? index : main_language;
     }
@@ -125,8 +138,9 @@ static void build_brand_languages(struct building *building, struct policy_brand
         uint32_t index = building_brands_language(building, &values->undetermined, brand->languages);
         brand->und_language = index != POLICY_NONE ? index : brand->und_language;
     }
-    if (brand->und_language == 0)
+    if (brand->und_language == 0) {
         brand->languages |= bit_of(0);
+    }
 }
 
 // Of languages that are nearly written alike the smaller is hardly ever the answer.
@@ -136,11 +150,12 @@ static void warn_of_rivals(struct building *building, const struct policy_brand 
     for (const struct yaml_node *node = rule_next(languages, NULL); node != NULL; node = rule_next(languages, node)) {
         const char *rival = language_rival(node->text);
         uint32_t index = rival != NULL ? policy_find_language(building->policy, rival) : POLICY_NONE;
-        if (index != POLICY_NONE && (brand->languages & bit_of(index)) != 0)
+        if (index != POLICY_NONE && (brand->languages & bit_of(index)) != 0) {
             rule_problem_at(&building->warnings, node,
                             "posts in %s are mostly taken for %s, which is served too; only the platform's tag tells "
                             "them apart",
                             node->text, rival);
+        }
     }
 }
 
@@ -155,8 +170,9 @@ static void build_unsure(struct building *building, struct policy_brand *brand, 
         uint32_t index = building_brands_language(building, &values.language, brand->languages);
         unsure->language = index != POLICY_NONE ? index : unsure->language;
     }
-    if (unsure->below > 0 && unsure->language == 0)
+    if (unsure->below > 0 && unsure->language == 0) {
         brand->languages |= bit_of(0);
+    }
 }
 
 // What the rule names, then what it left out, in its usual order.
@@ -166,10 +182,12 @@ static void build_choose(struct building *building, struct policy_brand *brand, 
     bool named[CHOICE_COUNT] = { false };
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         unsigned choice = CHOOSE_NOTHING + 1;
-        while (choice < CHOICE_COUNT && strcmp(policy_choice_name((enum policy_choice) choice), node->text) != 0)
+        while (choice < CHOICE_COUNT && strcmp(policy_choice_name((enum policy_choice) choice), node->text) != 0) {
             choice++;
-        if (choice < CHOICE_COUNT && named[choice])
+        }
+        if (choice < CHOICE_COUNT && named[choice]) {
             continue; // twice: the reader has said so
+        }
         if (choice == CHOICE_COUNT) {
             rule_problem_at(&building->problems, node, "must be least_in_hand, level or idle, not \"%s\"", node->text);
             continue;
@@ -178,8 +196,9 @@ static void build_choose(struct building *building, struct policy_brand *brand, 
         brand->choose[count++] = (uint8_t) choice;
     }
     for (unsigned choice = CHOOSE_NOTHING + 1; choice < CHOICE_COUNT; choice++) {
-        if (!named[choice])
+        if (!named[choice]) {
             brand->choose[count++] = (uint8_t) choice;
+        }
     }
 }
 
@@ -207,8 +226,9 @@ static void build_brand(struct building *building, const struct yaml_node *node)
     struct rule_brand values;
     rule_read(&building->problems, RULE_SECTION_brand, node, &values);
     struct policy_brand *brand = require_brand(building, node);
-    if (brand == NULL)
+    if (brand == NULL) {
         return;
+    }
     *brand = (struct policy_brand){
         .name = brand->name,
         .display_name = building_copy_text(values.display_name.text),
@@ -229,14 +249,16 @@ static void build_brand(struct building *building, const struct yaml_node *node)
     brand->disclosure_in = build_wordings(building, brand, &values.disclosure);
     brand->disclosure_pr_in = build_wordings(building, brand, &values.disclosure_pr);
     build_service_levels(building, brand, values.service_level.node);
-    if (brand->escalate_late && brand->service_level_ms[AUDIENCE_AGENT] == 0)
+    if (brand->escalate_late && brand->service_level_ms[AUDIENCE_AGENT] == 0) {
         rule_problem_at(&building->warnings, values.escalate_late.node,
                         "nothing is ever late: the brand has no service_level for agent");
+    }
 }
 
 void building_add_brands(struct building *building)
 {
     const struct rule_value *brands = &building->desk.brands;
-    for (const struct yaml_node *node = rule_next(brands, NULL); node != NULL; node = rule_next(brands, node))
+    for (const struct yaml_node *node = rule_next(brands, NULL); node != NULL; node = rule_next(brands, node)) {
         build_brand(building, node);
+    }
 }

@@ -17,11 +17,12 @@ static void build_roles(struct building *building, struct policy_person *person,
     for (const struct yaml_node *node = rule_next(&values->roles, NULL); node != NULL;
          node = rule_next(&values->roles, node)) {
         enum audience audience = audience_from_name(node->text);
-        if (audience < AUDIENCE_COUNT)
+        if (audience < AUDIENCE_COUNT) {
             person->audiences |= 1u << audience;
-        else
+        } else {
             rule_problem_at(&building->problems, node,
                             "there is no role \"%s\"; there are agent, pr, approver, supervisor", node->text);
+        }
     }
 }
 
@@ -40,9 +41,10 @@ static void build_agency(struct building *building, struct policy_person *person
         return;
     }
     if (values->agency.node == NULL) {
-        if (agent)
+        if (agent) {
             rule_problem(&building->problems, node->key_mark, yaml_node_path(node, "agency", path),
                          "missing: an agent's replies say for which company they work");
+        }
         return;
     }
     if (brands_own) {
@@ -50,12 +52,15 @@ static void build_agency(struct building *building, struct policy_person *person
                         "pr people and approvers are the brand's own and have no agency");
         return;
     }
-    for (size_t i = 0; i < policy->agency_count && person->agency == POLICY_NONE; i++)
-        if (!policy->agencies[i].retired && strcmp(policy->agencies[i].name, values->agency.text) == 0)
+    for (size_t i = 0; i < policy->agency_count && person->agency == POLICY_NONE; i++) {
+        if (!policy->agencies[i].retired && strcmp(policy->agencies[i].name, values->agency.text) == 0) {
             person->agency = (uint32_t) i;
-    if (person->agency == POLICY_NONE)
+        }
+    }
+    if (person->agency == POLICY_NONE) {
         REPORT_UNKNOWN(building, values->agency.node, "agency", values->agency.text, policy->agencies,
                        policy->agency_count);
+    }
 }
 
 // Fills a set and its levels; `all` is what the word "all" stands for, or 0.
@@ -63,13 +68,15 @@ static uint64_t build_levels(struct building *building, const struct rule_value 
                              building_find_function *find, uint8_t levels[POLICY_SET_MAX])
 {
     uint64_t set = value->number >= 0 ? all : 0;
-    for (uint32_t i = 0; i < POLICY_SET_MAX; i++)
+    for (uint32_t i = 0; i < POLICY_SET_MAX; i++) {
         levels[i] = set & bit_of(i) ? RULE_LEVEL_DEFAULT : 0;
+    }
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         uint8_t level = 0;
         uint32_t index = find(building, rule_level(node, &level), node);
-        if (index == POLICY_NONE)
+        if (index == POLICY_NONE) {
             continue;
+        }
         set |= bit_of(index);
         levels[index] = level;
     }
@@ -82,9 +89,11 @@ static void add_regions(const struct building *building, struct policy_person *p
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         uint8_t level = 0;
         uint64_t like = building_languages_like(building, rule_level(node, &level)) & ~person->languages;
-        for (uint32_t i = 0; i < POLICY_SET_MAX; i++)
-            if (like & bit_of(i))
+        for (uint32_t i = 0; i < POLICY_SET_MAX; i++) {
+            if (like & bit_of(i)) {
                 person->language_level[i] = level;
+            }
+        }
         person->languages |= like;
     }
 }
@@ -121,8 +130,9 @@ static void build_person(struct building *building, const struct yaml_node *node
     struct rule_person values;
     rule_read(&building->problems, RULE_SECTION_person, node, &values);
     struct policy_person *person = require_person(building, node);
-    if (person == NULL)
+    if (person == NULL) {
         return;
+    }
     const char *first_name = values.first_name.text;
     *person = (struct policy_person){
         .name = person->name,
@@ -133,8 +143,9 @@ static void build_person(struct building *building, const struct yaml_node *node
     };
     build_roles(building, person, &values);
     build_agency(building, person, &values, node);
-    if (values.brands.node != NULL)
+    if (values.brands.node != NULL) {
         person->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
+    }
     person->languages =
         build_levels(building, &values.languages, values.languages.node != NULL ? building->all_languages : 0,
                      building_known_language, person->language_level);
@@ -146,6 +157,7 @@ static void build_person(struct building *building, const struct yaml_node *node
 void building_add_people(struct building *building)
 {
     const struct rule_value *people = &building->desk.people;
-    for (const struct yaml_node *node = rule_next(people, NULL); node != NULL; node = rule_next(people, node))
+    for (const struct yaml_node *node = rule_next(people, NULL); node != NULL; node = rule_next(people, node)) {
         build_person(building, node);
+    }
 }

@@ -32,18 +32,21 @@ static unsigned exact_of(struct building *building, const struct rule_value *val
 #include "broker/triage/foldings.def"
 #undef FOLDING
     };
-    if (value->number == 1)
+    if (value->number == 1) {
         return FOLDING_ALL;
+    }
     unsigned exact = 0;
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         struct likeness likeness = { .word = node->text };
         size_t i = 0;
-        while (i < FOLDING_COUNT && strcmp(names[i], node->text) != 0)
+        while (i < FOLDING_COUNT && strcmp(names[i], node->text) != 0) {
             likeness_try(&likeness, names[i++]);
-        if (i < FOLDING_COUNT)
+        }
+        if (i < FOLDING_COUNT) {
             exact |= 1u << i;
-        else
+        } else {
             building_report_unknown(building, node, "folding", node->text, likeness.nearest);
+        }
     }
     return exact;
 }
@@ -68,8 +71,9 @@ static void add_pattern(struct building *building, const struct yaml_node *node,
     pattern->number = number;
     snprintf(pattern->label, sizeof pattern->label, "%s", label);
     pattern->languages = UINT64_MAX;
-    if (set->rules[pattern->rule].theirs && label[0] != '\0')
+    if (set->rules[pattern->rule].theirs && label[0] != '\0') {
         pattern->languages = bit_of(0) | building_languages_like(building, label);
+    }
 }
 
 // Adds the patterns of the rule added last.
@@ -83,8 +87,9 @@ static void add_patterns(struct building *building, const struct rule_value *val
             continue;
         }
         uint32_t under_label = 0;
-        for (const struct yaml_node *pattern = node->first; pattern != NULL; pattern = pattern->next)
+        for (const struct yaml_node *pattern = node->first; pattern != NULL; pattern = pattern->next) {
             add_pattern(building, pattern, node->key, ++under_label, exact);
+        }
     }
 }
 
@@ -94,19 +99,22 @@ static void build_sensitive(struct building *building, const struct yaml_node *n
     rule_read(&building->problems, RULE_SECTION_sensitive, node, &values);
     struct rule *rule = add_rule(building, RULE_SENSITIVE, node);
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
-    if (values.languages.node != NULL)
+    if (values.languages.node != NULL) {
         rule->languages = building_set_of_languages(building, &values.languages);
+    }
     rule->theirs = values.languages.number == 1;
-    if (values.channels.node != NULL)
+    if (values.channels.node != NULL) {
         rule->channels = building_set_of(building, &values.channels, UINT64_MAX, building_known_channel);
+    }
     rule->reach = values.reach.number;
     rule->band = (uint8_t) values.band.number;
     rule->has_patterns = values.patterns.node != NULL;
     bool states_something =
         rule->has_patterns || rule->reach > 0 || rule->languages != UINT64_MAX || rule->channels != UINT64_MAX;
-    if (!states_something && yaml_node_find(node, "patterns") == NULL)
+    if (!states_something && yaml_node_find(node, "patterns") == NULL) {
         rule_problem_at(&building->problems, node,
                         "holds for every post; state patterns, reach, languages or channels");
+    }
     add_patterns(building, &values.patterns, &values.exact);
 }
 
@@ -116,8 +124,9 @@ struct rule_value building_approved_topics(const struct yaml_node *brand)
     const struct yaml_node *node = value.node;
     bool word = node != NULL && node->kind == YAML_SCALAR &&
                 (strcmp(node->text, "all") == 0 || strcmp(node->text, "none") == 0);
-    if (node == NULL || word || node->kind == YAML_MAP)
+    if (node == NULL || word || node->kind == YAML_MAP) {
         value.node = NULL;
+    }
     return value;
 }
 
@@ -128,9 +137,11 @@ static uint64_t approving_brands(struct building *building, const char *topic)
     for (const struct yaml_node *node = rule_next(brands, NULL); node != NULL; node = rule_next(brands, node)) {
         struct rule_value topics = building_approved_topics(node);
         uint32_t index = policy_find_brand(building->policy, node->key);
-        for (const struct yaml_node *name = rule_next(&topics, NULL); name != NULL; name = rule_next(&topics, name))
-            if (index != POLICY_NONE && strcmp(name->text, topic) == 0)
+        for (const struct yaml_node *name = rule_next(&topics, NULL); name != NULL; name = rule_next(&topics, name)) {
+            if (index != POLICY_NONE && strcmp(name->text, topic) == 0) {
                 set |= bit_of(index);
+            }
+        }
     }
     return set;
 }
@@ -141,11 +152,13 @@ static void build_topic(struct building *building, const struct yaml_node *node)
     rule_read(&building->problems, RULE_SECTION_topic, node, &values);
     struct rule *rule = add_rule(building, RULE_TOPIC, node);
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
-    if (values.languages.node != NULL)
+    if (values.languages.node != NULL) {
         rule->languages = building_set_of_languages(building, &values.languages);
+    }
     rule->theirs = values.languages.number == 1;
-    if (values.skill.node != NULL)
+    if (values.skill.node != NULL) {
         rule->skill = building_known_skill(building, values.skill.text, values.skill.node);
+    }
     rule->band = (uint8_t) values.band.number;
     rule->has_patterns = true;
     rule->approve_brands = values.approve.number == 1 ? rule->brands : approving_brands(building, node->key);
@@ -159,13 +172,15 @@ static unsigned only_of(struct building *building, const struct rule_value *valu
     unsigned only = 0;
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         unsigned kind = 0;
-        while (kind < 4 && strcmp(kinds[kind], node->text) != 0)
+        while (kind < 4 && strcmp(kinds[kind], node->text) != 0) {
             kind++;
-        if (kind < 4)
+        }
+        if (kind < 4) {
             only |= bits[kind];
-        else
+        } else {
             rule_problem_at(&building->problems, node, "must be links, mentions, hashtags or emoji, not \"%s\"",
                             node->text);
+        }
     }
     return only;
 }
@@ -180,8 +195,9 @@ static void build_noise(struct building *building, const struct yaml_node *node)
     rule->empty = values.empty.number == 1;
     rule->only = only_of(building, &values.only);
     if (!rule->has_patterns && !rule->empty && values.only.node == NULL && yaml_node_find(node, "patterns") == NULL &&
-        yaml_node_find(node, "only") == NULL)
+        yaml_node_find(node, "only") == NULL) {
         rule_problem_at(&building->problems, node, "holds for no post; state patterns, empty or only");
+    }
     add_patterns(building, &values.patterns, &values.exact);
 }
 
@@ -202,7 +218,10 @@ void building_add_rules(struct building *building)
         { RULE_NOISE, build_noise },
     };
     const struct rule_value *values[] = { &building->desk.sensitive, &building->desk.topics, &building->desk.noise };
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        for (const struct yaml_node *node = rule_next(values[i], NULL); node != NULL; node = rule_next(values[i], node))
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        for (const struct yaml_node *node = rule_next(values[i], NULL); node != NULL;
+             node = rule_next(values[i], node)) {
             kinds[i].build(building, node);
+        }
+    }
 }

@@ -13,8 +13,9 @@ static struct policy_name *retire_names(const struct policy_name *names, size_t 
 {
     struct policy_name *copies = calloc(count + 1, sizeof *copies);
     must(copies != NULL);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         copies[i] = (struct policy_name){ building_copy_text(names[i].name), true };
+    }
     return copies;
 }
 
@@ -22,8 +23,9 @@ static struct policy_wordings copy_wordings(const struct policy_wordings *from)
 {
     struct policy_wordings copy = { .list = calloc(from->count + 1, sizeof *copy.list), .count = from->count };
     must(copy.list != NULL);
-    for (size_t i = 0; i < from->count; i++)
+    for (size_t i = 0; i < from->count; i++) {
         copy.list[i] = (struct policy_wording){ from->list[i].language, building_copy_text(from->list[i].text) };
+    }
     return copy;
 }
 

@@ -58,8 +58,9 @@ struct triage *triage_new(void)
 void triage_destroy(struct triage **triage_p)
 {
     struct triage *triage = *triage_p;
-    if (triage == NULL)
+    if (triage == NULL) {
         return;
+    }
     readings_destroy(&triage->readings);
     patterns_memory_destroy(&triage->memory);
     free(triage->first_pattern);
@@ -78,8 +79,9 @@ static void add_words(char *text, size_t text_bytes, const char *format, ...)
     va_start(arguments, format);
     int needed = vsnprintf(text + used, text_bytes - used, format, arguments);
     va_end(arguments);
-    if (needed < 0 || (size_t) needed >= text_bytes - used)
+    if (needed < 0 || (size_t) needed >= text_bytes - used) {
         text[used] = '\0';
+    }
 }
 
 // ---- language ----
@@ -90,9 +92,11 @@ static void find_language(struct finding *finding, const char *author_language)
     const struct policy_brand *brand = &policy->brands[finding->needs->brand];
     const char *served[LANGUAGE_SERVED_COUNT];
     size_t served_count = 0;
-    for (uint32_t i = 1; i < policy->language_count; i++)
-        if (brand->languages & UINT64_C(1) << i)
+    for (uint32_t i = 1; i < policy->language_count; i++) {
+        if (brand->languages & UINT64_C(1) << i) {
             served[served_count++] = policy->languages[i].name;
+        }
+    }
     struct language_request request = {
         .served = served,
         .served_count = served_count,
@@ -102,12 +106,14 @@ static void find_language(struct finding *finding, const char *author_language)
     const char *text = finding->post->text != NULL ? finding->post->text : "";
     language_detect(text, &request, &finding->verdict);
     finding->language = policy_find_language(policy, finding->verdict.language);
-    if (finding->language == POLICY_NONE)
+    if (finding->language == POLICY_NONE) {
         finding->language = 0;
+    }
     const struct unsure_language *unsure = &finding->set->unsure[finding->needs->brand];
     finding->unsure = finding->language > 0 && finding->verdict.confidence < unsure->below;
-    if (finding->unsure)
+    if (finding->unsure) {
         finding->language = 0;
+    }
     finding->needs->language = finding->language > 0 ? finding->language
                                : finding->unsure     ? unsure->language
                                                      : brand->und_language;
@@ -119,18 +125,19 @@ static void tell_language(struct finding *finding)
     char *detail = finding->triage->detail;
     const char *before = detail[0] != '\0' ? "; " : "";
     const char *queue = policy->languages[finding->needs->language].name;
-    if (finding->unsure)
+    if (finding->unsure) {
         add_words(detail, DETAIL_BYTES, "%slanguage not told surely: %s by %s, %d is below %d; waits with %s", before,
                   finding->verdict.language, finding->verdict.reason, finding->verdict.confidence,
                   finding->set->unsure[finding->needs->brand].below, queue);
-    else if (finding->language > 0)
+    } else if (finding->language > 0) {
         add_words(detail, DETAIL_BYTES, "%slanguage %s by %s, %d", before, queue, finding->verdict.reason,
                   finding->verdict.confidence);
-    else if (finding->needs->language > 0)
+    } else if (finding->needs->language > 0) {
         add_words(detail, DETAIL_BYTES, "%slanguage not told: %s; waits with %s", before, finding->verdict.reason,
                   queue);
-    else
+    } else {
         add_words(detail, DETAIL_BYTES, "%slanguage not told: %s", before, finding->verdict.reason);
+    }
 }
 
 // ---- patterns ----
@@ -145,14 +152,16 @@ static void find_patterns(struct finding *finding)
         must(triage->first_pattern != NULL);
         triage->rule_capacity = set->rule_count;
     }
-    for (size_t i = 0; i < set->rule_count; i++)
+    for (size_t i = 0; i < set->rule_count; i++) {
         triage->first_pattern[i] = NO_PATTERN;
+    }
     size_t count = 0;
     const uint32_t *found = patterns_find(set->patterns, triage->memory, triage->readings, &count);
     for (size_t i = count; i-- > 0;) {
         const struct rule_pattern *pattern = &set->rule_patterns[found[i]];
-        if (pattern->languages & UINT64_C(1) << finding->language)
+        if (pattern->languages & UINT64_C(1) << finding->language) {
             triage->first_pattern[pattern->rule] = found[i];
+        }
     }
 }
 
@@ -186,15 +195,19 @@ static void tell_sensitive(struct finding *finding, size_t index)
     const struct rule *rule = &finding->set->rules[index];
     char *detail = finding->triage->detail;
     add_words(detail, DETAIL_BYTES, "%ssensitive %s:", detail[0] != '\0' ? "; " : "", rule->name);
-    if (rule->has_patterns)
+    if (rule->has_patterns) {
         tell_pattern(finding, finding->triage->first_pattern[index]);
-    if (rule->reach > 0)
+    }
+    if (rule->reach > 0) {
         add_words(detail, DETAIL_BYTES, " reach %lld is at least %lld", (long long) finding->post->reach,
                   (long long) rule->reach);
-    if (rule->languages != UINT64_MAX)
+    }
+    if (rule->languages != UINT64_MAX) {
         add_words(detail, DETAIL_BYTES, " in %s", policy->languages[finding->language].name);
-    if (rule->channels != UINT64_MAX)
+    }
+    if (rule->channels != UINT64_MAX) {
         add_words(detail, DETAIL_BYTES, " on %s", policy->channels[finding->needs->channel].name);
+    }
 }
 
 // The most urgent of the sensitive rules that hold decides, the first written among equals.
@@ -204,19 +217,24 @@ static bool apply_sensitive(struct finding *finding)
     size_t decided = SIZE_MAX;
     for (size_t i = 0; i < finding->set->rule_count; i++) {
         const struct rule *rule = &finding->set->rules[i];
-        if (rule->kind == RULE_SENSITIVE && holds(finding, i))
-            if (decided == SIZE_MAX || rule->band < finding->set->rules[decided].band)
+        if (rule->kind == RULE_SENSITIVE && holds(finding, i)) {
+            if (decided == SIZE_MAX || rule->band < finding->set->rules[decided].band) {
                 decided = i;
+            }
+        }
     }
-    if (decided == SIZE_MAX)
+    if (decided == SIZE_MAX) {
         return false;
+    }
     needs->audience = AUDIENCE_PR;
     needs->band = finding->set->rules[decided].band;
     add_words(finding->triage->rule, RULE_BYTES, "sensitive %s", finding->set->rules[decided].name);
     tell_sensitive(finding, decided);
-    for (size_t i = 0; i < finding->set->rule_count; i++)
-        if (i != decided && finding->set->rules[i].kind == RULE_SENSITIVE && holds(finding, i))
+    for (size_t i = 0; i < finding->set->rule_count; i++) {
+        if (i != decided && finding->set->rules[i].kind == RULE_SENSITIVE && holds(finding, i)) {
             tell_sensitive(finding, i);
+        }
+    }
     return true;
 }
 
@@ -225,11 +243,13 @@ static void apply_topic(struct finding *finding, size_t index, bool first)
     const struct rule *rule = &finding->set->rules[index];
     struct needs *needs = finding->needs;
     char *detail = finding->triage->detail;
-    if (rule->skill != POLICY_NONE)
+    if (rule->skill != POLICY_NONE) {
         needs->skills |= UINT64_C(1) << rule->skill;
+    }
     needs->approval |= (rule->approve_brands & UINT64_C(1) << needs->brand) != 0;
-    if (first || rule->band < needs->band)
+    if (first || rule->band < needs->band) {
         needs->band = rule->band;
+    }
     add_words(finding->triage->rule, RULE_BYTES, "%s%s", first ? "topic " : ", ", rule->name);
     add_words(detail, DETAIL_BYTES, "%stopic %s:", first ? "" : "; ", rule->name);
     tell_pattern(finding, finding->triage->first_pattern[index]);
@@ -239,8 +259,9 @@ static bool apply_topics(struct finding *finding)
 {
     bool any = false;
     for (size_t i = 0; i < finding->set->rule_count; i++) {
-        if (finding->set->rules[i].kind != RULE_TOPIC || !holds(finding, i))
+        if (finding->set->rules[i].kind != RULE_TOPIC || !holds(finding, i)) {
             continue;
+        }
         apply_topic(finding, i, !any);
         any = true;
     }
@@ -253,21 +274,24 @@ static void apply_noise(struct finding *finding)
     unsigned kinds = readings_contents(triage->readings);
     for (size_t i = 0; i < finding->set->rule_count && !finding->needs->noise; i++) {
         const struct rule *rule = &finding->set->rules[i];
-        if (rule->kind != RULE_NOISE || !concerns(finding, rule))
+        if (rule->kind != RULE_NOISE || !concerns(finding, rule)) {
             continue;
+        }
         bool empty = rule->empty && readings_empty(triage->readings);
         bool only = kinds != 0 && (kinds & ~rule->only) == 0;
         bool pattern = triage->first_pattern[i] != NO_PATTERN;
-        if (!empty && !only && !pattern)
+        if (!empty && !only && !pattern) {
             continue;
+        }
         finding->needs->noise = true;
         add_words(triage->rule, RULE_BYTES, "noise %s", rule->name);
         add_words(triage->detail, DETAIL_BYTES, "noise %s:%s", rule->name,
                   empty  ? " no text"
                   : only ? " no words"
                          : "");
-        if (!empty && !only)
+        if (!empty && !only) {
             tell_pattern(finding, triage->first_pattern[i]);
+        }
     }
 }
 
@@ -280,8 +304,9 @@ const char *triage_author(struct triage *triage, const struct rules *rules, cons
     bool caseless = index != POLICY_NONE && policy->channels[index].authors_caseless;
     free(triage->author);
     triage->author = folded;
-    if (nobody)
+    if (nobody) {
         folded[0] = '\0';
+    }
     if (!nobody && !caseless) {
         triage->author = strdup(author);
         must(triage->author != NULL);
@@ -316,8 +341,9 @@ bool triage_post(struct triage *triage, const struct rules *rules, const struct 
     readings_take(triage->readings, text, strlen(text));
     find_language(&finding, author_language);
     find_patterns(&finding);
-    if (!apply_sensitive(&finding) && !apply_topics(&finding))
+    if (!apply_sensitive(&finding) && !apply_topics(&finding)) {
         apply_noise(&finding);
+    }
     tell_language(&finding);
     return true;
 }

@@ -90,8 +90,9 @@ static struct yaml_mark mark_of_offset(const struct reading *reading, size_t off
 static void report_at(struct reading *reading, struct yaml_mark mark, const char *key, const char *message)
 {
     char path[YAML_TREE_PATH_BYTES] = "";
-    if (reading->open != NULL)
+    if (reading->open != NULL) {
         yaml_node_path(reading->open, key, path);
+    }
     reading->report(reading->argument, mark, path, message);
 }
 
@@ -122,8 +123,9 @@ static void report_parser(struct reading *reading)
 static struct yaml_node *add_node(struct reading *reading, enum yaml_kind kind, const yaml_mark_t *start)
 {
     struct yaml_tree *tree = reading->tree;
-    if (tree->node_count >= YAML_TREE_NODES_MAX)
+    if (tree->node_count >= YAML_TREE_NODES_MAX) {
         return NULL;
+    }
     tree->node_count++;
 
     struct yaml_node *node = take_memory(tree, sizeof *node);
@@ -142,10 +144,11 @@ static struct yaml_node *add_node(struct reading *reading, enum yaml_kind kind, 
         reading->key = NULL;
     }
     node->position = parent->count++;
-    if (parent->last != NULL)
+    if (parent->last != NULL) {
         parent->last->next = node;
-    else
+    } else {
         parent->first = node;
+    }
     parent->last = node;
     return node;
 }
@@ -181,13 +184,16 @@ static bool take_key(struct reading *reading, const yaml_event_t *event)
 
 static bool read_scalar(struct reading *reading, const yaml_event_t *event)
 {
-    if (!refuse_extras(reading, event, event->data.scalar.anchor, event->data.scalar.tag))
+    if (!refuse_extras(reading, event, event->data.scalar.anchor, event->data.scalar.tag)) {
         return false;
-    if (reading->open != NULL && reading->open->kind == YAML_MAP && reading->key == NULL)
+    }
+    if (reading->open != NULL && reading->open->kind == YAML_MAP && reading->key == NULL) {
         return take_key(reading, event);
+    }
     struct yaml_node *node = add_node(reading, YAML_SCALAR, &event->start_mark);
-    if (node == NULL)
+    if (node == NULL) {
         return false;
+    }
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     node->text = take_text(reading->tree, (const char *) event->data.scalar.value, event->data.scalar.length);
     node->bytes = event->data.scalar.length;
@@ -198,8 +204,9 @@ static bool read_start(struct reading *reading, const yaml_event_t *event, enum 
 {
     bool map = kind == YAML_MAP;
     if (!refuse_extras(reading, event, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
-                       map ? event->data.mapping_start.tag : event->data.sequence_start.tag))
+                       map ? event->data.mapping_start.tag : event->data.sequence_start.tag)) {
         return false;
+    }
     struct yaml_mark mark = mark_of(&event->start_mark);
     if (reading->open != NULL && reading->open->kind == YAML_MAP && reading->key == NULL) {
         report_at(reading, mark, NULL, "a key must be a word, not a list or a map; check brackets and braces");
@@ -210,8 +217,9 @@ static bool read_start(struct reading *reading, const yaml_event_t *event, enum 
         return false;
     }
     struct yaml_node *node = add_node(reading, kind, &event->start_mark);
-    if (node == NULL)
+    if (node == NULL) {
         return false;
+    }
     reading->open = node;
     reading->depth++;
     return true;
@@ -222,20 +230,23 @@ static int by_key_then_position(const void *left, const void *right)
     const struct yaml_node *const *a = left;
     const struct yaml_node *const *b = right;
     int order = strcmp((*a)->key, (*b)->key);
-    if (order != 0)
+    if (order != 0) {
         return order;
+    }
     return (*a)->position < (*b)->position ? -1 : 1;
 }
 
 static void report_repeated_keys(struct reading *reading, const struct yaml_node *map)
 {
-    if (map->count < 2)
+    if (map->count < 2) {
         return;
+    }
     const struct yaml_node **sorted = malloc(map->count * sizeof *sorted);
     must(sorted != NULL);
     size_t count = 0;
-    for (const struct yaml_node *child = map->first; child != NULL; child = child->next)
+    for (const struct yaml_node *child = map->first; child != NULL; child = child->next) {
         sorted[count++] = child;
+    }
     qsort(sorted, count, sizeof *sorted, by_key_then_position);
     size_t original = 0;
     for (size_t i = 1; i < count; i++) {
@@ -254,8 +265,9 @@ static void report_repeated_keys(struct reading *reading, const struct yaml_node
 static bool read_end(struct reading *reading)
 {
     must(reading->open != NULL);
-    if (reading->open->kind == YAML_MAP)
+    if (reading->open->kind == YAML_MAP) {
         report_repeated_keys(reading, reading->open);
+    }
     reading->open = reading->open->parent;
     reading->key = NULL;
     reading->depth--;
@@ -264,8 +276,9 @@ static bool read_end(struct reading *reading)
 
 static bool read_document(struct reading *reading, const yaml_event_t *event)
 {
-    if (++reading->documents == 1)
+    if (++reading->documents == 1) {
         return true;
+    }
     report_at(reading, mark_of(&event->start_mark), NULL, "a second document begins here (---); one file is one desk");
     return false;
 }
@@ -304,11 +317,13 @@ static bool read_all(struct reading *reading)
         }
         more = event.type != YAML_STREAM_END_EVENT;
         bool good = read_event(reading, &event);
-        if (!good && reading->tree->node_count >= YAML_TREE_NODES_MAX)
+        if (!good && reading->tree->node_count >= YAML_TREE_NODES_MAX) {
             report_at(reading, mark_of(&event.start_mark), NULL, "too many words, lists and maps in one file");
+        }
         yaml_event_delete(&event);
-        if (!good)
+        if (!good) {
             return false;
+        }
     }
     return true;
 }
@@ -340,8 +355,9 @@ struct yaml_tree *yaml_tree_new(const char *text, size_t text_bytes, yaml_report
 void yaml_tree_destroy(struct yaml_tree **tree_p)
 {
     struct yaml_tree *tree = *tree_p;
-    if (tree == NULL)
+    if (tree == NULL) {
         return;
+    }
     while (tree->blocks != NULL) {
         struct block *block = tree->blocks;
         tree->blocks = block->next;
@@ -358,11 +374,14 @@ const struct yaml_node *yaml_tree_root(const struct yaml_tree *tree)
 
 const struct yaml_node *yaml_node_find(const struct yaml_node *map, const char *key)
 {
-    if (map->kind != YAML_MAP)
+    if (map->kind != YAML_MAP) {
         return NULL;
-    for (const struct yaml_node *child = map->first; child != NULL; child = child->next)
-        if (strcmp(child->key, key) == 0)
+    }
+    for (const struct yaml_node *child = map->first; child != NULL; child = child->next) {
+        if (strcmp(child->key, key) == 0) {
             return child;
+        }
+    }
     return NULL;
 }
 
@@ -383,7 +402,8 @@ const char *yaml_node_path(const struct yaml_node *node, const char *key, char p
                         : snprintf(path + used, YAML_TREE_PATH_BYTES - used, "[%zu]", step->position + 1);
         used += (size_t) wrote;
     }
-    if (key != NULL && used < YAML_TREE_PATH_BYTES)
+    if (key != NULL && used < YAML_TREE_PATH_BYTES) {
         snprintf(path + used, YAML_TREE_PATH_BYTES - used, "%s%s", used > 0 ? "." : "", key);
+    }
     return path;
 }

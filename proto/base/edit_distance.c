@@ -19,8 +19,9 @@ size_t edit_distance(const char *one, const char *other)
     size_t row[EDIT_DISTANCE_BYTES + 1];
     size_t one_bytes = strlen(one), other_bytes = strlen(other);
     must(other_bytes <= EDIT_DISTANCE_BYTES);
-    for (size_t j = 0; j <= other_bytes; j++)
+    for (size_t j = 0; j <= other_bytes; j++) {
         row[j] = j;
+    }
     for (size_t i = 1; i <= one_bytes; i++) {
         size_t diagonal = row[0];
         row[0] = i;

@@ -30,8 +30,9 @@ static void rise(struct heap *heap, uint32_t index)
     while (index > 0) {
         uint32_t parent = (index - 1) / 2;
         void *above = at(heap, parent);
-        if (!heap->before(heap, element, above))
+        if (!heap->before(heap, element, above)) {
             break;
+        }
         place(heap, index, above);
         index = parent;
     }
@@ -43,13 +44,16 @@ static void sink(struct heap *heap, uint32_t index)
     void *element = at(heap, index);
     for (;;) {
         uint32_t child = 2 * index + 1;
-        if (child >= heap->count)
+        if (child >= heap->count) {
             break;
+        }
         void *below = at(heap, child);
-        if (child + 1 < heap->count && heap->before(heap, at(heap, child + 1), below))
+        if (child + 1 < heap->count && heap->before(heap, at(heap, child + 1), below)) {
             below = at(heap, ++child);
-        if (!heap->before(heap, below, element))
+        }
+        if (!heap->before(heap, below, element)) {
             break;
+        }
         place(heap, index, below);
         index = child;
     }
@@ -81,8 +85,9 @@ void heap_remove(struct heap *heap, void *element)
     uint32_t slot = *heap->slot(element);
     *heap->slot(element) = 0;
     void *last = at(heap, --heap->count);
-    if (last == element)
+    if (last == element) {
         return;
+    }
     place(heap, slot - 1, last);
     rise(heap, slot - 1);
     sink(heap, *heap->slot(last) - 1);
@@ -101,8 +106,9 @@ void *heap_first(const struct heap *heap)
 
 void heap_rebuild(struct heap *heap)
 {
-    for (uint32_t i = heap->count / 2; i > 0; i--)
+    for (uint32_t i = heap->count / 2; i > 0; i--) {
         sink(heap, i - 1);
+    }
 }
 
 void heap_walk_init(struct heap_walk *walk, const struct heap *heap)
@@ -116,17 +122,20 @@ void heap_walk_init(struct heap_walk *walk, const struct heap *heap)
 void *heap_walk_next(struct heap_walk *walk)
 {
     const struct heap *heap = walk->heap;
-    if (!walk->frontier_count || walk->visited == HEAP_WALK_MAX)
+    if (!walk->frontier_count || walk->visited == HEAP_WALK_MAX) {
         return NULL;
+    }
     uint32_t best = 0;
     for (uint32_t i = 1; i < walk->frontier_count; i++) {
-        if (heap->before(heap, at(heap, walk->frontier[i]), at(heap, walk->frontier[best])))
+        if (heap->before(heap, at(heap, walk->frontier[i]), at(heap, walk->frontier[best]))) {
             best = i;
+        }
     }
     uint32_t index = walk->frontier[best];
     walk->frontier[best] = walk->frontier[--walk->frontier_count];
-    for (uint32_t child = 2 * index + 1; child <= 2 * index + 2 && child < heap->count; child++)
+    for (uint32_t child = 2 * index + 1; child <= 2 * index + 2 && child < heap->count; child++) {
         walk->frontier[walk->frontier_count++] = child;
+    }
     walk->visited++;
     return at(heap, index);
 }

@@ -24,8 +24,9 @@ struct pool_chunk {
 
 void pool_fini(struct pool *pool)
 {
-    for (uint32_t i = 0; i < pool->chunk_count; i++)
+    for (uint32_t i = 0; i < pool->chunk_count; i++) {
         free(pool->chunks[i]);
+    }
     free(pool->chunks);
     *pool = (struct pool){ .element_bytes = pool->element_bytes };
 }
@@ -39,24 +40,27 @@ static void link_roomy(struct pool *pool, struct pool_chunk *chunk)
 {
     chunk->previous = NULL;
     chunk->next = pool->roomy;
-    if (chunk->next)
+    if (chunk->next) {
         chunk->next->previous = chunk;
+    }
     pool->roomy = chunk;
 }
 
 static void unlink_roomy(struct pool *pool, const struct pool_chunk *chunk)
 {
     *(chunk->previous ? &chunk->previous->next : &pool->roomy) = chunk->next;
-    if (chunk->next)
+    if (chunk->next) {
         chunk->next->previous = chunk->previous;
+    }
 }
 
 // The place in the directory of a chunk to come.
 static uint32_t free_index(struct pool *pool)
 {
     for (uint32_t i = 0; i < pool->chunk_count; i++) {
-        if (!pool->chunks[i])
+        if (!pool->chunks[i]) {
             return i;
+        }
     }
     if (pool->chunk_count == pool->chunk_room) {
         pool->chunk_room = pool->chunk_room ? pool->chunk_room * 2 : 16;
@@ -79,19 +83,22 @@ static void add_chunk(struct pool *pool)
 
 void *pool_take(struct pool *pool, uint32_t *number)
 {
-    if (!pool->roomy)
+    if (!pool->roomy) {
         add_chunk(pool);
+    }
     struct pool_chunk *chunk = pool->roomy;
     *number = chunk->given_back ? chunk->given_back : 1 + chunk->index * CHUNK_ELEMENTS + chunk->fresh;
     void *element = pool_at(pool, *number);
-    if (chunk->given_back)
+    if (chunk->given_back) {
         memcpy(&chunk->given_back, element, sizeof chunk->given_back);
-    else
+    } else {
         chunk->fresh++;
+    }
     chunk->used++;
     pool->count++;
-    if (!has_room(chunk))
+    if (!has_room(chunk)) {
         unlink_roomy(pool, chunk);
+    }
     memset(element, 0, pool->element_bytes);
     return element;
 }
@@ -101,8 +108,9 @@ void pool_give(struct pool *pool, uint32_t number)
     must(number && (number - 1) / CHUNK_ELEMENTS < pool->chunk_count);
     struct pool_chunk *chunk = pool->chunks[(number - 1) / CHUNK_ELEMENTS];
     must(chunk && chunk->used);
-    if (!has_room(chunk))
+    if (!has_room(chunk)) {
         link_roomy(pool, chunk);
+    }
     memcpy(pool_at(pool, number), &chunk->given_back, sizeof chunk->given_back);
     chunk->given_back = number;
     chunk->used--;

@@ -19,11 +19,13 @@ static size_t home(const struct table *table, uint64_t key)
 
 void *table_find(const struct table *table, uint64_t key)
 {
-    if (!table->capacity)
+    if (!table->capacity) {
         return NULL;
+    }
     for (size_t i = home(table, key); table->entries[i].element; i = (i + 1) & (table->capacity - 1)) {
-        if (table->entries[i].key == key)
+        if (table->entries[i].key == key) {
             return table->entries[i].element;
+        }
     }
     return NULL;
 }
@@ -31,8 +33,9 @@ void *table_find(const struct table *table, uint64_t key)
 static void insert(struct table *table, uint64_t key, void *element)
 {
     size_t i = home(table, key);
-    while (table->entries[i].element)
+    while (table->entries[i].element) {
         i = (i + 1) & (table->capacity - 1);
+    }
     table->entries[i] = (struct table_entry){ key, element };
 }
 
@@ -44,8 +47,9 @@ static void grow(struct table *table)
     table->entries = calloc(table->capacity, sizeof *table->entries);
     must(table->entries);
     for (size_t i = 0; i < old_capacity; i++) {
-        if (old[i].element)
+        if (old[i].element) {
             insert(table, old[i].key, old[i].element);
+        }
     }
     free(old);
 }
@@ -53,22 +57,27 @@ static void grow(struct table *table)
 void table_put(struct table *table, uint64_t key, void *element)
 {
     must(element);
-    if ((table->count + 1) * 4 > table->capacity * 3)
+    if ((table->count + 1) * 4 > table->capacity * 3) {
         grow(table);
+    }
     insert(table, key, element);
     table->count++;
 }
 
 void table_remove(struct table *table, uint64_t key, const void *element)
 {
-    if (!table->capacity)
+    if (!table->capacity) {
         return;
+    }
     size_t mask = table->capacity - 1;
     size_t hole = home(table, key);
-    while (table->entries[hole].element && (table->entries[hole].element != element || table->entries[hole].key != key))
+    while (table->entries[hole].element &&
+           (table->entries[hole].element != element || table->entries[hole].key != key)) {
         hole = (hole + 1) & mask;
-    if (!table->entries[hole].element)
+    }
+    if (!table->entries[hole].element) {
         return;
+    }
     table->count--;
     // What comes behind the hole moves up if its home is not between the hole and where it is.
     for (size_t i = (hole + 1) & mask; table->entries[i].element; i = (i + 1) & mask) {
@@ -85,8 +94,9 @@ void *table_next(const struct table *table, size_t *place)
 {
     while (*place < table->capacity) {
         void *element = table->entries[(*place)++].element;
-        if (element)
+        if (element) {
             return element;
+        }
     }
     return NULL;
 }

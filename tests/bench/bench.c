@@ -44,8 +44,9 @@ static int compare_durations(const void *a, const void *b)
 
 double samples_percentile_ms(struct samples *samples, unsigned percent)
 {
-    if (samples->count == 0)
+    if (samples->count == 0) {
         return 0;
+    }
     qsort(samples->durations_ns, samples->count, sizeof *samples->durations_ns, compare_durations);
     size_t at = samples->count * percent / 100;
     return (double) samples->durations_ns[at < samples->count ? at : samples->count - 1] / 1e6;

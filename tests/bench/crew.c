@@ -51,8 +51,9 @@ struct crew *crew_new(void)
 void crew_destroy(struct crew **crew_p)
 {
     struct crew *crew = *crew_p;
-    if (!crew)
+    if (!crew) {
         return;
+    }
     for (size_t i = 0; i < crew->count; i++) {
         behalf_client_destroy(&crew->members[i]->client);
         free(crew->members[i]);
@@ -65,8 +66,9 @@ void crew_destroy(struct crew **crew_p)
 
 static void drive_again(struct member *member)
 {
-    if (member->again)
+    if (member->again) {
         return;
+    }
     member->again = true;
     member->next_again = member->crew->first_again;
     member->crew->first_again = member;
@@ -99,8 +101,9 @@ int64_t member_send(struct member *member, const struct behalf_message *message)
 {
     struct behalf_fault fault;
     int64_t id = behalf_client_send(member->client, message, &fault);
-    if (id == 0)
+    if (id == 0) {
         bench_complain("%s cannot be sent: %s: %s", behalf_type_name(message->type), fault.field, fault.reason);
+    }
     drive_again(member);
     return id;
 }
@@ -113,10 +116,11 @@ struct behalf_client *member_client(struct member *member)
 static void hear(struct member *member, const struct behalf_message *message)
 {
     if (message->type == BEHALF_ERROR || message->type == BEHALF_BYE) {
-        if (member->crew->refusals++ == 0)
+        if (member->crew->refusals++ == 0) {
             bench_complain("%s %s: %s", behalf_type_name(message->type),
                            message->type == BEHALF_ERROR ? message->error.code : "",
                            message->type == BEHALF_ERROR ? message->error.reason : message->bye.reason);
+        }
     }
     member->hears(member, message, member->owner);
 }
@@ -129,8 +133,9 @@ static void drive(struct member *member)
         behalf_message_destroy(&message);
     }
     int timeout_ms = behalf_client_timeout_ms(member->client);
-    if (timeout_ms == 0)
+    if (timeout_ms == 0) {
         drive_again(member);
+    }
     member->due_ns = timeout_ms < 0 ? UINT64_MAX : bench_now_ns() + (uint64_t) timeout_ms * 1000000u;
 }
 
@@ -148,12 +153,15 @@ static void drive_those_left(struct crew *crew)
 
 static void sweep(struct crew *crew, uint64_t now_ns)
 {
-    if (now_ns < crew->sweep_ns)
+    if (now_ns < crew->sweep_ns) {
         return;
+    }
     crew->sweep_ns = now_ns + SWEEP_NS;
-    for (size_t i = 0; i < crew->count; i++)
-        if (crew->members[i]->due_ns <= now_ns)
+    for (size_t i = 0; i < crew->count; i++) {
+        if (crew->members[i]->due_ns <= now_ns) {
             drive(crew->members[i]);
+        }
+    }
 }
 
 void crew_turn(struct crew *crew, uint64_t until_ns)
@@ -165,8 +173,9 @@ void crew_turn(struct crew *crew, uint64_t until_ns)
     struct timespec wait = { .tv_sec = (time_t) (left_ns / 1000000000u), .tv_nsec = (long) (left_ns % 1000000000u) };
     int count = epoll_pwait2(crew->epoll_fd, ready, READY_A_TURN, &wait, NULL);
     must(count >= 0 || errno == EINTR);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         drive(ready[i].data.ptr);
+    }
     drive_those_left(crew);
     sweep(crew, bench_now_ns());
 }
@@ -183,9 +192,11 @@ bool crew_has_more(const struct crew *crew)
 
 static struct member *find_unready(const struct crew *crew)
 {
-    for (size_t i = 0; i < crew->count; i++)
-        if (behalf_client_state(crew->members[i]->client) != BEHALF_CLIENT_READY)
+    for (size_t i = 0; i < crew->count; i++) {
+        if (behalf_client_state(crew->members[i]->client) != BEHALF_CLIENT_READY) {
             return crew->members[i];
+        }
+    }
     return NULL;
 }
 

@@ -58,8 +58,9 @@ static void disconnect(struct crowd *crowd, struct person *person)
 {
     int fd;
     size_t bytes = sizeof fd;
-    if (person->socket == NULL)
+    if (person->socket == NULL) {
         return;
+    }
     must(zmq_getsockopt(person->socket, ZMQ_FD, &fd, &bytes) == 0);
     epoll_ctl(crowd->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     zmq_close(person->socket);
@@ -69,14 +70,16 @@ static void disconnect(struct crowd *crowd, struct person *person)
 void crowd_destroy(struct crowd **crowd_p)
 {
     struct crowd *crowd = *crowd_p;
-    if (crowd == NULL)
+    if (crowd == NULL) {
         return;
+    }
     for (size_t i = 0; i < crowd->joined; i++) {
         disconnect(crowd, &crowd->people[i]);
         behalf_session_destroy(&crowd->people[i].session);
     }
-    while (zmq_ctx_term(crowd->context) != 0 && zmq_errno() == EINTR)
+    while (zmq_ctx_term(crowd->context) != 0 && zmq_errno() == EINTR) {
         continue;
+    }
     close(crowd->epoll_fd);
     free(crowd->people);
     free(crowd);
@@ -134,8 +137,9 @@ static void notice(struct person *person)
 {
     int events;
     size_t bytes = sizeof events;
-    if (person->socket != NULL)
+    if (person->socket != NULL) {
         must(zmq_getsockopt(person->socket, ZMQ_EVENTS, &events, &bytes) == 0);
+    }
 }
 
 static bool is_ready(const struct person *person)
@@ -152,8 +156,9 @@ static void drive(struct crowd *crowd, size_t number)
     behalf_session_tick(person->session, clocks_boot_ms());
     while (more) {
         struct behalf_message *message;
-        if (behalf_session_connect_order(person->session, &broker))
+        if (behalf_session_connect_order(person->session, &broker)) {
             connect_to(crowd, person);
+        }
         notice(person);
         more = send_frames(person);
         more = receive_frames(person) || more;
@@ -163,8 +168,9 @@ static void drive(struct crowd *crowd, size_t number)
             more = true;
         }
     }
-    if (is_ready(person) != was_ready)
+    if (is_ready(person) != was_ready) {
         crowd->ready += was_ready ? -(size_t) 1 : 1;
+    }
 }
 
 static void join(struct crowd *crowd)
@@ -187,8 +193,9 @@ static void join(struct crowd *crowd)
 void crowd_send(struct crowd *crowd, size_t person, const struct behalf_message *message)
 {
     struct behalf_fault fault;
-    if (behalf_session_send(crowd->people[person].session, message, &fault) == 0)
+    if (behalf_session_send(crowd->people[person].session, message, &fault) == 0) {
         bench_complain("%s cannot be sent: %s: %s", behalf_type_name(message->type), fault.field, fault.reason);
+    }
     send_frames(&crowd->people[person]);
 }
 
@@ -202,15 +209,19 @@ void crowd_turn(struct crowd *crowd)
     struct epoll_event ready[READY_A_TURN];
     int count = epoll_wait(crowd->epoll_fd, ready, READY_A_TURN, 0);
     must(count >= 0 || errno == EINTR);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         drive(crowd, (size_t) ready[i].data.u64);
+    }
     int64_t now_ms = clocks_boot_ms();
-    if (now_ms < crowd->sweep_ms)
+    if (now_ms < crowd->sweep_ms) {
         return;
+    }
     crowd->sweep_ms = now_ms + SWEEP_MS;
-    for (size_t i = 0; i < crowd->joined; i++)
-        if (behalf_session_due_ms(crowd->people[i].session, now_ms) == 0)
+    for (size_t i = 0; i < crowd->joined; i++) {
+        if (behalf_session_due_ms(crowd->people[i].session, now_ms) == 0) {
             drive(crowd, i);
+        }
+    }
 }
 
 bool crowd_sign_in(struct crowd *crowd, double seconds)
@@ -221,8 +232,9 @@ bool crowd_sign_in(struct crowd *crowd, double seconds)
             bench_complain("%zu of %zu people signed in after %.0f s", crowd->ready, crowd->count, seconds);
             return false;
         }
-        while (crowd->joined < crowd->count && crowd->joined - crowd->ready < SIGNING_IN_MAX)
+        while (crowd->joined < crowd->count && crowd->joined - crowd->ready < SIGNING_IN_MAX) {
             join(crowd);
+        }
         struct pollfd wait = { .fd = crowd->epoll_fd, .events = POLLIN };
         (void) poll(&wait, 1, 10);
         crowd_turn(crowd);

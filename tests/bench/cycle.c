@@ -43,11 +43,13 @@ struct cycle {
 
 static void note_latency(struct cycle *cycle, const struct behalf_item *item)
 {
-    if (!cycle->measuring || item->story_count == 0)
+    if (!cycle->measuring || item->story_count == 0) {
         return;
+    }
     uint64_t number = feeder_number(item->story[item->story_count - 1].post);
-    if (number < cycle->feeder.sent)
+    if (number < cycle->feeder.sent) {
         samples_add(&cycle->latency, bench_now_ns() - cycle->feeder.sent_ns[number]);
+    }
 }
 
 static void person_hears(struct member *member, const struct behalf_message *message, void *owner)
@@ -58,8 +60,9 @@ static void person_hears(struct member *member, const struct behalf_message *mes
         member_send(member, &here);
     }
     if (message->type != BEHALF_ITEM || message->item.item == worker->answered ||
-        strcmp(message->item.state, "held") != 0)
+        strcmp(message->item.state, "held") != 0) {
         return;
+    }
     note_latency(worker->cycle, &message->item);
     worker->answered = message->item.item;
     worker->cycle->items++;
@@ -74,10 +77,12 @@ static void person_hears(struct member *member, const struct behalf_message *mes
 static void connector_hears(struct member *member, const struct behalf_message *message, void *owner)
 {
     struct cycle *cycle = owner;
-    if (message->type == BEHALF_DONE)
+    if (message->type == BEHALF_DONE) {
         cycle->closed++;
-    if (message->type != BEHALF_REPLY)
+    }
+    if (message->type != BEHALF_REPLY) {
         return;
+    }
     const struct behalf_message settle = {
         .type = BEHALF_SETTLE,
         .settle = { .reply = message->reply.reply, .fate = "confirmed", .reference = message->reply.key }
@@ -97,13 +102,15 @@ static bool join_all(struct cycle *cycle, unsigned people)
                                       .idempotent = true,
                                       .program = "bench" };
     if (!crew_join(cycle->crew, endpoint, &out, connector_hears, cycle) ||
-        !feeder_init(&cycle->feeder, cycle->crew, endpoint))
+        !feeder_init(&cycle->feeder, cycle->crew, endpoint)) {
         return false;
+    }
     for (unsigned i = 0; i < people; i++) {
         const struct behalf_hello hello = { .role = "person", .name = own_broker_person(i), .program = "bench" };
         cycle->workers[i].cycle = cycle;
-        if (!crew_join(cycle->crew, endpoint, &hello, person_hears, &cycle->workers[i]))
+        if (!crew_join(cycle->crew, endpoint, &hello, person_hears, &cycle->workers[i])) {
             return false;
+        }
     }
     return crew_wait_ready(cycle->crew, SIGN_IN_S);
 }
@@ -149,8 +156,9 @@ static void work_until(struct cycle *cycle, const struct bench_options *options,
 {
     struct feeder *feeder = &cycle->feeder;
     for (uint64_t now_ns; !bench_stopped() && (now_ns = bench_now_ns()) < end_ns;) {
-        while (feeder->sent - cycle->closed < BACKLOG_MAX && feeder->sent - feeder->answered < options->in_flight)
+        while (feeder->sent - cycle->closed < BACKLOG_MAX && feeder->sent - feeder->answered < options->in_flight) {
             feeder_post(feeder);
+        }
         uint64_t soon_ns = now_ns + 100000000u;
         crew_turn(cycle->crew, soon_ns < end_ns ? soon_ns : end_ns);
     }
@@ -163,8 +171,9 @@ static void work_until_closed(struct cycle *cycle, const struct bench_options *o
     uint64_t closed = cycle->closed;
     uint64_t last_ns = end_ns + CLOSED_WAIT_NS;
     work_until(cycle, options, end_ns);
-    while (cycle->closed == closed && !bench_stopped() && bench_now_ns() < last_ns)
+    while (cycle->closed == closed && !bench_stopped() && bench_now_ns() < last_ns) {
         work_until(cycle, options, bench_now_ns() + 100000000u);
+    }
 }
 
 // What has been used and done at one moment.
@@ -208,8 +217,9 @@ bool bench_cycle(const struct bench_options *options, unsigned people)
         struct mark from = mark_now(&cycle);
         work_until_closed(&cycle, options, from.ns + (uint64_t) (options->seconds * 1e9));
         good = !bench_stopped();
-        if (good)
+        if (good) {
             cycles_per_s = print_cycle(&cycle, people, from, mark_now(&cycle));
+        }
     }
     if (good && cycles_per_s <= 0) {
         bench_complain("no item was closed");
@@ -248,10 +258,11 @@ static bool print_durable(const struct own_broker *broker, double seconds)
     struct samples samples = { 0 };
     const char *url = own_broker_url(broker);
     bool good = url ? raw_commits(url, seconds, &samples) : raw_appends(own_broker_folder(broker), seconds, &samples);
-    if (good)
+    if (good) {
         bench_print(json_pack("{ss ss ss sI sf sf}", "case", url ? "raw-commit" : "raw-append", "of", "latency",
                               "store", own_broker_store(broker), "times", (json_int_t) samples.count, "p50_ms",
                               samples_percentile_ms(&samples, 50), "p99_ms", samples_percentile_ms(&samples, 99)));
+    }
     samples_fini(&samples);
     return good;
 }
@@ -267,8 +278,9 @@ bool bench_latency(const struct bench_options *options)
         cycle.measuring = true;
         feed_by_clock(&cycle, (uint64_t) (options->seconds * LATENCY_POSTS_PER_S));
         good = !bench_stopped() && cycle.latency.count > 0;
-        if (!good && !bench_stopped())
+        if (!good && !bench_stopped()) {
             bench_complain("no item came");
+        }
     }
     if (good) {
         double p50_ms = samples_percentile_ms(&cycle.latency, 50);

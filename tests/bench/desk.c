@@ -84,8 +84,9 @@ static struct bench_desk *desk_of(size_t people)
     bench->items = calloc(people + 2, sizeof *bench->items);
     bench->leases = calloc(people + 2, sizeof *bench->leases);
     must(bench->people && bench->names && bench->items && bench->leases);
-    for (size_t i = 0; i <= people; i++)
+    for (size_t i = 0; i <= people; i++) {
         bench->people[i] = person(bench, i, i == people);
+    }
     for (size_t i = 0; i < SKILLS; i++) {
         bench->skill_names[i][0] = (char) ('a' + i);
         bench->skills[i].name = bench->skill_names[i];
@@ -178,11 +179,12 @@ static void restore(struct bench_desk *bench, uint64_t items, bool with_pr)
 // Notes who was given what, and lets go of what came out.
 static void forget_output(struct bench_desk *bench)
 {
-    for (const struct effect *effect = change_list_effects(bench->list); effect; effect = effect->next)
+    for (const struct effect *effect = change_list_effects(bench->list); effect; effect = effect->next) {
         if (effect->kind == EFFECT_SHOW_ITEM) {
             bench->items[effect->session] = effect->item;
             bench->leases[effect->session] = effect->lease;
         }
+    }
     change_list_destroy(&bench->list);
     bench->list = change_list_new();
     desk_set_list(bench->desk, bench->list);
@@ -193,8 +195,9 @@ static void sign_all_in(struct bench_desk *bench)
     size_t agents = bench->policy.person_count - 1; // PR stays away
     for (size_t i = 0; i < agents; i++) {
         desk_sign_in(bench->desk, (uint32_t) i, i + 1, "", bench->now_ms);
-        if (i % 1024 == 0)
+        if (i % 1024 == 0) {
             forget_output(bench);
+        }
     }
     forget_output(bench);
 }
@@ -247,9 +250,9 @@ static uint64_t choose_busy(struct bench_desk *bench)
 {
     size_t agents = bench->policy.person_count - 1;
     uint64_t session;
-    do
+    do {
         session = 1 + draw(bench, agents);
-    while (bench->items[session] == 0);
+    } while (bench->items[session] == 0);
     return session;
 }
 
@@ -257,9 +260,11 @@ static uint64_t choose_busy(struct bench_desk *bench)
 static uint64_t last_given(const struct bench_desk *bench)
 {
     uint64_t session = 0;
-    for (const struct effect *effect = change_list_effects(bench->list); effect; effect = effect->next)
-        if (effect->kind == EFFECT_SHOW_ITEM)
+    for (const struct effect *effect = change_list_effects(bench->list); effect; effect = effect->next) {
+        if (effect->kind == EFFECT_SHOW_ITEM) {
             session = effect->session;
+        }
+    }
     must(session != 0);
     return session;
 }
@@ -289,8 +294,9 @@ static void step_arrival(struct bench_desk *bench, struct samples *samples)
 static void run_steps(struct bench_desk *bench, void (*step)(struct bench_desk *, struct samples *), double seconds,
                       struct samples *samples)
 {
-    for (size_t i = 0; i < STEPS_WARM; i++)
+    for (size_t i = 0; i < STEPS_WARM; i++) {
         step(bench, samples);
+    }
     samples_fini(samples);
     uint64_t end_ns = bench_now_ns() + (uint64_t) (seconds * 1e9);
     while (samples->count < STEPS_MIN || bench_now_ns() < end_ns) {
@@ -313,8 +319,9 @@ static void sift_down(struct entry *heap, size_t count)
     size_t at = 0;
     for (size_t child; (child = 2 * at + 1) < count; at = child) {
         child += child + 1 < count && heap[child + 1].due_ms < heap[child].due_ms;
-        if (heap[child].due_ms >= moved.due_ms)
+        if (heap[child].due_ms >= moved.due_ms) {
             break;
+        }
         heap[at] = heap[child];
     }
     heap[at] = moved;
@@ -326,8 +333,9 @@ static double time_heap(struct bench_desk *bench, size_t count, double seconds)
     struct entry *heap = calloc(count, sizeof *heap);
     struct samples samples = { 0 };
     must(heap != NULL);
-    for (size_t i = 0; i < count; i++) // ascending: a heap already
+    for (size_t i = 0; i < count; i++) { // ascending: a heap already
         heap[i] = (struct entry){ (int64_t) i, i };
+    }
     uint64_t end_ns = bench_now_ns() + (uint64_t) (seconds * 1e9);
     while (samples.count < STEPS_MIN || bench_now_ns() < end_ns) {
         uint64_t begin_ns = bench_now_ns();
@@ -364,8 +372,9 @@ static void measure_memory(uint64_t items)
     for (uint64_t id = 1; id <= items; id++) {
         struct item_record record = waiting(bench, id, id % 4 == 0);
         must(desk_restore_item(bench->desk, &record, reason, sizeof reason));
-        if (id % (items / MEMORY_LOOKS + 1) != 0 && id != items)
+        if (id % (items / MEMORY_LOOKS + 1) != 0 && id != items) {
             continue;
+        }
         double bytes = (resident_bytes() - before) / (double) id;
         most = bytes > most && id > items / 4 ? bytes : most; // what there is once hardly counts from there on
     }
@@ -423,8 +432,9 @@ static uint64_t parse_count(const char *text, uint64_t maximum, struct argp_stat
 {
     char *end;
     uint64_t count = strtoull(text, &end, 10);
-    if (*end != '\0' || *text < '0' || *text > '9' || count < 1 || count > maximum)
+    if (*end != '\0' || *text < '0' || *text > '9' || count < 1 || count > maximum) {
         argp_error(state, "%s: a number from 1 to %llu is wanted", text, (unsigned long long) maximum);
+    }
     return count;
 }
 
@@ -441,17 +451,20 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case 't':
         options->seconds = strtod(value, &end);
-        if (*end != '\0' || !(options->seconds >= 0.01 && options->seconds <= 3600))
+        if (*end != '\0' || !(options->seconds >= 0.01 && options->seconds <= 3600)) {
             argp_error(state, "%s: seconds from 0.01 to 3600 are wanted", value);
+        }
         return 0;
     case ARGP_KEY_ARG:
-        if (options->name || (strcmp(value, "memory") != 0 && strcmp(value, "scale") != 0))
+        if (options->name || (strcmp(value, "memory") != 0 && strcmp(value, "scale") != 0)) {
             argp_error(state, "one case is wanted: memory or scale");
+        }
         options->name = value;
         return 0;
     case ARGP_KEY_END:
-        if (!options->name)
+        if (!options->name) {
             argp_error(state, "which case: memory or scale?");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -472,9 +485,10 @@ int main(int argc, char **argv)
     };
     struct options options = { .items = 1000000, .people = 1000, .seconds = 1 };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    if (strcmp(options.name, "memory") == 0)
+    if (strcmp(options.name, "memory") == 0) {
         measure_memory(options.items);
-    else
+    } else {
         measure_scale(options.items, options.people, options.seconds);
+    }
     return 0;
 }

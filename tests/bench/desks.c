@@ -148,8 +148,9 @@ static void submit(struct bench_desk *desk)
 
     must(clock_gettime(CLOCK_REALTIME, &now) == 0);
     to.clock_ms = (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    for (unsigned i = 0; i < desk->in_flight; i++)
+    for (unsigned i = 0; i < desk->in_flight; i++) {
         put_post(batch, desk->item++, to.clock_ms);
+    }
     to.sequence += desk->in_flight;
     to.next_id = desk->item;
     batch_set_position(batch, &desk->position, &to);
@@ -172,8 +173,9 @@ static void hear(struct bench_desks *run, struct store *store, bool go_on)
         run->posts += desk->in_flight;
         run->batches++;
         batch_destroy(&batch);
-        if (go_on)
+        if (go_on) {
             submit(desk);
+        }
     }
 }
 
@@ -184,8 +186,9 @@ static void run_until(struct bench_desks *run, uint64_t until_ns)
     while (!run->failed && !bench_stopped() && bench_now_ns() < until_ns) {
         (void) poll(&wait, 1, 100);
         struct store *store;
-        while (!run->failed && (store = writer_next_news(run->writer)) != NULL)
+        while (!run->failed && (store = writer_next_news(run->writer)) != NULL) {
             hear(run, store, true);
+        }
     }
 }
 
@@ -201,11 +204,13 @@ static double server_seconds(PGconn *asker)
         unsigned long user = 0, system = 0;
         snprintf(path, sizeof path, "/proc/%d/stat", atoi(PQgetvalue(result, row, 0)));
         FILE *file = fopen(path, "r");
-        if (!file)
+        if (!file) {
             continue;
+        }
         if (fgets(line, sizeof line, file) && strrchr(line, ')') &&
-            sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2)
+            sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2) {
             seconds += (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
+        }
         fclose(file);
     }
     PQclear(result);
@@ -238,8 +243,9 @@ static void print_run(const struct bench_desks *run, const struct spent *before,
     struct bench_desks_costs costs = { .writer_us = us_a_post(before->process_s, after->process_s, posts),
                                        .server_us = us_a_post(before->server_s, after->server_s, posts) };
 
-    if (first->writer_us <= 0)
+    if (first->writer_us <= 0) {
         *first = costs;
+    }
     bench_print(json_pack("{s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "case", "desks", "desks",
                           (int) run->count, "in_flight", (int) run->options->in_flight, "posts", (json_int_t) posts,
                           "posts_per_s", (double) posts / seconds, "posts_per_batch",
@@ -268,12 +274,15 @@ static bool open_desks(struct bench_desks *run)
 
 static void close_desks(struct bench_desks *run)
 {
-    for (unsigned i = 0; i < run->count; i++)
+    for (unsigned i = 0; i < run->count; i++) {
         store_destroy(&run->desks[i].store);
+    }
     writer_destroy(&run->writer);
-    for (unsigned i = 0; i < run->count; i++)
-        if (run->desks[i].name[0] != '\0')
+    for (unsigned i = 0; i < run->count; i++) {
+        if (run->desks[i].name[0] != '\0') {
             raw_remove_desk(run->options->store, run->desks[i].name);
+        }
+    }
     free(run->desks);
 }
 
@@ -283,19 +292,22 @@ static bool measure_stores(const struct bench_options *options, unsigned count, 
     struct bench_desks run = { .options = options, .writer = writer_new(), .count = count };
     bool good = open_desks(&run);
 
-    for (unsigned i = 0; good && i < count; i++)
-        if (run.desks[i].in_flight > 0)
+    for (unsigned i = 0; good && i < count; i++) {
+        if (run.desks[i].in_flight > 0) {
             submit(&run.desks[i]);
+        }
+    }
     if (good) {
         run_until(&run, bench_now_ns() + (uint64_t) (WARM_UP_S * 1e9));
         struct spent before = look(&run, asker);
         run_until(&run, before.at_ns + (uint64_t) (options->seconds * 1e9));
         struct spent after = look(&run, asker);
         good = !run.failed && after.posts > before.posts;
-        if (good)
+        if (good) {
             print_run(&run, &before, &after, first);
-        else if (!run.failed)
+        } else if (!run.failed) {
             bench_complain("nothing was written");
+        }
     }
     close_desks(&run);
     return good;
@@ -311,13 +323,15 @@ static uint64_t feed_until(struct feeder *feeders, const struct bench_options *o
     while (!bench_stopped() && bench_now_ns() < until_ns) {
         for (unsigned i = 0; i < count; i++) {
             unsigned most = options->in_flight / count + (i < options->in_flight % count);
-            while (feeders[i].sent - feeders[i].answered < most)
+            while (feeders[i].sent - feeders[i].answered < most) {
                 feeder_post(&feeders[i]);
+            }
         }
         crew_turn(crew, bench_now_ns() + 100000000u);
     }
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         answered += feeders[i].answered;
+    }
     return answered;
 }
 
@@ -360,12 +374,14 @@ static bool measure_broker(const struct bench_options *options, unsigned count, 
     bool good = broker != NULL;
 
     must(feeders != NULL);
-    for (unsigned i = 0; good && i < count; i++)
+    for (unsigned i = 0; good && i < count; i++) {
         good = feeder_init_at(&feeders[i], crew, own_broker_endpoint(broker), own_broker_desk_name(broker, i));
+    }
     good = good && crew_wait_ready(crew, READY_S) && feed_desks(options, broker, count, feeders, crew, asker, first);
     crew_destroy(&crew);
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         feeder_fini(&feeders[i]);
+    }
     free(feeders);
     own_broker_destroy(&broker);
     return good;
@@ -376,8 +392,9 @@ bool bench_desks(const struct bench_options *options, unsigned count, struct ben
     PGconn *asker = PQconnectdb(options->store);
     bool good = PQstatus(asker) == CONNECTION_OK;
 
-    if (!good)
+    if (!good) {
         bench_complain("%s", PQerrorMessage(asker));
+    }
     good = good && measure_stores(options, count, asker, first) && !bench_stopped() &&
            measure_broker(options, count, asker, first);
     PQfinish(asker);

@@ -38,22 +38,25 @@ static void write_body(char *body, uint64_t number)
 static void note_taken(struct feeder *feeder, int64_t request)
 {
     for (uint64_t number = feeder->before; number < feeder->sent; number++) {
-        if (feeder->requests[number] != request)
+        if (feeder->requests[number] != request) {
             continue;
+        }
         feeder->requests[number] = 0;
         feeder->answered++;
         samples_add(&feeder->taken, bench_now_ns() - feeder->sent_ns[number]);
         break;
     }
-    while (feeder->before < feeder->sent && feeder->requests[feeder->before] == 0)
+    while (feeder->before < feeder->sent && feeder->requests[feeder->before] == 0) {
         feeder->before++;
+    }
 }
 
 static void hear(struct member *member, const struct behalf_message *message, void *owner)
 {
     (void) member;
-    if (message->type == BEHALF_TAKEN || message->type == BEHALF_ERROR)
+    if (message->type == BEHALF_TAKEN || message->type == BEHALF_ERROR) {
         note_taken(owner, message->id);
+    }
 }
 
 bool feeder_init(struct feeder *feeder, struct crew *crew, const char *endpoint)
@@ -80,8 +83,9 @@ void feeder_fini(struct feeder *feeder)
 
 static void make_room(struct feeder *feeder)
 {
-    if (feeder->sent < feeder->room)
+    if (feeder->sent < feeder->room) {
         return;
+    }
     feeder->room = feeder->room ? 2 * feeder->room : 8192;
     feeder->sent_ns = realloc(feeder->sent_ns, feeder->room * sizeof *feeder->sent_ns);
     feeder->requests = realloc(feeder->requests, feeder->room * sizeof *feeder->requests);

@@ -88,9 +88,11 @@ void hostile_text_write(size_t index, char text[HOSTILE_TEXT_BYTES + 1])
     const char *unit = texts[index].unit;
     size_t unit_bytes = strlen(unit);
     size_t bytes = 0;
-    for (; bytes + unit_bytes <= HOSTILE_TEXT_BYTES; bytes += unit_bytes)
+    for (; bytes + unit_bytes <= HOSTILE_TEXT_BYTES; bytes += unit_bytes) {
         memcpy(text + bytes, unit, unit_bytes);
+    }
     text[bytes] = '\0';
-    if (strncmp(texts[index].name, "one ", 4) == 0 && strstr(texts[index].name, "hashtag") != NULL)
+    if (strncmp(texts[index].name, "one ", 4) == 0 && strstr(texts[index].name, "hashtag") != NULL) {
         text[0] = '#';
+    }
 }

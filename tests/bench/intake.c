@@ -15,14 +15,17 @@ static double feed(const struct bench_options *options, struct crew *crew, struc
     uint64_t posts = options->posts ? options->posts : UINT64_MAX;
     uint64_t moved_ns = begin_ns, answered = 0;
     for (uint64_t now_ns = begin_ns; !bench_stopped(); now_ns = bench_now_ns()) {
-        while (now_ns < end_ns && feeder->sent < posts && feeder->sent - feeder->answered < options->in_flight)
+        while (now_ns < end_ns && feeder->sent < posts && feeder->sent - feeder->answered < options->in_flight) {
             feeder_post(feeder);
+        }
         crew_turn(crew, now_ns + 100000000u);
-        if (feeder->answered > answered)
+        if (feeder->answered > answered) {
             moved_ns = bench_now_ns();
+        }
         answered = feeder->answered;
-        if (answered == feeder->sent && (now_ns >= end_ns || answered >= posts))
+        if (answered == feeder->sent && (now_ns >= end_ns || answered >= posts)) {
             return (double) (moved_ns - begin_ns) / 1e9;
+        }
         if (now_ns > moved_ns + TIMEOUT_NS) {
             bench_complain("no answer for a minute; %llu posts wait for theirs",
                            (unsigned long long) (feeder->sent - answered));
@@ -35,8 +38,9 @@ static double feed(const struct bench_options *options, struct crew *crew, struc
 static void settle(struct crew *crew)
 {
     uint64_t until_ns = bench_now_ns() + SETTLE_NS;
-    while (bench_now_ns() < until_ns)
+    while (bench_now_ns() < until_ns) {
         crew_turn(crew, until_ns);
+    }
 }
 
 static double print_intake(const struct bench_options *options, const struct own_broker *broker, struct feeder *feeder,
@@ -58,11 +62,13 @@ static double print_intake(const struct bench_options *options, const struct own
 // How long the broker takes to come back with everything that waits.
 static bool measure_restart(struct own_broker *broker, uint64_t items)
 {
-    if (!own_broker_stop(broker))
+    if (!own_broker_stop(broker)) {
         return false;
+    }
     uint64_t begin_ns = bench_now_ns();
-    if (!own_broker_start(broker))
+    if (!own_broker_start(broker)) {
         return false;
+    }
     double seconds = (double) (bench_now_ns() - begin_ns) / 1e9;
     struct usage usage = own_broker_usage(broker);
     bench_print(json_pack("{ss ss sI sf sf sf sf}", "case", "restart", "store", own_broker_store(broker), "open_items",
@@ -75,8 +81,9 @@ static bool measure_restart(struct own_broker *broker, uint64_t items)
 bool bench_intake(const struct bench_options *options)
 {
     struct own_broker *broker = own_broker_new(options, 1);
-    if (!broker)
+    if (!broker) {
         return false;
+    }
     struct crew *crew = crew_new();
     struct feeder feeder = { 0 };
     double seconds = 0, posts_per_s = 0;

@@ -93,8 +93,9 @@ static unsigned long long parse_count(const char *text, unsigned long long maxim
     char *end;
     errno = 0;
     unsigned long long count = strtoull(text, &end, 10);
-    if (errno != 0 || *end != '\0' || *text < '0' || *text > '9' || count < 1 || count > maximum)
+    if (errno != 0 || *end != '\0' || *text < '0' || *text > '9' || count < 1 || count > maximum) {
         argp_error(state, "%s: a number from 1 to %llu is wanted", text, maximum);
+    }
     return count;
 }
 
@@ -102,8 +103,9 @@ static double parse_seconds(const char *text, struct argp_state *state)
 {
     char *end;
     double seconds = strtod(text, &end);
-    if (*end != '\0' || !(seconds >= 0.1 && seconds <= 86400))
+    if (*end != '\0' || !(seconds >= 0.1 && seconds <= 86400)) {
         argp_error(state, "%s: seconds from 0.1 to 86400 are wanted", text);
+    }
     return seconds;
 }
 
@@ -111,36 +113,47 @@ static double parse_seconds(const char *text, struct argp_state *state)
 static const char *keep_store(char *text)
 {
     char *kept = strdup(text);
-    if (strchr(text, ':') || strchr(text, '='))
+    if (strchr(text, ':') || strchr(text, '=')) {
         memset(text, '*', strlen(text));
+    }
     return kept;
 }
 
 static void finish_options(struct command *command, struct argp_state *state)
 {
     struct bench_options *options = &command->options;
-    if (!command->name)
+    if (!command->name) {
         argp_error(state, "which case: intake, cycle, latency, people, desks, restore or turn?");
+    }
     if (options->posts && strcmp(command->name, "intake") != 0 && strcmp(command->name, "restore") != 0 &&
-        strcmp(command->name, "turn") != 0)
+        strcmp(command->name, "turn") != 0) {
         argp_error(state, "--posts is for intake, restore and turn");
+    }
     bool crowd = strcmp(command->name, "people") == 0;
-    if (options->people_count && strcmp(command->name, "cycle") != 0 && !crowd)
+    if (options->people_count && strcmp(command->name, "cycle") != 0 && !crowd) {
         argp_error(state, "--people is for cycle and people");
-    for (size_t i = 0; i < options->people_count && !crowd; i++)
-        if (options->people[i] > BENCH_PEOPLE_MAX)
+    }
+    for (size_t i = 0; i < options->people_count && !crowd; i++) {
+        if (options->people[i] > BENCH_PEOPLE_MAX) {
             argp_error(state, "%u: cycle has people from 1 to %d", options->people[i], BENCH_PEOPLE_MAX);
+        }
+    }
     bool desks = strcmp(command->name, "desks") == 0;
-    if (options->desks_count && !desks)
+    if (options->desks_count && !desks) {
         argp_error(state, "--desks is for desks");
-    if (desks && (!options->store || (!strstr(options->store, "://") && !strchr(options->store, '='))))
+    }
+    if (desks && (!options->store || (!strstr(options->store, "://") && !strchr(options->store, '=')))) {
         argp_error(state, "desks needs a PostgreSQL: --store URL");
-    if (options->seconds <= 0 && !options->posts)
+    }
+    if (options->seconds <= 0 && !options->posts) {
         options->seconds = 10;
-    if (!options->people_count)
+    }
+    if (!options->people_count) {
         options->people[options->people_count++] = crowd ? 1 : 4;
-    if (crowd && options->people_count == 1 && options->people[0] == 1)
+    }
+    if (crowd && options->people_count == 1 && options->people[0] == 1) {
         options->people[options->people_count++] = 5000;
+    }
     if (!options->desks_count) {
         static const unsigned usual[] = { 1, 10, 100 };
         options->desks_count = sizeof usual / sizeof *usual;
@@ -166,13 +179,15 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         options->in_flight = (unsigned) parse_count(value, IN_FLIGHT_MAX, state);
         return 0;
     case 'p':
-        if (options->people_count == BENCH_PEOPLE_RUNS_MAX)
+        if (options->people_count == BENCH_PEOPLE_RUNS_MAX) {
             argp_error(state, "--people at most %d times", BENCH_PEOPLE_RUNS_MAX);
+        }
         options->people[options->people_count++] = (unsigned) parse_count(value, BENCH_CROWD_MAX, state);
         return 0;
     case 'd':
-        if (options->desks_count == BENCH_DESKS_RUNS_MAX)
+        if (options->desks_count == BENCH_DESKS_RUNS_MAX) {
             argp_error(state, "--desks at most %d times", BENCH_DESKS_RUNS_MAX);
+        }
         options->desks[options->desks_count++] = (unsigned) parse_count(value, BENCH_DESKS_MAX, state);
         return 0;
     case 'm':
@@ -185,13 +200,15 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         options->keep = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (command->name)
+        if (command->name) {
             argp_error(state, "one case at a time");
+        }
         if (strcmp(value, "intake") != 0 && strcmp(value, "cycle") != 0 && strcmp(value, "latency") != 0 &&
             strcmp(value, "people") != 0 && strcmp(value, "desks") != 0 && strcmp(value, "restore") != 0 &&
-            strcmp(value, "turn") != 0)
+            strcmp(value, "turn") != 0) {
             argp_error(state, "%s: no such case; there are intake, cycle, latency, people, desks, restore and turn",
                        value);
+        }
         command->name = value;
         return 0;
     case ARGP_KEY_END:
@@ -206,8 +223,9 @@ static bool run_desks(const struct bench_options *options)
 {
     struct bench_desks_costs first = { 0 };
     bool good = true;
-    for (size_t i = 0; good && !stopped && i < options->desks_count; i++)
+    for (size_t i = 0; good && !stopped && i < options->desks_count; i++) {
         good = bench_desks(options, options->desks[i], &first);
+    }
     return good;
 }
 
@@ -215,28 +233,36 @@ static bool run_people(const struct bench_options *options)
 {
     struct bench_people_costs first = { 0 };
     bool good = true;
-    for (size_t i = 0; good && !stopped && i < options->people_count; i++)
+    for (size_t i = 0; good && !stopped && i < options->people_count; i++) {
         good = bench_people(options, options->people[i], &first);
+    }
     return good;
 }
 
 static bool run(const struct command *command)
 {
-    if (strcmp(command->name, "desks") == 0)
+    if (strcmp(command->name, "desks") == 0) {
         return run_desks(&command->options);
-    if (strcmp(command->name, "people") == 0)
+    }
+    if (strcmp(command->name, "people") == 0) {
         return run_people(&command->options);
-    if (strcmp(command->name, "intake") == 0)
+    }
+    if (strcmp(command->name, "intake") == 0) {
         return bench_intake(&command->options);
-    if (strcmp(command->name, "latency") == 0)
+    }
+    if (strcmp(command->name, "latency") == 0) {
         return bench_latency(&command->options);
-    if (strcmp(command->name, "restore") == 0)
+    }
+    if (strcmp(command->name, "restore") == 0) {
         return bench_restore(&command->options);
-    if (strcmp(command->name, "turn") == 0)
+    }
+    if (strcmp(command->name, "turn") == 0) {
         return bench_turn(&command->options);
+    }
     bool good = true;
-    for (size_t i = 0; good && i < command->options.people_count; i++)
+    for (size_t i = 0; good && i < command->options.people_count; i++) {
         good = bench_cycle(&command->options, command->options.people[i]);
+    }
     return good && bench_latency(&command->options);
 }
 
@@ -245,8 +271,9 @@ static void prepare_process(void)
     const int signals[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction action = { .sa_handler = stop };
     struct rlimit limit;
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         sigaction(signals[i], &action, NULL);
+    }
     signal(SIGPIPE, SIG_IGN);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) { // every client has descriptors of its own
         limit.rlim_cur = limit.rlim_max;

@@ -24,8 +24,9 @@ __attribute__((format(printf, 2, 3))) static PGresult *ask(PGconn *connection, c
     PGresult *result = PQexec(connection, sql);
     ExecStatusType status = PQresultStatus(result);
     free(sql);
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_COPY_OUT)
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_COPY_OUT) {
         return result;
+    }
     bench_complain("PostgreSQL: %s", PQerrorMessage(connection));
     PQclear(result);
     return NULL;
@@ -45,8 +46,9 @@ static bool prepare_table(PGconn *connection, const struct many_table *table, co
     char *names = NULL, *values = NULL, *put = NULL;
     size_t bytes;
     if (!RUN(connection, "CREATE TEMP TABLE one_%s AS SELECT * FROM behalf.%s WHERE desk = '%s' AND item > 0",
-             table->name, table->name, desk))
+             table->name, table->name, desk)) {
         return false;
+    }
     PGresult *columns = ask(connection,
                             "SELECT attname FROM pg_attribute WHERE attrelid = 'behalf.%s'::regclass AND attnum > 0"
                             " AND NOT attisdropped AND attgenerated = ''",
@@ -64,8 +66,9 @@ static bool prepare_table(PGconn *connection, const struct many_table *table, co
                   table->name) > 0);
     PGresult *prepared = PQprepare(connection, table->name, put, 3, types);
     bool good = PQresultStatus(prepared) == PGRES_COMMAND_OK;
-    if (!good)
+    if (!good) {
         bench_complain("PostgreSQL: %s", PQerrorMessage(connection));
+    }
     PQclear(prepared);
     free(names);
     free(values);
@@ -82,8 +85,9 @@ static bool put_copy(PGconn *connection, uint64_t copy, const char *items, const
     for (size_t i = 0; good && i < MANY_TABLE_COUNT; i++) {
         PGresult *put = PQexecPrepared(connection, many_tables[i].name, 3, values, NULL, NULL, 0);
         good = PQresultStatus(put) == PGRES_COMMAND_OK;
-        if (!good)
+        if (!good) {
             bench_complain("PostgreSQL: %s", PQerrorMessage(connection));
+        }
         PQclear(put);
     }
     return good;
@@ -98,8 +102,9 @@ static bool put_copies(PGconn *connection, const char *desk, uint64_t copies)
     bool good = spans != NULL && RUN(connection, "BEGIN");
     for (uint64_t copy = 1; good && copy <= copies && !bench_stopped(); copy++) {
         good = put_copy(connection, copy, PQgetvalue(spans, 0, 0), PQgetvalue(spans, 0, 1));
-        if (good && copy % COPIES_A_COMMIT == 0)
+        if (good && copy % COPIES_A_COMMIT == 0) {
             good = RUN(connection, "COMMIT; BEGIN");
+        }
     }
     good = good && !bench_stopped() &&
            RUN(connection,
@@ -116,15 +121,18 @@ bool many_copy_postgres(const struct own_broker *broker, uint64_t copies)
     const char *desk = own_broker_desk(broker);
     PGconn *connection = PQconnectdb(own_broker_url(broker));
     bool good = PQstatus(connection) == CONNECTION_OK;
-    if (!good)
+    if (!good) {
         bench_complain("PostgreSQL: %s", PQerrorMessage(connection));
+    }
     good =
         good && RUN(connection, "SET client_min_messages = warning") && RUN(connection, "SET synchronous_commit = off");
-    for (size_t i = 0; good && i < MANY_TABLE_COUNT; i++)
+    for (size_t i = 0; good && i < MANY_TABLE_COUNT; i++) {
         good = prepare_table(connection, &many_tables[i], desk);
+    }
     good = good && put_copies(connection, desk, copies);
-    for (size_t i = 0; good && i < MANY_TABLE_COUNT; i++) // as its own vacuum would have done meanwhile
+    for (size_t i = 0; good && i < MANY_TABLE_COUNT; i++) { // as its own vacuum would have done meanwhile
         good = RUN(connection, "VACUUM (ANALYZE) behalf.%s", many_tables[i].name);
+    }
     PQfinish(connection);
     return good;
 }
@@ -134,8 +142,9 @@ static bool read_rows(PGconn *connection, const char *rows, const char *desk, st
 {
     char *row = NULL;
     PGresult *begun = ask(connection, "COPY (SELECT %s WHERE desk = '%s') TO STDOUT (FORMAT binary)", rows, desk);
-    if (!begun)
+    if (!begun) {
         return false;
+    }
     PQclear(begun);
     while (PQgetCopyData(connection, &row, 0) > 0) {
         PQfreemem(row);
@@ -156,8 +165,9 @@ bool many_read_postgres(const struct own_broker *broker, struct many_read *read)
     bool good = PQstatus(connection) == CONNECTION_OK &&
                 read_rows(connection, "* FROM behalf.item", own_broker_desk(broker), read) &&
                 read_rows(connection, "channel, post, taken_ms FROM behalf.intake_key", own_broker_desk(broker), read);
-    if (!good)
+    if (!good) {
         bench_complain("PostgreSQL: %s", PQerrorMessage(connection));
+    }
     read->seconds = (double) (bench_now_ns() - begin_ns) / 1e9;
     PQfinish(connection);
     return good;

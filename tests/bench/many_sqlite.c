@@ -13,8 +13,9 @@
 
 static bool run(sqlite3 *connection, const char *sql)
 {
-    if (sqlite3_exec(connection, sql, NULL, NULL, NULL) == SQLITE_OK)
+    if (sqlite3_exec(connection, sql, NULL, NULL, NULL) == SQLITE_OK) {
         return true;
+    }
     bench_complain("SQLite: %s", sqlite3_errmsg(connection));
     return false;
 }
@@ -22,8 +23,9 @@ static bool run(sqlite3 *connection, const char *sql)
 static sqlite3_stmt *prepare(sqlite3 *connection, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(connection, sql, -1, &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(connection, sql, -1, &statement, NULL) != SQLITE_OK) {
         bench_complain("SQLite: %s", sqlite3_errmsg(connection));
+    }
     return statement;
 }
 
@@ -43,8 +45,9 @@ static sqlite3_stmt *prepare_table(sqlite3 *connection, const struct many_table 
     size_t bytes;
     snprintf(sql, sizeof sql, "CREATE TEMP TABLE one_%s AS SELECT * FROM %s WHERE item > 0 ORDER BY item", table->name,
              table->name);
-    if (!run(connection, sql))
+    if (!run(connection, sql)) {
         return NULL;
+    }
     FILE *name_list = open_memstream(&names, &bytes), *value_list = open_memstream(&values, &bytes);
     must(name_list != NULL && value_list != NULL);
     snprintf(sql, sizeof sql, "SELECT name FROM pragma_table_info('%s')", table->name);
@@ -67,8 +70,9 @@ static sqlite3_stmt *prepare_table(sqlite3 *connection, const struct many_table 
 static void bind(sqlite3_stmt *statement, const char *name, int64_t value)
 {
     int at = sqlite3_bind_parameter_index(statement, name);
-    if (at > 0)
+    if (at > 0) {
         sqlite3_bind_int64(statement, at, value);
+    }
 }
 
 static bool put_copies(sqlite3 *connection, sqlite3_stmt **puts, uint64_t copies, int64_t items, int64_t sequences)
@@ -82,8 +86,9 @@ static bool put_copies(sqlite3 *connection, sqlite3_stmt **puts, uint64_t copies
             good = sqlite3_step(puts[i]) == SQLITE_DONE;
             sqlite3_reset(puts[i]);
         }
-        if (good && copy % COPIES_A_COMMIT == 0)
+        if (good && copy % COPIES_A_COMMIT == 0) {
             good = run(connection, "COMMIT; PRAGMA wal_checkpoint(PASSIVE); BEGIN");
+        }
     }
     char sql[256];
     snprintf(sql, sizeof sql, "UPDATE desk SET next_id = next_id + %lld, sequence = sequence + %lld; COMMIT",
@@ -104,11 +109,13 @@ bool many_copy_sqlite(const struct own_broker *broker, uint64_t copies)
     }
     good = good && put_copies(connection, puts, copies, ask_number(connection, "SELECT max(item) FROM item"),
                               ask_number(connection, "SELECT max(sequence) FROM event"));
-    for (size_t i = 0; i < MANY_TABLE_COUNT; i++)
+    for (size_t i = 0; i < MANY_TABLE_COUNT; i++) {
         sqlite3_finalize(puts[i]);
+    }
     good = good && run(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
-    if (!good)
+    if (!good) {
         bench_complain("SQLite: %s", sqlite3_errmsg(connection));
+    }
     sqlite3_close(connection);
     return good;
 }
@@ -123,8 +130,9 @@ bool many_read_sqlite(const struct own_broker *broker, struct many_read *read)
     for (size_t i = 0; good && i < sizeof statements / sizeof *statements; i++) {
         sqlite3_stmt *each = prepare(connection, statements[i]);
         good = each != NULL;
-        while (good && sqlite3_step(each) == SQLITE_ROW)
+        while (good && sqlite3_step(each) == SQLITE_ROW) {
             read->rows++;
+        }
         sqlite3_finalize(each);
     }
     read->seconds = (double) (bench_now_ns() - begin_ns) / 1e9;

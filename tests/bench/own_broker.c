@@ -91,16 +91,18 @@ static bool write_rules_of(const char *path, const char *desk, unsigned people)
                              ? " %s: { display_name: Kim Weber, roles: [agent], agency: Northline, brands: [acme], "
                                "languages: all, skills: all }\n"
                              : " %s: {display_name: K,roles: [agent],agency: N,brands: all,languages: all}\n";
-    for (unsigned i = 0; i < people || i == 0; i++)
+    for (unsigned i = 0; i < people || i == 0; i++) {
         fprintf(file, person, own_broker_person(i));
+    }
     return fclose(file) == 0;
 }
 
 const char *own_broker_desk_name(const struct own_broker *broker, unsigned number)
 {
     static char name[80];
-    if (number == 0)
+    if (number == 0) {
         return broker->desk;
+    }
     snprintf(name, sizeof name, "%s-%u", broker->desk, number);
     return name;
 }
@@ -138,8 +140,9 @@ _Noreturn static void become_broker(const struct own_broker *broker, pid_t paren
     int none = open("/dev/null", O_RDWR);
     setpgid(0, 0); // Ctrl-C is for the bench, which then stops its broker in order
     if (log < 0 || none < 0 || dup2(none, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ||
-        prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+        prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
         _exit(127);
+    }
     const char *where = broker->url ? "--store" : "--data";
     char *usual[] = { broker->program,
                       (char *) where,
@@ -177,8 +180,9 @@ static bool find_ready(struct own_broker *broker)
         char *listen = strstr(line, " broker ready ") ? strstr(line, "listen=") : NULL;
         found += listen && sscanf(listen, "listen=%127s", broker->endpoint) == 1;
     }
-    if (log)
+    if (log) {
         fclose(log);
+    }
     return found >= broker->desks;
 }
 
@@ -186,10 +190,12 @@ static void show_log(const struct own_broker *broker)
 {
     char line[LOG_LINE_BYTES];
     FILE *log = fopen(broker->log, "re");
-    while (log && fgets(line, sizeof line, log))
+    while (log && fgets(line, sizeof line, log)) {
         fprintf(stderr, "  %s", line);
-    if (log)
+    }
+    if (log) {
         fclose(log);
+    }
 }
 
 static void rest(void)
@@ -203,12 +209,13 @@ static bool reap(struct own_broker *broker, uint64_t until_ns)
 {
     while (broker->process) {
         pid_t ended = waitpid(broker->process, NULL, WNOHANG);
-        if (ended == broker->process || (ended < 0 && errno == ECHILD))
+        if (ended == broker->process || (ended < 0 && errno == ECHILD)) {
             broker->process = 0;
-        else if (bench_now_ns() >= until_ns)
+        } else if (bench_now_ns() >= until_ns) {
             return false;
-        else
+        } else {
             rest();
+        }
     }
     return true;
 }
@@ -218,8 +225,9 @@ bool own_broker_start(struct own_broker *broker)
     pid_t parent = getpid();
     unlink(broker->log); // an earlier one said ready, too
     broker->process = fork();
-    if (broker->process == 0)
+    if (broker->process == 0) {
         become_broker(broker, parent);
+    }
     if (broker->process < 0) {
         bench_complain("cannot start a process: %s", strerror(errno));
         broker->process = 0;
@@ -227,8 +235,9 @@ bool own_broker_start(struct own_broker *broker)
     }
     uint64_t until_ns = bench_now_ns() + READY_NS;
     while (!find_ready(broker)) {
-        if (bench_stopped())
+        if (bench_stopped()) {
             return false;
+        }
         if (reap(broker, 0) || bench_now_ns() > until_ns) {
             bench_complain("%s did not become ready; its log:", broker->program);
             show_log(broker);
@@ -241,11 +250,13 @@ bool own_broker_start(struct own_broker *broker)
 
 bool own_broker_stop(struct own_broker *broker)
 {
-    if (!broker->process)
+    if (!broker->process) {
         return true;
+    }
     kill(broker->process, SIGTERM);
-    if (reap(broker, bench_now_ns() + STOP_NS))
+    if (reap(broker, bench_now_ns() + STOP_NS)) {
         return true;
+    }
     bench_complain("the broker does not stop; killing it");
     own_broker_kill(broker);
     return false;
@@ -253,8 +264,9 @@ bool own_broker_stop(struct own_broker *broker)
 
 void own_broker_kill(struct own_broker *broker)
 {
-    if (!broker->process)
+    if (!broker->process) {
         return;
+    }
     kill(broker->process, SIGKILL);
     reap(broker, UINT64_MAX);
 }
@@ -265,16 +277,18 @@ static char *find_program(const struct bench_options *options)
 {
     static const char *const places[] = { ".", "../broker", "../bin" };
     char here[PATH_MAX];
-    if (options->programs)
+    if (options->programs) {
         return format_text("%s/behalf-broker", options->programs);
+    }
     ssize_t bytes = readlink("/proc/self/exe", here, sizeof here - 1);
     must(bytes > 0);
     here[bytes] = '\0';
     *strrchr(here, '/') = '\0';
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         char *path = format_text("%s/%s/behalf-broker", here, places[i]);
-        if (access(path, X_OK) == 0)
+        if (access(path, X_OK) == 0) {
             return path;
+        }
         free(path);
     }
     bench_complain("no behalf-broker beside this program; say --programs DIR");
@@ -319,36 +333,44 @@ struct own_broker *own_broker_new_with(const struct bench_options *options, unsi
     must(broker != NULL);
     broker->desks = desks;
     broker->keep = options->keep;
-    if (options->text_memory_mb > 0)
+    if (options->text_memory_mb > 0) {
         snprintf(broker->text_memory, sizeof broker->text_memory, "%u", options->text_memory_mb);
-    if (is_url(options->store))
+    }
+    if (is_url(options->store)) {
         broker->url = format_text("%s", options->store);
+    }
     struct timespec now;
     must(clock_gettime(CLOCK_REALTIME, &now) == 0);
     snprintf(broker->desk, sizeof broker->desk, "bench-%" PRIx64 "-%ld",
              (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u, (long) getpid());
     broker->program = find_program(options);
-    if (!broker->program || !make_folder(broker, options) || !write_rules(broker, people) || !own_broker_start(broker))
+    if (!broker->program || !make_folder(broker, options) || !write_rules(broker, people) ||
+        !own_broker_start(broker)) {
         own_broker_destroy(&broker);
+    }
     return broker;
 }
 
 void own_broker_destroy(struct own_broker **broker_p)
 {
     struct own_broker *broker = *broker_p;
-    if (!broker)
+    if (!broker) {
         return;
+    }
     own_broker_stop(broker);
-    for (unsigned i = 0; broker->url && broker->endpoint[0] && !broker->keep && i < broker->desks; i++)
+    for (unsigned i = 0; broker->url && broker->endpoint[0] && !broker->keep && i < broker->desks; i++) {
         raw_remove_desk(broker->url, own_broker_desk_name(broker, i));
-    if (broker->folder && broker->keep)
+    }
+    if (broker->folder && broker->keep) {
         bench_complain("kept %s", broker->folder);
-    else if (broker->folder)
+    } else if (broker->folder) {
         nftw(broker->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    }
     char *texts[] = { broker->program, broker->folder, broker->rules,   broker->log,
                       broker->data,    broker->url,    broker->database };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         free(texts[i]);
+    }
     free(broker);
     *broker_p = NULL;
 }
@@ -401,7 +423,8 @@ struct usage own_broker_usage(const struct own_broker *broker)
             usage.rss_bytes = (double) pages * (double) sysconf(_SC_PAGESIZE);
         }
     }
-    if (file)
+    if (file) {
         fclose(file);
+    }
     return usage;
 }

@@ -35,8 +35,9 @@ static void person_hears(struct crowd *crowd, size_t person, const struct behalf
         crowd_send(crowd, person, &here);
     }
     if (message->type != BEHALF_ITEM || strcmp(message->item.state, "held") != 0 ||
-        message->item.item <= people->last_item)
+        message->item.item <= people->last_item) {
         return;
+    }
     people->offered_ns = bench_now_ns();
     people->last_item = message->item.item;
     people->answered++;
@@ -51,10 +52,12 @@ static void person_hears(struct crowd *crowd, size_t person, const struct behalf
 static void connector_hears(struct member *member, const struct behalf_message *message, void *owner)
 {
     struct people *people = owner;
-    if (message->type == BEHALF_DONE)
+    if (message->type == BEHALF_DONE) {
         people->closed++;
-    if (message->type != BEHALF_REPLY)
+    }
+    if (message->type != BEHALF_REPLY) {
         return;
+    }
     const struct behalf_message settle = {
         .type = BEHALF_SETTLE,
         .settle = { .reply = message->reply.reply, .fate = "confirmed", .reference = message->reply.key }
@@ -73,8 +76,9 @@ static void turn(struct people *people, int wait_ms)
 
 static void rest(struct people *people, uint64_t ns)
 {
-    for (uint64_t until_ns = bench_now_ns() + ns; !bench_stopped() && bench_now_ns() < until_ns;)
+    for (uint64_t until_ns = bench_now_ns() + ns; !bench_stopped() && bench_now_ns() < until_ns;) {
         turn(people, 20);
+    }
 }
 
 // Brings one post and follows it to its end.  False, having said why, when it does not come there.
@@ -91,8 +95,9 @@ static bool follow_one(struct people *people, struct samples *offers)
         }
         turn(people, 20);
     }
-    if (people->answered > answered)
+    if (people->answered > answered) {
         samples_add(offers, people->offered_ns - begin_ns);
+    }
     return !bench_stopped();
 }
 
@@ -108,8 +113,9 @@ static bool begin(struct people *people, const struct bench_options *options, un
                                       .program = "bench" };
     people->crew = crew_new();
     people->broker = own_broker_new(options, count);
-    if (!people->broker)
+    if (!people->broker) {
         return false;
+    }
     const char *endpoint = own_broker_endpoint(people->broker);
     people->crowd = crowd_new(endpoint, count, person_hears, people);
     return crew_join(people->crew, endpoint, &out, connector_hears, people) &&
@@ -123,24 +129,29 @@ static bool measure(struct people *people, const struct bench_options *options, 
     uint64_t begin_ns = bench_now_ns();
     bool good = crowd_sign_in(people->crowd, SIGN_IN_S);
     double sign_in_s = (double) (bench_now_ns() - begin_ns) / 1e9;
-    if (good)
+    if (good) {
         rest(people, REST_NS);
+    }
     struct usage before = own_broker_usage(people->broker);
     begin_ns = bench_now_ns();
-    if (good)
+    if (good) {
         rest(people, (uint64_t) (options->seconds * 1e9));
+    }
     struct usage after = own_broker_usage(people->broker);
     double idle_s = (double) (bench_now_ns() - begin_ns) / 1e9;
-    for (unsigned i = 0; good && i < WARM_UP; i++)
+    for (unsigned i = 0; good && i < WARM_UP; i++) {
         good = follow_one(people, &offers);
+    }
     samples_fini(&offers);
     begin_ns = bench_now_ns();
-    while (good && bench_now_ns() < begin_ns + (uint64_t) (options->seconds * 1e9))
+    while (good && bench_now_ns() < begin_ns + (uint64_t) (options->seconds * 1e9)) {
         good = follow_one(people, &offers);
+    }
     if (good) {
         double p50_ms = samples_percentile_ms(&offers, 50);
-        if (first->offer_p50_ms <= 0)
+        if (first->offer_p50_ms <= 0) {
             first->offer_p50_ms = p50_ms;
+        }
         bench_print(json_pack("{ss ss si sI sf sf sf sf sf sf sI}", "case", "people", "store",
                               own_broker_store(people->broker), "people", (int) count, "offers",
                               (json_int_t) offers.count, "offer_p50_ms", p50_ms, "offer_p99_ms",

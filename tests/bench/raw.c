@@ -30,8 +30,9 @@ bool raw_report(const struct own_broker *broker, bool closed, double seconds, do
     struct raw_result raw = { 0 };
     bool good = own_broker_url(broker) ? raw_rows_postgres(broker, closed, seconds, &raw)
                                        : raw_rows_sqlite(broker, closed, seconds, &raw);
-    if (!good || raw.seconds <= 0 || raw.posts == 0)
+    if (!good || raw.seconds <= 0 || raw.posts == 0) {
         return false;
+    }
     double raw_per_s = (double) raw.posts / raw.seconds;
     bench_print(json_pack("{ss ss ss sI sI sf sf sf sf si sf}", "case", "raw-rows", "of", closed ? "cycle" : "intake",
                           "store", own_broker_store(broker), "posts", (json_int_t) raw.posts, "rows",
@@ -53,13 +54,15 @@ _Noreturn static void echo(int tell, pid_t parent)
     setpgid(0, 0);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent || zmq_bind(socket, "tcp://127.0.0.1:*") != 0 ||
         zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, endpoint, &bytes) != 0 ||
-        write(tell, endpoint, bytes) != (ssize_t) bytes)
+        write(tell, endpoint, bytes) != (ssize_t) bytes) {
         _exit(1);
+    }
     for (;;) {
         zmq_msg_t part;
         zmq_msg_init(&part);
-        if (zmq_msg_recv(&part, socket, 0) >= 0)
+        if (zmq_msg_recv(&part, socket, 0) >= 0) {
             zmq_msg_send(&part, socket, zmq_msg_more(&part) ? ZMQ_SNDMORE : 0);
+        }
         zmq_msg_close(&part);
     }
 }
@@ -78,8 +81,9 @@ static bool time_round_trips(const char *endpoint, double seconds, struct sample
     uint64_t begin_ns = bench_now_ns(), end_ns = begin_ns + (uint64_t) (seconds * 1e9);
     for (uint64_t sent_ns; good && !bench_stopped() && (sent_ns = bench_now_ns()) < end_ns;) {
         good = zmq_send(socket, frame, sizeof frame, 0) >= 0 && zmq_recv(socket, frame, sizeof frame, 0) >= 0;
-        if (good && sent_ns - begin_ns > (end_ns - begin_ns) / 10) // the first tenth warms up
+        if (good && sent_ns - begin_ns > (end_ns - begin_ns) / 10) { // the first tenth warms up
             samples_add(samples, bench_now_ns() - sent_ns);
+        }
     }
     zmq_close(socket);
     zmq_ctx_term(context);
@@ -93,13 +97,15 @@ bool raw_round_trips(double seconds, struct samples *samples)
     pid_t parent = getpid();
     must(pipe(ends) == 0);
     pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
         echo(ends[1], parent);
+    }
     close(ends[1]);
     bool good =
         child > 0 && read(ends[0], endpoint, sizeof endpoint - 1) > 0 && time_round_trips(endpoint, seconds, samples);
-    if (!good && !bench_stopped())
+    if (!good && !bench_stopped()) {
         bench_complain("no round trip over ZeroMQ: %s", strerror(errno));
+    }
     close(ends[0]);
     if (child > 0) {
         kill(child, SIGKILL);
@@ -120,13 +126,16 @@ bool raw_appends(const char *folder, double seconds, struct samples *samples)
     uint64_t end_ns = bench_now_ns() + (uint64_t) (seconds * 1e9);
     for (uint64_t begin_ns; good && !bench_stopped() && (begin_ns = bench_now_ns()) < end_ns;) {
         good = write(file, block, sizeof block) == (ssize_t) sizeof block && fdatasync(file) == 0;
-        if (good)
+        if (good) {
             samples_add(samples, bench_now_ns() - begin_ns);
+        }
     }
-    if (!good)
+    if (!good) {
         bench_complain("cannot append to %s: %s", path, strerror(errno));
-    if (file >= 0)
+    }
+    if (file >= 0) {
         close(file);
+    }
     unlink(path);
     return good;
 }

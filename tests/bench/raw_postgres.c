@@ -48,8 +48,9 @@ static PGresult *ask(struct raw_postgres *raw, const char *sql, const char *firs
                                                      : 2,
                                     NULL, values, NULL, NULL, 0);
     ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         return result;
+    }
     bench_complain("PostgreSQL: %s", PQerrorMessage(raw->connection));
     PQclear(result);
     return NULL;
@@ -87,16 +88,18 @@ static char *array_of(const PGresult *rows, int column, size_t begin, size_t end
     must(out != NULL);
     fputc('{', out);
     for (size_t row = begin; row < end; row++) {
-        if (row > begin)
+        if (row > begin) {
             fputc(',', out);
+        }
         if (PQgetisnull(rows, (int) row, column)) {
             fputs("NULL", out);
             continue;
         }
         fputc('"', out);
         for (const char *at = PQgetvalue(rows, (int) row, column); *at; at++) {
-            if (*at == '"' || *at == '\\')
+            if (*at == '"' || *at == '\\') {
                 fputc('\\', out);
+            }
             fputc(*at, out);
         }
         fputc('"', out);
@@ -120,8 +123,9 @@ static bool prepare(struct raw_postgres *raw, size_t number, char **names)
             " WHERE attrelid = ('behalf.' || $1)::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
             " AND attname <> 'desk') AS a",
             name, NULL);
-    if (!result)
+    if (!result) {
         return false;
+    }
     *names = strdup(PQgetvalue(result, 0, 0));
     must(*names != NULL);
     table->columns = atoi(PQgetvalue(result, 0, 2));
@@ -134,8 +138,9 @@ static bool prepare(struct raw_postgres *raw, size_t number, char **names)
     if (good) {
         result = PQprepare(raw->connection, table->statement, sql, 0, NULL);
         good = PQresultStatus(result) == PGRES_COMMAND_OK;
-        if (!good)
+        if (!good) {
             bench_complain("PostgreSQL: %s", PQerrorMessage(raw->connection));
+        }
         PQclear(result);
     }
     free(sql);
@@ -155,16 +160,18 @@ static bool read_table(struct raw_postgres *raw, size_t number, const char *desk
     PGresult *rows = ask(raw, sql, desk, item_max);
     free(sql);
     free(names);
-    if (!rows)
+    if (!rows) {
         return false;
+    }
     table->batches = calloc(raw->batch_count, sizeof *table->batches);
     must(table->batches != NULL);
     for (size_t batch = 0; batch < raw->batch_count; batch++) {
         size_t begin = raw_batch_begin((size_t) PQntuples(rows), raw->posts, batch);
         size_t end = raw_batch_begin((size_t) PQntuples(rows), raw->posts, batch + 1);
         table->batches[batch].rows = end - begin;
-        for (int i = 0; i < table->columns; i++)
+        for (int i = 0; i < table->columns; i++) {
             table->batches[batch].texts[i] = array_of(rows, i, begin, end);
+        }
     }
     PQclear(rows);
     return true;
@@ -181,13 +188,15 @@ static bool read_rows(struct raw_postgres *raw, const char *desk, bool closed)
                    : "SELECT max(item), count(*) FROM (SELECT item FROM behalf.post WHERE desk = $1"
                      " ORDER BY item LIMIT $2::bigint) AS p",
             desk, limit);
-    if (!first)
+    if (!first) {
         return false;
+    }
     raw->posts = strtoull(PQgetvalue(first, 0, 1), NULL, 10);
     raw->batch_count = (raw->posts + RAW_POSTS_A_COMMIT - 1) / RAW_POSTS_A_COMMIT;
     bool good = raw->posts > 0;
-    for (size_t i = 0; good && i < RAW_TABLE_COUNT; i++)
+    for (size_t i = 0; good && i < RAW_TABLE_COUNT; i++) {
         good = read_table(raw, i, desk, PQgetvalue(first, 0, 0), closed);
+    }
     PQclear(first);
     return good;
 }
@@ -199,8 +208,9 @@ static bool send_batch(struct raw_postgres *raw, size_t batch, const char *desk,
         const struct table *table = &raw->tables[i];
         const struct arrays *arrays = &table->batches[batch];
         const char *values[COLUMNS_MAX + 1] = { desk };
-        if (arrays->rows == 0)
+        if (arrays->rows == 0) {
             continue;
+        }
         memcpy(values + 1, arrays->texts, (size_t) table->columns * sizeof *values);
         good = PQsendQueryPrepared(raw->connection, table->statement, table->columns + 1, values, NULL, NULL, 0) == 1;
         result->rows += arrays->rows;
@@ -215,14 +225,17 @@ static bool await_batch(struct raw_postgres *raw)
 {
     for (;;) {
         PGresult *result = PQgetResult(raw->connection);
-        if (!result && PQstatus(raw->connection) != CONNECTION_OK)
+        if (!result && PQstatus(raw->connection) != CONNECTION_OK) {
             return false;
+        }
         ExecStatusType status = result ? PQresultStatus(result) : PGRES_COMMAND_OK;
         PQclear(result);
-        if (status == PGRES_PIPELINE_SYNC)
+        if (status == PGRES_PIPELINE_SYNC) {
             return true;
-        if (status != PGRES_COMMAND_OK)
+        }
+        if (status != PGRES_COMMAND_OK) {
             return false;
+        }
     }
 }
 
@@ -241,10 +254,12 @@ static bool put_until(struct raw_postgres *raw, uint64_t until_ns, struct raw_re
             }
         }
     }
-    for (; good && in_flight > 0; in_flight--)
+    for (; good && in_flight > 0; in_flight--) {
         good = await_batch(raw);
-    if (!good)
+    }
+    if (!good) {
         bench_complain("PostgreSQL: %s", PQerrorMessage(raw->connection));
+    }
     return good && PQexitPipelineMode(raw->connection) == 1;
 }
 
@@ -252,9 +267,11 @@ static void close_raw(struct raw_postgres *raw)
 {
     for (size_t i = 0; i < RAW_TABLE_COUNT; i++) {
         struct table *table = &raw->tables[i];
-        for (size_t batch = 0; table->batches && batch < raw->batch_count; batch++)
-            for (int column = 0; column < table->columns; column++)
+        for (size_t batch = 0; table->batches && batch < raw->batch_count; batch++) {
+            for (int column = 0; column < table->columns; column++) {
                 free(table->batches[batch].texts[column]);
+            }
+        }
         free(table->batches);
     }
     PQfinish(raw->connection);
@@ -291,11 +308,13 @@ bool raw_commits(const char *url, double seconds, struct samples *samples)
     uint64_t number = 0, end_ns = bench_now_ns() + (uint64_t) (seconds * 1e9);
     for (uint64_t begin_ns; good && !bench_stopped() && (begin_ns = bench_now_ns()) < end_ns;) {
         good = run(&raw, "EXECUTE put (%" PRIu64 ")", number++);
-        if (good)
+        if (good) {
             samples_add(samples, bench_now_ns() - begin_ns);
+        }
     }
-    if (made)
+    if (made) {
         run(&raw, "DROP SCHEMA %s CASCADE", raw.schema);
+    }
     PQfinish(raw.connection);
     return good;
 }
@@ -304,14 +323,16 @@ void raw_remove_desk(const char *url, const char *desk)
 {
     struct raw_postgres raw = { 0 };
     PGresult *tables = NULL;
-    if (connect_to(&raw, url))
+    if (connect_to(&raw, url)) {
         tables = ask(&raw,
                      "SELECT quote_ident(c.relname) FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid"
                      " AND a.attname = 'desk' WHERE c.relnamespace = to_regnamespace('behalf')"
                      " AND c.relkind IN ('r', 'p') AND NOT c.relispartition",
                      NULL, NULL);
-    for (int i = 0; tables && i < PQntuples(tables); i++)
+    }
+    for (int i = 0; tables && i < PQntuples(tables); i++) {
         run(&raw, "DELETE FROM behalf.%s WHERE desk = '%s'", PQgetvalue(tables, i, 0), desk);
+    }
     PQclear(tables);
     PQfinish(raw.connection);
 }

@@ -22,13 +22,16 @@ static bool feed(const struct own_broker *broker, uint64_t posts)
     struct feeder feeder = { 0 };
     bool good = feeder_init(&feeder, crew, own_broker_endpoint(broker)) && crew_wait_ready(crew, 30);
     uint64_t until_ns = bench_now_ns() + TIMEOUT_NS;
-    while (good && feeder.sent < posts)
+    while (good && feeder.sent < posts) {
         feeder_post(&feeder);
-    while (good && feeder.answered < posts && !bench_stopped() && bench_now_ns() < until_ns)
+    }
+    while (good && feeder.answered < posts && !bench_stopped() && bench_now_ns() < until_ns) {
         crew_turn(crew, bench_now_ns() + 100000000u);
+    }
     good = good && feeder.answered == posts && !crew_refusals(crew);
-    if (!good)
+    if (!good) {
         bench_complain("the posts to begin with were not taken");
+    }
     feeder_fini(&feeder);
     crew_destroy(&crew);
     return good;
@@ -43,31 +46,37 @@ static void hear(struct member *member, const struct behalf_message *message, vo
 {
     (void) member;
     struct comeback *comeback = owner;
-    if (message->type == BEHALF_WELCOME)
+    if (message->type == BEHALF_WELCOME) {
         comeback->welcome_s = since(comeback->begin_ns);
-    if (message->type == BEHALF_ITEM && comeback->item_s <= 0)
+    }
+    if (message->type == BEHALF_ITEM && comeback->item_s <= 0) {
         comeback->item_s = since(comeback->begin_ns);
+    }
 }
 
 // Starts the broker and signs somebody in.
 static bool come_back(struct own_broker *broker, struct comeback *comeback)
 {
     *comeback = (struct comeback){ .begin_ns = bench_now_ns() };
-    if (!own_broker_start(broker))
+    if (!own_broker_start(broker)) {
         return false;
+    }
     comeback->ready_s = since(comeback->begin_ns);
     struct crew *crew = crew_new();
     const struct behalf_hello hello = { .role = "person", .name = own_broker_person(0), .program = "bench" };
     bool good = crew_join(crew, own_broker_endpoint(broker), &hello, hear, comeback) && crew_wait_ready(crew, 30);
-    if (good && comeback->welcome_s <= 0)
+    if (good && comeback->welcome_s <= 0) {
         comeback->welcome_s = since(comeback->begin_ns);
+    }
     uint64_t until_ns = bench_now_ns() + TIMEOUT_NS;
-    while (good && comeback->item_s <= 0 && !bench_stopped() && bench_now_ns() < until_ns)
+    while (good && comeback->item_s <= 0 && !bench_stopped() && bench_now_ns() < until_ns) {
         crew_turn(crew, bench_now_ns() + 100000000u);
+    }
     comeback->usage = own_broker_usage(broker);
     crew_destroy(&crew);
-    if (good && comeback->item_s <= 0)
+    if (good && comeback->item_s <= 0) {
         bench_complain("no item came");
+    }
     return good && comeback->item_s > 0;
 }
 
@@ -84,8 +93,9 @@ static void print_comeback(const struct own_broker *broker, const char *name, ui
 static bool print_raw(const struct own_broker *broker, const struct comeback *comeback)
 {
     struct many_read raw = { 0 };
-    if (!(own_broker_url(broker) ? many_read_postgres(broker, &raw) : many_read_sqlite(broker, &raw)))
+    if (!(own_broker_url(broker) ? many_read_postgres(broker, &raw) : many_read_sqlite(broker, &raw))) {
         return false;
+    }
     bench_print(json_pack("{ss ss ss sI sf sf}", "case", "raw-read", "of", "restore", "store", own_broker_store(broker),
                           "rows", (json_int_t) raw.rows, "seconds", raw.seconds, "ratio",
                           raw.seconds / comeback->item_s));
@@ -96,17 +106,20 @@ static bool measure(struct own_broker *broker, uint64_t items)
 {
     struct comeback stopped = { 0 }, killed = { 0 };
     uint64_t fed = items < FED_MAX ? items : FED_MAX, copies = items / fed - 1;
-    if (!feed(broker, fed) || !own_broker_stop(broker) || !own_broker_start(broker))
+    if (!feed(broker, fed) || !own_broker_stop(broker) || !own_broker_start(broker)) {
         return false;
+    }
     struct usage small = own_broker_usage(broker);
     if (!own_broker_stop(broker) ||
         !(own_broker_url(broker) ? many_copy_postgres(broker, copies) : many_copy_sqlite(broker, copies)) ||
-        !come_back(broker, &stopped))
+        !come_back(broker, &stopped)) {
         return false;
+    }
     print_comeback(broker, "restore", fed * (copies + 1), small, &stopped);
     own_broker_kill(broker);
-    if (!come_back(broker, &killed))
+    if (!come_back(broker, &killed)) {
         return false;
+    }
     print_comeback(broker, "restore-killed", fed * (copies + 1), small, &killed);
     return own_broker_stop(broker) && print_raw(broker, &stopped);
 }

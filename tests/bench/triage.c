@@ -60,8 +60,9 @@ static double measure(struct bench *bench, const char *text)
         struct needs needs;
         const char *field = NULL;
         double start = now_us();
-        if (!triage_post(bench->triage, bench->rules, &post, "", &needs, &field))
+        if (!triage_post(bench->triage, bench->rules, &post, "", &needs, &field)) {
             abort();
+        }
         double taken = now_us() - start;
         best = round == 0 || taken < best ? taken : best;
     }
@@ -73,8 +74,9 @@ static void add_cost(struct costs *costs, double us)
     if (costs->count == costs->capacity) {
         costs->capacity = 2 * costs->capacity + 1024;
         costs->us = realloc(costs->us, costs->capacity * sizeof *costs->us);
-        if (costs->us == NULL)
+        if (costs->us == NULL) {
             abort();
+        }
     }
     costs->us[costs->count++] = us;
 }
@@ -111,13 +113,16 @@ static void take_field(void *field, size_t bytes, void *context)
 {
     struct bench *bench = context;
     size_t column = bench->column++;
-    if (bench->row == 0 && bytes == 4 && memcmp(field, "text", 4) == 0)
+    if (bench->row == 0 && bytes == 4 && memcmp(field, "text", 4) == 0) {
         bench->text_column = column;
-    if (bench->row == 0 || column != bench->text_column)
+    }
+    if (bench->row == 0 || column != bench->text_column) {
         return;
+    }
     char *text = strndup(field, bytes);
-    if (text == NULL)
+    if (text == NULL) {
         abort();
+    }
     add_cost(&bench->triage_costs, measure(bench, text));
     if (bench->json) {
         add_cost(&bench->language_costs, measure_language(bench, text));
@@ -167,8 +172,9 @@ static char *read_file(const char *path, size_t *bytes)
     *bytes = (size_t) ftell(file);
     rewind(file);
     char *text = malloc(*bytes + 1);
-    if (text == NULL || fread(text, 1, *bytes, file) != *bytes)
+    if (text == NULL || fread(text, 1, *bytes, file) != *bytes) {
         abort();
+    }
     text[*bytes] = '\0';
     fclose(file);
     return text;
@@ -179,8 +185,9 @@ static void measure_posts(struct bench *bench, const char *path)
     size_t bytes = 0;
     char *text = read_file(path, &bytes);
     struct csv_parser parser;
-    if (csv_init(&parser, 0) != 0)
+    if (csv_init(&parser, 0) != 0) {
         abort();
+    }
     csv_parse(&parser, text, bytes, take_field, take_row, bench);
     csv_fini(&parser, take_field, take_row, bench);
     csv_free(&parser);
@@ -206,16 +213,19 @@ static void measure_hostile(struct bench *bench, const char *only)
     static char text[HOSTILE_TEXT_BYTES + 1];
     double worst = 0;
     for (size_t i = 0; i < hostile_text_count(); i++) {
-        if (only != NULL && strcmp(only, hostile_text_name(i)) != 0)
+        if (only != NULL && strcmp(only, hostile_text_name(i)) != 0) {
             continue;
+        }
         hostile_text_write(i, text);
         double us = measure(bench, text);
         worst = us > worst ? us : worst;
-        if (!bench->json)
+        if (!bench->json) {
             printf("%8.0f us  32 kB of %s\n", us, hostile_text_name(i));
+        }
     }
-    if (bench->json)
+    if (bench->json) {
         print_json(json_pack("{ss si sf}", "case", "triage-hostile", "bytes", HOSTILE_TEXT_BYTES, "max_us", worst));
+    }
 }
 
 struct options {
@@ -228,16 +238,17 @@ struct options {
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
-    if (key == 'r')
+    if (key == 'r') {
         options->rules = argument;
-    else if (key == 'p')
+    } else if (key == 'p') {
         options->posts = argument;
-    else if (key == 't')
+    } else if (key == 't') {
         options->text = argument;
-    else if (key == 'j')
+    } else if (key == 'j') {
         options->json = true;
-    else
+    } else {
         return ARGP_ERR_UNKNOWN;
+    }
     return 0;
 }
 
@@ -266,8 +277,9 @@ int main(int argc, char **argv)
     bench.channel = rules_policy(bench.rules)->channels[0].name;
     bench.json = options.json;
     bench.rounds = options.text != NULL ? ROUNDS_OF_ONE : ROUNDS;
-    if (options.posts != NULL)
+    if (options.posts != NULL) {
         measure_posts(&bench, options.posts);
+    }
     measure_hostile(&bench, options.text);
     free(bench.triage_costs.us);
     free(bench.language_costs.us);

@@ -35,8 +35,9 @@ static char *rules_text_of(bool with_boycott, unsigned left_out)
     must(out);
     fputs("desk: bench\nchannels:\n  chirp: { length: 280 }\nskills: []\nagencies: [Northline]\nbrands:\n", out);
     for (unsigned i = 0; i <= EMPTY_BRAND; i++) {
-        if (i == left_out)
+        if (i == left_out) {
             continue;
+        }
         fprintf(
             out,
             "  b%u:\n    display_name: B%u\n    languages: [en, de]\n    disclosure: \"{first_name} of {agency} for "
@@ -46,13 +47,14 @@ static char *rules_text_of(bool with_boycott, unsigned left_out)
     }
     fputs("times: { offer: 60 min }\n", out); // what people let lapse is not what is measured
     fprintf(out, "sensitive:\n  legal: { patterns: [lawyer*%s] }\npeople:\n", with_boycott ? ", boycott*" : "");
-    for (unsigned i = 0; i < PEOPLE; i++)
+    for (unsigned i = 0; i < PEOPLE; i++) {
         fprintf(out, "  p%u: { display_name: P%u, roles: [%s], %sbrands: all, languages: [en, de], capacity: 2 }\n", i,
                 i,
                 i == 0        ? "supervisor"
                 : i % 10 == 1 ? "pr"
                               : "agent",
                 i % 10 == 1 || i == 0 ? "" : "agency: Northline, ");
+    }
     fclose(out);
     return text;
 }
@@ -91,8 +93,9 @@ static void answer_question(struct question *question)
 static enum store_result commit(struct engine *base, struct batch *batch)
 {
     struct stand_in *store = (struct stand_in *) base;
-    for (struct question *question = batch_questions(batch); question; question = question->next)
+    for (struct question *question = batch_questions(batch); question; question = question->next) {
         answer_question(question);
+    }
     store->position = *batch_to(batch);
     return STORE_OK;
 }
@@ -189,14 +192,16 @@ static enum store_result answer_report(struct engine *base, struct report *repor
 {
     (void) base;
     report->found = true;
-    if (report->kind == REPORT_POSTS)
+    if (report->kind == REPORT_POSTS) {
         report_posts(report);
-    else if (report->kind == REPORT_HISTORY)
+    } else if (report->kind == REPORT_HISTORY) {
         report->history.item = 1;
-    else if (report->kind == REPORT_TEXTS)
+    } else if (report->kind == REPORT_TEXTS) {
         report->listed = report_allocate(report, (report->item_count + 1) * sizeof *report->listed);
-    for (size_t i = 0; report->kind == REPORT_TEXTS && i < report->item_count; i++)
+    }
+    for (size_t i = 0; report->kind == REPORT_TEXTS && i < report->item_count; i++) {
         report_listed(report, i, "where is my submission", "", "", 0);
+    }
     return STORE_OK;
 }
 
@@ -230,8 +235,9 @@ static void fill_random(void *self, void *bytes, size_t count)
 static void no_log(void *self, const char *level, const char *line)
 {
     (void) self;
-    if (strcmp(level, "error") == 0)
+    if (strcmp(level, "error") == 0) {
         bench_complain("%s", line);
+    }
 }
 
 // Of this thread's processor time, so that what else the machine does is not counted.
@@ -260,11 +266,13 @@ static void hear(struct turns *turns, uint64_t peer, const void *frame, size_t b
         turns->lease[0] = message->item.item;
         turns->lease[1] = message->item.lease;
     }
-    if (message->type == BEHALF_LISTING)
+    if (message->type == BEHALF_LISTING) {
         turns->more = message->listing.more ? message->listing.next : 0;
-    if ((message->type == BEHALF_ERROR) != turns->refused && (message->type == BEHALF_ERROR || peer == CONTROL))
+    }
+    if ((message->type == BEHALF_ERROR) != turns->refused && (message->type == BEHALF_ERROR || peer == CONTROL)) {
         bench_complain("%s %s %s", behalf_type_name(message->type), turns->refused ? "" : message->error.field,
                        turns->refused ? "is no refusal" : message->error.reason);
+    }
     behalf_message_destroy(&message);
 }
 
@@ -280,8 +288,9 @@ static bool turn(struct turns *turns)
     struct report *report = broker_next_report(turns->broker);
     const char *text = broker_next_rules(turns->broker, &version, &previous);
     count(turns, begin_ns);
-    for (void *frame; (frame = broker_next_frame(turns->broker, &peer, &bytes)); free(frame))
+    for (void *frame; (frame = broker_next_frame(turns->broker, &peer, &bytes)); free(frame)) {
         hear(turns, peer, frame, bytes);
+    }
     while (broker_next_drop(turns->broker)) {
     }
     if (batch) {
@@ -516,10 +525,11 @@ bool bench_turn(const struct bench_options *options)
                                                    .self = &random };
     turns.broker = broker_new(&rules, &turns.store.engine, &turns.store.position, &broker_options, START_MS, reason,
                               sizeof reason);
-    if (turns.broker)
+    if (turns.broker) {
         run(&turns);
-    else
+    } else {
         bench_complain("%s", reason);
+    }
     bool good = turns.broker != NULL;
     broker_destroy(&turns.broker);
     rules_problems_fini(&problems);

@@ -25,8 +25,9 @@ static uint64_t draw(uint64_t *seed)
 static size_t random_input(uint64_t *seed, uint8_t *input)
 {
     size_t count = draw(seed) % 96;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         input[i] = (uint8_t) draw(seed);
+    }
     return count;
 }
 
@@ -34,8 +35,9 @@ static void mutate(uint64_t *seed, uint8_t *input, size_t *count)
 {
     static const uint8_t telling[] = { 0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc4, 0xc6,
                                        0xc9, 0xcb, 0xcf, 0xd3, 0xd8, 0xd9, 0xdb, 0xdc, 0xdd, 0xdf, 0xe0, 0xff };
-    if (*count == 0)
+    if (*count == 0) {
         return;
+    }
     size_t at = draw(seed) % *count;
     switch (draw(seed) % 5) {
     case 0:
@@ -72,8 +74,9 @@ static size_t mutated_input(uint64_t *seed, uint8_t *input)
     memcpy(input, frame, count);
     free(frame);
     sample_destroy(&sample);
-    for (uint64_t changes = draw(seed) % 4; changes > 0; changes--)
+    for (uint64_t changes = draw(seed) % 4; changes > 0; changes--) {
         mutate(seed, input, &count);
+    }
     return count;
 }
 

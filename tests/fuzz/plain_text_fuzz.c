@@ -72,8 +72,9 @@ static void check_readings(const uint8_t *bytes, size_t count)
         for (size_t i = 0; i < reading_count; i++) {
             must(strlen(all[i].text) == all[i].bytes);
             must(u8_check((const uint8_t *) all[i].text, all[i].bytes) == NULL);
-            for (size_t at = 0; at < all[i].bytes; at++)
+            for (size_t at = 0; at < all[i].bytes; at++) {
                 must(all[i].text[at] < 'A' || all[i].text[at] > 'Z');
+            }
         }
     }
     readings_destroy(&readings);
@@ -91,8 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 
     char *text = malloc(count + 1);
     must(text != NULL);
-    if (count > 0)
+    if (count > 0) {
         memcpy(text, bytes, count);
+    }
     text[count] = '\0';
     struct language_verdict verdict;
     struct language_request request = { .served = (const char *const[]){ "en", "de", "ja" }, .served_count = 3 };
@@ -211,8 +213,9 @@ static void run_long_inputs(void)
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         size_t bytes = strlen(units[i]);
         size_t count = 0;
-        for (; count + bytes <= sizeof input; count += bytes)
+        for (; count + bytes <= sizeof input; count += bytes) {
             memcpy(input + count, units[i], bytes);
+        }
         LLVMFuzzerTestOneInput(input, count);
     }
 }

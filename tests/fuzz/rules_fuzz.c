@@ -16,8 +16,9 @@ static void check_text(const char *text, size_t bytes_max)
 {
     must(strlen(text) <= bytes_max);
     must(u8_check((const uint8_t *) text, strlen(text)) == NULL);
-    for (; *text != '\0'; text++)
+    for (; *text != '\0'; text++) {
         must((unsigned char) *text >= 0x20 && *text != 0x7F);
+    }
 }
 
 // What a problem promises whoever shows it, and the message that carries it (records.def).
@@ -88,8 +89,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
     must((rules == NULL) == (problems.found > 0));
     check_problems(&problems);
     rules_problems_fini(&problems);
-    if (rules == NULL)
+    if (rules == NULL) {
         return 0;
+    }
     check_problems(rules_warnings(rules));
     check_policy(rules_policy(rules));
 
@@ -145,10 +147,12 @@ struct input {
 
 static void replace(struct input *input, size_t at, size_t gone, const char *text, size_t bytes)
 {
-    if (gone > input->count - at)
+    if (gone > input->count - at) {
         gone = input->count - at;
-    if (input->count - gone + bytes > INPUT_BYTES)
+    }
+    if (input->count - gone + bytes > INPUT_BYTES) {
         return;
+    }
     memmove(input->bytes + at + bytes, input->bytes + at + gone, input->count - at - gone);
     memcpy(input->bytes + at, text, bytes);
     input->count += bytes - gone;
@@ -156,8 +160,9 @@ static void replace(struct input *input, size_t at, size_t gone, const char *tex
 
 static size_t line_start(const struct input *input, size_t at)
 {
-    while (at > 0 && input->bytes[at - 1] != '\n')
+    while (at > 0 && input->bytes[at - 1] != '\n') {
         at--;
+    }
     return at;
 }
 
@@ -219,8 +224,9 @@ int main(int argc, char **argv)
         uint64_t seed = (first + i) * UINT64_C(0x9E3779B97F4A7C15) | 1;
         memcpy(input.bytes, good, sizeof good - 1);
         input.count = sizeof good - 1;
-        for (uint64_t left = 1 + draw(&seed) % 4; left > 0; left--)
+        for (uint64_t left = 1 + draw(&seed) % 4; left > 0; left--) {
             spoil(&input, &seed);
+        }
         LLVMFuzzerTestOneInput(input.bytes, input.count);
     }
     printf("seed %llu: %d texts read as rules\n", (unsigned long long) first, RUNS);

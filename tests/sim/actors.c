@@ -12,17 +12,20 @@
 // before one of them was read; or, where the authors differ, they are two that an id makes one.
 static void make_twins(struct sim_post *first, struct sim_post *second, size_t index)
 {
-    if (first->twin)
+    if (first->twin) {
         return;
+    }
     first->twin = second;
     second->twin = first;
     second->second = true;
     snprintf(second->id, sizeof second->id, "%s", first->id);
     second->channel = first->channel;
-    if (index % 4 != 0)
+    if (index % 4 != 0) {
         snprintf(second->author, sizeof second->author, "%s", first->author);
-    if (index % 2 != 0)
+    }
+    if (index % 2 != 0) {
         snprintf(second->text, sizeof second->text, "%s", first->text);
+    }
     second->brand = !strcmp(first->brand, "acme") ? "fizz" : "acme";
 }
 
@@ -42,8 +45,9 @@ void feed_make_posts(struct simulation *simulation)
         kind = kind < 30 ? 0 : kind < 45 ? 1 : kind < 62 ? 2 : kind < 70 ? 6 : kind < 85 ? 3 : kind < 88 ? 4 : 5;
         snprintf(post->id, sizeof post->id, "p%zu", i);
         snprintf(post->author, sizeof post->author, "author%lld", (long long) sim_between(simulation, 0, 15));
-        if (sim_chance(simulation, 50))
+        if (sim_chance(simulation, 50)) {
             snprintf(post->author, sizeof post->author, "[deleted]");
+        }
         snprintf(post->thread, sizeof post->thread, "t%lld", (long long) sim_between(simulation, 0, 20));
         snprintf(post->text, sizeof post->text, "%s %zu", texts[kind], i);
         post->sensitive = kind == 5;
@@ -53,16 +57,18 @@ void feed_make_posts(struct simulation *simulation)
         post->posted_ms = sim_chance(simulation, 300)   ? 0
                           : sim_chance(simulation, 200) ? INT64_C(1500000000000)
                                                         : simulation->clock_ms;
-        if (i && sim_chance(simulation, 80))
+        if (i && sim_chance(simulation, 80)) {
             make_twins(&simulation->posts[i - 1], post, i);
+        }
     }
 }
 
 size_t sim_post_index(const struct simulation *simulation, const char *id, const char *brand)
 {
     size_t index;
-    if (sscanf(id, "p%zu", &index) != 1 || index >= SIM_POSTS_MAX)
+    if (sscanf(id, "p%zu", &index) != 1 || index >= SIM_POSTS_MAX) {
         return SIM_POSTS_MAX;
+    }
     const struct sim_post *post = &simulation->posts[index];
     return post->twin && strcmp(post->brand, brand) != 0 ? (size_t) (post->twin - simulation->posts) : index;
 }
@@ -83,8 +89,9 @@ bool sim_may_move(const struct sim_post *post)
 static struct sim_post *find_deleted(struct simulation *simulation, int64_t request)
 {
     for (size_t i = 0; request && i < simulation->post_count; i++) {
-        if (simulation->posts[i].deletion == request)
+        if (simulation->posts[i].deletion == request) {
             return &simulation->posts[i];
+        }
     }
     return NULL;
 }
@@ -92,8 +99,9 @@ static struct sim_post *find_deleted(struct simulation *simulation, int64_t requ
 static struct sim_post *find_edited(struct simulation *simulation, int64_t request)
 {
     for (size_t i = 0; i < simulation->post_count; i++) {
-        if (simulation->posts[i].edit == request)
+        if (simulation->posts[i].edit == request) {
             return &simulation->posts[i];
+        }
     }
     return NULL;
 }
@@ -101,8 +109,9 @@ static struct sim_post *find_edited(struct simulation *simulation, int64_t reque
 static struct sim_post *find_post(struct simulation *simulation, int64_t request)
 {
     for (size_t i = 0; i < simulation->post_count; i++) {
-        if (simulation->posts[i].request == request)
+        if (simulation->posts[i].request == request) {
             return &simulation->posts[i];
+        }
     }
     return NULL;
 }
@@ -110,8 +119,9 @@ static struct sim_post *find_post(struct simulation *simulation, int64_t request
 bool feed_is_done(const struct simulation *simulation)
 {
     for (size_t i = 0; i < simulation->post_count; i++) {
-        if (!simulation->posts[i].taken)
+        if (!simulation->posts[i].taken) {
             return false;
+        }
     }
     return true;
 }
@@ -120,11 +130,13 @@ int64_t client_send(struct client *client, struct behalf_message message)
 {
     struct behalf_fault fault;
     int64_t id = behalf_session_send(client->session, &message, &fault);
-    if (message.type == BEHALF_TAKE && client->simulation->shown[message.take.item].took < message.take.lease)
+    if (message.type == BEHALF_TAKE && client->simulation->shown[message.take.item].took < message.take.lease) {
         client->simulation->shown[message.take.item].took = message.take.lease;
-    if (!id)
+    }
+    if (!id) {
         sim_fail(client->simulation, "%s cannot send %s: %s %s", client->name, behalf_type_name(message.type),
                  fault.field, fault.reason);
+    }
     sim_note(client->simulation, "%s says %s %lld", client->name, behalf_type_name(message.type), (long long) id);
     message.id = id;
     once_note(client, &message);
@@ -168,8 +180,9 @@ static void change_post(struct client *client, struct sim_post *post)
                                                                  : "edited: never mind the submission" } });
     } else if (!post->deleted) {
         post->deleted = true;
-        if (post->twin)
+        if (post->twin) {
             post->twin->deleted = true;
+        }
         post->deletion = client_send(
             client, (struct behalf_message){ .type = BEHALF_DELETE,
                                              .delete_post = { .channel = post->channel, .post = post->id } });
@@ -191,10 +204,11 @@ static void act_feed(struct client *client)
             change_post(client, post); // platforms tell what happened in any order
             in_flight++;
         } else if (post->taken && !simulation->healed && sim_chance(simulation, is_ahead ? 20 : 1)) {
-            if (sim_chance(simulation, is_ahead ? 100 : 500))
+            if (sim_chance(simulation, is_ahead ? 100 : 500)) {
                 send_post(client, post); // once more
-            else
+            } else {
                 change_post(client, post);
+            }
             in_flight++;
         }
     }
@@ -205,15 +219,17 @@ static void note_sensitive(struct sim_post *post, bool of_twin)
 {
     bool deleted = post->deleted || (post->twin && post->twin->deleted);
     post->ever_sensitive = post->ever_sensitive || !deleted;
-    if (of_twin && post->twin)
+    if (of_twin && post->twin) {
         post->twin->ever_sensitive = post->twin->ever_sensitive || !deleted;
+    }
 }
 
 static void note_edited(struct sim_post *post, bool early)
 {
     note_sensitive(post, true);
-    for (int i = 0; i < 2 && post; i++, post = post->twin)
+    for (int i = 0; i < 2 && post; i++, post = post->twin) {
         post->early_sensitive = post->early_sensitive || early || !post->sent;
+    }
 }
 
 static void hear_feed(struct client *client, const struct behalf_message *message)
@@ -222,18 +238,21 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
     struct sim_post *post = find_post(simulation, message->id);
     if (message->type == BEHALF_TAKEN && post) {
         bool moved = post->taken && sim_may_move(post) && message->taken.repeated;
-        if (post->taken && post->item != message->taken.item && !moved)
+        if (post->taken && post->item != message->taken.item && !moved) {
             sim_fail(simulation, "post %s was taken into item %lld and then into %lld", post->id,
                      (long long) post->item, (long long) message->taken.item);
-        if (post->taken && !message->taken.repeated)
+        }
+        if (post->taken && !message->taken.repeated) {
             sim_fail(simulation, "post %s was taken twice", post->id);
+        }
         int64_t item = judge_taken(simulation, post);
         bool led_on = sim_may_move(post) && message->taken.repeated; // it may have got to a further item meanwhile
         post->taken = true;
         post->item = moved ? post->item : led_on ? item : message->taken.item;
         judge_early(simulation, post);
-        if (strstr(post->text, "lawsuit"))
+        if (strstr(post->text, "lawsuit")) {
             note_sensitive(post, is_one_post(post));
+        }
     } else if (message->type == BEHALF_ERROR && post) {
         sim_fail(simulation, "post %s was refused: %s %s", post->id, message->error.code, message->error.reason);
     }
@@ -241,20 +260,24 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
     bool early = message->type == BEHALF_TAKEN && message->taken.early;
     bool sensitive = edited && message->type == BEHALF_TAKEN && edited->edit_sensitive;
     bool too_late = sensitive && edited->deleted && message->taken.repeated; // the deletion overtook it
-    if (sensitive && !message->taken.repeated)
+    if (sensitive && !message->taken.repeated) {
         note_edited(edited, early);
-    if (sensitive && !early && !too_late)
+    }
+    if (sensitive && !early && !too_late) {
         (edited->twin ? judge_reached : judge_edited)(simulation, edited, message->taken.item);
+    }
     struct sim_post *deleted = find_deleted(simulation, message->id);
     if (deleted && early) {
         deleted->early_deletion = true;
-        if (deleted->twin)
+        if (deleted->twin) {
             deleted->twin->early_deletion = true;
+        }
     }
     bool no_room =
         edited && !edited->taken && message->type == BEHALF_ERROR && !strcmp(message->error.code, "NOT_FOUND");
-    if ((edited || deleted) && message->type == BEHALF_ERROR && !no_room)
+    if ((edited || deleted) && message->type == BEHALF_ERROR && !no_room) {
         sim_fail(simulation, "what became of a post was refused: %s %s", message->error.code, message->error.reason);
+    }
 }
 
 // ---- people ----
@@ -262,8 +285,9 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
 static struct belief *find_belief(struct client *client, int64_t item)
 {
     for (size_t i = 0; i < client->belief_count; i++) {
-        if (client->beliefs[i].item == item)
+        if (client->beliefs[i].item == item) {
             return &client->beliefs[i];
+        }
     }
     return NULL;
 }
@@ -275,17 +299,20 @@ static void forget(struct client *client, struct belief *belief)
 
 static void hear_item(struct client *client, const struct behalf_item *item)
 {
-    if (item->item < SIM_ITEMS_MAX)
+    if (item->item < SIM_ITEMS_MAX) {
         client->simulation->reply_until_ms[item->item] = item->reply_until_ms;
+    }
     struct belief *belief = find_belief(client, item->item);
     if (!belief) {
-        if (client->belief_count == sizeof client->beliefs / sizeof *client->beliefs)
+        if (client->belief_count == sizeof client->beliefs / sizeof *client->beliefs) {
             return; // frames that overtook others; a later resume puts it right
+        }
         belief = &client->beliefs[client->belief_count++];
         *belief = (struct belief){ 0 };
     }
-    if (belief->lease > item->lease)
+    if (belief->lease > item->lease) {
         return;
+    }
     belief->item = item->item;
     belief->lease = item->lease;
     belief->held = !strcmp(item->state, "held");
@@ -304,10 +331,12 @@ static void end_release(struct client *client, int64_t item, int64_t request)
     struct simulation *simulation = client->simulation;
     for (size_t i = 2; i > 0; i--) {
         if (simulation->releasing[item][i - 1].request != request ||
-            simulation->releasing[item][i - 1].client != client->index)
+            simulation->releasing[item][i - 1].client != client->index) {
             continue;
-        if (i == 1)
+        }
+        if (i == 1) {
             simulation->releasing[item][0] = simulation->releasing[item][1];
+        }
         simulation->releasing[item][1].request = 0;
         simulation->released[item] = simulation->releasing[item][0].request;
     }
@@ -318,43 +347,54 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
     struct simulation *simulation = client->simulation;
     int64_t item = message->type == BEHALF_DONE ? message->done.item : message->error.item;
     struct belief *belief = item ? find_belief(client, item) : NULL;
-    if (message->type == BEHALF_DONE && message->done.reply && message->done.item < SIM_ITEMS_MAX)
+    if (message->type == BEHALF_DONE && message->done.reply && message->done.item < SIM_ITEMS_MAX) {
         simulation->promised[message->done.item] = message->done.reply;
+    }
     if (message->type == BEHALF_ERROR && item > 0 && item < SIM_ITEMS_MAX &&
-        (!strcmp(message->error.code, "STATE") || !strcmp(message->error.code, "FORBIDDEN")))
+        (!strcmp(message->error.code, "STATE") || !strcmp(message->error.code, "FORBIDDEN"))) {
         end_release(client, item, message->id);
-    if (message->type == BEHALF_ERROR && misdeed_of(client, message->id))
+    }
+    if (message->type == BEHALF_ERROR && misdeed_of(client, message->id)) {
         return; // what it has it still has
+    }
     int64_t reply_until_ms = item > 0 && item < SIM_ITEMS_MAX ? simulation->reply_until_ms[item] : 0;
     bool window_ended = reply_until_ms && simulation->clock_ms >= reply_until_ms;
-    if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY") && !window_ended)
+    if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY") && !window_ended) {
         sim_fail(simulation, "%s was refused by policy: %s", client->name, message->error.reason);
-    if (!belief)
+    }
+    if (!belief) {
         return;
-    if (message->type == BEHALF_DONE && !message->done.repeated && belief->behind == message->id)
+    }
+    if (message->type == BEHALF_DONE && !message->done.repeated && belief->behind == message->id) {
         sim_fail(simulation, "%s did something under an old lease", client->name);
+    }
     belief->asked = false;
-    if (message->type == BEHALF_ERROR && belief->behind == message->id)
+    if (message->type == BEHALF_ERROR && belief->behind == message->id) {
         return; // it was behind: what it has now it still has
-    if (message->type == BEHALF_DONE && belief->drafting == message->id && !message->done.repeated)
+    }
+    if (message->type == BEHALF_DONE && belief->drafting == message->id && !message->done.repeated) {
         simulation->drafted[item] = true;
-    if (message->type == BEHALF_ERROR && belief->approving && !strcmp(message->error.code, "STATE"))
+    }
+    if (message->type == BEHALF_ERROR && belief->approving && !strcmp(message->error.code, "STATE")) {
         belief->not_to_approve = true;
+    }
     bool gone = message->type == BEHALF_DONE
                     ? strcmp(message->done.state, "held") && strcmp(message->done.state, "offered")
                     : !strcmp(message->error.code, "STALE") ||
                           (!strcmp(message->error.code, "NOT_FOUND") && strcmp(message->error.field, "language") != 0);
     // Shown under another lease since, it is still theirs.
-    if (gone && belief->lease == (message->type == BEHALF_ERROR ? belief->asked_lease : message->done.lease))
+    if (gone && belief->lease == (message->type == BEHALF_ERROR ? belief->asked_lease : message->done.lease)) {
         forget(client, belief);
+    }
 }
 
 static void lift_freezes(struct client *client)
 {
     static const char *const brands[] = { "acme", "fizz" };
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         client_send(client, (struct behalf_message){ .type = BEHALF_FREEZE,
                                                      .freeze = { .brand = brands[i], .reason = "healed" } });
+    }
 }
 
 #define SAY(kind, field, ...)                                                                                          \
@@ -378,30 +418,41 @@ static struct behalf_message choose_for_held(struct client *client, const struct
     bool window_ended = belief->reply_until_ms && simulation->clock_ms >= belief->reply_until_ms;
     snprintf(simulation->mark, sizeof simulation->mark, "We are on it #%lld", (long long) belief->item);
     simulation->answers += well_meant;
-    if (belief->fate_unknown && well_meant)
+    if (belief->fate_unknown && well_meant) {
         return SAY(CLOSE, close, .outcome = "answered");
-    if (window_ended && well_meant && !belief->approving)
+    }
+    if (window_ended && well_meant && !belief->approving) {
         return SAY(CLOSE, close, .outcome = "handed-off");
-    if (belief->approving && choice < 75 && !window_ended && !belief->not_to_approve)
+    }
+    if (belief->approving && choice < 75 && !window_ended && !belief->not_to_approve) {
         return SAY(APPROVE, approve, .text = *belief->draft ? belief->draft : "We are sorry.");
-    if (belief->approving)
+    }
+    if (belief->approving) {
         return SAY(REJECT, reject, .reason = "say it more kindly");
-    if (well_meant)
+    }
+    if (well_meant) {
         return SAY(ANSWER, answer, .text = simulation->mark);
-    if (choice < 70)
+    }
+    if (choice < 70) {
         return SAY(CLOSE, close, .outcome = "no-answer-needed");
-    if (choice < 75)
+    }
+    if (choice < 75) {
         return SAY(DRAFT, draft, .text = belief->pr ? "secret: we are" : "We are");
-    if (choice < 80)
+    }
+    if (choice < 80) {
         return say_note(client, belief);
-    if (choice < 85)
+    }
+    if (choice < 85) {
         return SAY(PARK, park, .until_ms = simulation->clock_ms + sim_between(simulation, 1, 20000));
-    if (choice < 90)
+    }
+    if (choice < 90) {
         return SAY(TRANSFER, transfer, .language = sim_chance(simulation, 500) ? "en" : "de",
                    .reason = "wrong language");
+    }
     simulation->escalations++;
-    if (belief->pr)
+    if (belief->pr) {
         return SAY(RETURN, return_item, .guidance = "say sorry");
+    }
     return SAY(ESCALATE, escalate, .reason = "smells of press");
 }
 
@@ -418,23 +469,27 @@ static void act_on(struct client *client, struct belief *belief)
 {
     struct simulation *simulation = client->simulation;
     struct behalf_message request;
-    if (!belief->held && (simulation->healed || sim_chance(simulation, 850)))
+    if (!belief->held && (simulation->healed || sim_chance(simulation, 850))) {
         request =
             (struct behalf_message){ .type = BEHALF_TAKE, .take = { .item = belief->item, .lease = belief->lease } };
-    else if (!belief->held)
+    } else if (!belief->held) {
         request = SAY(DECLINE, decline, .reason = "not mine");
-    else
+    } else {
         request = choose_for_held(client, belief);
-    if (!simulation->healed && sim_chance(simulation, 10))
+    }
+    if (!simulation->healed && sim_chance(simulation, 10)) {
         request.take.lease -= 1; // a client that is behind
-    if (request.take.lease < 1)
+    }
+    if (request.take.lease < 1) {
         return;
+    }
     belief->asked = true;
     simulation->touched_ms[belief->item] = simulation->clock_ms;
     int64_t id = client_send(client, request);
     belief->asked_lease = belief->lease;
-    if (request.type == BEHALF_RETURN)
+    if (request.type == BEHALF_RETURN) {
         sim_release(client, belief->item, id);
+    }
     belief->behind = request.take.lease < belief->lease ? id : 0;
     belief->drafting = request.type == BEHALF_DRAFT || request.type == BEHALF_ANSWER ? id : 0;
 }
@@ -443,37 +498,45 @@ static void greet_healed_world(struct client *client)
 {
     client->greeted = true;
     client_send(client, (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "available" } });
-    if (!strcmp(client->name, "pia"))
+    if (!strcmp(client->name, "pia")) {
         lift_freezes(client);
+    }
 }
 
 static void act_person(struct client *client)
 {
     struct simulation *simulation = client->simulation;
-    if (simulation->healed && !client->greeted)
+    if (simulation->healed && !client->greeted) {
         greet_healed_world(client);
-    else if (simulation->healed && !strcmp(client->name, "pia") && sim_chance(simulation, 2))
+    } else if (simulation->healed && !strcmp(client->name, "pia") && sim_chance(simulation, 2)) {
         lift_freezes(client); // somebody's FREEZE of before may have come after
-    if (!simulation->healed && simulation->now_ms < client->asleep_until_ms)
+    }
+    if (!simulation->healed && simulation->now_ms < client->asleep_until_ms) {
         return;
-    if (!simulation->healed && sim_chance(simulation, 2))
+    }
+    if (!simulation->healed && sim_chance(simulation, 2)) {
         client->asleep_until_ms = simulation->now_ms + sim_between(simulation, 1000, 60000);
-    if (!simulation->healed && sim_chance(simulation, 2))
+    }
+    if (!simulation->healed && sim_chance(simulation, 2)) {
         client_send(
             client,
             sim_chance(simulation, 500)
                 ? (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "away", .reason = "tea" } }
                 : (struct behalf_message){ .type = BEHALF_PRESENCE, .presence = { .state = "available" } });
-    if (!simulation->healed && !strcmp(client->name, "pia") && sim_chance(simulation, 2))
+    }
+    if (!simulation->healed && !strcmp(client->name, "pia") && sim_chance(simulation, 2)) {
         client_send(client, (struct behalf_message){ .type = BEHALF_FREEZE,
                                                      .freeze = { .brand = sim_chance(simulation, 500) ? "acme" : "fizz",
                                                                  .frozen = sim_chance(simulation, 500),
                                                                  .reason = "storm" } });
-    if (!simulation->healed && sim_chance(simulation, 5))
+    }
+    if (!simulation->healed && sim_chance(simulation, 5)) {
         ask_for_listing(client);
+    }
     for (size_t i = 0; i < client->belief_count; i++) {
-        if (!client->beliefs[i].asked && sim_chance(simulation, simulation->healed ? 300 : 60))
+        if (!client->beliefs[i].asked && sim_chance(simulation, simulation->healed ? 300 : 60)) {
             act_on(client, &client->beliefs[i]);
+        }
     }
 }
 
@@ -483,25 +546,31 @@ static void hear_reply(struct client *client, const struct behalf_reply *reply)
 {
     struct simulation *simulation = client->simulation;
     size_t i = 0;
-    while (i < client->reply_count && client->replies[i].reply != reply->reply)
+    while (i < client->reply_count && client->replies[i].reply != reply->reply) {
         i++;
+    }
     bool known = i < client->reply_count;
     // Handed out once more, as its fate is not known, before that was answered.
     bool anew = known && client->replies[i].request && !strcmp(client->replies[i].fate, "unknown") &&
                 client->replies[i].attempt < reply->attempt;
-    if (known && !anew)
+    if (known && !anew) {
         return; // a frame repeated
-    if (client->reply_count == sizeof client->replies / sizeof *client->replies)
+    }
+    if (client->reply_count == sizeof client->replies / sizeof *client->replies) {
         sim_fail(simulation, "%s was handed more than it remembers", client->name);
-    if (reply->attempt > 10)
+    }
+    if (reply->attempt > 10) {
         sim_fail(simulation, "reply %lld was handed out %lld times", (long long) reply->reply,
                  (long long) reply->attempt);
+    }
     int64_t luck = simulation->healed ? 0 : sim_between(simulation, 0, 99);
-    if (client->idempotent && reply->reply % 7 == 0 && !simulation->healed)
+    if (client->idempotent && reply->reply % 7 == 0 && !simulation->healed) {
         luck = 99; // its platform never says what became of it
+    }
     bool publishes = luck < 90 || (luck >= 97 && sim_chance(simulation, 500));
-    if (publishes)
+    if (publishes) {
         judge_published(simulation, client, reply);
+    }
     client->reply_count += !known;
     client->replies[i].reply = reply->reply;
     client->replies[i].attempt = reply->attempt;
@@ -515,27 +584,31 @@ static void settle_anothers(struct client *client)
 {
     struct simulation *simulation = client->simulation;
     int64_t newest = 1;
-    for (int64_t i = 1; i < SIM_REPLIES_MAX; i++)
+    for (int64_t i = 1; i < SIM_REPLIES_MAX; i++) {
         newest = simulation->handed_to[i] ? i : newest;
+    }
     int64_t reply = sim_between(simulation, newest > 12 ? newest - 12 : 1, newest); // may still be on its way
-    if (simulation->handed_to[reply] && !(simulation->handed_to[reply] >> client->index & 1))
+    if (simulation->handed_to[reply] && !(simulation->handed_to[reply] >> client->index & 1)) {
         client->meddling = client_send(
             client, (struct behalf_message){ .type = BEHALF_SETTLE,
                                              .settle = { .reply = reply, .fate = "failed", .reason = "not mine" } });
+    }
 }
 
 static void act_connector(struct client *client)
 {
     struct simulation *simulation = client->simulation;
-    if (!simulation->healed && sim_chance(simulation, 5))
+    if (!simulation->healed && sim_chance(simulation, 5)) {
         settle_anothers(client);
+    }
     for (size_t i = 0; i < client->reply_count; i++) {
-        if (client->replies[i].at_ms <= simulation->now_ms && !client->replies[i].request)
+        if (client->replies[i].at_ms <= simulation->now_ms && !client->replies[i].request) {
             client->replies[i].request =
                 client_send(client, (struct behalf_message){ .type = BEHALF_SETTLE,
                                                              .settle = { .reply = client->replies[i].reply,
                                                                          .fate = client->replies[i].fate,
                                                                          .reason = "by chance" } });
+        }
     }
 }
 
@@ -546,16 +619,20 @@ static void hear_connector(struct client *client, const struct behalf_message *m
         hear_reply(client, &message->reply);
         return;
     }
-    if (message->type == BEHALF_DONE && message->id == client->meddling)
+    if (message->type == BEHALF_DONE && message->id == client->meddling) {
         sim_fail(simulation, "%s settled a reply that it was never handed", client->name);
+    }
     for (size_t i = 0; i < client->reply_count; i++) {
-        if (!client->replies[i].request || client->replies[i].request != message->id)
+        if (!client->replies[i].request || client->replies[i].request != message->id) {
             continue;
+        }
         // Settled, or of unknown fate by now: either way the broker has it in its books.
-        if (message->type == BEHALF_DONE && !strcmp(client->replies[i].fate, "confirmed") && !message->done.repeated)
+        if (message->type == BEHALF_DONE && !strcmp(client->replies[i].fate, "confirmed") && !message->done.repeated) {
             simulation->settled_confirmed[client->replies[i].reply] = true;
-        if (message->type == BEHALF_ERROR && strcmp(message->error.code, "NOT_FOUND"))
+        }
+        if (message->type == BEHALF_ERROR && strcmp(message->error.code, "NOT_FOUND")) {
             sim_fail(simulation, "%s cannot settle: %s", client->name, message->error.reason);
+        }
         client->replies[i] = client->replies[--client->reply_count];
         return;
     }
@@ -588,8 +665,9 @@ static void begin_session(struct client *client)
                                               .seed = sim_random(simulation) };
     struct behalf_fault fault;
     client->session = behalf_session_new(&options, simulation->now_ms, &fault);
-    if (!client->session)
+    if (!client->session) {
         sim_fail(simulation, "%s: hello: %s %s", client->name, fault.field, fault.reason);
+    }
 }
 
 // The client's process ends, with or without a word.
@@ -616,11 +694,13 @@ static void end_session(struct client *client, bool bye)
     memset(client->misdeeds, 0, sizeof client->misdeeds);
     client->greeted = false;
     client->reply_count = 0; // what it knew of its replies is gone with it
-    if (client->role == CLIENT_CONNECTOR)
+    if (client->role == CLIENT_CONNECTOR) {
         snprintf(client->instance, sizeof client->instance, "%s-%lld", client->name, (long long) simulation->now_ms);
+    }
     for (size_t i = 0; client->role == CLIENT_FEED && i < simulation->post_count; i++) {
-        if (!simulation->posts[i].taken)
+        if (!simulation->posts[i].taken) {
             simulation->posts[i].sent = false; // it feeds its file again
+        }
         simulation->posts[i].request = simulation->posts[i].edit = 0;
     }
     client->off_until_ms = simulation->now_ms + sim_between(simulation, 1, 20000);
@@ -628,8 +708,9 @@ static void end_session(struct client *client, bool bye)
 
 void actor_hear(struct client *client, const struct behalf_message *message)
 {
-    if (client->role != CLIENT_PERSON && misdeed_of(client, message->id))
+    if (client->role != CLIENT_PERSON && misdeed_of(client, message->id)) {
         return;
+    }
     if (client->role == CLIENT_FEED) {
         hear_feed(client, message);
     } else if (client->role == CLIENT_CONNECTOR) {
@@ -643,8 +724,9 @@ void actor_hear(struct client *client, const struct behalf_message *message)
         hear_item(client, &message->item);
     } else if (message->type == BEHALF_GONE) {
         struct belief *belief = find_belief(client, message->gone.item);
-        if (belief && belief->lease == message->gone.lease)
+        if (belief && belief->lease == message->gone.lease) {
             forget(client, belief);
+        }
     } else if (message->type == BEHALF_DONE || message->type == BEHALF_ERROR) {
         hear_answer(client, message);
     }
@@ -675,47 +757,55 @@ static void choose_healed_life(struct client *client)
     client->settled = true;
     client->greeted = false;
     int64_t choice = sim_between(simulation, 0, 99);
-    for (size_t i = 0; i < sizeof spared / sizeof *spared; i++)
+    for (size_t i = 0; i < sizeof spared / sizeof *spared; i++) {
         client->absent = client->absent || (choice < 30 && !strcmp(client->name, spared[i]));
-    if (client->session && (client->absent || choice < 65))
+    }
+    if (client->session && (client->absent || choice < 65)) {
         end_session(client, !client->absent && sim_chance(simulation, 500));
-    else if (client->session) // what overtook other frames, and was dropped, comes again with a resume
+    } else if (client->session) { // what overtook other frames, and was dropped, comes again with a resume
         network_break(simulation, client, "the network heals");
+    }
     client->off_until_ms = client->absent ? INT64_MAX : simulation->now_ms;
 }
 
 void actor_act(struct client *client)
 {
     struct simulation *simulation = client->simulation;
-    if (simulation->healed && !client->settled)
+    if (simulation->healed && !client->settled) {
         choose_healed_life(client);
+    }
     if (!client->session) {
-        if (simulation->now_ms < client->off_until_ms)
+        if (simulation->now_ms < client->off_until_ms) {
             return;
+        }
         begin_session(client);
     }
     listen(client);
     enum behalf_client_state state = behalf_session_state(client->session);
     bool dropped = !strcmp(client->name, "dov"); // by rules that were applied
-    if (state == BEHALF_CLIENT_REFUSED && !dropped)
+    if (state == BEHALF_CLIENT_REFUSED && !dropped) {
         sim_fail(simulation, "%s is refused: %s", client->name, behalf_session_reason(client->session));
+    }
     bool end = !simulation->healed && sim_chance(simulation, 2);
     if (state == BEHALF_CLIENT_ENDED || state == BEHALF_CLIENT_REFUSED || end) {
         end_session(client, sim_chance(simulation, 500));
         return;
     }
-    if (state != BEHALF_CLIENT_READY)
+    if (state != BEHALF_CLIENT_READY) {
         return;
-    if (!simulation->healed && sim_chance(simulation, client->role == CLIENT_PERSON ? 15 : 3))
+    }
+    if (!simulation->healed && sim_chance(simulation, client->role == CLIENT_PERSON ? 15 : 3)) {
         act_badly(client);
-    if (client->role == CLIENT_FEED)
+    }
+    if (client->role == CLIENT_FEED) {
         act_feed(client);
-    else if (client->role == CLIENT_CONNECTOR)
+    } else if (client->role == CLIENT_CONNECTOR) {
         act_connector(client);
-    else if (client->role == CLIENT_CONTROL)
+    } else if (client->role == CLIENT_CONTROL) {
         act_control(client);
-    else
+    } else {
         act_person(client);
+    }
 }
 
 void actors_init(struct simulation *simulation)

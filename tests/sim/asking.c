@@ -65,8 +65,9 @@ static const struct {
 bool sim_has_role(size_t person, const char *role)
 {
     const char *found = strstr(people[person].roles, role); // "pr" is not what "approver" has in it
-    while (found && found != people[person].roles && found[-1] != ' ')
+    while (found && found != people[person].roles && found[-1] != ' ') {
         found = strstr(found + 1, role);
+    }
     return found && (found[strlen(role)] == ' ' || !found[strlen(role)]);
 }
 
@@ -89,8 +90,9 @@ size_t sim_capacity(size_t person)
 bool sim_serves(size_t person, const char *queue, unsigned variant)
 {
     char audience[12], brand[12], language[12], skills[24] = "";
-    if (sscanf(queue, "%11[^/]/%11[^/]/%11[^/]/%23s", audience, brand, language, skills) < 3)
+    if (sscanf(queue, "%11[^/]/%11[^/]/%11[^/]/%23s", audience, brand, language, skills) < 3) {
         return false;
+    }
     const char *name = people[person].name;
     bool has_skills = strstr(people[person].skills, skills) && !(variant & 1 && *skills && !strcmp(name, "asha"));
     bool has_brand =
@@ -135,13 +137,15 @@ void act_control(struct client *client)
 {
     struct simulation *simulation = client->simulation;
     if (simulation->healed) {
-        if (!client->greeted)
+        if (!client->greeted) {
             apply(client, 0);
+        }
         client->greeted = true;
         return;
     }
-    if (!sim_chance(simulation, 10) || behalf_session_pending(client->session) > 4)
+    if (!sim_chance(simulation, 10) || behalf_session_pending(client->session) > 4) {
         return;
+    }
     int64_t item = sim_between(simulation, 1, 60);
     switch (sim_between(simulation, 0, 9)) {
     case 0:
@@ -174,43 +178,50 @@ static void hear_counts(struct client *client, const struct behalf_counts *count
     for (size_t i = 0; i < counts->queues_count; i++) {
         const struct behalf_queue_count *queue = &counts->queues[i];
         in_queues += queue->offered + queue->held;
-        if (!queue->able)
+        if (!queue->able) {
             sim_fail(client->simulation, "nobody may serve %s of %s", queue->audience, queue->brand);
+        }
     }
     for (size_t i = 0; i < counts->people_count; i++) {
         const struct behalf_person_count *person = &counts->people[i];
         with_people += person->offered + person->held;
-        if (person->offered + person->held > person->capacity)
+        if (person->offered + person->held > person->capacity) {
             sim_fail(client->simulation, "%s has more than their capacity", person->name);
+        }
     }
-    if (in_queues != with_people)
+    if (in_queues != with_people) {
         sim_fail(client->simulation, "queues count %lld with people, people %lld", (long long) in_queues,
                  (long long) with_people);
+    }
 }
 
 static void hear_history(struct client *client, const struct behalf_history *history)
 {
-    if (!history->events_count)
+    if (!history->events_count) {
         sim_fail(client->simulation, "item %lld has no history", (long long) history->item);
+    }
     const char *first = history->events[0].kind;
-    if (strcmp(first, "taken") != 0 && strcmp(first, "follow-up") != 0)
+    if (strcmp(first, "taken") != 0 && strcmp(first, "follow-up") != 0) {
         sim_fail(client->simulation, "the history of item %lld begins with %s", (long long) history->item, first);
+    }
     for (size_t i = 1; i < history->events_count; i++) {
-        if (history->events[i].sequence <= history->events[i - 1].sequence)
+        if (history->events[i].sequence <= history->events[i - 1].sequence) {
             sim_fail(client->simulation, "the history of item %lld is out of order", (long long) history->item);
+        }
     }
 }
 
 void hear_control(struct client *client, const struct behalf_message *message)
 {
-    if (message->type == BEHALF_COUNTS)
+    if (message->type == BEHALF_COUNTS) {
         hear_counts(client, &message->counts);
-    else if (message->type == BEHALF_HISTORY)
+    } else if (message->type == BEHALF_HISTORY) {
         hear_history(client, &message->history);
-    else if (message->type == BEHALF_APPLIED)
+    } else if (message->type == BEHALF_APPLIED) {
         client->simulation->applied += !message->applied.repeated;
-    else if (message->type == BEHALF_ERROR && strcmp(message->error.code, "NOT_FOUND") != 0 && message->id)
+    } else if (message->type == BEHALF_ERROR && strcmp(message->error.code, "NOT_FOUND") != 0 && message->id) {
         sim_fail(client->simulation, "control is refused: %s %s", message->error.code, message->error.reason);
+    }
 }
 
 // ---- people ----
@@ -226,23 +237,29 @@ static void judge_row(const struct client *client, const struct behalf_listed *r
     const struct simulation *simulation = client->simulation;
     bool takes = sim_has_role(client->index, row->audience) && sim_has_language(client->index, row->language) &&
                  !(client->agent && !strcmp(row->audience, "pr"));
-    if ((!takes && !sim_has_role(client->index, "supervisor")) || !sim_has_brand(client->index, row->brand))
+    if ((!takes && !sim_has_role(client->index, "supervisor")) || !sim_has_brand(client->index, row->brand)) {
         sim_fail(simulation, "%s was listed item %lld of %s, %s, %s", client->name, (long long) row->item,
                  row->audience, row->brand, row->language);
-    if (!client->agent)
+    }
+    if (!client->agent) {
         return;
-    if (strstr(row->text, "lawsuit") && !simulation->released[row->item])
+    }
+    if (strstr(row->text, "lawsuit") && !simulation->released[row->item]) {
         sim_fail(simulation, "%s was listed the text of item %lld", client->name, (long long) row->item);
-    if (!strcmp(row->audience, "pr") && (*row->text || *row->reason))
+    }
+    if (!strcmp(row->audience, "pr") && (*row->text || *row->reason)) {
         sim_fail(simulation, "%s was listed words of PR's item %lld", client->name, (long long) row->item);
+    }
 }
 
 void asking_judge(struct client *client, const struct behalf_message *message)
 {
     struct simulation *simulation = client->simulation;
-    if (message->type == BEHALF_APPLIED && message->id == simulation->applying && simulation->variant & 32)
+    if (message->type == BEHALF_APPLIED && message->id == simulation->applying && simulation->variant & 32) {
         simulation->clients[person_by_name(simulation, "pat")].agent = true; // of PR till then
+    }
     for (size_t i = 0;
-         message->type == BEHALF_LISTING && client->role == CLIENT_PERSON && i < message->listing.items_count; i++)
+         message->type == BEHALF_LISTING && client->role == CLIENT_PERSON && i < message->listing.items_count; i++) {
         judge_row(client, &message->listing.items[i]);
+    }
 }

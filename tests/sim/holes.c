@@ -40,16 +40,18 @@ static const char *const need_names[] = {
 // `needs` as it is written in the row.
 static void add_row(const char *name, unsigned type, const char *hold, const char *audiences, const char *needs)
 {
-    if (strcmp(audiences, "ANYBODY") != 0)
+    if (strcmp(audiences, "ANYBODY") != 0) {
         add(name, "AUDIENCE", HOLE_AUDIENCE, type);
+    }
     if (!strcmp(hold, "THEIRS")) {
         add(name, "HOLDER", HOLE_HOLDER, type);
         add(name, "LEASE", HOLE_LEASE, type);
         add(name, "STATE", HOLE_STATE, type);
     }
     for (unsigned i = 0; i < NEED_COUNT; i++) {
-        if (strstr(needs, need_names[i]))
+        if (strstr(needs, need_names[i])) {
             add(name, need_names[i], HOLE_NEED + i, type);
+        }
     }
 }
 
@@ -60,20 +62,23 @@ static void add_sight(const char *audience, unsigned index, const char *const ce
         for (unsigned sealed = 0; sealed < 2; sealed++) {
             char name[32];
             snprintf(name, sizeof name, "SIGHT/%s", audience);
-            if (strcmp(cells[own][sealed], "WHOLE") != 0 && strcmp(cells[own][sealed], "NEVER") != 0)
+            if (strcmp(cells[own][sealed], "WHOLE") != 0 && strcmp(cells[own][sealed], "NEVER") != 0) {
                 add(name, names[own][sealed], HOLE_SIGHT + index * 4 + own * 2 + sealed, 0);
+            }
         }
     }
 }
 
 static void add_all(void)
 {
-    if (hole_count)
+    if (hole_count) {
         return;
+    }
     for (unsigned type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
         unsigned senders = behalf_type_senders((enum behalf_type) type) & BEHALF_BY_ANYONE;
-        if (senders && senders != BEHALF_BY_ANYONE)
+        if (senders && senders != BEHALF_BY_ANYONE) {
             add(behalf_type_name((enum behalf_type) type), "SENDER", HOLE_SENDER, type);
+        }
     }
 #define REQUEST(name, NAME, hold, audiences, states, needs, code, otherwise)                                           \
     add_row(#NAME, BEHALF_##NAME, #hold, #audiences, #needs);
@@ -101,8 +106,9 @@ bool hole_open(const char *name)
 {
     add_all();
     for (size_t i = 0; i < hole_count; i++) {
-        if (!strcmp(holes[i].name, name))
+        if (!strcmp(holes[i].name, name)) {
             open_one = &holes[i];
+        }
     }
     return open_one != NULL;
 }
@@ -110,6 +116,7 @@ bool hole_open(const char *name)
 void holes_list(FILE *out)
 {
     add_all();
-    for (size_t i = 0; i < hole_count; i++)
+    for (size_t i = 0; i < hole_count; i++) {
         fprintf(out, "%s\n", holes[i].name);
+    }
 }

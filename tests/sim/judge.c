@@ -8,22 +8,27 @@
 
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply)
 {
-    if (!strstr(reply->text, "answering for"))
+    if (!strstr(reply->text, "answering for")) {
         sim_fail(simulation, "an undisclosed reply was published: %s", reply->text);
-    if (reply->reply < SIM_REPLIES_MAX)
+    }
+    if (reply->reply < SIM_REPLIES_MAX) {
         simulation->handed_to[reply->reply] |= (uint16_t) (1u << client->index);
-    if (reply->reply >= SIM_REPLIES_MAX)
+    }
+    if (reply->reply >= SIM_REPLIES_MAX) {
         sim_fail(simulation, "reply %lld is more than was planned for", (long long) reply->reply);
+    }
     simulation->reply_idempotent[reply->reply] = client->idempotent;
     if (client->idempotent) {
         simulation->published[reply->reply] = 1; // its platform knows the key
         return;
     }
-    if (reply->attempt != 1)
+    if (reply->attempt != 1) {
         sim_fail(simulation, "reply %lld was handed out again to a connector that is not idempotent",
                  (long long) reply->reply);
-    if (++simulation->published[reply->reply] > 1)
+    }
+    if (++simulation->published[reply->reply] > 1) {
         sim_fail(simulation, "reply %lld was published twice", (long long) reply->reply);
+    }
 }
 
 // ---- the disk ----
@@ -65,27 +70,33 @@ static void look_at_post(void *self, const struct post_record *post)
 {
     struct looked *looked = self;
     size_t index = sim_post_index(looked->simulation, post->post, post->brand);
-    if (index == SIM_POSTS_MAX)
+    if (index == SIM_POSTS_MAX) {
         sim_fail(looked->simulation, "a post %s of nobody is on disk", post->post);
-    if (looked->posts[index] && !sim_may_move(&looked->simulation->posts[index]))
+    }
+    if (looked->posts[index] && !sim_may_move(&looked->simulation->posts[index])) {
         sim_fail(looked->simulation, "post %s is on disk twice", post->post);
-    if (looked->latest[index] == (int64_t) post->item)
+    }
+    if (looked->latest[index] == (int64_t) post->item) {
         sim_fail(looked->simulation, "post %s is twice in item %llu", post->post, (unsigned long long) post->item);
+    }
     looked->latest[index] = (int64_t) post->item;
     if (!looked->posts[index]) {
         looked->posts[index] = (int64_t) post->item;
         looked->post_rows++;
     }
-    if (post->sensitive)
+    if (post->sensitive) {
         looked->sensitive[post->item] = true;
+    }
     const struct sim_post *told = &looked->simulation->posts[index];
     if (!looked->lightly && strstr(post->text, "shop") && looked->shop_offered_ms[post->item] > post->taken_ms &&
-        !told->edited && !told->deleted && !looked->simulation->released[post->item])
+        !told->edited && !told->deleted && !looked->simulation->released[post->item]) {
         sim_fail(looked->simulation, "post %s was offered to agents in item %llu under rules that give it to PR",
                  post->post, (unsigned long long) post->item);
+    }
     bool first = looked->posts[index] == (int64_t) post->item; // else it is here for what it was edited into
-    if (first && strstr(post->text, "refund") && !looked->refund_ms[post->item])
+    if (first && strstr(post->text, "refund") && !looked->refund_ms[post->item]) {
         looked->refund_ms[post->item] = post->taken_ms;
+    }
 }
 
 #define HOLD_MS 20000  // as in the rules
@@ -98,33 +109,38 @@ static void judge_hold(const struct looked *looked, const struct item_record *it
     int64_t since_ms = simulation->calm_ms > item->since_ms ? simulation->calm_ms : item->since_ms;
     since_ms = simulation->touched_ms[item->item] > since_ms ? simulation->touched_ms[item->item] : since_ms;
     if (!looked->lightly && ownership_stands(simulation) && !simulation->away && item->state == ITEM_HELD &&
-        simulation->clock_ms > since_ms + HOLD_MS + SLACK_MS)
+        simulation->clock_ms > since_ms + HOLD_MS + SLACK_MS) {
         sim_fail(simulation, "item %llu is held by %s, who has done nothing about it for %lld ms",
                  (unsigned long long) item->item, item->person, (long long) (simulation->clock_ms - since_ms));
+    }
 }
 
 static void look_at_item(void *self, const struct item_record *item)
 {
     struct looked *looked = self;
-    if (item->item >= SIM_ITEMS_MAX)
+    if (item->item >= SIM_ITEMS_MAX) {
         sim_fail(looked->simulation, "item %llu is more than was planned for", (unsigned long long) item->item);
+    }
     looked->items[item->item] = (uint8_t) (item->state + 1);
     looked->sealed[item->item] = item->sealed;
     looked->exposed[item->item] =
         item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr");
     looked->thread[item->item] = item->thread_key;
     size_t person = person_by_name(looked->simulation, item->person);
-    if (!looked->lightly && item->state == ITEM_OFFERED && person < SIM_PEOPLE && !history_is_there(person))
+    if (!looked->lightly && item->state == ITEM_OFFERED && person < SIM_PEOPLE && !history_is_there(person)) {
         sim_fail(looked->simulation, "item %llu is offered to %s, who is not there", (unsigned long long) item->item,
                  item->person);
+    }
     judge_hold(looked, item);
     for (size_t i = 0; i < SIM_PEOPLE && (item->state == ITEM_OFFERED || item->state == ITEM_HELD); i++) {
-        if (!strcmp(looked->simulation->clients[i].name, item->person) && ++looked->with[i] > sim_capacity(i))
+        if (!strcmp(looked->simulation->clients[i].name, item->person) && ++looked->with[i] > sim_capacity(i)) {
             sim_fail(looked->simulation, "%s has more than their capacity", item->person);
+        }
     }
-    if (item->sealed && item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr"))
+    if (item->sealed && item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr")) {
         sim_fail(looked->simulation, "sealed item %llu is in the queue of %s", (unsigned long long) item->item,
                  item->audience);
+    }
 }
 
 static void look_at_reply(void *self, const struct reply_record *reply)
@@ -132,25 +148,32 @@ static void look_at_reply(void *self, const struct reply_record *reply)
     struct looked *looked = self;
     looked->replies[reply->reply] = (int64_t) reply->item;
     looked->states[reply->reply] = reply->state;
-    if (!strstr(reply->text, "answering for"))
+    if (!strstr(reply->text, "answering for")) {
         sim_fail(looked->simulation, "reply %llu is in the outbox undisclosed", (unsigned long long) reply->reply);
-    if (reply->state == REPLY_UNKNOWN)
+    }
+    if (reply->state == REPLY_UNKNOWN) {
         looked->unknown[reply->item] = (uint16_t) reply->reply;
-    if (looked->lightly)
+    }
+    if (looked->lightly) {
         return;
+    }
     int64_t refund_ms = looked->refund_ms[reply->item];
-    if (refund_ms && refund_ms < history_unapproved_ms(reply->item))
+    if (refund_ms && refund_ms < history_unapproved_ms(reply->item)) {
         sim_fail(looked->simulation, "reply %llu of %s went out without approval", (unsigned long long) reply->reply,
                  reply->person);
+    }
     size_t brand = !strcmp(reply->brand, "fizz");
     bool in_freeze = looked->frozen_ms[brand] && reply->handed_ms > looked->frozen_ms[brand];
-    for (size_t i = 0; i < looked->freeze_count; i++)
+    for (size_t i = 0; i < looked->freeze_count; i++) {
         in_freeze = in_freeze || (looked->freezes[i].brand == brand && reply->handed_ms > looked->freezes[i].from_ms &&
                                   reply->handed_ms < looked->freezes[i].to_ms);
-    if (in_freeze)
+    }
+    if (in_freeze) {
         sim_fail(looked->simulation, "reply %llu was handed out under a freeze", (unsigned long long) reply->reply);
-    if (reply->state == REPLY_HANDED && ++looked->handed[reply->item] > 1)
+    }
+    if (reply->state == REPLY_HANDED && ++looked->handed[reply->item] > 1) {
         sim_fail(looked->simulation, "two replies of item %llu are handed out", (unsigned long long) reply->item);
+    }
 }
 
 // Events are visited before replies.
@@ -159,8 +182,9 @@ static void look_at_event(void *self, const struct event_record *event)
     struct looked *looked = self;
     history_event(event);
     size_t brand = !strcmp(event->rule, "fizz");
-    if (!strcmp(event->kind, "closed") && ++looked->closed_events[event->item] > 1)
+    if (!strcmp(event->kind, "closed") && ++looked->closed_events[event->item] > 1) {
         sim_fail(looked->simulation, "item %llu was closed twice", (unsigned long long) event->item);
+    }
     if (!strcmp(event->kind, "rules applied")) {
         unsigned variant = 0; // else nobody gave them a name
         sscanf(event->detail, "variant %u", &variant);
@@ -169,10 +193,12 @@ static void look_at_event(void *self, const struct event_record *event)
     }
     looked->reviewed = looked->reviewed || !strcmp(event->kind, "rules reviewed");
     bool offers = !strcmp(event->kind, "offered") || (!strcmp(event->kind, "held") && strcmp(event->rule, "") != 0);
-    if (offers && looked->shops_are_prs && !strncmp(event->queue, "agent/", 6))
+    if (offers && looked->shops_are_prs && !strncmp(event->queue, "agent/", 6)) {
         looked->shop_offered_ms[event->item] = event->at_ms;
-    if (!strcmp(event->kind, "frozen"))
+    }
+    if (!strcmp(event->kind, "frozen")) {
         looked->frozen_ms[brand] = event->at_ms;
+    }
     if (!strcmp(event->kind, "lifted") && looked->freeze_count < 512) {
         looked->freezes[looked->freeze_count].from_ms = looked->frozen_ms[brand];
         looked->freezes[looked->freeze_count].to_ms = event->at_ms;
@@ -184,8 +210,9 @@ static void look_at_event(void *self, const struct event_record *event)
 static void look_at_outcome(void *self, const struct outcome_record *outcome)
 {
     struct looked *looked = self;
-    if (++looked->outcomes[outcome->item] > 1)
+    if (++looked->outcomes[outcome->item] > 1) {
         sim_fail(looked->simulation, "item %llu ended twice", (unsigned long long) outcome->item);
+    }
     snprintf(looked->ends[outcome->item], sizeof *looked->ends, "%s", outcome->outcome);
     looked->outcome_replies[outcome->item] = outcome->reply;
     looked->closed_ms[outcome->item] = outcome->closed_ms;
@@ -210,8 +237,9 @@ static struct looked looked; // too large for a stack
 
 static void look_lightly(struct simulation *simulation)
 {
-    if (simulation->looked_at == simulation->disk_changes)
+    if (simulation->looked_at == simulation->disk_changes) {
         return; // nothing is other than it was
+    }
     simulation->looked_at = simulation->disk_changes;
     memset(&looked, 0, sizeof looked);
     looked.simulation = simulation;
@@ -236,17 +264,21 @@ static void judge_entry(struct simulation *simulation, const struct client *clie
     bool post = index < SIM_POSTS_MAX;
     bool released = simulation->released[item->item] ||
                     (post && (simulation->released[looked.posts[index]] || simulation->released[looked.latest[index]]));
-    if ((strstr(entry->text, "lawsuit") || strstr(entry->before, "lawsuit")) && !released)
+    if ((strstr(entry->text, "lawsuit") || strstr(entry->before, "lawsuit")) && !released) {
         sim_fail(simulation, "%s, no PR, was shown the sensitive post %s in item %lld", client->name, entry->post,
                  (long long) item->item);
-    if (post && !released && is_prs(simulation, looked.posts[index]) && looked.posts[index] == looked.latest[index])
+    }
+    if (post && !released && is_prs(simulation, looked.posts[index]) && looked.posts[index] == looked.latest[index]) {
         sim_fail(simulation, "%s, no PR, was shown post %s of PR's item %lld", client->name, entry->post,
                  (long long) looked.posts[index]);
+    }
     const char *mark = strchr(entry->text, '#');
-    if (!post && mark && strcmp(entry->kind, "guidance") != 0 && is_prs(simulation, atoll(mark + 1)))
+    if (!post && mark && strcmp(entry->kind, "guidance") != 0 && is_prs(simulation, atoll(mark + 1))) {
         sim_fail(simulation, "%s, no PR, was shown the %s \"%s\" of PR's item", client->name, entry->kind, entry->text);
-    if (strstr(entry->text, "secret"))
+    }
+    if (strstr(entry->text, "secret")) {
         sim_fail(simulation, "%s, no PR, was shown what PR wrote in item %lld", client->name, (long long) item->item);
+    }
 }
 
 // Its fate may be known already, and not be on disk yet.
@@ -254,8 +286,9 @@ static bool is_settling(const struct simulation *simulation, int64_t reply)
 {
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         for (size_t k = 0; k < simulation->clients[i].reply_count; k++) {
-            if (simulation->clients[i].replies[k].reply == reply)
+            if (simulation->clients[i].replies[k].reply == reply) {
                 return true;
+            }
         }
     }
     return false;
@@ -264,21 +297,27 @@ static bool is_settling(const struct simulation *simulation, int64_t reply)
 static void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item)
 {
     look_lightly(simulation);
-    for (size_t i = 0; client->agent && i < item->story_count; i++)
+    for (size_t i = 0; client->agent && i < item->story_count; i++) {
         judge_entry(simulation, client, item, &item->story[i]);
-    if (client->agent && strstr(item->draft, "secret"))
+    }
+    if (client->agent && strstr(item->draft, "secret")) {
         sim_fail(simulation, "%s, no PR, was shown PR's draft of item %lld", client->name, (long long) item->item);
-    if (client->agent && !strcmp(item->audience, "pr"))
+    }
+    if (client->agent && !strcmp(item->audience, "pr")) {
         sim_fail(simulation, "%s, no PR, was shown PR's item %lld", client->name, (long long) item->item);
-    if (!strcmp(item->audience, "approver") && !strcmp(item->draft_by, client->name))
+    }
+    if (!strcmp(item->audience, "approver") && !strcmp(item->draft_by, client->name)) {
         sim_fail(simulation, "%s was given their own draft to approve, item %lld", client->name,
                  (long long) item->item);
+    }
     bool hidden = strcmp(item->audience, "pr") && (looked.sealed[item->item] || simulation->released[item->item]);
-    if (simulation->drafted[item->item] && !hidden && !*item->draft)
+    if (simulation->drafted[item->item] && !hidden && !*item->draft) {
         sim_fail(simulation, "the draft of item %lld is forgotten", (long long) item->item);
-    if (looked.unknown[item->item] && !item->fate_unknown && !is_settling(simulation, looked.unknown[item->item]))
+    }
+    if (looked.unknown[item->item] && !item->fate_unknown && !is_settling(simulation, looked.unknown[item->item])) {
         sim_fail(simulation, "%s is not told that a reply of item %lld may be out", client->name,
                  (long long) item->item);
+    }
 }
 
 // Words of sealed posts and of PR's come to others in no answer and no news.
@@ -286,30 +325,35 @@ static void judge_words(const struct simulation *simulation, const struct client
                         const void *frame, size_t bytes)
 {
     bool judged_apart = type == BEHALF_ITEM || type == BEHALF_LISTING;
-    if (client->agent && !judged_apart && (memmem(frame, bytes, "lawsuit", 7) || memmem(frame, bytes, "secret", 6)))
+    if (client->agent && !judged_apart && (memmem(frame, bytes, "lawsuit", 7) || memmem(frame, bytes, "secret", 6))) {
         sim_fail(simulation, "%s, no PR, was told what is sealed by %s", client->name, behalf_type_name(type));
+    }
 }
 
 void judge_spoken(struct simulation *simulation, struct client *client, const void *frame, size_t bytes)
 {
     struct behalf_fault fault;
     struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
-    if (!message)
+    if (!message) {
         sim_fail(simulation, "what %s is told cannot be read: %s %s", client->name, fault.field, fault.reason);
+    }
     ownership_judge_spoken(client, message);
     const char *wrong = answers_wrong(simulation->asked, client->index, message);
-    if (wrong)
+    if (wrong) {
         sim_fail(simulation, "%s: %s", client->name, wrong);
+    }
     if (client->role == CLIENT_PERSON) {
         judge_words(simulation, client, message->type, frame, bytes);
         misdeeds_heard(simulation, client, message);
     }
-    if (message->type == BEHALF_ITEM)
+    if (message->type == BEHALF_ITEM) {
         judge_shown(simulation, client, &message->item);
+    }
     misdeeds_judge(client, message);
     asking_judge(client, message);
-    if (message->type == BEHALF_DONE || message->type == BEHALF_APPLIED || message->type == BEHALF_ERROR)
+    if (message->type == BEHALF_DONE || message->type == BEHALF_APPLIED || message->type == BEHALF_ERROR) {
         once_judge(simulation, client, message);
+    }
     behalf_message_destroy(&message);
 }
 
@@ -317,17 +361,19 @@ void judge_spoken(struct simulation *simulation, struct client *client, const vo
 void judge_told(const struct simulation *simulation, const struct broker *broker)
 {
     uint64_t beyond = broker_told_beyond(broker);
-    if (beyond)
+    if (beyond) {
         sim_fail(simulation, "a client was told of sequence %llu, which the desk has not reached",
                  (unsigned long long) beyond);
+    }
 }
 
 // TAKEN means on disk.
 int64_t judge_taken(struct simulation *simulation, const struct sim_post *post)
 {
     look_lightly(simulation);
-    if (!looked.posts[post - simulation->posts])
+    if (!looked.posts[post - simulation->posts]) {
         sim_fail(simulation, "post %s was answered TAKEN and is not on disk", post->id);
+    }
     return looked.posts[post - simulation->posts];
 }
 
@@ -336,11 +382,13 @@ void judge_edited(struct simulation *simulation, const struct sim_post *post, in
 {
     judge_disk(simulation);
     size_t index = (size_t) (post - simulation->posts);
-    if (item >= SIM_ITEMS_MAX || (looked.posts[index] != item && looked.latest[index] != item))
+    if (item >= SIM_ITEMS_MAX || (looked.posts[index] != item && looked.latest[index] != item)) {
         sim_fail(simulation, "the edit of post %s is of item %lld, on disk it is in %lld", post->id, (long long) item,
                  (long long) looked.latest[index]);
-    if (!looked.sealed[item] && !simulation->released[item])
+    }
+    if (!looked.sealed[item] && !simulation->released[item]) {
         sim_fail(simulation, "post %s became sensitive, and PR has not had item %lld", post->id, (long long) item);
+    }
 }
 
 // A sensitive edit of what two brands have is on disk: PR has the items of both that were taken before, or had them.
@@ -352,13 +400,15 @@ void judge_reached(struct simulation *simulation, const struct sim_post *post, i
         size_t index = (size_t) (post - simulation->posts);
         int64_t latest = looked.latest[index];
         known = known || looked.posts[index] == item || latest == item;
-        if (post->edit_reaches && !looked.sealed[latest] && !simulation->released[latest])
+        if (post->edit_reaches && !looked.sealed[latest] && !simulation->released[latest]) {
             sim_fail(simulation, "post %s of %s became sensitive, and PR has not had item %lld", post->id, post->brand,
                      (long long) latest);
+        }
     }
-    if (!known)
+    if (!known) {
         sim_fail(simulation, "the edit of post %s is of item %lld, on disk it is in none of it", post->id,
                  (long long) item);
+    }
 }
 
 // Whether PR has had a post, in the item that it was taken into or in the one it is of now.
@@ -372,15 +422,18 @@ static bool pr_has_had(const struct simulation *simulation, const struct sim_pos
 void judge_early(struct simulation *simulation, const struct sim_post *post)
 {
     bool sensitive = post->early_sensitive && !post->deleted; // which it may be before anybody has heard of it
-    if (!sensitive && !post->early_deletion)
+    if (!sensitive && !post->early_deletion) {
         return;
+    }
     judge_disk(simulation);
-    if (post->early_deletion && strcmp(looked.ends[post->item], "withdrawn") != 0)
+    if (post->early_deletion && strcmp(looked.ends[post->item], "withdrawn") != 0) {
         sim_fail(simulation, "post %s was deleted before it came, and item %lld is not withdrawn", post->id,
                  (long long) post->item);
-    if (sensitive && !pr_has_had(simulation, post))
+    }
+    if (sensitive && !pr_has_had(simulation, post)) {
         sim_fail(simulation, "post %s was made sensitive before it came, and PR has not had item %lld", post->id,
                  (long long) post->item);
+    }
 }
 
 void judge_disk(struct simulation *simulation)
@@ -390,45 +443,55 @@ void judge_disk(struct simulation *simulation)
     for (size_t i = 0; i < simulation->post_count; i++) {
         const struct sim_post *post = &simulation->posts[i];
         bool moved = sim_may_move(post) && looked.latest[i] == post->item; // the first answer was not heard
-        if (post->taken && looked.posts[i] != post->item && !moved)
+        if (post->taken && looked.posts[i] != post->item && !moved) {
             sim_fail(simulation, "post %s was answered TAKEN into item %lld, on disk it is in %lld", post->id,
                      (long long) post->item, (long long) looked.posts[i]);
+        }
     }
     for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
-        if (looked.sensitive[i] && looked.exposed[i])
+        if (looked.sensitive[i] && looked.exposed[i]) {
             sim_fail(simulation, "item %zu has a sensitive post and is not PR's", i);
-        if ((looked.outcomes[i] != 0) != (looked.closed_events[i] != 0))
+        }
+        if ((looked.outcomes[i] != 0) != (looked.closed_events[i] != 0)) {
             sim_fail(simulation, "item %zu: its outcome and its event of the end do not agree", i);
-        if (looked.outcomes[i] && looked.items[i] && looked.items[i] != ITEM_CLOSED + 1)
+        }
+        if (looked.outcomes[i] && looked.items[i] && looked.items[i] != ITEM_CLOSED + 1) {
             sim_fail(simulation, "item %zu has an outcome and is open", i);
-        if (simulation->promised[i] && looked.replies[simulation->promised[i]] != (int64_t) i)
+        }
+        if (simulation->promised[i] && looked.replies[simulation->promised[i]] != (int64_t) i) {
             sim_fail(simulation, "the reply %lld that was answered DONE is not on disk",
                      (long long) simulation->promised[i]);
+        }
     }
     for (size_t i = 0; i < SIM_REPLIES_MAX; i++) {
-        if (simulation->published[i] && !looked.replies[i])
+        if (simulation->published[i] && !looked.replies[i]) {
             sim_fail(simulation, "reply %zu was published and is not on disk", i);
-        if (simulation->settled_confirmed[i] && looked.states[i] != REPLY_CONFIRMED)
+        }
+        if (simulation->settled_confirmed[i] && looked.states[i] != REPLY_CONFIRMED) {
             sim_fail(simulation, "reply %zu was confirmed, on disk its state is %d", i, (int) looked.states[i]);
+        }
     }
 }
 
 const char *judge_pending(struct simulation *simulation)
 {
     static char text[128];
-    if (!feed_is_done(simulation))
+    if (!feed_is_done(simulation)) {
         return "not all posts were taken";
+    }
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         const struct client *client = &simulation->clients[i];
-        if (client->absent)
+        if (client->absent) {
             continue;
+        }
         if (!client->session || behalf_session_pending(client->session) || client->reply_count) {
             snprintf(text, sizeof text, "%s has something under way", client->name);
             return text;
         }
     }
-    if (simulation->batch || !simulation->broker)
+    if (simulation->batch || !simulation->broker) {
         return "the store is at work";
+    }
     look_lightly(simulation);
     for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
         if (looked.items[i] && looked.items[i] != ITEM_CLOSED + 1) {
@@ -453,8 +516,9 @@ static void judge_follow_ups(struct simulation *simulation)
                 last_ms = looked.closed_ms[k];
             }
         }
-        if (last && looked.ended_with_pr[last] && born_ms - last_ms < 60000 && strcmp(audience, "agent") == 0)
+        if (last && looked.ended_with_pr[last] && born_ms - last_ms < 60000 && strcmp(audience, "agent") == 0) {
             sim_fail(simulation, "item %zu follows PR's item %zu and came to agents", i, last);
+        }
     }
 }
 
@@ -463,9 +527,10 @@ static void judge_texts(const struct simulation *simulation)
 {
     for (size_t i = 0; i < simulation->post_count; i++) {
         const struct sim_post *post = &simulation->posts[i];
-        if (post->ever_sensitive && !post->deleted && !pr_has_had(simulation, post))
+        if (post->ever_sensitive && !post->deleted && !pr_has_had(simulation, post)) {
             sim_fail(simulation, "post %s of %s said something sensitive, and PR has not had item %lld", post->id,
                      post->brand, (long long) looked.latest[i]);
+        }
     }
 }
 
@@ -475,24 +540,30 @@ void judge_end(struct simulation *simulation)
     judge_follow_ups(simulation);
     judge_texts(simulation);
     once_check_end(simulation);
-    if (looked.post_rows != simulation->post_count)
+    if (looked.post_rows != simulation->post_count) {
         sim_fail(simulation, "%zu posts were fed, %zu are on disk", simulation->post_count, looked.post_rows);
+    }
     for (size_t i = 0; i < simulation->post_count; i++) {
-        if (looked.outcomes[looked.posts[i]] != 1 || looked.outcomes[looked.latest[i]] != 1)
+        if (looked.outcomes[looked.posts[i]] != 1 || looked.outcomes[looked.latest[i]] != 1) {
             sim_fail(simulation, "post p%zu reached no outcome", i);
+        }
     }
     for (size_t i = 0; i < SIM_ITEMS_MAX; i++) {
         uint64_t reply = looked.outcome_replies[i];
         if (!strcmp(looked.ends[i], "answered") && looked.states[reply] != REPLY_CONFIRMED &&
-            looked.states[reply] != REPLY_UNKNOWN)
+            looked.states[reply] != REPLY_UNKNOWN) {
             sim_fail(simulation, "item %zu is answered by a reply of state %d", i, (int) looked.states[reply]);
-        if (looked.outcomes[i] && !looked.items[i])
+        }
+        if (looked.outcomes[i] && !looked.items[i]) {
             sim_fail(simulation, "item %zu ended and has no row", i);
+        }
     }
     for (size_t i = 0; i < SIM_REPLIES_MAX; i++) {
-        if (looked.states[i] == REPLY_CONFIRMED && !simulation->published[i])
+        if (looked.states[i] == REPLY_CONFIRMED && !simulation->published[i]) {
             sim_fail(simulation, "reply %zu is confirmed and was never published", i);
-        if (simulation->published[i] && looked.states[i] == REPLY_WITHDRAWN)
+        }
+        if (simulation->published[i] && looked.states[i] == REPLY_WITHDRAWN) {
             sim_fail(simulation, "reply %zu was published although it was withdrawn", i);
+        }
     }
 }

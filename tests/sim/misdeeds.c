@@ -26,18 +26,21 @@ void misdeeds_heard(struct simulation *simulation, const struct client *client, 
 {
     if (message->type == BEHALF_ITEM) {
         struct shown *shown = &simulation->shown[message->item.item];
-        if (shown->lease != message->item.lease)
+        if (shown->lease != message->item.lease) {
             *shown = (struct shown){ .lease = message->item.lease, .took = shown->took };
+        }
         shown->client = client->index;
         shown->held = shown->held || !strcmp(message->item.state, "held");
         snprintf(shown->audience, sizeof shown->audience, "%s", message->item.audience);
         return;
     }
-    if (message->type != BEHALF_DONE || message->done.item <= 0 || message->done.item >= SIM_ITEMS_MAX)
+    if (message->type != BEHALF_DONE || message->done.item <= 0 || message->done.item >= SIM_ITEMS_MAX) {
         return;
+    }
     struct shown *shown = &simulation->shown[message->done.item];
-    if (shown->lease != message->done.lease || !*message->done.state)
+    if (shown->lease != message->done.lease || !*message->done.state) {
         return;
+    }
     bool held = !strcmp(message->done.state, "held");
     shown->held = shown->held || held;
     shown->ended = shown->ended || !held;
@@ -67,18 +70,24 @@ static bool fits(enum behalf_type type, const char *audience)
 static const char *why_not_item(const struct client *client, enum behalf_type type, int64_t item, int64_t lease)
 {
     const struct shown *shown = &client->simulation->shown[item];
-    if (lease < shown->lease)
+    if (lease < shown->lease) {
         return "under an old lease";
-    if (lease > shown->lease)
+    }
+    if (lease > shown->lease) {
         return NULL; // nobody knows it yet
-    if (shown->client != client->index)
+    }
+    if (shown->client != client->index) {
         return "about what somebody else has";
-    if (shown->ended)
+    }
+    if (shown->ended) {
         return "about what they have no longer";
-    if (type == BEHALF_DECLINE && shown->held)
+    }
+    if (type == BEHALF_DECLINE && shown->held) {
         return "although they hold it";
-    if (type != BEHALF_DECLINE && type != BEHALF_TAKE && !shown->held && shown->took != lease)
+    }
+    if (type != BEHALF_DECLINE && type != BEHALF_TAKE && !shown->held && shown->took != lease) {
         return not_taken;
+    }
     return fits(type, shown->audience) ? NULL : "as another audience";
 }
 
@@ -90,39 +99,48 @@ static const char *why_not(const struct client *client, const struct behalf_mess
                                         [CLIENT_FEED] = BEHALF_BY_CONNECTOR,
                                         [CLIENT_CONTROL] = BEHALF_BY_CONTROL };
     enum behalf_type type = message->type;
-    if (!(behalf_type_senders(type) & senders[client->role]))
+    if (!(behalf_type_senders(type) & senders[client->role])) {
         return "in another role";
-    if (client->role != CLIENT_PERSON)
+    }
+    if (client->role != CLIENT_PERSON) {
         return NULL;
+    }
     size_t place = 0;
-    while (place < ITEM_REQUEST_COUNT && requests[place] != type)
+    while (place < ITEM_REQUEST_COUNT && requests[place] != type) {
         place++;
-    if (place < ITEM_REQUEST_COUNT)
+    }
+    if (place < ITEM_REQUEST_COUNT) {
         return why_not_item(client, type, message->take.item, message->take.lease);
+    }
     bool supervisor = sim_has_role(client->index, "supervisor");
-    if ((type == BEHALF_STATUS || type == BEHALF_RECALL) && !supervisor)
+    if ((type == BEHALF_STATUS || type == BEHALF_RECALL) && !supervisor) {
         return "as another audience";
+    }
     if (type == BEHALF_FREEZE &&
-        ((!supervisor && !sim_has_role(client->index, "pr")) || !sim_has_brand(client->index, message->freeze.brand)))
+        ((!supervisor && !sim_has_role(client->index, "pr")) || !sim_has_brand(client->index, message->freeze.brand))) {
         return "as another audience, or of another brand";
+    }
     return NULL;
 }
 
 void misdeeds_release(struct client *client, const struct behalf_message *message, int64_t request)
 {
-    if (message->type != BEHALF_RETURN || client->role != CLIENT_PERSON)
+    if (message->type != BEHALF_RETURN || client->role != CLIENT_PERSON) {
         return;
+    }
     int64_t item = message->return_item.item;
     const char *refused = why_not(client, message);
-    if (!refused || (refused == not_taken && fits(BEHALF_RETURN, client->simulation->shown[item].audience)))
+    if (!refused || (refused == not_taken && fits(BEHALF_RETURN, client->simulation->shown[item].audience))) {
         sim_release(client, item, request);
+    }
 }
 
 struct misdeed *misdeed_of(struct client *client, int64_t request)
 {
     for (size_t i = 0; i < SIM_MISDEEDS; i++) {
-        if (request && client->misdeeds[i].request == request)
+        if (request && client->misdeeds[i].request == request) {
             return &client->misdeeds[i];
+        }
     }
     return NULL;
 }
@@ -130,21 +148,26 @@ struct misdeed *misdeed_of(struct client *client, int64_t request)
 void misdeeds_judge(struct client *client, const struct behalf_message *message)
 {
     const struct misdeed *misdeed = misdeed_of(client, message->id);
-    if (!misdeed || !misdeed->why_not)
+    if (!misdeed || !misdeed->why_not) {
         return;
-    if (misdeed->why_not == not_taken && client->simulation->shown[misdeed->item].took >= misdeed->lease)
+    }
+    if (misdeed->why_not == not_taken && client->simulation->shown[misdeed->item].took >= misdeed->lease) {
         return; // it may have come after that
-    if (message->type != BEHALF_ERROR)
+    }
+    if (message->type != BEHALF_ERROR) {
         sim_fail(client->simulation, "%s was answered %s to %s %s (item %lld, lease %lld)", client->name,
                  behalf_type_name(message->type), behalf_type_name(misdeed->type), misdeed->why_not,
                  (long long) misdeed->item, (long long) misdeed->lease);
+    }
     static const char *const for_now[] = { "BUSY", "TOO_MANY", "NOT_SIGNED_IN", "FORBIDDEN" };
     bool right = strcmp(misdeed->why_not, "in another role") != 0;
-    for (size_t i = 0; i < sizeof for_now / sizeof *for_now; i++)
+    for (size_t i = 0; i < sizeof for_now / sizeof *for_now; i++) {
         right = right || !strcmp(message->error.code, for_now[i]);
-    if (!right)
+    }
+    if (!right) {
         sim_fail(client->simulation, "%s in another role was looked into: %s", behalf_type_name(misdeed->type),
                  message->error.code);
+    }
 }
 
 // ---- mischief ----
@@ -155,8 +178,9 @@ static int64_t choose_in_hands(struct simulation *simulation, enum behalf_type t
     int64_t chosen = 0, count = 0;
     for (int64_t i = 1; i < SIM_ITEMS_MAX; i++) {
         const struct shown *shown = &simulation->shown[i];
-        if (shown->lease && !shown->ended && fits(type, shown->audience) && sim_between(simulation, 0, count++) == 0)
+        if (shown->lease && !shown->ended && fits(type, shown->audience) && sim_between(simulation, 0, count++) == 0) {
             chosen = i;
+        }
     }
     return chosen;
 }
@@ -173,15 +197,18 @@ static void choose_item(struct client *client, enum behalf_type type, int64_t *i
         *lease = simulation->shown[*item].lease;
     } else {
         int64_t most = 1;
-        for (int64_t i = 1; i < SIM_ITEMS_MAX; i++)
+        for (int64_t i = 1; i < SIM_ITEMS_MAX; i++) {
             most = simulation->shown[i].lease ? i : most;
+        }
         *item = sim_between(simulation, most > 12 ? most - 12 : 1, most); // the newest, which may still be open
         *lease = simulation->shown[*item].lease;
     }
-    if (sim_chance(simulation, 200))
+    if (sim_chance(simulation, 200)) {
         *lease -= 1;
-    if (*lease < 1)
+    }
+    if (*lease < 1) {
         *lease = 1;
+    }
 }
 
 static struct behalf_message about_item(struct client *client, enum behalf_type type)
@@ -219,10 +246,11 @@ static struct behalf_message about_item(struct client *client, enum behalf_type 
         message.return_item.guidance = "do what you want";
         break;
     case BEHALF_TRANSFER:
-        if (sim_chance(simulation, 500))
+        if (sim_chance(simulation, 500)) {
             message.transfer.person = simulation->clients[sim_between(simulation, 0, SIM_PEOPLE - 1)].name;
-        else
+        } else {
             message.transfer.language = "de";
+        }
         message.transfer.reason = "yours";
         break;
     case BEHALF_PARK:
@@ -282,21 +310,25 @@ void act_badly(struct client *client)
 {
     struct simulation *simulation = client->simulation;
     enum behalf_type type = requests[sim_between(simulation, 0, REQUEST_COUNT - 1)];
-    if (client->role == CLIENT_PERSON && sim_chance(simulation, 500))
+    if (client->role == CLIENT_PERSON && sim_chance(simulation, 500)) {
         type = requests[sim_between(simulation, 0, ITEM_REQUEST_COUNT - 1)];
+    }
     bool of_item = false;
-    for (size_t i = 0; i < ITEM_REQUEST_COUNT; i++)
+    for (size_t i = 0; i < ITEM_REQUEST_COUNT; i++) {
         of_item = of_item || requests[i] == type;
+    }
     struct behalf_message message = of_item ? about_item(client, type) : about_no_item(client, type);
     const char *refused = why_not(client, &message);
-    if (behalf_session_pending(client->session) > PENDING_MAX || (client->role != CLIENT_PERSON && !refused))
+    if (behalf_session_pending(client->session) > PENDING_MAX || (client->role != CLIENT_PERSON && !refused)) {
         return; // what the others may do they do on their own
+    }
     struct misdeed *misdeed = &client->misdeeds[client->misdeed_next++ % SIM_MISDEEDS];
     *misdeed = (struct misdeed){ .type = type, .why_not = refused };
     misdeed->item = of_item ? message.take.item : 0;
     misdeed->lease = of_item ? message.take.lease : 0;
-    if (misdeed->item > 0 && misdeed->item < SIM_ITEMS_MAX)
+    if (misdeed->item > 0 && misdeed->item < SIM_ITEMS_MAX) {
         client->simulation->touched_ms[misdeed->item] = client->simulation->clock_ms;
+    }
     misdeed->request = client_send(client, message);
     misdeeds_release(client, &message, misdeed->request);
 }

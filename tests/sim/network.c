@@ -19,8 +19,9 @@ void network_clear(struct line *line)
 static bool ends_with_welcome(const struct line *line)
 {
     const struct packet *last = line->first;
-    while (last && last->next)
+    while (last && last->next) {
         last = last->next;
+    }
     return last && last->bytes > 9 && !memcmp((const char *) last->frame + 1, "\xa7WELCOME", 8);
 }
 
@@ -32,14 +33,17 @@ static void put(struct simulation *simulation, struct line *line, void *frame, s
     // Nothing comes before WELCOME: what a client hears then belongs to no session.
     bool overtakes = !simulation->healed && sim_chance(simulation, 5) && !ends_with_welcome(line);
     struct packet **place = &line->first;
-    while (*place && !(overtakes && !(*place)->next))
+    while (*place && !(overtakes && !(*place)->next)) {
         place = &(*place)->next;
+    }
     if (line->first && !overtakes) {
         struct packet *last = line->first;
-        while (last->next)
+        while (last->next) {
             last = last->next;
-        if (packet->at_ms < last->at_ms)
+        }
+        if (packet->at_ms < last->at_ms) {
             packet->at_ms = last->at_ms;
+        }
     }
     packet->next = *place;
     *place = packet;
@@ -48,8 +52,9 @@ static void put(struct simulation *simulation, struct line *line, void *frame, s
 static struct packet *due(struct simulation *simulation, struct line *line)
 {
     struct packet *packet = line->first;
-    if (!packet || packet->at_ms > simulation->now_ms)
+    if (!packet || packet->at_ms > simulation->now_ms) {
         return NULL;
+    }
     line->first = packet->next;
     return packet;
 }
@@ -60,8 +65,9 @@ void network_break(struct simulation *simulation, struct client *client, const c
     sim_note(simulation, "%s: connection breaks: %s", client->name, reason);
     network_clear(&client->to_client);
     network_clear(&client->to_broker);
-    if (client->session)
+    if (client->session) {
         behalf_session_lost(client->session, reason, simulation->now_ms);
+    }
     client->peer = 0;
 }
 
@@ -84,8 +90,9 @@ static void deliver_to_broker(struct simulation *simulation, struct client *clie
     while (client->peer && broker_of(client) && (packet = due(simulation, &client->to_broker))) {
         size_t times = !simulation->healed && sim_chance(simulation, 10) ? 2 : 1;
         answers_asked(simulation->asked, client->index, packet->frame, packet->bytes);
-        for (size_t i = 0; i < times; i++)
+        for (size_t i = 0; i < times; i++) {
             broker_receive(broker_of(client), client->peer, packet->frame, packet->bytes, simulation->clock_ms);
+        }
         free(packet->frame);
         free(packet);
     }
@@ -104,15 +111,16 @@ static void deliver_to_client(struct simulation *simulation, struct client *clie
 static void connect_if_ordered(struct simulation *simulation, struct client *client)
 {
     size_t broker;
-    if (!behalf_session_connect_order(client->session, &broker))
+    if (!behalf_session_connect_order(client->session, &broker)) {
         return;
+    }
     network_clear(&client->to_client);
     network_clear(&client->to_broker);
     // Who looks for a broker may find the one that was cut off.
     client->with_cut_off = simulation->cut_off && (!simulation->broker || sim_chance(simulation, 300));
-    if (broker_of(client))
+    if (broker_of(client)) {
         client->peer = ++simulation->next_peer;
-    else {
+    } else {
         client->peer = 0;
         behalf_session_lost(client->session, "refused", simulation->now_ms);
     }
@@ -139,8 +147,9 @@ void network_step(struct simulation *simulation)
 {
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         struct client *client = &simulation->clients[i];
-        if (!client->session)
+        if (!client->session) {
             continue;
+        }
         deliver_to_broker(simulation, client);
         deliver_to_client(simulation, client);
         behalf_session_tick(client->session, simulation->now_ms);
@@ -150,8 +159,9 @@ void network_step(struct simulation *simulation)
             uint64_t peer = client->peer;
             network_break(simulation, client, "by chance");
             // The broker may notice at once, or only by silence.
-            if (broker_of(client) && sim_chance(simulation, 500))
+            if (broker_of(client) && sim_chance(simulation, 500)) {
                 broker_peer_lost(broker_of(client), peer, "reset", simulation->clock_ms);
+            }
         }
     }
 }

@@ -30,8 +30,9 @@ bool ownership_stands(const struct simulation *simulation)
 
 int64_t ownership_delay_ms(struct simulation *simulation)
 {
-    if (has_lapsed(simulation))
+    if (has_lapsed(simulation)) {
         sim_fail(simulation, "something is to be made durable by a broker whose term has lapsed");
+    }
     return simulation->cut_until_ms ? sim_between(simulation, 0, 8000) : 0;
 }
 
@@ -41,8 +42,9 @@ void ownership_began(struct simulation *simulation)
     simulation->cut_until_ms = 0;
     simulation->lapsed = false;
     simulation->term_until_ms = simulation->clock_ms + TERM_MS;
-    if (simulation->seed % 2) // the others do not know where else they could send people
+    if (simulation->seed % 2) { // the others do not know where else they could send people
         broker_set_others(simulation->broker, others, 1);
+    }
     broker_lease(simulation->broker, simulation->term_until_ms, simulation->clock_ms);
 }
 
@@ -70,20 +72,23 @@ static void lose(struct simulation *simulation)
     simulation->batch = NULL;
     simulation->doubt = simulation->away = false;
     simulation->engine->operations->destroy(&simulation->engine);
-    for (size_t i = 0; i < SIM_CLIENTS; i++)
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
         simulation->clients[i].with_cut_off = simulation->clients[i].peer != 0;
+    }
     simulation->restart_at_ms = simulation->now_ms + sim_between(simulation, 1, 500);
 }
 
 void ownership_end_cut_off(struct simulation *simulation)
 {
-    if (!simulation->cut_off)
+    if (!simulation->cut_off) {
         return;
+    }
     broker_destroy(&simulation->cut_off);
     batch_destroy(&simulation->cut_off_batch);
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
-        if (simulation->clients[i].with_cut_off && simulation->clients[i].peer)
+        if (simulation->clients[i].with_cut_off && simulation->clients[i].peer) {
             network_break(simulation, &simulation->clients[i], "the broker that was cut off is gone");
+        }
     }
 }
 
@@ -103,10 +108,12 @@ static void step_cut_off(struct simulation *simulation)
 
 void ownership_step(struct simulation *simulation)
 {
-    if (simulation->cut_off)
+    if (simulation->cut_off) {
         step_cut_off(simulation);
-    if (!simulation->broker)
+    }
+    if (!simulation->broker) {
         return;
+    }
     if (simulation->now_ms >= simulation->cut_until_ms) {
         renew(simulation);
     } else if (simulation->lapsed && !simulation->cut_off && sim_chance(simulation, 10)) {
@@ -133,11 +140,13 @@ void ownership_judge_spoken(const struct client *client, const struct behalf_mes
 {
     static const char *const of_no_desk[] = { "BUSY", "TOO_MANY", "NOT_SIGNED_IN", "MALFORMED" };
     if (!is_silent(client) || message->type == BEHALF_MOVED ||
-        (message->type == BEHALF_BYE && !strcmp(message->bye.reason, "restarting")))
+        (message->type == BEHALF_BYE && !strcmp(message->bye.reason, "restarting"))) {
         return;
+    }
     for (size_t i = 0; message->type == BEHALF_ERROR && i < sizeof of_no_desk / sizeof *of_no_desk; i++) {
-        if (!strcmp(message->error.code, of_no_desk[i]))
+        if (!strcmp(message->error.code, of_no_desk[i])) {
             return;
+        }
     }
     sim_fail(client->simulation, "%s was told %s by a broker whose term has lapsed", client->name,
              behalf_type_name(message->type));
@@ -148,7 +157,8 @@ void ownership_judge_clients(const struct simulation *simulation)
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         const struct client *client = &simulation->clients[i];
         if (client->session && client->peer && is_silent(client) && !client->to_client.first &&
-            behalf_session_is_sure(client->session))
+            behalf_session_is_sure(client->session)) {
             sim_fail(simulation, "%s is sure of what they have, by a broker whose term has lapsed", client->name);
+        }
     }
 }

@@ -43,8 +43,9 @@ void sim_fail(const struct simulation *simulation, const char *format, ...)
 
 void sim_note(const struct simulation *simulation, const char *format, ...)
 {
-    if (!simulation->verbose)
+    if (!simulation->verbose) {
         return;
+    }
     va_list arguments;
     va_start(arguments, format);
     printf("%8lld ", (long long) simulation->now_ms);
@@ -57,8 +58,9 @@ void sim_note(const struct simulation *simulation, const char *format, ...)
 
 static void fill_random(void *self, void *bytes, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ((unsigned char *) bytes)[i] = (unsigned char) sim_random(self);
+    }
 }
 
 static void write_log(void *self, const char *level, const char *line)
@@ -86,18 +88,21 @@ static void start_broker(struct simulation *simulation)
     simulation->disk_changes++;
     uint64_t version = 0;
     char *text = broker_stored_rules(simulation->engine, &version);
-    if (!text)
+    if (!text) {
         text = rules_variant(0);
+    }
     struct rules *made = rules_new(text, strlen(text), NULL, version ? version : 1, &problems);
     free(text);
-    if (!made)
+    if (!made) {
         sim_fail(simulation, "its own rules: line %lld: %s %s", (long long) problems.problems[0].line,
                  problems.problems[0].key, problems.problems[0].message);
+    }
     rules_problems_fini(&problems);
     struct store_position position;
     enum store_result result = simulation->engine->operations->take_over(simulation->engine, &position);
-    if (result != STORE_OK)
+    if (result != STORE_OK) {
         sim_fail(simulation, "take over: %s", simulation->engine->reason);
+    }
     const struct broker_options options = { .heartbeat_ms = 2000,
                                             .timeout_ms = 6000,
                                             .window = 64,
@@ -111,8 +116,9 @@ static void start_broker(struct simulation *simulation)
     char reason[512];
     simulation->broker =
         broker_new(&made, simulation->engine, &position, &options, simulation->clock_ms, reason, sizeof reason);
-    if (!simulation->broker)
+    if (!simulation->broker) {
         sim_fail(simulation, "the broker does not start: %s", reason);
+    }
     broker_check(simulation->broker);
     ownership_began(simulation);
     simulation->calm_ms = simulation->clock_ms;
@@ -128,8 +134,9 @@ static void crash_broker(struct simulation *simulation)
     simulation->engine->operations->destroy(&simulation->engine);
     simulation->doubt = simulation->away = false;
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
-        if (simulation->clients[i].peer && !simulation->clients[i].with_cut_off)
+        if (simulation->clients[i].peer && !simulation->clients[i].with_cut_off) {
             network_break(simulation, &simulation->clients[i], "the broker is gone");
+        }
     }
     bool long_outage = sim_chance(simulation, 50); // longer than what makes a follow-up
     int64_t most_ms = simulation->healed ? 100 : long_outage ? 90000 : 8000;
@@ -140,20 +147,23 @@ static void crash_broker(struct simulation *simulation)
 
 static void plan_faults(struct simulation *simulation)
 {
-    if (simulation->healed || !sim_chance(simulation, 15))
+    if (simulation->healed || !sim_chance(simulation, 15)) {
         return;
+    }
     enum planned_fault plan[4];
     size_t count = (size_t) sim_between(simulation, 1, 4);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         plan[i] = (enum planned_fault) sim_between(simulation, FAULT_UNAVAILABLE, FAULT_CRASH_SYNCED);
+    }
     fault_plan_add(memory_disk_plan(simulation->disk), plan, count);
     simulation->faults++;
 }
 
 static void set_away(struct simulation *simulation, bool away)
 {
-    if (simulation->away == away)
+    if (simulation->away == away) {
         return;
+    }
     simulation->away = away;
     simulation->calm_ms = simulation->clock_ms;
     broker_store_state(simulation->broker, away, away ? "away" : "working", simulation->clock_ms);
@@ -172,8 +182,9 @@ static void attempt_batch(struct simulation *simulation)
         broker_durable(simulation->broker, &simulation->batch, simulation->clock_ms);
         return;
     }
-    if (result == STORE_CONTRADICTED)
+    if (result == STORE_CONTRADICTED) {
         sim_fail(simulation, "the store contradicts the desk: %s", simulation->engine->reason);
+    }
     set_away(simulation, true);
     simulation->batch_at_ms =
         simulation->now_ms + sim_between(simulation, 50, sim_chance(simulation, 30) ? 80000 : 3000);
@@ -184,13 +195,15 @@ static void step_store(struct simulation *simulation)
     if (!simulation->batch) {
         plan_faults(simulation);
         simulation->batch = broker_next_batch(simulation->broker, simulation->clock_ms);
-        if (simulation->batch)
+        if (simulation->batch) {
             simulation->batch_at_ms =
                 simulation->now_ms + ownership_delay_ms(simulation) +
                 (sim_chance(simulation, 20) ? sim_between(simulation, 0, 2000) : sim_between(simulation, 0, 5));
+        }
     }
-    if (simulation->batch && simulation->batch_at_ms <= simulation->now_ms)
+    if (simulation->batch && simulation->batch_at_ms <= simulation->now_ms) {
         attempt_batch(simulation);
+    }
 }
 
 static void step_reports(struct simulation *simulation)
@@ -208,8 +221,9 @@ static void step_rules(struct simulation *simulation)
     uint64_t version;
     const struct rules *previous;
     const char *text = broker_next_rules(simulation->broker, &version, &previous);
-    if (!text)
+    if (!text) {
         return;
+    }
     struct rules_problems problems = { 0 };
     struct rules *made = rules_new(text, strlen(text), previous, version, &problems);
     broker_rules_ready(simulation->broker, &made, &problems, simulation->clock_ms);
@@ -221,12 +235,14 @@ void sim_take_frames(struct simulation *simulation, struct broker *broker)
     uint64_t peer;
     size_t bytes;
     void *frame;
-    while ((frame = broker_next_frame(broker, &peer, &bytes)))
+    while ((frame = broker_next_frame(broker, &peer, &bytes))) {
         network_to_client(simulation, broker, peer, frame, bytes);
+    }
     while ((peer = broker_next_drop(broker))) {
         for (size_t i = 0; i < SIM_CLIENTS; i++) {
-            if (simulation->clients[i].peer == peer)
+            if (simulation->clients[i].peer == peer) {
                 network_break(simulation, &simulation->clients[i], "dropped by the broker");
+            }
         }
     }
 }
@@ -234,21 +250,24 @@ void sim_take_frames(struct simulation *simulation, struct broker *broker)
 static void step_broker(struct simulation *simulation)
 {
     if (!simulation->broker) {
-        if (simulation->now_ms < simulation->restart_at_ms)
+        if (simulation->now_ms < simulation->restart_at_ms) {
             return;
+        }
         start_broker(simulation);
     }
     broker_tick(simulation->broker, simulation->clock_ms);
     step_store(simulation);
-    if (!simulation->broker)
+    if (!simulation->broker) {
         return;
+    }
     step_reports(simulation);
     step_rules(simulation);
     sim_take_frames(simulation, simulation->broker);
     broker_check(simulation->broker);
     judge_told(simulation, simulation->broker);
-    if (!simulation->healed && sim_chance(simulation, 2))
+    if (!simulation->healed && sim_chance(simulation, 2)) {
         crash_broker(simulation);
+    }
 }
 
 // ---- time ----
@@ -261,8 +280,9 @@ static void step_time(struct simulation *simulation)
     if (!simulation->healed && sim_chance(simulation, 1)) {
         simulation->clock_ms += sim_between(simulation, 10000, 4000000);
         simulation->calm_ms = simulation->clock_ms;
-        if (simulation->broker)
+        if (simulation->broker) {
             simulation->jumped_ms[simulation->jumps % SIM_JUMPS_MAX] = simulation->clock_ms;
+        }
         simulation->jumps++;
         sim_note(simulation, "the clock jumps");
     }
@@ -274,10 +294,12 @@ static void step(struct simulation *simulation)
     ownership_step(simulation);
     network_step(simulation);
     step_broker(simulation);
-    if (!simulation->healed)
+    if (!simulation->healed) {
         once_repeat(simulation);
-    for (size_t i = 0; i < SIM_CLIENTS; i++)
+    }
+    for (size_t i = 0; i < SIM_CLIENTS; i++) {
         actor_act(&simulation->clients[i]);
+    }
     ownership_judge_clients(simulation);
 }
 
@@ -298,30 +320,35 @@ void simulation_run(uint64_t seed, bool verbose, bool traced)
     size_t steps = (size_t) sim_between(&simulation, 600, 2500);
     for (size_t i = 0; i < steps; i++) {
         step(&simulation);
-        if (i % 50 == 0)
+        if (i % 50 == 0) {
             judge_disk(&simulation);
+        }
     }
     sim_note(&simulation, "the world is healed");
     simulation.healed = true;
     const char *pending = "";
-    for (size_t i = 0; i < 60000 && (pending = judge_pending(&simulation)); i++)
+    for (size_t i = 0; i < 60000 && (pending = judge_pending(&simulation)); i++) {
         step(&simulation);
-    if (pending)
+    }
+    if (pending) {
         sim_fail(&simulation, "the healed world does not come to its end: %s", pending);
+    }
     judge_end(&simulation);
-    if (verbose)
+    if (verbose) {
         printf("seed %llu: %zu posts, %zu kills, %zu disk faults, %zu broken connections, %zu jumps, %zu answers, %zu "
                "escalations, %zu rules applied, %zu repeats, %zu times taken over\n",
                (unsigned long long) seed, simulation.post_count, simulation.crashes, simulation.faults,
                simulation.breaks, simulation.jumps, simulation.answers, simulation.escalations, simulation.applied,
                simulation.repeats, simulation.taken_over);
+    }
     actors_fini(&simulation);
     once_fini(&simulation);
     ownership_end_cut_off(&simulation);
     broker_destroy(&simulation.broker);
     batch_destroy(&simulation.batch);
-    if (simulation.engine)
+    if (simulation.engine) {
         simulation.engine->operations->destroy(&simulation.engine);
+    }
     memory_disk_destroy(&simulation.disk);
     answers_destroy(&simulation.asked);
     free(simulation.mischief_rules);

@@ -53,8 +53,9 @@ struct child *child_new(const char *const *argv)
     posix_spawn_file_actions_adddup2(&actions, output[1], 1);
     posix_spawn_file_actions_adddup2(&actions, errors[1], 2);
     int error = posix_spawn(&child->pid, argv[0], &actions, NULL, (char **) argv, environ);
-    if (error != 0)
+    if (error != 0) {
         fail_msg("cannot start %s: %s", argv[0], strerror(error));
+    }
     posix_spawn_file_actions_destroy(&actions);
     close(input[0]);
     close(output[1]);
@@ -87,8 +88,9 @@ struct child *child_new_in_terminal(const char *const *argv)
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
     int error = posix_spawn(&child->pid, argv[0], &actions, &attributes, (char **) argv, environ);
-    if (error != 0)
+    if (error != 0) {
         fail_msg("cannot start %s: %s", argv[0], strerror(error));
+    }
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     fcntl(master, F_SETFL, O_NONBLOCK);
@@ -101,17 +103,20 @@ struct child *child_new_in_terminal(const char *const *argv)
 void child_destroy(struct child **child_p)
 {
     struct child *child = *child_p;
-    if (child == NULL)
+    if (child == NULL) {
         return;
+    }
     if (child->pid > 0) {
         kill(child->pid, SIGKILL);
         waitpid(child->pid, NULL, 0);
     }
     child_close_input(child);
-    if (child->output.fd >= 0)
+    if (child->output.fd >= 0) {
         close(child->output.fd);
-    if (child->errors.fd >= 0)
+    }
+    if (child->errors.fd >= 0) {
         close(child->errors.fd);
+    }
     free(child->output.text);
     free(child->errors.text);
     free(child);
@@ -134,8 +139,9 @@ void child_type(struct child *child, const char *text)
 
 void child_close_input(struct child *child)
 {
-    if (child->input >= 0)
+    if (child->input >= 0) {
         close(child->input);
+    }
     child->input = -1;
 }
 
@@ -164,8 +170,9 @@ static char *take_line(struct stream *stream, const char *part)
 {
     for (char *line = stream->text; line < stream->text + stream->bytes;) {
         char *end = strchr(line, '\n');
-        if (end == NULL)
+        if (end == NULL) {
             return NULL;
+        }
         *end = '\0';
         if (strstr(line, part) != NULL) {
             char *found = strdup(line);
@@ -188,10 +195,12 @@ static bool has_line(void *self)
     for (const char *line = child->where->text; line != NULL && *line != '\0';) {
         const char *end = strchr(line, '\n');
         const char *found = strstr(line, child->part);
-        if (end == NULL || found == NULL)
+        if (end == NULL || found == NULL) {
             return false;
-        if (found < end)
+        }
+        if (found < end) {
             return true;
+        }
         line = end + 1;
     }
     return false;
@@ -203,20 +212,23 @@ static void wait_until(struct child *child, struct fake_broker *broker, bool (*r
     for (int turn = 0; turn < FAKE_BROKER_WAIT_MS / 5 && !ready(child); turn++) {
         struct pollfd fds[] = { { .fd = child->output.fd, .events = POLLIN },
                                 { .fd = child->errors.fd, .events = POLLIN } };
-        if (broker != NULL)
+        if (broker != NULL) {
             fake_broker_work(broker, 5);
-        else if (poll(fds, 2, 5) > 0 && !((fds[0].revents | fds[1].revents) & POLLIN))
+        } else if (poll(fds, 2, 5) > 0 && !((fds[0].revents | fds[1].revents) & POLLIN)) {
             poll(NULL, 0, 5); // a pipe that has ended is always ready
+        }
     }
 }
 
 static bool is_done(void *self)
 {
     struct child *child = self;
-    if (has_line(child))
+    if (has_line(child)) {
         return true;
-    if (child->pid > 0 && waitpid(child->pid, &child->status, WNOHANG) == child->pid)
+    }
+    if (child->pid > 0 && waitpid(child->pid, &child->status, WNOHANG) == child->pid) {
         child->pid = 0;
+    }
     return child->pid == 0;
 }
 
@@ -227,9 +239,10 @@ static char *expect(struct child *child, struct stream *where, struct fake_broke
     wait_until(child, broker, is_done);
     has_line(child);
     char *line = take_line(where, part);
-    if (line == NULL)
+    if (line == NULL) {
         fail_msg("no line with \"%s\" came%s\n--- output\n%s\n--- errors\n%s", part,
                  child->pid == 0 ? "; the program has ended" : "", child->output.text, child->errors.text);
+    }
     return line;
 }
 
@@ -266,16 +279,18 @@ static bool has_ended(void *self)
     struct child *child = self;
     fill(&child->output);
     fill(&child->errors);
-    if (child->pid > 0 && waitpid(child->pid, &child->status, WNOHANG) == child->pid)
+    if (child->pid > 0 && waitpid(child->pid, &child->status, WNOHANG) == child->pid) {
         child->pid = 0;
+    }
     return child->pid == 0;
 }
 
 int child_wait(struct child *child, struct fake_broker *broker)
 {
     wait_until(child, broker, has_ended);
-    if (child->pid > 0)
+    if (child->pid > 0) {
         fail_msg("the program did not end\n--- output\n%s\n--- errors\n%s", child->output.text, child->errors.text);
+    }
     fill(&child->output);
     fill(&child->errors);
     return WIFEXITED(child->status) ? WEXITSTATUS(child->status) : -WTERMSIG(child->status);

@@ -240,8 +240,9 @@ static void adapter_is_held_back_while_the_broker_is_busy(void **state)
         "\"{\\\"type\\\":\\\"post\\\",\\\"post\\\":\\\"$i\\\",\\\"author\\\":\\\"@jo\\\",\\\"text\\\":\\\"$text\\\"}\";"
         "done; echo all written >&2; " ECHO_INPUT);
     struct behalf_message *waiting[4];
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         waiting[i] = fake_broker_expect(world.broker, BEHALF_POST);
+    }
     assert_null(fake_broker_next(world.broker, 200));
     for (int i = 0; i < 4; i++) {
         fake_broker_error(world.broker, waiting[i]->id, "BUSY", "the store is away", 20);
@@ -588,8 +589,9 @@ static void expect_post(struct world *world, const char *name, bool take)
 {
     struct behalf_message *post = fake_broker_expect(world->broker, BEHALF_POST);
     assert_string_equal(post->post.post, name);
-    if (take)
+    if (take) {
         fake_broker_taken(world->broker, post->id, 42);
+    }
     behalf_message_destroy(&post);
 }
 
@@ -597,8 +599,9 @@ static void write_posts(void)
 {
     FILE *posts = fopen("posts.ndjson", "w");
     assert_non_null(posts);
-    for (int i = 1; i <= 3; i++)
+    for (int i = 1; i <= 3; i++) {
         fprintf(posts, "{\"type\":\"post\",\"post\":\"%d\",\"author\":\"@jo\",\"text\":\"caf\xc3\xa9\"}\n", i);
+    }
     fclose(posts);
 }
 

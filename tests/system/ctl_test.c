@@ -64,8 +64,9 @@ static void run(struct world *world, ...)
     size_t count = 5;
     va_list arguments;
     va_start(arguments, world);
-    while ((argv[count] = va_arg(arguments, const char *)))
+    while ((argv[count] = va_arg(arguments, const char *))) {
         assert_true(++count < ARGUMENTS_MAX);
+    }
     va_end(arguments);
     child_destroy(&world->ctl);
     world->ctl = child_new(argv);
@@ -83,8 +84,9 @@ static void expect_exit(struct world *world, int status)
 static void expect_output(struct world *world, const char *part)
 {
     const char *output = child_output(world->ctl);
-    if (!strstr(output, part))
+    if (!strstr(output, part)) {
         fail_msg("%s is not in: %s", part, output);
+    }
 }
 
 static void expect_error(struct world *world, const char *part)
@@ -96,16 +98,18 @@ static void expect_error(struct world *world, const char *part)
 static struct behalf_message *next_request(struct world *world, int timeout_ms)
 {
     struct behalf_message *message;
-    while ((message = fake_broker_next(world->broker, timeout_ms)) && message->type == BEHALF_BYE)
+    while ((message = fake_broker_next(world->broker, timeout_ms)) && message->type == BEHALF_BYE) {
         behalf_message_destroy(&message);
+    }
     return message;
 }
 
 static struct behalf_message *expect_request(struct world *world, enum behalf_type type)
 {
     struct behalf_message *message = next_request(world, FAKE_BROKER_WAIT_MS);
-    if (!message || message->type != type)
+    if (!message || message->type != type) {
         fail_msg("%s came, not %s", message ? behalf_type_name(message->type) : "nothing", behalf_type_name(type));
+    }
     return message;
 }
 
@@ -136,8 +140,9 @@ static void expect_file(const char *name, const char *part)
     assert_non_null(file);
     assert_true(fread(text, 1, sizeof text - 1, file) > 0);
     fclose(file);
-    if (!strstr(text, part))
+    if (!strstr(text, part)) {
         fail_msg("%s is not in: %s", part, text);
+    }
 }
 
 // ---- feed ----
@@ -746,8 +751,9 @@ static void wrong_usage_is_told_apart(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc != 3) {
         return 2;
+    }
     program = argv[1];
     sample_rules = argv[2];
     const struct CMUnitTest tests[] = {

@@ -49,8 +49,9 @@ static void open_socket(struct fake_broker *broker, const char *endpoint)
     broker->socket = zmq_socket(broker->context, ZMQ_ROUTER);
     assert_non_null(broker->socket);
     zmq_setsockopt(broker->socket, ZMQ_LINGER, &none, sizeof none);
-    while (zmq_bind(broker->socket, endpoint) != 0) // the old socket may still be closing
+    while (zmq_bind(broker->socket, endpoint) != 0) { // the old socket may still be closing
         assert_true(clock_ms() < deadline_ms);
+    }
     size_t bytes = sizeof broker->endpoint;
     assert_int_equal(zmq_getsockopt(broker->socket, ZMQ_LAST_ENDPOINT, broker->endpoint, &bytes), 0);
 }
@@ -59,8 +60,9 @@ struct fake_broker *fake_broker_new(const struct fake_broker_options *options)
 {
     struct fake_broker *broker = calloc(1, sizeof *broker);
     assert_non_null(broker);
-    if (options != NULL)
+    if (options != NULL) {
         broker->options = *options;
+    }
     broker->resumes = true;
     broker->context = zmq_ctx_new();
     open_socket(broker, "tcp://127.0.0.1:*");
@@ -70,13 +72,15 @@ struct fake_broker *fake_broker_new(const struct fake_broker_options *options)
 void fake_broker_destroy(struct fake_broker **broker_p)
 {
     struct fake_broker *broker = *broker_p;
-    if (broker == NULL)
+    if (broker == NULL) {
         return;
+    }
     fake_broker_go_away(broker);
     zmq_ctx_term(broker->context);
     behalf_message_destroy(&broker->hello);
-    for (size_t i = 0; i < broker->count; i++)
+    for (size_t i = 0; i < broker->count; i++) {
         behalf_message_destroy(&broker->waiting[(broker->first + i) % WAITING_MAX]);
+    }
     free(broker);
     *broker_p = NULL;
 }
@@ -91,8 +95,9 @@ void fake_broker_send(struct fake_broker *broker, const struct behalf_message *m
     struct behalf_fault fault;
     size_t bytes;
     void *frame = behalf_message_encode(message, &bytes, &fault);
-    if (frame == NULL)
+    if (frame == NULL) {
         fail_msg("cannot encode %s: %s", behalf_type_name(message->type), fault.reason);
+    }
     assert_non_null(broker->socket);
     zmq_send(broker->socket, broker->peer, broker->peer_bytes, ZMQ_SNDMORE);
     zmq_send(broker->socket, frame, bytes, 0);
@@ -130,8 +135,9 @@ static void take(struct fake_broker *broker, struct behalf_message *message)
         behalf_message_destroy(&message);
     } else if (message->type == BEHALF_HELLO) {
         welcome(broker, message);
-        if (broker->options.restarts)
+        if (broker->options.restarts) {
             fake_broker_send(broker, &(struct behalf_message){ .type = BEHALF_BYE, .bye = { .reason = "restarting" } });
+        }
     } else if (message->type == BEHALF_HEARTBEAT) {
         behalf_message_destroy(&message);
         struct behalf_message heartbeat = { .type = BEHALF_HEARTBEAT };
@@ -146,8 +152,9 @@ static void take(struct fake_broker *broker, struct behalf_message *message)
 static bool work(struct fake_broker *broker, int timeout_ms)
 {
     zmq_pollitem_t item = { .socket = broker->socket, .events = ZMQ_POLLIN };
-    if (zmq_poll(&item, 1, timeout_ms) <= 0)
+    if (zmq_poll(&item, 1, timeout_ms) <= 0) {
         return false;
+    }
     int bytes = zmq_recv(broker->socket, broker->peer, sizeof broker->peer, 0);
     assert_true(bytes > 0 && bytes <= (int) sizeof broker->peer);
     broker->peer_bytes = (size_t) bytes;
@@ -159,8 +166,9 @@ static bool work(struct fake_broker *broker, int timeout_ms)
     struct behalf_fault fault;
     struct behalf_message *message = behalf_message_decode(zmq_msg_data(&frame), zmq_msg_size(&frame), &fault);
     zmq_msg_close(&frame);
-    if (message == NULL)
+    if (message == NULL) {
         fail_msg("the client sent a bad frame: %s %s", fault.field, fault.reason);
+    }
     take(broker, message);
     return true;
 }
@@ -168,12 +176,14 @@ static bool work(struct fake_broker *broker, int timeout_ms)
 struct behalf_message *fake_broker_next(struct fake_broker *broker, int timeout_ms)
 {
     int64_t deadline_ms = clock_ms() + timeout_ms;
-    while (work(broker, 0))
+    while (work(broker, 0)) {
         continue;
+    }
     while (broker->count == 0) {
         int64_t left_ms = deadline_ms - clock_ms();
-        if (left_ms < 0)
+        if (left_ms < 0) {
             return NULL;
+        }
         work(broker, (int) left_ms);
     }
     struct behalf_message *message = broker->waiting[broker->first];
@@ -185,10 +195,12 @@ struct behalf_message *fake_broker_next(struct fake_broker *broker, int timeout_
 struct behalf_message *fake_broker_expect(struct fake_broker *broker, enum behalf_type type)
 {
     struct behalf_message *message = fake_broker_next(broker, FAKE_BROKER_WAIT_MS);
-    if (message == NULL)
+    if (message == NULL) {
         fail_msg("the client sent no %s", behalf_type_name(type));
-    if (message->type != type)
+    }
+    if (message->type != type) {
         fail_msg("the client sent %s instead of %s", behalf_type_name(message->type), behalf_type_name(type));
+    }
     return message;
 }
 
@@ -241,24 +253,27 @@ void fake_broker_work_until(struct fake_broker *broker, bool (*ready)(void *self
 {
     int64_t deadline_ms = clock_ms() + FAKE_BROKER_WAIT_MS;
     while (!ready(self)) {
-        if (clock_ms() >= deadline_ms)
+        if (clock_ms() >= deadline_ms) {
             fail_msg("what the test waits for did not come");
+        }
         fake_broker_work(broker, 10);
     }
 }
 
 void fake_broker_work(struct fake_broker *broker, int timeout_ms)
 {
-    if (broker->socket != NULL)
+    if (broker->socket != NULL) {
         work(broker, timeout_ms);
-    else
+    } else {
         zmq_poll(NULL, 0, timeout_ms);
+    }
 }
 
 void fake_broker_go_away(struct fake_broker *broker)
 {
-    if (broker->socket != NULL)
+    if (broker->socket != NULL) {
         zmq_close(broker->socket);
+    }
     broker->socket = NULL;
 }
 

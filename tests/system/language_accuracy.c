@@ -77,8 +77,9 @@ static double now_us(void)
 static size_t column_of(const struct count *count, const char *code)
 {
     size_t i = 0;
-    while (i < count->served_count && strcmp(count->set->served[i], code) != 0)
+    while (i < count->served_count && strcmp(count->set->served[i], code) != 0) {
         i++;
+    }
     return i;
 }
 
@@ -87,8 +88,9 @@ static void keep_cost(struct count *count, double us)
     if ((size_t) count->posts == count->capacity) {
         count->capacity = 2 * count->capacity + 1024;
         count->us = realloc(count->us, count->capacity * sizeof *count->us);
-        if (count->us == NULL)
+        if (count->us == NULL) {
             abort();
+        }
     }
     count->us[count->posts++] = us;
 }
@@ -96,8 +98,9 @@ static void keep_cost(struct count *count, double us)
 static void judge(struct count *count, const char *label, const char *text)
 {
     size_t expected = column_of(count, label);
-    if (count->set->target_percent > 0 && expected == count->served_count)
+    if (count->set->target_percent > 0 && expected == count->served_count) {
         return;
+    }
 
     struct language_request request = { .served = count->set->served, .served_count = count->served_count };
     struct language_verdict verdict;
@@ -111,8 +114,9 @@ static void judge(struct count *count, const char *label, const char *text)
     keep_cost(count, best);
 
     size_t answer = column_of(count, verdict.language);
-    if (expected == count->served_count)
+    if (expected == count->served_count) {
         return;
+    }
     count->right += answer == expected;
     count->answers[expected][answer]++;
 }
@@ -120,22 +124,26 @@ static void judge(struct count *count, const char *label, const char *text)
 static void take_field(void *field, size_t bytes, void *context)
 {
     struct count *count = context;
-    if (count->field_count == FIELDS_MAX)
+    if (count->field_count == FIELDS_MAX) {
         return;
+    }
     char *copy = count->fields[count->field_count++];
     size_t kept = bytes < FIELD_BYTES - 1 ? bytes : FIELD_BYTES - 1;
-    if (kept > 0)
+    if (kept > 0) {
         memcpy(copy, field, kept);
+    }
     copy[kept] = '\0';
 }
 
 static void read_headings(struct count *count)
 {
     for (int i = 0; i < count->field_count; i++) {
-        if (strcmp(count->fields[i], "lang") == 0)
+        if (strcmp(count->fields[i], "lang") == 0) {
             count->label_column = i;
-        if (strcmp(count->fields[i], "text") == 0)
+        }
+        if (strcmp(count->fields[i], "text") == 0) {
             count->text_column = i;
+        }
     }
 }
 
@@ -143,11 +151,12 @@ static void take_row(int end, void *context)
 {
     (void) end;
     struct count *count = context;
-    if (count->rows++ == 0)
+    if (count->rows++ == 0) {
         read_headings(count);
-    else if (count->text_column < count->field_count)
+    } else if (count->text_column < count->field_count) {
         judge(count, count->label_column < count->field_count ? count->fields[count->label_column] : "",
               count->fields[count->text_column]);
+    }
     count->field_count = 0;
 }
 
@@ -156,11 +165,14 @@ static bool read_file(FILE *file, struct count *count)
     struct csv_parser parser;
     char block[65536];
     size_t bytes;
-    if (csv_init(&parser, 0) != 0)
+    if (csv_init(&parser, 0) != 0) {
         return false;
-    while ((bytes = fread(block, 1, sizeof block, file)) > 0)
-        if (csv_parse(&parser, block, bytes, take_field, take_row, count) != bytes)
+    }
+    while ((bytes = fread(block, 1, sizeof block, file)) > 0) {
+        if (csv_parse(&parser, block, bytes, take_field, take_row, count) != bytes) {
             break;
+        }
+    }
     bool good = feof(file) != 0;
     csv_fini(&parser, take_field, take_row, count);
     csv_free(&parser);
@@ -170,8 +182,9 @@ static bool read_file(FILE *file, struct count *count)
 static void print_counts(const struct count *count)
 {
     printf("%-6s", "label");
-    for (size_t i = 0; i < count->served_count; i++)
+    for (size_t i = 0; i < count->served_count; i++) {
         printf("%7s", count->set->served[i]);
+    }
     printf("%7s%9s\n", LANGUAGE_UNKNOWN, "right");
     for (size_t i = 0; i < count->served_count; i++) {
         long sum = 0;
@@ -195,16 +208,19 @@ static int compare_costs(const void *one, const void *other)
 static bool tell_costs(struct count *count)
 {
     double sum = 0;
-    if (count->posts == 0)
+    if (count->posts == 0) {
         return false;
-    for (long i = 0; i < count->posts; i++)
+    }
+    for (long i = 0; i < count->posts; i++) {
         sum += count->us[i];
+    }
     qsort(count->us, (size_t) count->posts, sizeof *count->us, compare_costs);
     double median = count->us[count->posts / 2];
     printf("%s: %zu languages, %ld posts: median %.1f us a post, mean %.1f, p99 %.1f\n", count->set->file,
            count->served_count, count->posts, median, sum / (double) count->posts, count->us[count->posts * 99 / 100]);
-    if (!AS_BUILT_TO_RUN || median <= MEDIAN_US_MAX)
+    if (!AS_BUILT_TO_RUN || median <= MEDIAN_US_MAX) {
         return true;
+    }
     printf("%s: more than %d us\n", count->set->file, MEDIAN_US_MAX);
     return false;
 }
@@ -216,8 +232,9 @@ static bool tell_accuracy(const struct count *count)
     printf("%s: %ld of %ld posts right, %.2f %%, target %.1f %%, margin %+.2f\n", set->file, count->right, count->posts,
            percent, set->target_percent, percent - set->target_percent);
     print_counts(count);
-    if (count->posts > 0 && percent >= set->target_percent)
+    if (count->posts > 0 && percent >= set->target_percent) {
         return true;
+    }
     printf("%s: below its target\n", set->file);
     return false;
 }
@@ -233,17 +250,20 @@ static int measure(const char *folder, const struct set *set)
         return errno == ENOENT ? SKIPPED : 1;
     }
     struct count *count = calloc(1, sizeof *count);
-    if (count == NULL)
+    if (count == NULL) {
         abort();
+    }
     count->set = set;
     count->label_column = count->text_column = FIELDS_MAX;
-    while (set->served[count->served_count] != NULL)
+    while (set->served[count->served_count] != NULL) {
         count->served_count++;
+    }
 
     bool good = read_file(file, count);
     fclose(file);
-    if (set->target_percent > 0)
+    if (set->target_percent > 0) {
         good = tell_accuracy(count) && good;
+    }
     good = tell_costs(count) && good;
     free(count->us);
     free(count);
@@ -262,8 +282,9 @@ int main(int argc, char **argv)
     int result = 0;
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         int one = measure(folder, &sets[i]);
-        if (one == 1 || result == 0)
+        if (one == 1 || result == 0) {
             result = one == 0 ? result : one;
+        }
     }
     return result;
 }

@@ -271,10 +271,12 @@ static void prompt_tells_of_each_session_lost_at_once(void **state)
     (void) state;
     struct world world;
     begin_and_lose(&world, "--plain", true);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         behalf_message_destroy(&(struct behalf_message *){ fake_broker_expect_hello(world.broker) });
-    for (int i = 0; i < 19; i++)
+    }
+    for (int i = 0; i < 19; i++) {
         expect(&world, "Connection lost");
+    }
     child_signal(world.worker, SIGTERM);
     finish(&world, 0);
 }
@@ -882,14 +884,16 @@ static void what_is_half_typed_is_kept_when_the_program_is_ended(void **state)
         take_held_item(&world);
         wait_for(&world, "1> ");
         child_type(world.worker, cases[i / 3].first);
-        if (cases[i / 3].first[0] != '\0')
+        if (cases[i / 3].first[0] != '\0') {
             wait_for(&world, cases[i / 3].type == BEHALF_NOTE ? "note" : "write: ");
+        }
         child_type(world.worker, cases[i / 3].typed);
         wait_for(&world, cases[i / 3].typed);
-        if (signals[i % 3] != 0)
+        if (signals[i % 3] != 0) {
             child_signal(world.worker, signals[i % 3]);
-        else
+        } else {
             child_hang_up(world.worker);
+        }
         expect_kept(&world, cases[i / 3].type, cases[i / 3].kept);
         if (signals[i % 3] != SIGTERM) {
             expect_hung_up(&world);

@@ -37,8 +37,9 @@ struct answers *answers_new(void)
 
 void answers_destroy(struct answers **answers_p)
 {
-    if (*answers_p == NULL)
+    if (*answers_p == NULL) {
         return;
+    }
     free((*answers_p)->places);
     free(*answers_p);
     *answers_p = NULL;
@@ -49,8 +50,9 @@ static struct asked *place_of(const struct answers *answers, uint64_t client, in
 {
     uint64_t hash = ((uint64_t) id ^ client << 48) * UINT64_C(0x9E3779B97F4A7C15);
     size_t at = (size_t) (hash >> 20) & (answers->place_count - 1);
-    while (answers->places[at].types != 0 && (answers->places[at].client != client || answers->places[at].id != id))
+    while (answers->places[at].types != 0 && (answers->places[at].client != client || answers->places[at].id != id)) {
         at = (at + 1) & (answers->place_count - 1);
+    }
     return &answers->places[at];
 }
 
@@ -61,8 +63,9 @@ static void grow(struct answers *answers)
     must(larger.places != NULL);
     for (size_t i = 0; i < answers->place_count; i++) {
         const struct asked *asked = &answers->places[i];
-        if (asked->types != 0)
+        if (asked->types != 0) {
             *place_of(&larger, asked->client, asked->id) = *asked;
+        }
     }
     free(answers->places);
     answers->places = larger.places;
@@ -77,8 +80,9 @@ void answers_asked(struct answers *answers, uint64_t client, const void *frame, 
     int64_t id = message != NULL ? message->id : fault.id;
 
     behalf_message_destroy(&message);
-    if (2 * answers->count >= answers->place_count)
+    if (2 * answers->count >= answers->place_count) {
         grow(answers);
+    }
     struct asked *asked = place_of(answers, client, id);
     answers->count += asked->types == 0 ? 1 : 0;
     *asked = (struct asked){ .client = client, .id = id, .types = asked->types | UINT64_C(1) << type };
@@ -95,24 +99,28 @@ static bool refuses_form(enum behalf_type asked, enum behalf_code code)
 
 static bool fits(enum behalf_type asked, const struct behalf_message *told)
 {
-    if (told->type != BEHALF_ERROR)
+    if (told->type != BEHALF_ERROR) {
         return behalf_type_is_answered_by(asked, told->type);
+    }
     enum behalf_code code = behalf_code_from_name(told->error.code);
     return behalf_type_may_be_refused(asked, code) || refuses_form(asked, code);
 }
 
 const char *answers_wrong(struct answers *answers, uint64_t client, const struct behalf_message *told)
 {
-    if (told->id == 0) // news
+    if (told->id == 0) { // news
         return NULL;
+    }
     uint64_t types = place_of(answers, client, told->id)->types;
     enum behalf_type asked = BEHALF_NONE;
     for (enum behalf_type type = BEHALF_NONE; type < BEHALF_TYPE_COUNT; type++) {
-        if ((types >> type & 1) == 0)
+        if ((types >> type & 1) == 0) {
             continue;
+        }
         asked = type;
-        if (fits(type, told))
+        if (fits(type, told)) {
             return NULL;
+        }
     }
     snprintf(answers->wrong, sizeof answers->wrong, "%s with id %" PRId64 " is answered %s %s",
              types == 0 ? "nothing" : behalf_type_name(asked), told->id, behalf_type_name(told->type),

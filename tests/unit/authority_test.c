@@ -130,8 +130,9 @@ static int64_t an_item(struct world *world, enum hand hand, bool take, uint64_t 
     uint64_t item = hand == IN_PRS ? world_post(world, (struct world_post){ .id = "1", .sensitive = true }) : 1;
     int64_t lease = world_lease(world, *session, item);
     assert_int_not_equal(lease, 0);
-    if (take)
+    if (take) {
         assert_string_equal(ask(world, *session, request_of(world, TAKING, (int64_t) item, lease)), "held");
+    }
     return (int64_t) item;
 }
 
@@ -148,8 +149,9 @@ static void each_hand_may_do_what_it_may_and_nothing_else(void **state)
             int64_t item = an_item(world, hand, true, &session);
             int64_t lease = world_lease(world, session, (uint64_t) item);
             const char *came = ask(world, session, request_of(world, request, item, lease));
-            if (strcmp(came, expected[hand]) != 0)
+            if (strcmp(came, expected[hand]) != 0) {
                 print_error("request %d in hand %d\n", request, (int) hand);
+            }
             assert_string_equal(came, expected[hand]);
         }
     }
@@ -184,8 +186,9 @@ static void what_somebody_else_has_is_nobodys_to_touch(void **state)
         int64_t item = an_item(world, IN_APPROVERS, true, &ann);
         int64_t lease = world_lease(world, ann, (uint64_t) item);
         uint64_t others[] = { world_sign_in(world, ASHA), world_sign_in(world, PIA), world_sign_in(world, SAM) };
-        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
             assert_string_equal(ask(world, others[i], request_of(world, request, item, lease)), "STALE");
+        }
         assert_string_equal(ask(world, ann, request_of(world, request, item, lease + 1)), "STALE");
     }
 }
@@ -197,8 +200,9 @@ static void what_waits_or_is_on_its_way_is_in_no_hand(void **state)
     int64_t item = an_item(world, IN_PRS, true, &pia);
     int64_t lease = world_lease(world, pia, (uint64_t) item);
     assert_string_equal(ask(world, pia, request_of(world, ANSWERING, item, lease)), "sending");
-    for (int request = 0; request < REQUESTS; request++)
+    for (int request = 0; request < REQUESTS; request++) {
         assert_string_equal(ask(world, pia, request_of(world, request, item, lease)), "STALE");
+    }
     assert_string_equal(ask(world, pia, request_of(world, TAKING, 4711, 1)), "NOT_FOUND");
 }
 
@@ -266,8 +270,9 @@ static const struct change *event_of(const struct world *world, const char *kind
 {
     const struct change *found = NULL;
     for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
-        if (change->kind == CHANGE_EVENT && !strcmp(change->event.kind, kind))
+        if (change->kind == CHANGE_EVENT && !strcmp(change->event.kind, kind)) {
             found = change;
+        }
     }
     assert_non_null(found);
     return found;

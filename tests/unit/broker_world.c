@@ -187,8 +187,9 @@ static bool take_frames(struct world *world)
         assert_non_null(message);
         assert_true(peer < WORLD_PEERS);
         const char *wrong = answers_wrong(world->answers, peer, message);
-        if (wrong != NULL)
+        if (wrong != NULL) {
             fail_msg("%s", wrong);
+        }
         struct told *told = &world->told[peer];
         assert_true(told->count < sizeof told->messages / sizeof told->messages[0]);
         told->messages[told->count++] = message;

@@ -69,19 +69,22 @@ static void router_stop(struct router *router)
 static void work(struct behalf_client *client)
 {
     struct behalf_message *message = behalf_client_next(client);
-    if (message != NULL)
+    if (message != NULL) {
         fail_msg("unexpected %s", behalf_type_name(message->type));
+    }
 }
 
 // The next frame from the client that is not a heartbeat.
 static struct behalf_message *router_receive(struct router *router, struct behalf_client *client)
 {
     for (int64_t deadline = now_ms() + TIMEOUT_MS; now_ms() < deadline;) {
-        if (client != NULL)
+        if (client != NULL) {
             work(client);
+        }
         zmq_pollitem_t readable = { .socket = router->socket, .events = ZMQ_POLLIN };
-        if (zmq_poll(&readable, 1, 10) <= 0)
+        if (zmq_poll(&readable, 1, 10) <= 0) {
             continue;
+        }
         int bytes = zmq_recv(router->socket, router->peer, sizeof(router->peer), 0);
         assert_true(bytes > 0);
         router->peer_bytes = (size_t) bytes;
@@ -95,8 +98,9 @@ static struct behalf_message *router_receive(struct router *router, struct behal
         struct behalf_fault fault;
         struct behalf_message *message = behalf_message_decode(frame, (size_t) bytes, &fault);
         assert_non_null(message);
-        if (message->type != BEHALF_HEARTBEAT)
+        if (message->type != BEHALF_HEARTBEAT) {
             return message;
+        }
         behalf_message_destroy(&message);
     }
     fail_msg("the client sent nothing");
@@ -140,8 +144,9 @@ static void router_welcome(struct router *router, int64_t id)
 static void expect(struct behalf_client *client, enum behalf_type type, int64_t id)
 {
     struct behalf_message *message = behalf_client_wait(client, TIMEOUT_MS);
-    if (message == NULL)
+    if (message == NULL) {
         fail_msg("nothing came: %s", behalf_client_reason(client));
+    }
     assert_string_equal(behalf_type_name(message->type), behalf_type_name(type));
     assert_int_equal(message->id, id);
     behalf_message_destroy(&message);
@@ -257,8 +262,9 @@ static void descriptor_and_timeout_tell_of_every_message(void **state)
         assert_true(ready >= 0);
         asleep += ready == 0 && timeout_ms > 0 ? 1 : 0;
         struct behalf_message *message = behalf_client_next(client); // one at a time, on purpose
-        if (message != NULL)
+        if (message != NULL) {
             assert_int_equal(message->gone.item, ++seen);
+        }
         behalf_message_destroy(&message);
     }
     assert_in_range(asleep, 0, 5); // a slow machine may take its time to deliver
@@ -273,8 +279,9 @@ static void router_restart(struct router *router)
     int zero = 0, bound = -1;
     zmq_setsockopt(router->socket, ZMQ_LINGER, &zero, sizeof(zero));
     // The old one is gone only once libzmq's thread has let go of it.
-    for (int64_t deadline = now_ms() + TIMEOUT_MS; bound != 0 && now_ms() < deadline;)
+    for (int64_t deadline = now_ms() + TIMEOUT_MS; bound != 0 && now_ms() < deadline;) {
         bound = zmq_bind(router->socket, router->endpoint);
+    }
     assert_int_equal(bound, 0);
 }
 
@@ -353,8 +360,9 @@ static void broker_that_restarts_is_left_for_the_next_in_the_list(void **state)
     struct behalf_message bye = { .type = BEHALF_BYE, .bye = { .reason = "restarting" } };
     router_send(&router, &bye);
     for (int64_t deadline = now_ms() + TIMEOUT_MS;
-         behalf_client_state(client) == BEHALF_CLIENT_READY && now_ms() < deadline;)
+         behalf_client_state(client) == BEHALF_CLIENT_READY && now_ms() < deadline;) {
         work(client);
+    }
     assert_int_equal(behalf_client_state(client), BEHALF_CLIENT_CONNECTING);
     assert_non_null(strstr(behalf_client_reason(client), "restarting"));
     assert_true(take(client) > 0);
@@ -373,8 +381,9 @@ static void frame_of_two_parts_is_not_taken_for_a_message(void **state)
     zmq_send(router.socket, "\x93\xa9HEARTBEAT\x00\x80", 13, ZMQ_SNDMORE);
     zmq_send(router.socket, "x", 1, 0);
     for (int64_t deadline = now_ms() + TIMEOUT_MS;
-         behalf_client_state(client) == BEHALF_CLIENT_READY && now_ms() < deadline;)
+         behalf_client_state(client) == BEHALF_CLIENT_READY && now_ms() < deadline;) {
         work(client);
+    }
     assert_int_equal(behalf_client_state(client), BEHALF_CLIENT_CONNECTING);
     behalf_client_destroy(&client);
     router_stop(&router);
@@ -439,8 +448,9 @@ static size_t threads_of_this_process(void)
     size_t count = 0;
     DIR *threads = opendir("/proc/self/task");
     assert_non_null(threads);
-    for (const struct dirent *thread; (thread = readdir(threads)) != NULL;)
+    for (const struct dirent *thread; (thread = readdir(threads)) != NULL;) {
         count += thread->d_name[0] != '.';
+    }
     closedir(threads);
     return count;
 }
@@ -454,8 +464,9 @@ static void clients_of_one_process_share_their_threads(void **state)
     router_start(&router);
     clients[0] = signed_in(&router);
     size_t threads = threads_of_this_process();
-    for (size_t i = 1; i < COUNT; i++)
+    for (size_t i = 1; i < COUNT; i++) {
         clients[i] = signed_in(&router);
+    }
     assert_int_equal(threads_of_this_process(), threads);
     for (size_t i = 0; i < COUNT; i++) {
         int64_t id = take(clients[i]);
@@ -499,8 +510,9 @@ static void child_of_a_process_with_clients_has_clients_of_its_own(void **state)
     router_start(&router);
     struct behalf_client *client = signed_in(&router);
     pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
         be_a_child(&router);
+    }
     assert_true(child > 0);
     router_welcome(&router, router_expect(&router, client, BEHALF_HELLO));
     int status = -1;
@@ -517,8 +529,9 @@ static void endpoints_that_cannot_be_are_refused(void **state)
                                        "tcp://:7311x",   "tcp://host:70000",        "udp://host:1",
                                        "ipc://",         "tcp://one:1,,tcp://two:2" };
     struct behalf_hello hello = { .role = "person", .name = "asha" };
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_null(behalf_client_new(bad[i], &hello));
+    }
     struct behalf_hello nobody = { .role = "person" };
     assert_null(behalf_client_new(NULL, &nobody));
     struct behalf_client *client = behalf_client_new("", &hello);

@@ -95,8 +95,9 @@ static void ledger_is_bounded(void **state)
     (void) state;
     struct ledger *ledger = ledger_new();
     const char *fate = "";
-    for (int64_t number = 1; number <= LEDGER_REPLIES_MAX; number++)
+    for (int64_t number = 1; number <= LEDGER_REPLIES_MAX; number++) {
         assert_int_equal(take(ledger, number, 1, &fate), LEDGER_NEW);
+    }
     assert_int_equal(take(ledger, LEDGER_REPLIES_MAX + 1, 1, &fate), LEDGER_FULL);
     ledger_settling(ledger, ledger_find(ledger, 3), "failed", 900);
     assert_true(ledger_settled(ledger, 900));

@@ -35,10 +35,12 @@ static void an_id_with_an_exponent_is_rounded(void **state)
     (void) state;
     static const char *const rounded[] = { "1.29403E+18", "1,29403E+18", "1E+18", "1.5e18", "9.0E+17" };
     static const char *const sound[] = { "5e3", "1e10", "7e12ab", "1.2", "E+18", "t3_1E+5", "1.29403E+18x", "12:3E+4" };
-    for (size_t i = 0; i < sizeof rounded / sizeof *rounded; i++)
+    for (size_t i = 0; i < sizeof rounded / sizeof *rounded; i++) {
         assert_int_equal(look(&(struct feed_ids){ 0 }, rounded[i]), FEED_IDS_ROUNDED);
-    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++)
+    }
+    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) {
         assert_int_equal(look(&(struct feed_ids){ 0 }, sound[i]), FEED_IDS_SOUND);
+    }
     struct feed_ids ids = { 0 }; // also where many before were none
     look(&ids, "1862345678901234567");
     assert_int_equal(look(&ids, "1.29403E+18"), FEED_IDS_ROUNDED);
@@ -75,8 +77,9 @@ static void an_id_that_is_not_rounded_clears_the_others(void **state)
     struct feed_ids ids = { 0 };
     assert_int_equal(look(&ids, "186234567890120000"), FEED_IDS_UNSURE);
     assert_int_equal(look(&ids, "186234567890120001"), FEED_IDS_SOUND);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         assert_int_equal(look(&ids, "1862345678901230000"), FEED_IDS_SOUND);
+    }
     assert_int_equal(look(&(struct feed_ids){ 0 }, "100000"), FEED_IDS_SOUND);
     assert_int_equal(look(&(struct feed_ids){ 0 }, "abc00000000000000000"), FEED_IDS_SOUND);
 }
@@ -86,16 +89,18 @@ static void an_id_that_is_not_rounded_clears_the_others(void **state)
 static void expect_time(const struct feed_time *time, const char *text, int64_t wanted)
 {
     int64_t at_ms = -1;
-    if (!feed_time_parse(time, text, &at_ms))
+    if (!feed_time_parse(time, text, &at_ms)) {
         fail_msg("%s is not understood", text);
+    }
     assert_int_equal(at_ms, wanted);
 }
 
 static void expect_no_time(const struct feed_time *time, const char *text)
 {
     int64_t at_ms;
-    if (feed_time_parse(time, text, &at_ms))
+    if (feed_time_parse(time, text, &at_ms)) {
         fail_msg("%s is understood", text);
+    }
 }
 
 static void usual_times_are_understood(void **state)
@@ -135,8 +140,9 @@ static void what_is_no_time_is_refused(void **state)
                                          "-1424805359",
                                          "99999999999999999999",
                                          "2015-02-24x" };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         expect_no_time(&usual, texts[i]);
+    }
 }
 
 static void formats_given_replace_the_usual_ones(void **state)
@@ -198,8 +204,9 @@ static void an_unknown_zone_names_those_near_it(void **state)
     assert_false(feed_map_set_zone(map, "berlin", fault));
     assert_non_null(strstr(fault, "Europe/Berlin"));
     static const char *const none[] = { "../../../etc/passwd", "/etc/localtime", "Europe", "", "posix/../UTC" };
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         assert_false(feed_map_set_zone(map, none[i], fault));
+    }
     assert_true(feed_map_set_zone(map, "Europe/Berlin", fault));
     assert_true(feed_map_set_zone(map, "+02:00", fault));
     feed_map_destroy(&map);
@@ -235,8 +242,9 @@ static void sheet_destroy(struct sheet *sheet)
 
 static void map_to(struct sheet *sheet, const char *option)
 {
-    if (!feed_map_add(sheet->map, option, sheet->fault))
+    if (!feed_map_add(sheet->map, option, sheet->fault)) {
         fail_msg("%s: %s", option, sheet->fault);
+    }
 }
 
 // Returns the problems as text, owned by the caller.
@@ -261,16 +269,18 @@ static const struct row *next_row(struct sheet *sheet)
 {
     const struct row *row;
     enum row_result result;
-    while ((result = row_reader_next(sheet->reader, &row)) == ROW_MORE)
+    while ((result = row_reader_next(sheet->reader, &row)) == ROW_MORE) {
         assert_true(row_reader_fill(sheet->reader, sheet->fault));
+    }
     assert_int_equal(result, ROW_READY);
     return row;
 }
 
 static void next_post(struct sheet *sheet, struct behalf_message *post)
 {
-    if (!feed_map_apply(sheet->map, next_row(sheet), sheet->mending, post, sheet->fault))
+    if (!feed_map_apply(sheet->map, next_row(sheet), sheet->mending, post, sheet->fault)) {
         fail_msg("%s", sheet->fault);
+    }
 }
 
 static void expect_bad_row(struct sheet *sheet, const char *wanted)

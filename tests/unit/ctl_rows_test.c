@@ -39,8 +39,9 @@ static void input_write(struct input *input, size_t bytes)
     assert_int_equal(write(input->writing, input->rest, bytes), bytes);
     input->rest += bytes;
     input->rest_bytes -= bytes;
-    if (input->rest_bytes)
+    if (input->rest_bytes) {
         return;
+    }
     close(input->writing);
     input->writing = -1;
 }
@@ -64,25 +65,29 @@ static struct input input_in_steps(const char *text, size_t bytes, size_t step)
 static void input_close(struct input *input)
 {
     close(input->reading);
-    if (input->writing >= 0)
+    if (input->writing >= 0) {
         close(input->writing);
+    }
 }
 
 static void fill(struct row_reader *reader, struct input *input)
 {
     char fault[ROW_FAULT_BYTES];
-    if (input->writing >= 0)
+    if (input->writing >= 0) {
         input_write(input, input->step < input->rest_bytes ? input->step : input->rest_bytes);
+    }
     assert_true(row_reader_fill(reader, fault));
 }
 
 static void print_row(FILE *out, const struct row *row)
 {
     fprintf(out, "%d", (int) row->line);
-    if (row->fault[0])
+    if (row->fault[0]) {
         fprintf(out, "!%s", row->fault);
-    for (size_t i = 0; i < row->cell_count; i++)
+    }
+    for (size_t i = 0; i < row->cell_count; i++) {
         fprintf(out, "|%s", row->cells[i].text ? row->cells[i].text : "(absent)");
+    }
     fprintf(out, "\n");
 }
 
@@ -93,10 +98,12 @@ static char *rows_of(struct input *input, const char *name, const char *const *c
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     struct row_reader *reader = row_reader_new(input->reading, name, ROW_FORMAT_GUESS, 0);
-    if (!row_reader_open(reader, fault))
+    if (!row_reader_open(reader, fault)) {
         fprintf(out, "cannot open: %s\n", fault);
-    for (size_t i = 0; columns && columns[i]; i++)
+    }
+    for (size_t i = 0; columns && columns[i]; i++) {
         assert_int_equal(row_reader_column(reader, columns[i]), i);
+    }
     const struct row *row;
     enum row_result result = ROW_END;
     uint64_t number = 0;

@@ -34,8 +34,9 @@ static void expect_order(const struct by_id *by_id, struct thing *const *things)
 {
     uint64_t after = 0;
     for (size_t i = 0; i < IDS; i++) {
-        if (!things[i])
+        if (!things[i]) {
             continue;
+        }
         assert_ptr_equal(by_id_next(by_id, after, &after), things[i]);
         assert_int_equal(after, things[i]->id);
     }
@@ -85,18 +86,21 @@ static void expect_row(const struct desk *desk, const struct behalf_queue_count 
         if (strcmp(audience_name(item->queue->audience), row->audience) != 0 ||
             strcmp(desk->policy->brands[item->queue->brand].name, row->brand) != 0 ||
             strcmp(desk->policy->languages[item->queue->language].name, row->language) != 0 ||
-            strcmp(item->queue->skills_text, row->skills) != 0)
+            strcmp(item->queue->skills_text, row->skills) != 0) {
             continue;
+        }
         queue = item->queue;
         late += item->due_ms && item->due_ms <= now_ms;
         waiting += item->state == ITEM_WAITING;
-        if (item->state == ITEM_WAITING && now_ms - item->created_ms > oldest_ms)
+        if (item->state == ITEM_WAITING && now_ms - item->created_ms > oldest_ms) {
             oldest_ms = now_ms - item->created_ms;
+        }
     }
     assert_non_null(queue);
-    for (size_t i = 0; i < desk->person_count; i++)
+    for (size_t i = 0; i < desk->person_count; i++) {
         people += person_may_serve(desk, desk->people[i], queue) && desk->people[i]->session &&
                   desk->people[i]->presence == PRESENCE_AVAILABLE;
+    }
     assert_int_equal(row->waiting, waiting);
     assert_int_equal(row->late, late);
     assert_int_equal(row->oldest_ms, oldest_ms);
@@ -108,8 +112,9 @@ static void expect_counts(const struct world *world)
     struct change_list *memory = change_list_new();
     struct behalf_counts counts = { 0 };
     desk_count(world->desk, memory, &counts, world->now_ms);
-    for (size_t i = 0; i < counts.queues_count; i++)
+    for (size_t i = 0; i < counts.queues_count; i++) {
         expect_row(world->desk, &counts.queues[i], world->now_ms);
+    }
     for (size_t i = 0; i < counts.people_count; i++) {
         const struct behalf_person_count *row = &counts.people[i];
         const struct person *person = world->desk->people[policy_find_person(&world->policy, row->name)];
@@ -128,16 +133,18 @@ static void expect_counts(const struct world *world)
 static void do_something(struct world *world, uint64_t session, struct person *person, uint64_t choice)
 {
     struct behalf_message request = { .type = BEHALF_TAKE };
-    if (!person->item_count)
+    if (!person->item_count) {
         return;
+    }
     const struct item *item = person->items[choice % person->item_count];
     int64_t id = (int64_t) item->id;
     int64_t lease = item->lease;
     if (item->state == ITEM_OFFERED) {
         request.type = choice % 5 ? BEHALF_TAKE : BEHALF_DECLINE;
         request.take = (struct behalf_take){ .item = id, .lease = lease };
-        if (request.type == BEHALF_DECLINE)
+        if (request.type == BEHALF_DECLINE) {
             request.decline = (struct behalf_decline){ .item = id, .lease = lease, .reason = "" };
+        }
     } else if (choice % 4 == 0) {
         request.type = BEHALF_PARK;
         request.park = (struct behalf_park){
@@ -262,8 +269,9 @@ static void pages_lead_past_what_is_not_asked_for(void **state)
         for (; more; pages++) {
             struct behalf_listing listing = look(&world, memory, session, asked);
             assert_true(listing.items_count <= 2);
-            for (size_t k = 0; k < listing.items_count; k++)
+            for (size_t k = 0; k < listing.items_count; k++) {
                 found[count++] = listing.items[k].item;
+            }
             more = listing.more;
             assert_true(!more || listing.next > asked.after);
             assert_true(more || !listing.next);
@@ -287,8 +295,9 @@ static void last_full_page_says_that_there_is_no_more(void **state)
     struct change_list *memory = change_list_new();
     world_init(&world);
     world_start(&world);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         world_post(&world, (struct world_post){ .id = (const char *[]){ "a", "b", "c", "d" }[i], .brand = i == 3 });
+    }
     struct behalf_listing listing = look(&world, memory, 0, (struct behalf_look){ .brand = "acme", .limit = 2 });
     assert_int_equal(listing.items_count, 2);
     assert_true(listing.more);

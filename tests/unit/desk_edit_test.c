@@ -30,8 +30,9 @@ static int tear_down(void **state)
 
 static const struct behalf_message *ok(const struct behalf_message *answer)
 {
-    if (answer->type == BEHALF_ERROR)
+    if (answer->type == BEHALF_ERROR) {
         print_error("refused: %s %s\n", answer->error.code, answer->error.reason);
+    }
     assert_int_equal(answer->type, BEHALF_DONE);
     return answer;
 }
@@ -87,8 +88,9 @@ static const struct item_record *record_of(const struct world *w, uint64_t item)
 {
     const struct item_record *found = NULL;
     for (const struct change *change = change_list_changes(w->list); change; change = change->next) {
-        if (change->kind == CHANGE_ITEM && change->item.item == item)
+        if (change->kind == CHANGE_ITEM && change->item.item == item) {
             found = &change->item;
+        }
     }
     assert_non_null(found);
     return found;
@@ -165,12 +167,14 @@ static void sensitive_while_an_approver_has_the_draft_goes_to_pr(void **state)
         take(w, asha, item);
         reply_to(w, asha, item);
         uint64_t ann = step >= 1 ? world_sign_in(w, ANN) : 0;
-        if (step == 2)
+        if (step == 2) {
             take(w, ann, item);
+        }
         edit(w, item, true, false);
         assert_with_pr(w, item);
-        if (step >= 1)
+        if (step >= 1) {
             assert_non_null(world_message(w, ann, BEHALF_GONE));
+        }
         assert_non_null(world_change(w, CHANGE_SEAL));
         world_fini(w);
     }
@@ -334,8 +338,9 @@ static void further_posts_of_an_author_go_to_who_has_the_first(void **state)
     uint64_t two = angry(w, "2");
     assert_int_not_equal(world_lease(w, session, two), 0);
     take(w, session, one);
-    if (with_asha)
+    if (with_asha) {
         assert_int_not_equal(world_lease(w, session, angry(w, "3")), 0);
+    }
 }
 
 static void who_has_given_the_first_away_is_not_preferred(void **state)

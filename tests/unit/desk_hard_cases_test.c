@@ -28,8 +28,9 @@ static int tear_down(void **state)
 #define ABOUT(kind, field, ...) ((struct behalf_message){ .type = BEHALF_##kind, .field = { __VA_ARGS__ } })
 static const struct behalf_message *ok(const struct behalf_message *answer)
 {
-    if (answer->type == BEHALF_ERROR)
+    if (answer->type == BEHALF_ERROR) {
         print_error("refused: %s %s\n", answer->error.code, answer->error.reason);
+    }
     assert_int_equal(answer->type, BEHALF_DONE);
     return answer;
 }
@@ -153,11 +154,12 @@ static void a_refused_transfer_leaves_nothing_behind(void **state)
     take(w, ben, item);
     size_t before = w->desk->queues.count;
     const char *skills[] = { "refunds", "cards" };
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         world_ask(w, ben,
                   ABOUT(TRANSFER, transfer, .item = (int64_t) item, .lease = world_lease(w, ben, item),
                         .person = "nobody", .reason = "x", .language = i & 1 ? "de" : "und", .skills = skills,
                         .skills_count = (size_t) (i & 2 ? 2 : 1)));
+    }
     assert_int_equal(w->desk->queues.count, before);
 }
 static void an_urgent_post_raises_the_item_it_joins_also_while_it_waits(void **state)
@@ -226,11 +228,13 @@ static void very_many_that_are_late_are_dealt_with_a_part_at_a_time(void **state
     assert_int_equal(w->desk->count[ITEM_WAITING], TICK_TIMERS_MAX + 201);
     // Who comes meanwhile is not offered what is about to go to PR, and not left idle beside the rest for it.
     uint64_t asha = world_sign_in(w, ASHA);
-    for (uint64_t item = 1; item < last; item++)
+    for (uint64_t item = 1; item < last; item++) {
         assert_int_equal(world_lease(w, asha, item), 0);
+    }
     assert_true(desk_tick(w->desk, w->now_ms) > 0);
-    for (uint64_t item = 1; item < last; item++)
+    for (uint64_t item = 1; item < last; item++) {
         assert_string_equal(audience_of(w, item), "pr");
+    }
     assert_int_not_equal(world_lease(w, asha, last), 0);
 }
 static void who_declined_many_is_offered_the_next(void **state)
@@ -244,8 +248,9 @@ static void who_declined_many_is_offered_the_next(void **state)
     uint64_t ben = world_sign_in(w, BEN);
     for (uint64_t item = 1; item <= 38; item++) {
         int64_t lease = world_lease(w, ben, item);
-        if (!lease)
+        if (!lease) {
             continue;
+        }
         ok(world_ask(w, ben, ABOUT(DECLINE, decline, .item = (int64_t) item, .lease = lease, .reason = "x")));
     }
     assert_int_equal(w->desk->people[BEN]->item_count, 2);
@@ -331,8 +336,9 @@ static void drop_the_author(struct world *w, bool handed)
     uint64_t ben = world_sign_in(w, BEN);
     uint64_t item = world_post(w, (struct world_post){ .id = "1" });
     take(w, ben, item);
-    if (handed)
+    if (handed) {
         world_connect(w, "c", false);
+    }
     reply_to(w, ben, item, "hello");
     w->people[BEN].retired = true;
     world_restart(w);

@@ -55,12 +55,15 @@ static void numbers_find_their_elements_also_after_others_went(void **state)
     (void) state;
     struct pool pool = { .element_bytes = sizeof(struct thing) };
     struct thing *things[5000];
-    for (uint64_t i = 0; i < 5000; i++)
+    for (uint64_t i = 0; i < 5000; i++) {
         things[i] = take_thing(&pool, i + 1);
-    for (size_t i = 0; i < 5000; i += 3)
+    }
+    for (size_t i = 0; i < 5000; i += 3) {
         pool_give(&pool, things[i]->number);
-    for (size_t i = 0; i < 5000; i += 3)
+    }
+    for (size_t i = 0; i < 5000; i += 3) {
         things[i] = take_thing(&pool, i + 1);
+    }
     assert_int_equal(pool.count, 5000);
     for (size_t i = 0; i < 5000; i++) {
         assert_ptr_equal(pool_at(&pool, things[i]->number), things[i]);
@@ -78,11 +81,13 @@ static void empty_chunks_go_back_to_the_system(void **state)
     size_t one_chunk = allocated_bytes() - before;
     for (int round = 0; round < 3; round++) {
         static uint32_t numbers[20000];
-        for (size_t i = 0; i < 20000; i++)
+        for (size_t i = 0; i < 20000; i++) {
             numbers[i] = take_thing(&pool, 1)->number;
+        }
         assert_true(allocated_bytes() - before >= 20000 * sizeof(struct thing));
-        for (size_t i = 0; i < 20000; i++)
+        for (size_t i = 0; i < 20000; i++) {
             pool_give(&pool, numbers[i]);
+        }
         assert_true(allocated_bytes() - before <= one_chunk + 4096);
     }
     pool_fini(&pool);
@@ -123,12 +128,15 @@ static void lookup_agrees_with_what_was_put_and_removed(void **state)
         assert_ptr_equal(lookup_find(&lookup, key), things[i]);
         assert_int_equal(lookup.count, count);
     }
-    for (size_t i = 0; i < KEYS; i++)
-        if (things[i])
+    for (size_t i = 0; i < KEYS; i++) {
+        if (things[i]) {
             assert_ptr_equal(lookup_find(&lookup, things[i]->key), things[i]);
+        }
+    }
     size_t seen = 0, place = 0;
-    while (lookup_next(&lookup, &place))
+    while (lookup_next(&lookup, &place)) {
         seen++;
+    }
     assert_int_equal(seen, count);
     lookup_fini(&lookup);
     pool_fini(&pool);
@@ -201,8 +209,9 @@ static void waiting_item_costs_at_most_160_bytes(void **state)
     for (uint64_t id = 1; id <= 300000; id++) {
         struct item_record record = waiting(&world, id, id % 4 == 0);
         assert_true(desk_restore_item(world.desk, &record, reason, sizeof reason));
-        if (id < 20000 || id % 50) // what there is once hardly counts from there on
+        if (id < 20000 || id % 50) { // what there is once hardly counts from there on
             continue;
+        }
         double bytes = (double) (allocated_bytes() - before) / (double) id;
         most = bytes > most ? bytes : most;
     }

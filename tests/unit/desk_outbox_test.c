@@ -40,11 +40,12 @@ static uint64_t post(struct world *world, uint32_t brand)
 
 static void take(struct world *world, uint64_t session, uint64_t item)
 {
-    if (desk_item_state(world->desk, item) == ITEM_OFFERED)
+    if (desk_item_state(world->desk, item) == ITEM_OFFERED) {
         world_ask(
             world, session,
             (struct behalf_message){ .type = BEHALF_TAKE,
                                      .take = { .item = (int64_t) item, .lease = world_lease(world, session, item) } });
+    }
     assert_int_equal(desk_item_state(world->desk, item), ITEM_HELD);
 }
 
@@ -83,8 +84,9 @@ static void expect_handed(const struct world *world, const uint64_t *items, size
 static size_t handed(const struct world *world)
 {
     size_t count = 0;
-    for (size_t i = 0; i < world->desk->connector_count; i++)
+    for (size_t i = 0; i < world->desk->connector_count; i++) {
         count += world->desk->connectors[i]->handed;
+    }
     return count;
 }
 
@@ -93,8 +95,9 @@ static void replies_of_all_brands_go_in_the_order_of_their_answers(void **state)
     struct world *world = *state;
     uint64_t asha = world_sign_in(world, ASHA);
     uint64_t items[8];
-    for (uint32_t i = 0; i < 8; i++)
+    for (uint32_t i = 0; i < 8; i++) {
         items[i] = answer(world, asha, i % 3 == 0 ? FIZZ : ACME);
+    }
     world_restart(world);
     world_connect(world, "c1", false);
     expect_handed(world, items, 8);
@@ -110,12 +113,13 @@ static void a_freeze_takes_no_replys_place(void **state)
         take(world, asha, items[i]);
     }
     freeze(world, "acme", true);
-    for (size_t i = 2; i < 4; i++)
+    for (size_t i = 2; i < 4; i++) {
         world_ask(world, asha,
                   (struct behalf_message){ .type = BEHALF_ANSWER,
                                            .answer = { .item = (int64_t) items[i],
                                                        .lease = world_lease(world, asha, items[i]),
                                                        .text = "Hello." } });
+    }
     freeze(world, "acme", false);
     world_connect(world, "c1", false);
     expect_handed(world, items, 4);
@@ -141,8 +145,9 @@ static void many_replies_are_handed_out_and_given_up_in_slices(void **state)
     struct world *world = *state;
     uint64_t asha = world_sign_in(world, ASHA);
     enum { COUNT = 3 * OUTBOX_HANDED_MAX - 100 };
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         answer(world, asha, FIZZ);
+    }
     freeze(world, "fizz", true);
     uint64_t sessions[3] = { world_connect(world, "c1", false), world_connect(world, "c2", false),
                              world_connect(world, "c3", false) };
@@ -188,13 +193,14 @@ static uint64_t transfer_many(struct world *world, int count)
         take(world, asha, items[i]);
     }
     uint64_t ben = world_sign_in(world, BEN);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         world_ask(world, asha,
                   (struct behalf_message){ .type = BEHALF_TRANSFER,
                                            .transfer = { .item = (int64_t) items[i],
                                                          .lease = world_lease(world, asha, items[i]),
                                                          .person = "ben",
                                                          .reason = "his" } });
+    }
     assert_int_equal(reserved(world), count - 1);
     return ben;
 }

@@ -19,8 +19,9 @@ static void equals(struct world *world, uint32_t capacity)
     memset(world->people[ASHA].skill_level, 0, sizeof world->people[ASHA].skill_level);
     world->people[ASHA].capacity = capacity;
     for (uint32_t i = 0; i < PEOPLE; i++) {
-        if (i != BEN && i != SAM)
+        if (i != BEN && i != SAM) {
             continue;
+        }
         char *name = world->people[i].name;
         world->people[i] = world->people[ASHA];
         world->people[i].name = name;
@@ -58,8 +59,9 @@ static uint64_t post(struct world *world, const char *id)
 // Posts a number of them, named from `first` on.
 static void posts(struct world *world, char first, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         post(world, (char[]){ (char) (first + (char) i), '\0' });
+    }
 }
 
 static void take(struct world *world, uint64_t session, uint64_t item)
@@ -85,8 +87,9 @@ static const char *why(const struct world *world, uint64_t item)
     const char *detail = "";
     const char *person = "";
     for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
-        if (change->kind == CHANGE_EVENT && change->event.item == item && !strcmp(change->event.kind, "offered"))
+        if (change->kind == CHANGE_EVENT && change->event.item == item && !strcmp(change->event.kind, "offered")) {
             detail = change->event.detail, person = change->event.person;
+        }
     }
     return wording_of(detail, person, memory, sizeof memory);
 }
@@ -164,13 +167,15 @@ static void what_waited_is_spread_when_its_people_can_take_it(void **state)
     struct world *world = *state;
     uint64_t sessions[3];
     sign_all_in(world, sessions);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         world_ask(world, sessions[i], ABOUT(PRESENCE, presence, .state = "away", .reason = "briefing"));
+    }
     posts(world, 'a', 9);
     world->people[ASHA].capacity = world->people[BEN].capacity = world->people[SAM].capacity = 0;
     world_apply(world, &world->policy);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         world_ask(world, sessions[i], ABOUT(PRESENCE, presence, .state = "available"));
+    }
     world->people[ASHA].capacity = world->people[BEN].capacity = world->people[SAM].capacity = 5;
     world_apply(world, &world->policy); // all have room in one moment
     expect_in_hand(world, 3, 3, 3);
@@ -184,8 +189,9 @@ static void who_works_on_one_misses_no_other(void **state)
     uint64_t asha = world_sign_in(world, ASHA);
     posts(world, 'a', 5);
     take(world, asha, 1);
-    for (int i = 0; i < 60; i++)
+    for (int i = 0; i < 60; i++) {
         world_pass(world, world->policy.times.offer_ms);
+    }
     assert_null(world_message(world, asha, BEHALF_PRESENCE));
     assert_string_equal(desk_presence_of(world->desk, ASHA), "available");
 }
@@ -201,8 +207,9 @@ static void offers_that_run_at_the_same_time_are_missed_once(void **state)
     uint64_t ben = world_sign_in(world, BEN); // to whom they go
     take(world, ben, post(world, "x"));
     world_pass(world, world->policy.times.offer_ms - 500);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         world_pass(world, 100);
+    }
     assert_int_equal(desk_items_of(world->desk, BEN), 5);
     assert_string_equal(desk_presence_of(world->desk, ASHA), "available");
     assert_null(world_message(world, asha, BEHALF_PRESENCE));
@@ -609,9 +616,10 @@ static void what_was_written_first_comes_first_however_it_came(void **state)
     struct world *world = *state;
     world->brands[ACME].service_level_ms[AUDIENCE_AGENT] = 4 * 3600000;
     uint64_t items[4];
-    for (int64_t hours = 0; hours < 4; hours++)
+    for (int64_t hours = 0; hours < 4; hours++) {
         items[hours] = world_post(world, (struct world_post){ .id = (char[]){ (char) ('a' + hours), '\0' },
                                                               .posted_ms = world->now_ms - hours * 3600000 });
+    }
     world->people[ASHA].capacity = 1;
     uint64_t asha = world_sign_in(world, ASHA);
     for (int hours = 3; hours >= 0; hours--) {

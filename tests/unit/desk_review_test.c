@@ -64,8 +64,9 @@ static void review_all(struct world *world, const uint64_t *found, size_t found_
         desk_check(world->desk);
         for (size_t i = 0; i < count; i++) {
             bool is_found = false;
-            for (size_t k = 0; k < found_count; k++)
+            for (size_t k = 0; k < found_count; k++) {
                 is_found = is_found || found[k] == items[i];
+            }
             desk_reviewed(world->desk, items[i], is_found ? &text : NULL, is_found ? &sensitive : NULL, world->now_ms);
             desk_check(world->desk);
         }
@@ -97,10 +98,12 @@ static void sensitive_items_leave_agents_in_every_state(void **state)
     uint64_t asha = world_sign_in(world, ASHA);
     uint64_t items[6];
     static const char *const ids[] = { "offered", "held", "parked", "sending" };
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         items[i] = world_post(world, (struct world_post){ .id = ids[i] });
-    for (size_t i = 1; i < 4; i++)
+    }
+    for (size_t i = 1; i < 4; i++) {
         take(world, asha, items[i]);
+    }
     int64_t held_lease = world_lease(world, asha, items[1]);
     world_ask(world, asha,
               ABOUT(PARK, park, .item = (int64_t) items[2], .lease = world_lease(world, asha, items[2]),

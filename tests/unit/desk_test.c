@@ -32,8 +32,9 @@ static void expect_error(const struct behalf_message *answer, const char *code)
 
 static void expect_done(const struct behalf_message *answer, const char *state)
 {
-    if (answer->type == BEHALF_ERROR)
+    if (answer->type == BEHALF_ERROR) {
         print_error("refused: %s %s\n", answer->error.code, answer->error.reason);
+    }
     assert_int_equal(answer->type, BEHALF_DONE);
     assert_string_equal(answer->done.state, state);
 }
@@ -570,9 +571,10 @@ static void deleting_one_of_two_posts_twice_does_not_withdraw(void **state)
     struct world *world = *state;
     uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "z" });
     world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "z" });
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         desk_post_deleted(world->desk, item, "acme", &(struct behalf_delete_post){ .channel = "chirp", .post = "1" },
                           world->now_ms);
+    }
     assert_string_equal(world_outcome(world, item), "");
 }
 
@@ -852,8 +854,9 @@ static void a_draft_needs_its_approval(void **state)
     assert_non_null(strstr(world_change(world, CHANGE_DRAFT)->draft.person, "asha"));
     assert_int_not_equal(handed(world, connector), 0);
     for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
-        if (change->kind == CHANGE_REPLY && change->reply.text)
+        if (change->kind == CHANGE_REPLY && change->reply.text) {
             assert_string_equal(change->reply.person, "asha");
+        }
     }
 }
 
@@ -933,8 +936,9 @@ static void a_reply_cannot_hide_its_disclosure_line(void **state)
     uint64_t asha = world_sign_in(world, ASHA);
     uint64_t item = world_post(world, (struct world_post){ .id = "1" });
     take(world, asha, item);
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         expect_error(answer(world, asha, item, refused[i]), "POLICY");
+    }
     expect_done(answer(world, asha, item, "\xe2\x80\xab\xd7\xa9\xe2\x80\xac\xe2\x81\xa7\xd7\x9d\xe2\x81\xa9\r\n\tok"),
                 "sending");
 }
@@ -1196,8 +1200,9 @@ static int64_t rest(struct world *world, uint64_t connector, uint32_t attempt)
     int64_t begun_ms = world->now_ms;
     for (int i = 0; i < 10000; i++) {
         const struct effect *told = world_effect(world, connector, EFFECT_HAND_REPLY);
-        if (told && told->attempt == attempt)
+        if (told && told->attempt == attempt) {
             return world->now_ms - begun_ms;
+        }
         world_pass(world, 100);
     }
     return -1;
@@ -1291,10 +1296,11 @@ static void a_reply_that_nobody_was_told_of_goes_by_what_its_item_has_become(voi
         needs.audience = become == 1 ? AUDIENCE_PR : AUDIENCE_AGENT;
         needs.approval = become == 2;
         needs.author = id;
-        if (become == 0)
+        if (become == 0) {
             desk_post_deleted(world->desk, item, "acme", &deletion, world->now_ms);
-        else
+        } else {
             world_edit(world, item, &edit, &needs);
+        }
         desk_session_lost(world->desk, dead, world->now_ms);
         desk_reply_not_told(world->desk, reply, attempt, world->now_ms);
         desk_check(world->desk);

@@ -89,8 +89,9 @@ void world_start(struct world *world)
 
 void world_fini(struct world *world)
 {
-    if (world->desk)
+    if (world->desk) {
         desk_check(world->desk);
+    }
     desk_destroy(&world->desk);
     change_list_destroy(&world->list);
 }
@@ -182,27 +183,31 @@ uint64_t world_edit(struct world *world, uint64_t item, const struct behalf_edit
 
 const struct behalf_message *world_ask(struct world *world, uint64_t session, struct behalf_message request)
 {
-    if (!request.id)
+    if (!request.id) {
         request.id = ++world->request;
+    }
     struct behalf_fault fault;
     size_t bytes;
     // Through the codec, so that the desk sees what it would see: texts that are absent are "", never NULL.
     void *frame = behalf_message_encode(&request, &bytes, &fault);
-    if (!frame)
+    if (!frame) {
         fprintf(stderr, "%s: %s\n", fault.field, fault.reason);
+    }
     must(frame);
     struct behalf_message *decoded = behalf_message_decode(frame, bytes, &fault);
     must(decoded);
     size_t before = change_list_effect_count(world->list);
     struct principal principal = principal_of(world, session);
-    if (!desk_repeat(world->desk, session, &principal, decoded, world->now_ms))
+    if (!desk_repeat(world->desk, session, &principal, decoded, world->now_ms)) {
         desk_request(world->desk, session, &principal, decoded, world->now_ms);
+    }
     behalf_message_destroy(&decoded);
     free(frame);
     desk_check(world->desk);
     const struct effect *effect = change_list_effects(world->list);
-    for (; before > 0; before--)
+    for (; before > 0; before--) {
         effect = effect->next;
+    }
     const struct behalf_message *answer = NULL;
     for (; effect; effect = effect->next) {
         if (effect->kind == EFFECT_SEND && effect->session == session && effect->message.id == request.id) {
@@ -218,8 +223,9 @@ const struct effect *world_effect(const struct world *world, uint64_t session, e
 {
     const struct effect *found = NULL;
     for (const struct effect *effect = change_list_effects(world->list); effect; effect = effect->next) {
-        if (effect->session == session && effect->kind == kind)
+        if (effect->session == session && effect->kind == kind) {
             found = effect;
+        }
     }
     return found;
 }
@@ -228,8 +234,9 @@ const struct behalf_message *world_message(const struct world *world, uint64_t s
 {
     const struct behalf_message *found = NULL;
     for (const struct effect *effect = change_list_effects(world->list); effect; effect = effect->next) {
-        if (effect->session == session && effect->kind == EFFECT_SEND && effect->message.type == type)
+        if (effect->session == session && effect->kind == EFFECT_SEND && effect->message.type == type) {
             found = &effect->message;
+        }
     }
     return found;
 }
@@ -238,8 +245,9 @@ int64_t world_lease(const struct world *world, uint64_t session, uint64_t item)
 {
     int64_t lease = 0;
     for (const struct effect *effect = change_list_effects(world->list); effect; effect = effect->next) {
-        if (effect->session == session && effect->kind == EFFECT_SHOW_ITEM && effect->item == item)
+        if (effect->session == session && effect->kind == EFFECT_SHOW_ITEM && effect->item == item) {
             lease = (int64_t) effect->lease;
+        }
     }
     return lease;
 }
@@ -253,8 +261,9 @@ void world_apply(struct world *world, const struct policy *policy)
     while (desk_review_left(world->desk)) {
         size_t count = desk_review_next(world->desk, items, world->now_ms);
         desk_check(world->desk);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count; i++) {
             desk_reviewed(world->desk, items[i], NULL, NULL, world->now_ms);
+        }
         desk_check(world->desk);
     }
 }
@@ -270,8 +279,9 @@ const struct change *world_change(const struct world *world, enum change_kind ki
 {
     const struct change *found = NULL;
     for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
-        if (change->kind == kind)
+        if (change->kind == kind) {
             found = change;
+        }
     }
     return found;
 }
@@ -280,8 +290,9 @@ const char *world_outcome(const struct world *world, uint64_t item)
 {
     const char *outcome = "";
     for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
-        if (change->kind == CHANGE_OUTCOME && change->outcome.item == item)
+        if (change->kind == CHANGE_OUTCOME && change->outcome.item == item) {
             outcome = change->outcome.outcome;
+        }
     }
     return outcome;
 }
@@ -289,8 +300,9 @@ const char *world_outcome(const struct world *world, uint64_t item)
 size_t world_events(const struct world *world, uint64_t item, const char *kind)
 {
     size_t count = 0;
-    for (const struct change *change = change_list_changes(world->list); change; change = change->next)
+    for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
         count += change->kind == CHANGE_EVENT && change->event.item == item && !strcmp(change->event.kind, kind);
+    }
     return count;
 }
 
@@ -306,37 +318,45 @@ void world_restart(struct world *world)
     for (uint64_t id = 1; id < next_id; id++) {
         const struct change *item = NULL;
         for (const struct change *change = change_list_changes(written); change; change = change->next) {
-            if (change->kind == CHANGE_ITEM && change->item.item == id)
+            if (change->kind == CHANGE_ITEM && change->item.item == id) {
                 item = change;
+            }
         }
-        if (item && item->item.state != ITEM_CLOSED)
+        if (item && item->item.state != ITEM_CLOSED) {
             must(desk_restore_item(world->desk, &item->item, reason, sizeof reason));
+        }
     }
     for (uint64_t id = 1; id < next_id; id++) {
         const struct change *reply = NULL;
         for (const struct change *change = change_list_changes(written); change; change = change->next) {
-            if (change->kind == CHANGE_REPLY && change->reply.reply == id)
+            if (change->kind == CHANGE_REPLY && change->reply.reply == id) {
                 reply = change;
+            }
         }
         const struct change *of = NULL;
         for (const struct change *change = change_list_changes(written); reply && change; change = change->next) {
-            if (change->kind == CHANGE_ITEM && change->item.item == reply->reply.item)
+            if (change->kind == CHANGE_ITEM && change->item.item == reply->reply.item) {
                 of = change;
+            }
         }
         if (of && of->item.state != ITEM_CLOSED &&
             (reply->reply.state == REPLY_QUEUED || reply->reply.state == REPLY_HANDED ||
-             reply->reply.state == REPLY_UNKNOWN))
+             reply->reply.state == REPLY_UNKNOWN)) {
             must(desk_restore_reply(world->desk, &reply->reply, reason, sizeof reason));
+        }
     }
     for (const struct change *change = change_list_changes(written); change; change = change->next) {
-        if (change->kind == CHANGE_FREEZE)
+        if (change->kind == CHANGE_FREEZE) {
             desk_restore_freeze(world->desk, &change->freeze);
-        if (change->kind == CHANGE_OUTCOME)
+        }
+        if (change->kind == CHANGE_OUTCOME) {
             desk_restore_outcome(world->desk, &change->outcome);
+        }
     }
     for (const struct change *change = change_list_changes(written); change; change = change->next) {
-        if (change->kind == CHANGE_REQUEST)
+        if (change->kind == CHANGE_REQUEST) {
             must(desk_restore_request(world->desk, &change->request, reason, sizeof reason));
+        }
     }
     desk_restored(world->desk, world->now_ms);
     desk_check(world->desk);

@@ -38,8 +38,9 @@ static struct language_verdict ask(const char *text, const char *const *served, 
 static void expect(const char *text, const char *const *served, size_t count, const char *wanted)
 {
     struct language_verdict verdict = ask(text, served, count, NULL, NULL);
-    if (strcmp(verdict.language, wanted) != 0)
+    if (strcmp(verdict.language, wanted) != 0) {
         print_error("\"%s\": %s, %s\n", text, verdict.language, verdict.reason);
+    }
     assert_string_equal(verdict.language, wanted);
 }
 
@@ -201,8 +202,9 @@ static void odd_hints_are_ignored(void **state)
 {
     (void) state;
     static const char *const odd[] = { "", "und", "qme", "-", "xx-yy", "a very long tag that is none", "ja" };
-    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         assert_string_equal(ask("ok", SERVED(european), odd[i], odd[i]).language, LANGUAGE_UNKNOWN);
+    }
 }
 
 static void the_order_of_the_served_languages_does_not_matter(void **state)
@@ -210,9 +212,10 @@ static void the_order_of_the_served_languages_does_not_matter(void **state)
     (void) state;
     static const char *const turned[] = { "eu", "gl", "en", "ca", "pt", "es" };
     static const char *const posts[] = { "casa", "no", "a", "de que", "hola a todos", "bon dia", "kaixo", "obrigado" };
-    for (size_t i = 0; i < sizeof posts / sizeof *posts; i++)
+    for (size_t i = 0; i < sizeof posts / sizeof *posts; i++) {
         assert_string_equal(ask(posts[i], SERVED(iberian), NULL, NULL).language,
                             ask(posts[i], SERVED(turned), NULL, NULL).language);
+    }
 }
 
 static void a_list_without_a_known_language_tells_nothing(void **state)
@@ -233,11 +236,13 @@ static void the_longest_list_and_post_are_borne(void **state)
 {
     (void) state;
     const char *served[LANGUAGE_SERVED_COUNT];
-    for (int i = 0; i < LANGUAGE_SERVED_COUNT; i++)
+    for (int i = 0; i < LANGUAGE_SERVED_COUNT; i++) {
         served[i] = function_words_code(i);
+    }
     static char text[40001];
-    for (size_t i = 0; i + 40 <= sizeof text - 1; i += 40)
+    for (size_t i = 0; i + 40 <= sizeof text - 1; i += 40) {
         memcpy(text + i, "Der Koffer ist leider nicht angekommen! ", 40);
+    }
     assert_string_equal(ask(text, served, LANGUAGE_SERVED_COUNT, NULL, NULL).language, "de");
 }
 
@@ -253,15 +258,18 @@ static void known_languages_are_known(void **state)
     assert_false(language_is_known(""));
     assert_false(language_is_known("spanish"));
     // What CLD2 cannot tell either would never be answered.
-    for (int i = 0; i < LANGUAGE_COUNT; i++)
+    for (int i = 0; i < LANGUAGE_COUNT; i++) {
         assert_true(cld2_knows(function_words_code(i)));
+    }
 }
 
 static void *detect_often(void *unused)
 {
-    for (int i = 0; i < 50; i++)
-        if (strcmp(ask("La meva maleta encara no ha arribat", SERVED(iberian), NULL, NULL).language, "ca") != 0)
+    for (int i = 0; i < 50; i++) {
+        if (strcmp(ask("La meva maleta encara no ha arribat", SERVED(iberian), NULL, NULL).language, "ca") != 0) {
             return unused;
+        }
+    }
     return NULL;
 }
 
@@ -270,8 +278,9 @@ static void several_threads_may_ask(void **state)
     (void) state;
     pthread_t threads[4];
     int failed;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, detect_often, &failed), 0);
+    }
     for (size_t i = 0; i < 4; i++) {
         void *result;
         assert_int_equal(pthread_join(threads[i], &result), 0);
@@ -282,8 +291,9 @@ static void several_threads_may_ask(void **state)
 static void tag_settles(const char *text, const char *tag, const char *wanted)
 {
     struct language_verdict verdict = ask(text, SERVED(european), tag, NULL);
-    if (strcmp(verdict.language, wanted) != 0)
+    if (strcmp(verdict.language, wanted) != 0) {
         print_error("\"%s\", tagged %s: %s, %s\n", text, tag, verdict.language, verdict.reason);
+    }
     assert_string_equal(verdict.language, wanted);
 }
 
@@ -372,8 +382,9 @@ static void languages_in_latin_letters_are_found(void **state)
         { "en", "hi to all, my mp3 player is 3days late in room b2b" },
         { "de", "Mein Koffer ist nicht da" },
     };
-    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
         expect(samples[i][1], SERVED(served), samples[i][0]);
+    }
     struct language_verdict verdict = ask(samples[0][1], SERVED(served), NULL, NULL);
     assert_int_equal(strncmp(verdict.reason, "hi-Latn", 7), 0);
     // Not served, they are no English either; and they may be served on their own.

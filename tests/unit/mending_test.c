@@ -60,8 +60,9 @@ static void an_input_with_few_broken_places_is_utf8(void **state)
 static void expect_reading(const char *text, const char *wanted)
 {
     char *mended = mended_reading(text);
-    if (!mended || strcmp(mended, wanted) != 0)
+    if (!mended || strcmp(mended, wanted) != 0) {
         fail_msg("%s became %s", text, mended ? mended : "nothing else");
+    }
     free(mended);
 }
 
@@ -124,8 +125,9 @@ static void sound_texts_are_left_alone(void **state)
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char *mended = mended_reading(texts[i]);
-        if (mended)
+        if (mended) {
             fail_msg("%s became %s", texts[i], mended);
+        }
     }
 }
 
@@ -162,8 +164,9 @@ static void a_long_key_is_always_the_same_short_one(void **state)
 static const struct behalf_field *field_named(const char *name)
 {
     const struct behalf_field *field = behalf_type_fields(BEHALF_POST);
-    while (strcmp(field->name, name) != 0)
+    while (strcmp(field->name, name) != 0) {
         field++;
+    }
     return field;
 }
 
@@ -194,10 +197,11 @@ static void details_that_are_too_long_cost_no_post(void **state)
                    { "text", BEHALF_POST_BYTES } };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         assert_true(mending_text(mending, field_named(wanted[i].field), text, &mended));
-        if (wanted[i].bytes)
+        if (wanted[i].bytes) {
             assert_int_equal(strlen(mended), wanted[i].bytes);
-        else
+        } else {
             assert_null(mended);
+        }
     }
     assert_string_equal(mending_notes(mending), "link left out, language left out, thread shortened, parent shortened, "
                                                 "author shortened, author_name cut, text cut");
@@ -213,8 +217,9 @@ static void details_that_are_too_long_cost_no_post(void **state)
     assert_string_equal(words, "link left out 1, language left out 1, thread shortened 1, parent shortened 1, "
                                "author shortened 1, author_name cut 1, text cut 2");
     static const char *const needed[] = { "post", "channel", "brand" };
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         assert_false(mending_text(mending, field_named(needed[i]), text, &mended));
+    }
     free(text);
     mending_destroy(&mending);
 }
@@ -238,14 +243,16 @@ static void counts_are_read_as_people_write_them(void **state)
     int64_t number;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         number = -1;
-        if (!mending_count(mending, field_named("reach"), counts[i].text, &number) || number != counts[i].number)
+        if (!mending_count(mending, field_named("reach"), counts[i].text, &number) || number != counts[i].number) {
             fail_msg("%s is %lld", counts[i].text, (long long) number);
+        }
     }
     assert_string_equal(mending_notes(mending), "");
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         mending_begin(mending);
-        if (mending_count(mending, field_named("reach"), none[i], &number))
+        if (mending_count(mending, field_named("reach"), none[i], &number)) {
             fail_msg("%s is %lld", none[i], (long long) number);
+        }
         assert_string_equal(mending_notes(mending), "reach left out");
     }
     mending_begin(mending);
@@ -297,8 +304,9 @@ static void expect_object(const char *before, const char *after, const char *not
     struct mending *mending = mending_new();
     json_object_mend(object, BEHALF_POST, mending);
     char *text = json_dumps(object, JSON_SORT_KEYS);
-    if (!json_equal(object, wanted))
+    if (!json_equal(object, wanted)) {
         fail_msg("%s became %s", before, text);
+    }
     assert_string_equal(mending_notes(mending), notes);
     free(text);
     json_decref(object);

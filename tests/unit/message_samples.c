@@ -21,8 +21,9 @@ static const char *long_text(struct sample *sample, size_t bytes)
 {
     char *text = sample_take(sample, bytes + 1);
     memset(text, 'x', bytes);
-    for (size_t i = 0; i + 1 < bytes; i += 2)
+    for (size_t i = 0; i + 1 < bytes; i += 2) {
         memcpy(text + i, "\xc3\xa9", 2);
+    }
     return text;
 }
 
@@ -35,10 +36,12 @@ static const char *short_text(struct sample *sample, const char *name, const cha
 
 static int64_t sample_number(const struct behalf_field *field, size_t place, enum sample_kind kind)
 {
-    if (kind == SAMPLE_LARGEST)
+    if (kind == SAMPLE_LARGEST) {
         return field->maximum;
-    if (kind == SAMPLE_SMALLEST)
+    }
+    if (kind == SAMPLE_SMALLEST) {
         return field->minimum;
+    }
     int64_t number = (int64_t) place * 1000 + 7;
     return number < field->maximum ? number : field->maximum;
 }
@@ -49,10 +52,11 @@ static void fill_texts(struct sample *sample, const struct behalf_field *field, 
 {
     size_t count = kind == SAMPLE_LARGEST ? (size_t) field->maximum : 2;
     const char **texts = sample_take(sample, count * sizeof(*texts));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         texts[i] = kind == SAMPLE_LARGEST
                        ? long_text(sample, field->element_bytes_max)
                        : short_text(sample, field->name, i == 0 ? "-0" : "-1", field->element_bytes_max);
+    }
     memcpy(body + field->offset, &texts, sizeof(texts));
     memcpy(body + field->count_offset, &count, sizeof(count));
 }
@@ -61,8 +65,9 @@ static void fill_list(struct sample *sample, const struct behalf_field *field, c
 {
     size_t count = kind == SAMPLE_LARGEST ? 1 : 2;
     char *records = sample_take(sample, count * field->record_bytes);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         fill(sample, field->record, records + i * field->record_bytes, kind);
+    }
     memcpy(body + field->offset, &records, sizeof(records));
     memcpy(body + field->count_offset, &count, sizeof(count));
 }
@@ -90,9 +95,11 @@ static void fill_value(struct sample *sample, const struct behalf_field *field, 
 
 static void fill(struct sample *sample, const struct behalf_field *table, char *body, enum sample_kind kind)
 {
-    for (size_t place = 0; table[place].name != NULL; place++)
-        if (kind != SAMPLE_REQUIRED || table[place].required)
+    for (size_t place = 0; table[place].name != NULL; place++) {
+        if (kind != SAMPLE_REQUIRED || table[place].required) {
             fill_value(sample, &table[place], place, body, kind);
+        }
+    }
 }
 
 struct sample *sample_new(enum behalf_type type, enum sample_kind kind)
@@ -108,10 +115,12 @@ struct sample *sample_new(enum behalf_type type, enum sample_kind kind)
 void sample_destroy(struct sample **sample_p)
 {
     struct sample *sample = *sample_p;
-    if (sample == NULL)
+    if (sample == NULL) {
         return;
-    for (size_t i = 0; i < sample->block_count; i++)
+    }
+    for (size_t i = 0; i < sample->block_count; i++) {
         free(sample->blocks[i]);
+    }
     free(sample);
     *sample_p = NULL;
 }

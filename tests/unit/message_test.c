@@ -60,11 +60,12 @@ static void assert_same_fields(const struct behalf_field *table, const char *lef
             const char *const *left_texts = pointer_at(left, field->offset);
             const char *const *right_texts = pointer_at(right, field->offset);
             for (size_t i = 0; i < count; i++) {
-                if (field->kind == 's')
+                if (field->kind == 's') {
                     assert_string_equal(left_texts[i], right_texts[i]);
-                else
+                } else {
                     assert_same_fields(field->record, (const char *) left_texts + i * field->record_bytes,
                                        (const char *) right_texts + i * field->record_bytes);
+                }
             }
         }
     }
@@ -83,8 +84,9 @@ static uint8_t *encode(const struct behalf_message *message, size_t *bytes)
 {
     struct behalf_fault fault;
     uint8_t *frame = behalf_message_encode(message, bytes, &fault);
-    if (frame == NULL)
+    if (frame == NULL) {
         fail_msg("%s.%s: %s", behalf_type_name(message->type), fault.field, fault.reason);
+    }
     return frame;
 }
 
@@ -92,8 +94,9 @@ static struct behalf_message *decode(const uint8_t *frame, size_t bytes)
 {
     struct behalf_fault fault;
     struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
-    if (message == NULL)
+    if (message == NULL) {
         fail_msg("%s %s: %s", behalf_code_name(fault.code), fault.field, fault.reason);
+    }
     return message;
 }
 
@@ -116,22 +119,25 @@ static void assert_round_trip(enum behalf_type type, enum sample_kind kind)
 static void every_message_goes_round_with_every_field_at_its_upper_limit(void **state)
 {
     (void) state;
-    for (EACH_TYPE(type))
+    for (EACH_TYPE(type)) {
         assert_round_trip(type, SAMPLE_LARGEST);
+    }
 }
 
 static void every_message_goes_round_with_every_number_at_its_lower_limit(void **state)
 {
     (void) state;
-    for (EACH_TYPE(type))
+    for (EACH_TYPE(type)) {
         assert_round_trip(type, SAMPLE_SMALLEST);
+    }
 }
 
 static void every_message_goes_round_with_only_required_fields(void **state)
 {
     (void) state;
-    for (EACH_TYPE(type))
+    for (EACH_TYPE(type)) {
         assert_round_trip(type, SAMPLE_REQUIRED);
+    }
 }
 
 static void absent_texts_are_empty_and_never_null(void **state)
@@ -142,9 +148,11 @@ static void absent_texts_are_empty_and_never_null(void **state)
         size_t bytes;
         uint8_t *frame = encode(&sample->message, &bytes);
         struct behalf_message *decoded = decode(frame, bytes);
-        for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++)
-            if (field->kind == 't')
+        for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
+            if (field->kind == 't') {
                 assert_non_null(pointer_at((const char *) &decoded->hello, field->offset));
+            }
+        }
         behalf_message_destroy(&decoded);
         free(frame);
         sample_destroy(&sample);
@@ -156,10 +164,12 @@ static void lists_go_round_with_as_many_records_as_are_allowed(void **state)
     (void) state;
     static struct behalf_queue_count queues[4096];
     static struct behalf_person_count people[4097];
-    for (size_t i = 0; i < 4096; i++)
+    for (size_t i = 0; i < 4096; i++) {
         queues[i] = (struct behalf_queue_count){ .audience = "agent", .brand = "acme", .language = "en", .late = 7 };
-    for (size_t i = 0; i < 4097; i++)
+    }
+    for (size_t i = 0; i < 4097; i++) {
         people[i] = (struct behalf_person_count){ .name = "asha" };
+    }
     struct behalf_message counts = { .type = BEHALF_COUNTS,
                                      .counts = { .desk = "d",
                                                  .now_ms = 1,
@@ -187,8 +197,9 @@ static void frame_that_would_be_too_long_is_not_made(void **state)
     static char text[BEHALF_POST_BYTES + 1];
     memset(text, 'x', BEHALF_POST_BYTES);
     struct behalf_entry story[64];
-    for (size_t i = 0; i < 64; i++)
+    for (size_t i = 0; i < 64; i++) {
         story[i] = (struct behalf_entry){ .kind = "post", .text = text };
+    }
     struct sample *sample = sample_new(BEHALF_ITEM, SAMPLE_REQUIRED);
     sample->message.item.story = story;
     sample->message.item.story_count = 64;
@@ -205,8 +216,9 @@ static void frame_that_would_be_too_long_is_not_made(void **state)
 
 static void write_hex(FILE *file, const uint8_t *frame, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
+    for (size_t i = 0; i < bytes; i++) {
         fprintf(file, "%02x", frame[i]);
+    }
 }
 
 static void write_golden_line(FILE *file, enum behalf_type type, enum sample_kind kind)
@@ -242,8 +254,9 @@ static uint8_t *from_hex(const char *hex, size_t *bytes)
     *bytes = strlen(hex) / 2;
     uint8_t *frame = malloc(*bytes > 0 ? *bytes : 1);
     assert_non_null(frame);
-    for (size_t i = 0; i < *bytes; i++)
+    for (size_t i = 0; i < *bytes; i++) {
         frame[i] = (uint8_t) (nibble(hex[2 * i]) << 4 | nibble(hex[2 * i + 1]));
+    }
     return frame;
 }
 
@@ -271,8 +284,9 @@ static void golden_bytes_are_what_is_sent_and_understood(void **state)
     static char line[65536];
     bool seen[BEHALF_TYPE_COUNT][2] = { 0 };
     while (fgets(line, sizeof(line), file) != NULL) {
-        if (line[0] == '#')
+        if (line[0] == '#') {
             continue;
+        }
         char name[32], kind[16];
         static char hex[65536];
         assert_int_equal(sscanf(line, "%31s %15s %65535s", name, kind, hex), 3);
@@ -297,8 +311,9 @@ static void assert_refused(const uint8_t *frame, size_t bytes, enum behalf_code 
     // A copy of exactly this length, so that a read past its end is seen.
     uint8_t *exact = malloc(bytes > 0 ? bytes : 1);
     assert_non_null(exact);
-    if (bytes > 0)
+    if (bytes > 0) {
         memcpy(exact, frame, bytes);
+    }
     struct behalf_message *message = behalf_message_decode(exact, bytes, &fault);
     free(exact);
     assert_null(message);
@@ -314,8 +329,9 @@ static void frame_cut_at_any_byte_is_malformed(void **state)
         struct sample *sample = sample_new(type, SAMPLE_FULL);
         size_t bytes;
         uint8_t *frame = encode(&sample->message, &bytes);
-        for (size_t cut = 0; cut < bytes; cut++)
+        for (size_t cut = 0; cut < bytes; cut++) {
             assert_refused(frame, cut, BEHALF_CODE_MALFORMED, "");
+        }
         free(frame);
         sample_destroy(&sample);
     }
@@ -341,8 +357,9 @@ static void frame_longer_than_allowed_is_malformed(void **state)
     assert_non_null(frame);
     memcpy(frame, "\x93\xa9HEARTBEAT\x01\x81\xa1x\xc6", 16);
     uint32_t payload = (uint32_t) (bytes - 20);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         frame[16 + i] = (uint8_t) (payload >> (24 - 8 * i));
+    }
     assert_refused(frame, bytes, BEHALF_CODE_MALFORMED, "");
     // One byte less is allowed.
     frame[19]--;
@@ -396,8 +413,9 @@ static void frame_of_too_many_values_is_malformed(void **state)
     assert_non_null(frame);
     memset(frame, 0xc0, bytes);
     memcpy(frame, "\x93\xa9HEARTBEAT\x01\x81\xa1x\xdd", 16);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         frame[16 + i] = (uint8_t) (300000u >> (24 - 8 * i));
+    }
     assert_refused(frame, bytes, BEHALF_CODE_MALFORMED, "");
     free(frame);
 }
@@ -426,8 +444,9 @@ static void frame_of_another_shape_is_malformed(void **state)
         { "\x93\xa9HEARTBEAT\x01\xc0", 13 },                     // no body
         { "\x93\xa9HEARTBEAT\x01\xc1", 13 },                     // the byte never used
     };
-    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
+    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
         assert_refused((const uint8_t *) frames[i].frame, frames[i].bytes, BEHALF_CODE_MALFORMED, "");
+    }
 }
 
 static void ids_in_every_width_are_understood(void **state)
@@ -508,31 +527,33 @@ static void pack_above(msgpack_packer *packer, const struct behalf_field *field)
         free(text);
     } else {
         msgpack_pack_array(packer, more);
-        for (size_t i = 0; i < more; i++)
+        for (size_t i = 0; i < more; i++) {
             field->kind == 's' ? pack_bytes_as_text(packer, "x", 1) : (void) msgpack_pack_map(packer, 0);
+        }
     }
 }
 
 static void pack_changed(msgpack_packer *packer, const struct behalf_field *field, enum change change)
 {
-    if (change == CHANGE_TYPE)
+    if (change == CHANGE_TYPE) {
         msgpack_pack_double(packer, 1.5);
-    else if (change == CHANGE_NIL)
+    } else if (change == CHANGE_NIL) {
         msgpack_pack_nil(packer);
-    else if (change == CHANGE_ABOVE)
+    } else if (change == CHANGE_ABOVE) {
         pack_above(packer, field);
-    else if (change == CHANGE_BELOW)
+    } else if (change == CHANGE_BELOW) {
         msgpack_pack_int64(packer, field->minimum - 1);
-    else if (change == CHANGE_HUGE)
+    } else if (change == CHANGE_HUGE) {
         msgpack_pack_uint64(packer, UINT64_MAX);
-    else if (change == CHANGE_EMPTY)
+    } else if (change == CHANGE_EMPTY) {
         pack_bytes_as_text(packer, "", 0);
-    else if (change == CHANGE_NUL)
+    } else if (change == CHANGE_NUL) {
         pack_bytes_as_text(packer, "a\0b", 3);
-    else if (change == CHANGE_NOT_UTF8)
+    } else if (change == CHANGE_NOT_UTF8) {
         pack_bytes_as_text(packer, "a\xc3", 2);
-    else if (change == CHANGE_SURROGATE)
+    } else if (change == CHANGE_SURROGATE) {
         pack_bytes_as_text(packer, "\xed\xa0\x80", 3);
+    }
 }
 
 static bool names(const msgpack_object *key, const struct behalf_field *field)
@@ -547,16 +568,19 @@ static void pack_map_changed(msgpack_packer *packer, const msgpack_object_map *m
 {
     bool inside = list != NULL;
     uint32_t size = map->size;
-    if (!inside && change == CHANGE_DROP)
+    if (!inside && change == CHANGE_DROP) {
         size--;
-    if (!inside && change == CHANGE_TWICE)
+    }
+    if (!inside && change == CHANGE_TWICE) {
         size++;
+    }
     msgpack_pack_map(packer, size);
     for (uint32_t i = 0; i < map->size; i++) {
         const msgpack_object_kv *pair = &map->ptr[i];
         if (!inside && names(&pair->key, field)) {
-            if (change == CHANGE_DROP)
+            if (change == CHANGE_DROP) {
                 continue;
+            }
             msgpack_pack_object(packer, pair->key);
             if (change == CHANGE_TWICE) {
                 msgpack_pack_object(packer, pair->val);
@@ -631,8 +655,9 @@ static enum behalf_code expected_of_mended(const struct behalf_field *field, enu
 static enum behalf_code expected(const struct behalf_field *field, enum change change)
 {
     bool form = change == CHANGE_DROP || change == CHANGE_TWICE || change == CHANGE_EMPTY;
-    if (field->mending != BEHALF_MENDED_NOT && !form)
+    if (field->mending != BEHALF_MENDED_NOT && !form) {
         return expected_of_mended(field, change);
+    }
     switch (change) {
     case CHANGE_DROP:
         return field->required ? BEHALF_CODE_MISSING : BEHALF_CODE_NONE;
@@ -654,21 +679,25 @@ static enum behalf_code expected(const struct behalf_field *field, enum change c
 
 static void assert_changes(enum behalf_type type, const struct behalf_field *list, const struct behalf_field *table)
 {
-    for (const struct behalf_field *field = table; field->name != NULL; field++)
+    for (const struct behalf_field *field = table; field->name != NULL; field++) {
         for (enum change change = CHANGE_DROP; change < CHANGE_NOTHING; change++) {
             enum behalf_code code = expected(field, change);
-            if (code != BEHALF_CODE_COUNT)
+            if (code != BEHALF_CODE_COUNT) {
                 assert_change(type, list, field, change, code);
-            if (field->kind == 'l' && list == NULL && change == CHANGE_DROP)
+            }
+            if (field->kind == 'l' && list == NULL && change == CHANGE_DROP) {
                 assert_changes(type, field, field->record);
+            }
         }
+    }
 }
 
 static void every_field_of_every_message_is_checked_and_named(void **state)
 {
     (void) state;
-    for (EACH_TYPE(type))
+    for (EACH_TYPE(type)) {
         assert_changes(type, NULL, behalf_type_fields(type));
+    }
 }
 
 // ---- what is mended ----
@@ -676,22 +705,25 @@ static void every_field_of_every_message_is_checked_and_named(void **state)
 static void only_posts_and_what_becomes_of_them_are_mended(void **state)
 {
     (void) state;
-    for (EACH_TYPE(type))
+    for (EACH_TYPE(type)) {
         for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
             bool of_post = type == BEHALF_POST || type == BEHALF_EDIT || type == BEHALF_DELETE;
             bool names = strcmp(field->name, "channel") == 0 || strcmp(field->name, "brand") == 0;
             assert_int_equal(field->mending != BEHALF_MENDED_NOT, of_post && !names);
             assert_true(field->mending != BEHALF_MENDED_DIGITS || strcmp(field->name, "post") == 0);
-            for (const struct behalf_field *inner = field->record; inner != NULL && inner->name != NULL; inner++)
+            for (const struct behalf_field *inner = field->record; inner != NULL && inner->name != NULL; inner++) {
                 assert_int_equal(inner->mending, BEHALF_MENDED_NOT);
+            }
         }
+    }
 }
 
 static const struct behalf_field *field_of_post(const char *name)
 {
     const struct behalf_field *field = behalf_type_fields(BEHALF_POST);
-    while (strcmp(field->name, name) != 0)
+    while (strcmp(field->name, name) != 0) {
         field++;
+    }
     return field;
 }
 
@@ -709,11 +741,12 @@ static struct behalf_message *post_with(const char *name, const void *value, siz
     pack_bytes_as_text(&packer, "POST", 4);
     msgpack_pack_int(&packer, 7);
     msgpack_pack_map(&packer, is_post ? 3 : 4);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         if (strcmp(required[i], name) != 0) {
             pack_bytes_as_text(&packer, required[i], strlen(required[i]));
             pack_bytes_as_text(&packer, "x", 1);
         }
+    }
     pack_bytes_as_text(&packer, name, strlen(name));
     msgpack_sbuffer_write(&buffer, value, value_bytes);
     struct behalf_message *message = behalf_message_decode(buffer.data, buffer.size, fault);
@@ -725,8 +758,9 @@ static struct behalf_message *mended_post(const char *name, const void *value, s
 {
     struct behalf_fault fault;
     struct behalf_message *message = post_with(name, value, value_bytes, &fault);
-    if (message == NULL)
+    if (message == NULL) {
         fail_msg("%s: %s %s", name, fault.field, fault.reason);
+    }
     assert_int_equal(fault.code, BEHALF_CODE_NONE);
     const struct behalf_field *field = field_of_post(name);
     uint64_t bit = told ? UINT64_C(1) << (field - behalf_type_fields(BEHALF_POST)) : 0;
@@ -827,8 +861,9 @@ static uint8_t *long_text(char letter, size_t bytes)
     uint8_t *value = malloc(5 + bytes);
     assert_non_null(value);
     value[0] = 0xdb;
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         value[1 + i] = (uint8_t) (bytes >> (24 - 8 * i));
+    }
     memset(value + 5, letter, bytes);
     return value;
 }
@@ -960,8 +995,9 @@ static void names_of_types_and_codes_go_both_ways(void **state)
         assert_int_not_equal(behalf_type_senders(type), 0);
         assert_int_not_equal(behalf_type_doc(type)[0], '\0');
     }
-    for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++)
+    for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++) {
         assert_int_equal(behalf_code_from_name(behalf_code_name(code)), code);
+    }
     assert_int_equal(behalf_type_from_name("NONE"), BEHALF_NONE);
     assert_int_equal(behalf_type_from_name("hello"), BEHALF_NONE);
     assert_int_equal(behalf_code_from_name("NONE"), BEHALF_CODE_NONE);
@@ -973,8 +1009,9 @@ int main(int argument_count, char **arguments)
 {
     if (argument_count == 3 && strcmp(arguments[1], "--write") == 0) {
         FILE *file = fopen(arguments[2], "w");
-        if (file == NULL)
+        if (file == NULL) {
             return 1;
+        }
         write_golden(file);
         return fclose(file) == 0 ? 0 : 1;
     }

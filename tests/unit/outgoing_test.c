@@ -27,9 +27,10 @@ static void assert_lengths(enum counting counting, int64_t link_length, const st
 {
     for (size_t i = 0; i < count; i++) {
         int64_t length = reply_length(counting, link_length, cases[i].text);
-        if (length != cases[i].length)
+        if (length != cases[i].length) {
             fail_msg("%s: %s has length %lld, not %lld", counting_defaults(counting)->name, cases[i].text,
                      (long long) cases[i].length, (long long) length);
+        }
     }
 }
 
@@ -90,11 +91,13 @@ static void x_is_counted_as_it_counts(void **state)
     };
     ASSERT_LENGTHS(COUNTING_X, 23, cases);
     char text[2000] = "";
-    for (int i = 0; i < 140; i++)
+    for (int i = 0; i < 140; i++) {
         strcat(text, "\xf0\x9f\x98\xb7");
+    }
     assert_int_equal(reply_length(COUNTING_X, 23, text), 280);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         strcpy(text + (size_t) i * 30, "https://www.twitter.com/aloha ");
+    }
     assert_int_equal(reply_length(COUNTING_X, 23, text), 240);
 }
 
@@ -127,8 +130,9 @@ static char *repeated(const char *text, size_t times)
 {
     char *all = calloc(times + 1, strlen(text) + 1);
     assert_non_null(all);
-    for (size_t i = 0; i < times; i++)
+    for (size_t i = 0; i < times; i++) {
         memcpy(all + i * strlen(text), text, strlen(text));
+    }
     return all;
 }
 
@@ -173,8 +177,9 @@ static void the_longest_text_can_be_told_as_long_as_it_is(void **state)
     size_t bytes;
     struct behalf_fault fault;
     void *frame = behalf_message_encode(&previewed, &bytes, &fault);
-    if (frame == NULL)
+    if (frame == NULL) {
         fail_msg("%s %s", fault.field, fault.reason);
+    }
     free(frame);
     free(text);
 }
@@ -214,8 +219,9 @@ static void card_numbers_are_found_however_they_are_written(void **state)
                                          "booking 7 4111 1111 1111 1111",
                                          "www.example.com 4111 1111 1111 1111" };
     for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
-        if (!text_has_card_number(cards[i]))
+        if (!text_has_card_number(cards[i])) {
             fail_msg("not found: %s", cards[i]);
+        }
     }
 }
 
@@ -237,8 +243,9 @@ static void other_numbers_are_no_card_numbers(void **state)
                                           "tel +49 170 5551234, 0170 5551234",
                                           "12344111111111111111112" };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        if (text_has_card_number(others[i]))
+        if (text_has_card_number(others[i])) {
             fail_msg("taken for a card: %s", others[i]);
+        }
     }
     for (int i = 0; i < 300; i++) {
         char link[80];
@@ -323,14 +330,16 @@ static void a_text_without_a_full_stop_does_not_run_into_the_line(void **state)
     for (size_t i = 0; i < sizeof ended / sizeof *ended; i++) {
         struct answering answering = in_language(i == 8 ? 2 : 0);
         const char *text = outgoing_compose(&policy, &answering, ended[i], memory).text;
-        if (strchr(text, '\n') != NULL || strstr(text, " Asha ") == NULL)
+        if (strchr(text, '\n') != NULL || strstr(text, " Asha ") == NULL) {
             fail_msg("%s", text);
+        }
     }
     for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
         struct answering answering = in_language(0);
         const char *text = outgoing_compose(&policy, &answering, open[i], memory).text;
-        if (strstr(text, "\nAsha from Northline, for Acme") == NULL)
+        if (strstr(text, "\nAsha from Northline, for Acme") == NULL) {
             fail_msg("%s", text);
+        }
     }
     change_list_destroy(&memory);
     assert_goes_out(in_language(1), "Gefunden", "Gefunden\nAsha von Northline, für Acme");
@@ -374,10 +383,12 @@ static void a_direction_that_stays_open_is_refused(void **state)
     static const char *const open[] = { "\u202babc", "\u2067abc", "\u202b\u2067abc\u202c\u2069", "\u202dabc\u202c" };
     static const char *const closed[] = { "\u202babc\u202c", "\u2067abc\u2069", "\u202b\u2067abc\u2069\u202c",
                                           "\u2067\u202babc\u2069", "abc\u202c\u2069" };
-    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
         assert_true(outgoing_turns_what_follows(open[i]));
-    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+    }
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
         assert_false(outgoing_turns_what_follows(closed[i]));
+    }
 }
 
 static void the_room_that_is_told_is_the_room_there_is(void **state)

@@ -37,9 +37,11 @@ static const char *const by_sense[] = {
 
 static bool needs_sense(const char *text)
 {
-    for (size_t i = 0; i < sizeof by_sense / sizeof by_sense[0]; i++)
-        if (strcmp(by_sense[i], text) == 0)
+    for (size_t i = 0; i < sizeof by_sense / sizeof by_sense[0]; i++) {
+        if (strcmp(by_sense[i], text) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -100,8 +102,9 @@ int main(int argc, char **argv)
         char *pattern = strsep(&rest, "\t");
         char *text = strsep(&rest, "\t");
         const char *expected = rest;
-        if (expected == NULL || strcmp(kind, "kind") == 0)
+        if (expected == NULL || strcmp(kind, "kind") == 0) {
             continue;
+        }
         rows++;
         unescape(text);
         bool is_found = found(pattern, text, readings, memory);

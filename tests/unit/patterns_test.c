@@ -23,10 +23,12 @@ static bool found_by(const char *pattern, const char *text, struct pattern_terms
     uint32_t at_fault = 0;
     struct patterns *patterns = patterns_new();
     patterns_add_name(patterns, "Skyline Air");
-    if (!patterns_add(patterns, pattern, strlen(pattern), &terms, reason))
+    if (!patterns_add(patterns, pattern, strlen(pattern), &terms, reason)) {
         fail_msg("pattern \"%s\" is refused: %s", pattern, reason);
-    if (!patterns_compile(patterns, &at_fault, reason))
+    }
+    if (!patterns_compile(patterns, &at_fault, reason)) {
         fail_msg("pattern \"%s\" does not compile: %s", pattern, reason);
+    }
     struct patterns_memory *memory = patterns_memory_new();
     struct readings *readings = readings_new();
     readings_take(readings, text, strlen(text));
@@ -60,10 +62,12 @@ static void assert_refused(const char *pattern, const char *words)
 {
     char reason[PATTERN_REASON_BYTES] = "";
     struct patterns *patterns = patterns_new();
-    if (patterns_add(patterns, pattern, strlen(pattern), &plain_terms, reason))
+    if (patterns_add(patterns, pattern, strlen(pattern), &plain_terms, reason)) {
         fail_msg("\"%s\" is not refused", pattern);
-    if (strstr(reason, words) == NULL)
+    }
+    if (strstr(reason, words) == NULL) {
         fail_msg("\"%s\" is refused because: %s; want: %s", pattern, reason, words);
+    }
     assert_int_equal(patterns_count(patterns), 0);
     patterns_destroy(&patterns);
 }
@@ -252,8 +256,9 @@ static void costly_expressions_run_out_of_budget(void **state)
     struct patterns *patterns = patterns_new();
     char reason[PATTERN_REASON_BYTES] = "";
     size_t taken = 0;
-    while (taken < 1000 && patterns_add(patterns, "/x{90}abcdefgh/", 15, &plain_terms, reason))
+    while (taken < 1000 && patterns_add(patterns, "/x{90}abcdefgh/", 15, &plain_terms, reason)) {
         taken++;
+    }
     assert_int_equal(taken, PATTERNS_COST_MAX / (9 * 90));
     assert_non_null(strstr(reason, "one too many"));
     assert_true(patterns_add(patterns, "word", 4, &plain_terms, reason));
@@ -267,8 +272,9 @@ static void all_patterns_are_found_in_one_go_in_order(void **state)
     struct patterns *patterns = patterns_new();
     char reason[PATTERN_REASON_BYTES];
     uint32_t at_fault = 0;
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < 6; i++) {
         assert_true(patterns_add(patterns, words[i], strlen(words[i]), &plain_terms, reason));
+    }
     assert_true(patterns_compile(patterns, &at_fault, reason));
     struct patterns_memory *memory = patterns_memory_new();
     struct readings *readings = readings_new();
@@ -496,8 +502,9 @@ static void few_ways_of_being_exact_are_allowed(void **state)
     (void) state;
     struct patterns *patterns = patterns_new();
     char reason[PATTERN_REASON_BYTES] = "";
-    for (unsigned i = 0; i < PATTERNS_EXACT_MAX; i++)
+    for (unsigned i = 0; i < PATTERNS_EXACT_MAX; i++) {
         assert_true(patterns_add(patterns, "word", 4, &(struct pattern_terms){ 1u << i, "" }, reason));
+    }
     assert_false(patterns_add(patterns, "word", 4, &(struct pattern_terms){ 0, "" }, reason));
     assert_non_null(strstr(reason, "one too many"));
     assert_true(patterns_add(patterns, "word", 4, &(struct pattern_terms){ 1, "" }, reason));

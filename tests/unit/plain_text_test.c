@@ -104,8 +104,9 @@ static void a_long_text_is_looked_at_until_it_tells(void **state)
     (void) state;
     static char text[PLAIN_TEXT_INPUT_BYTES + 1];
     size_t bytes = 0;
-    while (bytes + 40 < PLAIN_TEXT_INPUT_BYTES)
+    while (bytes + 40 < PLAIN_TEXT_INPUT_BYTES) {
         bytes += (size_t) sprintf(text + bytes, "https://t.co/x ");
+    }
     strcpy(text + bytes, "where is it");
     expect_language(text, "where is it");
 }

@@ -58,8 +58,9 @@ static void retired_names_are_passed_over(void **state)
 static void audience_names_lead_back_to_audiences(void **state)
 {
     (void) state;
-    for (unsigned i = 0; i < AUDIENCE_COUNT; i++)
+    for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
         assert_int_equal(audience_from_name(audience_name((enum audience) i)), i);
+    }
     assert_string_equal(audience_name(AUDIENCE_PR), "pr");
     assert_int_equal(audience_from_name("boss"), AUDIENCE_COUNT);
 }

@@ -50,27 +50,33 @@ static const struct {
 
 static const char *record_of(const char *field)
 {
-    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-        if (strcmp(lists[i].field, field) == 0)
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        if (strcmp(lists[i].field, field) == 0) {
             return lists[i].record;
+        }
+    }
     return "";
 }
 
 static const struct behalf_field *fields_of_record(const char *record)
 {
-    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
-        for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++)
-            if (field->kind == 'l' && strcmp(record_of(field->name), record) == 0)
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
+        for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
+            if (field->kind == 'l' && strcmp(record_of(field->name), record) == 0) {
                 return field->record;
+            }
+        }
+    }
     return NULL;
 }
 
 static void write_number(FILE *file, int64_t number)
 {
-    if (number == INT64_MAX)
+    if (number == INT64_MAX) {
         fprintf(file, "2^63-1");
-    else
+    } else {
         fprintf(file, "%" PRId64, number);
+    }
 }
 
 static void write_limits(FILE *file, const struct behalf_field *field)
@@ -140,11 +146,12 @@ static void write_senders(FILE *file, unsigned senders)
 {
     static const char *const names[] = { "person", "connector", "control", "broker" };
     const char *separator = "";
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 4; i++) {
         if ((senders & 1u << i) != 0) {
             fprintf(file, "%s%s", separator, names[i]);
             separator = ", ";
         }
+    }
 }
 
 // ---- which message answers which, and what it may be refused with ----
@@ -160,11 +167,12 @@ static bool is_request(enum behalf_type type)
 static bool write_answers_of(FILE *file, enum behalf_type type)
 {
     const char *separator = "";
-    for (enum behalf_type answer = BEHALF_NONE + 1; answer < BEHALF_TYPE_COUNT; answer++)
+    for (enum behalf_type answer = BEHALF_NONE + 1; answer < BEHALF_TYPE_COUNT; answer++) {
         if (behalf_type_is_answered_by(type, answer)) {
             fprintf(file, "%s`%s`", separator, behalf_type_name(answer));
             separator = ", ";
         }
+    }
     return *separator != '\0';
 }
 
@@ -185,31 +193,37 @@ static void write_answers(FILE *file)
     fprintf(file, "Any request may be refused with");
     write_refusals_of(file, OF_ANY_REQUEST, " ");
     fprintf(file, ". Besides:\n\n| request | its answer | refused with |\n| --- | --- | --- |\n");
-    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
         if (is_request(type)) {
             fprintf(file, "| `%s` | ", behalf_type_name(type));
             write_answers_of(file, type);
             fprintf(file, " | ");
-            if (type != OF_ANY_REQUEST)
+            if (type != OF_ANY_REQUEST) {
                 write_refusals_of(file, type, "");
+            }
             fprintf(file, " |\n");
         }
+    }
     fputc('\n', file);
 }
 
 // A line of the message's own section.
 static void write_answer_line(FILE *file, enum behalf_type type)
 {
-    if ((behalf_type_senders(type) & BEHALF_BY_ANYONE) == 0)
+    if ((behalf_type_senders(type) & BEHALF_BY_ANYONE) == 0) {
         return;
+    }
     fprintf(file, "Answer: ");
-    if (!write_answers_of(file, type))
+    if (!write_answers_of(file, type)) {
         fprintf(file, "none");
+    }
     fprintf(file, ". Refused with");
-    if (is_request(type))
+    if (is_request(type)) {
         fprintf(file, " what any request may be");
-    if (type != OF_ANY_REQUEST)
+    }
+    if (type != OF_ANY_REQUEST) {
         write_refusals_of(file, type, is_request(type) ? ", " : " ");
+    }
     fprintf(file, ".\n\n");
 }
 
@@ -236,8 +250,9 @@ static void write_records(FILE *file)
 static void write_codes(FILE *file)
 {
     fprintf(file, "| code | what it means and what the client does next |\n| --- | --- |\n");
-    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         fprintf(file, "| `%s` | %s |\n", codes[i].name, codes[i].doc);
+    }
     fputc('\n', file);
 }
 
@@ -255,14 +270,18 @@ static void write_bounds(FILE *file)
 static void write_words(FILE *file, const char *expression)
 {
     static const char *const none[] = { "NOTHING", "0", "NO_ITEM" };
-    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-        if (strcmp(expression, none[i]) == 0)
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        if (strcmp(expression, none[i]) == 0) {
             return;
-    for (const char *at = expression; *at != '\0'; at++)
-        if (at[0] == ' ' && at[1] == '|')
+        }
+    }
+    for (const char *at = expression; *at != '\0'; at++) {
+        if (at[0] == ' ' && at[1] == '|') {
             fputc(',', file);
-        else if (*at != '|')
+        } else if (*at != '|') {
             fputc(*at == '_' ? ' ' : tolower((unsigned char) *at), file);
+        }
+    }
 }
 
 static void write_authority_row(FILE *file, const char *name, const char *hold, const char *audiences,
@@ -271,8 +290,9 @@ static void write_authority_row(FILE *file, const char *name, const char *hold, 
     bool theirs = strcmp(hold, "THEIRS") == 0;
     bool anybody = strcmp(audiences, "ANYBODY") == 0;
     fprintf(file, "| `%s` | %s", name, !theirs ? "" : anybody ? "who has the item" : "who has the item as ");
-    if (!theirs || !anybody)
+    if (!theirs || !anybody) {
         write_words(file, audiences);
+    }
     fputs(" | ", file);
     write_words(file, states);
     fputs(" | ", file);
@@ -306,8 +326,9 @@ static const struct part {
 static char *read_document(const char *path)
 {
     FILE *file = fopen(path, "r");
-    if (file == NULL)
+    if (file == NULL) {
         return NULL;
+    }
     static char document[1024 * 1024];
     size_t bytes = fread(document, 1, sizeof(document) - 1, file);
     document[bytes] = '\0';
@@ -321,8 +342,9 @@ static bool find_part(char *document, const struct part *part, char **begin, cha
     char mark[64];
     snprintf(mark, sizeof(mark), "<!-- made: %s -->\n\n", part->name);
     *begin = strstr(document, mark);
-    if (*begin == NULL)
+    if (*begin == NULL) {
         return false;
+    }
     *begin += strlen(mark);
     *end = strstr(*begin, "<!-- end of made -->");
     return *end != NULL;
@@ -333,8 +355,9 @@ static char *make_part(const struct part *part)
     char *text = NULL;
     size_t bytes = 0;
     FILE *file = open_memstream(&text, &bytes);
-    if (file == NULL)
+    if (file == NULL) {
         return NULL;
+    }
     part->write(file);
     fclose(file);
     return text;
@@ -346,11 +369,13 @@ static int write_document(const char *path)
         char *begin, *end;
         char *document = read_document(path);
         char *made = make_part(&parts[i]);
-        if (document == NULL || made == NULL || !find_part(document, &parts[i], &begin, &end))
+        if (document == NULL || made == NULL || !find_part(document, &parts[i], &begin, &end)) {
             return 1;
+        }
         FILE *file = fopen(path, "w");
-        if (file == NULL)
+        if (file == NULL) {
             return 1;
+        }
         fprintf(file, "%.*s%s%s", (int) (begin - document), document, made, end);
         fclose(file);
         free(made);
@@ -409,30 +434,36 @@ static void every_request_names_its_answer_and_every_code_its_requests(void **st
         assert_int_equal(count, !asks || type == BEHALF_BYE ? 0 : type == BEHALF_HELLO ? 2 : 1);
         for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++) {
             assert_true(asks || !behalf_type_may_be_refused(type, code));
-            if (is_request(type) && behalf_type_may_be_refused(OF_ANY_REQUEST, code))
+            if (is_request(type) && behalf_type_may_be_refused(OF_ANY_REQUEST, code)) {
                 assert_true(behalf_type_may_be_refused(type, code));
+            }
         }
     }
     for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++) {
         bool of_frames = code == BEHALF_CODE_MALFORMED || code == BEHALF_CODE_UNKNOWN_TYPE;
         bool unused = code == BEHALF_CODE_CAPACITY;
         bool found = false;
-        for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
+        for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
             found = found || behalf_type_may_be_refused(type, code);
+        }
         assert_int_equal(found, !of_frames && !unused);
     }
 }
 
 static bool field_exists(const char *name)
 {
-    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++)
+    for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
         for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
-            if (strcmp(field->name, name) == 0)
+            if (strcmp(field->name, name) == 0) {
                 return true;
-            for (const struct behalf_field *inner = field->record; inner != NULL && inner->name != NULL; inner++)
-                if (strcmp(inner->name, name) == 0)
+            }
+            for (const struct behalf_field *inner = field->record; inner != NULL && inner->name != NULL; inner++) {
+                if (strcmp(inner->name, name) == 0) {
                     return true;
+                }
+            }
         }
+    }
     return false;
 }
 
@@ -442,29 +473,36 @@ static bool path_exists(char *word)
     char *dot = strchr(word, '.');
     *dot = '\0';
     enum behalf_type type = behalf_type_from_name(word);
-    for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++)
-        if (strcmp(field->name, dot + 1) == 0)
+    for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
+        if (strcmp(field->name, dot + 1) == 0) {
             return true;
+        }
+    }
     *dot = '.';
     return false;
 }
 
 static bool name_exists(char *word)
 {
-    if (strncmp(word, "ZMQ_", 4) == 0)
+    if (strncmp(word, "ZMQ_", 4) == 0) {
         return true;
-    if (isupper((unsigned char) word[0]) && strchr(word, '.') != NULL)
+    }
+    if (isupper((unsigned char) word[0]) && strchr(word, '.') != NULL) {
         return path_exists(word);
-    if (isupper((unsigned char) word[0]))
+    }
+    if (isupper((unsigned char) word[0])) {
         return behalf_type_from_name(word) != BEHALF_NONE || behalf_code_from_name(word) != BEHALF_CODE_NONE;
+    }
     return strstr(word, "_ms") == NULL || field_exists(word);
 }
 
 static bool is_name(const char *word)
 {
-    for (; *word != '\0'; word++)
-        if (!isalpha((unsigned char) *word) && *word != '_' && *word != '.')
+    for (; *word != '\0'; word++) {
+        if (!isalpha((unsigned char) *word) && *word != '_' && *word != '.') {
             return false;
+        }
+    }
     return true;
 }
 
@@ -476,20 +514,23 @@ static void names_in_the_text_exist(void **state)
     size_t checked = 0;
     bool sketch = false;
     for (char *line = strtok(document, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        if (strncmp(line, "```", 3) == 0)
+        if (strncmp(line, "```", 3) == 0) {
             sketch = !sketch;
+        }
         char *rest = line;
         for (char *word; !sketch && (word = strchr(rest, '`')) != NULL;) {
             word++;
             char *end = strchr(word, '`');
-            if (end == NULL)
+            if (end == NULL) {
                 break;
+            }
             *end = '\0';
             rest = end + 1;
             if (is_name(word)) {
                 checked++;
-                if (!name_exists(word))
+                if (!name_exists(word)) {
                     fail_msg("PROTOCOL.md mentions `%s`, which does not exist", word);
+                }
             }
         }
     }
@@ -498,8 +539,9 @@ static void names_in_the_text_exist(void **state)
 
 int main(int argument_count, char **arguments)
 {
-    if (argument_count == 3 && strcmp(arguments[1], "--write") == 0)
+    if (argument_count == 3 && strcmp(arguments[1], "--write") == 0) {
         return write_document(arguments[2]);
+    }
     document_path = argument_count > 1 ? arguments[1] : "PROTOCOL.md";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_of_the_document_are_those_of_the_code),

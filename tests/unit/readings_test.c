@@ -49,8 +49,9 @@ static size_t count_readings(const char *text)
 // What is so in an exact reading is so in all.
 static void expect_pattern(const char *text, const char *wanted)
 {
-    if (!is_read(text, FOLDING_ALL, wanted))
+    if (!is_read(text, FOLDING_ALL, wanted)) {
         fail_msg("\"%s\" is not read as \"%s\"", text, wanted);
+    }
 }
 
 static unsigned contents(const char *text)
@@ -173,8 +174,9 @@ static void the_longest_text_is_read_to_its_end(void **state)
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         static char text[PLAIN_TEXT_INPUT_BYTES + 100];
         size_t bytes = 0;
-        while (bytes + strlen(units[i]) + 7 <= PLAIN_TEXT_INPUT_BYTES)
+        while (bytes + strlen(units[i]) + 7 <= PLAIN_TEXT_INPUT_BYTES) {
             bytes += (size_t) sprintf(text + bytes, "%s", units[i]);
+        }
         strcpy(text + bytes, " LAWYER");
         struct plain_text plain = { 0 };
         plain_text_decode(&plain, text, bytes + 7, false);

@@ -56,8 +56,9 @@ static const char *const base = "desk: demo\n"                                  
 static char *changed(const char *text, const char *was, const char *is)
 {
     const char *at = strstr(text, was);
-    if (at == NULL)
+    if (at == NULL) {
         fail_msg("\"%s\" is not in the text", was);
+    }
     size_t bytes = strlen(text) - strlen(was) + strlen(is) + 1;
     char *copy = malloc(bytes);
     assert_non_null(copy);
@@ -69,9 +70,10 @@ static struct rules *read_rules(const char *text, const struct rules *previous, 
 {
     struct rules_problems problems = { 0 };
     struct rules *rules = rules_new(text, strlen(text), previous, version, &problems);
-    for (size_t i = 0; i < problems.count; i++)
+    for (size_t i = 0; i < problems.count; i++) {
         print_error("%d:%d %s: %s\n", (int) problems.problems[i].line, (int) problems.problems[i].column,
                     problems.problems[i].key, problems.problems[i].message);
+    }
     rules_problems_fini(&problems);
     assert_non_null(rules);
     return rules;
@@ -97,15 +99,17 @@ struct mistake {
 
 static void check_problem(const struct mistake *mistake, const struct rules_problems *problems)
 {
-    if (problems->found != 1)
+    if (problems->found != 1) {
         fail_msg("\"%s\": %zu problems, want 1; the first: %s: %s", mistake->is, problems->found,
                  problems->count > 0 ? problems->problems[0].key : "",
                  problems->count > 0 ? problems->problems[0].message : "");
+    }
     const struct behalf_problem *problem = &problems->problems[0];
     if (problem->line != mistake->line || problem->column != mistake->column ||
-        strcmp(problem->key, mistake->key) != 0 || strstr(problem->message, mistake->words) == NULL)
+        strcmp(problem->key, mistake->key) != 0 || strstr(problem->message, mistake->words) == NULL) {
         fail_msg("\"%s\": got %d:%d %s: %s; want %d:%d %s: %s", mistake->is, (int) problem->line, (int) problem->column,
                  problem->key, problem->message, mistake->line, mistake->column, mistake->key, mistake->words);
+    }
 }
 
 static void check_mistakes(const struct mistake *mistakes, size_t count)
@@ -114,8 +118,9 @@ static void check_mistakes(const struct mistake *mistakes, size_t count)
         char *text = changed(base, mistakes[i].was, mistakes[i].is);
         struct rules_problems problems = { 0 };
         struct rules *rules = rules_new(text, strlen(text), NULL, 1, &problems);
-        if (rules != NULL)
+        if (rules != NULL) {
             fail_msg("\"%s\" is accepted", mistakes[i].is);
+        }
         check_problem(&mistakes[i], &problems);
         rules_problems_fini(&problems);
         free(text);
@@ -446,9 +451,10 @@ static void text_that_is_not_yaml_is_told_by_line(void **state)
         assert_null(rules_new(text, strlen(text), NULL, 1, &problems));
         const struct behalf_problem *problem = &problems.problems[0];
         if (problems.found != 1 || problem->line != mistakes[i].line || problem->column != mistakes[i].column ||
-            strstr(problem->message, mistakes[i].words) == NULL)
+            strstr(problem->message, mistakes[i].words) == NULL) {
             fail_msg("\"%s\": %zu found, %d:%d %s: %s", mistakes[i].is, problems.found, (int) problem->line,
                      (int) problem->column, problem->key, problem->message);
+        }
         rules_problems_fini(&problems);
         free(text);
     }
@@ -487,8 +493,9 @@ static void all_problems_are_found_in_one_go_in_order(void **state)
     assert_null(rules_new(text, strlen(text), NULL, 1, &problems));
     assert_true(problems.found >= 10);
     assert_int_equal(problems.count, problems.found);
-    for (size_t i = 1; i < problems.count; i++)
+    for (size_t i = 1; i < problems.count; i++) {
         assert_true(problems.problems[i - 1].line <= problems.problems[i].line);
+    }
     rules_problems_fini(&problems);
 }
 
@@ -496,8 +503,9 @@ static void at_most_64_problems_are_shown_and_all_are_counted(void **state)
 {
     (void) state;
     char text[8192] = "";
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 200; i++) {
         snprintf(text + strlen(text), sizeof text - strlen(text), "wrong%d: 1\n", i);
+    }
     struct rules_problems problems = { 0 };
     assert_null(rules_new(text, strlen(text), NULL, 1, &problems));
     assert_int_equal(problems.count, 64);
@@ -555,13 +563,15 @@ static void probable_oversights_are_warned_of(void **state)
         struct rules *rules = read_changed(oversights[i].was, oversights[i].is);
         const struct rules_problems *warnings = rules_warnings(rules);
         bool warned = false;
-        for (size_t w = 0; w < warnings->count; w++)
+        for (size_t w = 0; w < warnings->count; w++) {
             warned = warned || (warnings->problems[w].line == oversights[i].line &&
                                 strstr(warnings->problems[w].message, oversights[i].words) != NULL);
-        if (!warned)
+        }
+        if (!warned) {
             fail_msg("no warning at %d: %s; %zu others, the first at %d: %s", oversights[i].line, oversights[i].words,
                      warnings->count, warnings->count > 0 ? (int) warnings->problems[0].line : 0,
                      warnings->count > 0 ? warnings->problems[0].message : "");
+        }
         rules_destroy(&rules);
     }
 }
@@ -626,8 +636,9 @@ static void names_run_out_with_those_that_were_dropped(void **state)
     struct rules *rules = read_rules(base, NULL, 1);
     for (int round = 0; round < 2; round++) {
         char list[1024] = "skills: [refunds, cards";
-        for (int i = 0; i < 40; i++)
+        for (int i = 0; i < 40; i++) {
             snprintf(list + strlen(list), sizeof list - strlen(list), ", s%d_%d", round, i);
+        }
         snprintf(list + strlen(list), sizeof list - strlen(list), "]");
         char *text = changed(base, "skills: [refunds, cards]", list);
         struct rules_problems problems = { 0 };
@@ -663,8 +674,9 @@ static void rules_of_another_desk_are_refused(void **state)
 static char *read_file(const char *path)
 {
     FILE *file = fopen(path, "rb");
-    if (file == NULL)
+    if (file == NULL) {
         fail_msg("cannot open %s", path);
+    }
     char *text = calloc(1, BEHALF_RULES_BYTES + 1);
     assert_non_null(text);
     fread(text, 1, BEHALF_RULES_BYTES, file);
@@ -678,8 +690,9 @@ static void the_sample_has_no_problems_and_no_warnings(void **state)
     char *text = read_file(sample_path);
     struct rules *rules = read_rules(text, NULL, 1);
     const struct rules_problems *warnings = rules_warnings(rules);
-    for (size_t i = 0; i < warnings->count; i++)
+    for (size_t i = 0; i < warnings->count; i++) {
         print_error("%d: %s\n", (int) warnings->problems[i].line, warnings->problems[i].message);
+    }
     assert_int_equal(warnings->found, 0);
     assert_int_equal(rules_policy(rules)->brand_count, 4);
     rules_destroy(&rules);

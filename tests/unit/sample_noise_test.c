@@ -47,9 +47,11 @@ struct reading {
 
 static const char *cell(const struct reading *reading, const char *name)
 {
-    for (size_t i = 0; i < reading->name_count; i++)
-        if (strcmp(reading->names[i], name) == 0)
+    for (size_t i = 0; i < reading->name_count; i++) {
+        if (strcmp(reading->names[i], name) == 0) {
             return reading->fields[i];
+        }
+    }
     fprintf(stderr, "%s has no column %s\n", reading->set->file, name);
     exit(1);
 }
@@ -66,24 +68,28 @@ static void judge(struct reading *reading)
                                 .language = "" };
     struct needs needs;
     const char *field = "";
-    if (strcmp(cell(reading, set->who), set->customer) != 0)
+    if (strcmp(cell(reading, set->who), set->customer) != 0) {
         return;
+    }
     must(triage_post(reading->triage, reading->rules, &post, "", &needs, &field));
     reading->posts++;
     reading->closed += needs.noise;
-    if (needs.noise)
+    if (needs.noise) {
         printf("%s: %s is closed by %s\n", set->file, post.post, needs.rule);
+    }
 }
 
 static void take_field(void *field, size_t bytes, void *context)
 {
     struct reading *reading = context;
-    if (reading->field_count == FIELDS_MAX)
+    if (reading->field_count == FIELDS_MAX) {
         return;
+    }
     char *copy = reading->fields[reading->field_count++];
     size_t kept = bytes < FIELD_BYTES - 1 ? bytes : FIELD_BYTES - 1;
-    if (kept > 0)
+    if (kept > 0) {
         memcpy(copy, field, kept);
+    }
     copy[kept] = '\0';
 }
 
@@ -91,12 +97,14 @@ static void take_row(int end, void *context)
 {
     (void) end;
     struct reading *reading = context;
-    for (size_t i = 0; !reading->headed && i < reading->field_count; i++)
+    for (size_t i = 0; !reading->headed && i < reading->field_count; i++) {
         snprintf(reading->names[i], sizeof reading->names[i], "%.63s", reading->fields[i]);
-    if (!reading->headed)
+    }
+    if (!reading->headed) {
         reading->name_count = reading->field_count;
-    else if (reading->field_count == reading->name_count)
+    } else if (reading->field_count == reading->name_count) {
         judge(reading);
+    }
     reading->headed = true;
     reading->field_count = 0;
 }
@@ -107,8 +115,9 @@ static void read_set(FILE *file, struct reading *reading)
     char block[65536];
     size_t bytes;
     must(csv_init(&parser, 0) == 0);
-    while ((bytes = fread(block, 1, sizeof block, file)) > 0)
+    while ((bytes = fread(block, 1, sizeof block, file)) > 0) {
         must(csv_parse(&parser, block, bytes, take_field, take_row, reading) == bytes);
+    }
     csv_fini(&parser, take_field, take_row, reading);
     csv_free(&parser);
 }
@@ -149,8 +158,9 @@ int main(int argument_count, char **arguments)
     bool good = true;
     reading.rules = read_rules(arguments[1]);
     reading.triage = triage_new();
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         good = test_set(&sets[i], arguments[2], &reading) && good;
+    }
     triage_destroy(&reading.triage);
     rules_destroy(&reading.rules);
     return good ? 0 : 1;

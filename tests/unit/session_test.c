@@ -96,8 +96,9 @@ static void from_broker(struct world *world, const struct behalf_message *messag
     size_t bytes;
     struct behalf_fault fault;
     void *frame = behalf_message_encode(message, &bytes, &fault);
-    if (frame == NULL)
+    if (frame == NULL) {
         fail_msg("%s: %s", fault.field, fault.reason);
+    }
     behalf_session_receive(world->session, frame, bytes, world->now_ms);
     free(frame);
 }
@@ -615,8 +616,9 @@ static void however_many_brokers_are_named_the_list_is_bounded_and_keeps_the_cal
         pass_until_due(&world);
         assert_true(behalf_session_connect_order(world.session, &broker));
         assert_true(broker < SESSION_BROKERS_TOLD_MAX + 3);
-        for (size_t i = 0; i < 3; i++)
+        for (size_t i = 0; i < 3; i++) {
             seen[i] = seen[i] || strcmp(behalf_session_broker(world.session, broker), brokers[i]) == 0;
+        }
     }
     assert_true(seen[0] && seen[1] && seen[2]);
     end(&world);
@@ -646,8 +648,9 @@ static void a_broker_that_was_silent_is_not_tried_because_another_is_busy(void *
     struct world world = world_of(2, 1);
     connect_and_greet(&world, "tcp://one:1");
     pass(&world, SESSION_GREETING_MS);
-    for (int64_t begun_ms = world.now_ms; world.now_ms < begun_ms + SESSION_SILENT_MS - 1000;)
+    for (int64_t begun_ms = world.now_ms; world.now_ms < begun_ms + SESSION_SILENT_MS - 1000;) {
         refuse(&world, connect_and_greet(&world, "tcp://two:2"), "BUSY", 200);
+    }
     pass(&world, 2000); // but it is not given up
     expect_order(&world, 1);
     refuse(&world, expect_sent_id(&world, BEHALF_HELLO), "BUSY", 200);
@@ -798,10 +801,12 @@ static void window_bounds_requests_in_flight(void **state)
     struct world world = world_of(1, 1);
     sign_in(&world, 0);
     int64_t ids[5];
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 5; i++) {
         ids[i] = take(&world);
-    for (size_t i = 0; i < 3; i++)
+    }
+    for (size_t i = 0; i < 3; i++) {
         assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), ids[i]);
+    }
     expect_nothing_sent(&world);
     assert_int_equal(behalf_session_pending(world.session), 5);
     done(&world, ids[1]);
@@ -818,8 +823,9 @@ static void unanswered_requests_are_repeated_after_a_loss_and_answered_ones_are_
     struct world world = world_of(1, 1);
     sign_in(&world, 0);
     int64_t first = take(&world), second = take(&world), third = take(&world);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         expect_sent_id(&world, BEHALF_TAKE);
+    }
     done(&world, second);
     expect_next(&world, BEHALF_DONE, second);
     behalf_session_lost(world.session, "reset", world.now_ms);
@@ -909,12 +915,14 @@ static void many_requests_keep_their_order_over_losses(void **state)
     (void) state;
     struct world world = world_of(1, 1);
     sign_in(&world, 0);
-    for (size_t i = 0; i < 1000; i++)
+    for (size_t i = 0; i < 1000; i++) {
         take(&world);
+    }
     int64_t next = FIRST_ID;
     for (size_t round = 0; next < FIRST_ID + 1000; round++) {
-        for (int64_t i = 0; i < 3 && next + i < FIRST_ID + 1000; i++)
+        for (int64_t i = 0; i < 3 && next + i < FIRST_ID + 1000; i++) {
             assert_int_equal(expect_sent_id(&world, BEHALF_TAKE), next + i);
+        }
         if (round % 10 == 9) {
             behalf_session_lost(world.session, "reset", world.now_ms);
             sign_in(&world, 0);

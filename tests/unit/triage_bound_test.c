@@ -58,8 +58,9 @@ static struct rules *read_rules(const char *more)
     *sensitive = '\0';
     snprintf(text, sizeof text, "%s%s%s%s", sample, begins, more, sensitive + strlen(begins));
     struct rules *rules = rules_new(text, strlen(text), NULL, 1, &problems);
-    if (rules == NULL)
+    if (rules == NULL) {
         fail_msg("%s: %s", problems.problems[0].key, problems.problems[0].message);
+    }
     return rules;
 }
 
@@ -88,8 +89,9 @@ static void expect_bound(struct rules *rules)
     for (size_t i = 0; i < hostile_text_count(); i++) {
         hostile_text_write(i, text);
         double us = measure(triage, rules, text);
-        if (us > BOUND_US * SLOWER)
+        if (us > BOUND_US * SLOWER) {
             fail_msg("32 kB of %s take %.0f us", hostile_text_name(i), us);
+        }
     }
     triage_destroy(&triage);
 }
@@ -116,8 +118,9 @@ static void dear_patterns_are_bounded_too(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2)
+    if (argc != 2) {
         return 2;
+    }
     rules_path = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_text_is_triaged_in_time),

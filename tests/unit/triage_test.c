@@ -71,9 +71,10 @@ static int make_world(void **state)
     assert_non_null(world);
     struct rules_problems problems = { 0 };
     world->rules = rules_new(text_of_rules, strlen(text_of_rules), NULL, 1, &problems);
-    for (size_t i = 0; i < problems.count; i++)
+    for (size_t i = 0; i < problems.count; i++) {
         print_error("%d: %s: %s\n", (int) problems.problems[i].line, problems.problems[i].key,
                     problems.problems[i].message);
+    }
     assert_non_null(world->rules);
     world->triage = triage_new();
     *state = world;
@@ -119,8 +120,9 @@ static const char *language(const struct world *world)
 
 static void assert_says(const char *text, const char *words)
 {
-    if (strstr(text, words) == NULL)
+    if (strstr(text, words) == NULL) {
         fail_msg("\"%s\" does not say \"%s\"", text, words);
+    }
 }
 
 static void unknown_brands_and_channels_are_named(void **state)
@@ -277,9 +279,11 @@ static void evasions_do_not_keep_a_post_from_pr(void **state)
     static const char *const texts[] = { "MY LAWYER!",        "ｌａｗｙｅｒ", "law\xE2\x80\x8Byer",
                                          "la\xC2\xADwyer",    "𝗹𝗮𝘄𝘆𝗲𝗿",       "@acme @lawyer_joe meet #lawyer",
                                          "弁護士に相談します" };
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (take_text(world, "acme", texts[i])->audience != AUDIENCE_PR)
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (take_text(world, "acme", texts[i])->audience != AUDIENCE_PR) {
             fail_msg("\"%s\" would reach an agent", texts[i]);
+        }
+    }
     assert_int_equal(take_text(world, "acme", "the flawyers")->audience, AUDIENCE_AGENT);
 }
 
@@ -297,12 +301,16 @@ static void posts_without_words_are_noise(void **state)
                                          "🇩🇪👨‍👩‍👧" };
     static const char *const words[] = { "@acme no", "#NoInternet", "?!",     "@acme遅い", "5",
                                          "£",        "http",        "a@b.de", "@acme :D" };
-    for (size_t i = 0; i < sizeof noise / sizeof noise[0]; i++)
-        if (!take_text(world, "acme", noise[i])->noise)
+    for (size_t i = 0; i < sizeof noise / sizeof noise[0]; i++) {
+        if (!take_text(world, "acme", noise[i])->noise) {
             fail_msg("\"%s\" is no noise", noise[i]);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (take_text(world, "acme", words[i])->noise)
+        }
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (take_text(world, "acme", words[i])->noise) {
             fail_msg("\"%s\" is noise", words[i]);
+        }
+    }
     assert_string_equal(take_text(world, "acme", "@acme")->rule, "noise nothing");
 }
 
@@ -362,8 +370,9 @@ static char *read_file(const char *name, size_t bytes_max)
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", deploy_path, name);
     FILE *file = fopen(path, "rb");
-    if (file == NULL)
+    if (file == NULL) {
         fail_msg("cannot open %s", path);
+    }
     char *text = calloc(1, bytes_max + 1);
     assert_non_null(text);
     assert_true(fread(text, 1, bytes_max, file) > 0);
@@ -396,9 +405,10 @@ static void expect_rules(struct world *world, struct rules *rules, const struct 
         assert_true(triage_post(world->triage, rules, &post, "", &world->needs, &world->field));
         bool right = samples[i].rule[0] == '\0' ? world->needs.rule[0] == '\0'
                                                 : strstr(world->needs.rule, samples[i].rule) == world->needs.rule;
-        if (!right)
+        if (!right) {
             fail_msg("\"%s\" goes by \"%s\", not \"%s\"; %s", samples[i].text, world->needs.rule, samples[i].rule,
                      world->needs.detail);
+        }
     }
     rules_destroy(&rules);
 }
@@ -507,8 +517,9 @@ static void rules_say_what_makes_a_difference(void **state)
     };
     struct rules_problems problems = { 0 };
     struct rules *rules = rules_new(text, strlen(text), NULL, 1, &problems);
-    if (rules == NULL)
+    if (rules == NULL) {
         fail_msg("%s: %s", problems.problems[0].key, problems.problems[0].message);
+    }
     expect_rules(*state, rules, samples, sizeof samples / sizeof samples[0]);
 }
 
@@ -520,14 +531,15 @@ static const char *text_in(const json_t *object, const char *key)
 
 static void count_needs(const struct needs *needs, int counts[4])
 {
-    if (needs->audience == AUDIENCE_PR)
+    if (needs->audience == AUDIENCE_PR) {
         counts[0]++;
-    else if (needs->noise)
+    } else if (needs->noise) {
         counts[1]++;
-    else if (needs->skills != 0)
+    } else if (needs->skills != 0) {
         counts[2]++;
-    else
+    } else {
         counts[3]++;
+    }
 }
 
 static const char *const rules_of_regions =
@@ -550,10 +562,12 @@ static bool speaks(const struct rules *rules, const char *person, const char *co
     const struct policy *policy = rules_policy(rules);
     uint32_t language = policy_find_language(policy, code);
     assert_int_not_equal(language, POLICY_NONE);
-    for (size_t i = 0; i < policy->person_count; i++)
-        if (strcmp(policy->people[i].name, person) == 0)
+    for (size_t i = 0; i < policy->person_count; i++) {
+        if (strcmp(policy->people[i].name, person) == 0) {
             return (policy->people[i].languages & UINT64_C(1) << language) != 0 &&
                    policy->people[i].language_level[language] > 0;
+        }
+    }
     fail_msg("nobody is called %s", person);
     return false;
 }
@@ -563,8 +577,9 @@ static void regions_fall_back_to_their_language(void **state)
     struct world *world = *state;
     struct rules_problems problems = { 0 };
     struct rules *rules = rules_new(rules_of_regions, strlen(rules_of_regions), NULL, 1, &problems);
-    if (rules == NULL)
+    if (rules == NULL) {
         fail_msg("%s: %s", problems.problems[0].key, problems.problems[0].message);
+    }
     assert_true(speaks(rules, "ana", "pt-BR"));
     assert_true(speaks(rules, "ana", "pt"));
     assert_true(speaks(rules, "bia", "pt"));
@@ -631,8 +646,9 @@ static void sample_posts_are_of_every_kind(void **state)
             post.channel = text_in(object, "channel");
             post.language = text_in(object, "language");
             post.reach = json_integer_value(json_object_get(object, "reach"));
-            if (!triage_post(world->triage, rules, &post, "", &world->needs, &world->field))
+            if (!triage_post(world->triage, rules, &post, "", &world->needs, &world->field)) {
                 fail_msg("unknown %s in %s", world->field, line);
+            }
             count_needs(&world->needs, counts);
         }
         json_decref(object);
@@ -675,8 +691,9 @@ static void names_that_stand_for_many_people_are_nobody(void **state)
                                           "u/[deleted]",
                                           "Usuario de Google",
                                           "Un utilisateur Google" };
-    for (size_t i = 0; i < sizeof nobody / sizeof *nobody; i++)
+    for (size_t i = 0; i < sizeof nobody / sizeof *nobody; i++) {
         assert_string_equal(author_on(world, "chirp", nobody[i]), "");
+    }
     assert_string_equal(author_on(world, "chirp", "A Google Usher"), "A Google Usher");
     assert_string_equal(author_on(world, "chirp", "AGoogle User"), "AGoogle User");
     struct needs needs;

@@ -151,8 +151,9 @@ static void any_bytes_are_safe(void **state)
         char *shown = visible_text(text, sizeof text, 0);
         assert_null(u8_check((const uint8_t *) shown, strlen(shown)));
         assert_true(strlen(shown) <= 12 * sizeof text);
-        for (const char *at = shown; *at != '\0'; at++)
+        for (const char *at = shown; *at != '\0'; at++) {
             assert_true((unsigned char) *at >= 0x20 && *at != 0x7f);
+        }
         assert_null(strstr(shown, "\u202E"));
         free(shown);
     }

@@ -17,8 +17,9 @@ static void expect_line(struct line_reader *reader, const char *wanted)
     const char *line;
     size_t bytes;
     enum line_kind kind;
-    while ((kind = line_reader_next(reader, &line, &bytes)) == LINE_NONE)
+    while ((kind = line_reader_next(reader, &line, &bytes)) == LINE_NONE) {
         assert_true(line_reader_fill(reader) || reader->ended);
+    }
     if (wanted == NULL) {
         assert_int_equal(kind, LINE_TOO_LONG);
         return;
@@ -82,8 +83,9 @@ static void every_message_survives_json(void **state)
         json_t *value;
         json_object_foreach(object, key, value)
         {
-            if (json_is_array(value) && json_array_size(value) == 0)
+            if (json_is_array(value) && json_array_size(value) == 0) {
                 continue; // an empty list is as if it were absent
+            }
             assert_true(json_equal(value, json_object_get(again, key)));
         }
         behalf_message_destroy(&message);

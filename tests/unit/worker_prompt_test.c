@@ -18,8 +18,9 @@ static struct command parse(char *line)
 {
     struct command command;
     char problem[200] = "";
-    if (!command_parse(line, &command, problem, sizeof problem))
+    if (!command_parse(line, &command, problem, sizeof problem)) {
         fail_msg("%s", problem);
+    }
     return command;
 }
 
@@ -68,8 +69,9 @@ static void times_are_read(void **state)
     static const char *const bad[] = {
         "", "h", "0m", "-1h", "61d", "2w", "2", "2hh", "25:00", "12:60", "12:", "1:2:3", "99999999999999999999h"
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_false(command_until(bad[i], NOW, &until_ms));
+    }
 }
 
 static void time_of_day_is_the_next_such(void **state)
@@ -106,8 +108,9 @@ static void help_names_every_command(void **state)
     assert_false(command_help(out, "shout", "agent"));
     fclose(out);
     const char *word;
-    for (size_t i = 0; (word = command_complete("", i)) != NULL; i++)
+    for (size_t i = 0; (word = command_complete("", i)) != NULL; i++) {
         assert_non_null(strstr(text, word));
+    }
     free(text);
 }
 
@@ -257,9 +260,11 @@ static void item_shows_what_matters(void **state)
                                          "CAUTION",
                                          "FROZEN",
                                          "approver first" };
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        if (strstr(text, parts[i]) == NULL)
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (strstr(text, parts[i]) == NULL) {
             fail_msg("\"%s\" is not in\n%s", parts[i], text);
+        }
+    }
     assert_null(strstr(text, "secret"));
     free(text);
 }

@@ -65,8 +65,9 @@ static char *trim(char *text)
 {
     text += strspn(text, " \t\r\n");
     size_t bytes = strlen(text);
-    while (bytes > 0 && strchr(" \t\r\n", text[bytes - 1]) != NULL)
+    while (bytes > 0 && strchr(" \t\r\n", text[bytes - 1]) != NULL) {
         text[--bytes] = '\0';
+    }
     return text;
 }
 
@@ -86,10 +87,12 @@ static size_t find(const char *word)
     size_t found = COMMAND_COUNT;
     size_t bytes = strlen(word);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (strcmp(commands[i].word, word) == 0 || strcmp(commands[i].letter, word) == 0)
+        if (strcmp(commands[i].word, word) == 0 || strcmp(commands[i].letter, word) == 0) {
             return i;
-        if (strncmp(commands[i].word, word, bytes) == 0)
+        }
+        if (strncmp(commands[i].word, word, bytes) == 0) {
             found = found == COMMAND_COUNT ? i : COMMAND_COUNT + 1;
+        }
     }
     return found;
 }
@@ -97,15 +100,17 @@ static size_t find(const char *word)
 bool command_parse(char *line, struct command *command, char *problem, size_t problem_bytes)
 {
     *command = (struct command){ .verb = COMMAND_NONE, .word = "", .rest = trim(line) };
-    if (command->rest[0] == '\0')
+    if (command->rest[0] == '\0') {
         return true;
+    }
     if (strcmp(command->rest, "?") == 0) {
         *command = (struct command){ .verb = COMMAND_HELP, .word = "help", .rest = command->rest + 1 };
         return true;
     }
     char *word = command_word(&command->rest);
-    for (char *letter = word; *letter != '\0'; letter++)
+    for (char *letter = word; *letter != '\0'; letter++) {
         *letter = (char) tolower((unsigned char) *letter);
+    }
     size_t found = find(word);
     if (found >= COMMAND_COUNT) {
         snprintf(problem, problem_bytes, "%s: %.40s; `help` lists the commands",
@@ -120,8 +125,9 @@ bool command_parse(char *line, struct command *command, char *problem, size_t pr
 static size_t index_of(enum command_verb verb)
 {
     size_t i = 0;
-    while (i < COMMAND_COUNT && commands[i].verb != verb)
+    while (i < COMMAND_COUNT && commands[i].verb != verb) {
         i++;
+    }
     return i;
 }
 
@@ -142,12 +148,14 @@ static bool time_of_day(const char *text, int64_t now_ms, int64_t *until_ms)
 {
     char *end;
     long hour = strtol(text, &end, 10);
-    if (*end != ':' || end == text || !isdigit((unsigned char) end[1]))
+    if (*end != ':' || end == text || !isdigit((unsigned char) end[1])) {
         return false;
+    }
     const char *minutes = end + 1;
     long minute = strtol(minutes, &end, 10);
-    if (*end != '\0' || hour < 0 || hour > 23 || minute > 59)
+    if (*end != '\0' || hour < 0 || hour > 23 || minute > 59) {
         return false;
+    }
     time_t now = (time_t) (now_ms / 1000);
     struct tm local;
     localtime_r(&now, &local);
@@ -167,10 +175,12 @@ static bool time_of_day(const char *text, int64_t now_ms, int64_t *until_ms)
 
 bool command_until(const char *text, int64_t now_ms, int64_t *until_ms)
 {
-    if (!isdigit((unsigned char) text[0]))
+    if (!isdigit((unsigned char) text[0])) {
         return false;
-    if (strchr(text, ':') != NULL)
+    }
+    if (strchr(text, ':') != NULL) {
         return time_of_day(text, now_ms, until_ms);
+    }
     char *end;
     long long count = strtoll(text, &end, 10);
     static const struct {
@@ -178,10 +188,12 @@ bool command_until(const char *text, int64_t now_ms, int64_t *until_ms)
         int64_t ms;
     } units[] = { { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 } };
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (end[0] != units[i].letter || end[1] != '\0')
+        if (end[0] != units[i].letter || end[1] != '\0') {
             continue;
-        if (count < 1 || count > PARK_MS_MAX / units[i].ms)
+        }
+        if (count < 1 || count > PARK_MS_MAX / units[i].ms) {
             return false;
+        }
         *until_ms = now_ms + count * units[i].ms;
         return true;
     }
@@ -191,14 +203,17 @@ bool command_until(const char *text, int64_t now_ms, int64_t *until_ms)
 const char *command_outcome(const char *word)
 {
     static const char *const outcomes[] = { "no-answer-needed", "noise", "duplicate", "handed-off", "answered" };
-    if (strcmp(word, "none") == 0)
+    if (strcmp(word, "none") == 0) {
         return outcomes[0];
+    }
     const char *found = NULL;
     for (size_t i = 0; i < sizeof outcomes / sizeof outcomes[0]; i++) {
-        if (strncmp(outcomes[i], word, strlen(word)) != 0 || word[0] == '\0')
+        if (strncmp(outcomes[i], word, strlen(word)) != 0 || word[0] == '\0') {
             continue;
-        if (found != NULL)
+        }
+        if (found != NULL) {
             return NULL;
+        }
         found = outcomes[i];
     }
     return found;
@@ -209,10 +224,11 @@ static void help_of(FILE *out, size_t i)
     char form[80];
     snprintf(form, sizeof form, "%s%s%s", commands[i].word, commands[i].argument[0] != '\0' ? " " : "",
              commands[i].argument);
-    if (strlen(form) > 22)
+    if (strlen(form) > 22) {
         fprintf(out, "  %-2s %s\n  %-26s%s\n", commands[i].letter, form, "", commands[i].help);
-    else
+    } else {
         fprintf(out, "  %-2s %-22s %s\n", commands[i].letter, form, commands[i].help);
+    }
 }
 
 bool command_has_role(const char *roles, const char *role)
@@ -220,8 +236,9 @@ bool command_has_role(const char *roles, const char *role)
     size_t bytes = strlen(role);
     for (const char *at = roles; *at != '\0';) {
         size_t length = strcspn(at, ",");
-        if (length == bytes && strncmp(at, role, bytes) == 0)
+        if (length == bytes && strncmp(at, role, bytes) == 0) {
             return true;
+        }
         at += length + (at[length] == ',');
     }
     return false;
@@ -236,12 +253,15 @@ const char *command_roles(enum command_verb verb)
 bool command_is_for(enum command_verb verb, const char *roles)
 {
     const char *needed = command_roles(verb);
-    if (needed[0] == '\0' || roles[0] == '\0')
+    if (needed[0] == '\0' || roles[0] == '\0') {
         return true;
+    }
     static const char *const every[] = { "agent", "pr", "approver", "supervisor" };
-    for (size_t i = 0; i < sizeof every / sizeof every[0]; i++)
-        if (command_has_role(needed, every[i]) && command_has_role(roles, every[i]))
+    for (size_t i = 0; i < sizeof every / sizeof every[0]; i++) {
+        if (command_has_role(needed, every[i]) && command_has_role(roles, every[i])) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -249,13 +269,16 @@ bool command_help(FILE *out, const char *word, const char *roles)
 {
     if (word[0] != '\0') {
         size_t found = find(word);
-        if (found < COMMAND_COUNT)
+        if (found < COMMAND_COUNT) {
             help_of(out, found);
+        }
         return found < COMMAND_COUNT;
     }
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (command_is_for(commands[i].verb, roles))
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (command_is_for(commands[i].verb, roles)) {
             help_of(out, i);
+        }
+    }
     fputs("A command may be shortened as long as it is the only one. Ctrl-C leaves what you are in the middle of;\n"
           "nothing that you typed as an answer is lost by it.\n",
           out);
@@ -264,9 +287,11 @@ bool command_help(FILE *out, const char *word, const char *roles)
 
 const char *command_complete(const char *beginning, size_t index)
 {
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (strncmp(commands[i].word, beginning, strlen(beginning)) == 0 && index-- == 0)
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strncmp(commands[i].word, beginning, strlen(beginning)) == 0 && index-- == 0) {
             return commands[i].word;
+        }
+    }
     return NULL;
 }
 
@@ -280,10 +305,13 @@ enum command_reply command_reply(const char *line)
                   { "use", REPLY_USE },  { "new", REPLY_NEW } };
     line += strspn(line, " \t");
     size_t bytes = strlen(line);
-    while (bytes > 0 && (line[bytes - 1] == ' ' || line[bytes - 1] == '\t'))
+    while (bytes > 0 && (line[bytes - 1] == ' ' || line[bytes - 1] == '\t')) {
         bytes--;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (strlen(words[i].word) == bytes && strncasecmp(line, words[i].word, bytes) == 0)
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strlen(words[i].word) == bytes && strncasecmp(line, words[i].word, bytes) == 0) {
             return words[i].reply;
+        }
+    }
     return REPLY_OTHER;
 }

@@ -53,14 +53,15 @@ void view_duration(char *text, size_t text_bytes, int64_t duration_ms)
     int64_t seconds = duration_ms / 1000;
     int64_t minutes = seconds / 60;
     int64_t hours = minutes / 60;
-    if (seconds < 120)
+    if (seconds < 120) {
         snprintf(text, text_bytes, "%" PRId64 " s", seconds);
-    else if (minutes < 120)
+    } else if (minutes < 120) {
         snprintf(text, text_bytes, "%" PRId64 " min", minutes);
-    else if (hours < 48)
+    } else if (hours < 48) {
         snprintf(text, text_bytes, "%" PRId64 " h %" PRId64 " min", hours, minutes % 60);
-    else
+    } else {
         snprintf(text, text_bytes, "%" PRId64 " d %" PRId64 " h", hours / 24, hours % 24);
+    }
 }
 
 void view_clock_time(char *text, size_t text_bytes, int64_t at_ms, int64_t now_ms)
@@ -80,10 +81,11 @@ static void time_left(const struct view *view, char *text, size_t text_bytes, in
     int64_t left_ms = due_ms - view->now_ms;
     view_duration(duration, sizeof duration, left_ms < 0 ? -left_ms : left_ms);
     view_clock_time(at, sizeof at, due_ms, view->now_ms);
-    if (left_ms < 0)
+    if (left_ms < 0) {
         snprintf(text, text_bytes, "LATE by %s (was due %s)", duration, at);
-    else
+    } else {
         snprintf(text, text_bytes, "%s left (until %s)", duration, at);
+    }
 }
 
 // ---- an item ----
@@ -94,10 +96,12 @@ static void show_header(const struct view *view, const struct behalf_item *item)
     char *channel = line_of(view, item->channel);
     fprintf(view->out, "\n=== item %" PRId64 " | %s | %s | %s | %s", item->item, brand, channel, item->language,
             item->state);
-    if (strcmp(item->audience, "agent") != 0)
+    if (strcmp(item->audience, "agent") != 0) {
         fprintf(view->out, " as %s", item->audience);
-    if (item->skills[0] != '\0')
+    }
+    if (item->skills[0] != '\0') {
         fprintf(view->out, " | needs %s", item->skills);
+    }
     fputs(" ===\n", view->out);
     free(brand);
     free(channel);
@@ -116,11 +120,12 @@ static void show_times(const struct view *view, const struct behalf_item *item)
     if (strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0) {
         time_left(view, text, sizeof text, item->answer_by_ms);
         fprintf(view->out, "Offered to you: take it, %s\n", text);
-        if (item->missed_max > 0)
+        if (item->missed_max > 0) {
             fprintf(view->out,
                     "Let it lapse with nothing in hand and no word, and it is missed: %" PRId64
                     " in a row set you away (%" PRId64 " so far)\n",
                     item->missed_max, item->missed);
+        }
     }
 }
 
@@ -129,10 +134,12 @@ static void show_author(const struct view *view, const struct behalf_item *item)
     char *author = line_of(view, item->author);
     char *name = line_of(view, item->author_name);
     fprintf(view->out, "From %s", author[0] != '\0' ? author : "somebody");
-    if (name[0] != '\0')
+    if (name[0] != '\0') {
         fprintf(view->out, " (%s)", name);
-    if (item->reach > 0)
+    }
+    if (item->reach > 0) {
         fprintf(view->out, ", %" PRId64 " followers", item->reach);
+    }
     fputc('\n', view->out);
     free(author);
     free(name);
@@ -144,26 +151,31 @@ static void show_window(const struct view *view, const struct behalf_item *item)
     char left[32], until[32], *channel = line_of(view, item->channel);
     view_clock_time(until, sizeof until, item->reply_until_ms, view->now_ms);
     view_duration(left, sizeof left, item->reply_until_ms - view->now_ms);
-    if (item->reply_until_ms <= view->now_ms)
+    if (item->reply_until_ms <= view->now_ms) {
         fprintf(view->out, "NO REPLY POSSIBLE: %s takes none to this since %s: close it or hand it off.\n", channel,
                 until);
-    else
+    } else {
         fprintf(view->out, "%s takes a reply to this for %s (until %s).\n", channel, left, until);
+    }
     free(channel);
 }
 
 static void show_warnings(const struct view *view, const struct behalf_item *item)
 {
-    if (item->reply_until_ms > 0)
+    if (item->reply_until_ms > 0) {
         show_window(view, item);
-    if (item->frozen)
+    }
+    if (item->frozen) {
         fputs("FROZEN: this brand's replies are not going out at present.\n", view->out);
-    if (item->fate_unknown)
+    }
+    if (item->fate_unknown) {
         fputs("CAUTION: an earlier reply may or may not have been published. Look before you answer again;\n"
               "         if it is there, `close answered`.\n",
               view->out);
-    if (item->approval)
+    }
+    if (item->approval) {
         fputs("What you answer goes to an approver first.\n", view->out);
+    }
 }
 
 static const char *entry_title(const struct behalf_entry *entry)
@@ -176,9 +188,11 @@ static const char *entry_title(const struct behalf_entry *entry)
                    { "reply", "replied for us" },
                    { "note", "noted (inside only)" },
                    { "guidance", "advised (inside only)" } };
-    for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
-        if (strcmp(titles[i].kind, entry->kind) == 0)
+    for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) {
+        if (strcmp(titles[i].kind, entry->kind) == 0) {
             return titles[i].title;
+        }
+    }
     return entry->kind;
 }
 
@@ -189,23 +203,29 @@ static void show_entry(const struct view *view, const struct behalf_entry *entry
     bool by_rule = entry->author[0] == '\0' && strcmp(entry->kind, "note") == 0;
     char *author = line_of(view, entry->author[0] != '\0' ? entry->author : by_rule ? "Behalf" : "somebody");
     fprintf(view->out, "%s  %s %s", entry->at_ms > 0 ? at : "", author, entry_title(entry));
-    if (entry->language[0] != '\0')
+    if (entry->language[0] != '\0') {
         fprintf(view->out, " [%s]", entry->language);
-    if (entry->edited)
+    }
+    if (entry->edited) {
         fputs(" [edited since]", view->out);
+    }
     fputs(entry->deleted ? " [deleted by its author]\n" : "\n", view->out);
     free(author);
-    if (!entry->deleted && entry->text[0] == '\0')
+    if (!entry->deleted && entry->text[0] == '\0') {
         fputs("    (no text)\n", view->out);
-    else if (!entry->deleted)
+    } else if (!entry->deleted) {
         view_text(view, entry->text);
-    if (!entry->deleted && entry->media > 0)
+    }
+    if (!entry->deleted && entry->media > 0) {
         fprintf(view->out, "    with it: %" PRId64 " picture%s or the like\n", entry->media,
                 entry->media == 1 ? "" : "s");
-    if (entry->parent[0] != '\0')
+    }
+    if (entry->parent[0] != '\0') {
         view_line(view, "    it answers the post ", entry->parent);
-    if (entry->link[0] != '\0')
+    }
+    if (entry->link[0] != '\0') {
         view_line(view, "    see it at ", entry->link);
+    }
     if (entry->before[0] != '\0' && !entry->deleted) {
         fputs("    before it was edited:\n", view->out);
         view_text(view, entry->before);
@@ -220,8 +240,9 @@ static const char *unit_of(const char *unit)
 
 static void show_draft(const struct view *view, const struct behalf_item *item)
 {
-    if (item->draft[0] == '\0')
+    if (item->draft[0] == '\0') {
         return;
+    }
     char *by = line_of(view, item->draft_by);
     fprintf(view->out, "Draft%s%s:\n", by[0] != '\0' ? " by " : "", by);
     free(by);
@@ -230,11 +251,13 @@ static void show_draft(const struct view *view, const struct behalf_item *item)
 
 static void show_limits(const struct view *view, const struct behalf_item *item)
 {
-    if (item->disclosure[0] != '\0')
+    if (item->disclosure[0] != '\0') {
         view_line(view, "Added to your answer: ", item->disclosure);
-    if (item->length_max > 0)
+    }
+    if (item->length_max > 0) {
         fprintf(view->out, "Room for your text: %" PRId64 " of %" PRId64 " %s\n", item->length_left, item->length_max,
                 unit_of(item->unit));
+    }
 }
 
 void view_item(const struct view *view, const struct behalf_item *item)
@@ -242,18 +265,21 @@ void view_item(const struct view *view, const struct behalf_item *item)
     show_header(view, item);
     show_times(view, item);
     show_author(view, item);
-    if (item->reason[0] != '\0')
+    if (item->reason[0] != '\0') {
         view_line(view, "Why here: ", item->reason);
+    }
     show_warnings(view, item);
     if (item->brand_guidance[0] != '\0') {
         fputs("The brand says:\n", view->out);
         view_text(view, item->brand_guidance);
     }
     fputc('\n', view->out);
-    if (item->story_cut)
+    if (item->story_cut) {
         fputs("The story is longer: what comes before is not shown.\n", view->out);
-    for (size_t i = 0; i < item->story_count; i++)
+    }
+    for (size_t i = 0; i < item->story_count; i++) {
         show_entry(view, &item->story[i]);
+    }
     fputc('\n', view->out);
     show_draft(view, item);
     show_limits(view, item);
@@ -263,10 +289,12 @@ void view_item_line(const struct view *view, const char *lead, const struct beha
 {
     char until[128] = "", left[128] = "";
     bool offered = strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0;
-    if (offered)
+    if (offered) {
         time_left(view, until, sizeof until, item->answer_by_ms);
-    if (item->due_ms > 0)
+    }
+    if (item->due_ms > 0) {
         time_left(view, left, sizeof left, item->due_ms);
+    }
     char *brand = line_of(view, item->brand);
     char *author = line_of(view, item->author[0] != '\0' ? item->author : "somebody");
     char *whole = NULL;
@@ -292,9 +320,11 @@ static bool same_entry(const struct behalf_entry *left, const struct behalf_entr
 
 static bool has_entry(const struct behalf_item *item, const struct behalf_entry *entry)
 {
-    for (size_t i = 0; i < item->story_count; i++)
-        if (same_entry(&item->story[i], entry))
+    for (size_t i = 0; i < item->story_count; i++) {
+        if (same_entry(&item->story[i], entry)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -303,10 +333,12 @@ static size_t show_new_entries(const struct view *view, const struct behalf_item
 {
     size_t count = 0;
     for (size_t i = 0; i < item->story_count; i++) {
-        if (has_entry(before, &item->story[i]))
+        if (has_entry(before, &item->story[i])) {
             continue;
-        if (count++ == 0)
+        }
+        if (count++ == 0) {
             fprintf(view->out, "--- new or changed in item %" PRId64 " ---\n", item->item);
+        }
         show_entry(view, &item->story[i]);
     }
     return count;
@@ -317,8 +349,9 @@ bool view_item_changes(const struct view *view, const struct behalf_item *before
     bool shown = show_new_entries(view, before, item) > 0;
     if (before->frozen != item->frozen || before->fate_unknown != item->fate_unknown ||
         before->approval != item->approval || before->reply_until_ms != item->reply_until_ms) {
-        if (before->frozen && !item->frozen)
+        if (before->frozen && !item->frozen) {
             fputs("The brand's replies go out again.\n", view->out);
+        }
         show_warnings(view, item);
         shown = true;
     }
@@ -336,14 +369,16 @@ void view_preview(const struct view *view, const struct behalf_previewed *previe
     fputs("It goes out like this:\n\n", view->out);
     view_text(view, preview->text);
     fputc('\n', view->out);
-    if (preview->length_max > 0)
+    if (preview->length_max > 0) {
         fprintf(view->out, "%" PRId64 " of %" PRId64 " %s", preview->length, preview->length_max,
                 unit_of(preview->unit));
-    else
+    } else {
         fprintf(view->out, "%" PRId64 " %s", preview->length, unit_of(preview->unit));
+    }
     fputs(preview->approval ? "; an approver sees it first\n" : "\n", view->out);
-    if (preview->refused[0] != '\0')
+    if (preview->refused[0] != '\0') {
         view_line(view, "NOT ALLOWED OUT: ", preview->refused);
+    }
 }
 
 // ---- tables ----
@@ -359,8 +394,9 @@ static struct libscols_table *new_table(const struct view *view, const struct co
     must(table != NULL);
     scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
     scols_table_set_termwidth(table, view->columns);
-    for (; columns->name != NULL; columns++)
+    for (; columns->name != NULL; columns++) {
         must(scols_table_new_column(table, columns->name, 0, columns->flags) != NULL);
+    }
     return table;
 }
 
@@ -393,8 +429,9 @@ static void print_table(const struct view *view, struct libscols_table *table)
     if (scols_print_table_to_string(table, &text) == 0 && text != NULL) {
         size_t bytes = strlen(text);
         fputs(text, view->out);
-        if (bytes == 0 || text[bytes - 1] != '\n')
+        if (bytes == 0 || text[bytes - 1] != '\n') {
             fputc('\n', view->out);
+        }
     }
     free(text);
     scols_unref_table(table);
@@ -428,13 +465,15 @@ void view_listing(const struct view *view, const struct behalf_listing *listing)
         set_text(view, line, 4, row->skills);
         set_text(view, line, 5, row->state);
         set_text(view, line, 6, row->person);
-        if (row->due_ms > 0)
+        if (row->due_ms > 0) {
             set_duration(line, 7, row->due_ms - view->now_ms);
+        }
         set_text(view, line, 8, row->text);
     }
     print_table(view, table);
-    if (listing->more)
+    if (listing->more) {
         fputs("There are more.\n", view->out);
+    }
 }
 
 static void view_queues(const struct view *view, const struct behalf_counts *counts)
@@ -462,8 +501,9 @@ static void view_queues(const struct view *view, const struct behalf_counts *cou
         set_text(view, line, 2, row->language);
         set_text(view, line, 3, row->skills);
         const int64_t numbers[] = { row->waiting, row->offered, row->held, row->parked, row->sending, row->late };
-        for (size_t column = 0; column < 6; column++)
+        for (size_t column = 0; column < 6; column++) {
             set_number(line, 4 + column, numbers[column]);
+        }
         set_duration(line, 10, row->oldest_ms);
         set_number(line, 11, row->people);
     }
@@ -493,8 +533,9 @@ static void view_people(const struct view *view, const struct behalf_counts *cou
         set_text(view, line, 3, row->presence);
         set_text(view, line, 4, row->reason);
         const int64_t numbers[] = { row->offered, row->held, row->capacity, row->ended };
-        for (size_t column = 0; column < 4; column++)
+        for (size_t column = 0; column < 4; column++) {
             set_number(line, 5 + column, numbers[column]);
+        }
     }
     print_table(view, table);
 }
@@ -502,11 +543,14 @@ static void view_people(const struct view *view, const struct behalf_counts *cou
 void view_counts(const struct view *view, const struct behalf_counts *counts)
 {
     view_line(view, "Desk ", counts->desk);
-    if (counts->frozen[0] != '\0')
+    if (counts->frozen[0] != '\0') {
         view_line(view, "Frozen brands: ", counts->frozen);
-    if (counts->queues_count > 0)
+    }
+    if (counts->queues_count > 0) {
         view_queues(view, counts);
+    }
     fputc('\n', view->out);
-    if (counts->people_count > 0)
+    if (counts->people_count > 0) {
         view_people(view, counts);
+    }
 }

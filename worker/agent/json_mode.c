@@ -62,8 +62,9 @@ static void finish(struct json_mode *mode, enum worker_end end)
 // Writes an object as a line, and frees it.  Nobody reads any more: signs out.
 static void put(struct json_mode *mode, json_t *object)
 {
-    if (json_dumpf(object, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
+    if (json_dumpf(object, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF || fflush(stdout) != 0) {
         finish(mode, WORKER_SIGNED_OUT);
+    }
     json_decref(object);
 }
 
@@ -71,10 +72,12 @@ static void put_error(struct json_mode *mode, json_t *own_id, const char *code, 
 {
     json_t *object = json_pack("{ss ss ss}", "type", "ERROR", "code", code, "reason", reason);
     must(object != NULL);
-    if (field[0] != '\0')
+    if (field[0] != '\0') {
         json_object_set_new(object, "field", json_string(field));
-    if (own_id != NULL)
+    }
+    if (own_id != NULL) {
         json_object_set(object, "id", own_id);
+    }
     json_object_set_new(object, "line", json_integer(mode->lines.number));
     put(mode, object);
 }
@@ -90,10 +93,12 @@ static void put_message(struct json_mode *mode, const struct behalf_message *mes
     json_t *object = message_to_json(message);
     for (size_t i = 0; i < REQUESTS_MAX && message->id > 0; i++) {
         struct request *request = &mode->requests[i];
-        if (request->id != message->id)
+        if (request->id != message->id) {
             continue;
-        if (request->own_id != NULL)
+        }
+        if (request->own_id != NULL) {
             json_object_set_new(object, "id", request->own_id);
+        }
         *request = (struct request){ 0 };
         mode->request_count--;
         break;
@@ -112,8 +117,9 @@ static bool may_send(enum behalf_type type)
 static void note_request(struct json_mode *mode, int64_t id, json_t *own_id)
 {
     for (size_t i = 0; i < REQUESTS_MAX; i++) {
-        if (mode->requests[i].id != 0)
+        if (mode->requests[i].id != 0) {
             continue;
+        }
         mode->requests[i] = (struct request){ .id = id, .own_id = json_incref(own_id) };
         mode->request_count++;
         return;
@@ -131,10 +137,11 @@ static void send_request(struct json_mode *mode, enum behalf_type type, json_t *
         put_error(mode, own_id, "INVALID", unknown, "the message has no such field");
     } else {
         int64_t id = behalf_client_send(mode->client, message, &fault);
-        if (id > 0)
+        if (id > 0) {
             note_request(mode, id, own_id);
-        else
+        } else {
             put_error(mode, own_id, behalf_code_name(fault.code), fault.field, fault.reason);
+        }
     }
     behalf_message_destroy(&message);
 }
@@ -142,8 +149,9 @@ static void send_request(struct json_mode *mode, enum behalf_type type, json_t *
 static void take_line(struct json_mode *mode, const char *text, size_t bytes)
 {
     char reason[200];
-    if (bytes == 0 || (bytes == 1 && text[0] == '\r'))
+    if (bytes == 0 || (bytes == 1 && text[0] == '\r')) {
         return;
+    }
     json_t *line = json_line_parse(text, bytes, reason, sizeof reason);
     if (line == NULL) {
         put_error(mode, NULL, "MALFORMED", "", reason);
@@ -152,12 +160,13 @@ static void take_line(struct json_mode *mode, const char *text, size_t bytes)
     json_t *own_id = json_object_get(line, "id");
     const char *name = json_string_value(json_object_get(line, "type"));
     enum behalf_type type = name != NULL ? behalf_type_from_name(name) : BEHALF_NONE;
-    if (type == BEHALF_BYE)
+    if (type == BEHALF_BYE) {
         finish(mode, WORKER_SIGNED_OUT);
-    else if (!may_send(type))
+    } else if (!may_send(type)) {
         put_error(mode, own_id, "UNKNOWN_TYPE", "type", "no message of this type exists that a person may send");
-    else
+    } else {
         send_request(mode, type, line, own_id);
+    }
     json_decref(line);
 }
 
@@ -175,14 +184,16 @@ static bool take_lines(struct json_mode *mode)
     size_t bytes;
     enum line_kind kind;
     while (!mode->over && may_read(mode) && (kind = line_reader_next(&mode->lines, &text, &bytes)) != LINE_NONE) {
-        if (kind == LINE_TOO_LONG)
+        if (kind == LINE_TOO_LONG) {
             put_error(mode, NULL, "MALFORMED", "", "the line is longer than 1 MiB");
-        else
+        } else {
             take_line(mode, text, bytes);
+        }
         taken = true;
     }
-    if (mode->lines.ended && mode->lines.begin == mode->lines.end && mode->leave_at_ms < 0 && !mode->options->stay)
+    if (mode->lines.ended && mode->lines.begin == mode->lines.end && mode->leave_at_ms < 0 && !mode->options->stay) {
         mode->leave_at_ms = clocks_boot_ms() + LAST_WAIT_MS;
+    }
     return taken;
 }
 
@@ -190,8 +201,9 @@ static void watch_session(struct json_mode *mode)
 {
     enum behalf_client_state state = behalf_client_state(mode->client);
     bool sure = behalf_client_is_sure(mode->client);
-    if (state == mode->state && sure == mode->sure)
+    if (state == mode->state && sure == mode->sure) {
         return;
+    }
     mode->state = state;
     mode->sure = sure;
     if (state == BEHALF_CLIENT_READY) {
@@ -219,12 +231,14 @@ static bool take_messages(struct json_mode *mode)
 
 static void watch_end(struct json_mode *mode)
 {
-    if (mode->over || mode->leave_at_ms < 0)
+    if (mode->over || mode->leave_at_ms < 0) {
         return;
-    if (mode->request_count == 0)
+    }
+    if (mode->request_count == 0) {
         finish(mode, WORKER_SIGNED_OUT);
-    else if (clocks_boot_ms() >= mode->leave_at_ms)
+    } else if (clocks_boot_ms() >= mode->leave_at_ms) {
         finish(mode, WORKER_UNSAVED);
+    }
 }
 
 static void turn(struct json_mode *mode)
@@ -242,10 +256,10 @@ static void turn(struct json_mode *mode)
 static void take_last_lines(struct json_mode *mode)
 {
     struct pollfd input = { .fd = mode->lines.fd, .events = POLLIN };
-    do
+    do {
         take_lines(mode);
-    while (!mode->over && may_read(mode) && !mode->lines.ended && poll(&input, 1, 0) > 0 &&
-           line_reader_fill(&mode->lines));
+    } while (!mode->over && may_read(mode) && !mode->lines.ended && poll(&input, 1, 0) > 0 &&
+             line_reader_fill(&mode->lines));
     take_lines(mode);
 }
 
@@ -255,11 +269,13 @@ static void await_answers(struct json_mode *mode)
     int64_t deadline_ms = clocks_boot_ms() + LAST_ANSWERS_MS;
     for (size_t i = 0; i < REQUESTS_MAX; i++) {
         int64_t left_ms = deadline_ms - clocks_boot_ms();
-        if (mode->requests[i].id == 0 || left_ms <= 0)
+        if (mode->requests[i].id == 0 || left_ms <= 0) {
             continue;
+        }
         struct behalf_message *answer = behalf_client_wait_answer(mode->client, mode->requests[i].id, (int) left_ms);
-        if (answer != NULL)
+        if (answer != NULL) {
             put_message(mode, answer);
+        }
         behalf_message_destroy(&answer);
     }
 }
@@ -280,16 +296,18 @@ static void wait_for_work(struct json_mode *mode)
                             { .fd = behalf_client_fd(mode->client), .events = POLLIN },
                             { .fd = read ? mode->lines.fd : -1, .events = POLLIN } };
     int timeout_ms = behalf_client_timeout_ms(mode->client);
-    if (mode->leave_at_ms >= 0 && (timeout_ms < 0 || timeout_ms > 1000))
+    if (mode->leave_at_ms >= 0 && (timeout_ms < 0 || timeout_ms > 1000)) {
         timeout_ms = 1000;
+    }
     if (poll(fds, 3, timeout_ms) < 0) {
         must(errno == EINTR);
         return;
     }
-    if (fds[0].revents != 0)
+    if (fds[0].revents != 0) {
         hear_signal(mode); // and takes what there is to read
-    else if (fds[2].revents != 0)
+    } else if (fds[2].revents != 0) {
         line_reader_fill(&mode->lines);
+    }
 }
 
 enum worker_end json_run(const struct worker_options *options)
@@ -312,15 +330,18 @@ enum worker_end json_run(const struct worker_options *options)
     }
     while (!mode->over) {
         turn(mode);
-        if (!mode->over)
+        if (!mode->over) {
             wait_for_work(mode);
+        }
     }
-    if (mode->client != NULL && mode->end == WORKER_HUNG_UP)
+    if (mode->client != NULL && mode->end == WORKER_HUNG_UP) {
         await_answers(mode);
-    else if (mode->client != NULL)
+    } else if (mode->client != NULL) {
         behalf_client_close(mode->client, "signed out", BYE_MS);
-    for (size_t i = 0; i < REQUESTS_MAX; i++)
+    }
+    for (size_t i = 0; i < REQUESTS_MAX; i++) {
         json_decref(mode->requests[i].own_id);
+    }
     enum worker_end end = mode->end;
     line_reader_fini(&mode->lines);
     behalf_client_destroy(&mode->client);

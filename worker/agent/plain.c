@@ -22,21 +22,23 @@
 static void take_argument(struct plain *plain, char *line)
 {
     plain->mode = MODE_COMMAND;
-    if (line[strspn(line, " \t")] == '\0')
+    if (line[strspn(line, " \t")] == '\0') {
         plain_tell(plain, "Left.");
-    else if (!command_needs_item(plain->verb) || plain->front != NULL)
+    } else if (!command_needs_item(plain->verb) || plain->front != NULL) {
         plain_run_command(plain, plain->verb, line);
+    }
 }
 
 static void take_leave(struct plain *plain, const char *line)
 {
     enum command_reply reply = command_reply(line);
-    if (reply == REPLY_YES)
+    if (reply == REPLY_YES) {
         plain_finish(plain, WORKER_SIGNED_OUT);
-    else if (reply == REPLY_NO)
+    } else if (reply == REPLY_NO) {
         plain->mode = MODE_COMMAND;
-    else
+    } else {
         plain_tell(plain, "Say y or n.");
+    }
 }
 
 static void take_line(struct plain *plain, char *line)
@@ -90,15 +92,16 @@ static void take_end(struct plain *plain)
 static void question_to_leave(const struct plain *plain, char *question, size_t bytes)
 {
     size_t held = plain_count(plain, "held"), offered = plain_count(plain, "offered");
-    if (held == 0)
+    if (held == 0) {
         snprintf(question, bytes, "%zu offered to you, none held: leave %s and sign out? (y/n) ", offered,
                  offered == 1 ? "it" : "them");
-    else if (offered == 0)
+    } else if (offered == 0) {
         snprintf(question, bytes, "you hold %zu: back to the queues with %s and sign out? (y/n) ", held,
                  held == 1 ? "it" : "them");
-    else
+    } else {
         snprintf(question, bytes, "you hold %zu, and %zu offered: back to the queues with them and sign out? (y/n) ",
                  held, offered);
+    }
 }
 
 // The offer that runs out first, or NULL.
@@ -108,8 +111,9 @@ static const struct behalf_item *first_offer(const struct plain *plain)
     for (const struct held *held = plain->items; held != NULL; held = held->next) {
         const struct behalf_item *item = &held->message->item;
         bool runs = strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0;
-        if (runs && (first == NULL || item->answer_by_ms < first->answer_by_ms))
+        if (runs && (first == NULL || item->answer_by_ms < first->answer_by_ms)) {
             first = item;
+        }
     }
     return first;
 }
@@ -122,19 +126,21 @@ static void question_with_offers(const struct plain *plain, char *question, size
     const char *unsure = plain->unsure ? " (not sure that it is still yours)" : "";
     bool offered = strcmp(front->state, "offered") == 0, shown = prompt_is_terminal(plain->prompt);
     char left[32] = "";
-    if (offered && front->answer_by_ms > 0)
+    if (offered && front->answer_by_ms > 0) {
         offer = front;
+    }
     if (offer != NULL && shown) {
         int64_t left_ms = offer->answer_by_ms - plain_broker_ms(plain);
         snprintf(left, sizeof left, ", %" PRId64 " s", left_ms > 0 ? left_ms / 1000 : 0);
     }
-    if (offered)
+    if (offered) {
         snprintf(question, bytes, "%" PRId64 " offered%s%s> ", front->item, left, unsure);
-    else if (offer != NULL && shown)
+    } else if (offer != NULL && shown) {
         snprintf(question, bytes, "%" PRId64 " (%zu offered%s)%s> ", front->item, plain_count(plain, "offered"), left,
                  unsure);
-    else
+    } else {
         snprintf(question, bytes, "%" PRId64 "%s> ", front->item, unsure);
+    }
 }
 
 // The question that the next line answers.
@@ -144,18 +150,20 @@ static void ask_person(struct plain *plain)
     char *prefill = NULL;
     switch (plain->mode) {
     case MODE_COMMAND:
-        if (plain->front == NULL)
+        if (plain->front == NULL) {
             snprintf(question, sizeof question, "behalf> ");
-        else
+        } else {
             question_with_offers(plain, question, sizeof question);
+        }
         break;
     case MODE_ARGUMENT:
         snprintf(question, sizeof question, "%s", command_question(plain->verb));
         break;
     case MODE_EDIT:
         snprintf(question, sizeof question, "mend:  ");
-        if (prompt_fd(plain->prompt) < 0)
+        if (prompt_fd(plain->prompt) < 0) {
             prefill = plain_next_line_to_edit(plain);
+        }
         break;
     case MODE_RESUME:
         snprintf(question, sizeof question, "use it (u), edit it (e) or write a new one (n)? ");
@@ -174,10 +182,11 @@ static void ask_person(struct plain *plain)
         snprintf(question, sizeof question, "write: ");
         break;
     }
-    if (plain->mode == MODE_CONFIRM || plain->mode == MODE_REPLACE || plain->mode == MODE_RESUME)
+    if (plain->mode == MODE_CONFIRM || plain->mode == MODE_REPLACE || plain->mode == MODE_RESUME) {
         prompt_ask_person(plain->prompt, question);
-    else
+    } else {
         prompt_ask(plain->prompt, question, prefill, plain->mode == MODE_COMMAND);
+    }
     free(prefill);
 }
 
@@ -225,8 +234,9 @@ static void interrupt(struct plain *plain)
     plain->interrupted = idle;
     if (plain_is_writing(plain->mode)) {
         char *written = plain_written(plain);
-        if (plain->front != NULL && written[0] != '\0')
+        if (plain->front != NULL && written[0] != '\0') {
             plain_set_text(&plain->front->text, written);
+        }
         plain_save_written(plain);
         free(written);
         plain_end_writing(plain);
@@ -237,9 +247,10 @@ static void interrupt(struct plain *plain)
     bool asks = idle && plain->items != NULL && plain->asked == 0 && prompt_is_terminal(plain->prompt);
     plain->mode = asks ? MODE_LEAVE : MODE_COMMAND;
     prompt_leave(plain->prompt);
-    if (idle && !asks)
+    if (idle && !asks) {
         plain_tell(plain, plain->asked != 0 ? "The broker has not answered yet. Ctrl-C again signs out without waiting."
                                             : "Ctrl-C again signs out.");
+    }
 }
 
 // The terminal is gone, as when its window is closed or the line to it breaks: that is no signing out.  What the person
@@ -306,26 +317,33 @@ static int wait_ms(struct plain *plain)
     int timeout_ms = behalf_client_timeout_ms(plain->client);
     for (struct held *held = plain->items; held != NULL; held = held->next) {
         const struct behalf_item *item = &held->message->item;
-        if (strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0 && !held->offer_warned)
+        if (strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0 && !held->offer_warned) {
             timeout_ms = sooner(timeout_ms, item->answer_by_ms - OFFER_WARNING_MS - now_ms);
-        if (!held->due_warned && item->due_ms > 0)
+        }
+        if (!held->due_warned && item->due_ms > 0) {
             timeout_ms = sooner(timeout_ms, item->due_ms - now_ms);
+        }
     }
-    if (plain->mode == MODE_COMMAND && prompt_is_terminal(plain->prompt) && first_offer(plain) != NULL)
+    if (plain->mode == MODE_COMMAND && prompt_is_terminal(plain->prompt) && first_offer(plain) != NULL) {
         timeout_ms = sooner(timeout_ms, 1000); // the seconds at the prompt
-    if (plain_is_writing(plain->mode))
+    }
+    if (plain_is_writing(plain->mode)) {
         timeout_ms = sooner(timeout_ms, plain->save_at_ms - clocks_boot_ms());
-    if (plain->mode == MODE_WAIT)
+    }
+    if (plain->mode == MODE_WAIT) {
         timeout_ms = sooner(timeout_ms, plain->wait_until_ms - clocks_boot_ms());
+    }
     return timeout_ms;
 }
 
 static void watch_time(struct plain *plain)
 {
-    if (plain->timeout_ms > 0)
+    if (plain->timeout_ms > 0) {
         warn_of_times(plain);
-    if (plain_is_writing(plain->mode) && clocks_boot_ms() >= plain->save_at_ms)
+    }
+    if (plain_is_writing(plain->mode) && clocks_boot_ms() >= plain->save_at_ms) {
         plain_save_written(plain);
+    }
     if (plain->mode == MODE_WAIT && clocks_boot_ms() >= plain->wait_until_ms) {
         plain->mode = MODE_COMMAND;
         plain_tell(plain, "No item came.");
@@ -361,18 +379,22 @@ static void wait_for_work(struct plain *plain)
         must(errno == EINTR);
         return;
     }
-    if (fds[0].revents != 0)
+    if (fds[0].revents != 0) {
         hear_signals(plain);
-    if (plain->from_terminal && (fds[2].revents & (POLLHUP | POLLERR)) != 0)
+    }
+    if (plain->from_terminal && (fds[2].revents & (POLLHUP | POLLERR)) != 0) {
         hang_up(plain);
-    if (fds[2].revents != 0 && !plain->over)
+    }
+    if (fds[2].revents != 0 && !plain->over) {
         hear_person(plain, true);
+    }
 }
 
 static void await_answer(struct plain *plain, int64_t request)
 {
-    if (request <= 0)
+    if (request <= 0) {
         return;
+    }
     struct behalf_message *answer = behalf_client_wait_answer(plain->client, request, LAST_DRAFT_MS);
     behalf_message_destroy(&answer);
 }
@@ -385,12 +407,14 @@ static void leave(struct plain *plain)
     await_answer(plain, plain_keep_half_typed(plain));
     plain_save_written(plain);
     await_answer(plain, plain->saving);
-    if (plain->hung_up)
+    if (plain->hung_up) {
         return;
+    }
     prompt_leave(plain->prompt);
     behalf_client_close(plain->client, "signed out", BYE_MS);
-    if (plain->end == WORKER_SIGNED_OUT)
+    if (plain->end == WORKER_SIGNED_OUT) {
         plain_tell(plain, "Signed out.");
+    }
 }
 
 enum worker_end plain_run(const struct worker_options *options)
@@ -414,11 +438,13 @@ enum worker_end plain_run(const struct worker_options *options)
     }
     while (!plain->over) {
         turn(plain);
-        if (!plain->over)
+        if (!plain->over) {
             wait_for_work(plain);
+        }
     }
-    if (plain->client != NULL)
+    if (plain->client != NULL) {
         leave(plain);
+    }
     enum worker_end end = plain->end;
     while (plain->items != NULL) {
         struct held *held = plain->items;

@@ -35,31 +35,35 @@ static void run_preview(struct plain *plain, const char *text)
 {
     plain->verb = COMMAND_PREVIEW;
     const char *kept = plain_kept_text(plain);
-    if (text[0] == '\0' && kept[0] == '\0')
+    if (text[0] == '\0' && kept[0] == '\0') {
         plain_tell(plain, "There is no draft. `preview TEXT` shows how a text would go out.");
-    else if (text[0] == '\0')
+    } else if (text[0] == '\0') {
         plain_preview_text(plain, kept);
-    else if (!plain_too_long(plain, text, "not shown"))
+    } else if (!plain_too_long(plain, text, "not shown")) {
         plain_preview_text(plain, text);
+    }
 }
 
 static void run_draft(struct plain *plain, const char *text)
 {
     if (text[0] != '\0') {
-        if (plain_too_long(plain, text, "not saved"))
+        if (plain_too_long(plain, text, "not saved")) {
             return;
+        }
         plain_set_text(&plain->front->text, text);
         ASK_FRONT(plain, DRAFT, draft, request.draft.text = text);
         return;
     }
     struct page page;
     struct view *view = plain_page_open(&page, plain);
-    if (plain_kept_text(plain)[0] != '\0' && !plain_is_saved(plain))
+    if (plain_kept_text(plain)[0] != '\0' && !plain_is_saved(plain)) {
         fputs("Written here, not saved with the item:\n", view->out);
-    if (plain_kept_text(plain)[0] != '\0')
+    }
+    if (plain_kept_text(plain)[0] != '\0') {
         view_text(view, plain_kept_text(plain));
-    else
+    } else {
         fputs("There is no draft.\n", view->out);
+    }
     plain_page_show(&page);
 }
 
@@ -120,8 +124,9 @@ static void run_transfer(struct plain *plain, char *rest)
     } else if (strcmp(kind, "language") == 0) {
         ASK_FRONT(plain, TRANSFER, transfer, request.transfer.language = value; request.transfer.reason = rest);
     } else if (strcmp(kind, "skills") == 0) {
-        for (char *skill; skill_count < 16 && (skill = strsep(&value, ",")) != NULL;)
+        for (char *skill; skill_count < 16 && (skill = strsep(&value, ",")) != NULL;) {
             skills[skill_count++] = skill;
+        }
         ASK_FRONT(plain, TRANSFER, transfer, request.transfer.skills = skills;
                   request.transfer.skills_count = skill_count; request.transfer.reason = rest);
     } else {
@@ -170,10 +175,11 @@ static void run_freeze(struct plain *plain, bool frozen, char *rest)
     freeze.freeze.brand = command_word(&rest);
     freeze.freeze.frozen = frozen;
     freeze.freeze.reason = rest;
-    if (rest[0] == '\0')
+    if (rest[0] == '\0') {
         plain_tell(plain, "Say which brand, and why: `%s BRAND REASON`.", frozen ? "freeze" : "unfreeze");
-    else
+    } else {
         plain_ask(plain, &freeze, 0);
+    }
 }
 
 static void run_recall(struct plain *plain, char *rest)
@@ -195,8 +201,9 @@ static void run_status(struct plain *plain)
 {
     plain_tell(plain, "%s, %s, %s; %zu held, %zu offered. %s", plain->options->name, plain->roles, plain->presence,
                plain_count(plain, "held"), plain_count(plain, "offered"), behalf_client_reason(plain->client));
-    if (strstr(plain->roles, "supervisor") != NULL)
+    if (strstr(plain->roles, "supervisor") != NULL) {
         plain_ask(plain, &(struct behalf_message){ .type = BEHALF_STATUS }, 0);
+    }
 }
 
 static void run_items(struct plain *plain)
@@ -206,8 +213,9 @@ static void run_items(struct plain *plain)
     for (struct held *held = plain->items; held != NULL; held = held->next) {
         view_item_line(view, held == plain->front ? "> " : "  ", &held->message->item);
     }
-    if (plain->items == NULL)
+    if (plain->items == NULL) {
         fputs("Nothing in hand.\n", view->out);
+    }
     plain_page_show(&page);
 }
 
@@ -216,18 +224,20 @@ static void run_show(struct plain *plain, const char *rest)
     char *end;
     long long number = strtoll(rest, &end, 10);
     struct held *held = rest[0] == '\0' ? plain->front : *end == '\0' ? plain_find(plain, number) : NULL;
-    if (held != NULL)
+    if (held != NULL) {
         plain_bring_to_front(plain, held);
-    else
+    } else {
         plain_tell(plain, rest[0] == '\0' ? "Nothing in hand." : "That is none of your items; `items` lists them.");
+    }
 }
 
 static void run_help(struct plain *plain, const char *word)
 {
     struct page page;
     struct view *view = plain_page_open(&page, plain);
-    if (!command_help(view->out, word, plain->roles))
+    if (!command_help(view->out, word, plain->roles)) {
         view_line(view, "There is no command ", word);
+    }
     plain_page_show(&page);
 }
 
@@ -238,8 +248,9 @@ static void run_wait(struct plain *plain, const char *rest)
         plain_tell(plain, "%s is no time. Say 30s or 5m.", rest);
         return;
     }
-    if (plain->front != NULL)
+    if (plain->front != NULL) {
         return;
+    }
     plain->wait_until_ms = until_ms;
     plain->mode = MODE_WAIT;
 }
@@ -362,8 +373,9 @@ static bool may_run(struct plain *plain, const struct command *command)
                    comma != NULL ? " or " : "", comma != NULL ? comma + 1 : "", plain->roles);
         return false;
     }
-    if (!command_needs_item(command->verb) || plain->front == NULL)
+    if (!command_needs_item(command->verb) || plain->front == NULL) {
         return true;
+    }
     const char *audience = plain_front(plain)->audience;
     bool approving = strcmp(audience, "approver") == 0;
     if (needed[0] != '\0' && strcmp(needed, audience) != 0) {
@@ -371,8 +383,9 @@ static bool may_run(struct plain *plain, const struct command *command)
                    audience);
         return false;
     }
-    if (approving && command->verb == COMMAND_ANSWER)
+    if (approving && command->verb == COMMAND_ANSWER) {
         plain_tell(plain, "You have this item to approve its draft: `approve`, `edit` or `reject` it.");
+    }
     return !approving || command->verb != COMMAND_ANSWER;
 }
 
@@ -384,8 +397,9 @@ void plain_take_command(struct plain *plain, char *line)
         plain_tell(plain, "%s", problem);
         return;
     }
-    if (command.verb == COMMAND_NONE || !may_run(plain, &command))
+    if (command.verb == COMMAND_NONE || !may_run(plain, &command)) {
         return;
+    }
     if (command_needs_item(command.verb) && plain->front == NULL) {
         plain_tell(plain, "There is no item in front of you.");
         return;

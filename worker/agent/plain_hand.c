@@ -31,8 +31,9 @@ struct view *plain_page_open(struct page *page, struct plain *plain)
 void plain_page_show(struct page *page)
 {
     must(fclose(page->view.out) == 0);
-    if (page->bytes > 0)
+    if (page->bytes > 0) {
         prompt_print(page->plain->prompt, page->text);
+    }
     free(page->text);
 }
 
@@ -56,8 +57,9 @@ static void show_front(struct plain *plain)
     struct view *view = plain_page_open(&page, plain);
     const struct behalf_item *item = &plain->front->message->item;
     view_item(view, item);
-    if (strcmp(item->state, "offered") == 0)
+    if (strcmp(item->state, "offered") == 0) {
         fputs("`take` it or `decline` it; `help` tells the rest.\n", view->out);
+    }
     plain_page_show(&page);
 }
 
@@ -71,16 +73,18 @@ const struct behalf_item *plain_front(const struct plain *plain)
 struct held *plain_find(const struct plain *plain, int64_t item)
 {
     struct held *held = plain->items;
-    while (held != NULL && held->message->item.item != item)
+    while (held != NULL && held->message->item.item != item) {
         held = held->next;
+    }
     return held;
 }
 
 size_t plain_count(const struct plain *plain, const char *state)
 {
     size_t count = 0;
-    for (struct held *held = plain->items; held != NULL; held = held->next)
+    for (struct held *held = plain->items; held != NULL; held = held->next) {
         count += strcmp(held->message->item.state, state) == 0;
+    }
     return count;
 }
 
@@ -99,8 +103,9 @@ struct held *plain_add(struct plain *plain, struct behalf_message **message_p)
     held->confirmed = true;
     *message_p = NULL;
     struct held **end = &plain->items;
-    while (*end != NULL)
+    while (*end != NULL) {
         end = &(*end)->next;
+    }
     *end = held;
     return held;
 }
@@ -122,25 +127,30 @@ void plain_end_writing(struct plain *plain)
 {
     plain_set_text(&plain->text, NULL);
     plain_set_text(&plain->rest, NULL);
-    if (plain->mode != MODE_LEAVE)
+    if (plain->mode != MODE_LEAVE) {
         plain->mode = MODE_COMMAND;
+    }
 }
 
 // What is written of an answer at this moment: whole lines, what is still to be mended, and what is typed.
 char *plain_written(const struct plain *plain)
 {
-    if (plain->mode == MODE_REPLACE && plain->text != NULL)
+    if (plain->mode == MODE_REPLACE && plain->text != NULL) {
         return strdup(plain->text);
-    if (!plain_is_writing(plain->mode))
+    }
+    if (!plain_is_writing(plain->mode)) {
         return plain->front != NULL && plain->front->text != NULL ? strdup(plain->front->text) : strdup("");
+    }
     const char *typed = prompt_typed(plain->prompt);
-    if (plain->mode == MODE_EDIT && plain->rest != NULL) // the line being mended is the first of the rest
+    if (plain->mode == MODE_EDIT && plain->rest != NULL) { // the line being mended is the first of the rest
         typed = "";
+    }
     const char *parts[] = { plain->text, plain->rest, typed[0] != '\0' ? typed : NULL };
     char *whole = strdup("");
     for (size_t i = 0; i < 3; i++) {
-        if (parts[i] == NULL)
+        if (parts[i] == NULL) {
             continue;
+        }
         char *longer = NULL;
         must(asprintf(&longer, "%s%s%s", whole, whole[0] != '\0' ? "\n" : "", parts[i]) >= 0);
         free(whole);
@@ -152,26 +162,31 @@ char *plain_written(const struct plain *plain)
 // Puts an item in front: the one given, or the next to work on.
 void plain_bring_to_front(struct plain *plain, struct held *held)
 {
-    for (struct held *other = plain->items; other != NULL && held == NULL; other = other->next)
-        if (strcmp(other->message->item.state, "held") == 0)
+    for (struct held *other = plain->items; other != NULL && held == NULL; other = other->next) {
+        if (strcmp(other->message->item.state, "held") == 0) {
             held = other;
-    if (held == NULL)
+        }
+    }
+    if (held == NULL) {
         held = plain->items;
+    }
     plain->front = held;
-    if (held != NULL)
+    if (held != NULL) {
         show_front(plain);
-    else if (strcmp(plain->presence, "away") == 0)
+    } else if (strcmp(plain->presence, "away") == 0) {
         plain_tell(plain, "Nothing in hand, and you are away. `back` when you are.");
-    else
+    } else {
         plain_tell(plain, "Nothing in hand. The next item comes by itself.");
+    }
 }
 
 // Takes an item off the person's list.
 void plain_drop(struct plain *plain, struct held *held)
 {
     struct held **link = &plain->items;
-    while (*link != held)
+    while (*link != held) {
         link = &(*link)->next;
+    }
     *link = held->next;
     bool was_front = plain->front == held;
     if (was_front) {
@@ -180,8 +195,9 @@ void plain_drop(struct plain *plain, struct held *held)
         prompt_leave(plain->prompt);
     }
     plain_free_held(held);
-    if (was_front)
+    if (was_front) {
         plain_bring_to_front(plain, NULL);
+    }
 }
 
 // The item is no longer the person's, and not by their doing.
@@ -215,8 +231,9 @@ void plain_ask(struct plain *plain, const struct behalf_message *message, int64_
     plain->asked_item = item;
     plain->asked_lease = item > 0 ? message->take.lease : 0; // all such messages begin alike
     prompt_leave(plain->prompt);
-    if (behalf_client_state(plain->client) != BEHALF_CLIENT_READY)
+    if (behalf_client_state(plain->client) != BEHALF_CLIENT_READY) {
         plain_tell(plain, "There is no connection now; it is done as soon as there is. Ctrl-C twice gives up.");
+    }
 }
 
 static void add_to_written(struct held *front, const char *text)
@@ -232,8 +249,9 @@ static int64_t send_unfinished(struct plain *plain, const char *text)
 {
     char note[BEHALF_NOTE_BYTES + 1];
     struct behalf_fault fault;
-    if ((size_t) snprintf(note, sizeof note, "(unfinished) %s", text) >= sizeof note)
+    if ((size_t) snprintf(note, sizeof note, "(unfinished) %s", text) >= sizeof note) {
         return 0; // as a whole it could not have been sent either
+    }
     struct behalf_message request = { .type = BEHALF_NOTE };
     request.note.item = plain_front(plain)->item;
     request.note.lease = plain_front(plain)->lease;
@@ -244,20 +262,24 @@ static int64_t send_unfinished(struct plain *plain, const char *text)
 int64_t plain_keep_half_typed(struct plain *plain)
 {
     struct held *front = plain->front;
-    if (front == NULL || strcmp(front->message->item.state, "held") != 0)
+    if (front == NULL || strcmp(front->message->item.state, "held") != 0) {
         return 0;
+    }
     char *line = strdup(prompt_typed(plain->prompt));
     must(line != NULL);
     char problem[200];
     struct command command = { .verb = plain->verb, .rest = line };
     int64_t request = 0;
-    if (plain->mode == MODE_COMMAND && !command_parse(line, &command, problem, sizeof problem))
+    if (plain->mode == MODE_COMMAND && !command_parse(line, &command, problem, sizeof problem)) {
         command.verb = COMMAND_NONE;
+    }
     bool half_typed = (plain->mode == MODE_COMMAND || plain->mode == MODE_ARGUMENT) && command.rest[0] != '\0';
-    if (half_typed && (command.verb == COMMAND_ANSWER || command.verb == COMMAND_DRAFT))
+    if (half_typed && (command.verb == COMMAND_ANSWER || command.verb == COMMAND_DRAFT)) {
         add_to_written(front, command.rest);
-    else if (half_typed && command.verb == COMMAND_NOTE && behalf_client_state(plain->client) == BEHALF_CLIENT_READY)
+    } else if (half_typed && command.verb == COMMAND_NOTE &&
+               behalf_client_state(plain->client) == BEHALF_CLIENT_READY) {
         request = send_unfinished(plain, command.rest);
+    }
     free(line);
     return request;
 }
@@ -268,8 +290,9 @@ void plain_save_written(struct plain *plain)
     plain->save_at_ms = clocks_boot_ms() + PLAIN_SAVE_MS;
     struct held *front = plain->front;
     if (front == NULL || strcmp(front->message->item.state, "held") != 0 || plain->saving != 0 ||
-        behalf_client_state(plain->client) != BEHALF_CLIENT_READY)
+        behalf_client_state(plain->client) != BEHALF_CLIENT_READY) {
         return;
+    }
     char *written = plain_written(plain);
     const char *saved = front->saved != NULL ? front->saved : front->message->item.draft;
     if (written[0] != '\0' && strcmp(written, saved) != 0) {
@@ -280,8 +303,9 @@ void plain_save_written(struct plain *plain)
         struct behalf_fault fault;
         plain->saving = behalf_client_send(plain->client, &draft, &fault);
         plain->saving_item = draft.draft.item;
-        if (plain->saving > 0)
+        if (plain->saving > 0) {
             plain_set_text(&front->saved, written);
+        }
     }
     free(written);
 }

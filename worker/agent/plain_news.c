@@ -15,8 +15,9 @@ static void take_changed_item(struct plain *plain, struct held *held, struct beh
     held->confirmed = true;
     *message_p = NULL;
     const struct behalf_item *item = &held->message->item;
-    if (before->item.lease != item->lease)
+    if (before->item.lease != item->lease) {
         held->offer_warned = false;
+    }
     if (held == plain->front) {
         struct page page;
         view_item_changes(plain_page_open(&page, plain), &before->item, item);
@@ -29,8 +30,9 @@ static void take_changed_item(struct plain *plain, struct held *held, struct beh
 
 static void take_item(struct plain *plain, struct behalf_message **message_p)
 {
-    if (plain->items_to_come > 0)
+    if (plain->items_to_come > 0) {
         plain->items_to_come--;
+    }
     struct held *held = plain_find(plain, (*message_p)->item.item);
     if (held != NULL) {
         take_changed_item(plain, held, message_p);
@@ -39,8 +41,9 @@ static void take_item(struct plain *plain, struct behalf_message **message_p)
     held = plain_add(plain, message_p);
     int64_t due_ms = held->message->item.due_ms;
     held->due_warned = due_ms > 0 && due_ms <= plain_broker_ms(plain); // the screen says so as it is
-    if (plain->mode == MODE_WAIT)
+    if (plain->mode == MODE_WAIT) {
         plain->mode = MODE_COMMAND;
+    }
     if (plain->front == NULL) {
         plain_bring_to_front(plain, held);
         return;
@@ -57,25 +60,29 @@ static void tell_of_items(struct plain *plain, const char *what)
 {
     char numbers[160] = "";
     size_t bytes = 0;
-    for (struct held *held = plain->items; held != NULL && bytes < sizeof numbers; held = held->next)
+    for (struct held *held = plain->items; held != NULL && bytes < sizeof numbers; held = held->next) {
         bytes += (size_t) snprintf(numbers + bytes, sizeof numbers - bytes, "%s%" PRId64, bytes > 0 ? ", " : "",
                                    held->message->item.item);
+    }
     plain_tell(plain, "*** %s: %s%s.", what, numbers, bytes >= sizeof numbers ? "..." : "");
 }
 
 // After a new session: what the broker did not name again is gone, and the rest is sure.
 static void drop_unconfirmed(struct plain *plain)
 {
-    if (plain->items_to_come > 0)
+    if (plain->items_to_come > 0) {
         return;
+    }
     for (struct held *held = plain->items; held != NULL;) {
         struct held *next = held->next;
-        if (!held->confirmed)
+        if (!held->confirmed) {
             plain_lose(plain, held, "it went back to its queue while you were not connected");
+        }
         held = next;
     }
-    if (plain->unsure && plain->items != NULL)
+    if (plain->unsure && plain->items != NULL) {
         tell_of_items(plain, "Yours, says the broker");
+    }
     plain->unsure = false;
 }
 
@@ -87,16 +94,19 @@ static void take_welcome(struct plain *plain, const struct behalf_welcome *welco
     plain->saving = 0;
     snprintf(plain->presence, sizeof plain->presence, "%s", welcome->presence);
     snprintf(plain->roles, sizeof plain->roles, "%s", welcome->roles);
-    for (struct held *held = plain->items; held != NULL; held = held->next)
+    for (struct held *held = plain->items; held != NULL; held = held->next) {
         held->confirmed = false;
+    }
     const char *name = welcome->display_name[0] != '\0' ? welcome->display_name : plain->options->name;
-    if (plain->state == BEHALF_CLIENT_CONNECTING && plain->timeout_ms > 0 && plain->items != NULL)
+    if (plain->state == BEHALF_CLIENT_CONNECTING && plain->timeout_ms > 0 && plain->items != NULL) {
         plain_tell(plain, "*** Connected again.");
-    else
+    } else {
         plain_tell(plain, "Signed in as %s%s%s (%s), %s. `help` lists the commands.", name,
                    welcome->agency[0] != '\0' ? " of " : "", welcome->agency, welcome->roles, welcome->presence);
-    if (welcome->items == 0 && plain->items == NULL)
+    }
+    if (welcome->items == 0 && plain->items == NULL) {
         plain_bring_to_front(plain, NULL);
+    }
 }
 
 // What to say when a request about an item has taken effect; NULL: the item is not done with.
@@ -131,10 +141,12 @@ static const char *farewell(enum behalf_type type, const char *state, bool froze
 // The table of messages keeps lease and state of an item as plain fields; DONE tells them anew.
 static void note_done(struct held *held, const struct behalf_done *done)
 {
-    if (done->lease > 0)
+    if (done->lease > 0) {
         held->message->item.lease = done->lease;
-    if (strcmp(done->state, "held") == 0)
+    }
+    if (strcmp(done->state, "held") == 0) {
         held->message->item.state = "held"; // a constant; the message frees its memory as a whole
+    }
 }
 
 // Says what has become of an item that is done with; `held` is NULL if it is not known here.  False if it is not done.
@@ -159,29 +171,32 @@ static void take_done(struct plain *plain, const struct behalf_done *done)
 {
     struct held *held = plain_find(plain, plain->asked_item);
     if (bid_farewell(plain, done, held)) {
-        if (held != NULL)
+        if (held != NULL) {
             plain_drop(plain, held);
+        }
         return;
     }
-    if (held != NULL)
+    if (held != NULL) {
         note_done(held, done);
+    }
     if (held != NULL && plain->asked_type == BEHALF_DRAFT) {
         plain_set_text(&held->saved, held->text);
         held->unsaved = false;
     }
-    if (plain->asked_type == BEHALF_TAKE)
+    if (plain->asked_type == BEHALF_TAKE) {
         plain_tell(plain, "Item %" PRId64 " is yours.", plain->asked_item);
-    else if (plain->asked_type == BEHALF_DRAFT)
+    } else if (plain->asked_type == BEHALF_DRAFT) {
         plain_tell(plain, "Saved with the item.");
-    else if (plain->asked_type == BEHALF_FREEZE)
+    } else if (plain->asked_type == BEHALF_FREEZE) {
         plain_tell(plain, strcmp(done->state, "frozen") == 0
                               ? "Frozen: the brand's replies stop, and its new items go to PR."
                               : "No longer frozen: the brand's replies go out.");
-    else if (plain->asked_type == BEHALF_PRESENCE)
+    } else if (plain->asked_type == BEHALF_PRESENCE) {
         plain_tell(plain, strcmp(plain->presence, "away") == 0 ? "You are away: nothing is offered to you."
                                                                : "You are back: the next item comes by itself.");
-    else
+    } else {
         plain_tell(plain, "Done.");
+    }
 }
 
 static void take_previewed(struct plain *plain, const struct behalf_previewed *preview)
@@ -189,8 +204,9 @@ static void take_previewed(struct plain *plain, const struct behalf_previewed *p
     struct page page;
     view_preview(plain_page_open(&page, plain), preview);
     plain_page_show(&page);
-    if (plain->verb == COMMAND_PREVIEW)
+    if (plain->verb == COMMAND_PREVIEW) {
         return;
+    }
     if (preview->refused[0] == '\0') {
         plain->mode = MODE_CONFIRM;
         return;
@@ -203,10 +219,12 @@ static void take_previewed(struct plain *plain, const struct behalf_previewed *p
 // or a language that the request named; and the item may have come under another lease meanwhile.
 static bool tells_of_loss(const struct plain *plain, const struct held *held, const struct behalf_error *error)
 {
-    if (held->message->item.lease != plain->asked_lease)
+    if (held->message->item.lease != plain->asked_lease) {
         return false;
-    if (strcmp(error->code, "STALE") == 0)
+    }
+    if (strcmp(error->code, "STALE") == 0) {
         return true;
+    }
     return strcmp(error->code, "NOT_FOUND") == 0 &&
            (strcmp(error->field, "item") == 0 || (error->field[0] == '\0' && strcmp(error->state, "closed") == 0));
 }
@@ -215,16 +233,20 @@ static void take_refusal(struct plain *plain, const struct behalf_error *error)
 {
     plain_tell(plain, "Not done: %s%s%s (%s%s%s)", error->reason, error->state[0] != '\0' ? "; the item is " : "",
                error->state, error->code, error->field[0] != '\0' ? " " : "", error->field);
-    if (plain->asked_type == BEHALF_PRESENCE)
+    if (plain->asked_type == BEHALF_PRESENCE) {
         snprintf(plain->presence, sizeof plain->presence, "%s",
                  strcmp(plain->presence, "away") == 0 ? "available" : "away");
-    if ((plain->asked_type == BEHALF_ANSWER || plain->asked_type == BEHALF_APPROVE) && plain->front != NULL)
+    }
+    if ((plain->asked_type == BEHALF_ANSWER || plain->asked_type == BEHALF_APPROVE) && plain->front != NULL) {
         plain_tell(plain, "What you wrote is kept: `edit` mends it, `answer` begins with it.");
+    }
     struct held *held = plain_find(plain, plain->asked_item);
-    if (held != NULL && plain->asked_type == BEHALF_DRAFT)
+    if (held != NULL && plain->asked_type == BEHALF_DRAFT) {
         held->unsaved = true;
-    if (held != NULL && tells_of_loss(plain, held, error))
+    }
+    if (held != NULL && tells_of_loss(plain, held, error)) {
         plain_lose(plain, held, "somebody or something else has moved it");
+    }
 }
 
 static void take_answer(struct plain *plain, const struct behalf_message *message)
@@ -232,14 +254,17 @@ static void take_answer(struct plain *plain, const struct behalf_message *messag
     if (message->id == plain->saving) {
         struct held *held = plain_find(plain, plain->saving_item);
         plain->saving = 0;
-        if (held != NULL)
+        if (held != NULL) {
             held->unsaved = message->type == BEHALF_ERROR;
-        if (message->type == BEHALF_ERROR)
+        }
+        if (message->type == BEHALF_ERROR) {
             plain_tell(plain, "*** The draft could not be saved: %s", message->error.reason);
+        }
         return;
     }
-    if (message->id != plain->asked)
+    if (message->id != plain->asked) {
         return;
+    }
     plain->asked = 0;
     struct page page;
     switch (message->type) {
@@ -291,17 +316,19 @@ static void take_message(struct plain *plain, struct behalf_message **message_p)
         break;
     case BEHALF_GONE:
         held = plain_find(plain, message->gone.item);
-        if (held != NULL && held->message->item.lease <= message->gone.lease)
+        if (held != NULL && held->message->item.lease <= message->gone.lease) {
             plain_lose(plain, held, message->gone.reason[0] != '\0' ? message->gone.reason : "no reason was given");
+        }
         break;
     case BEHALF_PRESENCE:
         take_presence(plain, &message->presence);
         break;
     default:
-        if (message->id > 0)
+        if (message->id > 0) {
             take_answer(plain, message);
-        else if (message->type == BEHALF_ERROR)
+        } else if (message->type == BEHALF_ERROR) {
             plain_tell(plain, "*** The broker says: %s %s", message->error.code, message->error.reason);
+        }
         break;
     }
 }
@@ -323,8 +350,9 @@ void plain_watch_session(struct plain *plain)
 {
     enum behalf_client_state state = behalf_client_state(plain->client);
     const char *reason = behalf_client_reason(plain->client);
-    if (state == plain->state)
+    if (state == plain->state) {
         return;
+    }
     plain->state = state;
     if (state == BEHALF_CLIENT_CONNECTING && plain->items != NULL) {
         plain->unsure = true;

@@ -17,8 +17,9 @@ void plain_preview_text(struct plain *plain, const char *text)
 
 const char *plain_kept_text(const struct plain *plain)
 {
-    if (plain->front->text != NULL)
+    if (plain->front->text != NULL) {
         return plain->front->text;
+    }
     return plain_front(plain)->draft;
 }
 
@@ -32,9 +33,10 @@ bool plain_is_saved(const struct plain *plain)
 bool plain_too_long(struct plain *plain, const char *text, const char *what)
 {
     bool too_long = strlen(text) > BEHALF_POST_BYTES;
-    if (too_long)
+    if (too_long) {
         plain_tell(plain, "A draft is at most %d,%03d bytes; %s.", BEHALF_POST_BYTES / 1000, BEHALF_POST_BYTES % 1000,
                    what);
+    }
     return too_long;
 }
 
@@ -45,8 +47,9 @@ void plain_submit(struct plain *plain, const char *text)
         return;
     }
     plain_set_text(&plain->front->text, text);
-    if (!plain_too_long(plain, text, "not sent and not saved; `edit` mends it"))
+    if (!plain_too_long(plain, text, "not sent and not saved; `edit` mends it")) {
         plain_preview_text(plain, plain->front->text);
+    }
 }
 
 void plain_begin_text(struct plain *plain, const char *first_lines)
@@ -105,10 +108,11 @@ void plain_take_text_line(struct plain *plain, const char *line)
         return;
     }
     size_t bytes = (plain->text != NULL ? strlen(plain->text) : 0) + strlen(line) + 1;
-    if (bytes > BEHALF_POST_BYTES)
+    if (bytes > BEHALF_POST_BYTES) {
         plain_tell(plain, "That line was not taken: a text has %d bytes at most.", BEHALF_POST_BYTES);
-    else
+    } else {
         append_line(plain, strcmp(line, "..") == 0 ? "." : line); // so that a lone full stop can be written
+    }
 }
 
 // The first line of those still to be mended; freed by the caller.
@@ -124,11 +128,13 @@ void plain_take_edited_line(struct plain *plain, const char *line)
     char *rest = newline != NULL ? strdup(newline + 1) : NULL;
     free(plain->rest);
     plain->rest = rest;
-    if (line[0] != '\0' || before[0] == '\0')
+    if (line[0] != '\0' || before[0] == '\0') {
         append_line(plain, line);
+    }
     free(before);
-    if (plain->rest == NULL)
+    if (plain->rest == NULL) {
         plain->mode = MODE_TEXT;
+    }
 }
 
 void plain_take_resume(struct plain *plain, const char *line)
@@ -176,10 +182,11 @@ void plain_take_confirmation(struct plain *plain, const char *line)
     plain->mode = MODE_COMMAND;
     switch (command_reply(line)) {
     case REPLY_YES:
-        if (plain->verb == COMMAND_APPROVE)
+        if (plain->verb == COMMAND_APPROVE) {
             ASK_FRONT(plain, APPROVE, approve, request.approve.text = plain->front->text);
-        else
+        } else {
             ASK_FRONT(plain, ANSWER, answer, request.answer.text = plain->front->text);
+        }
         break;
     case REPLY_EDIT:
         plain_begin_edit(plain);

@@ -86,11 +86,13 @@ struct prompt *prompt_new(void)
 void prompt_destroy(struct prompt **prompt_p)
 {
     struct prompt *prompt = *prompt_p;
-    if (prompt == NULL)
+    if (prompt == NULL) {
         return;
+    }
     prompt_leave(prompt);
-    if (prompt->terminal)
+    if (prompt->terminal) {
         clear_history();
+    }
     line_reader_fini(&prompt->lines);
     free(prompt->line);
     free(prompt->question);
@@ -108,8 +110,9 @@ size_t prompt_columns(const struct prompt *prompt)
 {
     struct winsize size;
     (void) prompt;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
         return size.ws_col;
+    }
     return COLUMNS_USUAL;
 }
 
@@ -117,14 +120,16 @@ void prompt_ask(struct prompt *prompt, const char *question, const char *prefill
 {
     bool same = prompt->asking && prompt->question != NULL && strcmp(prompt->question, question) == 0;
     prompt->commands = commands;
-    if (same && prefill == NULL)
+    if (same && prefill == NULL) {
         return;
+    }
     prompt->readable_ms = 0;
     free(prompt->question);
     prompt->question = strdup(question);
     if (!prompt->terminal) {
-        if (!prompt->asking || !same)
+        if (!prompt->asking || !same) {
             fputs(prompt->echo ? "" : question, stdout);
+        }
         fflush(stdout);
         prompt->asking = true;
         return;
@@ -146,8 +151,9 @@ void prompt_ask(struct prompt *prompt, const char *question, const char *prefill
 
 void prompt_ask_person(struct prompt *prompt, const char *question)
 {
-    if (prompt->asking && prompt->readable_ms != 0)
+    if (prompt->asking && prompt->readable_ms != 0) {
         return;
+    }
     if (isatty(STDIN_FILENO)) {
         prompt_leave(prompt);
         tcflush(STDIN_FILENO, TCIFLUSH);
@@ -164,8 +170,9 @@ int prompt_fd(const struct prompt *prompt)
 
 bool prompt_ready(const struct prompt *prompt)
 {
-    if (!prompt->asking)
+    if (!prompt->asking) {
         return false;
+    }
     return prompt->lines.ended || prompt->lines.scanned < prompt->lines.end; // half a line waits for more
 }
 
@@ -181,18 +188,21 @@ static enum prompt_event check(struct prompt *prompt, char *text, char **line)
         free(text);
         return PROMPT_EARLY;
     }
-    if (prompt->commands && prompt->terminal && text[0] != '\0')
+    if (prompt->commands && prompt->terminal && text[0] != '\0') {
         add_history(text);
+    }
     *line = text;
     return PROMPT_LINE;
 }
 
 static enum prompt_event read_terminal(struct prompt *prompt, bool readable, char **line)
 {
-    if (readable && !prompt->got_line)
+    if (readable && !prompt->got_line) {
         rl_callback_read_char();
-    if (!prompt->got_line)
+    }
+    if (!prompt->got_line) {
         return PROMPT_NOTHING;
+    }
     prompt->got_line = false;
     char *text = prompt->line;
     prompt->line = NULL;
@@ -208,36 +218,44 @@ static enum prompt_event read_plain(struct prompt *prompt, bool readable, char *
     const char *text;
     size_t bytes;
     enum line_kind kind = line_reader_next(&prompt->lines, &text, &bytes);
-    if (kind == LINE_NONE && readable && line_reader_fill(&prompt->lines))
+    if (kind == LINE_NONE && readable && line_reader_fill(&prompt->lines)) {
         kind = line_reader_next(&prompt->lines, &text, &bytes);
-    if (kind == LINE_NONE && prompt->lines.ended)
+    }
+    if (kind == LINE_NONE && prompt->lines.ended) {
         kind = line_reader_next(&prompt->lines, &text, &bytes);
-    if (kind == LINE_NONE && !prompt->lines.ended)
+    }
+    if (kind == LINE_NONE && !prompt->lines.ended) {
         return PROMPT_NOTHING;
+    }
     prompt->asking = false;
-    if (kind == LINE_NONE)
+    if (kind == LINE_NONE) {
         return PROMPT_END;
-    if (kind == LINE_TOO_LONG || memchr(text, '\0', bytes) != NULL)
+    }
+    if (kind == LINE_TOO_LONG || memchr(text, '\0', bytes) != NULL) {
         return PROMPT_BAD;
+    }
     char *copy = strndup(text, bytes);
-    if (prompt->echo)
+    if (prompt->echo) {
         printf("%s%s\n", prompt->question, copy);
+    }
     return check(prompt, copy, line);
 }
 
 enum prompt_event prompt_read(struct prompt *prompt, bool readable, char **line)
 {
     *line = NULL;
-    if (!prompt->asking)
+    if (!prompt->asking) {
         return PROMPT_NOTHING;
+    }
     return prompt->terminal ? read_terminal(prompt, readable, line) : read_plain(prompt, readable, line);
 }
 
 void prompt_print(struct prompt *prompt, const char *text)
 {
     bool editing = prompt->terminal && prompt->asking;
-    if (editing)
+    if (editing) {
         rl_clear_visible_line();
+    }
     fputs(text, stdout);
     fflush(stdout);
     if (editing) {
@@ -264,15 +282,17 @@ void prompt_leave(struct prompt *prompt)
 
 void prompt_resize(struct prompt *prompt)
 {
-    if (prompt->terminal)
+    if (prompt->terminal) {
         rl_resize_terminal();
+    }
 }
 
 void prompt_suspend(struct prompt *prompt)
 {
     bool editing = prompt->terminal && prompt->asking;
-    if (editing)
+    if (editing) {
         (*rl_deprep_term_function)();
+    }
     raise(SIGSTOP);
     if (editing) {
         (*rl_prep_term_function)(1);

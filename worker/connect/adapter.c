@@ -57,8 +57,9 @@ struct adapter *adapter_new(char *const *argv)
 
 static void close_end(int *fd)
 {
-    if (*fd >= 0)
+    if (*fd >= 0) {
         close(*fd);
+    }
     *fd = -1;
 }
 
@@ -66,8 +67,9 @@ static void drop_first(struct adapter *adapter)
 {
     struct unsaid *line = adapter->first;
     adapter->first = line->next;
-    if (adapter->first == NULL)
+    if (adapter->first == NULL) {
         adapter->last = NULL;
+    }
     adapter->unsaid_bytes -= line->bytes;
     adapter->first_written = 0;
     free(line);
@@ -75,8 +77,9 @@ static void drop_first(struct adapter *adapter)
 
 static void drop_unsaid(struct adapter *adapter)
 {
-    while (adapter->first != NULL)
+    while (adapter->first != NULL) {
         drop_first(adapter);
+    }
 }
 
 static void go_down(struct adapter *adapter)
@@ -92,12 +95,14 @@ static void go_down(struct adapter *adapter)
 void adapter_destroy(struct adapter **adapter_p)
 {
     struct adapter *adapter = *adapter_p;
-    if (adapter == NULL)
+    if (adapter == NULL) {
         return;
+    }
     if (adapter->state == ADAPTER_RUNNING) {
         adapter_kill(adapter);
-        while (waitpid(adapter->pid, NULL, 0) < 0 && errno == EINTR)
+        while (waitpid(adapter->pid, NULL, 0) < 0 && errno == EINTR) {
             continue;
+        }
     }
     drop_unsaid(adapter);
     go_down(adapter);
@@ -120,16 +125,19 @@ int64_t adapter_run(const struct adapter *adapter)
 // Ours: [0] input we write, [1] output and [2] errors we read.  Theirs: the other ends.
 static int open_pipes(int ours[3], int theirs[3])
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         ours[i] = theirs[i] = -1;
+    }
     for (int i = 0; i < 3; i++) {
         int ends[2];
-        if (pipe2(ends, O_CLOEXEC) != 0)
+        if (pipe2(ends, O_CLOEXEC) != 0) {
             return errno;
+        }
         ours[i] = i == 0 ? ends[1] : ends[0];
         theirs[i] = i == 0 ? ends[0] : ends[1];
-        if (fcntl(ours[i], F_SETFL, O_NONBLOCK) != 0)
+        if (fcntl(ours[i], F_SETFL, O_NONBLOCK) != 0) {
             return errno;
+        }
     }
     return 0;
 }
@@ -142,12 +150,14 @@ static int spawn(struct adapter *adapter, const int theirs[3])
     sigemptyset(&none);
     sigemptyset(&usual);
     const int ours[] = { SIGPIPE, SIGTERM, SIGINT, SIGHUP, SIGCHLD };
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++)
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
         sigaddset(&usual, ours[i]);
+    }
 
     must(posix_spawn_file_actions_init(&actions) == 0);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         must(posix_spawn_file_actions_adddup2(&actions, theirs[i], i) == 0);
+    }
     must(posix_spawnattr_init(&attributes) == 0);
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
@@ -166,13 +176,16 @@ int adapter_start(struct adapter *adapter)
     drop_unsaid(adapter);
     int ours[3], theirs[3];
     int error = open_pipes(ours, theirs);
-    if (error == 0)
+    if (error == 0) {
         error = spawn(adapter, theirs);
-    for (int i = 0; i < 3; i++)
+    }
+    for (int i = 0; i < 3; i++) {
         close_end(&theirs[i]);
+    }
     if (error != 0) {
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++) {
             close_end(&ours[i]);
+        }
         return error;
     }
     adapter->input = ours[0];
@@ -192,14 +205,18 @@ int adapter_start(struct adapter *adapter)
 size_t adapter_watch(struct adapter *adapter, struct pollfd *fds, bool listen)
 {
     size_t count = 0;
-    if (adapter->state != ADAPTER_RUNNING)
+    if (adapter->state != ADAPTER_RUNNING) {
         return 0;
-    if (adapter->input >= 0 && adapter->first != NULL)
+    }
+    if (adapter->input >= 0 && adapter->first != NULL) {
         fds[count++] = (struct pollfd){ .fd = adapter->input, .events = POLLOUT };
-    if (listen && !adapter->output_lines.ended)
+    }
+    if (listen && !adapter->output_lines.ended) {
         fds[count++] = (struct pollfd){ .fd = adapter->output, .events = POLLIN };
-    if (!adapter->error_lines.ended)
+    }
+    if (!adapter->error_lines.ended) {
         fds[count++] = (struct pollfd){ .fd = adapter->errors, .events = POLLIN };
+    }
     return count;
 }
 
@@ -209,8 +226,9 @@ static void write_unsaid(struct adapter *adapter, int64_t now_ms)
         struct unsaid *line = adapter->first;
         ssize_t count =
             write(adapter->input, line->line + adapter->first_written, line->bytes - adapter->first_written);
-        if (count < 0 && errno == EINTR)
+        if (count < 0 && errno == EINTR) {
             continue;
+        }
         if (count < 0) {
             if (errno != EAGAIN) {
                 log_error("adapter pid=%d reads no more: %s", (int) adapter->pid, strerror(errno));
@@ -219,8 +237,9 @@ static void write_unsaid(struct adapter *adapter, int64_t now_ms)
             return;
         }
         adapter->first_written += (size_t) count;
-        if (adapter->first_written == line->bytes)
+        if (adapter->first_written == line->bytes) {
             drop_first(adapter);
+        }
     }
 }
 
@@ -232,57 +251,65 @@ static bool log_errors(struct adapter *adapter)
     for (int i = 0; i < ERROR_READS; i++) {
         enum line_kind kind;
         while ((kind = line_reader_next(&adapter->error_lines, &line, &bytes)) != LINE_NONE) {
-            if (kind == LINE_WHOLE)
+            if (kind == LINE_WHOLE) {
                 log_often("info", "adapter says: %.*s", (int) bytes, line);
-            else
+            } else {
                 log_often("info", "adapter says a line of more than %zu bytes, left out", ADAPTER_ERROR_BYTES);
+            }
         }
-        if (!line_reader_fill(&adapter->error_lines))
+        if (!line_reader_fill(&adapter->error_lines)) {
             return false;
+        }
     }
     return true;
 }
 
 bool adapter_work(struct adapter *adapter, int64_t now_ms)
 {
-    if (adapter->state == ADAPTER_DOWN)
+    if (adapter->state == ADAPTER_DOWN) {
         return false;
+    }
     write_unsaid(adapter, now_ms);
     return log_errors(adapter);
 }
 
 enum line_kind adapter_listen(struct adapter *adapter, const char **line, size_t *line_bytes, int64_t *number)
 {
-    if (adapter->state == ADAPTER_DOWN)
+    if (adapter->state == ADAPTER_DOWN) {
         return LINE_NONE;
+    }
     struct line_reader *lines = &adapter->output_lines;
     enum line_kind kind = line_reader_next(lines, line, line_bytes);
-    while (kind == LINE_NONE && line_reader_fill(lines))
+    while (kind == LINE_NONE && line_reader_fill(lines)) {
         kind = line_reader_next(lines, line, line_bytes);
+    }
     if (kind == LINE_NONE && adapter->state == ADAPTER_DRAINING) {
         lines->ended = true; // a last line may lack its newline
         kind = line_reader_next(lines, line, line_bytes);
     }
     *number = lines->number;
-    if (kind == LINE_NONE && adapter->state == ADAPTER_DRAINING)
+    if (kind == LINE_NONE && adapter->state == ADAPTER_DRAINING) {
         go_down(adapter);
+    }
     return kind;
 }
 
 void adapter_say(struct adapter *adapter, const char *line, int64_t reply)
 {
-    if (adapter->state != ADAPTER_RUNNING || adapter->input < 0)
+    if (adapter->state != ADAPTER_RUNNING || adapter->input < 0) {
         return;
+    }
     size_t bytes = strlen(line);
     struct unsaid *unsaid = malloc(sizeof *unsaid + bytes + 1);
     must(unsaid != NULL);
     *unsaid = (struct unsaid){ .reply = reply, .bytes = bytes + 1 };
     memcpy(unsaid->line, line, bytes + 1);
     unsaid->line[bytes] = '\n';
-    if (adapter->last != NULL)
+    if (adapter->last != NULL) {
         adapter->last->next = unsaid;
-    else
+    } else {
         adapter->first = unsaid;
+    }
     adapter->last = unsaid;
     adapter->unsaid_bytes += unsaid->bytes;
 }
@@ -291,17 +318,20 @@ bool adapter_withdraw(struct adapter *adapter, int64_t reply)
 {
     struct unsaid *before = NULL;
     for (struct unsaid *line = adapter->first; line != NULL; before = line, line = line->next) {
-        if (line->reply != reply)
+        if (line->reply != reply) {
             continue;
+        }
         if (before == NULL) {
-            if (adapter->first_written > 0)
+            if (adapter->first_written > 0) {
                 return false;
+            }
             drop_first(adapter);
             return true;
         }
         before->next = line->next;
-        if (adapter->last == line)
+        if (adapter->last == line) {
             adapter->last = before;
+        }
         adapter->unsaid_bytes -= line->bytes;
         free(line);
         return true;
@@ -313,8 +343,9 @@ int64_t adapter_withdraw_any(struct adapter *adapter)
 {
     for (struct unsaid *line = adapter->first; line != NULL; line = line->next) {
         int64_t reply = line->reply;
-        if (reply > 0 && adapter_withdraw(adapter, reply))
+        if (reply > 0 && adapter_withdraw(adapter, reply)) {
             return reply;
+        }
     }
     return 0;
 }
@@ -333,26 +364,31 @@ size_t adapter_unsaid(const struct adapter *adapter)
 
 void adapter_stop(struct adapter *adapter, int64_t now_ms)
 {
-    if (adapter->state != ADAPTER_RUNNING || adapter->stopping_since_ms >= 0)
+    if (adapter->state != ADAPTER_RUNNING || adapter->stopping_since_ms >= 0) {
         return;
+    }
     adapter->stopping_since_ms = now_ms;
     close_end(&adapter->input);
 }
 
 void adapter_kill(struct adapter *adapter)
 {
-    if (adapter->state == ADAPTER_RUNNING)
+    if (adapter->state == ADAPTER_RUNNING) {
         kill(-adapter->pid, SIGKILL);
+    }
 }
 
 int adapter_tick(struct adapter *adapter, int64_t now_ms)
 {
-    if (adapter->state != ADAPTER_RUNNING)
+    if (adapter->state != ADAPTER_RUNNING) {
         return -1;
-    if (adapter->output_lines.ended)
+    }
+    if (adapter->output_lines.ended) {
         adapter_stop(adapter, now_ms); // it can confirm nothing more
-    if (adapter->stopping_since_ms < 0)
+    }
+    if (adapter->stopping_since_ms < 0) {
         return -1;
+    }
 
     static const struct {
         int64_t after_ms;
@@ -370,21 +406,25 @@ int adapter_tick(struct adapter *adapter, int64_t now_ms)
 
 bool adapter_reap(struct adapter *adapter, char *how, size_t how_bytes, bool *clean)
 {
-    if (adapter->state != ADAPTER_RUNNING)
+    if (adapter->state != ADAPTER_RUNNING) {
         return false;
+    }
     siginfo_t info = { 0 };
-    if (waitid(P_PID, (id_t) adapter->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+    if (waitid(P_PID, (id_t) adapter->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
         return false;
+    }
     kill(-adapter->pid, SIGKILL); // whatever it left behind, while its number is still its own
-    while (waitpid(adapter->pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(adapter->pid, NULL, 0) < 0 && errno == EINTR) {
         continue;
+    }
 
     *clean = info.si_code == CLD_EXITED && info.si_status == 0;
-    if (info.si_code == CLD_EXITED)
+    if (info.si_code == CLD_EXITED) {
         snprintf(how, how_bytes, "pid=%d exited with status %d", (int) adapter->pid, info.si_status);
-    else
+    } else {
         snprintf(how, how_bytes, "pid=%d ended by signal %d (%s)", (int) adapter->pid, info.si_status,
                  strsignal(info.si_status));
+    }
     close_end(&adapter->input);
     log_errors(adapter);
     adapter->state = ADAPTER_DRAINING;

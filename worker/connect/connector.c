@@ -105,8 +105,9 @@ static void say_taken(struct connector *connector, const struct post *post, cons
                                post->channel, "post", post->post, "item", (json_int_t) taken->item, "repeated",
                                (int) taken->repeated, "differs", (int) taken->differs, "early", (int) taken->early);
     must(object != NULL);
-    if (post->mended[0] != '\0')
+    if (post->mended[0] != '\0') {
         json_object_set_new(object, "mended", json_string(post->mended));
+    }
     say(connector, object, 0);
 }
 
@@ -129,12 +130,14 @@ static void say_bad_line(struct connector *connector, int64_t number, const json
     static const char *const copied[] = { "channel", "post", "reply" };
     for (size_t i = 0; line != NULL && i < sizeof copied / sizeof copied[0]; i++) {
         json_t *value = json_object_get(line, copied[i]);
-        if (json_is_integer(value) || (json_is_string(value) && json_string_length(value) <= BEHALF_KEY_BYTES))
+        if (json_is_integer(value) || (json_is_string(value) && json_string_length(value) <= BEHALF_KEY_BYTES)) {
             json_object_set(object, copied[i], value);
+        }
     }
     json_t *type = line != NULL ? json_object_get(line, "type") : NULL;
-    if (json_is_string(type) && json_string_length(type) <= BEHALF_NAME_BYTES)
+    if (json_is_string(type) && json_string_length(type) <= BEHALF_NAME_BYTES) {
         json_object_set(object, "of", type);
+    }
     say(connector, object, 0);
 }
 
@@ -146,8 +149,9 @@ static char *cut_text(const char *text, size_t bytes_max)
     size_t bytes = strlen(text);
     if (bytes > bytes_max) {
         bytes = bytes_max;
-        while (bytes > 0 && ((unsigned char) text[bytes] & 0xC0) == 0x80)
+        while (bytes > 0 && ((unsigned char) text[bytes] & 0xC0) == 0x80) {
             bytes--;
+        }
     }
     return strndup(text, bytes);
 }
@@ -162,8 +166,9 @@ static int64_t send_settle(struct connector *connector, int64_t reply, const cha
         (struct behalf_settle){ .reply = reply, .fate = fate, .reference = reference_cut, .reason = reason_cut };
     struct behalf_fault fault;
     int64_t id = behalf_client_send(connector->client, &settle, &fault);
-    if (id == 0)
+    if (id == 0) {
         log_error("reply=%" PRId64 " cannot be settled as %s: %s", reply, fate, fault.reason);
+    }
     free(reference_cut);
     free(reason_cut);
     return id;
@@ -174,17 +179,19 @@ static void settle(struct connector *connector, struct reply *reply, const char 
 {
     int64_t number = reply->message->reply.reply;
     int64_t id = send_settle(connector, number, fate, reference, reason);
-    if (strcmp(fate, "confirmed") != 0)
+    if (strcmp(fate, "confirmed") != 0) {
         log_info("reply=%" PRId64 " item=%" PRId64 " settled as %s: %s", number, reply->message->reply.item, fate,
                  reason);
+    }
     ledger_settling(connector->ledger, reply, fate, id);
 }
 
 static void settle_all(struct connector *connector, enum reply_state state, const char *fate, const char *reason)
 {
     struct reply *reply;
-    while ((reply = ledger_first(connector->ledger, state)) != NULL)
+    while ((reply = ledger_first(connector->ledger, state)) != NULL) {
         settle(connector, reply, fate, "", reason);
+    }
 }
 
 // ---- what the broker says ----
@@ -195,9 +202,10 @@ static void take_reply(struct connector *connector, struct behalf_message **mess
     const char *fate = "";
     switch (ledger_take(connector->ledger, message_p, &fate)) {
     case LEDGER_NEW:
-        if (connector->phase != PHASE_WORK)
+        if (connector->phase != PHASE_WORK) {
             settle(connector, ledger_find(connector->ledger, number), "failed", "",
                    "the connector is stopping; the reply was not handed to the platform");
+        }
         break;
     case LEDGER_KNOWN:
         break;
@@ -215,23 +223,28 @@ static void take_answer(struct connector *connector, const struct behalf_message
 {
     for (size_t i = 0; i < POSTS_MAX; i++) {
         struct post *post = &connector->posts[i];
-        if (post->id != message->id)
+        if (post->id != message->id) {
             continue;
-        if (message->type == BEHALF_ERROR)
+        }
+        if (message->type == BEHALF_ERROR) {
             log_error("%s refused: %s %s %s", word_of(post->type), message->error.code, message->error.field,
                       message->error.reason);
-        if (message->type == BEHALF_TAKEN)
+        }
+        if (message->type == BEHALF_TAKEN) {
             connector->taken++;
-        if (post->run == adapter_run(connector->adapter) && message->type == BEHALF_TAKEN)
+        }
+        if (post->run == adapter_run(connector->adapter) && message->type == BEHALF_TAKEN) {
             say_taken(connector, post, &message->taken);
-        else if (post->run == adapter_run(connector->adapter) && message->type == BEHALF_ERROR)
+        } else if (post->run == adapter_run(connector->adapter) && message->type == BEHALF_ERROR) {
             say_refused_post(connector, post, &message->error);
+        }
         post->id = 0;
         connector->post_count--;
         return;
     }
-    if (message->type == BEHALF_ERROR)
+    if (message->type == BEHALF_ERROR) {
         log_error("settlement refused: %s %s", message->error.code, message->error.reason);
+    }
     ledger_settled(connector->ledger, message->id);
 }
 
@@ -240,8 +253,9 @@ static void take_welcome(struct connector *connector, const struct behalf_welcom
     log_info("%ssigned in to desk %s%s", connector->away_told ? "the broker is back: " : "", welcome->desk,
              welcome->resumed ? ", resumed" : "");
     connector->away_told = false;
-    if (welcome->resumed)
+    if (welcome->resumed) {
         return;
+    }
     ledger_withhold(connector->ledger);
     connector->withheld_until_ms = connector->now_ms + WITHHELD_MS;
 }
@@ -255,8 +269,9 @@ static void end(struct connector *connector, enum connector_end how)
 // Logs that there is no broker, soon and then once a minute.
 static void watch_absence(struct connector *connector, const char *reason)
 {
-    if (connector->client_state != BEHALF_CLIENT_CONNECTING || connector->now_ms < connector->away_at_ms)
+    if (connector->client_state != BEHALF_CLIENT_CONNECTING || connector->now_ms < connector->away_at_ms) {
         return;
+    }
     log_warning("no session with a broker yet: %s", reason);
     connector->away_told = true;
     connector->away_at_ms = connector->now_ms + AWAY_AGAIN_MS;
@@ -265,8 +280,9 @@ static void watch_absence(struct connector *connector, const char *reason)
 // Logs how many posts were taken: the first at once, then at most once a second.
 static void watch_tally(struct connector *connector, bool last)
 {
-    if (connector->taken == 0 || (connector->now_ms < connector->tally_at_ms && !last))
+    if (connector->taken == 0 || (connector->now_ms < connector->tally_at_ms && !last)) {
         return;
+    }
     log_info("%" PRId64 " post%s taken", connector->taken, connector->taken == 1 ? "" : "s");
     connector->taken = 0;
     connector->tally_at_ms = connector->now_ms + TALLY_MS;
@@ -284,10 +300,11 @@ static void watch_session(struct connector *connector)
     connector->client_state = state;
     if (state == BEHALF_CLIENT_CONNECTING) {
         log_warning("session lost: %s", reason);
-        if (ledger_count(connector->ledger) > 0)
+        if (ledger_count(connector->ledger) > 0) {
             log_warning("not sure that the %zu replies in hand are still ours; none is given to the adapter before a "
                         "broker says",
                         ledger_count(connector->ledger));
+        }
         connector->away_told = true;
         connector->away_at_ms = connector->now_ms + AWAY_AGAIN_MS;
     } else if (state == BEHALF_CLIENT_REFUSED) {
@@ -305,14 +322,15 @@ static bool hear_broker(struct connector *connector)
     struct behalf_message *message;
     while ((message = behalf_client_next(connector->client)) != NULL) {
         heard = true;
-        if (message->type == BEHALF_WELCOME)
+        if (message->type == BEHALF_WELCOME) {
             take_welcome(connector, &message->welcome);
-        else if (message->type == BEHALF_REPLY)
+        } else if (message->type == BEHALF_REPLY) {
             take_reply(connector, &message);
-        else if (message->id > 0)
+        } else if (message->id > 0) {
             take_answer(connector, message);
-        else if (message->type == BEHALF_ERROR)
+        } else if (message->type == BEHALF_ERROR) {
             log_error("the broker says: %s %s", message->error.code, message->error.reason);
+        }
         behalf_message_destroy(&message);
         watch_session(connector); // the next call may already lose what this message began
     }
@@ -329,30 +347,36 @@ static void copy_key(char *to, size_t bytes, const char *from)
 static void fill_in_defaults(const struct connector *connector, enum behalf_type type, json_t *line)
 {
     const struct connector_options *options = connector->options;
-    if (options->channel_count == 1 && json_object_get(line, "channel") == NULL)
+    if (options->channel_count == 1 && json_object_get(line, "channel") == NULL) {
         json_object_set_new(line, "channel", json_string(options->channels[0]));
-    if (type == BEHALF_POST && options->brand != NULL && json_object_get(line, "brand") == NULL)
+    }
+    if (type == BEHALF_POST && options->brand != NULL && json_object_get(line, "brand") == NULL) {
         json_object_set_new(line, "brand", json_string(options->brand));
+    }
 }
 
 static struct post *free_post(struct connector *connector)
 {
-    for (size_t i = 0; i < POSTS_MAX; i++)
-        if (connector->posts[i].id == 0)
+    for (size_t i = 0; i < POSTS_MAX; i++) {
+        if (connector->posts[i].id == 0) {
             return &connector->posts[i];
+        }
+    }
     return NULL;
 }
 
 static void hear_post(struct connector *connector, enum behalf_type type, json_t *line, int64_t number, bool characters)
 {
-    if (connector->phase != PHASE_WORK)
+    if (connector->phase != PHASE_WORK) {
         return; // not acknowledged, so it is brought again
+    }
     struct behalf_fault fault;
     char unknown[64];
     fill_in_defaults(connector, type, line);
     mending_begin(connector->mending);
-    if (characters)
+    if (characters) {
         mending_note(connector->mending, "line", MENDING_CHARACTERS);
+    }
     json_object_mend(line, type, connector->mending);
     struct behalf_message *message = message_from_json(type, line, unknown, &fault);
     int64_t id = message != NULL ? behalf_client_send(connector->client, message, &fault) : 0;
@@ -360,10 +384,11 @@ static void hear_post(struct connector *connector, enum behalf_type type, json_t
     if (id == 0) {
         char reason[sizeof fault.field + sizeof fault.reason + 3];
         bool named = fault.field[0] == '\0' || strstr(fault.reason, fault.field) != NULL;
-        if (named)
+        if (named) {
             snprintf(reason, sizeof reason, "%s", fault.reason);
-        else
+        } else {
             snprintf(reason, sizeof reason, "`%s` %s", fault.field, fault.reason);
+        }
         say_bad_line(connector, number, line, behalf_code_name(fault.code), reason);
         return;
     }
@@ -377,8 +402,9 @@ static void hear_post(struct connector *connector, enum behalf_type type, json_t
     copy_key(post->channel, sizeof post->channel, json_string_value(json_object_get(line, "channel")));
     copy_key(post->post, sizeof post->post, json_string_value(json_object_get(line, "post")));
     copy_key(post->mended, sizeof post->mended, mending_notes(connector->mending));
-    if (post->mended[0] != '\0')
+    if (post->mended[0] != '\0') {
         log_often("warning", "adapter line %" PRId64 " is mended: %s", number, post->mended);
+    }
     connector->post_count++;
 }
 
@@ -403,21 +429,25 @@ static void hear_fate(struct connector *connector, const char *fate, const json_
     adapter_withdraw(connector->adapter, json_integer_value(value));
     char digits[32] = "";
     const json_t *reference = json_object_get(line, "reference"); // an id, and so perhaps a number
-    if (json_is_integer(reference))
+    if (json_is_integer(reference)) {
         snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, json_integer_value(reference));
+    }
     const char *reason = text_of(line, "reason");
-    if (reason[0] == '\0' && strcmp(fate, "confirmed") != 0)
+    if (reason[0] == '\0' && strcmp(fate, "confirmed") != 0) {
         reason = "the adapter gave no reason";
+    }
     settle(connector, reply, fate, digits[0] != '\0' ? digits : text_of(line, "reference"), reason);
 }
 
 static void hear_line(struct connector *connector, const char *text, size_t bytes, int64_t number)
 {
     char reason[200];
-    if (bytes > 0 && text[bytes - 1] == '\r')
+    if (bytes > 0 && text[bytes - 1] == '\r') {
         bytes--;
-    if (bytes == 0)
+    }
+    if (bytes == 0) {
         return;
+    }
     bool characters = false;
     size_t mended_bytes;
     encoding_tally_add(&connector->tally, text, bytes);
@@ -430,17 +460,18 @@ static void hear_line(struct connector *connector, const char *text, size_t byte
         return;
     }
     const char *type = text_of(line, "type");
-    if (strcmp(type, "post") == 0)
+    if (strcmp(type, "post") == 0) {
         hear_post(connector, BEHALF_POST, line, number, characters);
-    else if (strcmp(type, "edit") == 0)
+    } else if (strcmp(type, "edit") == 0) {
         hear_post(connector, BEHALF_EDIT, line, number, characters);
-    else if (strcmp(type, "delete") == 0)
+    } else if (strcmp(type, "delete") == 0) {
         hear_post(connector, BEHALF_DELETE, line, number, characters);
-    else if (strcmp(type, "confirmed") == 0 || strcmp(type, "failed") == 0 || strcmp(type, "unknown") == 0)
+    } else if (strcmp(type, "confirmed") == 0 || strcmp(type, "failed") == 0 || strcmp(type, "unknown") == 0) {
         hear_fate(connector, type, line, number);
-    else
+    } else {
         say_bad_line(connector, number, line, "UNKNOWN_TYPE",
                      "`type` must be post, edit, delete, confirmed, failed or unknown");
+    }
     json_decref(line);
 }
 
@@ -448,8 +479,9 @@ static void hear_line(struct connector *connector, const char *text, size_t byte
 // the way back.  An adapter that is being stopped is heard in any case.
 static bool may_listen(const struct connector *connector)
 {
-    if (connector->phase != PHASE_WORK)
+    if (connector->phase != PHASE_WORK) {
         return true;
+    }
     size_t window = behalf_client_window(connector->client);
     size_t room = window > 1 ? window : 1;
     return connector->post_count < POSTS_MAX && behalf_client_pending(connector->client) < room &&
@@ -464,12 +496,14 @@ static bool hear_adapter(struct connector *connector)
     int lines = 0;
     while (lines < LINES_A_TURN && may_listen(connector)) {
         enum line_kind kind = adapter_listen(connector->adapter, &line, &bytes, &number);
-        if (kind == LINE_NONE)
+        if (kind == LINE_NONE) {
             break;
-        if (kind == LINE_TOO_LONG)
+        }
+        if (kind == LINE_TOO_LONG) {
             say_bad_line(connector, number, NULL, "MALFORMED", "the line is longer than 1 MiB");
-        else
+        } else {
             hear_line(connector, line, bytes, number);
+        }
         lines++;
     }
     return lines > 0;
@@ -479,13 +513,15 @@ static bool hear_adapter(struct connector *connector)
 
 static void plan_start(struct connector *connector, int64_t ran_ms)
 {
-    if (ran_ms >= RAN_WELL_MS || connector->backoff_ms == 0)
+    if (ran_ms >= RAN_WELL_MS || connector->backoff_ms == 0) {
         connector->backoff_ms = BACKOFF_FIRST_MS;
+    }
     connector->start_at_ms = connector->now_ms + connector->backoff_ms;
     log_info("adapter starts again in %" PRId64 " ms", connector->backoff_ms);
     connector->backoff_ms *= 2;
-    if (connector->backoff_ms > BACKOFF_LAST_MS)
+    if (connector->backoff_ms > BACKOFF_LAST_MS) {
         connector->backoff_ms = BACKOFF_LAST_MS;
+    }
 }
 
 static void start_adapter(struct connector *connector)
@@ -498,10 +534,11 @@ static void start_adapter(struct connector *connector)
         return;
     }
     log_error("adapter %s cannot be started: %s", connector->options->argv[0], strerror(error));
-    if (adapter_run(connector->adapter) == 0)
+    if (adapter_run(connector->adapter) == 0) {
         end(connector, CONNECTOR_NO_ADAPTER);
-    else
+    } else {
         plan_start(connector, 0);
+    }
 }
 
 // Decides about the replies that an adapter had when it ended.
@@ -511,12 +548,13 @@ static void settle_given(struct connector *connector)
     while ((reply = ledger_first(connector->ledger, REPLY_GIVEN)) != NULL) {
         bool unseen = adapter_withdraw(connector->adapter, reply->message->reply.reply);
         bool goes_on = connector->phase == PHASE_WORK && !connector->finished;
-        if (goes_on && (unseen || connector->options->idempotent))
+        if (goes_on && (unseen || connector->options->idempotent)) {
             reply->state = REPLY_WAITING;
-        else if (unseen)
+        } else if (unseen) {
             settle(connector, reply, "failed", "", "the adapter ended before the reply was handed to it");
-        else
+        } else {
             settle(connector, reply, "unknown", "", "the adapter ended without saying what became of the reply");
+        }
     }
 }
 
@@ -532,23 +570,26 @@ static void begin_settling(struct connector *connector)
 static void adapter_is_down(struct connector *connector)
 {
     settle_given(connector);
-    if (connector->phase == PHASE_STOP)
+    if (connector->phase == PHASE_STOP) {
         begin_settling(connector);
-    else if (!connector->finished)
+    } else if (!connector->finished) {
         plan_start(connector, connector->now_ms - connector->started_ms);
+    }
 }
 
 static void reap_adapter(struct connector *connector)
 {
     char how[128];
     bool clean = false;
-    if (!adapter_reap(connector->adapter, how, sizeof how, &clean))
+    if (!adapter_reap(connector->adapter, how, sizeof how, &clean)) {
         return;
+    }
     log_left_out();
-    if (clean)
+    if (clean) {
         log_info("adapter %s", how);
-    else
+    } else {
         log_warning("adapter %s", how);
+    }
     connector->finished = connector->options->once && clean;
 }
 
@@ -560,11 +601,13 @@ static bool tend_adapter(struct connector *connector, enum adapter_state before)
         adapter_is_down(connector);
         return true;
     }
-    if (state != ADAPTER_DOWN)
+    if (state != ADAPTER_DOWN) {
         return false;
+    }
     if (connector->phase == PHASE_STOP || (connector->finished && connector->post_count == 0)) {
-        if (connector->phase != PHASE_SETTLE)
+        if (connector->phase != PHASE_SETTLE) {
             begin_settling(connector);
+        }
     } else if (connector->phase == PHASE_WORK && !connector->finished && connector->now_ms >= connector->start_at_ms) {
         start_adapter(connector);
         return true;
@@ -579,8 +622,9 @@ static bool give_replies(struct connector *connector)
     bool given = false;
     struct reply *reply;
     if (connector->phase != PHASE_WORK || adapter_state(connector->adapter) != ADAPTER_RUNNING ||
-        behalf_client_state(connector->client) != BEHALF_CLIENT_READY)
+        behalf_client_state(connector->client) != BEHALF_CLIENT_READY) {
         return false;
+    }
     while (adapter_unsaid(connector->adapter) < UNSAID_BYTES_MAX && adapter_may_hear(connector->adapter) &&
            (reply = ledger_first(connector->ledger, REPLY_WAITING)) != NULL) {
         json_t *object = message_to_json(reply->message);
@@ -619,8 +663,9 @@ static void hear_signals(struct connector *connector)
 {
     struct signalfd_siginfo info;
     while (read(connector->signals, &info, sizeof info) == (ssize_t) sizeof info) {
-        if (info.ssi_signo == SIGCHLD)
+        if (info.ssi_signo == SIGCHLD) {
             continue; // the turn looks after the adapter anyway
+        }
         if (connector->phase == PHASE_WORK) {
             stop(connector);
         } else {
@@ -632,15 +677,17 @@ static void hear_signals(struct connector *connector)
 
 static void watch_withheld(struct connector *connector)
 {
-    if (ledger_first(connector->ledger, REPLY_WITHHELD) == NULL || connector->now_ms < connector->withheld_until_ms)
+    if (ledger_first(connector->ledger, REPLY_WITHHELD) == NULL || connector->now_ms < connector->withheld_until_ms) {
         return;
+    }
     settle_all(connector, REPLY_WITHHELD, "failed", "the session was lost before the reply was handed to the platform");
 }
 
 static void watch_end(struct connector *connector)
 {
-    if (connector->phase != PHASE_SETTLE)
+    if (connector->phase != PHASE_SETTLE) {
         return;
+    }
     if (ledger_count(connector->ledger) == 0) {
         end(connector, CONNECTOR_STOPPED);
     } else if (connector->now_ms >= connector->settle_until_ms) {
@@ -658,13 +705,15 @@ static void turn(struct connector *connector)
         hear_signals(connector);
         busy = hear_broker(connector);
         watch_session(connector);
-        if (behalf_client_state(connector->client) != BEHALF_CLIENT_READY)
+        if (behalf_client_state(connector->client) != BEHALF_CLIENT_READY) {
             take_back_unread(connector);
+        }
         reap_adapter(connector);
         enum adapter_state before = adapter_state(connector->adapter);
         busy |= hear_adapter(connector);
-        if (connector->phase != PHASE_END)
+        if (connector->phase != PHASE_END) {
             busy |= tend_adapter(connector, before);
+        }
         watch_withheld(connector);
         watch_tally(connector, false);
         busy |= give_replies(connector);
@@ -684,18 +733,24 @@ static int wait_ms(struct connector *connector)
 {
     int timeout_ms = behalf_client_timeout_ms(connector->client);
     int signal_ms = adapter_tick(connector->adapter, connector->now_ms);
-    if (signal_ms >= 0)
+    if (signal_ms >= 0) {
         timeout_ms = sooner(timeout_ms, signal_ms);
-    if (connector->phase == PHASE_WORK && adapter_state(connector->adapter) == ADAPTER_DOWN && !connector->finished)
+    }
+    if (connector->phase == PHASE_WORK && adapter_state(connector->adapter) == ADAPTER_DOWN && !connector->finished) {
         timeout_ms = sooner(timeout_ms, connector->start_at_ms - connector->now_ms);
-    if (connector->phase == PHASE_SETTLE)
+    }
+    if (connector->phase == PHASE_SETTLE) {
         timeout_ms = sooner(timeout_ms, connector->settle_until_ms - connector->now_ms);
-    if (connector->client_state == BEHALF_CLIENT_CONNECTING)
+    }
+    if (connector->client_state == BEHALF_CLIENT_CONNECTING) {
         timeout_ms = sooner(timeout_ms, connector->away_at_ms - connector->now_ms);
-    if (connector->taken > 0)
+    }
+    if (connector->taken > 0) {
         timeout_ms = sooner(timeout_ms, connector->tally_at_ms - connector->now_ms);
-    if (ledger_first(connector->ledger, REPLY_WITHHELD) != NULL)
+    }
+    if (ledger_first(connector->ledger, REPLY_WITHHELD) != NULL) {
         timeout_ms = sooner(timeout_ms, connector->withheld_until_ms - connector->now_ms);
+    }
     return timeout_ms;
 }
 
@@ -703,14 +758,16 @@ static void run(struct connector *connector)
 {
     for (;;) {
         turn(connector);
-        if (connector->phase == PHASE_END)
+        if (connector->phase == PHASE_END) {
             return;
+        }
         struct pollfd fds[5] = { { .fd = connector->signals, .events = POLLIN },
                                  { .fd = behalf_client_fd(connector->client), .events = POLLIN } };
         int timeout_ms = wait_ms(connector);
         nfds_t count = 2 + adapter_watch(connector->adapter, fds + 2, may_listen(connector));
-        if (poll(fds, count, timeout_ms) < 0)
+        if (poll(fds, count, timeout_ms) < 0) {
             must(errno == EINTR);
+        }
     }
 }
 
@@ -720,8 +777,9 @@ static void make_instance(char instance[33])
 {
     unsigned char bytes[16];
     must(getrandom(bytes, sizeof bytes, 0) == (ssize_t) sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
+    for (size_t i = 0; i < sizeof bytes; i++) {
         snprintf(instance + 2 * i, 3, "%02x", bytes[i]);
+    }
 }
 
 static bool open_client(struct connector *connector)

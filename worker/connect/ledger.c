@@ -31,27 +31,33 @@ struct ledger *ledger_new(void)
 void ledger_destroy(struct ledger **ledger_p)
 {
     struct ledger *ledger = *ledger_p;
-    if (ledger == NULL)
+    if (ledger == NULL) {
         return;
-    for (size_t i = 0; i < ledger->count; i++)
+    }
+    for (size_t i = 0; i < ledger->count; i++) {
         behalf_message_destroy(&ledger->replies[i].message);
+    }
     free(ledger);
     *ledger_p = NULL;
 }
 
 struct reply *ledger_find(struct ledger *ledger, int64_t reply)
 {
-    for (size_t i = 0; i < ledger->count; i++)
-        if (ledger->replies[i].message->reply.reply == reply)
+    for (size_t i = 0; i < ledger->count; i++) {
+        if (ledger->replies[i].message->reply.reply == reply) {
             return &ledger->replies[i];
+        }
+    }
     return NULL;
 }
 
 struct reply *ledger_first(struct ledger *ledger, enum reply_state state)
 {
-    for (size_t i = 0; i < ledger->count; i++)
-        if (ledger->replies[i].state == state)
+    for (size_t i = 0; i < ledger->count; i++) {
+        if (ledger->replies[i].state == state) {
             return &ledger->replies[i];
+        }
+    }
     return NULL;
 }
 
@@ -63,9 +69,11 @@ size_t ledger_count(const struct ledger *ledger)
 static const struct settled *find_settled(const struct ledger *ledger, const struct behalf_reply *reply)
 {
     size_t kept = ledger->settled_count < LEDGER_SETTLED_MAX ? ledger->settled_count : LEDGER_SETTLED_MAX;
-    for (size_t i = 0; i < kept; i++)
-        if (ledger->settled[i].reply == reply->reply && ledger->settled[i].attempt >= reply->attempt)
+    for (size_t i = 0; i < kept; i++) {
+        if (ledger->settled[i].reply == reply->reply && ledger->settled[i].attempt >= reply->attempt) {
             return &ledger->settled[i];
+        }
+    }
     return NULL;
 }
 
@@ -98,8 +106,9 @@ enum ledger_entry ledger_take(struct ledger *ledger, struct behalf_message **mes
         known = NULL;
     }
     if (known != NULL) {
-        if (known->state == REPLY_WITHHELD)
+        if (known->state == REPLY_WITHHELD) {
             known->state = REPLY_WAITING;
+        }
         known->message->reply.attempt = body->attempt;
         return LEDGER_KNOWN;
     }
@@ -108,8 +117,9 @@ enum ledger_entry ledger_take(struct ledger *ledger, struct behalf_message **mes
         *fate = settled->fate;
         return LEDGER_SETTLED;
     }
-    if (ledger->count == LEDGER_REPLIES_MAX)
+    if (ledger->count == LEDGER_REPLIES_MAX) {
         return LEDGER_FULL;
+    }
     ledger->replies[ledger->count++] = (struct reply){ .message = *message_p, .state = REPLY_WAITING };
     *message_p = NULL;
     return LEDGER_NEW;
@@ -138,7 +148,9 @@ bool ledger_settled(struct ledger *ledger, int64_t settle_id)
 
 void ledger_withhold(struct ledger *ledger)
 {
-    for (size_t i = 0; i < ledger->count; i++)
-        if (ledger->replies[i].state == REPLY_WAITING)
+    for (size_t i = 0; i < ledger->count; i++) {
+        if (ledger->replies[i].state == REPLY_WAITING) {
             ledger->replies[i].state = REPLY_WITHHELD;
+        }
+    }
 }

@@ -15,8 +15,9 @@ static const char *name = "";
 static void write_line(const char *level, const char *format, va_list arguments)
 {
     char *text = NULL;
-    if (vasprintf(&text, format, arguments) < 0)
+    if (vasprintf(&text, format, arguments) < 0) {
         return;
+    }
     char *visible = visible_string(text, 0);
     char at[32];
     struct timeval now;
@@ -71,8 +72,9 @@ void log_left_out(void)
     unsigned left_out = often.left_out;
 
     often.left_out = 0;
-    if (left_out > 0)
+    if (left_out > 0) {
         log_warning("%u more lines about the adapter are left out", left_out);
+    }
 }
 
 void log_often(const char *level, const char *format, ...)

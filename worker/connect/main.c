@@ -55,8 +55,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     struct connector_options *options = &line->options;
     switch (key) {
     case 'c':
-        if (options->channel_count == CHANNELS_MAX)
+        if (options->channel_count == CHANNELS_MAX) {
             argp_error(state, "at most %d channels", CHANNELS_MAX);
+        }
         line->channels[options->channel_count++] = argument;
         return 0;
     case KEY_BRAND:
@@ -84,8 +85,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         argp_error(state, "which adapter? Name its program after --");
         return 0;
     case ARGP_KEY_END:
-        if (options->channel_count == 0)
+        if (options->channel_count == 0) {
             argp_error(state, "which channel? Give --channel NAME");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -97,11 +99,12 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 static void open_standard_descriptors(void)
 {
     int fd;
-    do
+    do {
         fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= 2);
-    if (fd > 2)
+    } while (fd >= 0 && fd <= 2);
+    if (fd > 2) {
         close(fd);
+    }
     close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 }
 
@@ -115,8 +118,9 @@ int main(int argc, char **argv)
     struct command_line line = { .options = { .brokers = getenv("BEHALF_BROKER"), .desk = "" } };
     line.options.channels = line.channels;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &line);
-    if (line.options.name == NULL)
+    if (line.options.name == NULL) {
         line.options.name = line.channels[0];
+    }
     log_name(line.options.name);
     return (int) connector_run(&line.options);
 }

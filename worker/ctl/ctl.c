@@ -36,13 +36,15 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
         options->wait_ms = 1000 * ctl_number(state, "--wait", argument, 1, 86400);
         return 0;
     case OPTION_DESK:
-        if (!*argument || strlen(argument) > BEHALF_NAME_BYTES)
+        if (!*argument || strlen(argument) > BEHALF_NAME_BYTES) {
             argp_error(state, "--desk: a name has 1 to %d bytes", BEHALF_NAME_BYTES);
+        }
         options->desk = argument;
         return 0;
     case OPTION_AS:
-        if (!*argument || strlen(argument) > BEHALF_NAME_BYTES)
+        if (!*argument || strlen(argument) > BEHALF_NAME_BYTES) {
             argp_error(state, "--as: a name has 1 to %d bytes", BEHALF_NAME_BYTES);
+        }
         options->name = argument;
         return 0;
     default:
@@ -58,9 +60,10 @@ int64_t ctl_number(struct argp_state *state, const char *option, const char *tex
     char *end;
     errno = 0;
     long long number = strtoll(text, &end, 10);
-    if (errno || end == text || *end || number < minimum || number > maximum)
+    if (errno || end == text || *end || number < minimum || number > maximum) {
         argp_error(state, "%s: %s is not a whole number from %lld to %lld", option, text, (long long) minimum,
                    (long long) maximum);
+    }
     return number;
 }
 
@@ -71,8 +74,9 @@ void ctl_complain(const struct ctl_options *options, const char *format, ...)
     va_start(arguments, format);
     int length = vasprintf(&text, format, arguments);
     va_end(arguments);
-    if (length < 0)
+    if (length < 0) {
         return;
+    }
     char *visible = visible_text(text, (size_t) length, options->visible | VISIBLE_LINES);
     fprintf(stderr, "behalf-ctl: %s\n", visible);
     free(visible);
@@ -91,19 +95,22 @@ struct behalf_client *ctl_client_new(const struct ctl_options *options, const ch
         .program = CTL_PROGRAM,
     };
     struct behalf_client *client = behalf_client_new(options->brokers, &hello);
-    if (!client)
+    if (!client) {
         ctl_complain(options,
                      "--broker %s: cannot be used; an endpoint is like tcp://127.0.0.1:7311 or ipc:///run/behalf",
                      options->brokers ? options->brokers : BEHALF_DEFAULT_ENDPOINT);
+    }
     return client;
 }
 
 void ctl_client_end(struct behalf_client **client_p)
 {
-    if (!*client_p)
+    if (!*client_p) {
         return;
-    if (behalf_client_state(*client_p) == BEHALF_CLIENT_READY)
+    }
+    if (behalf_client_state(*client_p) == BEHALF_CLIENT_READY) {
         behalf_client_close(*client_p, "done", 1000);
+    }
     behalf_client_destroy(client_p);
 }
 
@@ -127,12 +134,14 @@ struct behalf_message *ctl_ask_raw(struct behalf_client *client, const struct ct
     struct behalf_message *answer = NULL;
     while (!answer && standing(client)) {
         int64_t left_ms = deadline_ms - clocks_monotonic_ms();
-        if (left_ms <= 0)
+        if (left_ms <= 0) {
             break;
+        }
         answer = behalf_client_wait_answer(client, id, (int) left_ms);
     }
-    if (answer)
+    if (answer) {
         return answer;
+    }
     bool refused = behalf_client_state(client) == BEHALF_CLIENT_REFUSED;
     bool ready = behalf_client_state(client) == BEHALF_CLIENT_READY;
     *status = refused ? CTL_REFUSED : CTL_NO_BROKER;
@@ -144,8 +153,9 @@ struct behalf_message *ctl_ask(struct behalf_client *client, const struct ctl_op
                                const struct behalf_message *request, int *status)
 {
     struct behalf_message *answer = ctl_ask_raw(client, options, request, status);
-    if (!answer || answer->type != BEHALF_ERROR)
+    if (!answer || answer->type != BEHALF_ERROR) {
         return answer;
+    }
     ctl_print_error(options, answer);
     *status = CTL_REFUSED;
     behalf_message_destroy(&answer);

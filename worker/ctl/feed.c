@@ -122,19 +122,23 @@ static const char doc[] =
 
 static enum row_format parse_format(struct argp_state *state, const char *text)
 {
-    if (strcmp(text, "csv") == 0)
+    if (strcmp(text, "csv") == 0) {
         return ROW_FORMAT_CSV;
-    if (strcmp(text, "ndjson") != 0)
+    }
+    if (strcmp(text, "ndjson") != 0) {
         argp_error(state, "--format: %s is neither csv nor ndjson", text);
+    }
     return ROW_FORMAT_NDJSON;
 }
 
 static char parse_delimiter(struct argp_state *state, const char *text)
 {
-    if (strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0)
+    if (strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0) {
         return '\t';
-    if (strlen(text) != 1 || strchr("\"\r\n", text[0]) || (unsigned char) text[0] >= 0x80)
+    }
+    if (strlen(text) != 1 || strchr("\"\r\n", text[0]) || (unsigned char) text[0] >= 0x80) {
         argp_error(state, "--delimiter: should be one character, or tab");
+    }
     return text[0];
 }
 
@@ -175,8 +179,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case OPTION_VALUES:
     case OPTION_TIME_FORMAT:
     case OPTION_ZONE:
-        if (!parse_mapping(options, key, argument, fault))
+        if (!parse_mapping(options, key, argument, fault)) {
             argp_error(state, "%s", fault);
+        }
         return 0;
     case OPTION_FORMAT:
         options->format = parse_format(state, argument);
@@ -206,13 +211,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->fields = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->path)
+        if (options->path) {
             argp_error(state, "%s: one file at a time", argument);
+        }
         options->path = argument;
         return 0;
     case ARGP_KEY_END:
-        if (options->from_row && options->cursor_path)
+        if (options->from_row && options->cursor_path) {
             argp_error(state, "--from and --cursor both say where to begin; give one");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -231,8 +238,9 @@ static const char *shown_name(const struct feed_options *options)
 
 static int open_input(const struct feed_options *options)
 {
-    if (from_stdin(options))
+    if (from_stdin(options)) {
         return dup(STDIN_FILENO);
+    }
     int descriptor = open(options->path, O_RDONLY | O_CLOEXEC);
     struct stat status;
     if (descriptor >= 0 && fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
@@ -310,9 +318,9 @@ static int feed_from(const struct feed_options *options, int input, struct row_r
     int status = CTL_USAGE;
     struct behalf_client *client = NULL;
     const char *cursor_path = options->dry_run ? NULL : options->cursor_path;
-    if (cursor_path && !feed_cursor_load(cursor_path, source, &rows_before, fault, sizeof fault))
+    if (cursor_path && !feed_cursor_load(cursor_path, source, &rows_before, fault, sizeof fault)) {
         ctl_complain(options->common, "%s", fault);
-    else if (options->dry_run || (client = connect_blocking_signals(options->common)))
+    } else if (options->dry_run || (client = connect_blocking_signals(options->common))) {
         status = feed_run(&(struct feed_plan){
             .options = options->common,
             .name = shown_name(options),
@@ -328,6 +336,7 @@ static int feed_from(const struct feed_options *options, int input, struct row_r
             .json = options->json,
             .quiet = options->quiet,
         });
+    }
     ctl_client_end(&client);
     free(source);
     return status;
@@ -344,10 +353,11 @@ static int feed_file(const struct feed_options *options)
     struct row_reader *reader = row_reader_new(input, name, options->format, options->delimiter);
     char fault[ROW_FAULT_BYTES];
     int status = CTL_USAGE;
-    if (!row_reader_open(reader, fault))
+    if (!row_reader_open(reader, fault)) {
         ctl_complain(options->common, "%s: %s", shown_name(options), fault);
-    else if (bind_map(options, reader))
+    } else if (bind_map(options, reader)) {
         status = feed_from(options, input, reader);
+    }
     row_reader_destroy(&reader);
     close(input);
     return status;
@@ -365,9 +375,9 @@ int feed_command(struct ctl_options *common, int argc, char **argv)
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     int status = CTL_DONE;
-    if (options.fields)
+    if (options.fields) {
         feed_map_manual(stdout);
-    else if (from_stdin(&options) && !options.path && isatty(STDIN_FILENO)) {
+    } else if (from_stdin(&options) && !options.path && isatty(STDIN_FILENO)) {
         ctl_complain(common, "which file? (- for standard input; behalf-ctl feed --help)");
         status = CTL_USAGE;
     } else {

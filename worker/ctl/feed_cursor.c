@@ -16,8 +16,9 @@
 bool feed_cursor_load(const char *path, const char *source, uint64_t *rows, char *fault, size_t fault_bytes)
 {
     *rows = 0;
-    if (access(path, F_OK) != 0 && errno == ENOENT)
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
         return true;
+    }
     json_error_t error;
     json_t *cursor = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     if (!cursor) {
@@ -28,12 +29,13 @@ bool feed_cursor_load(const char *path, const char *source, uint64_t *rows, char
     const json_t *count = json_object_get(cursor, "rows");
     bool sound = of && json_is_integer(count) && json_integer_value(count) >= 0;
     bool same = sound && strcmp(of, source) == 0;
-    if (!sound)
+    if (!sound) {
         snprintf(fault, fault_bytes, "%s: is not a cursor of behalf-ctl feed", path);
-    else if (!same)
+    } else if (!same) {
         snprintf(fault, fault_bytes, "%s: belongs to %s, not to %s; give each input its own cursor", path, of, source);
-    else
+    } else {
         *rows = (uint64_t) json_integer_value(count);
+    }
     json_decref(cursor);
     return same;
 }
@@ -42,10 +44,12 @@ static bool write_whole(int descriptor, const char *text, size_t length)
 {
     while (length) {
         ssize_t written = write(descriptor, text, length);
-        if (written < 0 && errno == EINTR)
+        if (written < 0 && errno == EINTR) {
             continue;
-        if (written <= 0)
+        }
+        if (written <= 0) {
             return false;
+        }
         text += written;
         length -= (size_t) written;
     }
@@ -60,13 +64,15 @@ static bool replace_file(const char *path, const char *text)
         return false;
     }
     int descriptor = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (descriptor < 0)
+    if (descriptor < 0) {
         return false;
+    }
     bool written = write_whole(descriptor, text, strlen(text));
     int reason = errno;
     close(descriptor);
-    if (written && rename(beside, path) == 0)
+    if (written && rename(beside, path) == 0) {
         return true;
+    }
     errno = written ? errno : reason;
     reason = errno;
     unlink(beside);
@@ -85,8 +91,9 @@ bool feed_cursor_save(const char *path, const char *source, uint64_t rows, char 
     json_decref(cursor);
     must(text);
     bool saved = replace_file(path, text);
-    if (!saved)
+    if (!saved) {
         snprintf(fault, fault_bytes, "%s: %s", path, strerror(errno));
+    }
     free(text);
     return saved;
 }

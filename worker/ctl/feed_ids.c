@@ -16,13 +16,16 @@
 static bool has_exponent(const char *id)
 {
     size_t length = strspn(id, DIGITS);
-    if (!length)
+    if (!length) {
         return false;
+    }
     bool point = id[length] == '.' || id[length] == ',';
-    if (point)
+    if (point) {
         length += 1 + strspn(id + length + 1, DIGITS);
-    if (id[length] != 'e' && id[length] != 'E')
+    }
+    if (id[length] != 'e' && id[length] != 'E') {
         return false;
+    }
     bool plus = id[length + 1] == '+';
     const char *exponent = id + length + 1 + plus;
     size_t digits = strspn(exponent, DIGITS);
@@ -33,11 +36,13 @@ static bool has_exponent(const char *id)
 static unsigned zeros_of(const char *id)
 {
     size_t length = strspn(id, DIGITS);
-    if (id[length] || length <= DIGITS_KEPT || id[0] == '0')
+    if (id[length] || length <= DIGITS_KEPT || id[0] == '0') {
         return 0;
+    }
     size_t zeros = 0;
-    while (id[length - 1 - zeros] == '0')
+    while (id[length - 1 - zeros] == '0') {
         zeros++;
+    }
     return zeros >= length - DIGITS_KEPT ? (unsigned) zeros : 0;
 }
 
@@ -59,18 +64,21 @@ enum feed_ids_verdict feed_ids_look(struct feed_ids *ids, const char *id, bool r
     }
     unsigned zeros = zeros_of(id);
     ids->sound = ids->sound || !zeros;
-    if (ids->sound)
+    if (ids->sound) {
         return FEED_IDS_SOUND;
+    }
     ids->zeros += zeros;
-    if (ids->zeros < ZEROS_SURE)
+    if (ids->zeros < ZEROS_SURE) {
         return FEED_IDS_UNSURE;
+    }
     snprintf(what, sizeof what, "post: every id so far, up to %.100s, ends in zeros behind its 15th digit", id);
     return tell_rounded(what, fault);
 }
 
 enum feed_ids_verdict feed_ids_end(const struct feed_ids *ids, char *fault)
 {
-    if (ids->sound || ids->zeros < ZEROS_AT_END)
+    if (ids->sound || ids->zeros < ZEROS_AT_END) {
         return FEED_IDS_SOUND;
+    }
     return tell_rounded("post: every id of the file ends in zeros behind its 15th digit", fault);
 }

@@ -50,8 +50,9 @@ static struct mapping *mapping_named(const struct feed_map *self, const char *na
 {
     for (size_t i = 0; i < self->count; i++) {
         const char *field = self->mappings[i].field->name;
-        if (strlen(field) == length && memcmp(field, name, length) == 0)
+        if (strlen(field) == length && memcmp(field, name, length) == 0) {
             return &self->mappings[i];
+        }
     }
     return NULL;
 }
@@ -59,8 +60,9 @@ static struct mapping *mapping_named(const struct feed_map *self, const char *na
 static void add_fields(struct feed_map *self, enum behalf_type type)
 {
     for (const struct behalf_field *field = behalf_type_fields(type); field->name; field++) {
-        if (mapping_named(self, field->name, strlen(field->name)))
+        if (mapping_named(self, field->name, strlen(field->name))) {
             continue;
+        }
         must(self->mappings = realloc(self->mappings, (self->count + 1) * sizeof *self->mappings));
         self->mappings[self->count++] = (struct mapping){ .field = field, .column = -1 };
     }
@@ -80,14 +82,16 @@ struct feed_map *feed_map_new(void)
 void feed_map_destroy(struct feed_map **map_p)
 {
     struct feed_map *self = *map_p;
-    if (!self)
+    if (!self) {
         return;
+    }
     for (size_t i = 0; i < self->count; i++) {
         free(self->mappings[i].text);
         json_decref(self->mappings[i].values);
     }
-    for (size_t i = 0; i < self->time.format_count; i++)
+    for (size_t i = 0; i < self->time.format_count; i++) {
         free(self->formats[i]);
+    }
     free(self->mappings);
     free(self);
     *map_p = NULL;
@@ -96,9 +100,10 @@ void feed_map_destroy(struct feed_map **map_p)
 static bool refuse_field(const struct feed_map *self, const char *name, size_t length, char *fault)
 {
     int written = snprintf(fault, FEED_FAULT_BYTES, "a post has no field %.*s; its fields are", (int) length, name);
-    for (size_t i = 0; i < self->count && written < FEED_FAULT_BYTES; i++)
+    for (size_t i = 0; i < self->count && written < FEED_FAULT_BYTES; i++) {
         written += snprintf(fault + written, FEED_FAULT_BYTES - (size_t) written, "%s %s", i ? "," : "",
                             self->mappings[i].field->name);
+    }
     return false;
 }
 
@@ -109,8 +114,9 @@ static struct mapping *find_mapping(struct feed_map *self, const char *name, siz
         length = strlen(name);
     }
     struct mapping *mapping = mapping_named(self, name, length);
-    if (!mapping)
+    if (!mapping) {
         refuse_field(self, name, length, fault);
+    }
     return mapping;
 }
 
@@ -141,24 +147,28 @@ bool feed_map_add(struct feed_map *self, const char *option, char *fault)
         return false;
     }
     struct mapping *mapping = find_mapping(self, option, (size_t) (equals - option), fault);
-    if (!mapping)
+    if (!mapping) {
         return false;
-    if (equals[1] == '=')
+    }
+    if (equals[1] == '=') {
         return tell(mapping, FROM_CONSTANT, equals + 2, fault);
+    }
     return tell(mapping, equals[1] ? FROM_COLUMN : FROM_NOTHING, equals + 1, fault);
 }
 
 static bool set_value(struct mapping *mapping, const char *from, size_t from_length, const char *to, char *fault)
 {
-    if (!mapping->values)
+    if (!mapping->values) {
         must(mapping->values = json_object());
+    }
     if (json_object_getn(mapping->values, from, from_length)) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: a value is given twice: %.*s", mapping->field->name, (int) from_length,
                  from);
         return false;
     }
-    if (json_object_setn_new(mapping->values, from, from_length, json_string(to)) == 0)
+    if (json_object_setn_new(mapping->values, from, from_length, json_string(to)) == 0) {
         return true;
+    }
     snprintf(fault, FEED_FAULT_BYTES, "%s: a value is not UTF-8", mapping->field->name);
     return false;
 }
@@ -184,8 +194,9 @@ static bool read_values(struct mapping *mapping, struct row_reader *reader, cons
         case ROW_END:
             return true;
         case ROW_MORE:
-            if (row_reader_fill(reader, fault))
+            if (row_reader_fill(reader, fault)) {
                 break;
+            }
             return false;
         case ROW_READY:
             snprintf(reason, sizeof reason, "%s", row->fault);
@@ -206,8 +217,9 @@ bool feed_map_add_values(struct feed_map *self, const char *option, char *fault)
         return false;
     }
     struct mapping *mapping = find_mapping(self, option, (size_t) (equals - option), fault);
-    if (!mapping)
+    if (!mapping) {
         return false;
+    }
     const char *path = equals + 1;
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {
@@ -218,13 +230,15 @@ bool feed_map_add_values(struct feed_map *self, const char *option, char *fault)
     char reason[ROW_FAULT_BYTES] = "";
     bool opened = row_reader_open(reader, reason);
     char columns[64] = "";
-    if (opened)
+    if (opened) {
         row_reader_describe(reader, columns, sizeof columns);
+    }
     bool sound = opened && strcmp(columns, "from, to") == 0;
-    if (!opened)
+    if (!opened) {
         snprintf(fault, FEED_FAULT_BYTES, "%.500s: %s", path, reason);
-    else if (!sound)
+    } else if (!sound) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: should be a CSV file whose first line is from,to", path);
+    }
     sound = sound && read_values(mapping, reader, path, fault);
     row_reader_destroy(&reader);
     close(descriptor);
@@ -253,8 +267,9 @@ bool feed_map_add_time_format(struct feed_map *self, const char *format, char *f
 bool feed_map_set_zone(struct feed_map *self, const char *zone, char *fault)
 {
     self->time.named_zone = false;
-    if (feed_time_zone(zone, &self->time.zone_ms))
+    if (feed_time_zone(zone, &self->time.zone_ms)) {
         return true;
+    }
     return self->time.named_zone = feed_zone_use(zone, fault, FEED_FAULT_BYTES);
 }
 
@@ -265,8 +280,9 @@ static bool is_wanted(const struct mapping *mapping, struct row_reader *reader)
     const char *name = mapping->field->name;
     bool of_any_type = strcmp(name, "post") == 0 || strcmp(name, "channel") == 0;
     bool told_types = row_reader_format(reader) == ROW_FORMAT_NDJSON && row_reader_saw(reader, "type");
-    if (told_types && !of_any_type)
+    if (told_types && !of_any_type) {
         return false;
+    }
     return mapping->field->required || (!mapping->told && (strcmp(name, "text") == 0 || strcmp(name, "author") == 0));
 }
 
@@ -291,8 +307,9 @@ static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE 
             fprintf(problems, "--map %s=%s: there is no column %s\n", name, mapping->text, mapping->text);
             return 1;
         }
-        if (!saw && !csv)
+        if (!saw && !csv) {
             fprintf(problems, "warning: --map %s=%s: the first rows have no %s\n", name, mapping->text, mapping->text);
+        }
     }
     if (mapping->source == FROM_NOTHING && is_wanted(mapping, reader)) {
         fprintf(problems, "%s: which column is it? --map %s=COLUMN, or for all rows --map %s==TEXT%s%s (%s)\n", name,
@@ -309,10 +326,12 @@ static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE 
 size_t feed_map_bind(struct feed_map *self, struct row_reader *reader, FILE *problems)
 {
     size_t found = 0;
-    if (row_reader_format(reader) == ROW_FORMAT_NDJSON)
+    if (row_reader_format(reader) == ROW_FORMAT_NDJSON) {
         self->type_column = row_reader_column(reader, "type");
-    for (size_t i = 0; i < self->count; i++)
+    }
+    for (size_t i = 0; i < self->count; i++) {
         found += bind_one(&self->mappings[i], reader, problems);
+    }
     if (found) {
         char columns[4096];
         row_reader_describe(reader, columns, sizeof columns);
@@ -326,8 +345,9 @@ void feed_map_describe(const struct feed_map *self, FILE *out)
     const char *separator = "";
     for (size_t i = 0; i < self->count; i++) {
         const struct mapping *mapping = &self->mappings[i];
-        if (mapping->source == FROM_NOTHING)
+        if (mapping->source == FROM_NOTHING) {
             continue;
+        }
         bool constant = mapping->source == FROM_CONSTANT;
         fprintf(out, "%s%s %s %s", separator, mapping->field->name, constant ? "is" : "from", mapping->text);
         separator = ", ";
@@ -340,9 +360,11 @@ void feed_map_describe(const struct feed_map *self, FILE *out)
 static bool means_nothing(const char *text)
 {
     static const char *const words[] = { "n/a", "na", "nan", "none", "null", "nil", "nat", "-", "--", "\\N", "#N/A" };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcasecmp(text, words[i]) == 0)
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcasecmp(text, words[i]) == 0) {
             return true;
+        }
+    }
     return strncmp(text, "0000-00-00", strlen("0000-00-00")) == 0;
 }
 
@@ -353,8 +375,9 @@ static bool fill_number(const struct feed_map *self, const struct behalf_field *
         mending_count(mending, field, text, number); // one that is none is left out
         return true;
     }
-    if (feed_time_parse(&self->time, text, number))
+    if (feed_time_parse(&self->time, text, number)) {
         return true;
+    }
     if (means_nothing(text)) {
         mending_note(mending, field->name, MENDING_LEFT_OUT);
         return true;
@@ -369,25 +392,28 @@ static bool check_text(const struct behalf_field *field, const char *text, size_
 {
     const uint8_t *wrong = u8_check((const uint8_t *) text, bytes);
     const char *nul = memchr(text, '\0', bytes);
-    if (wrong)
+    if (wrong) {
         snprintf(fault, FEED_FAULT_BYTES,
                  "%s: is not UTF-8, at byte %zu (0x%02x); if the file is Latin-1: iconv -f latin1 -t utf-8",
                  field->name, (size_t) (wrong - (const uint8_t *) text) + 1, *wrong);
-    else if (nul)
+    } else if (nul) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: has a NUL in it, at byte %zu", field->name, (size_t) (nul - text) + 1);
-    else
+    } else {
         return true;
+    }
     return false;
 }
 
 static const char *map_value(const struct mapping *mapping, const char *text, char *fault)
 {
     const json_t *to = json_object_get(mapping->values, text);
-    if (!to)
+    if (!to) {
         to = json_object_get(mapping->values, ANY_OTHER);
-    if (!to)
+    }
+    if (!to) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: nothing was said about the value %.100s; see --value",
                  mapping->field->name, text);
+    }
     return json_string_value(to);
 }
 
@@ -403,27 +429,34 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
         must((size_t) mapping->column < row->cell_count);
         text = row->cells[mapping->column].text;
         bytes = row->cells[mapping->column].bytes;
-        if (row->cells[mapping->column].structure && !field->required)
+        if (row->cells[mapping->column].structure && !field->required) {
             mending_note(mending, field->name, MENDING_LEFT_OUT);
+        }
     }
     if (!text || !bytes) {
-        if (field->required)
+        if (field->required) {
             snprintf(fault, FEED_FAULT_BYTES, "%s: %s", field->name,
                      text || mapping->column < 0 || !row->cells[mapping->column].structure
                          ? "is missing"
                          : "is a list or an object, not a value");
+        }
         return !field->required;
     }
-    if (!check_text(field, text, bytes, fault))
+    if (!check_text(field, text, bytes, fault)) {
         return false;
-    if (mapping->values && !(text = map_value(mapping, text, fault)))
+    }
+    if (mapping->values && !(text = map_value(mapping, text, fault))) {
         return false;
-    if (mapping->values && !check_text(field, text, strlen(text), fault))
+    }
+    if (mapping->values && !check_text(field, text, strlen(text), fault)) {
         return false;
-    if (field->kind == 'n')
+    }
+    if (field->kind == 'n') {
         return fill_number(self, field, text, mending, (int64_t *) ((char *) body + field->offset), fault);
-    if (mending_text(mending, field, text, (const char **) ((char *) body + field->offset)))
+    }
+    if (mending_text(mending, field, text, (const char **) ((char *) body + field->offset))) {
         return true;
+    }
     snprintf(fault, FEED_FAULT_BYTES, "%s: is %zu bytes long, %" PRId64 " at most", field->name, strlen(text),
              field->maximum);
     return false;
@@ -432,8 +465,9 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
 static enum behalf_type type_of(const struct feed_map *self, const struct row *row)
 {
     const char *type = self->type_column >= 0 ? row->cells[self->type_column].text : NULL;
-    if (type && strcmp(type, "edit") == 0)
+    if (type && strcmp(type, "edit") == 0) {
         return BEHALF_EDIT;
+    }
     return type && strcmp(type, "delete") == 0 ? BEHALF_DELETE : BEHALF_POST;
 }
 
@@ -441,12 +475,15 @@ bool feed_map_apply(const struct feed_map *self, const struct row *row, struct m
                     struct behalf_message *post, char *fault)
 {
     mending_begin(mending);
-    if (row->characters)
+    if (row->characters) {
         mending_note(mending, "row", MENDING_CHARACTERS);
+    }
     *post = (struct behalf_message){ .type = type_of(self, row) };
-    for (const struct behalf_field *field = behalf_type_fields(post->type); field->name; field++)
-        if (!fill_field(self, field, row, mending, &post->post, fault)) // every body begins where the union does
+    for (const struct behalf_field *field = behalf_type_fields(post->type); field->name; field++) {
+        if (!fill_field(self, field, row, mending, &post->post, fault)) { // every body begins where the union does
             return false;
+        }
+    }
     return true;
 }
 
@@ -460,8 +497,9 @@ const struct row_cell *feed_map_post_cell(const struct feed_map *self, const str
 void feed_map_manual(FILE *out)
 {
     fprintf(out, "The fields of a post:\n");
-    for (const struct behalf_field *field = behalf_type_fields(BEHALF_POST); field->name; field++)
+    for (const struct behalf_field *field = behalf_type_fields(BEHALF_POST); field->name; field++) {
         fprintf(out, "  %-12s %s%s\n", field->name, field->field_doc, field->required ? " (required)" : "");
+    }
     fprintf(out,
             "\nOf NDJSON a row whose \"type\" is edit or delete tells of a post by its channel and post; it has text\n"
             "and edited_ms, or deleted_ms. A file of nothing else may be fed.\n");

@@ -86,8 +86,9 @@ struct feed_run {
 
 static void hide_progress(struct feed_run *self)
 {
-    if (self->progress_shown)
+    if (self->progress_shown) {
         fputs("\r\033[K", stderr);
+    }
     self->progress_shown = false;
 }
 
@@ -99,17 +100,19 @@ __attribute__((format(printf, 3, 4))) static void report(struct feed_run *self, 
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     hide_progress(self);
-    if (line)
+    if (line) {
         ctl_complain(self->plan->options, "%s:%" PRIu64 ": %s", self->plan->name, line, text);
-    else
+    } else {
         ctl_complain(self->plan->options, "%s: %s", self->plan->name, text);
+    }
 }
 
 static void print_time_left(struct feed_run *self)
 {
     uint64_t done = row_reader_bytes(self->plan->reader), whole = self->plan->input_bytes;
-    if (!whole || !done || done > whole)
+    if (!whole || !done || done > whole) {
         return;
+    }
     fprintf(stderr, ", %d%%", (int) (100 * done / whole));
     double rows_left = (double) self->rows * (double) (whole - done) / (double) done;
     if (self->rate >= 0.1) {
@@ -120,8 +123,9 @@ static void print_time_left(struct feed_run *self)
 
 static void show_progress(struct feed_run *self, int64_t now_ms)
 {
-    if (!self->on_terminal || now_ms < self->progress_at_ms + PROGRESS_MS)
+    if (!self->on_terminal || now_ms < self->progress_at_ms + PROGRESS_MS) {
         return;
+    }
     uint64_t settled = self->taken + self->repeated + self->skipped + self->refused;
     double seconds = (double) (now_ms - self->progress_at_ms) / 1000;
     double rate = (double) (settled - self->progress_rows) / seconds;
@@ -145,8 +149,9 @@ static void show_progress(struct feed_run *self, int64_t now_ms)
 
 static bool save_cursor(struct feed_run *self)
 {
-    if (!self->plan->cursor_path || (self->saved && self->saved_row == self->settled_row))
+    if (!self->plan->cursor_path || (self->saved && self->saved_row == self->settled_row)) {
         return true;
+    }
     char fault[1024];
     if (!feed_cursor_save(self->plan->cursor_path, self->plan->cursor_source, self->settled_row, fault, sizeof fault)) {
         hide_progress(self);
@@ -169,8 +174,9 @@ static void add_flight(struct feed_run *self, struct flight flight)
         size_t size = self->ring_size ? 2 * self->ring_size : 256;
         struct flight *ring = calloc(size, sizeof *ring);
         must(ring);
-        for (size_t i = 0; i < self->ring_count; i++)
+        for (size_t i = 0; i < self->ring_count; i++) {
             ring[i] = *flight_at(self, i);
+        }
         free(self->ring);
         self->ring = ring;
         self->ring_size = size;
@@ -192,16 +198,19 @@ static void drop_settled(struct feed_run *self)
 // The row of an answer: most come in order, so it is near the front.
 static struct flight *find_flight(const struct feed_run *self, int64_t id)
 {
-    for (size_t i = 0; i < self->ring_count; i++)
-        if (flight_at(self, i)->id == id)
+    for (size_t i = 0; i < self->ring_count; i++) {
+        if (flight_at(self, i)->id == id) {
             return flight_at(self, i);
+        }
+    }
     return NULL;
 }
 
 static void stop_for(struct feed_run *self, enum stop reason)
 {
-    if (self->stop == STOP_NOT || self->stop == STOP_END)
+    if (self->stop == STOP_NOT || self->stop == STOP_END) {
         self->stop = reason;
+    }
     self->drain_until_ms = clocks_monotonic_ms() + DRAIN_MS;
 }
 
@@ -212,8 +221,9 @@ static void bad_row(struct feed_run *self, const struct row *row, const char *fa
     self->skipped++;
     report(self, row->line, "skipped: %s", fault);
     add_flight(self, (struct flight){ .row = row->number, .line = row->line, .settled = !self->plan->strict });
-    if (self->plan->strict)
+    if (self->plan->strict) {
         stop_for(self, STOP_BAD_ROW);
+    }
 }
 
 // Checks the limits of a post that is not sent.
@@ -230,8 +240,9 @@ static bool check_post(const struct behalf_message *post, struct behalf_fault *f
 static struct flight *flight_of_row(const struct feed_run *self, uint64_t row)
 {
     size_t i = 0;
-    while (i < self->ring_count && flight_at(self, i)->row != row)
+    while (i < self->ring_count && flight_at(self, i)->row != row) {
         i++;
+    }
     must(i < self->ring_count);
     return flight_at(self, i);
 }
@@ -260,8 +271,9 @@ static void send_held(struct feed_run *self, const struct held_row *held)
 static void let_go(struct feed_run *self, bool send)
 {
     for (size_t i = 0; i < self->held_count; i++) {
-        if (send)
+        if (send) {
             send_held(self, &self->held[i]);
+        }
         free(self->held[i].frame);
     }
     self->held_count = 0;
@@ -304,8 +316,9 @@ static bool look_at_id(struct feed_run *self, const struct row *row, const struc
 {
     char fault[FEED_IDS_FAULT_BYTES];
     const struct row_cell *cell = feed_map_post_cell(self->plan->map, row);
-    if (!cell)
+    if (!cell) {
         return true;
+    }
     switch (feed_ids_look(&self->ids, id_of(post), cell->real, fault)) {
     case FEED_IDS_ROUNDED:
         stop_for_ids(self, row->line, fault);
@@ -322,8 +335,9 @@ static bool look_at_id(struct feed_run *self, const struct row *row, const struc
 static void tell_mended(struct feed_run *self, const struct row *row)
 {
     const char *notes = mending_notes(self->mending);
-    if (notes[0] && mending_posts(self->mending) < MENDED_TOLD)
+    if (notes[0] && mending_posts(self->mending) < MENDED_TOLD) {
         report(self, row->line, "mended: %s", notes);
+    }
     mending_end(self->mending);
 }
 
@@ -343,8 +357,9 @@ static void send_row(struct feed_run *self, const struct row *row)
         return;
     }
     tell_mended(self, row);
-    if (!look_at_id(self, row, &post))
+    if (!look_at_id(self, row, &post)) {
         return;
+    }
     bool sound = self->plan->client ? (id = behalf_client_send(self->plan->client, &post, &fault)) != 0
                                     : check_post(&post, &fault);
     if (!sound) {
@@ -353,17 +368,19 @@ static void send_row(struct feed_run *self, const struct row *row)
         return;
     }
     add_flight(self, (struct flight){ .id = id, .row = row->number, .line = row->line, .settled = id == 0 });
-    if (id)
+    if (id) {
         self->unanswered++;
-    else
+    } else {
         self->taken++;
+    }
 }
 
 static bool has_room(const struct feed_run *self)
 {
     const struct behalf_client *client = self->plan->client;
-    if (self->stop != STOP_NOT)
+    if (self->stop != STOP_NOT) {
         return false;
+    }
     return !client ||
            (behalf_client_state(client) == BEHALF_CLIENT_READY && self->unanswered < behalf_client_window(client));
 }
@@ -376,8 +393,9 @@ static void end_rows(struct feed_run *self)
         return;
     }
     let_go(self, true);
-    if (self->stop == STOP_NOT)
+    if (self->stop == STOP_NOT) {
         self->stop = STOP_END;
+    }
 }
 
 // Sends rows until there is no room or no whole row; few enough that answers are not kept waiting.
@@ -392,15 +410,17 @@ static void send_rows(struct feed_run *self)
             return;
         }
         if (result == ROW_END) {
-            if (!self->rows) // none was wanted; of those passed over the last may have been empty
+            if (!self->rows) { // none was wanted; of those passed over the last may have been empty
                 self->passed_row = row_reader_rows(self->plan->reader);
+            }
             end_rows(self);
             return;
         }
-        if (row->number >= self->plan->from_row)
+        if (row->number >= self->plan->from_row) {
             send_row(self, row);
-        else
+        } else {
             self->passed_row = row->number;
+        }
     }
 }
 
@@ -437,32 +457,36 @@ static void refused_row(struct feed_run *self, struct flight *flight, const stru
     report(self, flight->line, "refused by the broker: %s%s%s%s%s", error->code, error->field[0] ? ": " : "",
            error->field, error->reason[0] ? ": " : "", error->reason);
     flight->settled = !ends && !self->plan->strict;
-    if (ends)
+    if (ends) {
         stop_for(self, STOP_REFUSED);
-    else if (self->plan->strict)
+    } else if (self->plan->strict) {
         stop_for(self, STOP_BAD_ROW);
+    }
 }
 
 static void take_answer(struct feed_run *self, const struct behalf_message *message)
 {
     struct flight *flight = message->id ? find_flight(self, message->id) : NULL;
-    if (!flight)
+    if (!flight) {
         return;
+    }
     flight->id = 0;
     self->unanswered--;
     if (message->type == BEHALF_ERROR) {
         refused_row(self, flight, &message->error);
         return;
     }
-    if (message->taken.differs && self->differing++ < DIFFERING_TOLD)
+    if (message->taken.differs && self->differing++ < DIFFERING_TOLD) {
         report(self, flight->line,
                "repeated, but under this id another author or another text was taken (item %" PRId64
                "): nothing was changed",
                message->taken.item);
-    if (message->taken.repeated)
+    }
+    if (message->taken.repeated) {
         self->repeated++;
-    else
+    } else {
         self->taken++;
+    }
     flight->settled = true;
 }
 
@@ -479,14 +503,17 @@ static void take_answers(struct feed_run *self)
 static void watch_session(struct feed_run *self, int64_t now_ms)
 {
     struct behalf_client *client = self->plan->client;
-    if (!client || self->stop == STOP_NO_BROKER || self->stop == STOP_REFUSED)
+    if (!client || self->stop == STOP_NO_BROKER || self->stop == STOP_REFUSED) {
         return;
+    }
     enum behalf_client_state state = behalf_client_state(client);
-    if (state == BEHALF_CLIENT_READY)
+    if (state == BEHALF_CLIENT_READY) {
         self->ready_ms = now_ms;
+    }
     bool gone = state == BEHALF_CLIENT_ENDED || now_ms - self->ready_ms > self->plan->options->wait_ms;
-    if (state != BEHALF_CLIENT_REFUSED && !gone)
+    if (state != BEHALF_CLIENT_REFUSED && !gone) {
         return;
+    }
     hide_progress(self);
     ctl_complain(self->plan->options, "%s", behalf_client_reason(client));
     self->stop = state == BEHALF_CLIENT_REFUSED ? STOP_REFUSED : STOP_NO_BROKER;
@@ -497,23 +524,27 @@ static void watch_session(struct feed_run *self, int64_t now_ms)
 
 static bool finished(const struct feed_run *self, int64_t now_ms)
 {
-    if (self->stop == STOP_NOT)
+    if (self->stop == STOP_NOT) {
         return false;
-    if (!self->unanswered)
+    }
+    if (!self->unanswered) {
         return true;
+    }
     return self->stop != STOP_END && now_ms >= self->drain_until_ms;
 }
 
 static void take_signal(struct feed_run *self)
 {
     struct signalfd_siginfo info;
-    if (read(self->signals, &info, sizeof info) != (ssize_t) sizeof info)
+    if (read(self->signals, &info, sizeof info) != (ssize_t) sizeof info) {
         return;
+    }
     hide_progress(self);
-    if (self->stop == STOP_NOT || self->stop == STOP_END)
+    if (self->stop == STOP_NOT || self->stop == STOP_END) {
         stop_for(self, STOP_SIGNAL);
-    else // stopping already, and not soon enough
+    } else { // stopping already, and not soon enough
         self->drain_until_ms = clocks_monotonic_ms();
+    }
 }
 
 static void wait_for_something(struct feed_run *self)
@@ -522,20 +553,25 @@ static void wait_for_something(struct feed_run *self)
     struct pollfd polls[3] = { { .fd = self->signals, .events = POLLIN }, { .fd = -1 }, { .fd = -1 } };
     if (self->plan->client) {
         int client_ms = behalf_client_timeout_ms(self->plan->client);
-        if (client_ms >= 0 && client_ms < timeout_ms)
+        if (client_ms >= 0 && client_ms < timeout_ms) {
             timeout_ms = client_ms;
+        }
         polls[1] = (struct pollfd){ .fd = behalf_client_fd(self->plan->client), .events = POLLIN };
     }
-    if (self->wants_input)
+    if (self->wants_input) {
         polls[2] = (struct pollfd){ .fd = self->plan->input, .events = POLLIN };
-    else if (has_room(self))
+    } else if (has_room(self)) {
         timeout_ms = 0;
-    if (poll(polls, 3, timeout_ms) <= 0)
+    }
+    if (poll(polls, 3, timeout_ms) <= 0) {
         return;
-    if (polls[0].revents)
+    }
+    if (polls[0].revents) {
         take_signal(self);
-    if (polls[2].revents && self->stop == STOP_NOT)
+    }
+    if (polls[2].revents && self->stop == STOP_NOT) {
         read_input(self);
+    }
 }
 
 static void loop(struct feed_run *self)
@@ -551,8 +587,9 @@ static void loop(struct feed_run *self)
             self->cursor_at_ms = now_ms;
             save_cursor(self); // what it could not save it says; the last one decides
         }
-        if (!finished(self, now_ms))
+        if (!finished(self, now_ms)) {
             wait_for_something(self);
+        }
     }
     hide_progress(self);
 }
@@ -583,38 +620,44 @@ static void print_summary(const struct feed_run *self)
         return;
     }
     output_visible(stdout, plan->name, plan->options->visible);
-    if (!plan->client)
+    if (!plan->client) {
         printf(": %" PRIu64 " row%s: %" PRIu64 " good, %" PRIu64 " bad; nothing was sent\n", self->rows,
                self->rows == 1 ? "" : "s", self->taken, self->skipped);
-    else
+    } else {
         printf(": %" PRIu64 " row%s: %" PRIu64 " taken, %" PRIu64 " repeated, %" PRIu64 " skipped, %" PRIu64
                " refused in %.1f s (%.0f a second)\n",
                self->rows, self->rows == 1 ? "" : "s", self->taken, self->repeated, self->skipped, self->refused,
                seconds, rate);
+    }
     uint64_t mended_rows = mending_posts(self->mending);
-    if (mended_rows)
+    if (mended_rows) {
         printf("%" PRIu64 " row%s mended: %s\n", mended_rows, mended_rows == 1 ? "" : "s", mended);
-    if (self->differing)
+    }
+    if (self->differing) {
         printf("%" PRIu64 " of those repeated differ%s from what was taken under their id\n", self->differing,
                self->differing == 1 ? "s" : "");
-    if (self->unanswered)
+    }
+    if (self->unanswered) {
         printf(self->unanswered == 1 ? "%zu row was sent and not answered; sending it again is safe\n"
                                      : "%zu rows were sent and not answered; sending them again is safe\n",
                self->unanswered);
+    }
 }
 
 static void print_how_to_go_on(const struct feed_run *self)
 {
-    if (self->stop == STOP_END || self->stop == STOP_ROUNDED || !self->plan->client)
+    if (self->stop == STOP_END || self->stop == STOP_ROUNDED || !self->plan->client) {
         return;
-    if (self->plan->cursor_path)
+    }
+    if (self->plan->cursor_path) {
         ctl_complain(self->plan->options,
                      "stopped after row %" PRIu64 ", which %s records; the same command goes on there",
                      self->settled_row, self->plan->cursor_path);
-    else
+    } else {
         ctl_complain(self->plan->options,
                      "stopped after row %" PRIu64 "; to go on there: the same command with --from %" PRIu64,
                      self->settled_row, self->settled_row + 1);
+    }
 }
 
 static int exit_status(const struct feed_run *self)
@@ -631,8 +674,9 @@ static int exit_status(const struct feed_run *self)
     case STOP_NO_BROKER:
         return CTL_NO_BROKER;
     default:
-        if (!self->plan->client && self->skipped)
+        if (!self->plan->client && self->skipped) {
             return CTL_REFUSED;
+        }
         return self->rows && !self->taken && !self->repeated ? CTL_NOTHING_TAKEN : CTL_DONE;
     }
 }
@@ -640,8 +684,9 @@ static int exit_status(const struct feed_run *self)
 // A beginning past the end tells of another file than this one.
 static bool beyond_end(struct feed_run *self)
 {
-    if (self->stop != STOP_END || self->rows || self->passed_row >= self->plan->from_row - 1)
+    if (self->stop != STOP_END || self->rows || self->passed_row >= self->plan->from_row - 1) {
         return false;
+    }
     report(self, 0, "has only %" PRIu64 " rows, but is to be fed from row %" PRIu64, self->passed_row,
            self->plan->from_row);
     return true;
@@ -667,8 +712,9 @@ int feed_run(const struct feed_plan *plan)
         print_summary(self);
         print_how_to_go_on(self);
         status = exit_status(self);
-        if (status == CTL_DONE && (!saved || short_input))
+        if (status == CTL_DONE && (!saved || short_input)) {
             status = CTL_USAGE;
+        }
     }
     close(self->signals);
     sigprocmask(SIG_SETMASK, &signals_before, NULL);

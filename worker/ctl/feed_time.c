@@ -18,8 +18,9 @@
 static locale_t plain_locale(void)
 {
     static locale_t locale;
-    if (!locale)
+    if (!locale) {
         locale = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
+    }
     must(locale);
     return locale;
 }
@@ -29,8 +30,9 @@ static bool take_number(const char **text, int digits, int *number)
 {
     *number = 0;
     for (int i = 0; i < digits; i++, (*text)++) {
-        if (!isdigit((unsigned char) **text))
+        if (!isdigit((unsigned char) **text)) {
             return false;
+        }
         *number = 10 * *number + (**text - '0');
     }
     return true;
@@ -38,8 +40,9 @@ static bool take_number(const char **text, int digits, int *number)
 
 static bool take_character(const char **text, const char *characters)
 {
-    if (!**text || !strchr(characters, **text))
+    if (!**text || !strchr(characters, **text)) {
         return false;
+    }
     (*text)++;
     return true;
 }
@@ -52,11 +55,13 @@ static bool take_zone(const char **text, int64_t *zone_ms)
     }
     int64_t sign = **text == '-' ? -1 : 1;
     int hours, minutes = 0;
-    if (!take_character(text, "+-") || !take_number(text, 2, &hours))
+    if (!take_character(text, "+-") || !take_number(text, 2, &hours)) {
         return false;
+    }
     bool colon = take_character(text, ":");
-    if ((colon || isdigit((unsigned char) **text)) && !take_number(text, 2, &minutes))
+    if ((colon || isdigit((unsigned char) **text)) && !take_number(text, 2, &minutes)) {
         return false;
+    }
     *zone_ms = sign * (hours * 60 + minutes) * INT64_C(60000);
     return hours <= 14 && minutes < 60;
 }
@@ -77,16 +82,20 @@ static int64_t zone_of(const struct feed_time *self)
 // From broken-down time to milliseconds; false where the calendar has no such moment.
 static bool moment(struct tm parts, int64_t fraction_ms, int64_t zone_ms, int64_t *at_ms)
 {
-    if (parts.tm_sec == 60)
+    if (parts.tm_sec == 60) {
         parts.tm_sec = 59; // a leap second, which UTC milliseconds do not have
+    }
     int day = parts.tm_mday, month = parts.tm_mon;
-    if (parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 59)
+    if (parts.tm_hour > 23 || parts.tm_min > 59 || parts.tm_sec > 59) {
         return false;
+    }
     time_t seconds = timegm(&parts);
-    if (parts.tm_mday != day || parts.tm_mon != month)
+    if (parts.tm_mday != day || parts.tm_mon != month) {
         return false;
-    if (zone_ms == NAMED_ZONE)
+    }
+    if (zone_ms == NAMED_ZONE) {
         zone_ms = feed_zone_ahead_ms((int64_t) seconds * 1000);
+    }
     *at_ms = (int64_t) seconds * 1000 + fraction_ms - zone_ms;
     return *at_ms >= 0 && *at_ms <= BEHALF_TIME_MAX;
 }
@@ -94,8 +103,9 @@ static bool moment(struct tm parts, int64_t fraction_ms, int64_t zone_ms, int64_
 static int64_t take_fraction(const char **text)
 {
     int64_t fraction_ms = 0, unit = 100;
-    for (; isdigit((unsigned char) **text); (*text)++, unit /= 10)
+    for (; isdigit((unsigned char) **text); (*text)++, unit /= 10) {
         fraction_ms += (**text - '0') * unit;
+    }
     return fraction_ms;
 }
 
@@ -104,27 +114,34 @@ static bool parse_iso(const char *text, int64_t zone_ms, int64_t *at_ms)
     struct tm parts = { 0 };
     int64_t fraction_ms = 0;
     if (!take_number(&text, 4, &parts.tm_year) || !take_character(&text, "-") ||
-        !take_number(&text, 2, &parts.tm_mon) || !take_character(&text, "-") || !take_number(&text, 2, &parts.tm_mday))
+        !take_number(&text, 2, &parts.tm_mon) || !take_character(&text, "-") ||
+        !take_number(&text, 2, &parts.tm_mday)) {
         return false;
+    }
     parts.tm_year -= 1900;
     parts.tm_mon -= 1;
-    if (!*text)
+    if (!*text) {
         return moment(parts, 0, zone_ms, at_ms);
+    }
     if (!take_character(&text, "Tt ") || !take_number(&text, 2, &parts.tm_hour) || !take_character(&text, ":") ||
-        !take_number(&text, 2, &parts.tm_min))
+        !take_number(&text, 2, &parts.tm_min)) {
         return false;
+    }
     if (take_character(&text, ":")) {
-        if (!take_number(&text, 2, &parts.tm_sec))
+        if (!take_number(&text, 2, &parts.tm_sec)) {
             return false;
+        }
         if (take_character(&text, ".,")) {
-            if (!isdigit((unsigned char) *text))
+            if (!isdigit((unsigned char) *text)) {
                 return false;
+            }
             fraction_ms = take_fraction(&text);
         }
     }
     take_character(&text, " ");
-    if (*text && !take_zone(&text, &zone_ms))
+    if (*text && !take_zone(&text, &zone_ms)) {
         return false;
+    }
     return !*text && moment(parts, fraction_ms, zone_ms, at_ms);
 }
 
@@ -132,8 +149,9 @@ static bool parse_iso(const char *text, int64_t zone_ms, int64_t *at_ms)
 static bool parse_epoch(const char *text, int64_t unit_ms, int64_t *at_ms)
 {
     size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 15)
+    if (digits == 0 || digits > 15) {
         return false;
+    }
     *at_ms = strtoll(text, NULL, 10) * unit_ms;
     text += digits;
     if (take_character(&text, ".")) {
@@ -145,37 +163,47 @@ static bool parse_epoch(const char *text, int64_t unit_ms, int64_t *at_ms)
 
 static bool parse_format(const char *format, const char *text, int64_t zone_ms, int64_t *at_ms)
 {
-    if (strcmp(format, "epoch") == 0)
+    if (strcmp(format, "epoch") == 0) {
         return parse_epoch(text, 1000, at_ms);
-    if (strcmp(format, "epoch-ms") == 0)
+    }
+    if (strcmp(format, "epoch-ms") == 0) {
         return parse_epoch(text, 1, at_ms);
+    }
     struct tm parts = { .tm_mday = 1, .tm_year = 70 };
     const char *rest = strptime_l(text, format, &parts, plain_locale());
-    if (!rest || *rest)
+    if (!rest || *rest) {
         return false;
-    if (strstr(format, "%z"))
+    }
+    if (strstr(format, "%z")) {
         zone_ms = (int64_t) parts.tm_gmtoff * 1000;
+    }
     return moment(parts, 0, zone_ms, at_ms);
 }
 
 static bool parse_usual(const char *text, int64_t zone_ms, int64_t *at_ms)
 {
-    if (parse_iso(text, zone_ms, at_ms) || parse_format("%a %b %d %H:%M:%S %z %Y", text, zone_ms, at_ms))
+    if (parse_iso(text, zone_ms, at_ms) || parse_format("%a %b %d %H:%M:%S %z %Y", text, zone_ms, at_ms)) {
         return true;
+    }
     size_t digits = strspn(text, "0123456789");
-    if (digits == 13 && !text[digits])
+    if (digits == 13 && !text[digits]) {
         return parse_epoch(text, 1, at_ms);
+    }
     return digits == 10 && (!text[digits] || text[digits] == '.') && parse_epoch(text, 1000, at_ms);
 }
 
 bool feed_time_parse(const struct feed_time *self, const char *text, int64_t *at_ms)
 {
-    while (isspace((unsigned char) *text))
+    while (isspace((unsigned char) *text)) {
         text++;
-    if (!self->format_count)
+    }
+    if (!self->format_count) {
         return parse_usual(text, zone_of(self), at_ms);
-    for (size_t i = 0; i < self->format_count; i++)
-        if (parse_format(self->formats[i], text, zone_of(self), at_ms))
+    }
+    for (size_t i = 0; i < self->format_count; i++) {
+        if (parse_format(self->formats[i], text, zone_of(self), at_ms)) {
             return true;
+        }
+    }
     return false;
 }

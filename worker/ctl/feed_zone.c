@@ -27,8 +27,9 @@ static bool is_zone_file(const char *path)
 {
     char begin[4];
     FILE *file = fopen(path, "re");
-    if (!file)
+    if (!file) {
         return false;
+    }
     bool is = fread(begin, 1, sizeof begin, file) == sizeof begin && memcmp(begin, "TZif", sizeof begin) == 0;
     fclose(file);
     return is;
@@ -37,8 +38,9 @@ static bool is_zone_file(const char *path)
 static bool is_name(const char *name)
 {
     size_t length = strlen(name);
-    if (length == 0 || length >= NAME_BYTES || !isalpha((unsigned char) name[0]))
+    if (length == 0 || length >= NAME_BYTES || !isalpha((unsigned char) name[0])) {
         return false;
+    }
     return !strstr(name, "..") && !name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                                      "_+-/")];
 }
@@ -67,13 +69,15 @@ static int consider(const char *path, const struct stat *status, int kind, struc
     (void) status;
     (void) at;
     const char *name = path + nearest.folder_bytes + 1;
-    if (kind != FTW_F || !isupper((unsigned char) name[0]) || !is_name(name) || !is_zone_file(path))
+    if (kind != FTW_F || !isupper((unsigned char) name[0]) || !is_name(name) || !is_zone_file(path)) {
         return 0; // posix/, right/ and tables are not for people
+    }
     size_t from_wanted = distance_of(name);
     size_t i = nearest.count < NEAREST ? nearest.count++ : NEAREST;
     for (; i > 0 && nearest.distances[i - 1] > from_wanted; i--) {
-        if (i == NEAREST)
+        if (i == NEAREST) {
             continue;
+        }
         memcpy(nearest.names[i], nearest.names[i - 1], NAME_BYTES);
         nearest.distances[i] = nearest.distances[i - 1];
     }
@@ -90,14 +94,17 @@ static void tell_nearest(const char *name, char *fault, size_t fault_bytes)
     memset(&nearest, 0, sizeof nearest);
     nearest.wanted = name;
     nearest.folder_bytes = strlen(folder);
-    if (strlen(name) < NAME_BYTES)
+    if (strlen(name) < NAME_BYTES) {
         nftw(folder, consider, 16, 0);
+    }
     int length = snprintf(fault, fault_bytes, "%.100s: should be like +02:00, -0800, Z or Europe/Berlin", name);
-    for (size_t i = 0; i < nearest.count; i++)
+    for (size_t i = 0; i < nearest.count; i++) {
         length += snprintf(fault + length, fault_bytes - (size_t) length, "%s%s", i ? ", " : "; the nearest zones are ",
                            nearest.names[i]);
-    if (nearest.count == 0 && strlen(name) < NAME_BYTES)
+    }
+    if (nearest.count == 0 && strlen(name) < NAME_BYTES) {
         snprintf(fault + length, fault_bytes - (size_t) length, "; zones by name need the system's tzdata");
+    }
 }
 
 // ---- one zone ----
@@ -127,7 +134,8 @@ int64_t feed_zone_ahead_ms(int64_t clock_ms)
 {
     int64_t before = ahead_at(clock_ms - DAY_MS), after = ahead_at(clock_ms + DAY_MS);
     bool with_before = ahead_at(clock_ms - before) == before, with_after = ahead_at(clock_ms - after) == after;
-    if (with_before && with_after)
+    if (with_before && with_after) {
         return before > after ? before : after; // shown twice
+    }
     return with_after ? after : before;
 }

@@ -26,15 +26,18 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->reason = argument;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->brand)
+        if (options->brand) {
             argp_error(state, "%s: one brand at a time", argument);
+        }
         options->brand = argument;
         return 0;
     case ARGP_KEY_END:
-        if (!options->brand)
+        if (!options->brand) {
             argp_error(state, "which brand?");
-        if (!options->reason || !*options->reason)
+        }
+        if (!options->reason || !*options->reason) {
             argp_error(state, "say why: --reason TEXT");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -53,8 +56,9 @@ static int set_frozen(struct ctl_options *common, int argc, char **argv, bool fr
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client)
+    if (!client) {
         return CTL_USAGE;
+    }
     int status = CTL_DONE;
     struct behalf_message request = {
         .type = BEHALF_FREEZE, .freeze = { .brand = options.brand, .frozen = frozen, .reason = options.reason }

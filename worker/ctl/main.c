@@ -45,16 +45,19 @@ static const char help_end[] = "Examples:\n"
 static char *help_filter(int key, const char *text, void *input)
 {
     (void) input;
-    if (key != ARGP_KEY_HELP_POST_DOC)
+    if (key != ARGP_KEY_HELP_POST_DOC) {
         return (char *) text;
+    }
     char *whole = NULL;
     size_t bytes;
     FILE *out = open_memstream(&whole, &bytes);
-    if (!out)
+    if (!out) {
         return (char *) text;
+    }
     fprintf(out, "Commands:\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].doc);
+    }
     fprintf(out, "\n%s", help_end);
     fclose(out);
     return whole;
@@ -68,9 +71,11 @@ struct choice {
 
 static const struct ctl_command *find_command(const char *name)
 {
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (strcmp(commands[i].name, name) == 0)
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
             return &commands[i];
+        }
+    }
     return NULL;
 }
 
@@ -83,8 +88,9 @@ static error_t parse_main(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         choice->command = find_command(argument);
-        if (!choice->command)
+        if (!choice->command) {
             argp_error(state, "%s: no such command", argument);
+        }
         choice->at = state->next - 1;
         state->next = state->argc; // the rest is the command's
         return 0;
@@ -124,10 +130,12 @@ int main(int argc, char **argv)
     snprintf(title, sizeof title, "behalf-ctl %s", choice.command->name);
     argv[choice.at] = title;
     bool feeds = choice.command->run == feed_command;
-    if (!options.wait_ms)
+    if (!options.wait_ms) {
         options.wait_ms = feeds ? 60000 : 10000;
-    if (!options.name)
+    }
+    if (!options.name) {
         options.name = feeds ? "feed" : user_name();
+    }
     int status = choice.command->run(&options, argc - choice.at, argv + choice.at);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         ctl_complain(&options, "cannot write to standard output");

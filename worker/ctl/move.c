@@ -49,13 +49,16 @@ static void take_signal(int signal)
 // Keeps a place, and hides it where process listings look, as it may hold a password.
 static void keep_place(char **place, char *argument, const char *option, struct argp_state *state)
 {
-    if (*place)
+    if (*place) {
         argp_error(state, "%s: once", option);
+    }
     *place = strdup(argument);
-    if (!*place || !**place)
+    if (!*place || !**place) {
         argp_error(state, "%s: a folder or a URL", option);
-    if (move_is_postgres(argument))
+    }
+    if (move_is_postgres(argument)) {
         memset(argument, '*', strlen(argument));
+    }
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -84,10 +87,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         argp_error(state, "one argument too many; which one: --from or --to?"); // not echoed: it may be a URL
         return 0;
     case ARGP_KEY_END:
-        if (!options->from || !options->to)
+        if (!options->from || !options->to) {
             argp_error(state, "--from DIR|URL and --to DIR|URL are required");
-        if (options->cancel && (options->keep || options->replace))
+        }
+        if (options->cancel && (options->keep || options->replace)) {
             argp_error(state, "--cancel goes alone");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -110,20 +115,23 @@ static void progress(void *self, const char *table, uint64_t rows, bool checking
         options->began_ms = now_ms;
     }
     options->rows = rows;
-    if (now_ms - options->said_ms < PROGRESS_MS)
+    if (now_ms - options->said_ms < PROGRESS_MS) {
         return;
+    }
     options->said_ms = now_ms;
     int64_t took_ms = now_ms - options->began_ms;
     fprintf(stderr, "behalf-ctl: %s %s: %" PRIu64 " rows", checking ? "checking" : "copying", table, rows);
-    if (took_ms > 0)
+    if (took_ms > 0) {
         fprintf(stderr, ", %" PRIu64 " rows/s", rows * 1000 / (uint64_t) took_ms);
+    }
     fputc('\n', stderr);
 }
 
 static void print_digest(const struct move_sum *sum)
 {
-    for (size_t i = 0; i < sizeof sum->digest; i++)
+    for (size_t i = 0; i < sizeof sum->digest; i++) {
         printf("%02x", sum->digest[i]);
+    }
 }
 
 static void compared(void *self, const char *table, const struct move_sum *from, const struct move_sum *to)

@@ -56,11 +56,13 @@ static bool parse_ago(const char *text, int64_t *at_ms)
     static const char units[] = "smhd";
     static const int64_t unit_ms[] = { 1000, 60000, 3600000, 86400000 };
     const char *unit = *end ? strchr(units, *end) : NULL;
-    if (!isdigit((unsigned char) *text) || !unit || end[1] || count > 100000000)
+    if (!isdigit((unsigned char) *text) || !unit || end[1] || count > 100000000) {
         return false;
+    }
     *at_ms = clocks_utc_ms() - count * unit_ms[unit - units];
-    if (*at_ms < 0)
+    if (*at_ms < 0) {
         *at_ms = 0;
+    }
     return true;
 }
 
@@ -82,8 +84,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->form = FORM_JSON;
         return 0;
     case 's':
-        if (!parse_ago(argument, &options->since_ms) && !feed_time_parse(&usual, argument, &options->since_ms))
+        if (!parse_ago(argument, &options->since_ms) && !feed_time_parse(&usual, argument, &options->since_ms)) {
             argp_error(state, "--since: %s is no time; try 24h or 2026-11-22", argument);
+        }
         return 0;
     case 'B':
         options->brand = argument;
@@ -109,8 +112,9 @@ static const struct output_column table_columns[] = {
 static void add_row(struct output_table *table, const struct behalf_outcome *row)
 {
     char closed[OUTPUT_TIME_BYTES], item[OUTPUT_TIME_BYTES], took[OUTPUT_TIME_BYTES] = "";
-    if (row->closed_ms && row->created_ms)
+    if (row->closed_ms && row->created_ms) {
         output_duration(took, row->closed_ms - row->created_ms);
+    }
     output_table_row(table,
                      (const char *[]){ output_time(closed, row->closed_ms), output_number(item, row->item, false),
                                        row->outcome, row->brand, row->channel, row->author, row->language,
@@ -121,8 +125,9 @@ static void add_row(struct output_table *table, const struct behalf_outcome *row
 static const struct behalf_field *outcome_fields(void)
 {
     const struct behalf_field *field = behalf_type_fields(BEHALF_ENDED);
-    while (field->name && field->kind != 'l')
+    while (field->name && field->kind != 'l') {
         field++;
+    }
     must(field->name);
     return field->record;
 }
@@ -141,8 +146,9 @@ static void print_csv_header(void)
 // 15 digits) or shortens (leading zeros).
 static bool is_unsafe(const char *text)
 {
-    if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0]))
+    if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0])) {
         return true;
+    }
     size_t digits = strspn(text, "0123456789");
     size_t rest = strspn(text + digits, "0123456789eE.,+-");
     bool number = digits > 0 && text[digits + rest] == '\0';
@@ -152,8 +158,9 @@ static bool is_unsafe(const char *text)
 static void print_csv_text(const char *text, bool first, bool guarded)
 {
     char *safe = NULL;
-    if (guarded && is_unsafe(text))
+    if (guarded && is_unsafe(text)) {
         must(asprintf(&safe, "'%s", text) >= 0);
+    }
     output_csv_field(stdout, safe ? safe : text, first);
     free(safe);
 }
@@ -165,14 +172,15 @@ static void print_csv_row(const struct behalf_outcome *row, bool for_spreadsheet
     for (const struct behalf_field *field = fields; field->name; field++) {
         const void *value = (const char *) row + field->offset;
         const char *text = number;
-        if (field->kind == 't')
+        if (field->kind == 't') {
             text = *(const char *const *) value;
-        else if (field->kind == 'f')
+        } else if (field->kind == 'f') {
             text = *(const bool *) value ? "1" : "0";
-        else if (field_is_time(field))
+        } else if (field_is_time(field)) {
             output_time_utc(number, *(const int64_t *) value);
-        else
+        } else {
             output_number(number, *(const int64_t *) value, false);
+        }
         print_csv_text(text ? text : "", field == fields, for_spreadsheet && field->kind == 't');
     }
     fputs("\r\n", stdout);
@@ -192,10 +200,11 @@ static void show_page(const struct behalf_message *page, enum form form, struct 
         return;
     }
     for (size_t i = 0; i < ended->rows_count; i++) {
-        if (form != FORM_TABLE)
+        if (form != FORM_TABLE) {
             print_csv_row(&ended->rows[i], form == FORM_SPREADSHEET);
-        else
+        } else {
             add_row(table, &ended->rows[i]);
+        }
     }
 }
 
@@ -214,8 +223,9 @@ static int outcome_pages(struct behalf_client *client, const struct outcomes_opt
                                                         .since_ms = options->since_ms,
                                                         .brand = options->brand } };
         struct behalf_message *page = ctl_ask(client, options->common, &request, &status);
-        if (!page)
+        if (!page) {
             return status;
+        }
         show_page(page, options->form, table);
         shown += (int64_t) page->ended.rows_count;
         left -= (int64_t) page->ended.rows_count;
@@ -223,10 +233,12 @@ static int outcome_pages(struct behalf_client *client, const struct outcomes_opt
         after = page->ended.next;
         behalf_message_destroy(&page);
     }
-    if (options->form != FORM_TABLE)
+    if (options->form != FORM_TABLE) {
         return status;
-    if (shown)
+    }
+    if (shown) {
         output_table_print(table);
+    }
     printf("%s%" PRId64 " outcome%s%s\n", shown ? "\n" : "", shown, shown == 1 ? "" : "s",
            more ? ", and there are more: see --limit, --since, --csv" : "");
     return status;
@@ -249,14 +261,17 @@ int outcomes_command(struct ctl_options *common, int argc, char **argv)
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client)
+    if (!client) {
         return CTL_USAGE;
+    }
     struct output_table *table =
         output_table_new(table_columns, sizeof table_columns / sizeof *table_columns, common->visible);
-    if (options.form == FORM_SPREADSHEET)
+    if (options.form == FORM_SPREADSHEET) {
         fputs("\xef\xbb\xbf", stdout); // the mark by which it knows UTF-8
-    if (options.form == FORM_CSV || options.form == FORM_SPREADSHEET)
+    }
+    if (options.form == FORM_CSV || options.form == FORM_SPREADSHEET) {
         print_csv_header();
+    }
     int status = outcome_pages(client, &options, table);
     output_table_destroy(&table);
     ctl_client_end(&client);

@@ -25,8 +25,9 @@ struct output_table {
 static size_t terminal_columns(void)
 {
     struct winsize size;
-    if (!isatty(STDOUT_FILENO))
+    if (!isatty(STDOUT_FILENO)) {
         return 0;
+    }
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
@@ -40,8 +41,9 @@ struct output_table *output_table_new(const struct output_column *columns, size_
     must(self->table);
     self->columns = terminal_columns();
     scols_table_set_termforce(self->table, self->columns ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
-    if (self->columns)
+    if (self->columns) {
         scols_table_set_termwidth(self->table, self->columns);
+    }
     for (size_t i = 0; i < count; i++) {
         int flags = (columns[i].right ? SCOLS_FL_RIGHT : 0) | (columns[i].cut ? SCOLS_FL_TRUNC : 0);
         must(scols_table_new_column(self->table, columns[i].name, columns[i].cut ? 0.3 : 1, flags));
@@ -51,8 +53,9 @@ struct output_table *output_table_new(const struct output_column *columns, size_
 
 void output_table_destroy(struct output_table **table_p)
 {
-    if (!*table_p)
+    if (!*table_p) {
         return;
+    }
     scols_unref_table((*table_p)->table);
     free(*table_p);
     *table_p = NULL;
@@ -75,8 +78,9 @@ void output_table_print(struct output_table *self)
         scols_print_table(self->table);
         return;
     }
-    if (scols_print_table_to_string(self->table, &text) != 0 || !text)
+    if (scols_print_table_to_string(self->table, &text) != 0 || !text) {
         return;
+    }
     for (char *line = text, *end; *line; line = end) { // columns that may not shrink can be too wide together
         size_t length = strcspn(line, "\n");
         end = line + length + (line[length] == '\n');
@@ -93,11 +97,13 @@ static const char *format_time(char *text, int64_t at_ms, bool utc)
     time_t seconds = (time_t) (at_ms / 1000);
     struct tm parts;
     text[0] = '\0';
-    if (!at_ms || !(utc ? gmtime_r(&seconds, &parts) : localtime_r(&seconds, &parts)))
+    if (!at_ms || !(utc ? gmtime_r(&seconds, &parts) : localtime_r(&seconds, &parts))) {
         return text;
+    }
     size_t length = strftime(text, OUTPUT_TIME_BYTES, utc ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &parts);
-    if (utc)
+    if (utc) {
         snprintf(text + length, OUTPUT_TIME_BYTES - length, ".%03dZ", (int) (at_ms % 1000));
+    }
     return text;
 }
 
@@ -114,33 +120,37 @@ const char *output_time_utc(char *text, int64_t at_ms)
 const char *output_duration(char *text, int64_t duration_ms)
 {
     int64_t seconds = duration_ms / 1000, minutes = seconds / 60, hours = minutes / 60, days = hours / 24;
-    if (minutes < 2)
+    if (minutes < 2) {
         snprintf(text, OUTPUT_TIME_BYTES, "%" PRId64 " s", seconds);
-    else if (hours < 1)
+    } else if (hours < 1) {
         snprintf(text, OUTPUT_TIME_BYTES, "%" PRId64 " min", minutes);
-    else if (days < 1)
+    } else if (days < 1) {
         snprintf(text, OUTPUT_TIME_BYTES, "%" PRId64 " h %02" PRId64 " min", hours, minutes % 60);
-    else
+    } else {
         snprintf(text, OUTPUT_TIME_BYTES, "%" PRId64 " d %" PRId64 " h", days, hours % 24);
+    }
     return text;
 }
 
 const char *output_number(char *text, int64_t number, bool blank_zero)
 {
     text[0] = '\0';
-    if (number || !blank_zero)
+    if (number || !blank_zero) {
         snprintf(text, OUTPUT_TIME_BYTES, "%" PRId64, number);
+    }
     return text;
 }
 
 void output_csv_field(FILE *out, const char *text, bool first)
 {
-    if (!first)
+    if (!first) {
         putc(',', out);
-    if (strpbrk(text, ",\"\r\n") || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' '))
+    }
+    if (strpbrk(text, ",\"\r\n") || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' ')) {
         csv_fwrite(out, text, strlen(text));
-    else
+    } else {
         fputs(text, out);
+    }
 }
 
 void output_visible(FILE *out, const char *text, unsigned visible)

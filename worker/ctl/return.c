@@ -25,13 +25,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->reason = argument;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->item)
+        if (options->item) {
             argp_error(state, "%s: one item at a time", argument);
+        }
         options->item = ctl_number(state, "item", argument, 1, BEHALF_ID_MAX);
         return 0;
     case ARGP_KEY_END:
-        if (!options->item)
+        if (!options->item) {
             argp_error(state, "which item?");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -53,14 +55,16 @@ int return_command(struct ctl_options *common, int argc, char **argv)
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client)
+    if (!client) {
         return CTL_USAGE;
+    }
     int status = CTL_DONE;
     struct behalf_message request = { .type = BEHALF_RECALL,
                                       .recall = { .item = options.item, .reason = options.reason } };
     struct behalf_message *answer = ctl_ask(client, common, &request, &status);
-    if (answer)
+    if (answer) {
         printf("item %" PRId64 " is back in its queue\n", options.item);
+    }
     behalf_message_destroy(&answer);
     ctl_client_end(&client);
     return status;

@@ -105,8 +105,9 @@ static void texts_add(struct cell_texts *texts, const void *bytes, size_t length
         texts->capacity = 2 * (texts->bytes + length + 1);
         texts->text = grown(texts->text, texts->capacity);
     }
-    if (length)
+    if (length) {
         memcpy(texts->text + texts->bytes, bytes, length);
+    }
     texts->text[texts->bytes + length] = '\0';
     texts->begins[texts->count] = texts->bytes;
     texts->lengths[texts->count] = length;
@@ -131,8 +132,9 @@ static int only_blank(unsigned char character)
 
 static void parser_reset(struct row_reader *self)
 {
-    if (self->parser_ready)
+    if (self->parser_ready) {
         csv_free(&self->parser);
+    }
     must(csv_init(&self->parser, CSV_STRICT | CSV_STRICT_FINI) == 0);
     csv_set_space_func(&self->parser, self->blanks_aside ? only_blank : no_space);
     csv_set_blk_size(&self->parser, 16 * 1024); // it grows by this, and copies each time
@@ -173,12 +175,15 @@ struct row_reader *row_reader_new(int descriptor, const char *name, enum row_for
 void row_reader_destroy(struct row_reader **reader_p)
 {
     struct row_reader *self = *reader_p;
-    if (!self)
+    if (!self) {
         return;
-    if (self->parser_ready)
+    }
+    if (self->parser_ready) {
         csv_free(&self->parser);
-    for (size_t i = 0; i < self->column_count; i++)
+    }
+    for (size_t i = 0; i < self->column_count; i++) {
         free(self->columns[i]);
+    }
     free(self->columns);
     free(self->texts.text);
     free(self->data);
@@ -201,8 +206,9 @@ bool row_reader_fill(struct row_reader *self, char *fault)
         self->data = grown(self->data, self->capacity);
     }
     ssize_t got = read(self->descriptor, self->data + self->end, READ_BYTES);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
         return true;
+    }
     if (got < 0) {
         snprintf(fault, ROW_FAULT_BYTES, "cannot read: %s", strerror(errno));
         return false;
@@ -235,8 +241,9 @@ static uint64_t count_lines(const char *bytes, size_t length)
 static void tally_to(struct row_reader *self, size_t end)
 {
     uint64_t at = self->consumed + (end - self->begin);
-    if (at <= self->tallied)
+    if (at <= self->tallied) {
         return;
+    }
     size_t fresh = at - self->tallied < end - self->begin ? (size_t) (at - self->tallied) : end - self->begin;
     encoding_tally_add(&self->tally, self->data + end - fresh, fresh);
     self->tallied = at;
@@ -261,8 +268,9 @@ static enum row_result give_up_line(struct row_reader *self, const char *reason)
         self->discarding = !self->at_eof;
         advance(self, self->end);
     }
-    if (self->format == ROW_FORMAT_CSV)
+    if (self->format == ROW_FORMAT_CSV) {
         parser_reset(self);
+    }
     return ROW_READY;
 }
 
@@ -294,18 +302,22 @@ static void cells_from_texts(struct row_reader *self)
 
 static bool is_blank(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        if (!text[i] || !strchr(" \t\r\n", text[i]))
+    for (size_t i = 0; i < length; i++) {
+        if (!text[i] || !strchr(" \t\r\n", text[i])) {
             return false;
+        }
+    }
     return true;
 }
 
 // Whether the cells from `first` on have nothing in them.
 static bool are_empty(const struct cell_texts *texts, size_t first)
 {
-    for (size_t i = first; i < texts->count; i++)
-        if (!is_blank(texts->text + texts->begins[i], texts->lengths[i]))
+    for (size_t i = first; i < texts->count; i++) {
+        if (!is_blank(texts->text + texts->begins[i], texts->lengths[i])) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -318,8 +330,9 @@ static void mend_cells(struct row_reader *self)
     for (size_t i = 0; i < count && encoding_tally_is_utf8(&self->tally); i++) {
         size_t bytes;
         char *mended = mended_characters(texts->text + texts->begins[i], texts->lengths[i], &bytes);
-        if (!mended)
+        if (!mended) {
             continue;
+        }
         texts->count = i; // in its place, with text at the end of the others
         texts_add(texts, mended, bytes, false);
         texts->count = count;
@@ -336,15 +349,17 @@ static enum row_result csv_row(struct row_reader *self)
         self->texts.count = self->column_count; // commas at the end of every line
         self->texts.too_many = false;
     }
-    if (!self->texts.too_many)
+    if (!self->texts.too_many) {
         mend_cells(self);
-    if (self->texts.too_many)
+    }
+    if (self->texts.too_many) {
         snprintf(self->row.fault, sizeof self->row.fault, "has more than %d columns", ROW_COLUMNS_MAX);
-    else if (self->columns && self->texts.count != self->column_count)
+    } else if (self->columns && self->texts.count != self->column_count) {
         snprintf(self->row.fault, sizeof self->row.fault, "has %zu column%s, the header has %zu", self->texts.count,
                  self->texts.count == 1 ? "" : "s", self->column_count);
-    else
+    } else {
         cells_from_texts(self);
+    }
     self->line += count_lines(self->data + self->begin, self->scan - self->begin);
     self->after_return = self->scan > self->begin && self->data[self->scan - 1] == '\r';
     advance(self, self->scan);
@@ -358,13 +373,15 @@ static void csv_skip_blank(struct row_reader *self)
 {
     while (self->scan == self->begin && self->begin < self->end) {
         char next = self->data[self->begin];
-        if (self->after_return && next != '\n')
+        if (self->after_return && next != '\n') {
             self->line++;
+        }
         self->after_return = next == '\r';
-        if (next == '\n')
+        if (next == '\n') {
             self->line++;
-        else if (next != '\r')
+        } else if (next != '\r') {
             return;
+        }
         advance(self, self->begin + 1);
     }
 }
@@ -375,20 +392,24 @@ static size_t csv_chunk(const struct row_reader *self)
     const char *from = self->data + self->scan;
     size_t length = self->end - self->scan;
     const char *feed = memchr(from, '\n', length);
-    if (feed)
+    if (feed) {
         length = (size_t) (feed - from) + 1;
+    }
     const char *carriage = memchr(from, '\r', length);
     return carriage ? (size_t) (carriage - from) + 1 : length;
 }
 
 static enum row_result csv_finish(struct row_reader *self)
 {
-    if (self->scan == self->begin)
+    if (self->scan == self->begin) {
         return ROW_END;
-    if (csv_fini(&self->parser, on_field, on_row, self) != 0)
+    }
+    if (csv_fini(&self->parser, on_field, on_row, self) != 0) {
         return give_up_line(self, "a quote that is opened here is never closed");
-    if (!self->row_ended)
+    }
+    if (!self->row_ended) {
         return ROW_END;
+    }
     return csv_row(self);
 }
 
@@ -398,8 +419,9 @@ static size_t csv_parse_leniently(struct row_reader *self, const char *bytes, si
     size_t taken = 0;
     for (;;) {
         taken += csv_parse(&self->parser, bytes + taken, length - taken, on_field, on_row, self);
-        if (taken == length || self->parser.quoted || bytes[taken] != '"')
+        if (taken == length || self->parser.quoted || bytes[taken] != '"') {
             return taken;
+        }
         csv_set_opts(&self->parser, CSV_STRICT_FINI);
         taken += csv_parse(&self->parser, bytes + taken, 1, on_field, on_row, self);
         csv_set_opts(&self->parser, CSV_STRICT | CSV_STRICT_FINI);
@@ -410,35 +432,41 @@ static enum row_result csv_next_of_any(struct row_reader *self)
 {
     for (;;) {
         csv_skip_blank(self);
-        if (self->scan == self->end)
+        if (self->scan == self->end) {
             return self->at_eof ? csv_finish(self) : ROW_MORE;
+        }
         size_t chunk = csv_chunk(self);
         size_t taken = csv_parse_leniently(self, self->data + self->scan, chunk);
-        if (taken != chunk)
+        if (taken != chunk) {
             return give_up_line(self, "has a quote where none may be: a field with quotes in it is quoted, "
                                       "and each quote in it doubled");
+        }
         self->scan += chunk;
-        if (self->row_ended)
+        if (self->row_ended) {
             return csv_row(self);
-        if (self->scan - self->begin > ROW_BYTES_MAX)
+        }
+        if (self->scan - self->begin > ROW_BYTES_MAX) {
             return give_up_line(self, "begins a row of more than 1 MiB: is a quote left open?");
+        }
     }
 }
 
 static bool row_is_empty(const struct row *row)
 {
-    for (size_t i = 0; i < row->cell_count; i++)
-        if (!is_blank(row->cells[i].text, row->cells[i].bytes))
+    for (size_t i = 0; i < row->cell_count; i++) {
+        if (!is_blank(row->cells[i].text, row->cells[i].bytes)) {
             return false;
+        }
+    }
     return !row->fault[0];
 }
 
 static enum row_result csv_next(struct row_reader *self)
 {
     enum row_result result;
-    do
+    do {
         result = csv_next_of_any(self);
-    while (result == ROW_READY && self->columns && row_is_empty(&self->row)); // what a spreadsheet writes of no row
+    } while (result == ROW_READY && self->columns && row_is_empty(&self->row)); // what a spreadsheet writes of no row
     return result;
 }
 
@@ -447,12 +475,14 @@ static enum row_result csv_next(struct row_reader *self)
 static json_t *json_find(json_t *object, const char *path)
 {
     json_t *found = json_object_get(object, path);
-    if (found)
+    if (found) {
         return found;
+    }
     for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
         json_t *inner = json_object_getn(object, path, (size_t) (dot - path));
-        if (json_is_object(inner) && (found = json_find(inner, dot + 1)))
+        if (json_is_object(inner) && (found = json_find(inner, dot + 1))) {
             return found;
+        }
     }
     return NULL;
 }
@@ -470,8 +500,9 @@ static void json_cell(struct cell_texts *texts, const json_t *value)
     case JSON_REAL:
         snprintf(number, sizeof number, "%.17g", json_real_value(value));
         texts_add(texts, number, strlen(number), false);
-        if (!texts->too_many)
+        if (!texts->too_many) {
             texts->real[texts->count - 1] = true;
+        }
         return;
     case JSON_TRUE:
     case JSON_FALSE:
@@ -482,8 +513,9 @@ static void json_cell(struct cell_texts *texts, const json_t *value)
         return;
     default:
         texts_add(texts, "", 0, true);
-        if (!texts->too_many)
+        if (!texts->too_many) {
             texts->structure[texts->count - 1] = true;
+        }
         return;
     }
     texts_add(texts, number, strlen(number), false);
@@ -502,21 +534,25 @@ static void json_row(struct row_reader *self, const char *line, size_t length)
         return;
     }
     texts_clear(&self->texts);
-    if (!json_is_object(object))
+    if (!json_is_object(object)) {
         snprintf(self->row.fault, sizeof self->row.fault, "is no JSON object");
-    for (size_t i = 0; !self->row.fault[0] && i < self->column_count; i++)
+    }
+    for (size_t i = 0; !self->row.fault[0] && i < self->column_count; i++) {
         json_cell(&self->texts, json_find(object, self->columns[i]));
+    }
     json_decref(object);
-    if (!self->row.fault[0])
+    if (!self->row.fault[0]) {
         cells_from_texts(self);
+    }
 }
 
 // The line at `begin` without its LF.  False when it is not complete.
 static bool json_line(const struct row_reader *self, size_t begin, size_t *length)
 {
     *length = 0;
-    if (begin >= self->end) // past a last line without LF by one
+    if (begin >= self->end) { // past a last line without LF by one
         return false;
+    }
     const char *line_end = memchr(self->data + begin, '\n', self->end - begin);
     *length = line_end ? (size_t) (line_end - self->data) - begin : self->end - begin;
     return line_end || (self->at_eof && *length);
@@ -527,16 +563,17 @@ static bool json_walk_on(struct json_walk *walk, const char *data, size_t *at, s
 {
     while (*at < end) {
         char byte = data[(*at)++];
-        if (walk->escaped)
+        if (walk->escaped) {
             walk->escaped = false;
-        else if (walk->in_text && byte == '\\')
+        } else if (walk->in_text && byte == '\\') {
             walk->escaped = true;
-        else if (byte == '"')
+        } else if (byte == '"') {
             walk->in_text = !walk->in_text;
-        else if (!walk->in_text && (byte == '{' || byte == '['))
+        } else if (!walk->in_text && (byte == '{' || byte == '[')) {
             walk->depth++;
-        else if (!walk->in_text && (byte == '}' || byte == ']') && --walk->depth == 0)
+        } else if (!walk->in_text && (byte == '}' || byte == ']') && --walk->depth == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -570,15 +607,19 @@ static enum row_result json_list_give_up(struct row_reader *self, const char *re
 static enum row_result json_list_next(struct row_reader *self)
 {
     bool stray;
-    if (self->scan == self->begin && !json_list_begin(self, &stray))
+    if (self->scan == self->begin && !json_list_begin(self, &stray)) {
         return self->at_eof ? ROW_END : ROW_MORE;
-    if (self->scan == self->begin && stray)
+    }
+    if (self->scan == self->begin && stray) {
         return json_list_give_up(self, "is no JSON object");
+    }
     bool whole = json_walk_on(&self->walk, self->data, &self->scan, self->end);
-    if (self->scan - self->begin > ROW_BYTES_MAX)
+    if (self->scan - self->begin > ROW_BYTES_MAX) {
         return json_list_give_up(self, "begins an object of more than 1 MiB: is a quote or a brace left open?");
-    if (!whole)
+    }
+    if (!whole) {
         return self->at_eof ? json_list_give_up(self, "begins an object that does not end") : ROW_MORE;
+    }
     row_begin(self);
     json_row(self, self->data + self->begin, self->scan - self->begin);
     self->line += count_lines(self->data + self->begin, self->scan - self->begin);
@@ -588,15 +629,18 @@ static enum row_result json_list_next(struct row_reader *self)
 
 static enum row_result json_next(struct row_reader *self)
 {
-    if (self->list)
+    if (self->list) {
         return json_list_next(self);
+    }
     for (;;) {
         size_t length;
         bool complete = json_line(self, self->begin, &length);
-        if (length > ROW_BYTES_MAX)
+        if (length > ROW_BYTES_MAX) {
             return give_up_line(self, "is longer than 1 MiB");
-        if (!complete)
+        }
+        if (!complete) {
             return self->at_eof ? ROW_END : ROW_MORE;
+        }
         const char *line = self->data + self->begin;
         bool blank = is_blank(line, length);
         if (!blank) {
@@ -604,12 +648,14 @@ static enum row_result json_next(struct row_reader *self)
             json_row(self, line, length);
         }
         size_t next = self->begin + length;
-        if (next < self->end)
+        if (next < self->end) {
             next++;
+        }
         self->line++;
         advance(self, next);
-        if (!blank)
+        if (!blank) {
             return ROW_READY;
+        }
     }
 }
 
@@ -621,8 +667,9 @@ static void json_collect(json_t *seen, json_t *object, const char *prefix, int d
     {
         char path[256];
         bool inner = json_is_object(value) && depth > 1;
-        if (snprintf(path, sizeof path, "%s%s%s", prefix, key, inner ? "." : "") >= (int) sizeof path)
+        if (snprintf(path, sizeof path, "%s%s%s", prefix, key, inner ? "." : "") >= (int) sizeof path) {
             continue;
+        }
         if (inner) {
             json_collect(seen, value, path, depth - 1);
         } else if (json_object_size(seen) < ROW_COLUMNS_MAX) {
@@ -634,10 +681,12 @@ static void json_collect(json_t *seen, json_t *object, const char *prefix, int d
 // The next object in the buffer from `begin` on, without taking it.
 static bool json_ahead(const struct row_reader *self, size_t *begin, size_t *length)
 {
-    if (!self->list)
+    if (!self->list) {
         return json_line(self, *begin, length);
-    while (*begin < self->end && self->data[*begin] != '{')
+    }
+    while (*begin < self->end && self->data[*begin] != '{') {
         ++*begin;
+    }
     size_t at = *begin;
     bool whole = json_walk_on(&(struct json_walk){ 0 }, self->data, &at, self->end);
     *length = at - *begin;
@@ -655,8 +704,9 @@ static void json_look_ahead(struct row_reader *self)
             json_line_mended(self->data + begin, length, &(struct encoding_tally){ 0 }, &mended_bytes, &characters);
         json_t *object =
             json_loadb(mended ? mended : self->data + begin, mended ? mended_bytes : length, JSON_ALLOW_NUL, NULL);
-        if (json_is_object(object))
+        if (json_is_object(object)) {
             json_collect(self->seen, object, "", SEEN_DEPTH);
+        }
         json_decref(object);
         free(mended);
         begin += length + !self->list;
@@ -668,16 +718,20 @@ static void json_look_ahead(struct row_reader *self)
 static bool is_list(const struct row_reader *self)
 {
     size_t at = self->begin;
-    while (at < self->end && is_blank(self->data + at, 1))
+    while (at < self->end && is_blank(self->data + at, 1)) {
         at++;
-    if (at == self->end || self->data[at] != '{')
+    }
+    if (at == self->end || self->data[at] != '{') {
         return at < self->end && self->data[at] == '[';
+    }
     const char *line_end = memchr(self->data + at, '\n', self->end - at);
-    if (!line_end || (line_end + 1 < self->data + self->end && line_end[1] == '{'))
+    if (!line_end || (line_end + 1 < self->data + self->end && line_end[1] == '{')) {
         return false;
+    }
     size_t last = (size_t) (line_end - self->data) - 1;
-    while (last > at && is_blank(self->data + last, 1))
+    while (last > at && is_blank(self->data + last, 1)) {
         last--;
+    }
     return strchr("{[,", self->data[last]) && self->data[last];
 }
 
@@ -692,14 +746,19 @@ static bool ends_with(const char *text, const char *ending)
 static enum row_format guess_format(const struct row_reader *self)
 {
     static const char *const json_endings[] = { ".ndjson", ".jsonl", ".json" };
-    for (size_t i = 0; i < sizeof json_endings / sizeof *json_endings; i++)
-        if (ends_with(self->name, json_endings[i]))
+    for (size_t i = 0; i < sizeof json_endings / sizeof *json_endings; i++) {
+        if (ends_with(self->name, json_endings[i])) {
             return ROW_FORMAT_NDJSON;
-    if (ends_with(self->name, ".csv") || ends_with(self->name, ".tsv"))
+        }
+    }
+    if (ends_with(self->name, ".csv") || ends_with(self->name, ".tsv")) {
         return ROW_FORMAT_CSV;
-    for (size_t i = self->begin; i < self->end; i++)
-        if (!strchr(" \t\r\n", self->data[i]))
+    }
+    for (size_t i = self->begin; i < self->end; i++) {
+        if (!strchr(" \t\r\n", self->data[i])) {
             return self->data[i] == '{' || self->data[i] == '[' ? ROW_FORMAT_NDJSON : ROW_FORMAT_CSV;
+        }
+    }
     return ROW_FORMAT_CSV;
 }
 
@@ -709,16 +768,20 @@ static char guess_delimiter(const struct row_reader *self)
     size_t counts[3] = { 0 };
     bool quoted = false;
     for (size_t i = self->begin; i < self->end && (quoted || self->data[i] != '\n'); i++) {
-        if (self->data[i] == '"')
+        if (self->data[i] == '"') {
             quoted = !quoted;
+        }
         const char *found = self->data[i] ? strchr(candidates, self->data[i]) : NULL;
-        if (found && !quoted)
+        if (found && !quoted) {
             counts[found - candidates]++;
+        }
     }
     size_t best = 0;
-    for (size_t i = 1; i < 3; i++)
-        if (counts[i] > counts[best])
+    for (size_t i = 1; i < 3; i++) {
+        if (counts[i] > counts[best]) {
             best = i;
+        }
+    }
     return candidates[best];
 }
 
@@ -726,9 +789,9 @@ static bool check_byte_order_mark(struct row_reader *self, char *fault)
 {
     const unsigned char *bytes = (const unsigned char *) self->data + self->begin;
     size_t length = self->end - self->begin;
-    if (length >= 3 && bytes[0] == 0xef && bytes[1] == 0xbb && bytes[2] == 0xbf)
+    if (length >= 3 && bytes[0] == 0xef && bytes[1] == 0xbb && bytes[2] == 0xbf) {
         advance(self, self->begin + 3);
-    else if (length >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff))) {
+    } else if (length >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff))) {
         snprintf(fault, ROW_FAULT_BYTES, "is UTF-16; make it UTF-8 first (iconv -f UTF-16 -t UTF-8)");
         return false;
     }
@@ -740,15 +803,19 @@ static void take_separator_line(struct row_reader *self)
 {
     const char *text = self->data + self->begin;
     size_t length = self->end - self->begin, quote = length > 0 && text[0] == '"';
-    if (length < quote + 5 || strncasecmp(text + quote, "sep=", 4) != 0)
+    if (length < quote + 5 || strncasecmp(text + quote, "sep=", 4) != 0) {
         return;
+    }
     size_t behind = quote + 5 + (quote && length > 6 && text[6] == '"');
-    while (behind < length && (text[behind] == ' ' || text[behind] == '\r'))
+    while (behind < length && (text[behind] == ' ' || text[behind] == '\r')) {
         behind++;
-    if (behind < length && text[behind] != '\n')
+    }
+    if (behind < length && text[behind] != '\n') {
         return;
-    if (!self->delimiter && !strchr("\"\r\n", text[quote + 4]))
+    }
+    if (!self->delimiter && !strchr("\"\r\n", text[quote + 4])) {
         self->delimiter = text[quote + 4];
+    }
     self->line++;
     advance(self, self->begin + behind + (behind < length));
 }
@@ -756,9 +823,11 @@ static void take_separator_line(struct row_reader *self)
 // Whether names in the header begin with a blank behind the delimiter.
 static bool has_blanks_aside(const struct row *header)
 {
-    for (size_t i = 1; i < header->cell_count; i++)
-        if (header->cells[i].text[0] == ' ')
+    for (size_t i = 1; i < header->cell_count; i++) {
+        if (header->cells[i].text[0] == ' ') {
             return true;
+        }
+    }
     return false;
 }
 
@@ -766,22 +835,26 @@ static bool has_blanks_aside(const struct row *header)
 static size_t named_columns(const struct row *header)
 {
     size_t count = header->cell_count;
-    while (count > 1 && is_blank(header->cells[count - 1].text, header->cells[count - 1].bytes))
+    while (count > 1 && is_blank(header->cells[count - 1].text, header->cells[count - 1].bytes)) {
         count--;
+    }
     return count;
 }
 
 static bool csv_open(struct row_reader *self, char *fault)
 {
     take_separator_line(self);
-    if (!self->delimiter)
+    if (!self->delimiter) {
         self->delimiter = guess_delimiter(self);
+    }
     parser_reset(self);
     const struct row *header;
     enum row_result result;
-    while ((result = row_reader_next(self, &header)) == ROW_MORE)
-        if (!row_reader_fill(self, fault))
+    while ((result = row_reader_next(self, &header)) == ROW_MORE) {
+        if (!row_reader_fill(self, fault)) {
             return false;
+        }
+    }
     if (result == ROW_END) {
         snprintf(fault, ROW_FAULT_BYTES, "is empty; a CSV file begins with a line that names its columns");
         return false;
@@ -793,8 +866,9 @@ static bool csv_open(struct row_reader *self, char *fault)
     }
     self->columns = calloc(header->cell_count, sizeof *self->columns);
     must(self->columns);
-    for (size_t i = 0, count = named_columns(header); i < count; i++)
+    for (size_t i = 0, count = named_columns(header); i < count; i++) {
         must(self->columns[self->column_count++] = strdup(header->cells[i].text));
+    }
     self->rows = 0;
     self->blanks_aside = has_blanks_aside(header);
     parser_reset(self);
@@ -805,32 +879,41 @@ static bool csv_open(struct row_reader *self, char *fault)
 static bool has_line(const struct row_reader *self)
 {
     size_t begin = 0;
-    while (begin < self->end && strchr(" \t\r\n", self->data[begin]))
+    while (begin < self->end && strchr(" \t\r\n", self->data[begin])) {
         begin++;
+    }
     return begin < self->end && memchr(self->data + begin, '\n', self->end - begin);
 }
 
 bool row_reader_open(struct row_reader *self, char *fault)
 {
-    while (!self->at_eof && self->end <= ROW_BYTES_MAX && !has_line(self))
-        if (!row_reader_fill(self, fault))
+    while (!self->at_eof && self->end <= ROW_BYTES_MAX && !has_line(self)) {
+        if (!row_reader_fill(self, fault)) {
             return false;
-    if (!check_byte_order_mark(self, fault))
+        }
+    }
+    if (!check_byte_order_mark(self, fault)) {
         return false;
-    if (self->format == ROW_FORMAT_GUESS)
+    }
+    if (self->format == ROW_FORMAT_GUESS) {
         self->format = guess_format(self);
+    }
     tally_to(self, self->end);
-    if (self->format == ROW_FORMAT_CSV)
+    if (self->format == ROW_FORMAT_CSV) {
         return csv_open(self, fault);
+    }
     self->list = is_list(self);
     for (;;) {
         json_look_ahead(self);
-        if (json_object_size(self->seen))
+        if (json_object_size(self->seen)) {
             return true;
-        if (!self->list || self->at_eof || self->end - self->begin > ROW_BYTES_MAX)
+        }
+        if (!self->list || self->at_eof || self->end - self->begin > ROW_BYTES_MAX) {
             break;
-        if (!row_reader_fill(self, fault))
+        }
+        if (!row_reader_fill(self, fault)) {
             return false;
+        }
     }
     bool empty = is_blank(self->data + self->begin, self->end - self->begin);
     snprintf(fault, ROW_FAULT_BYTES, "%s",
@@ -845,17 +928,20 @@ enum row_format row_reader_format(const struct row_reader *self)
 
 static int find_column(const struct row_reader *self, const char *name)
 {
-    for (size_t i = 0; i < self->column_count; i++)
-        if (strcmp(self->columns[i], name) == 0)
+    for (size_t i = 0; i < self->column_count; i++) {
+        if (strcmp(self->columns[i], name) == 0) {
             return (int) i;
+        }
+    }
     return -1;
 }
 
 int row_reader_column(struct row_reader *self, const char *name)
 {
     int found = find_column(self, name);
-    if (found >= 0 || self->format == ROW_FORMAT_CSV || self->column_count == ROW_COLUMNS_MAX)
+    if (found >= 0 || self->format == ROW_FORMAT_CSV || self->column_count == ROW_COLUMNS_MAX) {
         return found;
+    }
     self->columns = grown(self->columns, (self->column_count + 1) * sizeof *self->columns);
     must(self->columns[self->column_count] = strdup(name));
     return (int) self->column_count++;
@@ -863,16 +949,18 @@ int row_reader_column(struct row_reader *self, const char *name)
 
 bool row_reader_saw(const struct row_reader *self, const char *name)
 {
-    if (self->format == ROW_FORMAT_CSV)
+    if (self->format == ROW_FORMAT_CSV) {
         return find_column(self, name) >= 0;
+    }
     return json_object_get(self->seen, name) != NULL;
 }
 
 // The next character of a name as names are compared: small, and one kind of blank.
 static char plain_of(char character)
 {
-    if (character >= 'A' && character <= 'Z')
+    if (character >= 'A' && character <= 'Z') {
         return (char) (character - 'A' + 'a');
+    }
     return character == ' ' || character == '-' ? '_' : character;
 }
 
@@ -885,28 +973,35 @@ static bool is_aside(const char *text, size_t *bytes)
 static bool is_alike(const char *column, const char *name)
 {
     size_t bytes;
-    while (is_aside(column, &bytes))
+    while (is_aside(column, &bytes)) {
         column += bytes;
-    for (; *name; name++, column++)
-        if (plain_of(*column) != plain_of(*name))
+    }
+    for (; *name; name++, column++) {
+        if (plain_of(*column) != plain_of(*name)) {
             return false;
-    while (is_aside(column, &bytes))
+        }
+    }
+    while (is_aside(column, &bytes)) {
         column += bytes;
+    }
     return !*column;
 }
 
 const char *row_reader_named(const struct row_reader *self, const char *name)
 {
-    if (row_reader_saw(self, name))
+    if (row_reader_saw(self, name)) {
         return name;
+    }
     const char *found = NULL;
     size_t alike = 0;
-    if (self->format == ROW_FORMAT_CSV)
-        for (size_t i = 0; i < self->column_count; i++)
+    if (self->format == ROW_FORMAT_CSV) {
+        for (size_t i = 0; i < self->column_count; i++) {
             if (is_alike(self->columns[i], name)) {
                 found = self->columns[i];
                 alike++;
             }
+        }
+    }
     const char *key;
     json_t *value;
     json_object_foreach(self->seen, key, value)
@@ -935,25 +1030,29 @@ void row_reader_describe(const struct row_reader *self, char *text, size_t text_
     must(text_bytes > 8);
     text[0] = '\0';
     if (self->format == ROW_FORMAT_CSV) {
-        for (size_t i = 0; i < self->column_count; i++)
-            if (!describe_one(text, text_bytes, self->columns[i]))
+        for (size_t i = 0; i < self->column_count; i++) {
+            if (!describe_one(text, text_bytes, self->columns[i])) {
                 return;
+            }
+        }
         return;
     }
     const char *key;
     json_t *value;
     json_object_foreach(self->seen, key, value)
     {
-        if (!describe_one(text, text_bytes, key))
+        if (!describe_one(text, text_bytes, key)) {
             return;
+        }
     }
 }
 
 enum row_result row_reader_next(struct row_reader *self, const struct row **row)
 {
     *row = &self->row;
-    if (self->discarding && !discard(self))
+    if (self->discarding && !discard(self)) {
         return self->at_eof ? ROW_END : ROW_MORE;
+    }
     return self->format == ROW_FORMAT_CSV ? csv_next(self) : json_next(self);
 }
 

@@ -23,10 +23,12 @@ static void print_problem(const struct ctl_options *options, const char *file, c
                           const char *kind)
 {
     output_visible(stdout, file, options->visible);
-    if (problem->line)
+    if (problem->line) {
         printf(":%" PRId64, problem->line);
-    if (problem->line && problem->column)
+    }
+    if (problem->line && problem->column) {
         printf(":%" PRId64, problem->column);
+    }
     fputs(": ", stdout);
     fputs(kind, stdout);
     if (problem->key && problem->key[0]) {
@@ -50,27 +52,31 @@ static char *read_rules(const struct ctl_options *options, const char *path, siz
     *text_bytes = text ? fread(text, 1, BEHALF_RULES_BYTES + 1, file) : 0;
     bool failed = !text || ferror(file);
     int reason = errno;
-    if (file != stdin)
+    if (file != stdin) {
         fclose(file);
+    }
     if (!failed && *text_bytes <= BEHALF_RULES_BYTES) {
         text[*text_bytes] = '\0';
         return text;
     }
-    if (failed)
+    if (failed) {
         ctl_complain(options, "%s: %s", path, strerror(reason));
-    else
+    } else {
         ctl_complain(options, "%s: is longer than rules may be, %d bytes", path, BEHALF_RULES_BYTES);
+    }
     free(text);
     return NULL;
 }
 
 static void print_warnings(const struct ctl_options *options, const char *path, const struct rules_problems *warnings)
 {
-    for (size_t i = 0; i < warnings->count; i++)
+    for (size_t i = 0; i < warnings->count; i++) {
         print_problem(options, path, &warnings->problems[i], "warning: ");
-    if (warnings->found > warnings->count)
+    }
+    if (warnings->found > warnings->count) {
         printf("%s: and %zu more warning%s\n", path, warnings->found - warnings->count,
                plural(warnings->found - warnings->count));
+    }
 }
 
 static void print_summary(const struct ctl_options *options, const char *path, const struct rules *rules)
@@ -83,8 +89,9 @@ static void print_summary(const struct ctl_options *options, const char *path, c
     printf(", %zu brand%s, %zu channel%s, %zu skill%s, %zu %s", policy->brand_count, plural(policy->brand_count),
            policy->channel_count, plural(policy->channel_count), policy->skill_count, plural(policy->skill_count),
            policy->person_count, policy->person_count == 1 ? "person" : "people");
-    if (warnings)
+    if (warnings) {
         printf("; %zu warning%s", warnings, plural(warnings));
+    }
     putchar('\n');
 }
 
@@ -95,12 +102,14 @@ static bool check_text(const struct ctl_options *options, const char *path, cons
     struct rules_problems problems = { 0 };
     struct rules *rules = rules_new(text, text_bytes, NULL, 1, &problems);
     bool good = rules != NULL;
-    for (size_t i = 0; i < problems.count; i++)
+    for (size_t i = 0; i < problems.count; i++) {
         print_problem(options, path, &problems.problems[i], "");
+    }
     if (good) {
         print_warnings(options, path, rules_warnings(rules));
-        if (!quiet)
+        if (!quiet) {
             print_summary(options, path, rules);
+        }
     } else {
         output_visible(stdout, path, options->visible);
         printf(": %zu problem%s%s\n", problems.found, plural(problems.found),
@@ -139,8 +148,9 @@ static error_t parse_check(int key, char *argument, struct argp_state *state)
         options->file_count = (size_t) (state->argc - state->next);
         return 0;
     case ARGP_KEY_END:
-        if (!options->file_count && !options->manual)
+        if (!options->file_count && !options->manual) {
             argp_error(state, "which file?");
+        }
         return 0;
     default:
         (void) argument;
@@ -161,16 +171,18 @@ int check_command(struct ctl_options *common, int argc, char **argv)
         .children = ctl_common_children,
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    if (options.manual)
+    if (options.manual) {
         rules_manual(stdout);
+    }
     int status = CTL_DONE;
     for (size_t i = 0; i < options.file_count; i++) {
         size_t text_bytes;
         char *text = read_rules(common, options.files[i], &text_bytes);
-        if (!text)
+        if (!text) {
             status = CTL_USAGE;
-        else if (!check_text(common, options.files[i], text, text_bytes, false) && status == CTL_DONE)
+        } else if (!check_text(common, options.files[i], text, text_bytes, false) && status == CTL_DONE) {
             status = CTL_REFUSED;
+        }
         free(text);
     }
     return status;
@@ -191,13 +203,15 @@ static error_t parse_apply(int key, char *argument, struct argp_state *state)
         state->child_inputs[0] = options->common;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->file)
+        if (options->file) {
             argp_error(state, "%s: one file at a time", argument);
+        }
         options->file = argument;
         return 0;
     case ARGP_KEY_END:
-        if (!options->file)
+        if (!options->file) {
             argp_error(state, "which file?");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -211,19 +225,22 @@ static int send_rules(const struct apply_options *options, struct behalf_client 
     struct behalf_message request = { .type = BEHALF_APPLY,
                                       .apply = { .rules = text, .name = slash ? slash + 1 : options->file } };
     struct behalf_message *answer = ctl_ask_raw(client, options->common, &request, &status);
-    if (!answer)
+    if (!answer) {
         return status;
+    }
     if (answer->type == BEHALF_APPLIED) {
         output_visible(stdout, options->file, options->common->visible);
         printf(answer->applied.repeated ? ": was in force already, as version %" PRId64
                                         : ": in force as version %" PRId64,
                answer->applied.rules_version);
-        if (answer->applied.items > 1)
+        if (answer->applied.items > 1) {
             printf("; about %" PRId64 " open items are now looked at under it", answer->applied.items);
+        }
         putchar('\n');
     } else {
-        for (size_t i = 0; i < answer->error.problems_count; i++)
+        for (size_t i = 0; i < answer->error.problems_count; i++) {
             print_problem(options->common, options->file, &answer->error.problems[i], "");
+        }
         ctl_print_error(options->common, answer);
         status = CTL_REFUSED;
     }
@@ -245,8 +262,9 @@ int apply_command(struct ctl_options *common, int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     size_t text_bytes;
     char *text = read_rules(common, options.file, &text_bytes);
-    if (!text)
+    if (!text) {
         return CTL_USAGE;
+    }
     int status = CTL_REFUSED;
     if (check_text(common, options.file, text, text_bytes, true)) {
         struct behalf_client *client = ctl_client_new(common, "control", "");

@@ -48,22 +48,25 @@ static error_t parse_status(int key, char *argument, struct argp_state *state)
 static void print_totals(const struct behalf_counts *counts, unsigned visible)
 {
     char up[OUTPUT_TIME_BYTES] = "?", now[OUTPUT_TIME_BYTES];
-    if (counts->started_ms)
+    if (counts->started_ms) {
         output_duration(up, counts->now_ms - counts->started_ms);
+    }
     printf("desk ");
     output_visible(stdout, counts->desk, visible);
     printf(", rules version %" PRId64 ", %s, up %s\n", counts->rules_version, output_time(now, counts->now_ms), up);
-    if (counts->reviewing)
+    if (counts->reviewing) {
         printf("about %" PRId64 " open item%s still to be looked at under these rules\n", counts->reviewing,
                counts->reviewing == 1 ? " is" : "s are");
+    }
     printf("store: ");
     output_visible(stdout, counts->store[0] ? counts->store : "not told", visible);
     printf("\nsince the start: %" PRId64 " taken, %" PRId64 " repeated, %" PRId64 " ended, %" PRId64
            " request%s refused; %" PRId64 " connector%s\n",
            counts->taken, counts->repeated, counts->closed, counts->refused, counts->refused == 1 ? "" : "s",
            counts->connectors, counts->connectors == 1 ? "" : "s");
-    if (counts->over_address)
+    if (counts->over_address) {
         printf("turned away, as one network address had as many as it may have: %" PRId64 "\n", counts->over_address);
+    }
     printf("items and replies told: %" PRId64 " from memory, which holds %.1f MB of texts, %" PRId64
            " from the store\n",
            counts->from_memory, (double) counts->memory_bytes / 1e6, counts->from_store);
@@ -77,11 +80,13 @@ static void print_totals(const struct behalf_counts *counts, unsigned visible)
 static void print_unserved(const struct behalf_counts *counts)
 {
     size_t unserved = 0;
-    for (size_t i = 0; i < counts->queues_count; i++)
+    for (size_t i = 0; i < counts->queues_count; i++) {
         unserved += !counts->queues[i].able;
-    if (unserved)
+    }
+    if (unserved) {
         printf("\n%zu queue%s nobody in the rules may serve (PEOPLE: nobody): apply rules with somebody who may\n",
                unserved, unserved == 1 ? " that" : "s that");
+    }
 }
 
 static void print_queues(const struct behalf_counts *counts, unsigned visible)
@@ -96,8 +101,9 @@ static void print_queues(const struct behalf_counts *counts, unsigned visible)
     for (size_t i = 0; i < counts->queues_count; i++) {
         const struct behalf_queue_count *queue = &counts->queues[i];
         char numbers[7][OUTPUT_TIME_BYTES], oldest[OUTPUT_TIME_BYTES] = "";
-        if (queue->oldest_ms)
+        if (queue->oldest_ms) {
             output_duration(oldest, queue->oldest_ms);
+        }
         const char *people = queue->able ? output_number(numbers[6], queue->people, false) : "nobody";
         output_table_row(table, (const char *[]){ queue->audience, queue->brand, queue->language, queue->skills,
                                                   output_number(numbers[0], queue->waiting, true),
@@ -152,21 +158,25 @@ static void print_status(const struct behalf_message *message, const struct stat
         putchar('\n');
         print_people(counts, visible);
     }
-    if (counts->truncated)
+    if (counts->truncated) {
         printf("\nthere are more queues or people than fit here\n");
+    }
 }
 
 static bool status_once(struct behalf_client *client, const struct status_options *options, int *status)
 {
     struct behalf_message request = { .type = BEHALF_STATUS };
     struct behalf_message *answer = ctl_ask(client, options->common, &request, status);
-    if (!answer)
+    if (!answer) {
         return false;
-    if (options->watch_s && !options->json && isatty(STDOUT_FILENO))
+    }
+    if (options->watch_s && !options->json && isatty(STDOUT_FILENO)) {
         fputs("\033[H\033[2J", stdout); // a fresh screen
+    }
     print_status(answer, options);
-    if (options->watch_s && !options->json && !isatty(STDOUT_FILENO))
+    if (options->watch_s && !options->json && !isatty(STDOUT_FILENO)) {
         putchar('\n');
+    }
     fflush(stdout);
     behalf_message_destroy(&answer);
     return true;
@@ -180,8 +190,9 @@ static void pause_session(struct behalf_client *client, int64_t duration_ms)
         struct behalf_message *news = behalf_client_wait(client, (int) left_ms);
         behalf_message_destroy(&news);
         enum behalf_client_state state = behalf_client_state(client);
-        if (state != BEHALF_CLIENT_CONNECTING && state != BEHALF_CLIENT_READY)
+        if (state != BEHALF_CLIENT_CONNECTING && state != BEHALF_CLIENT_READY) {
             poll(NULL, 0, (int) left_ms);
+        }
     }
 }
 
@@ -199,8 +210,9 @@ int status_command(struct ctl_options *common, int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     int status = CTL_DONE;
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client)
+    if (!client) {
         return CTL_USAGE;
+    }
     bool shown = status_once(client, &options, &status);
     while (options.watch_s && (shown || status == CTL_NO_BROKER)) {
         if (behalf_client_state(client) == BEHALF_CLIENT_ENDED) { // a broker that restarts says goodbye
@@ -242,8 +254,9 @@ static error_t parse_look(int key, char *argument, struct argp_state *state)
         return 0;
     case 'a':
         if (strcmp(argument, "agent") != 0 && strcmp(argument, "pr") != 0 && strcmp(argument, "approver") != 0 &&
-            strcmp(argument, "supervisor") != 0)
+            strcmp(argument, "supervisor") != 0) {
             argp_error(state, "--audience: %s is none of agent, pr, approver, supervisor", argument);
+        }
         options->audience = argument;
         return 0;
     case 'B':
@@ -299,24 +312,29 @@ static int look_pages(struct behalf_client *client, const struct look_options *o
                                                     .after = after,
                                                     .limit = left < 200 ? left : 200 } };
         struct behalf_message *page = ctl_ask(client, options->common, &request, &status);
-        if (!page)
+        if (!page) {
             return status;
+        }
         size_t count = page->listing.items_count;
         more = page->listing.more && page->listing.next > after;
         after = page->listing.next;
-        if (options->json)
+        if (options->json) {
             print_listed_json(page);
-        for (size_t i = 0; !options->json && i < count; i++)
+        }
+        for (size_t i = 0; !options->json && i < count; i++) {
             add_listed(table, &page->listing.items[i]);
+        }
         left -= (int64_t) count;
         shown += (int64_t) count;
         behalf_message_destroy(&page);
     }
-    if (!options->json && shown)
+    if (!options->json && shown) {
         output_table_print(table);
-    if (!options->json)
+    }
+    if (!options->json) {
         printf("%s%" PRId64 " open item%s%s\n", shown ? "\n" : "", shown, shown == 1 ? "" : "s",
                more ? " shown, and there are more: see --limit" : "");
+    }
     return status;
 }
 
@@ -340,8 +358,9 @@ int look_command(struct ctl_options *common, int argc, char **argv)
         { "LINK", false, true },
     };
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client)
+    if (!client) {
         return CTL_USAGE;
+    }
     struct output_table *table = output_table_new(columns, sizeof columns / sizeof *columns, common->visible);
     int status = look_pages(client, &options, table);
     output_table_destroy(&table);

@@ -44,13 +44,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->json = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->item)
+        if (options->item) {
             argp_error(state, "%s: one item at a time", argument);
+        }
         options->item = ctl_number(state, "ITEM", argument, 1, BEHALF_ID_MAX);
         return 0;
     case ARGP_KEY_END:
-        if (options->item ? *options->channel || *options->post : !*options->channel || !*options->post)
+        if (options->item ? *options->channel || *options->post : !*options->channel || !*options->post) {
             argp_error(state, "give an ITEM, or --channel and --post");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -60,15 +62,17 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static size_t terminal_columns(void)
 {
     struct winsize size;
-    if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 40)
+    if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 40) {
         return size.ws_col;
+    }
     return 120;
 }
 
 static void print_labelled(const char *label, const char *text, unsigned visible)
 {
-    if (!text[0])
+    if (!text[0]) {
         return;
+    }
     fputs(label, stdout);
     output_visible(stdout, text, visible);
 }
@@ -82,12 +86,14 @@ static void print_event(const struct behalf_event *event, unsigned visible)
     print_labelled("  in ", event->queue, visible);
     if (event->rule[0]) {
         print_labelled("  by rule ", event->rule, visible);
-        if (event->rules_version)
+        if (event->rules_version) {
             printf(" (version %" PRId64 ")", event->rules_version);
+        }
     }
     putchar('\n');
-    if (!event->detail[0])
+    if (!event->detail[0]) {
         return;
+    }
     char *shown = visible_string(event->detail, visible | VISIBLE_LINES);
     char *lines = visible_wrap(shown, terminal_columns(), DETAIL_INDENT);
     fputs(lines, stdout);
@@ -115,25 +121,29 @@ static int why_pages(struct behalf_client *client, const struct why_options *opt
             .why = { .item = options->item, .channel = options->channel, .post = options->post, .after = after }
         };
         struct behalf_message *page = ctl_ask(client, options->common, &request, &status);
-        if (!page)
+        if (!page) {
             return status;
+        }
         const struct behalf_history *history = &page->history;
         if (options->json) {
             json_t *object = message_to_json(page);
             json_object_del(object, "more");
-            if (*whole)
+            if (*whole) {
                 json_array_extend(json_object_get(*whole, "events"), json_object_get(object, "events"));
-            else
+            } else {
                 *whole = json_incref(object);
+            }
             json_decref(object);
         } else if (after == 0) {
             print_head(history, options->common->visible);
         }
-        for (size_t i = 0; !options->json && i < history->events_count; i++)
+        for (size_t i = 0; !options->json && i < history->events_count; i++) {
             print_event(&history->events[i], options->common->visible);
+        }
         more = history->more && history->events_count;
-        if (more)
+        if (more) {
             after = history->events[history->events_count - 1].sequence;
+        }
         behalf_message_destroy(&page);
     }
     return status;
@@ -153,14 +163,16 @@ int why_command(struct ctl_options *common, int argc, char **argv)
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client)
+    if (!client) {
         return CTL_USAGE;
+    }
     json_t *whole = NULL;
     int status = why_pages(client, &options, &whole);
-    if (whole && status == CTL_DONE)
+    if (whole && status == CTL_DONE) {
         output_json(stdout, whole);
-    else
+    } else {
         json_decref(whole);
+    }
     ctl_client_end(&client);
     return status;
 }
