@@ -88,7 +88,7 @@ bool encoding_tally_is_utf8(const struct encoding_tally *tally)
 
 bool text_is_sound(const char *text, size_t bytes)
 {
-    return !u8_check(octets(text), bytes) && !memchr(text, '\0', bytes);
+    return u8_check(octets(text), bytes) == NULL && memchr(text, '\0', bytes) == NULL;
 }
 
 char *mended_characters(const char *text, size_t bytes, size_t *mended_bytes)
@@ -161,7 +161,7 @@ char *mended_words(const char *text, size_t bytes, size_t bytes_max)
 {
     size_t read = bytes_that_matter(bytes, bytes_max), mended_bytes;
     char *mended = mended_characters(text, read, &mended_bytes);
-    if (!mended) {
+    if (mended == NULL) {
         mended = malloc(read + 1);
         must(mended);
         memcpy(mended, text, read);

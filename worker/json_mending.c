@@ -104,9 +104,9 @@ static void mend_number(struct line *line)
     const char *text = line->text + line->at;
     size_t left = line->bytes - line->at, length = 0, digits = 0;
     bool whole = true;
-    for (; length < left && text[length] && strchr("+-.0123456789eE", text[length]); length++) {
+    for (; length < left && text[length] && strchr("+-.0123456789eE", text[length]) != NULL; length++) {
         digits += text[length] >= '0' && text[length] <= '9';
-        whole = whole && !strchr(".eE", text[length]);
+        whole = whole && strchr(".eE", text[length]) == NULL;
     }
     char number[64] = "";
     if (length < sizeof number) {
@@ -145,7 +145,7 @@ char *json_line_mended(const char *line_text, size_t bytes, const struct encodin
     if (encoding_tally_is_utf8(tally)) {
         sound = mended_characters(line_text, bytes, &sound_bytes);
     }
-    if (sound) {
+    if (sound != NULL) {
         line.characters = true;
         line.text = sound;
         line.bytes = sound_bytes;
@@ -164,7 +164,7 @@ char *json_line_mended(const char *line_text, size_t bytes, const struct encodin
     }
     *characters = line.characters;
     *mended_bytes = sound_bytes;
-    if (!line.out) {
+    if (line.out == NULL) {
         return sound;
     }
     memcpy(line.out + line.out_bytes, line.text + line.copied, line.bytes - line.copied);
@@ -201,10 +201,10 @@ static void mend_text_value(json_t *object, const struct behalf_field *field, st
     json_t *value = json_object_get(object, field->name);
     char digits[32];
     const char *text = json_string_value(value), *mended;
-    if (!text && write_digits(value, digits)) {
+    if (text == NULL && write_digits(value, digits)) {
         text = digits;
     }
-    if (!text) {
+    if (text == NULL) {
         if (!field->required) {
             leave_out(object, field, mending);
         }
@@ -213,7 +213,7 @@ static void mend_text_value(json_t *object, const struct behalf_field *field, st
     if (!mending_text(mending, field, text, &mended)) {
         return;
     }
-    if (!mended) {
+    if (mended == NULL) {
         json_object_del(object, field->name);
     } else if (mended != json_string_value(value)) {
         json_object_set_new(object, field->name, json_string(mended));
@@ -225,14 +225,14 @@ static bool read_number(const json_t *value, const struct behalf_field *field, s
 {
     const char *text = json_string_value(value);
     char digits[32];
-    if (!text && json_is_real(value) && field_is_time(field) && fabs(json_real_value(value)) < WHOLE_MAX) {
+    if (text == NULL && json_is_real(value) && field_is_time(field) && fabs(json_real_value(value)) < WHOLE_MAX) {
         snprintf(digits, sizeof digits, "%" PRId64, (int64_t) json_real_value(value)); // with parts of a millisecond
         text = digits;
     }
-    if (!text && write_digits(value, digits)) {
+    if (text == NULL && write_digits(value, digits)) {
         text = digits;
     }
-    if (text && (!field_is_time(field) || (text[0] && !text[strspn(text, "0123456789")]))) {
+    if (text != NULL && (!field_is_time(field) || (text[0] && !text[strspn(text, "0123456789")]))) {
         return mending_count(mending, field, text, number);
     }
     mending_note(mending, field->name, MENDING_LEFT_OUT);
@@ -248,7 +248,7 @@ static void mend_number_value(json_t *object, const struct behalf_field *field, 
         return;
     }
     const char *text = json_string_value(value);
-    if ((text && !text[0]) || !read_number(value, field, mending, &number)) {
+    if ((text != NULL && !text[0]) || !read_number(value, field, mending, &number)) {
         json_object_del(object, field->name);
     } else {
         json_object_set_new(object, field->name, json_integer(number));
@@ -257,9 +257,9 @@ static void mend_number_value(json_t *object, const struct behalf_field *field, 
 
 void json_object_mend(json_t *object, enum behalf_type type, struct mending *mending)
 {
-    for (const struct behalf_field *field = behalf_type_fields(type); field->name; field++) {
+    for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
         const json_t *value = json_object_get(object, field->name);
-        if (!value || json_is_null(value)) {
+        if (value == NULL || json_is_null(value)) {
             continue;
         }
         if (field->kind == 't') {

@@ -86,7 +86,7 @@ void mending_begin(struct mending *self)
 void mending_destroy(struct mending **mending_p)
 {
     struct mending *self = *mending_p;
-    if (!self) {
+    if (self == NULL) {
         return;
     }
     mending_begin(self);
@@ -155,7 +155,7 @@ bool mending_text(struct mending *self, const struct behalf_field *field, const 
 {
     enum mending_kind kind = kind_of(field);
     char *reading = is_written_by_people(field) ? mended_reading(text) : NULL;
-    if (reading) {
+    if (reading != NULL) {
         mending_note(self, field->name, MENDING_READING);
         text = keep(self, reading);
     }

@@ -143,7 +143,7 @@ static bool undo_one(struct undoing *undoing)
     if (length == 1) {
         put(undoing, REPLACEMENT, strlen(REPLACEMENT));
     } else {
-        if (u8_check(character, length)) {
+        if (u8_check(character, length) != NULL) {
             return false;
         }
         undoing->evidence += evidence_of(undoing, length);
@@ -207,8 +207,8 @@ char *mended_reading(const char *text)
 {
     char *mended = NULL;
     for (int i = 0; i < READINGS_MAX; i++) {
-        char *less = undo_reading(mended ? mended : text);
-        if (!less) {
+        char *less = undo_reading(mended != NULL ? mended : text);
+        if (less == NULL) {
             break;
         }
         free(mended);

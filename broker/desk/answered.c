@@ -74,7 +74,7 @@ const struct answered_row *answered_find(const struct answered *answered, const 
                                          int64_t now_ms)
 {
     const struct answered_row *row = lookup_find(&answered->by_key, request_key(principal, id));
-    if (!row || row->id != id || now_ms - row->at_ms > REQUESTS_KEPT_MS ||
+    if (row == NULL || row->id != id || now_ms - row->at_ms > REQUESTS_KEPT_MS ||
         strcmp(words_text(&answered->words, row->role), principal->role) != 0 ||
         strcmp(words_text(&answered->words, row->principal), principal->name) != 0) {
         return NULL;
@@ -227,7 +227,7 @@ static uint64_t make_room(struct answered *answered, const struct request_record
     const struct answered_owner *owner = lookup_find(&answered->owners_by_key, owner_key(role, name));
     words_drop(&answered->words, role);
     words_drop(&answered->words, name);
-    if (owner && owner->list.count >= REQUESTS_OF_ONE_MAX) {
+    if (owner != NULL && owner->list.count >= REQUESTS_OF_ONE_MAX) {
         return forget(answered, owner->list.first);
     }
     return answered->all.count < REQUESTS_KEPT_MAX ? free_slot(answered) : forget(answered, answered->all.first);

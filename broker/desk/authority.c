@@ -108,10 +108,11 @@ static bool is_met(enum need need, const struct desk *desk, const struct person 
         return brand == POLICY_NONE || has_brand(desk, person, brand); // an unknown one is told so
     case NEED_ITEMS_BRAND:
         item = item_find(desk, (uint64_t) request->recall.item);
-        return !item || has_brand(desk, person, item->queue->brand); // one that is not open is told so
+        return item == NULL || has_brand(desk, person, item->queue->brand); // one that is not open is told so
     case NEED_NOT_PRS:
         item = item_find(desk, (uint64_t) request->recall.item);
-        return !item || item->queue->audience != AUDIENCE_PR || (desk->policy->people[person->index].audiences & PR);
+        return item == NULL || item->queue->audience != AUDIENCE_PR ||
+               (desk->policy->people[person->index].audiences & PR);
     case NEED_COUNT:
         break;
     }
@@ -157,7 +158,7 @@ struct refusal authority_refusal(const struct desk *desk, const struct person *p
 {
     enum behalf_type type = request->type;
     const struct row *row = &rows[type];
-    if (!person) { // which messages control and connectors may send is all that there is to know
+    if (person == NULL) { // which messages control and connectors may send is all that there is to know
         must(behalf_type_senders(type) & (BEHALF_BY_CONTROL | BEHALF_BY_CONNECTOR));
         return (struct refusal){ .code = BEHALF_CODE_NONE };
     }
@@ -185,7 +186,8 @@ bool authority_needs_approval(const struct desk *desk, const struct item *item, 
 bool authority_is_own_draft(const struct item *item, uint32_t person)
 {
     return !STANDS(OWN_DRAFT, BEHALF_APPROVE,
-                   !item->detail || item->queue->audience != AUDIENCE_APPROVER || item->detail->draft_by != person);
+                   item->detail == NULL || item->queue->audience != AUDIENCE_APPROVER ||
+                       item->detail->draft_by != person);
 }
 
 bool authority_had_reply(const char *instance, const char *handed_to)
@@ -195,7 +197,8 @@ bool authority_had_reply(const char *instance, const char *handed_to)
 
 bool authority_may_settle(const struct connector *connector, const struct reply *reply)
 {
-    return connector && reply && reply->instance && (reply->state == REPLY_HANDED || reply->state == REPLY_UNKNOWN) &&
+    return connector != NULL && reply != NULL && reply->instance != NULL &&
+           (reply->state == REPLY_HANDED || reply->state == REPLY_UNKNOWN) &&
            authority_had_reply(connector->instance, reply->instance);
 }
 
@@ -215,7 +218,7 @@ static const enum sight sights[AUDIENCE_COUNT][2][2] = {
 
 enum sight authority_sight(const struct desk *desk, const struct person *person, const struct item *item)
 {
-    if (!person) {
+    if (person == NULL) {
         return SIGHT_WHOLE; // control
     }
     if (!STANDS(SIGHT_BRAND, BEHALF_LOOK, has_brand(desk, person, item->queue->brand))) {

@@ -77,7 +77,7 @@ static void free_tables(struct desk *desk)
 void desk_destroy(struct desk **desk_p)
 {
     struct desk *desk = *desk_p;
-    if (!desk) {
+    if (desk == NULL) {
         return;
     }
     free_tables(desk);
@@ -138,7 +138,7 @@ void desk_grow(void *array_p, size_t count, size_t *capacity)
 
 char *desk_copy(const char *text)
 {
-    if (!text || !*text) {
+    if (text == NULL || !*text) {
         return NULL;
     }
     char *copy = strdup(text);
@@ -176,7 +176,7 @@ void desk_tell_done(struct desk *desk, uint64_t session, int64_t id, const struc
         .digest = answered_digest(desk->request),
         .item = (uint64_t) done->item,
         .lease = (uint64_t) done->lease,
-        .state = done->state ? done->state : "",
+        .state = done->state != NULL ? done->state : "",
         .reply = (uint64_t) done->reply,
     };
     remember(desk, &record);
@@ -232,7 +232,7 @@ bool desk_repeat(struct desk *desk, uint64_t session, const struct principal *pr
 {
     const struct answered_row *row = answered_find(&desk->answered, principal, request->id, now_ms);
     desk->now_ms = now_ms;
-    if (!row) {
+    if (row == NULL) {
         return false;
     }
     bool other = (row->type && row->type != request->type) || (row->digest && row->digest != desk_digest(request));
@@ -313,11 +313,12 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
 {
     desk->now_ms = now_ms;
     struct item *item;
-    for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->dues)) && item->due_ms <= now_ms; i++) {
+    for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->dues)) != NULL && item->due_ms <= now_ms; i++) {
         item_pass_due(desk, item);
         desk_settle(desk);
     }
-    for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->timers)) && item->timer_ms <= now_ms; i++) {
+    for (size_t i = 0; i < TICK_TIMERS_MAX && (item = heap_first(&desk->timers)) != NULL && item->timer_ms <= now_ms;
+         i++) {
         item_set_timer(desk, item, 0);
         item_due(desk, item);
         desk_settle(desk);
@@ -331,10 +332,10 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
     if (early_ms >= 0) {
         next_ms = sooner(next_ms, early_ms);
     }
-    if ((item = heap_first(&desk->timers))) {
+    if ((item = heap_first(&desk->timers)) != NULL) {
         next_ms = sooner(next_ms, left_ms(desk, item->timer_ms));
     }
-    if ((item = heap_first(&desk->dues))) {
+    if ((item = heap_first(&desk->dues)) != NULL) {
         next_ms = sooner(next_ms, left_ms(desk, item->due_ms));
     }
     return next_ms;
@@ -501,7 +502,7 @@ void desk_check(const struct desk *desk)
         count[item->state]++;
         of_channel[item->channel]++;
         overdue += item->overdue;
-        awaited += item->detail && item->detail->due_slot;
+        awaited += item->detail != NULL && item->detail->due_slot;
     }
     must(!memcmp(count, desk->count, sizeof count));
     must(!memcmp(of_channel, desk->of_channel, sizeof of_channel));

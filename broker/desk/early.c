@@ -10,7 +10,7 @@
 
 void early_fini(struct early_changes *changes)
 {
-    while (changes->first) {
+    while (changes->first != NULL) {
         early_forget(changes, changes->first);
     }
     table_fini(&changes->table);
@@ -19,7 +19,7 @@ void early_fini(struct early_changes *changes)
 struct early_change *early_find(const struct early_changes *changes, const char *channel, const char *post)
 {
     struct early_change *change = table_find(&changes->table, desk_intake_key(channel, post));
-    bool same = change && !strcmp(change->record.channel, channel) && !strcmp(change->record.post, post);
+    bool same = change != NULL && !strcmp(change->record.channel, channel) && !strcmp(change->record.post, post);
     return same ? change : NULL;
 }
 
@@ -42,28 +42,28 @@ bool early_keep(struct early_changes *changes, const struct early_record *record
 {
     uint64_t key = desk_intake_key(record->channel, record->post);
     struct early_change *newest = early_find(changes, record->channel, record->post);
-    struct early_change *before = newest && newest->record.number == record->number ? newest : NULL;
+    struct early_change *before = newest != NULL && newest->record.number == record->number ? newest : NULL;
     size_t bytes = sizeof *before + strlen(record->channel) + strlen(record->post) + strlen(record->text) + 3;
-    if (!newest && table_find(&changes->table, key)) {
+    if (newest == NULL && table_find(&changes->table, key) != NULL) {
         return false; // another post with the same key
     }
     bool room = changes->count - (before != NULL) < DESK_EARLY_MAX &&
-                changes->bytes - (before ? before->bytes : 0) + bytes <= DESK_EARLY_BYTES_MAX;
+                changes->bytes - (before != NULL ? before->bytes : 0) + bytes <= DESK_EARLY_BYTES_MAX;
     if (!room && *record->channel) {
         return false;
     }
     struct early_change *change = copy(record, bytes); // whose texts may be those of the one before
-    if (before) {
+    if (before != NULL) {
         early_forget(changes, before);
     }
     change->key = key;
-    change->older = before ? table_find(&changes->table, key) : newest;
+    change->older = before != NULL ? table_find(&changes->table, key) : newest;
     change->previous = changes->last;
-    *(changes->last ? &changes->last->next : &changes->first) = change;
+    *(changes->last != NULL ? &changes->last->next : &changes->first) = change;
     changes->last = change;
     changes->count++;
     changes->bytes += bytes;
-    if (change->older) {
+    if (change->older != NULL) {
         table_remove(&changes->table, key, change->older);
     }
     table_put(&changes->table, key, change);
@@ -82,7 +82,7 @@ static void leave_post(struct early_changes *changes, struct early_change *chang
         return;
     }
     table_remove(&changes->table, change->key, change);
-    if (change->older) {
+    if (change->older != NULL) {
         table_put(&changes->table, change->key, change->older);
     }
 }
@@ -90,8 +90,8 @@ static void leave_post(struct early_changes *changes, struct early_change *chang
 void early_forget(struct early_changes *changes, struct early_change *change)
 {
     leave_post(changes, change);
-    *(change->previous ? &change->previous->next : &changes->first) = change->next;
-    *(change->next ? &change->next->previous : &changes->last) = change->previous;
+    *(change->previous != NULL ? &change->previous->next : &changes->first) = change->next;
+    *(change->next != NULL ? &change->next->previous : &changes->last) = change->previous;
     changes->count--;
     changes->bytes -= change->bytes;
     free(change);

@@ -87,7 +87,7 @@ void item_init_all(struct desk *desk)
 
 static void free_detail(struct item *item)
 {
-    if (item->detail) {
+    if (item->detail != NULL) {
         free(item->detail->declines);
         free(item->detail->deletions);
         free(item->detail);
@@ -149,7 +149,7 @@ struct item *item_of_thread(const struct desk *desk, uint64_t thread_key)
 
 struct item_detail *item_require_detail(struct item *item)
 {
-    if (!item->detail) {
+    if (item->detail == NULL) {
         item->detail = calloc(1, sizeof *item->detail);
         must(item->detail);
         item->detail->since_ms = item->created_ms;
@@ -166,24 +166,24 @@ bool item_waits(const struct item *item)
 
 uint32_t item_preferred(const struct item *item)
 {
-    return item->detail ? item->detail->preferred : POLICY_NONE;
+    return item->detail != NULL ? item->detail->preferred : POLICY_NONE;
 }
 
 void item_forget_preferred(struct item *item)
 {
-    if (item->detail) {
+    if (item->detail != NULL) {
         item->detail->preferred = POLICY_NONE;
     }
 }
 
 int64_t item_since_ms(const struct item *item)
 {
-    return item->detail ? item->detail->since_ms : item->created_ms;
+    return item->detail != NULL ? item->detail->since_ms : item->created_ms;
 }
 
 static void set_since(struct item *item, int64_t since_ms)
 {
-    if (item->detail || since_ms != item->created_ms) {
+    if (item->detail != NULL || since_ms != item->created_ms) {
         item_require_detail(item)->since_ms = since_ms;
     }
 }
@@ -229,7 +229,7 @@ static bool is_in_hand_or_parked(const struct item *item)
 static void await_due(struct desk *desk, struct item *item)
 {
     bool waits = item->state == ITEM_WAITING || item->state == ITEM_CLOSED;
-    bool awaited = item->detail && item->detail->due_slot;
+    bool awaited = item->detail != NULL && item->detail->due_slot;
     bool dealt_with = item->overdue && (item->late || !is_in_hand_or_parked(item));
     if (awaited) {
         heap_remove(&desk->dues, item);
@@ -254,7 +254,7 @@ static void count_overdue(struct item *item, bool overdue)
 
 void item_set_due(struct desk *desk, struct item *item, int64_t due_ms)
 {
-    if (item->detail && item->detail->due_slot) {
+    if (item->detail != NULL && item->detail->due_slot) {
         heap_remove(&desk->dues, item); // before its order changes
     }
     item->due_ms = due_ms;
@@ -302,7 +302,7 @@ int64_t item_due_ms(const struct desk *desk, const struct item *item, enum audie
 void item_set_queue(struct desk *desk, struct item *item, struct queue *queue)
 {
     must(!item_waits(item));
-    if (item->queue && item->state != ITEM_CLOSED) {
+    if (item->queue != NULL && item->state != ITEM_CLOSED) {
         queue_leave(desk, item->queue, item, (enum item_state) item->state);
         queue_enter(desk, queue, item, (enum item_state) item->state);
     }
@@ -339,7 +339,7 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
     item->state = (uint8_t) state & 7u;
     item->person = person;
     // A new one has waited since it began to count, which needs no room of its own, but for its expiry.
-    if (state != ITEM_CLOSED && (from != ITEM_CLOSED || item->detail || desk->policy->times.expire_ms)) {
+    if (state != ITEM_CLOSED && (from != ITEM_CLOSED || item->detail != NULL || desk->policy->times.expire_ms)) {
         set_since(item, desk->now_ms);
     }
     item_set_timer(desk, item, 0);
@@ -382,13 +382,13 @@ void item_event(struct desk *desk, const struct item *item, const char *kind, ui
         .event = {
             .sequence = desk->sequence + 1,
             .at_ms = desk->now_ms,
-            .item = item ? item->id : 0,
+            .item = item != NULL ? item->id : 0,
             .kind = kind,
             .person = person_name(desk, person),
-            .queue = item ? item->queue->text : "",
-            .rule = rule ? rule : "",
+            .queue = item != NULL ? item->queue->text : "",
+            .rule = rule != NULL ? rule : "",
             .rules_version = desk->policy->version,
-            .detail = detail ? detail : "",
+            .detail = detail != NULL ? detail : "",
         },
     });
 }
@@ -502,7 +502,7 @@ bool item_becomes_sensitive(struct desk *desk, struct item *item, const char *ru
 
 void item_thread_in(struct desk *desk, struct item *item)
 {
-    if (item->threaded || item_of_thread(desk, item->thread_key)) {
+    if (item->threaded || item_of_thread(desk, item->thread_key) != NULL) {
         return;
     }
     lookup_put(&desk->threads, item->number);
@@ -550,15 +550,15 @@ static void write_outcome(struct desk *desk, const struct item *item, const char
             .audience = audience_name(item->queue->audience),
             .person = person_name(desk, person),
             .agency = agency == POLICY_NONE ? "" : policy->agencies[agency].name,
-            .reason = reason ? reason : "",
+            .reason = reason != NULL ? reason : "",
             .escalated = words_text(&desk->words, item->escalated),
             .reply = reply,
             .created_ms = item->created_ms,
             .closed_ms = desk->now_ms,
             .due_ms = item->due_ms,
-            .first_offered_ms = detail ? detail->first_offered_ms : 0,
+            .first_offered_ms = detail != NULL ? detail->first_offered_ms : 0,
             .posts = item->numbered,
-            .moves = detail ? detail->moves : 0,
+            .moves = detail != NULL ? detail->moves : 0,
             .sealed = item->sealed,
             .thread_key = item->thread_key,
             .author_key = item->author_key,
@@ -616,7 +616,7 @@ static void write_item(struct desk *desk, const struct item *item, const char *o
         .outcome = outcome,
     };
     const struct item_detail *detail = item->detail;
-    if (detail) {
+    if (detail != NULL) {
         record.moves = detail->moves;
         record.first_offered_ms = detail->first_offered_ms;
         record.preferred_until_ms = detail->preferred == POLICY_NONE ? 0 : detail->preferred_until_ms;
@@ -634,7 +634,8 @@ void item_close(struct desk *desk, struct item *item, const char *outcome, uint3
     }
     item_move(desk, item, ITEM_CLOSED, POLICY_NONE);
     item_event(desk, item, "closed", person, NULL,
-               change_list_format(desk->list, "%s%s%s", outcome, reason && *reason ? ": " : "", reason ? reason : ""));
+               change_list_format(desk->list, "%s%s%s", outcome, reason != NULL && *reason ? ": " : "",
+                                  reason != NULL ? reason : ""));
     write_outcome(desk, item, outcome, person, reason, reply);
     write_item(desk, item, outcome);
     item_remember(desk, item, person);

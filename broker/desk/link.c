@@ -33,7 +33,7 @@ static bool is_ascii_alnum(ucs4_t character)
 
 static bool is_in(const char *set, ucs4_t character)
 {
-    return character && character < 0x80 && strchr(set, (int) character);
+    return character && character < 0x80 && strchr(set, (int) character) != NULL;
 }
 
 // Marks of direction, which may stand around a link and never in it.
@@ -432,7 +432,7 @@ static bool may_stand_before(ucs4_t before)
 
 bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *link)
 {
-    if (kinds != LINKS_OF_ANY_HOST && !strchr(text + at, '.')) {
+    if (kinds != LINKS_OF_ANY_HOST && strchr(text + at, '.') == NULL) {
         return false;
     }
     while (text[at]) {

@@ -13,8 +13,8 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
 {
     const struct session *session = session_find(desk, number);
     const struct item *item = item_find(desk, id);
-    if (!session || !session->person || !item || item->lease != lease || item->person != session->person->index ||
-        (item->state != ITEM_OFFERED && item->state != ITEM_HELD)) {
+    if (session == NULL || session->person == NULL || item == NULL || item->lease != lease ||
+        item->person != session->person->index || (item->state != ITEM_OFFERED && item->state != ITEM_HELD)) {
         return false;
     }
     const struct policy *policy = desk->policy;
@@ -32,7 +32,7 @@ bool desk_show_item(const struct desk *desk, uint64_t number, uint64_t id, uint6
     view->skills = queue->skills_text;
     view->reason = words_text(&desk->words, item->reason);
     view->brand_guidance =
-        policy_wording(policy, &brand->guidance_in, brand->guidance ? brand->guidance : "", queue->language);
+        policy_wording(policy, &brand->guidance_in, brand->guidance != NULL ? brand->guidance : "", queue->language);
     view->disclosure = outgoing_disclosure(policy, &answering, memory);
     view->length_max = channel->length_max;
     view->length_left = outgoing_room(policy, &answering, memory);
@@ -55,7 +55,7 @@ bool desk_reply_is_with(const struct desk *desk, uint64_t number, uint64_t id)
 {
     const struct session *session = session_find(desk, number);
     const struct reply *reply = table_find(&desk->replies, id);
-    return session && session->connector && reply && reply->state == REPLY_HANDED &&
+    return session != NULL && session->connector != NULL && reply != NULL && reply->state == REPLY_HANDED &&
            reply->connector == session->connector;
 }
 
@@ -63,24 +63,25 @@ bool desk_shows_sealed(const struct desk *desk, uint64_t number, uint64_t id)
 {
     const struct session *session = session_find(desk, number);
     const struct item *item = item_find(desk, id);
-    return session && session->person && item && authority_sight(desk, session->person, item) == SIGHT_WHOLE;
+    return session != NULL && session->person != NULL && item != NULL &&
+           authority_sight(desk, session->person, item) == SIGHT_WHOLE;
 }
 
 enum item_state desk_item_state(const struct desk *desk, uint64_t id)
 {
     const struct item *item = item_find(desk, id);
-    return item ? (enum item_state) item->state : ITEM_CLOSED;
+    return item != NULL ? (enum item_state) item->state : ITEM_CLOSED;
 }
 
 const char *desk_connector_instance(const struct desk *desk, uint64_t number)
 {
     const struct session *session = table_find(&desk->sessions, number);
-    return session && session->connector ? session->connector->instance : NULL;
+    return session != NULL && session->connector != NULL ? session->connector->instance : NULL;
 }
 
 bool desk_reply_is_settled(const struct desk *desk, uint64_t reply)
 {
-    return reply < desk->next_id && !table_find(&desk->replies, reply);
+    return reply < desk->next_id && table_find(&desk->replies, reply) == NULL;
 }
 
 // ---- counts ----
@@ -114,7 +115,7 @@ static void count_queue(const struct desk *desk, const struct queue *queue, stru
         .able = (int64_t) queue->able,
     };
     const struct item *oldest = heap_first(&queue->ages);
-    if (oldest && oldest->created_ms < now_ms) {
+    if (oldest != NULL && oldest->created_ms < now_ms) {
         count->oldest_ms = now_ms - oldest->created_ms;
     }
 }
@@ -166,7 +167,7 @@ static void count_person(const struct desk *desk, const struct person *person, s
         .roles = roles_text(rules->audiences, memory),
         .agency = rules->agency == POLICY_NONE ? "" : desk->policy->agencies[rules->agency].name,
         .presence = presences[person->presence],
-        .reason = person->reason ? change_list_text(memory, person->reason) : "",
+        .reason = person->reason != NULL ? change_list_text(memory, person->reason) : "",
         .offered = (int64_t) person->offered,
         .held = (int64_t) (person->item_count - person->offered),
         .capacity = rules->capacity,
@@ -255,7 +256,7 @@ void desk_look(const struct desk *desk, uint64_t number, const struct behalf_loo
 {
     (void) now_ms;
     const struct session *session = session_find(desk, number);
-    const struct person *asker = session ? session->person : NULL;
+    const struct person *asker = session != NULL ? session->person : NULL;
     must(!number || asker);
     struct page page = { .limit = look->limit ? (size_t) look->limit : 50 };
     must(page.limit <= LOOK_MAX);

@@ -69,7 +69,7 @@ static bool is_for_few(const struct desk *desk, const struct queue *queue)
 // hands and waits that long: those whom the few leave it to do not come to it.
 static bool is_stuck(const struct desk *desk, const struct item *item)
 {
-    bool came_back = item->detail && item->detail->moves;
+    bool came_back = item->detail != NULL && item->detail->moves;
     int64_t since_ms = came_back ? item_since_ms(item) : item->queue->moved_ms;
     return desk->now_ms - since_ms >= desk->policy->times.keep_ms;
 }
@@ -97,7 +97,7 @@ static const struct queue *kept_for(const struct desk *desk, const struct person
     for (size_t i = 0; i < person->seat_count; i++) {
         const struct queue *queue = person->seats[i]->queue;
         if (queue->available < other->available && is_for_few(desk, queue) &&
-            (!kept || queue->available < kept->available ||
+            (kept == NULL || queue->available < kept->available ||
              (queue->available == kept->available && queue->hash < kept->hash))) {
             kept = queue;
         }
@@ -109,13 +109,13 @@ static const struct queue *kept_for(const struct desk *desk, const struct person
 
 bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t person)
 {
-    if (!item->detail) {
+    if (item->detail == NULL) {
         return false;
     }
     if (authority_is_own_draft(item, person)) {
         return true;
     }
-    for (size_t i = 0; item->detail->declines && i < ITEM_DECLINED_MAX; i++) {
+    for (size_t i = 0; item->detail->declines != NULL && i < ITEM_DECLINED_MAX; i++) {
         const struct declined *declined = &item->detail->declines->latest[i];
         if (declined->until_ms > desk->now_ms && declined->person == person) {
             return true;
@@ -127,7 +127,7 @@ bool item_declined_by(const struct desk *desk, const struct item *item, uint32_t
 void item_decline(struct desk *desk, struct item *item, uint32_t person)
 {
     struct item_detail *detail = item_require_detail(item);
-    if (!detail->declines) {
+    if (detail->declines == NULL) {
         detail->declines = calloc(1, sizeof *detail->declines);
         must(detail->declines);
     }
@@ -174,8 +174,8 @@ static int64_t waiting_timer(const struct desk *desk, const struct item *item)
     if (item->reserved) {
         earlier(&at_ms, item->detail->preferred_until_ms);
     }
-    const struct declines *declines = item->detail ? item->detail->declines : NULL;
-    for (size_t i = 0; declines && i < ITEM_DECLINED_MAX; i++) {
+    const struct declines *declines = item->detail != NULL ? item->detail->declines : NULL;
+    for (size_t i = 0; declines != NULL && i < ITEM_DECLINED_MAX; i++) {
         if (declines->latest[i].until_ms > desk->now_ms) {
             earlier(&at_ms, declines->latest[i].until_ms);
         }
@@ -199,10 +199,10 @@ void match_enter(struct desk *desk, struct item *item)
     if (!item->queue->waiting.count) {
         item->queue->moved_ms = desk->now_ms;
     }
-    if (person) {
+    if (person != NULL) {
         heap_push(&person->reserved, item);
     }
-    if (!person || !item->detail->meant) {
+    if (person == NULL || !item->detail->meant) {
         heap_push(&item->queue->waiting, item);
     }
     item_set_timer(desk, item, waiting_timer(desk, item));
@@ -217,7 +217,7 @@ void match_leave(struct desk *desk, struct item *item)
 {
     struct person *person = item->reserved ? desk->people[item->detail->preferred] : NULL;
     struct queue *queue = item->queue;
-    if (person) {
+    if (person != NULL) {
         heap_remove(heap_has(&person->reserved, item) ? &person->reserved : &person->apart, item);
     }
     if (item->waiting_slot) {
@@ -243,7 +243,7 @@ static void describe_first(const struct desk *desk, const struct heap *ready, st
     struct heap_walk walk;
     heap_walk_init(&walk, ready);
     const struct seat *seat;
-    while (offer->first_count < WORDING_FIRST_MAX && (seat = heap_walk_next(&walk))) {
+    while (offer->first_count < WORDING_FIRST_MAX && (seat = heap_walk_next(&walk)) != NULL) {
         offer->first[offer->first_count++] = (struct wording_candidate){
             .name = person_name(desk, seat->person->index),
             .in_hand = seat->person->item_count,
@@ -267,7 +267,7 @@ static const char *describe_choice(const struct desk *desk, const struct item *i
                                  : WORDING_AHEAD_OF_FEW,
         .hands = item->queue->available,
     };
-    if (choice->spared) {
+    if (choice->spared != NULL) {
         offer.spared = person_name(desk, choice->spared->index);
         offer.kept = choice->kept->text;
         offer.kept_hands = choice->kept->available;
@@ -314,14 +314,14 @@ static bool choose_for(const struct desk *desk, const struct item *item, struct 
     struct seat *seat, *spared = NULL;
     *choice = (struct choice){ 0 };
     heap_walk_init(&walk, &item->queue->ready);
-    while ((seat = heap_walk_next(&walk))) {
+    while ((seat = heap_walk_next(&walk)) != NULL) {
         const struct queue *kept = NULL;
         if (item_declined_by(desk, item, seat->person->index)) {
             choice->declined = true;
-        } else if (!(kept = kept_for(desk, seat->person, item->queue))) {
+        } else if ((kept = kept_for(desk, seat->person, item->queue)) == NULL) {
             choice->seat = seat;
             return true;
-        } else if (!spared) {
+        } else if (spared == NULL) {
             spared = seat;
             choice->spared = seat->person;
             choice->kept = kept;
@@ -337,9 +337,9 @@ bool match_item(struct desk *desk, struct item *item)
     must(item->state == ITEM_WAITING && item_waits(item));
     struct person *person = item->reserved ? desk->people[item->detail->preferred] : NULL;
     struct choice choice;
-    if (person && person->ready) {
+    if (person != NULL && person->ready) {
         choice = (struct choice){ .seat = person_seat(person, item->queue) };
-    } else if ((person && item->detail->meant) || !choose_for(desk, item, &choice)) {
+    } else if ((person != NULL && item->detail->meant) || !choose_for(desk, item, &choice)) {
         return false;
     }
     offer(desk, item, &choice);
@@ -351,7 +351,7 @@ static struct item *first_for(const struct desk *desk, const struct heap *waitin
     struct heap_walk walk;
     heap_walk_init(&walk, waiting);
     struct item *item;
-    while ((item = heap_walk_next(&walk))) {
+    while ((item = heap_walk_next(&walk)) != NULL) {
         if (!item_declined_by(desk, item, person) && !item_is_overdue(desk, item)) {
             return item;
         }
@@ -363,7 +363,7 @@ static struct item *next_for(const struct desk *desk, const struct person *perso
 {
     *choice = (struct choice){ 0 };
     struct item *best = heap_first(&person->reserved);
-    if (best) {
+    if (best != NULL) {
         choice->seat = person_seat(person, best->queue);
         return best;
     }
@@ -371,14 +371,14 @@ static struct item *next_for(const struct desk *desk, const struct person *perso
     for (size_t i = 0; i < person->seat_count; i++) {
         const struct queue *queue = person->seats[i]->queue;
         struct item *item = queue->waiting.count ? first_for(desk, &queue->waiting, person->index) : NULL;
-        if (!item) {
+        if (item == NULL) {
             continue;
         }
         uint32_t hands = hands_rank(desk, item);
-        if (!soonest || item_before(desk, item, soonest)) {
+        if (soonest == NULL || item_before(desk, item, soonest)) {
             soonest = item;
         }
-        if (!best || (hands != choice->hands ? hands < choice->hands : item_before(desk, item, best))) {
+        if (best == NULL || (hands != choice->hands ? hands < choice->hands : item_before(desk, item, best))) {
             best = item;
             choice->hands = hands;
             choice->seat = person->seats[i];
@@ -391,7 +391,7 @@ static struct item *next_for(const struct desk *desk, const struct person *perso
 void match_again(struct desk *desk, struct queue *queue)
 {
     const struct seat *seat = heap_first(&queue->ready);
-    if (seat) {
+    if (seat != NULL) {
         person_look_again(desk, seat->person);
     }
 }
@@ -400,7 +400,7 @@ void match_person(struct desk *desk, struct person *person)
 {
     struct choice choice;
     struct item *item = person->ready ? next_for(desk, person, &choice) : NULL;
-    if (!item) {
+    if (item == NULL) {
         return;
     }
     if (item_is_overdue(desk, item)) {

@@ -28,8 +28,8 @@ static void list_remove(struct reply *reply)
 {
     struct reply_list *list = reply->list;
     must(list);
-    *(reply->previous ? &reply->previous->next : &list->first) = reply->next;
-    *(reply->next ? &reply->next->previous : &list->last) = reply->previous;
+    *(reply->previous != NULL ? &reply->previous->next : &list->first) = reply->next;
+    *(reply->next != NULL ? &reply->next->previous : &list->last) = reply->previous;
     reply->list = NULL;
     reply->next = reply->previous = NULL;
 }
@@ -39,7 +39,7 @@ static void list_append(struct reply_list *list, struct reply *reply)
     must(!reply->list);
     reply->list = list;
     reply->previous = list->last;
-    *(list->last ? &list->last->next : &list->first) = reply;
+    *(list->last != NULL ? &list->last->next : &list->first) = reply;
     list->last = reply;
 }
 
@@ -49,14 +49,14 @@ static void list_append(struct reply_list *list, struct reply *reply)
 static void list_insert_resting(struct reply_list *list, struct reply *reply)
 {
     struct reply *before = list->last;
-    while (before && before->rest_until_ms > reply->rest_until_ms) {
+    while (before != NULL && before->rest_until_ms > reply->rest_until_ms) {
         before = before->previous;
     }
     reply->list = list;
     reply->previous = before;
-    reply->next = before ? before->next : list->first;
-    *(before ? &before->next : &list->first) = reply;
-    *(reply->next ? &reply->next->previous : &list->last) = reply;
+    reply->next = before != NULL ? before->next : list->first;
+    *(before != NULL ? &before->next : &list->first) = reply;
+    *(reply->next != NULL ? &reply->next->previous : &list->last) = reply;
 }
 
 // Until when a reply rests that has been handed out before.  What it follows from is kept on disk with the reply.
@@ -92,14 +92,14 @@ static void have(struct connector *connector, struct reply *reply)
 static void leave_list(struct desk *desk, struct reply *reply)
 {
     const struct reply_list *list = reply->list;
-    if (!list) {
+    if (list == NULL) {
         return;
     }
     struct outbox *outbox = line_of(desk, reply);
     list_remove(reply);
-    if (reply->connector) {
+    if (reply->connector != NULL) {
         reply->connector->handed--;
-    } else if (list == &outbox->of_brand[reply->brand] && !list->first) {
+    } else if (list == &outbox->of_brand[reply->brand] && list->first == NULL) {
         outbox->brands &= ~(UINT64_C(1) << reply->brand);
     }
     reply->connector = NULL;
@@ -123,7 +123,7 @@ void reply_restore(struct desk *desk, struct reply *reply)
     } else if (reply->state == REPLY_QUEUED) {
         wait_in_outbox(desk, reply);
     } else if (reply->state == REPLY_HANDED) {
-        have(connector_require(desk, reply->instance ? reply->instance : ""), reply);
+        have(connector_require(desk, reply->instance != NULL ? reply->instance : ""), reply);
     }
 }
 
@@ -153,14 +153,14 @@ static void write_reply(struct desk *desk, const struct reply *reply, const char
             .key = change_list_format(desk->list, "%s-%llu", policy->desk, (unsigned long long) reply->id),
             .state = reply->state,
             .sealed = reply->sealed,
-            .instance = reply->instance ? reply->instance : "",
+            .instance = reply->instance != NULL ? reply->instance : "",
             .idempotent = reply->idempotent,
             .attempt = reply->attempt,
             .created_ms = reply->created_ms,
             .handed_ms = reply->handed_ms,
             .settled_ms = settled ? desk->now_ms : 0,
-            .reference = reference ? reference : "",
-            .reason = reason ? reason : "",
+            .reference = reference != NULL ? reference : "",
+            .reason = reason != NULL ? reason : "",
         },
     });
 }
@@ -211,8 +211,9 @@ struct answering item_answering(const struct item *item, uint32_t person, enum a
 struct answering item_answering_as_held(const struct item *item)
 {
     bool approving = item->queue->audience == AUDIENCE_APPROVER;
-    uint32_t author =
-        approving && item->detail && item->detail->draft_by != POLICY_NONE ? item->detail->draft_by : item->person;
+    uint32_t author = approving && item->detail != NULL && item->detail->draft_by != POLICY_NONE
+                          ? item->detail->draft_by
+                          : item->person;
     return item_answering(item, author, approving ? AUDIENCE_AGENT : item->queue->audience);
 }
 
@@ -266,7 +267,7 @@ static struct connector *connector_for(const struct desk *desk, uint32_t channel
         struct connector *connector = desk->connectors[i];
         bool takes = (connector->channels >> channel & 1) && (connector->idempotent || !repeat);
         if (connector->session && takes && connector->handed < OUTBOX_HANDED_MAX &&
-            (!best || connector->handed < best->handed)) {
+            (best == NULL || connector->handed < best->handed)) {
             best = connector;
         }
     }
@@ -281,7 +282,7 @@ static void hand_out(struct desk *desk, struct reply *reply, struct connector *c
     reply->handed_ms = desk->now_ms;
     reply->idempotent = connector->idempotent;
     have(connector, reply);
-    if (!reply->instance || strcmp(reply->instance, connector->instance) != 0) {
+    if (reply->instance == NULL || strcmp(reply->instance, connector->instance) != 0) {
         free(reply->instance);
         reply->instance = strdup(connector->instance);
         must(reply->instance);
@@ -295,7 +296,7 @@ static void hand_out(struct desk *desk, struct reply *reply, struct connector *c
 
 void outbox_tell_again(struct desk *desk, struct connector *connector)
 {
-    for (const struct reply *reply = connector->replies.first; reply; reply = reply->next) {
+    for (const struct reply *reply = connector->replies.first; reply != NULL; reply = reply->next) {
         change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_HAND_REPLY,
                                                        .session = connector->session,
                                                        .reply = reply->id,
@@ -311,7 +312,7 @@ static struct reply *next_to_go(const struct desk *desk, const struct outbox *ou
     uint64_t brands = outbox->brands & ~desk->frozen;
     for (size_t i = 0; brands >> i; i++) {
         struct reply *first = brands >> i & 1 ? outbox->of_brand[i].first : NULL;
-        if (first && (!next || first->place < next->place)) {
+        if (first != NULL && (next == NULL || first->place < next->place)) {
             next = first;
         }
         if (i + 1 == POLICY_SET_MAX) {
@@ -325,8 +326,8 @@ static void run_line(struct desk *desk, const struct outbox *outbox, size_t *han
 {
     struct reply *reply;
     struct connector *connector;
-    while ((reply = next_to_go(desk, outbox)) &&
-           (connector = connector_for(desk, reply->channel, reply->attempt > 0))) {
+    while ((reply = next_to_go(desk, outbox)) != NULL &&
+           (connector = connector_for(desk, reply->channel, reply->attempt > 0)) != NULL) {
         if (++*handed > HANDING_SLICE) {
             desk->outbox_left = true;
             return;
@@ -376,7 +377,7 @@ void outbox_restored(struct desk *desk)
 
 void outbox_forget_item(struct desk *desk, const struct item *item)
 {
-    while (item->detail && item->detail->unknown) {
+    while (item->detail != NULL && item->detail->unknown) {
         struct reply *reply = table_find(&desk->replies, item->detail->unknown);
         must(reply && reply->state == REPLY_UNKNOWN && reply->item_id == item->id);
         item->detail->unknown = reply->earlier;
@@ -405,7 +406,7 @@ static void unlink_unknown(struct desk *desk, struct item *item, const struct re
 // Tells whoever has the item next what became of its reply: as the reason why they have it, and in its story.
 static void tell_fate(struct desk *desk, struct item *item, const char *fate, const char *reason)
 {
-    if (!reason || !*reason) {
+    if (reason == NULL || !*reason) {
         reason = "no reason was given";
     }
     size_t bytes = text_bytes_that_fit(reason, BEHALF_NOTE_BYTES - strlen(fate));
@@ -453,11 +454,11 @@ static void confirm(struct desk *desk, struct reply *reply, const char *referenc
     write_reply(desk, reply, NULL, reference, NULL);
     uint32_t person = reply->person;
     uint64_t id = reply->id;
-    if (item && unknown) {
+    if (item != NULL && unknown) {
         unlink_unknown(desk, item, reply);
     }
     reply_forget(desk, reply);
-    if (!item) {
+    if (item == NULL) {
         return;
     }
     if (unknown) { // it was published after all; whoever has the item now need not answer again
@@ -479,8 +480,8 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
     leave_list(desk, reply);
     reply->state = REPLY_FAILED;
     write_reply(desk, reply, NULL, NULL, reason);
-    bool withdrawn = item && !unknown && !item->posts;
-    if (item && unknown) {
+    bool withdrawn = item != NULL && !unknown && !item->posts;
+    if (item != NULL && unknown) {
         unlink_unknown(desk, item, reply);
         item->fate_unknown = item->detail->unknown != 0;
         item_event(desk, item, "reply failed", reply->person, NULL, reason);
@@ -489,7 +490,7 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
         if (item->state == ITEM_OFFERED || item->state == ITEM_HELD) {
             item_show(desk, item);
         }
-    } else if (item && !withdrawn) {
+    } else if (item != NULL && !withdrawn) {
         tell_fate(desk, item, "not published: ", reason);
         send_back(desk, item, reply, "reply failed", reason);
     }
@@ -552,7 +553,7 @@ static const char *what_forbids(const struct desk *desk, const struct item *item
 void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64_t now_ms)
 {
     struct reply *reply = table_find(&desk->replies, id);
-    if (!reply || reply->state != REPLY_HANDED || reply->attempt != attempt || reply->connector->session) {
+    if (reply == NULL || reply->state != REPLY_HANDED || reply->attempt != attempt || reply->connector->session) {
         return; // it was settled, lost, or can be told again
     }
     desk->now_ms = now_ms;
@@ -564,7 +565,7 @@ void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64
     must(item); // only its reply's fate ends an item that is sending
     item_event(desk, item, "reply not handed out", reply->person, NULL, "its connector was gone before it was told");
     const char *forbidden = what_forbids(desk, item, reply);
-    if (forbidden) {
+    if (forbidden != NULL) {
         fail(desk, reply, forbidden);
     } else {
         wait_in_outbox(desk, reply);
@@ -649,11 +650,11 @@ void outbox_settle(struct desk *desk, struct connector *connector, uint64_t sess
 // Gives up what a lost connector had, a slice of it in all; returns whether that was all.
 static bool lose_some(struct desk *desk, struct connector *connector, size_t *lost)
 {
-    while (connector->replies.first && *lost < LOSING_SLICE) {
+    while (connector->replies.first != NULL && *lost < LOSING_SLICE) {
         lose(desk, connector->replies.first, "its connector vanished with it");
         ++*lost;
     }
-    return !connector->replies.first;
+    return connector->replies.first == NULL;
 }
 
 // Lets what has rested wait for a connector.  Milliseconds until the next one has, or -1.
@@ -662,11 +663,11 @@ static int64_t wake_rested(struct desk *desk)
     int64_t next_ms = -1;
     for (size_t i = 0; i < OUTBOX_ATTEMPTS_MAX; i++) {
         struct reply *reply;
-        while ((reply = desk->resting[i].first) && reply->rest_until_ms <= desk->now_ms) {
+        while ((reply = desk->resting[i].first) != NULL && reply->rest_until_ms <= desk->now_ms) {
             leave_list(desk, reply);
             wait_for_connector(desk, reply);
         }
-        if (reply && (next_ms < 0 || reply->rest_until_ms - desk->now_ms < next_ms)) {
+        if (reply != NULL && (next_ms < 0 || reply->rest_until_ms - desk->now_ms < next_ms)) {
             next_ms = reply->rest_until_ms - desk->now_ms;
         }
     }
@@ -700,7 +701,7 @@ int64_t outbox_tick(struct desk *desk)
 static size_t check_list(const struct reply_list *list, enum reply_state state)
 {
     size_t count = 0;
-    for (const struct reply *reply = list->first; reply; reply = reply->next) {
+    for (const struct reply *reply = list->first; reply != NULL; reply = reply->next) {
         must(reply->list == list && reply->state == state);
         must(reply->next ? reply->next->previous == reply : list->last == reply);
         count++;
@@ -715,7 +716,7 @@ static size_t check_waiting(const struct desk *desk, const struct outbox *outbox
         const struct reply_list *list = &outbox->of_brand[brand];
         must((outbox->brands >> brand & 1) == (list->first != NULL));
         count += check_list(list, REPLY_QUEUED);
-        for (const struct reply *reply = list->first; reply; reply = reply->next) {
+        for (const struct reply *reply = list->first; reply != NULL; reply = reply->next) {
             must(reply->brand == brand && reply->channel == channel && (reply->attempt > 0) == repeats);
             must(!reply->connector && (!reply->next || reply->place < reply->next->place));
         }
@@ -728,7 +729,7 @@ static size_t check_connector(const struct connector *connector)
 {
     must(connector->handed <= OUTBOX_HANDED_MAX);
     must(check_list(&connector->replies, REPLY_HANDED) == connector->handed);
-    for (const struct reply *reply = connector->replies.first; reply; reply = reply->next) {
+    for (const struct reply *reply = connector->replies.first; reply != NULL; reply = reply->next) {
         must(reply->connector == connector);
     }
     return connector->handed;

@@ -38,14 +38,14 @@ const char *outgoing_disclosure(const struct policy *policy, const struct answer
     const char *rest = policy_wording(policy, of_pr ? &brand->disclosure_pr_in : &brand->disclosure_in,
                                       of_pr ? brand->disclosure_pr : brand->disclosure, answering->language);
     const char *line = "";
-    for (const char *open; rest && (open = strchr(rest, '{'));) {
+    for (const char *open; rest != NULL && (open = strchr(rest, '{')) != NULL;) {
         const char *close = strchr(open, '}');
-        const char *name = close ? name_of(policy, answering, open + 1, (size_t) (close - open - 1)) : NULL;
+        const char *name = close != NULL ? name_of(policy, answering, open + 1, (size_t) (close - open - 1)) : NULL;
         must(name); // rules_brands.c lets no other placeholder in
         line = change_list_format(memory, "%s%.*s%s", line, (int) (open - rest), rest, name);
         rest = close + 1;
     }
-    return change_list_format(memory, "%s%s", line, rest ? rest : "");
+    return change_list_format(memory, "%s%s", line, rest != NULL ? rest : "");
 }
 
 int64_t outgoing_room(const struct policy *policy, const struct answering *answering, struct change_list *memory)
@@ -201,7 +201,7 @@ bool outgoing_turns_what_follows(const char *text)
     ucs4_t character;
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
         bool printed = character >= 0xa0 || (character >= ' ' && character < 0x7f);
-        if (character == 0x202d || character == 0x202e || (!printed && !strchr("\t\n\r", (int) character))) {
+        if (character == 0x202d || character == 0x202e || (!printed && strchr("\t\n\r", (int) character) == NULL)) {
             return true; // overrides; controls, which a terminal or a page may obey
         }
         embeddings += isolates == 0 && (character == 0x202a || character == 0x202b);
@@ -244,7 +244,7 @@ struct outgoing outgoing_compose(const struct policy *policy, const struct answe
     bool turns = outgoing_turns_what_follows(text);
     text = tidy(text, memory);
     bool own_line =
-        strpbrk(text, "\r\n") || has_right_to_left(text) != has_right_to_left(line) || !ends_before(text, line);
+        strpbrk(text, "\r\n") != NULL || has_right_to_left(text) != has_right_to_left(line) || !ends_before(text, line);
     struct outgoing out = { .text = *line ? change_list_format(memory, "%s%c%s", text, own_line ? '\n' : ' ', line)
                                           : text };
     out.length = reply_length(channel->counting, channel->link_length, out.text);

@@ -28,7 +28,7 @@ void person_free(struct person *person)
 bool person_has_author(const struct desk *desk, uint32_t index, uint64_t author_key)
 {
     const struct person *person = index == POLICY_NONE ? NULL : desk->people[index];
-    for (size_t i = 0; person && i < person->item_count; i++) {
+    for (size_t i = 0; person != NULL && i < person->item_count; i++) {
         if (person->items[i]->author_key == author_key) {
             return true;
         }
@@ -178,7 +178,8 @@ static bool is_there(const struct person *person)
 static void release_some(struct desk *desk, struct person *person)
 {
     struct item *item;
-    for (size_t i = 0; i < RELEASING_SLICE && !is_there(person) && (item = heap_first(&person->reserved)); i++) {
+    for (size_t i = 0; i < RELEASING_SLICE && !is_there(person) && (item = heap_first(&person->reserved)) != NULL;
+         i++) {
         match_leave(desk, item);
         if (person->forgotten) {
             item_forget_preferred(item);
@@ -415,13 +416,13 @@ void desk_sessions_lost(struct desk *desk, const uint64_t *numbers, size_t count
     desk->now_ms = now_ms;
     for (size_t i = 0; i < count; i++) {
         struct session *session = session_find(desk, numbers[i]);
-        if (!session) {
+        if (session == NULL) {
             continue;
         }
-        if (session->person) {
+        if (session->person != NULL) {
             item_event(desk, NULL, "connection lost", session->person->index, NULL, NULL);
             person_lose(desk, session->person, now_ms + desk->policy->times.grace_ms);
-        } else if (session->connector) {
+        } else if (session->connector != NULL) {
             connector_lost(desk, session->connector, now_ms + desk->policy->times.fate_ms);
         }
         session_remove(desk, numbers[i]);
@@ -437,13 +438,13 @@ void desk_session_lost(struct desk *desk, uint64_t number, int64_t now_ms)
 void desk_session_left(struct desk *desk, uint64_t number, int64_t now_ms)
 {
     struct session *session = session_find(desk, number);
-    if (!session) {
+    if (session == NULL) {
         return;
     }
     desk->now_ms = now_ms;
-    if (session->person) {
+    if (session->person != NULL) {
         leave(desk, session->person);
-    } else if (session->connector) {
+    } else if (session->connector != NULL) {
         connector_lost(desk, session->connector, now_ms);
     }
     outbox_tick(desk);

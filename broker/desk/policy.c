@@ -90,11 +90,11 @@ const char *policy_wording(const struct policy *policy, const struct policy_word
     const char *found = find_wording(wordings, language);
     const char *name = policy->languages[language].name;
     const char *variety = strchr(name, '-');
-    for (uint32_t i = 0; !found && variety && i < policy->language_count; i++) {
+    for (uint32_t i = 0; found == NULL && variety != NULL && i < policy->language_count; i++) {
         const char *other = policy->languages[i].name;
         if (strlen(other) == (size_t) (variety - name) && !strncmp(other, name, (size_t) (variety - name))) {
             found = find_wording(wordings, i);
         }
     }
-    return found ? found : text;
+    return found != NULL ? found : text;
 }

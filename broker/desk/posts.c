@@ -44,7 +44,7 @@ uint64_t desk_intake_key(const char *channel, const char *post)
 const char *desk_author_language(const struct desk *desk, uint64_t author_key)
 {
     const struct recent_row *row = recent_find(&desk->author_memory, author_key);
-    return row ? desk->policy->languages[row->language].name : "";
+    return row != NULL ? desk->policy->languages[row->language].name : "";
 }
 
 // A post that comes to work: a new one, or one of an item that has been answered, which its author has edited since.
@@ -84,7 +84,7 @@ static void keep_sensitive_text(struct desk *desk, uint64_t item, const char *po
 // The oldest first; there are a few of them at most.
 static void keep_sensitive_texts(struct desk *desk, uint64_t item, const char *post, const struct desk_changed *changed)
 {
-    if (!changed) {
+    if (changed == NULL) {
         return;
     }
     keep_sensitive_texts(desk, item, post, changed->before);
@@ -157,9 +157,9 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
         },
     });
     const struct desk_changed *changed = arrival->changed;
-    if (changed && changed->deleted) {
+    if (changed != NULL && changed->deleted) {
         write_deletion(desk, post->channel, post->post, post->brand, changed->edited_ms);
-    } else if (changed) {
+    } else if (changed != NULL) {
         if (changed->edited_ms || strcmp(changed->text, post->text) != 0) {
             write_edit(desk, post, changed->text, sensitive, changed->edited_ms);
         }
@@ -202,20 +202,22 @@ static struct place find_place(const struct desk *desk, const struct item *item,
                            .reason = needs->audience == AUDIENCE_PR ? needs->rule : "" };
     const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
     const struct item *sending = table_find(&desk->sending, item->thread_key);
-    bool follows = thread && thread->at_ms && desk->now_ms - thread->at_ms < desk->policy->times.follow_up_ms;
-    if (sending || follows) {
-        bool with_pr = (sending && sending->sealed) || (follows && (thread->audience == AUDIENCE_PR || thread->sealed));
+    bool follows = thread != NULL && thread->at_ms && desk->now_ms - thread->at_ms < desk->policy->times.follow_up_ms;
+    if (sending != NULL || follows) {
+        bool with_pr =
+            (sending != NULL && sending->sealed) || (follows && (thread->audience == AUDIENCE_PR || thread->sealed));
         place.kind = "follow-up";
-        place.preferred = sending ? sending->person : thread->person;
+        place.preferred = sending != NULL ? sending->person : thread->person;
         if (with_pr && place.audience == AUDIENCE_AGENT) {
             place.audience = AUDIENCE_PR;
             place.reason = "follow-up of an item of PR's";
         }
     } else {
         const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
-        if (author && person_has_author(desk, author->with, item->author_key)) {
+        if (author != NULL && person_has_author(desk, author->with, item->author_key)) {
             place.preferred = author->with;
-        } else if (author && author->at_ms && desk->now_ms - author->at_ms < desk->policy->times.known_author_ms) {
+        } else if (author != NULL && author->at_ms &&
+                   desk->now_ms - author->at_ms < desk->policy->times.known_author_ms) {
             place.preferred = author->person;
         }
     }
@@ -233,20 +235,20 @@ static bool goes_on(const struct desk *desk, const struct item *item)
 {
     const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
     const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
-    if (table_find(&desk->sending, item->thread_key)) {
+    if (table_find(&desk->sending, item->thread_key) != NULL) {
         return true;
     }
-    if (thread && thread->at_ms && thread->person != POLICY_NONE) {
+    if (thread != NULL && thread->at_ms && thread->person != POLICY_NONE) {
         return true;
     }
-    return author && author->at_ms && author->person != POLICY_NONE &&
+    return author != NULL && author->at_ms && author->person != POLICY_NONE &&
            desk->now_ms - author->at_ms < desk->policy->times.known_author_ms;
 }
 
 // What the event of its arrival says besides the rule.
 static const char *arrival_detail(struct desk *desk, const struct arrival *arrival)
 {
-    if (arrival->changed) {
+    if (arrival->changed != NULL) {
         return change_list_format(desk->list, "%s by its author before it came; %s",
                                   arrival->changed->deleted ? "deleted" : "edited", arrival->needs->detail);
     }
@@ -287,7 +289,7 @@ static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
     }
     item_prefer(desk, item, place.preferred);
     recent_require(&desk->author_memory, arrival->author_key)->language = needs->language;
-    bool deleted = arrival->changed && arrival->changed->deleted;
+    bool deleted = arrival->changed != NULL && arrival->changed->deleted;
     bool noise =
         needs->noise && place.audience != AUDIENCE_PR && !deleted && !arrival->post->media && !goes_on(desk, item);
     item_wait(desk, item);
@@ -369,7 +371,7 @@ static void merge(struct desk *desk, struct item *item, const struct arrival *ar
 static struct item *take_back_reply(struct desk *desk, uint64_t thread_key, const struct needs *needs)
 {
     struct item *item = table_find(&desk->sending, thread_key);
-    if (!item || item->queue->audience == AUDIENCE_PR || item->queue->brand != needs->brand ||
+    if (item == NULL || item->queue->audience == AUDIENCE_PR || item->queue->brand != needs->brand ||
         !outbox_withdraw(desk, item, "a sensitive post followed")) {
         return NULL;
     }
@@ -395,14 +397,14 @@ static uint64_t arrive(struct desk *desk, struct arrival *arrival)
     must(needs->brand < desk->policy->brand_count && needs->channel < desk->policy->channel_count);
     must(needs->audience == AUDIENCE_AGENT || needs->audience == AUDIENCE_PR);
     find_keys(arrival);
-    if (arrival->changed && arrival->changed->deleted) {
+    if (arrival->changed != NULL && arrival->changed->deleted) {
         return new_item(desk, arrival);
     }
     struct item *item = item_of_thread(desk, arrival->thread_key);
-    if (!item && needs->audience == AUDIENCE_PR) {
+    if (item == NULL && needs->audience == AUDIENCE_PR) {
         item = take_back_reply(desk, arrival->thread_key, needs);
     }
-    if (!item || item->author_key != arrival->author_key || item->queue->brand != needs->brand) {
+    if (item == NULL || item->author_key != arrival->author_key || item->queue->brand != needs->brand) {
         return new_item(desk, arrival);
     }
     uint64_t id = item->id;
@@ -427,7 +429,7 @@ static struct needs join_needs(const struct needs *before, const struct needs *n
 // What it needs as it was, and with every text it had since.
 static struct needs join_all_needs(const struct needs *first, const struct desk_changed *changed)
 {
-    if (!changed) {
+    if (changed == NULL) {
         return *first;
     }
     struct needs before = join_all_needs(first, changed->before);
@@ -438,7 +440,7 @@ uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const stru
                    const struct desk_changed *changed, int64_t now_ms)
 {
     desk->now_ms = now_ms;
-    struct needs joined = changed && !changed->deleted ? join_all_needs(needs, changed) : *needs;
+    struct needs joined = changed != NULL && !changed->deleted ? join_all_needs(needs, changed) : *needs;
     uint64_t id = arrive(desk, &(struct arrival){ .post = post, .needs = &joined, .changed = changed });
     desk_settle(desk);
     return id;
@@ -455,7 +457,7 @@ static void forget_early(struct desk *desk, struct early_change *early)
 void desk_forget_early(struct desk *desk, const char *channel, const char *post)
 {
     struct early_change *early;
-    while ((early = early_find(&desk->early, channel, post))) {
+    while ((early = early_find(&desk->early, channel, post)) != NULL) {
         forget_early(desk, early);
     }
 }
@@ -463,7 +465,7 @@ void desk_forget_early(struct desk *desk, const char *channel, const char *post)
 static size_t count_early(const struct early_change *newest)
 {
     size_t count = 0;
-    for (; newest; newest = newest->older) {
+    for (; newest != NULL; newest = newest->older) {
         count++;
     }
     return count;
@@ -497,10 +499,10 @@ enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *
     const struct early_change *before = early_find(&desk->early, early->channel, early->post);
     struct early_record record = *early;
     record.kept_ms = now_ms;
-    if (before && before->record.deleted) {
+    if (before != NULL && before->record.deleted) {
         return DESK_KNOWN;
     }
-    if (before && !early->deleted) {
+    if (before != NULL && !early->deleted) {
         if (!follow(before, early, &record)) {
             return DESK_KNOWN;
         }
@@ -516,7 +518,7 @@ enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *
 
 static struct early_change *oldest_of(struct early_change *newest)
 {
-    while (newest->older) {
+    while (newest->older != NULL) {
         newest = newest->older;
     }
     return newest;
@@ -529,10 +531,10 @@ void desk_keep_for_others(struct desk *desk, const struct early_record *early, i
     struct early_change *before = early_find(&desk->early, early->channel, early->post);
     struct early_record record = *early;
     record.kept_ms = now_ms;
-    if (before && !follow(before, early, &record)) {
+    if (before != NULL && !follow(before, early, &record)) {
         return;
     }
-    if (before && record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX) {
+    if (before != NULL && record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX) {
         forget_early(desk, oldest_of(before));
         record.number++; // the number left out tells that a text was let go
     }
@@ -550,10 +552,10 @@ size_t desk_early(const struct desk *desk, const char *channel, const char *post
     const struct early_change *early = early_find(&desk->early, channel, post);
     size_t count = count_early(early);
     must(count <= DESK_EARLY_TEXTS_MAX);
-    *all_kept = !early_find(&desk->early, "", "");
+    *all_kept = early_find(&desk->early, "", "") == NULL;
     for (size_t i = count; i > 0; i--, early = early->older) {
         records[i - 1] = &early->record;
-        *all_kept = *all_kept && (!early->older || early->record.number == early->older->record.number + 1);
+        *all_kept = *all_kept && (early->older == NULL || early->record.number == early->older->record.number + 1);
     }
     return count;
 }
@@ -561,14 +563,14 @@ size_t desk_early(const struct desk *desk, const char *channel, const char *post
 int64_t early_tick(struct desk *desk)
 {
     struct early_change *first;
-    for (size_t i = 0; i < TICK_TIMERS_MAX && (first = desk->early.first); i++) {
+    for (size_t i = 0; i < TICK_TIMERS_MAX && (first = desk->early.first) != NULL; i++) {
         int64_t left_ms = first->record.kept_ms + DESK_EARLY_MS - desk->now_ms;
         if (left_ms > 0) {
             return left_ms;
         }
         forget_early(desk, first);
     }
-    return desk->early.first ? 0 : -1;
+    return desk->early.first != NULL ? 0 : -1;
 }
 
 uint64_t post_arrives_again(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
@@ -623,8 +625,8 @@ uint64_t desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_po
     desk->now_ms = now_ms;
     bool sensitive = needs->audience == AUDIENCE_PR;
     struct item *item = item_find(desk, id);
-    write_edit(desk, post, edit->text, sensitive || (item && item->sealed), edit->edited_ms);
-    bool heard = item ? open_post_edited(desk, item, needs) : !sensitive;
+    write_edit(desk, post, edit->text, sensitive || (item != NULL && item->sealed), edit->edited_ms);
+    bool heard = item != NULL ? open_post_edited(desk, item, needs) : !sensitive;
     if (!heard) {
         id = post_arrives_again(desk, post, needs, id);
     }
@@ -649,10 +651,10 @@ void desk_post_had(struct desk *desk, uint64_t id, const struct behalf_post *pos
     desk->now_ms = now_ms;
     bool sensitive = needs->audience == AUDIENCE_PR;
     struct item *item = item_find(desk, id);
-    if (!sensitive && !(item && needs->approval)) {
+    if (!sensitive && !(item != NULL && needs->approval)) {
         return;
     }
-    bool heard = item && open_post_edited(desk, item, needs);
+    bool heard = item != NULL && open_post_edited(desk, item, needs);
     if (!heard && sensitive) {
         id = post_arrives_again(desk, post, needs, id);
     }
@@ -665,7 +667,7 @@ void desk_post_had(struct desk *desk, uint64_t id, const struct behalf_post *pos
 static bool deleted_before(struct item *item, uint64_t intake_key)
 {
     struct item_detail *detail = item_require_detail(item);
-    if (!detail->deletions) {
+    if (detail->deletions == NULL) {
         detail->deletions = calloc(1, sizeof *detail->deletions);
         must(detail->deletions);
     }
@@ -702,11 +704,11 @@ void desk_post_deleted(struct desk *desk, uint64_t id, const char *brand, const 
 {
     desk->now_ms = now_ms;
     struct item *item = item_find(desk, id);
-    if (item && deleted_before(item, desk_intake_key(deletion->channel, deletion->post))) {
+    if (item != NULL && deleted_before(item, desk_intake_key(deletion->channel, deletion->post))) {
         return;
     }
     write_deletion(desk, deletion->channel, deletion->post, brand, deletion->deleted_ms);
-    if (item) {
+    if (item != NULL) {
         post_deleted(desk, item);
     }
     desk_settle(desk);

@@ -205,15 +205,15 @@ static void append_empty(struct desk *desk, struct queue *queue)
     must(!queue->open);
     queue->earlier = desk->last_empty;
     queue->later = NULL;
-    *(desk->last_empty ? &desk->last_empty->later : &desk->first_empty) = queue;
+    *(desk->last_empty != NULL ? &desk->last_empty->later : &desk->first_empty) = queue;
     desk->last_empty = queue;
     desk->empty_count++;
 }
 
 static void remove_empty(struct desk *desk, struct queue *queue)
 {
-    *(queue->earlier ? &queue->earlier->later : &desk->first_empty) = queue->later;
-    *(queue->later ? &queue->later->earlier : &desk->last_empty) = queue->earlier;
+    *(queue->earlier != NULL ? &queue->earlier->later : &desk->first_empty) = queue->later;
+    *(queue->later != NULL ? &queue->later->earlier : &desk->last_empty) = queue->earlier;
     queue->earlier = queue->later = NULL;
     desk->empty_count--;
 }
@@ -258,10 +258,10 @@ static void queue_drop(struct desk *desk, struct queue *queue)
 void queue_collect(struct desk *desk)
 {
     struct queue *queue = desk->first_empty;
-    while (desk->empty_count > QUEUES_EMPTY_MAX && queue) {
+    while (desk->empty_count > QUEUES_EMPTY_MAX && queue != NULL) {
         struct queue *later = queue->later;
         // One that stands in front of another with the same hash stays, so that the other is found.
-        if (!table_find(&desk->queues, queue->hash + 1)) {
+        if (table_find(&desk->queues, queue->hash + 1) == NULL) {
             queue_drop(desk, queue);
         }
         queue = later;
@@ -298,7 +298,7 @@ void queue_check(const struct desk *desk, const struct queue *queue)
 void queue_check_empty(const struct desk *desk)
 {
     size_t count = 0;
-    for (const struct queue *queue = desk->first_empty; queue; queue = queue->later) {
+    for (const struct queue *queue = desk->first_empty; queue != NULL; queue = queue->later) {
         must(!queue->open && table_find(&desk->queues, queue->hash) == queue);
         must(queue->later ? queue->later->earlier == queue : desk->last_empty == queue);
         count++;
@@ -347,7 +347,7 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
     uint64_t hash;
     crypto_shorthash((unsigned char *) &hash, (const unsigned char *) needs, sizeof needs, key);
     struct queue *queue;
-    while ((queue = table_find(&desk->queues, hash))) {
+    while ((queue = table_find(&desk->queues, hash)) != NULL) {
         if (queue->audience == audience && queue->brand == brand && queue->language == language &&
             queue->skills == skills) {
             return queue;

@@ -19,10 +19,10 @@ struct recent_row *recent_find(const struct recent *recent, uint64_t key)
 struct recent_row *recent_require(struct recent *recent, uint64_t key)
 {
     struct recent_row *row = recent_find(recent, key);
-    if (row) {
+    if (row != NULL) {
         return row;
     }
-    if (!recent->rows) {
+    if (recent->rows == NULL) {
         recent->rows = calloc(RECENT_MAX, sizeof *recent->rows);
         must(recent->rows);
     }

@@ -97,8 +97,8 @@ static int64_t count_mastodon(const char *text, size_t bytes)
         if (character == '@' && before != '=' && before != '/' && !is_word(before)) {
             size_t name = at + 1;
             while (name < bytes &&
-                   (is_name(text[name]) || (name > at + 1 && strchr(".-", text[name]) && name + 1 < bytes &&
-                                            (is_name(text[name + 1]) || strchr(".-", text[name + 1]))))) {
+                   (is_name(text[name]) || (name > at + 1 && strchr(".-", text[name]) != NULL && name + 1 < bytes &&
+                                            (is_name(text[name + 1]) || strchr(".-", text[name + 1]) != NULL)))) {
                 name++;
             }
             length = name - at;
@@ -136,7 +136,7 @@ static size_t emoji_bytes(const char *text, size_t bytes, size_t at)
     size_t end = at + next_character(text, bytes, at, &first);
     size_t length = next_character(text, bytes, end, &next);
     if (first < 0x80) { // a keycap
-        if (!first || !strchr("0123456789#*", (int) first)) {
+        if (!first || strchr("0123456789#*", (int) first) == NULL) {
             return 0;
         }
         if (next == 0xfe0f) {
@@ -207,10 +207,10 @@ static int gsm_letters(ucs4_t character)
         "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTU"
         "VWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
     static const uint8_t twice[] = "\f^{}\\[~]|€";
-    if (u8_strchr(once, character)) {
+    if (u8_strchr(once, character) != NULL) {
         return 1;
     }
-    return u8_strchr(twice, character) ? 2 : 0;
+    return u8_strchr(twice, character) != NULL ? 2 : 0;
 }
 
 static int64_t rounded_up(int64_t units, int64_t of, int64_t into)
@@ -281,9 +281,9 @@ int64_t reply_length(enum counting counting, int64_t link_length, const char *te
 {
     bool x = counting == COUNTING_X;
     char *composed = x ? compose(text) : NULL;
-    const char *counted = composed ? composed : text;
+    const char *counted = composed != NULL ? composed : text;
     char *priced = link_length ? price_links(x ? LINKS_BARE : LINKS_WITH_SCHEME, (size_t) link_length, counted) : NULL;
-    counted = priced ? priced : counted;
+    counted = priced != NULL ? priced : counted;
     int64_t length = counts[counting](counted, strlen(counted));
     free(priced);
     free(composed);

@@ -26,7 +26,7 @@ struct order {
 static void refuse(const struct order *order, enum behalf_code code, const char *field, const char *reason)
 {
     struct behalf_error error = { .field = field, .reason = reason };
-    if (order->item) {
+    if (order->item != NULL) {
         error.item = (int64_t) order->item->id;
         error.state = item_state_name((enum item_state) order->item->state);
     }
@@ -135,14 +135,14 @@ static struct outgoing compose(const struct order *order, enum audience audience
     struct answering answering = item_answering(order->item, order->author, audience);
     struct outgoing out = outgoing_compose(order->desk->policy, &answering, text, order->desk->list);
     const char *closed = outbox_is_closed_to(order->desk, order->item, order->desk->list);
-    out.refused = closed ? closed : out.refused;
+    out.refused = closed != NULL ? closed : out.refused;
     return out;
 }
 
 static void send_reply(const struct order *order, enum audience audience, const char *text)
 {
     struct outgoing out = compose(order, audience, text);
-    if (out.refused) {
+    if (out.refused != NULL) {
         refuse(order, BEHALF_CODE_POLICY, "text", out.refused);
         return;
     }
@@ -160,7 +160,7 @@ static void submit(const struct order *order, const char *text)
     struct desk *desk = order->desk;
     struct item *item = order->item;
     struct outgoing out = compose(order, AUDIENCE_AGENT, text);
-    if (out.refused) {
+    if (out.refused != NULL) {
         refuse(order, BEHALF_CODE_POLICY, "text", out.refused);
         return;
     }
@@ -407,7 +407,7 @@ static void do_recall(const struct order *order)
     struct order about = *order;
     about.item = item_find(desk, (uint64_t) wanted->item);
     struct item *item = about.item;
-    if (!item) {
+    if (item == NULL) {
         tell_not_open(order);
         return;
     }
@@ -416,7 +416,7 @@ static void do_recall(const struct order *order)
                item->state == ITEM_WAITING ? "nobody has it: it waits in its queue" : "its reply is on its way");
         return;
     }
-    const char *by = order->person ? person_name(desk, order->person->index) : "control";
+    const char *by = order->person != NULL ? person_name(desk, order->person->index) : "control";
     const char *reason = change_list_format(desk->list, "returned to its queue by %s: %s", by, wanted->reason);
     struct behalf_done done = { .item = wanted->item, .lease = item->lease, .state = item_state_name(ITEM_WAITING) };
     desk_tell_done(desk, order->session, order->request->id, &done);
@@ -447,7 +447,7 @@ static void do_freeze(const struct order *order)
         return;
     }
     desk->frozen ^= bit;
-    const char *name = order->person ? person_name(desk, order->person->index) : "control";
+    const char *name = order->person != NULL ? person_name(desk, order->person->index) : "control";
     desk_change(desk, &(struct change){
                           .kind = CHANGE_FREEZE,
                           .freeze = { .brand = wanted->brand,
@@ -470,9 +470,9 @@ static void (*const functions[BEHALF_TYPE_COUNT])(const struct order *order) = {
 static void run(struct order *order)
 {
     const struct behalf_message *request = order->request;
-    bool about_item = order->person && authority_is_about_item(request->type);
+    bool about_item = order->person != NULL && authority_is_about_item(request->type);
     order->item = about_item ? item_find(order->desk, (uint64_t) request->take.item) : NULL;
-    if (about_item && !order->item) {
+    if (about_item && order->item == NULL) {
         tell_not_open(order);
         return;
     }
@@ -482,7 +482,7 @@ static void run(struct order *order)
     struct refusal refusal = authority_refusal(order->desk, order->person, order->item, request);
     if (refusal.code != BEHALF_CODE_NONE) {
         refuse(order, refusal.code, refusal.field, refusal.reason);
-    } else if (functions[request->type]) {
+    } else if (functions[request->type] != NULL) {
         functions[request->type](order);
     } else {
         must(false && "a request that the broker should not have passed on");
@@ -496,18 +496,18 @@ void desk_request(struct desk *desk, uint64_t number, const struct principal *pr
     desk->asking = principal;
     desk->request = request;
     struct session *session = session_find(desk, number);
-    struct person *person = session ? session->person : NULL;
-    if (person) {
+    struct person *person = session != NULL ? session->person : NULL;
+    if (person != NULL) {
         person_is_active(desk, person);
     }
     if (request->type == BEHALF_SETTLE) {
-        outbox_settle(desk, session ? session->connector : NULL, number, request);
+        outbox_settle(desk, session != NULL ? session->connector : NULL, number, request);
     } else {
         run(&(struct order){ .desk = desk,
                              .person = person,
                              .session = number,
                              .request = request,
-                             .author = person ? person->index : POLICY_NONE });
+                             .author = person != NULL ? person->index : POLICY_NONE });
     }
     desk->asking = NULL;
     desk->request = NULL;
@@ -519,11 +519,11 @@ void desk_heard(struct desk *desk, uint64_t number, uint64_t id, int64_t now_ms)
     struct session *session = session_find(desk, number);
     struct item *item = item_find(desk, id);
     desk->now_ms = now_ms;
-    if (!session || !session->person) {
+    if (session == NULL || session->person == NULL) {
         return;
     }
     person_is_active(desk, session->person);
-    if (item && item->person == session->person->index) {
+    if (item != NULL && item->person == session->person->index) {
         item_touch(desk, item);
     }
 }
@@ -532,7 +532,7 @@ bool desk_may_ask(const struct desk *desk, uint64_t number, const struct behalf_
                   enum behalf_code *code, struct behalf_error *error)
 {
     const struct session *session = session_find(desk, number);
-    struct refusal refusal = authority_refusal(desk, session ? session->person : NULL, NULL, question);
+    struct refusal refusal = authority_refusal(desk, session != NULL ? session->person : NULL, NULL, question);
     *code = refusal.code;
     *error = (struct behalf_error){ .field = refusal.field, .reason = refusal.reason };
     return refusal.code == BEHALF_CODE_NONE;
@@ -563,9 +563,9 @@ bool desk_preview(const struct desk *desk, uint64_t number, const struct behalf_
         .item = preview->item,
         .text = out.text,
         .length = out.length,
-        .refused = closed        ? closed
-                   : out.refused ? out.refused
-                                 : "",
+        .refused = closed != NULL        ? closed
+                   : out.refused != NULL ? out.refused
+                                         : "",
         .length_max = channel->length_max,
         .unit = counting_defaults(channel->counting)->unit,
         .approval = authority_needs_approval(desk, item, session->person),

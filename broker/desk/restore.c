@@ -35,10 +35,10 @@ static uint32_t find_person(struct desk *desk, const char *name)
         index_people(desk);
     }
     const struct policy_person *person = table_find(&desk->names, hash_of(name));
-    if (person && strcmp(person->name, name) != 0) {
+    if (person != NULL && strcmp(person->name, name) != 0) {
         return policy_find_person(desk->policy, name); // another with the same hash
     }
-    return person ? (uint32_t) (person - desk->policy->people) : POLICY_NONE;
+    return person != NULL ? (uint32_t) (person - desk->policy->people) : POLICY_NONE;
 }
 
 // ---- rows ----
@@ -190,13 +190,13 @@ bool desk_restore_item(struct desk *desk, const struct item_record *record, char
 {
     struct queue *queue = find_queue(desk, record);
     uint32_t channel = policy_find_channel(desk->policy, record->channel);
-    if (!queue || channel == POLICY_NONE) {
+    if (queue == NULL || channel == POLICY_NONE) {
         snprintf(reason, reason_bytes, "item %llu is in %s/%s/%s/%s on %s, which the rules do not know",
                  (unsigned long long) record->item, record->audience, record->brand, record->language, record->skills,
                  record->channel);
         return false;
     }
-    if (item_find(desk, record->item) || record->item >= desk->next_id || record->state >= ITEM_CLOSED ||
+    if (item_find(desk, record->item) != NULL || record->item >= desk->next_id || record->state >= ITEM_CLOSED ||
         record->lease > UINT32_MAX || record->band >= POLICY_BANDS) {
         snprintf(reason, reason_bytes, "the row of item %llu cannot be: the store is damaged",
                  (unsigned long long) record->item);
@@ -218,8 +218,8 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
     uint32_t brand = policy_find_brand(desk->policy, record->brand);
     uint32_t channel = policy_find_channel(desk->policy, record->channel);
     uint32_t person = find_person(desk, record->person);
-    if (!item || brand == POLICY_NONE || channel == POLICY_NONE || table_find(&desk->replies, record->reply) ||
-        record->reply >= desk->next_id ||
+    if (item == NULL || brand == POLICY_NONE || channel == POLICY_NONE ||
+        table_find(&desk->replies, record->reply) != NULL || record->reply >= desk->next_id ||
         (record->state != REPLY_QUEUED && record->state != REPLY_HANDED && record->state != REPLY_UNKNOWN)) {
         snprintf(reason, reason_bytes, "the row of reply %llu cannot be: the store is damaged",
                  (unsigned long long) record->reply);
@@ -322,7 +322,7 @@ static void restore_sending(struct desk *desk)
         if (item->state != ITEM_SENDING) {
             continue;
         }
-        if (table_find(&desk->replies, item->detail->reply)) {
+        if (table_find(&desk->replies, item->detail->reply) != NULL) {
             item_set_timer(desk, item, item->window_end_ms);
             continue;
         }

@@ -121,7 +121,7 @@ static void finish(struct desk *desk)
 static size_t refresh_waiting_for_pr(struct desk *desk)
 {
     size_t count = 0, place = 0;
-    for (struct queue *queue; count < REVIEW_SLICE && (queue = table_next(&desk->queues, &place));) {
+    for (struct queue *queue; count < REVIEW_SLICE && (queue = table_next(&desk->queues, &place)) != NULL;) {
         while (queue->audience == AUDIENCE_PR && queue->apart.count && count < REVIEW_SLICE) {
             refresh(desk, heap_first(&queue->apart));
             count++;
@@ -149,7 +149,7 @@ static bool page_by_id(struct desk *desk)
     uint64_t after = review->handed_out;
     for (size_t i = 0; i < REVIEW_SLICE && review->page_count < DESK_REVIEW_PAGE_MAX; i++) {
         struct item *item = item_next(desk, &after);
-        if (!item || after > review->last) {
+        if (item == NULL || after > review->last) {
             return false;
         }
         review->handed_out = after;
@@ -212,10 +212,10 @@ void desk_reviewed(struct desk *desk, uint64_t id, const struct behalf_post *pos
     must(review->page_place < review->page_count && review->page[review->page_place] == id);
     review->page_place++;
     struct item *item = item_find(desk, id);
-    if (item && needs) {
+    if (item != NULL && needs != NULL) {
         take_needs(desk, item, post, needs);
     }
-    if (item) {
+    if (item != NULL) {
         refresh(desk, item);
     }
     desk_settle(desk);

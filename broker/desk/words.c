@@ -51,7 +51,7 @@ static uint64_t find_hash(const struct words *words, const char *text, uint32_t 
 
 uint32_t words_keep(struct words *words, const char *text)
 {
-    if (!text || !*text) {
+    if (text == NULL || !*text) {
         return 0;
     }
     uint32_t number;

@@ -47,7 +47,7 @@ char *author_fold(const char *author)
     uint8_t *folded = u8_casefold((const uint8_t *) author, strlen(author), NULL, UNINORM_NFKC, NULL, &bytes);
     char *text = NULL;
 
-    if (!folded) {
+    if (folded == NULL) {
         text = strdup(author);
         must(text);
         return text;

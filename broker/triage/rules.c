@@ -96,13 +96,13 @@ static void build_authors(struct policy_channel *channel, const struct rule_chan
 {
     empty_channel(channel);
     channel->authors_caseless = values->authors.number == 1;
-    for (size_t i = 0; !values->anonymous.node && authors_anonymous[i]; i++) {
+    for (size_t i = 0; values->anonymous.node == NULL && authors_anonymous[i] != NULL; i++) {
         add_anonymous(channel, authors_anonymous[i]);
     }
-    if (values->anonymous.node && values->anonymous.number >= 0) {
+    if (values->anonymous.node != NULL && values->anonymous.number >= 0) {
         return; // none
     }
-    for (const struct yaml_node *name = rule_next(&values->anonymous, NULL); name;
+    for (const struct yaml_node *name = rule_next(&values->anonymous, NULL); name != NULL;
          name = rule_next(&values->anonymous, name)) {
         add_anonymous(channel, name->text);
     }

@@ -40,7 +40,7 @@ static void link_roomy(struct pool *pool, struct pool_chunk *chunk)
 {
     chunk->previous = NULL;
     chunk->next = pool->roomy;
-    if (chunk->next) {
+    if (chunk->next != NULL) {
         chunk->next->previous = chunk;
     }
     pool->roomy = chunk;
@@ -48,8 +48,8 @@ static void link_roomy(struct pool *pool, struct pool_chunk *chunk)
 
 static void unlink_roomy(struct pool *pool, const struct pool_chunk *chunk)
 {
-    *(chunk->previous ? &chunk->previous->next : &pool->roomy) = chunk->next;
-    if (chunk->next) {
+    *(chunk->previous != NULL ? &chunk->previous->next : &pool->roomy) = chunk->next;
+    if (chunk->next != NULL) {
         chunk->next->previous = chunk->previous;
     }
 }
@@ -58,7 +58,7 @@ static void unlink_roomy(struct pool *pool, const struct pool_chunk *chunk)
 static uint32_t free_index(struct pool *pool)
 {
     for (uint32_t i = 0; i < pool->chunk_count; i++) {
-        if (!pool->chunks[i]) {
+        if (pool->chunks[i] == NULL) {
             return i;
         }
     }
@@ -83,7 +83,7 @@ static void add_chunk(struct pool *pool)
 
 void *pool_take(struct pool *pool, uint32_t *number)
 {
-    if (!pool->roomy) {
+    if (pool->roomy == NULL) {
         add_chunk(pool);
     }
     struct pool_chunk *chunk = pool->roomy;
@@ -115,7 +115,7 @@ void pool_give(struct pool *pool, uint32_t number)
     chunk->given_back = number;
     chunk->used--;
     pool->count--;
-    if (!chunk->used && (chunk->next || chunk->previous)) {
+    if (!chunk->used && (chunk->next != NULL || chunk->previous != NULL)) {
         unlink_roomy(pool, chunk);
         pool->chunks[chunk->index] = NULL;
         free(chunk);

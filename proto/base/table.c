@@ -22,7 +22,7 @@ void *table_find(const struct table *table, uint64_t key)
     if (!table->capacity) {
         return NULL;
     }
-    for (size_t i = home(table, key); table->entries[i].element; i = (i + 1) & (table->capacity - 1)) {
+    for (size_t i = home(table, key); table->entries[i].element != NULL; i = (i + 1) & (table->capacity - 1)) {
         if (table->entries[i].key == key) {
             return table->entries[i].element;
         }
@@ -33,7 +33,7 @@ void *table_find(const struct table *table, uint64_t key)
 static void insert(struct table *table, uint64_t key, void *element)
 {
     size_t i = home(table, key);
-    while (table->entries[i].element) {
+    while (table->entries[i].element != NULL) {
         i = (i + 1) & (table->capacity - 1);
     }
     table->entries[i] = (struct table_entry){ key, element };
@@ -47,7 +47,7 @@ static void grow(struct table *table)
     table->entries = calloc(table->capacity, sizeof *table->entries);
     must(table->entries);
     for (size_t i = 0; i < old_capacity; i++) {
-        if (old[i].element) {
+        if (old[i].element != NULL) {
             insert(table, old[i].key, old[i].element);
         }
     }
@@ -71,16 +71,16 @@ void table_remove(struct table *table, uint64_t key, const void *element)
     }
     size_t mask = table->capacity - 1;
     size_t hole = home(table, key);
-    while (table->entries[hole].element &&
+    while (table->entries[hole].element != NULL &&
            (table->entries[hole].element != element || table->entries[hole].key != key)) {
         hole = (hole + 1) & mask;
     }
-    if (!table->entries[hole].element) {
+    if (table->entries[hole].element == NULL) {
         return;
     }
     table->count--;
     // What comes behind the hole moves up if its home is not between the hole and where it is.
-    for (size_t i = (hole + 1) & mask; table->entries[i].element; i = (i + 1) & mask) {
+    for (size_t i = (hole + 1) & mask; table->entries[i].element != NULL; i = (i + 1) & mask) {
         size_t distance = (i - home(table, table->entries[i].key)) & mask;
         if (distance >= ((i - hole) & mask)) {
             table->entries[hole] = table->entries[i];
@@ -94,7 +94,7 @@ void *table_next(const struct table *table, size_t *place)
 {
     while (*place < table->capacity) {
         void *element = table->entries[(*place)++].element;
-        if (element) {
+        if (element != NULL) {
             return element;
         }
     }

@@ -51,7 +51,7 @@ struct crew *crew_new(void)
 void crew_destroy(struct crew **crew_p)
 {
     struct crew *crew = *crew_p;
-    if (!crew) {
+    if (crew == NULL) {
         return;
     }
     for (size_t i = 0; i < crew->count; i++) {
@@ -78,7 +78,7 @@ struct member *crew_join(struct crew *crew, const char *endpoint, const struct b
                          void *owner)
 {
     struct behalf_client *client = behalf_client_new(endpoint, hello);
-    if (!client) {
+    if (client == NULL) {
         bench_complain("client %zu cannot be made: %s", crew->count + 1, strerror(errno));
         return NULL;
     }
@@ -143,7 +143,7 @@ static void drive_those_left(struct crew *crew)
 {
     struct member *left = crew->first_again;
     crew->first_again = NULL;
-    while (left) {
+    while (left != NULL) {
         struct member *member = left;
         left = member->next_again;
         member->again = false;
@@ -169,7 +169,7 @@ void crew_turn(struct crew *crew, uint64_t until_ns)
     struct epoll_event ready[READY_A_TURN];
     uint64_t now_ns = bench_now_ns();
     uint64_t wake_ns = until_ns < crew->sweep_ns ? until_ns : crew->sweep_ns;
-    uint64_t left_ns = crew->first_again || wake_ns <= now_ns ? 0 : wake_ns - now_ns;
+    uint64_t left_ns = crew->first_again != NULL || wake_ns <= now_ns ? 0 : wake_ns - now_ns;
     struct timespec wait = { .tv_sec = (time_t) (left_ns / 1000000000u), .tv_nsec = (long) (left_ns % 1000000000u) };
     int count = epoll_pwait2(crew->epoll_fd, ready, READY_A_TURN, &wait, NULL);
     must(count >= 0 || errno == EINTR);

@@ -101,14 +101,14 @@ static bool join_all(struct cycle *cycle, unsigned people)
                                       .channels_count = 1,
                                       .idempotent = true,
                                       .program = "bench" };
-    if (!crew_join(cycle->crew, endpoint, &out, connector_hears, cycle) ||
+    if (crew_join(cycle->crew, endpoint, &out, connector_hears, cycle) == NULL ||
         !feeder_init(&cycle->feeder, cycle->crew, endpoint)) {
         return false;
     }
     for (unsigned i = 0; i < people; i++) {
         const struct behalf_hello hello = { .role = "person", .name = own_broker_person(i), .program = "bench" };
         cycle->workers[i].cycle = cycle;
-        if (!crew_join(cycle->crew, endpoint, &hello, person_hears, &cycle->workers[i])) {
+        if (crew_join(cycle->crew, endpoint, &hello, person_hears, &cycle->workers[i]) == NULL) {
             return false;
         }
     }
@@ -121,7 +121,7 @@ static bool begin(struct cycle *cycle, const struct bench_options *options, unsi
     cycle->workers = calloc(people, sizeof *cycle->workers);
     must(cycle->workers != NULL);
     cycle->broker = own_broker_new(options, people);
-    return cycle->broker && join_all(cycle, people);
+    return cycle->broker != NULL && join_all(cycle, people);
 }
 
 static void end(struct cycle *cycle)
@@ -257,9 +257,10 @@ static bool print_durable(const struct own_broker *broker, double seconds)
 {
     struct samples samples = { 0 };
     const char *url = own_broker_url(broker);
-    bool good = url ? raw_commits(url, seconds, &samples) : raw_appends(own_broker_folder(broker), seconds, &samples);
+    bool good =
+        url != NULL ? raw_commits(url, seconds, &samples) : raw_appends(own_broker_folder(broker), seconds, &samples);
     if (good) {
-        bench_print(json_pack("{ss ss ss sI sf sf}", "case", url ? "raw-commit" : "raw-append", "of", "latency",
+        bench_print(json_pack("{ss ss ss sI sf sf}", "case", url != NULL ? "raw-commit" : "raw-append", "of", "latency",
                               "store", own_broker_store(broker), "times", (json_int_t) samples.count, "p50_ms",
                               samples_percentile_ms(&samples, 50), "p99_ms", samples_percentile_ms(&samples, 99)));
     }

@@ -179,7 +179,7 @@ static void restore(struct bench_desk *bench, uint64_t items, bool with_pr)
 // Notes who was given what, and lets go of what came out.
 static void forget_output(struct bench_desk *bench)
 {
-    for (const struct effect *effect = change_list_effects(bench->list); effect; effect = effect->next) {
+    for (const struct effect *effect = change_list_effects(bench->list); effect != NULL; effect = effect->next) {
         if (effect->kind == EFFECT_SHOW_ITEM) {
             bench->items[effect->session] = effect->item;
             bench->leases[effect->session] = effect->lease;
@@ -260,7 +260,7 @@ static uint64_t choose_busy(struct bench_desk *bench)
 static uint64_t last_given(const struct bench_desk *bench)
 {
     uint64_t session = 0;
-    for (const struct effect *effect = change_list_effects(bench->list); effect; effect = effect->next) {
+    for (const struct effect *effect = change_list_effects(bench->list); effect != NULL; effect = effect->next) {
         if (effect->kind == EFFECT_SHOW_ITEM) {
             session = effect->session;
         }
@@ -456,13 +456,13 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         }
         return 0;
     case ARGP_KEY_ARG:
-        if (options->name || (strcmp(value, "memory") != 0 && strcmp(value, "scale") != 0)) {
+        if (options->name != NULL || (strcmp(value, "memory") != 0 && strcmp(value, "scale") != 0)) {
             argp_error(state, "one case is wanted: memory or scale");
         }
         options->name = value;
         return 0;
     case ARGP_KEY_END:
-        if (!options->name) {
+        if (options->name == NULL) {
             argp_error(state, "which case: memory or scale?");
         }
         return 0;

@@ -64,7 +64,7 @@ static bool open_desk(struct bench_desks *run, struct bench_desk *desk)
     char reason[512] = "";
     struct engine *engine = engine_postgres_open(run->options->store, desk->name, reason, sizeof reason);
 
-    if (!engine) {
+    if (engine == NULL) {
         bench_complain("%s", reason);
         return false;
     }
@@ -204,10 +204,10 @@ static double server_seconds(PGconn *asker)
         unsigned long user = 0, system = 0;
         snprintf(path, sizeof path, "/proc/%d/stat", atoi(PQgetvalue(result, row, 0)));
         FILE *file = fopen(path, "r");
-        if (!file) {
+        if (file == NULL) {
             continue;
         }
-        if (fgets(line, sizeof line, file) && strrchr(line, ')') &&
+        if (fgets(line, sizeof line, file) != NULL && strrchr(line, ')') != NULL &&
             sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2) {
             seconds += (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
         }

@@ -120,5 +120,5 @@ void feeder_post(struct feeder *feeder)
 uint64_t feeder_number(const char *post)
 {
     const char *dash = strrchr(post, '-');
-    return dash ? strtoull(dash + 1, NULL, 10) : UINT64_MAX;
+    return dash != NULL ? strtoull(dash + 1, NULL, 10) : UINT64_MAX;
 }

@@ -81,7 +81,7 @@ static bool measure_restart(struct own_broker *broker, uint64_t items)
 bool bench_intake(const struct bench_options *options)
 {
     struct own_broker *broker = own_broker_new(options, 1);
-    if (!broker) {
+    if (broker == NULL) {
         return false;
     }
     struct crew *crew = crew_new();

@@ -113,7 +113,7 @@ static double parse_seconds(const char *text, struct argp_state *state)
 static const char *keep_store(char *text)
 {
     char *kept = strdup(text);
-    if (strchr(text, ':') || strchr(text, '=')) {
+    if (strchr(text, ':') != NULL || strchr(text, '=') != NULL) {
         memset(text, '*', strlen(text));
     }
     return kept;
@@ -122,7 +122,7 @@ static const char *keep_store(char *text)
 static void finish_options(struct command *command, struct argp_state *state)
 {
     struct bench_options *options = &command->options;
-    if (!command->name) {
+    if (command->name == NULL) {
         argp_error(state, "which case: intake, cycle, latency, people, desks, restore or turn?");
     }
     if (options->posts && strcmp(command->name, "intake") != 0 && strcmp(command->name, "restore") != 0 &&
@@ -142,7 +142,8 @@ static void finish_options(struct command *command, struct argp_state *state)
     if (options->desks_count && !desks) {
         argp_error(state, "--desks is for desks");
     }
-    if (desks && (!options->store || (!strstr(options->store, "://") && !strchr(options->store, '=')))) {
+    if (desks &&
+        (options->store == NULL || (strstr(options->store, "://") == NULL && strchr(options->store, '=') == NULL))) {
         argp_error(state, "desks needs a PostgreSQL: --store URL");
     }
     if (options->seconds <= 0 && !options->posts) {
@@ -200,7 +201,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         options->keep = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (command->name) {
+        if (command->name != NULL) {
             argp_error(state, "one case at a time");
         }
         if (strcmp(value, "intake") != 0 && strcmp(value, "cycle") != 0 && strcmp(value, "latency") != 0 &&

@@ -25,7 +25,7 @@ const struct many_table many_tables[MANY_TABLE_COUNT] = {
 
 const char *many_value(const struct many_table *table, const char *column)
 {
-    for (size_t i = 0; i < MANY_COLUMNS_MAX && table->differs[i].column; i++) {
+    for (size_t i = 0; i < MANY_COLUMNS_MAX && table->differs[i].column != NULL; i++) {
         if (strcmp(table->differs[i].column, column) == 0) {
             return table->differs[i].value;
         }

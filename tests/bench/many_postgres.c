@@ -55,7 +55,7 @@ static bool prepare_table(PGconn *connection, const struct many_table *table, co
                             table->name);
     FILE *name_list = open_memstream(&names, &bytes), *value_list = open_memstream(&values, &bytes);
     must(name_list != NULL && value_list != NULL);
-    for (int i = 0; columns && i < PQntuples(columns); i++) {
+    for (int i = 0; columns != NULL && i < PQntuples(columns); i++) {
         const char *column = PQgetvalue(columns, i, 0);
         fprintf(name_list, "%s%s", i ? ", " : "", column);
         fprintf(value_list, "%s%s", i ? ", " : "", many_value(table, column));
@@ -142,7 +142,7 @@ static bool read_rows(PGconn *connection, const char *rows, const char *desk, st
 {
     char *row = NULL;
     PGresult *begun = ask(connection, "COPY (SELECT %s WHERE desk = '%s') TO STDOUT (FORMAT binary)", rows, desk);
-    if (!begun) {
+    if (begun == NULL) {
         return false;
     }
     PQclear(begun);

@@ -32,7 +32,7 @@ static sqlite3_stmt *prepare(sqlite3 *connection, const char *sql)
 static int64_t ask_number(sqlite3 *connection, const char *sql)
 {
     sqlite3_stmt *ask = prepare(connection, sql);
-    int64_t number = ask && sqlite3_step(ask) == SQLITE_ROW ? sqlite3_column_int64(ask, 0) : 0;
+    int64_t number = ask != NULL && sqlite3_step(ask) == SQLITE_ROW ? sqlite3_column_int64(ask, 0) : 0;
     sqlite3_finalize(ask);
     return number;
 }
@@ -52,7 +52,7 @@ static sqlite3_stmt *prepare_table(sqlite3 *connection, const struct many_table 
     must(name_list != NULL && value_list != NULL);
     snprintf(sql, sizeof sql, "SELECT name FROM pragma_table_info('%s')", table->name);
     sqlite3_stmt *each = prepare(connection, sql);
-    for (const char *comma = ""; each && sqlite3_step(each) == SQLITE_ROW; comma = ", ") {
+    for (const char *comma = ""; each != NULL && sqlite3_step(each) == SQLITE_ROW; comma = ", ") {
         const char *column = (const char *) sqlite3_column_text(each, 0);
         fprintf(name_list, "%s%s", comma, column);
         fprintf(value_list, "%s%s", comma, many_value(table, column));

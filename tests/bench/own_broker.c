@@ -61,7 +61,7 @@ const char *own_broker_person(unsigned number)
 static bool write_rules_of(const char *path, const char *desk, unsigned people)
 {
     FILE *file = fopen(path, "we");
-    if (!file) {
+    if (file == NULL) {
         bench_complain("cannot write %s: %s", path, strerror(errno));
         return false;
     }
@@ -143,10 +143,10 @@ _Noreturn static void become_broker(const struct own_broker *broker, pid_t paren
         prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
         _exit(127);
     }
-    const char *where = broker->url ? "--store" : "--data";
+    const char *where = broker->url != NULL ? "--store" : "--data";
     char *usual[] = { broker->program,
                       (char *) where,
-                      broker->url ? broker->url : broker->data,
+                      broker->url != NULL ? broker->url : broker->data,
                       "--listen",
                       "tcp://127.0.0.1:*",
                       "--person-rate",
@@ -176,11 +176,11 @@ static bool find_ready(struct own_broker *broker)
     char line[LOG_LINE_BYTES];
     unsigned found = 0;
     FILE *log = fopen(broker->log, "re");
-    while (log && fgets(line, sizeof line, log)) {
-        char *listen = strstr(line, " broker ready ") ? strstr(line, "listen=") : NULL;
-        found += listen && sscanf(listen, "listen=%127s", broker->endpoint) == 1;
+    while (log != NULL && fgets(line, sizeof line, log) != NULL) {
+        char *listen = strstr(line, " broker ready ") != NULL ? strstr(line, "listen=") : NULL;
+        found += listen != NULL && sscanf(listen, "listen=%127s", broker->endpoint) == 1;
     }
-    if (log) {
+    if (log != NULL) {
         fclose(log);
     }
     return found >= broker->desks;
@@ -190,10 +190,10 @@ static void show_log(const struct own_broker *broker)
 {
     char line[LOG_LINE_BYTES];
     FILE *log = fopen(broker->log, "re");
-    while (log && fgets(line, sizeof line, log)) {
+    while (log != NULL && fgets(line, sizeof line, log) != NULL) {
         fprintf(stderr, "  %s", line);
     }
-    if (log) {
+    if (log != NULL) {
         fclose(log);
     }
 }
@@ -277,7 +277,7 @@ static char *find_program(const struct bench_options *options)
 {
     static const char *const places[] = { ".", "../broker", "../bin" };
     char here[PATH_MAX];
-    if (options->programs) {
+    if (options->programs != NULL) {
         return format_text("%s/behalf-broker", options->programs);
     }
     ssize_t bytes = readlink("/proc/self/exe", here, sizeof here - 1);
@@ -297,19 +297,21 @@ static char *find_program(const struct bench_options *options)
 
 static bool is_url(const char *store)
 {
-    return store && (strstr(store, "://") || strchr(store, '='));
+    return store != NULL && (strstr(store, "://") != NULL || strchr(store, '=') != NULL);
 }
 
 static bool make_folder(struct own_broker *broker, const struct bench_options *options)
 {
     const char *temporary = getenv("TMPDIR");
-    const char *under = options->store && !broker->url ? options->store : temporary ? temporary : "/tmp";
-    if (options->store && !broker->url && mkdir(under, 0700) != 0 && errno != EEXIST) {
+    const char *under = options->store != NULL && broker->url == NULL ? options->store
+                        : temporary != NULL                           ? temporary
+                                                                      : "/tmp";
+    if (options->store != NULL && broker->url == NULL && mkdir(under, 0700) != 0 && errno != EEXIST) {
         bench_complain("cannot make %s: %s", under, strerror(errno));
         return false;
     }
     broker->folder = format_text("%s/behalf-bench.XXXXXX", under);
-    if (!mkdtemp(broker->folder)) {
+    if (mkdtemp(broker->folder) == NULL) {
         bench_complain("cannot make a folder in %s: %s", under, strerror(errno));
         free(broker->folder);
         broker->folder = NULL;
@@ -344,7 +346,7 @@ struct own_broker *own_broker_new_with(const struct bench_options *options, unsi
     snprintf(broker->desk, sizeof broker->desk, "bench-%" PRIx64 "-%ld",
              (uint64_t) now.tv_sec * 1000000u + (uint64_t) now.tv_nsec / 1000u, (long) getpid());
     broker->program = find_program(options);
-    if (!broker->program || !make_folder(broker, options) || !write_rules(broker, people) ||
+    if (broker->program == NULL || !make_folder(broker, options) || !write_rules(broker, people) ||
         !own_broker_start(broker)) {
         own_broker_destroy(&broker);
     }
@@ -354,16 +356,16 @@ struct own_broker *own_broker_new_with(const struct bench_options *options, unsi
 void own_broker_destroy(struct own_broker **broker_p)
 {
     struct own_broker *broker = *broker_p;
-    if (!broker) {
+    if (broker == NULL) {
         return;
     }
     own_broker_stop(broker);
-    for (unsigned i = 0; broker->url && broker->endpoint[0] && !broker->keep && i < broker->desks; i++) {
+    for (unsigned i = 0; broker->url != NULL && broker->endpoint[0] && !broker->keep && i < broker->desks; i++) {
         raw_remove_desk(broker->url, own_broker_desk_name(broker, i));
     }
-    if (broker->folder && broker->keep) {
+    if (broker->folder != NULL && broker->keep) {
         bench_complain("kept %s", broker->folder);
-    } else if (broker->folder) {
+    } else if (broker->folder != NULL) {
         nftw(broker->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     }
     char *texts[] = { broker->program, broker->folder, broker->rules,   broker->log,
@@ -397,7 +399,7 @@ const char *own_broker_url(const struct own_broker *broker)
 
 const char *own_broker_store(const struct own_broker *broker)
 {
-    return broker->url ? "postgres" : "sqlite";
+    return broker->url != NULL ? "postgres" : "sqlite";
 }
 
 const char *own_broker_database(const struct own_broker *broker)
@@ -413,17 +415,18 @@ struct usage own_broker_usage(const struct own_broker *broker)
     long pages = 0;
     snprintf(path, sizeof path, "/proc/%ld/stat", (long) broker->process);
     FILE *file = fopen(path, "re");
-    if (file && fgets(line, sizeof line, file)) {
+    if (file != NULL && fgets(line, sizeof line, file) != NULL) {
         const char *after_name = strrchr(line, ')');
-        if (after_name && sscanf(after_name + 2,
-                                 "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u "
-                                 "%ld",
-                                 &user, &system, &pages) == 3) {
+        if (after_name != NULL &&
+            sscanf(after_name + 2,
+                   "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u "
+                   "%ld",
+                   &user, &system, &pages) == 3) {
             usage.cpu_s = (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
             usage.rss_bytes = (double) pages * (double) sysconf(_SC_PAGESIZE);
         }
     }
-    if (file) {
+    if (file != NULL) {
         fclose(file);
     }
     return usage;

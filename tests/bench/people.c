@@ -113,12 +113,12 @@ static bool begin(struct people *people, const struct bench_options *options, un
                                       .program = "bench" };
     people->crew = crew_new();
     people->broker = own_broker_new(options, count);
-    if (!people->broker) {
+    if (people->broker == NULL) {
         return false;
     }
     const char *endpoint = own_broker_endpoint(people->broker);
     people->crowd = crowd_new(endpoint, count, person_hears, people);
-    return crew_join(people->crew, endpoint, &out, connector_hears, people) &&
+    return crew_join(people->crew, endpoint, &out, connector_hears, people) != NULL &&
            feeder_init(&people->feeder, people->crew, endpoint) && crew_wait_ready(people->crew, CONNECTORS_IN_S);
 }
 

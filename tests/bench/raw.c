@@ -28,8 +28,8 @@ size_t raw_batch_begin(size_t rows, size_t posts, size_t batch)
 bool raw_report(const struct own_broker *broker, bool closed, double seconds, double posts_per_s)
 {
     struct raw_result raw = { 0 };
-    bool good = own_broker_url(broker) ? raw_rows_postgres(broker, closed, seconds, &raw)
-                                       : raw_rows_sqlite(broker, closed, seconds, &raw);
+    bool good = own_broker_url(broker) != NULL ? raw_rows_postgres(broker, closed, seconds, &raw)
+                                               : raw_rows_sqlite(broker, closed, seconds, &raw);
     if (!good || raw.seconds <= 0 || raw.posts == 0) {
         return false;
     }

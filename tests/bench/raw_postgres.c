@@ -123,7 +123,7 @@ static bool prepare(struct raw_postgres *raw, size_t number, char **names)
             " WHERE attrelid = ('behalf.' || $1)::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
             " AND attname <> 'desk') AS a",
             name, NULL);
-    if (!result) {
+    if (result == NULL) {
         return false;
     }
     *names = strdup(PQgetvalue(result, 0, 0));
@@ -160,7 +160,7 @@ static bool read_table(struct raw_postgres *raw, size_t number, const char *desk
     PGresult *rows = ask(raw, sql, desk, item_max);
     free(sql);
     free(names);
-    if (!rows) {
+    if (rows == NULL) {
         return false;
     }
     table->batches = calloc(raw->batch_count, sizeof *table->batches);
@@ -188,7 +188,7 @@ static bool read_rows(struct raw_postgres *raw, const char *desk, bool closed)
                    : "SELECT max(item), count(*) FROM (SELECT item FROM behalf.post WHERE desk = $1"
                      " ORDER BY item LIMIT $2::bigint) AS p",
             desk, limit);
-    if (!first) {
+    if (first == NULL) {
         return false;
     }
     raw->posts = strtoull(PQgetvalue(first, 0, 1), NULL, 10);
@@ -225,10 +225,10 @@ static bool await_batch(struct raw_postgres *raw)
 {
     for (;;) {
         PGresult *result = PQgetResult(raw->connection);
-        if (!result && PQstatus(raw->connection) != CONNECTION_OK) {
+        if (result == NULL && PQstatus(raw->connection) != CONNECTION_OK) {
             return false;
         }
-        ExecStatusType status = result ? PQresultStatus(result) : PGRES_COMMAND_OK;
+        ExecStatusType status = result != NULL ? PQresultStatus(result) : PGRES_COMMAND_OK;
         PQclear(result);
         if (status == PGRES_PIPELINE_SYNC) {
             return true;
@@ -267,7 +267,7 @@ static void close_raw(struct raw_postgres *raw)
 {
     for (size_t i = 0; i < RAW_TABLE_COUNT; i++) {
         struct table *table = &raw->tables[i];
-        for (size_t batch = 0; table->batches && batch < raw->batch_count; batch++) {
+        for (size_t batch = 0; table->batches != NULL && batch < raw->batch_count; batch++) {
             for (int column = 0; column < table->columns; column++) {
                 free(table->batches[batch].texts[column]);
             }
@@ -330,7 +330,7 @@ void raw_remove_desk(const char *url, const char *desk)
                      " AND c.relkind IN ('r', 'p') AND NOT c.relispartition",
                      NULL, NULL);
     }
-    for (int i = 0; tables && i < PQntuples(tables); i++) {
+    for (int i = 0; tables != NULL && i < PQntuples(tables); i++) {
         run(&raw, "DELETE FROM behalf.%s WHERE desk = '%s'", PQgetvalue(tables, i, 0), desk);
     }
     PQclear(tables);

@@ -85,7 +85,7 @@ static bool read_table(struct raw_sqlite *raw, size_t table, int64_t item_max, b
     snprintf(sql, sizeof sql, "SELECT * FROM %s WHERE item <= ?1%s ORDER BY %s", names[table],
              closed ? CLOSED_ONLY : "", raw_tables[table].order);
     sqlite3_stmt *each = prepare(raw->from, sql);
-    if (!each) {
+    if (each == NULL) {
         return false;
     }
     sqlite3_bind_int64(each, 1, item_max);
@@ -111,7 +111,7 @@ static bool read_rows(struct raw_sqlite *raw, bool closed)
                                     " ORDER BY item LIMIT ?1)"
                                   : "SELECT max(item), count(*) FROM (SELECT item FROM post"
                                     " ORDER BY item LIMIT ?1)");
-    if (!ask) {
+    if (ask == NULL) {
         return false;
     }
     sqlite3_bind_int64(ask, 1, RAW_POSTS_MAX);

@@ -64,7 +64,8 @@ static bool come_back(struct own_broker *broker, struct comeback *comeback)
     comeback->ready_s = since(comeback->begin_ns);
     struct crew *crew = crew_new();
     const struct behalf_hello hello = { .role = "person", .name = own_broker_person(0), .program = "bench" };
-    bool good = crew_join(crew, own_broker_endpoint(broker), &hello, hear, comeback) && crew_wait_ready(crew, 30);
+    bool good =
+        crew_join(crew, own_broker_endpoint(broker), &hello, hear, comeback) != NULL && crew_wait_ready(crew, 30);
     if (good && comeback->welcome_s <= 0) {
         comeback->welcome_s = since(comeback->begin_ns);
     }
@@ -93,7 +94,7 @@ static void print_comeback(const struct own_broker *broker, const char *name, ui
 static bool print_raw(const struct own_broker *broker, const struct comeback *comeback)
 {
     struct many_read raw = { 0 };
-    if (!(own_broker_url(broker) ? many_read_postgres(broker, &raw) : many_read_sqlite(broker, &raw))) {
+    if (!(own_broker_url(broker) != NULL ? many_read_postgres(broker, &raw) : many_read_sqlite(broker, &raw))) {
         return false;
     }
     bench_print(json_pack("{ss ss ss sI sf sf}", "case", "raw-read", "of", "restore", "store", own_broker_store(broker),
@@ -111,7 +112,7 @@ static bool measure(struct own_broker *broker, uint64_t items)
     }
     struct usage small = own_broker_usage(broker);
     if (!own_broker_stop(broker) ||
-        !(own_broker_url(broker) ? many_copy_postgres(broker, copies) : many_copy_sqlite(broker, copies)) ||
+        !(own_broker_url(broker) != NULL ? many_copy_postgres(broker, copies) : many_copy_sqlite(broker, copies)) ||
         !come_back(broker, &stopped)) {
         return false;
     }

@@ -93,7 +93,7 @@ static void answer_question(struct question *question)
 static enum store_result commit(struct engine *base, struct batch *batch)
 {
     struct stand_in *store = (struct stand_in *) base;
-    for (struct question *question = batch_questions(batch); question; question = question->next) {
+    for (struct question *question = batch_questions(batch); question != NULL; question = question->next) {
         answer_question(question);
     }
     store->position = *batch_to(batch);
@@ -293,21 +293,21 @@ static bool turn(struct turns *turns)
     }
     while (broker_next_drop(turns->broker)) {
     }
-    if (batch) {
+    if (batch != NULL) {
         commit(&turns->store.engine, batch);
         begin_ns = worked_ns();
         broker_durable(turns->broker, &batch, turns->now_ms);
         count(turns, begin_ns);
         more = true;
     }
-    if (report) {
+    if (report != NULL) {
         answer_report(&turns->store.engine, report);
         begin_ns = worked_ns();
         broker_reported(turns->broker, &report, turns->now_ms);
         count(turns, begin_ns);
         more = true;
     }
-    if (text) {
+    if (text != NULL) {
         struct rules *rules = rules_new(text, strlen(text), previous, version, &problems);
         must(rules);
         begin_ns = worked_ns();
@@ -525,7 +525,7 @@ bool bench_turn(const struct bench_options *options)
                                                    .self = &random };
     turns.broker = broker_new(&rules, &turns.store.engine, &turns.store.position, &broker_options, START_MS, reason,
                               sizeof reason);
-    if (turns.broker) {
+    if (turns.broker != NULL) {
         run(&turns);
     } else {
         bench_complain("%s", reason);

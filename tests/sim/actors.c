@@ -12,7 +12,7 @@
 // before one of them was read; or, where the authors differ, they are two that an id makes one.
 static void make_twins(struct sim_post *first, struct sim_post *second, size_t index)
 {
-    if (first->twin) {
+    if (first->twin != NULL) {
         return;
     }
     first->twin = second;
@@ -70,20 +70,21 @@ size_t sim_post_index(const struct simulation *simulation, const char *id, const
         return SIM_POSTS_MAX;
     }
     const struct sim_post *post = &simulation->posts[index];
-    return post->twin && strcmp(post->brand, brand) != 0 ? (size_t) (post->twin - simulation->posts) : index;
+    return post->twin != NULL && strcmp(post->brand, brand) != 0 ? (size_t) (post->twin - simulation->posts) : index;
 }
 
 static bool is_one_post(const struct sim_post *post)
 {
-    return post->twin && !strcmp(post->author, post->twin->author) && strcmp(post->author, "[deleted]") != 0;
+    return post->twin != NULL && !strcmp(post->author, post->twin->author) && strcmp(post->author, "[deleted]") != 0;
 }
 
 // New rules make work for PR of a post whose reply was on its way, and so does an edit, or another text for the other
 // brand.
 bool sim_may_move(const struct sim_post *post)
 {
-    bool other = is_one_post(post) && (strstr(post->twin->text, "lawsuit") || strstr(post->twin->text, "shop"));
-    return post->edited || strstr(post->text, "shop") || other;
+    bool other =
+        is_one_post(post) && (strstr(post->twin->text, "lawsuit") != NULL || strstr(post->twin->text, "shop") != NULL);
+    return post->edited || strstr(post->text, "shop") != NULL || other;
 }
 
 static struct sim_post *find_deleted(struct simulation *simulation, int64_t request)
@@ -160,10 +161,10 @@ static void change_post(struct client *client, struct sim_post *post)
 {
     struct simulation *simulation = client->simulation;
     post = post->second ? post->twin : post; // it is told once, of both
-    if (!post->deleted && sim_chance(simulation, post->twin ? 800 : 500)) {
+    if (!post->deleted && sim_chance(simulation, post->twin != NULL ? 800 : 500)) {
         post->edited = true;
         post->edit_reaches = post->taken;
-        if (post->twin) {
+        if (post->twin != NULL) {
             post->twin->edited = true;
             post->twin->edit_reaches = post->twin->taken;
         }
@@ -180,7 +181,7 @@ static void change_post(struct client *client, struct sim_post *post)
                                                                  : "edited: never mind the submission" } });
     } else if (!post->deleted) {
         post->deleted = true;
-        if (post->twin) {
+        if (post->twin != NULL) {
             post->twin->deleted = true;
         }
         post->deletion = client_send(
@@ -195,8 +196,8 @@ static void act_feed(struct client *client)
     size_t in_flight = behalf_session_pending(client->session);
     for (size_t i = 0; i < simulation->post_count && in_flight < 10; i++) {
         struct sim_post *post = &simulation->posts[i];
-        bool late = !post->sent && post->twin && post->twin->taken; // its author may change it before it comes
-        bool is_ahead = post->taken && post->twin && !post->twin->sent;
+        bool late = !post->sent && post->twin != NULL && post->twin->taken; // its author may change it before it comes
+        bool is_ahead = post->taken && post->twin != NULL && !post->twin->sent;
         if (!post->sent && (simulation->healed || sim_chance(simulation, late ? 5 : 30))) {
             send_post(client, post);
             in_flight++;
@@ -217,9 +218,9 @@ static void act_feed(struct client *client)
 // A sensitive text of a post is on disk: each copy's PR is to hear of it, also that of one that comes later.
 static void note_sensitive(struct sim_post *post, bool of_twin)
 {
-    bool deleted = post->deleted || (post->twin && post->twin->deleted);
+    bool deleted = post->deleted || (post->twin != NULL && post->twin->deleted);
     post->ever_sensitive = post->ever_sensitive || !deleted;
-    if (of_twin && post->twin) {
+    if (of_twin && post->twin != NULL) {
         post->twin->ever_sensitive = post->twin->ever_sensitive || !deleted;
     }
 }
@@ -227,7 +228,7 @@ static void note_sensitive(struct sim_post *post, bool of_twin)
 static void note_edited(struct sim_post *post, bool early)
 {
     note_sensitive(post, true);
-    for (int i = 0; i < 2 && post; i++, post = post->twin) {
+    for (int i = 0; i < 2 && post != NULL; i++, post = post->twin) {
         post->early_sensitive = post->early_sensitive || early || !post->sent;
     }
 }
@@ -236,7 +237,7 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
 {
     struct simulation *simulation = client->simulation;
     struct sim_post *post = find_post(simulation, message->id);
-    if (message->type == BEHALF_TAKEN && post) {
+    if (message->type == BEHALF_TAKEN && post != NULL) {
         bool moved = post->taken && sim_may_move(post) && message->taken.repeated;
         if (post->taken && post->item != message->taken.item && !moved) {
             sim_fail(simulation, "post %s was taken into item %lld and then into %lld", post->id,
@@ -250,32 +251,32 @@ static void hear_feed(struct client *client, const struct behalf_message *messag
         post->taken = true;
         post->item = moved ? post->item : led_on ? item : message->taken.item;
         judge_early(simulation, post);
-        if (strstr(post->text, "lawsuit")) {
+        if (strstr(post->text, "lawsuit") != NULL) {
             note_sensitive(post, is_one_post(post));
         }
-    } else if (message->type == BEHALF_ERROR && post) {
+    } else if (message->type == BEHALF_ERROR && post != NULL) {
         sim_fail(simulation, "post %s was refused: %s %s", post->id, message->error.code, message->error.reason);
     }
     struct sim_post *edited = find_edited(simulation, message->id);
     bool early = message->type == BEHALF_TAKEN && message->taken.early;
-    bool sensitive = edited && message->type == BEHALF_TAKEN && edited->edit_sensitive;
+    bool sensitive = edited != NULL && message->type == BEHALF_TAKEN && edited->edit_sensitive;
     bool too_late = sensitive && edited->deleted && message->taken.repeated; // the deletion overtook it
     if (sensitive && !message->taken.repeated) {
         note_edited(edited, early);
     }
     if (sensitive && !early && !too_late) {
-        (edited->twin ? judge_reached : judge_edited)(simulation, edited, message->taken.item);
+        (edited->twin != NULL ? judge_reached : judge_edited)(simulation, edited, message->taken.item);
     }
     struct sim_post *deleted = find_deleted(simulation, message->id);
-    if (deleted && early) {
+    if (deleted != NULL && early) {
         deleted->early_deletion = true;
-        if (deleted->twin) {
+        if (deleted->twin != NULL) {
             deleted->twin->early_deletion = true;
         }
     }
     bool no_room =
-        edited && !edited->taken && message->type == BEHALF_ERROR && !strcmp(message->error.code, "NOT_FOUND");
-    if ((edited || deleted) && message->type == BEHALF_ERROR && !no_room) {
+        edited != NULL && !edited->taken && message->type == BEHALF_ERROR && !strcmp(message->error.code, "NOT_FOUND");
+    if ((edited != NULL || deleted != NULL) && message->type == BEHALF_ERROR && !no_room) {
         sim_fail(simulation, "what became of a post was refused: %s %s", message->error.code, message->error.reason);
     }
 }
@@ -303,7 +304,7 @@ static void hear_item(struct client *client, const struct behalf_item *item)
         client->simulation->reply_until_ms[item->item] = item->reply_until_ms;
     }
     struct belief *belief = find_belief(client, item->item);
-    if (!belief) {
+    if (belief == NULL) {
         if (client->belief_count == sizeof client->beliefs / sizeof *client->beliefs) {
             return; // frames that overtook others; a later resume puts it right
         }
@@ -354,7 +355,7 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
         (!strcmp(message->error.code, "STATE") || !strcmp(message->error.code, "FORBIDDEN"))) {
         end_release(client, item, message->id);
     }
-    if (message->type == BEHALF_ERROR && misdeed_of(client, message->id)) {
+    if (message->type == BEHALF_ERROR && misdeed_of(client, message->id) != NULL) {
         return; // what it has it still has
     }
     int64_t reply_until_ms = item > 0 && item < SIM_ITEMS_MAX ? simulation->reply_until_ms[item] : 0;
@@ -362,7 +363,7 @@ static void hear_answer(struct client *client, const struct behalf_message *mess
     if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "POLICY") && !window_ended) {
         sim_fail(simulation, "%s was refused by policy: %s", client->name, message->error.reason);
     }
-    if (!belief) {
+    if (belief == NULL) {
         return;
     }
     if (message->type == BEHALF_DONE && !message->done.repeated && belief->behind == message->id) {
@@ -665,7 +666,7 @@ static void begin_session(struct client *client)
                                               .seed = sim_random(simulation) };
     struct behalf_fault fault;
     client->session = behalf_session_new(&options, simulation->now_ms, &fault);
-    if (!client->session) {
+    if (client->session == NULL) {
         sim_fail(simulation, "%s: hello: %s %s", client->name, fault.field, fault.reason);
     }
 }
@@ -675,11 +676,11 @@ static void end_session(struct client *client, bool bye)
 {
     struct simulation *simulation = client->simulation;
     sim_note(simulation, "%s %s", client->name, bye ? "signs out" : "is killed");
-    if (bye && client->peer && broker_of(client)) {
+    if (bye && client->peer && broker_of(client) != NULL) {
         size_t bytes;
         const void *frame;
         behalf_session_close(client->session, "bye");
-        while ((frame = behalf_session_output(client->session, &bytes, simulation->now_ms))) {
+        while ((frame = behalf_session_output(client->session, &bytes, simulation->now_ms)) != NULL) {
             answers_asked(simulation->asked, client->index, frame, bytes);
             broker_receive(broker_of(client), client->peer, frame, bytes, simulation->clock_ms);
             behalf_session_sent(client->session, simulation->now_ms);
@@ -708,7 +709,7 @@ static void end_session(struct client *client, bool bye)
 
 void actor_hear(struct client *client, const struct behalf_message *message)
 {
-    if (client->role != CLIENT_PERSON && misdeed_of(client, message->id)) {
+    if (client->role != CLIENT_PERSON && misdeed_of(client, message->id) != NULL) {
         return;
     }
     if (client->role == CLIENT_FEED) {
@@ -724,7 +725,7 @@ void actor_hear(struct client *client, const struct behalf_message *message)
         hear_item(client, &message->item);
     } else if (message->type == BEHALF_GONE) {
         struct belief *belief = find_belief(client, message->gone.item);
-        if (belief && belief->lease == message->gone.lease) {
+        if (belief != NULL && belief->lease == message->gone.lease) {
             forget(client, belief);
         }
     } else if (message->type == BEHALF_DONE || message->type == BEHALF_ERROR) {
@@ -735,7 +736,7 @@ void actor_hear(struct client *client, const struct behalf_message *message)
 static void listen(struct client *client)
 {
     struct behalf_message *message;
-    while ((message = behalf_session_next(client->session))) {
+    while ((message = behalf_session_next(client->session)) != NULL) {
         sim_note(client->simulation, "%s hears %s %lld %s item %lld", client->name, behalf_type_name(message->type),
                  (long long) message->id, message->type == BEHALF_ERROR ? message->error.code : "",
                  (long long) (message->type == BEHALF_ERROR   ? message->error.item
@@ -760,9 +761,9 @@ static void choose_healed_life(struct client *client)
     for (size_t i = 0; i < sizeof spared / sizeof *spared; i++) {
         client->absent = client->absent || (choice < 30 && !strcmp(client->name, spared[i]));
     }
-    if (client->session && (client->absent || choice < 65)) {
+    if (client->session != NULL && (client->absent || choice < 65)) {
         end_session(client, !client->absent && sim_chance(simulation, 500));
-    } else if (client->session) { // what overtook other frames, and was dropped, comes again with a resume
+    } else if (client->session != NULL) { // what overtook other frames, and was dropped, comes again with a resume
         network_break(simulation, client, "the network heals");
     }
     client->off_until_ms = client->absent ? INT64_MAX : simulation->now_ms;
@@ -774,7 +775,7 @@ void actor_act(struct client *client)
     if (simulation->healed && !client->settled) {
         choose_healed_life(client);
     }
-    if (!client->session) {
+    if (client->session == NULL) {
         if (simulation->now_ms < client->off_until_ms) {
             return;
         }

@@ -65,10 +65,10 @@ static const struct {
 bool sim_has_role(size_t person, const char *role)
 {
     const char *found = strstr(people[person].roles, role); // "pr" is not what "approver" has in it
-    while (found && found != people[person].roles && found[-1] != ' ') {
+    while (found != NULL && found != people[person].roles && found[-1] != ' ') {
         found = strstr(found + 1, role);
     }
-    return found && (found[strlen(role)] == ' ' || !found[strlen(role)]);
+    return found != NULL && (found[strlen(role)] == ' ' || !found[strlen(role)]);
 }
 
 bool sim_has_brand(size_t person, const char *brand)
@@ -94,7 +94,8 @@ bool sim_serves(size_t person, const char *queue, unsigned variant)
         return false;
     }
     const char *name = people[person].name;
-    bool has_skills = strstr(people[person].skills, skills) && !(variant & 1 && *skills && !strcmp(name, "asha"));
+    bool has_skills =
+        strstr(people[person].skills, skills) != NULL && !(variant & 1 && *skills && !strcmp(name, "asha"));
     bool has_brand =
         sim_has_brand(person, brand) && !(!(variant & 2) && !strcmp(brand, "acme") && !strcmp(name, "cora"));
     bool dropped = variant & 4 && !strcmp(name, "dov");
@@ -244,7 +245,7 @@ static void judge_row(const struct client *client, const struct behalf_listed *r
     if (!client->agent) {
         return;
     }
-    if (strstr(row->text, "lawsuit") && !simulation->released[row->item]) {
+    if (strstr(row->text, "lawsuit") != NULL && !simulation->released[row->item]) {
         sim_fail(simulation, "%s was listed the text of item %lld", client->name, (long long) row->item);
     }
     if (!strcmp(row->audience, "pr") && (*row->text || *row->reason)) {

@@ -187,13 +187,14 @@ static void check_spread(const struct event_record *event, size_t person)
 {
     const char *detail = said(event);
     const char *named = strstr(detail, " could take it: ");
-    if (!named || strstr(detail, "after those who declined it") || strstr(detail, "keeps the last")) {
+    if (named == NULL || strstr(detail, "after those who declined it") != NULL ||
+        strstr(detail, "keeps the last") != NULL) {
         return;
     }
     for (size_t i = 0; i < SIM_PEOPLE; i++) {
         char name[40];
         snprintf(name, sizeof name, " %s", history.simulation->clients[i].name);
-        if (strstr(named, name) && history.in_hand[i] < history.in_hand[person]) {
+        if (strstr(named, name) != NULL && history.in_hand[i] < history.in_hand[person]) {
             sim_fail(history.simulation,
                      "item %llu was given to %s, who has %zu in hand, and not to%s, who has %zu: %s",
                      (unsigned long long) event->item, event->person, history.in_hand[person], name, history.in_hand[i],
@@ -236,7 +237,7 @@ static void check_scarce(const struct event_record *event, size_t person)
 {
     const char *detail = said(event);
     const char *named = strstr(detail, " could take it: ");
-    if (!named || strstr(detail, "after those who declined it") || history.reviewing ||
+    if (named == NULL || strstr(detail, "after those who declined it") != NULL || history.reviewing ||
         history.in_hand[person] + 1 != sim_capacity(person)) {
         return;
     }
@@ -244,7 +245,7 @@ static void check_scarce(const struct event_record *event, size_t person)
     for (size_t i = 0; scarce && i < SIM_PEOPLE; i++) {
         char name[40];
         snprintf(name, sizeof name, " %s (", history.simulation->clients[i].name);
-        if (i != person && strstr(named, name) && history.in_hand[i] + 1 < sim_capacity(i)) {
+        if (i != person && strstr(named, name) != NULL && history.in_hand[i] + 1 < sim_capacity(i)) {
             sim_fail(history.simulation,
                      "item %llu of %s took the last place of %s, which item %llu of %s waits for, and not one of%s: %s",
                      (unsigned long long) event->item, event->queue, event->person, (unsigned long long) scarce,
@@ -320,7 +321,7 @@ static void check_deed(const struct event_record *event, size_t person, const ch
         sim_fail(history.simulation, "item %llu: %s by %s, who did not hold it", (unsigned long long) item, event->kind,
                  event->person);
     }
-    if (as && strcmp(queue, as) != 0 && strcmp(queue, or_as) != 0) {
+    if (as != NULL && strcmp(queue, as) != 0 && strcmp(queue, or_as) != 0) {
         sim_fail(history.simulation, "item %llu: %s by %s, who had it as %s", (unsigned long long) item, event->kind,
                  event->person, queue);
     }
@@ -338,7 +339,7 @@ static void check_doer(const struct event_record *event, size_t person)
     }
     if (is(event, "recalled") &&
         (!sim_has_role(person, "supervisor") || (!strncmp(event->queue, "pr/", 3) && !sim_has_role(person, "pr")) ||
-         !sim_has_brand(person, strstr(event->queue, "/fizz/") ? "fizz" : "acme"))) {
+         !sim_has_brand(person, strstr(event->queue, "/fizz/") != NULL ? "fizz" : "acme"))) {
         sim_fail(history.simulation, "item %llu was recalled by %s", (unsigned long long) event->item, event->person);
     }
     if (is(event, "answered") && *approver) { // the reply of whose draft was approved

@@ -49,7 +49,7 @@ static void add_row(const char *name, unsigned type, const char *hold, const cha
         add(name, "STATE", HOLE_STATE, type);
     }
     for (unsigned i = 0; i < NEED_COUNT; i++) {
-        if (strstr(needs, need_names[i])) {
+        if (strstr(needs, need_names[i]) != NULL) {
             add(name, need_names[i], HOLE_NEED + i, type);
         }
     }
@@ -99,7 +99,7 @@ static void add_all(void)
 
 bool hole_is_open(unsigned check, unsigned type)
 {
-    return open_one && open_one->check == check && open_one->type == type;
+    return open_one != NULL && open_one->check == check && open_one->type == type;
 }
 
 bool hole_open(const char *name)

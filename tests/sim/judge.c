@@ -8,7 +8,7 @@
 
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply)
 {
-    if (!strstr(reply->text, "answering for")) {
+    if (strstr(reply->text, "answering for") == NULL) {
         sim_fail(simulation, "an undisclosed reply was published: %s", reply->text);
     }
     if (reply->reply < SIM_REPLIES_MAX) {
@@ -88,13 +88,14 @@ static void look_at_post(void *self, const struct post_record *post)
         looked->sensitive[post->item] = true;
     }
     const struct sim_post *told = &looked->simulation->posts[index];
-    if (!looked->lightly && strstr(post->text, "shop") && looked->shop_offered_ms[post->item] > post->taken_ms &&
-        !told->edited && !told->deleted && !looked->simulation->released[post->item]) {
+    if (!looked->lightly && strstr(post->text, "shop") != NULL &&
+        looked->shop_offered_ms[post->item] > post->taken_ms && !told->edited && !told->deleted &&
+        !looked->simulation->released[post->item]) {
         sim_fail(looked->simulation, "post %s was offered to agents in item %llu under rules that give it to PR",
                  post->post, (unsigned long long) post->item);
     }
     bool first = looked->posts[index] == (int64_t) post->item; // else it is here for what it was edited into
-    if (first && strstr(post->text, "refund") && !looked->refund_ms[post->item]) {
+    if (first && strstr(post->text, "refund") != NULL && !looked->refund_ms[post->item]) {
         looked->refund_ms[post->item] = post->taken_ms;
     }
 }
@@ -148,7 +149,7 @@ static void look_at_reply(void *self, const struct reply_record *reply)
     struct looked *looked = self;
     looked->replies[reply->reply] = (int64_t) reply->item;
     looked->states[reply->reply] = reply->state;
-    if (!strstr(reply->text, "answering for")) {
+    if (strstr(reply->text, "answering for") == NULL) {
         sim_fail(looked->simulation, "reply %llu is in the outbox undisclosed", (unsigned long long) reply->reply);
     }
     if (reply->state == REPLY_UNKNOWN) {
@@ -264,7 +265,7 @@ static void judge_entry(struct simulation *simulation, const struct client *clie
     bool post = index < SIM_POSTS_MAX;
     bool released = simulation->released[item->item] ||
                     (post && (simulation->released[looked.posts[index]] || simulation->released[looked.latest[index]]));
-    if ((strstr(entry->text, "lawsuit") || strstr(entry->before, "lawsuit")) && !released) {
+    if ((strstr(entry->text, "lawsuit") != NULL || strstr(entry->before, "lawsuit") != NULL) && !released) {
         sim_fail(simulation, "%s, no PR, was shown the sensitive post %s in item %lld", client->name, entry->post,
                  (long long) item->item);
     }
@@ -273,10 +274,10 @@ static void judge_entry(struct simulation *simulation, const struct client *clie
                  (long long) looked.posts[index]);
     }
     const char *mark = strchr(entry->text, '#');
-    if (!post && mark && strcmp(entry->kind, "guidance") != 0 && is_prs(simulation, atoll(mark + 1))) {
+    if (!post && mark != NULL && strcmp(entry->kind, "guidance") != 0 && is_prs(simulation, atoll(mark + 1))) {
         sim_fail(simulation, "%s, no PR, was shown the %s \"%s\" of PR's item", client->name, entry->kind, entry->text);
     }
-    if (strstr(entry->text, "secret")) {
+    if (strstr(entry->text, "secret") != NULL) {
         sim_fail(simulation, "%s, no PR, was shown what PR wrote in item %lld", client->name, (long long) item->item);
     }
 }
@@ -300,7 +301,7 @@ static void judge_shown(struct simulation *simulation, const struct client *clie
     for (size_t i = 0; client->agent && i < item->story_count; i++) {
         judge_entry(simulation, client, item, &item->story[i]);
     }
-    if (client->agent && strstr(item->draft, "secret")) {
+    if (client->agent && strstr(item->draft, "secret") != NULL) {
         sim_fail(simulation, "%s, no PR, was shown PR's draft of item %lld", client->name, (long long) item->item);
     }
     if (client->agent && !strcmp(item->audience, "pr")) {
@@ -325,7 +326,8 @@ static void judge_words(const struct simulation *simulation, const struct client
                         const void *frame, size_t bytes)
 {
     bool judged_apart = type == BEHALF_ITEM || type == BEHALF_LISTING;
-    if (client->agent && !judged_apart && (memmem(frame, bytes, "lawsuit", 7) || memmem(frame, bytes, "secret", 6))) {
+    if (client->agent && !judged_apart &&
+        (memmem(frame, bytes, "lawsuit", 7) != NULL || memmem(frame, bytes, "secret", 6) != NULL)) {
         sim_fail(simulation, "%s, no PR, was told what is sealed by %s", client->name, behalf_type_name(type));
     }
 }
@@ -334,12 +336,12 @@ void judge_spoken(struct simulation *simulation, struct client *client, const vo
 {
     struct behalf_fault fault;
     struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
-    if (!message) {
+    if (message == NULL) {
         sim_fail(simulation, "what %s is told cannot be read: %s %s", client->name, fault.field, fault.reason);
     }
     ownership_judge_spoken(client, message);
     const char *wrong = answers_wrong(simulation->asked, client->index, message);
-    if (wrong) {
+    if (wrong != NULL) {
         sim_fail(simulation, "%s: %s", client->name, wrong);
     }
     if (client->role == CLIENT_PERSON) {
@@ -484,12 +486,12 @@ const char *judge_pending(struct simulation *simulation)
         if (client->absent) {
             continue;
         }
-        if (!client->session || behalf_session_pending(client->session) || client->reply_count) {
+        if (client->session == NULL || behalf_session_pending(client->session) || client->reply_count) {
             snprintf(text, sizeof text, "%s has something under way", client->name);
             return text;
         }
     }
-    if (simulation->batch || !simulation->broker) {
+    if (simulation->batch != NULL || simulation->broker == NULL) {
         return "the store is at work";
     }
     look_lightly(simulation);

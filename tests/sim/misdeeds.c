@@ -130,7 +130,7 @@ void misdeeds_release(struct client *client, const struct behalf_message *messag
     }
     int64_t item = message->return_item.item;
     const char *refused = why_not(client, message);
-    if (!refused || (refused == not_taken && fits(BEHALF_RETURN, client->simulation->shown[item].audience))) {
+    if (refused == NULL || (refused == not_taken && fits(BEHALF_RETURN, client->simulation->shown[item].audience))) {
         sim_release(client, item, request);
     }
 }
@@ -148,7 +148,7 @@ struct misdeed *misdeed_of(struct client *client, int64_t request)
 void misdeeds_judge(struct client *client, const struct behalf_message *message)
 {
     const struct misdeed *misdeed = misdeed_of(client, message->id);
-    if (!misdeed || !misdeed->why_not) {
+    if (misdeed == NULL || misdeed->why_not == NULL) {
         return;
     }
     if (misdeed->why_not == not_taken && client->simulation->shown[misdeed->item].took >= misdeed->lease) {
@@ -319,7 +319,7 @@ void act_badly(struct client *client)
     }
     struct behalf_message message = of_item ? about_item(client, type) : about_no_item(client, type);
     const char *refused = why_not(client, &message);
-    if (behalf_session_pending(client->session) > PENDING_MAX || (client->role != CLIENT_PERSON && !refused)) {
+    if (behalf_session_pending(client->session) > PENDING_MAX || (client->role != CLIENT_PERSON && refused == NULL)) {
         return; // what the others may do they do on their own
     }
     struct misdeed *misdeed = &client->misdeeds[client->misdeed_next++ % SIM_MISDEEDS];

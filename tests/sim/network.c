@@ -7,7 +7,7 @@
 
 void network_clear(struct line *line)
 {
-    while (line->first) {
+    while (line->first != NULL) {
         struct packet *packet = line->first;
         line->first = packet->next;
         free(packet->frame);
@@ -19,10 +19,10 @@ void network_clear(struct line *line)
 static bool ends_with_welcome(const struct line *line)
 {
     const struct packet *last = line->first;
-    while (last && last->next) {
+    while (last != NULL && last->next != NULL) {
         last = last->next;
     }
-    return last && last->bytes > 9 && !memcmp((const char *) last->frame + 1, "\xa7WELCOME", 8);
+    return last != NULL && last->bytes > 9 && !memcmp((const char *) last->frame + 1, "\xa7WELCOME", 8);
 }
 
 static void put(struct simulation *simulation, struct line *line, void *frame, size_t bytes)
@@ -33,12 +33,12 @@ static void put(struct simulation *simulation, struct line *line, void *frame, s
     // Nothing comes before WELCOME: what a client hears then belongs to no session.
     bool overtakes = !simulation->healed && sim_chance(simulation, 5) && !ends_with_welcome(line);
     struct packet **place = &line->first;
-    while (*place && !(overtakes && !(*place)->next)) {
+    while (*place != NULL && !(overtakes && (*place)->next == NULL)) {
         place = &(*place)->next;
     }
-    if (line->first && !overtakes) {
+    if (line->first != NULL && !overtakes) {
         struct packet *last = line->first;
-        while (last->next) {
+        while (last->next != NULL) {
             last = last->next;
         }
         if (packet->at_ms < last->at_ms) {
@@ -52,7 +52,7 @@ static void put(struct simulation *simulation, struct line *line, void *frame, s
 static struct packet *due(struct simulation *simulation, struct line *line)
 {
     struct packet *packet = line->first;
-    if (!packet || packet->at_ms > simulation->now_ms) {
+    if (packet == NULL || packet->at_ms > simulation->now_ms) {
         return NULL;
     }
     line->first = packet->next;
@@ -65,7 +65,7 @@ void network_break(struct simulation *simulation, struct client *client, const c
     sim_note(simulation, "%s: connection breaks: %s", client->name, reason);
     network_clear(&client->to_client);
     network_clear(&client->to_broker);
-    if (client->session) {
+    if (client->session != NULL) {
         behalf_session_lost(client->session, reason, simulation->now_ms);
     }
     client->peer = 0;
@@ -87,7 +87,7 @@ void network_to_client(struct simulation *simulation, struct broker *broker, uin
 static void deliver_to_broker(struct simulation *simulation, struct client *client)
 {
     struct packet *packet;
-    while (client->peer && broker_of(client) && (packet = due(simulation, &client->to_broker))) {
+    while (client->peer && broker_of(client) != NULL && (packet = due(simulation, &client->to_broker)) != NULL) {
         size_t times = !simulation->healed && sim_chance(simulation, 10) ? 2 : 1;
         answers_asked(simulation->asked, client->index, packet->frame, packet->bytes);
         for (size_t i = 0; i < times; i++) {
@@ -101,7 +101,7 @@ static void deliver_to_broker(struct simulation *simulation, struct client *clie
 static void deliver_to_client(struct simulation *simulation, struct client *client)
 {
     struct packet *packet;
-    while (client->session && client->peer && (packet = due(simulation, &client->to_client))) {
+    while (client->session != NULL && client->peer && (packet = due(simulation, &client->to_client)) != NULL) {
         behalf_session_receive(client->session, packet->frame, packet->bytes, simulation->now_ms);
         free(packet->frame);
         free(packet);
@@ -117,8 +117,8 @@ static void connect_if_ordered(struct simulation *simulation, struct client *cli
     network_clear(&client->to_client);
     network_clear(&client->to_broker);
     // Who looks for a broker may find the one that was cut off.
-    client->with_cut_off = simulation->cut_off && (!simulation->broker || sim_chance(simulation, 300));
-    if (broker_of(client)) {
+    client->with_cut_off = simulation->cut_off != NULL && (simulation->broker == NULL || sim_chance(simulation, 300));
+    if (broker_of(client) != NULL) {
         client->peer = ++simulation->next_peer;
     } else {
         client->peer = 0;
@@ -137,7 +137,7 @@ static void send_outputs(struct simulation *simulation, struct client *client)
 {
     size_t bytes;
     const void *frame;
-    while (client->peer && (frame = behalf_session_output(client->session, &bytes, simulation->now_ms))) {
+    while (client->peer && (frame = behalf_session_output(client->session, &bytes, simulation->now_ms)) != NULL) {
         network_to_broker(client, frame, bytes);
         behalf_session_sent(client->session, simulation->now_ms);
     }
@@ -147,7 +147,7 @@ void network_step(struct simulation *simulation)
 {
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         struct client *client = &simulation->clients[i];
-        if (!client->session) {
+        if (client->session == NULL) {
             continue;
         }
         deliver_to_broker(simulation, client);
@@ -159,7 +159,7 @@ void network_step(struct simulation *simulation)
             uint64_t peer = client->peer;
             network_break(simulation, client, "by chance");
             // The broker may notice at once, or only by silence.
-            if (broker_of(client) && sim_chance(simulation, 500)) {
+            if (broker_of(client) != NULL && sim_chance(simulation, 500)) {
                 broker_peer_lost(broker_of(client), peer, "reset", simulation->clock_ms);
             }
         }

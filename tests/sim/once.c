@@ -74,7 +74,7 @@ void once_repeat(struct simulation *simulation)
     }
     const struct sim_said *said = &simulation->said[simulation->said_count - 1 - back];
     struct client *client = &simulation->clients[said->client];
-    if (!client->session || !client->peer || behalf_session_state(client->session) != BEHALF_CLIENT_READY) {
+    if (client->session == NULL || !client->peer || behalf_session_state(client->session) != BEHALF_CLIENT_READY) {
         return;
     }
     sim_note(simulation, "%s says %s %lld again", client->name, behalf_type_name(said->type), (long long) said->id);
@@ -128,7 +128,7 @@ static bool is_temporary(const char *code)
 void once_judge(struct simulation *simulation, const struct client *client, const struct behalf_message *message)
 {
     struct sim_said *said = message->id > 0 ? find(simulation, client, message->id) : NULL;
-    if (!said) {
+    if (said == NULL) {
         return;
     }
     if (message->type == BEHALF_ERROR && is_temporary(message->error.code)) {
@@ -172,7 +172,7 @@ static void count_note(void *self, const struct note_record *note)
 {
     struct simulation *simulation = self;
     const char *mark = strrchr(note->text, '~');
-    size_t number = mark ? (size_t) atoll(mark + 1) : SIM_NOTES_MAX;
+    size_t number = mark != NULL ? (size_t) atoll(mark + 1) : SIM_NOTES_MAX;
     if (number < SIM_NOTES_MAX && ++simulation->noted[number] > 1) {
         sim_fail(simulation, "the note \"%s\" is there twice", note->text);
     }

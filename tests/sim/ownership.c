@@ -25,7 +25,7 @@ static bool has_lapsed(const struct simulation *simulation)
 
 bool ownership_stands(const struct simulation *simulation)
 {
-    return simulation->broker && !has_lapsed(simulation);
+    return simulation->broker != NULL && !has_lapsed(simulation);
 }
 
 int64_t ownership_delay_ms(struct simulation *simulation)
@@ -80,7 +80,7 @@ static void lose(struct simulation *simulation)
 
 void ownership_end_cut_off(struct simulation *simulation)
 {
-    if (!simulation->cut_off) {
+    if (simulation->cut_off == NULL) {
         return;
     }
     broker_destroy(&simulation->cut_off);
@@ -108,15 +108,15 @@ static void step_cut_off(struct simulation *simulation)
 
 void ownership_step(struct simulation *simulation)
 {
-    if (simulation->cut_off) {
+    if (simulation->cut_off != NULL) {
         step_cut_off(simulation);
     }
-    if (!simulation->broker) {
+    if (simulation->broker == NULL) {
         return;
     }
     if (simulation->now_ms >= simulation->cut_until_ms) {
         renew(simulation);
-    } else if (simulation->lapsed && !simulation->cut_off && sim_chance(simulation, 10)) {
+    } else if (simulation->lapsed && simulation->cut_off == NULL && sim_chance(simulation, 10)) {
         simulation->cut_off_until_ms = simulation->cut_until_ms + sim_between(simulation, 0, 10000);
         lose(simulation);
         return;
@@ -133,7 +133,7 @@ void ownership_step(struct simulation *simulation)
 
 static bool is_silent(const struct client *client)
 {
-    return client->with_cut_off || (client->simulation->broker && has_lapsed(client->simulation));
+    return client->with_cut_off || (client->simulation->broker != NULL && has_lapsed(client->simulation));
 }
 
 void ownership_judge_spoken(const struct client *client, const struct behalf_message *message)
@@ -156,7 +156,7 @@ void ownership_judge_clients(const struct simulation *simulation)
 {
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
         const struct client *client = &simulation->clients[i];
-        if (client->session && client->peer && is_silent(client) && !client->to_client.first &&
+        if (client->session != NULL && client->peer && is_silent(client) && client->to_client.first == NULL &&
             behalf_session_is_sure(client->session)) {
             sim_fail(simulation, "%s is sure of what they have, by a broker whose term has lapsed", client->name);
         }

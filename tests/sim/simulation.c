@@ -88,12 +88,12 @@ static void start_broker(struct simulation *simulation)
     simulation->disk_changes++;
     uint64_t version = 0;
     char *text = broker_stored_rules(simulation->engine, &version);
-    if (!text) {
+    if (text == NULL) {
         text = rules_variant(0);
     }
     struct rules *made = rules_new(text, strlen(text), NULL, version ? version : 1, &problems);
     free(text);
-    if (!made) {
+    if (made == NULL) {
         sim_fail(simulation, "its own rules: line %lld: %s %s", (long long) problems.problems[0].line,
                  problems.problems[0].key, problems.problems[0].message);
     }
@@ -116,7 +116,7 @@ static void start_broker(struct simulation *simulation)
     char reason[512];
     simulation->broker =
         broker_new(&made, simulation->engine, &position, &options, simulation->clock_ms, reason, sizeof reason);
-    if (!simulation->broker) {
+    if (simulation->broker == NULL) {
         sim_fail(simulation, "the broker does not start: %s", reason);
     }
     broker_check(simulation->broker);
@@ -192,16 +192,16 @@ static void attempt_batch(struct simulation *simulation)
 
 static void step_store(struct simulation *simulation)
 {
-    if (!simulation->batch) {
+    if (simulation->batch == NULL) {
         plan_faults(simulation);
         simulation->batch = broker_next_batch(simulation->broker, simulation->clock_ms);
-        if (simulation->batch) {
+        if (simulation->batch != NULL) {
             simulation->batch_at_ms =
                 simulation->now_ms + ownership_delay_ms(simulation) +
                 (sim_chance(simulation, 20) ? sim_between(simulation, 0, 2000) : sim_between(simulation, 0, 5));
         }
     }
-    if (simulation->batch && simulation->batch_at_ms <= simulation->now_ms) {
+    if (simulation->batch != NULL && simulation->batch_at_ms <= simulation->now_ms) {
         attempt_batch(simulation);
     }
 }
@@ -209,7 +209,7 @@ static void step_store(struct simulation *simulation)
 static void step_reports(struct simulation *simulation)
 {
     struct report *report;
-    while ((report = broker_next_report(simulation->broker))) {
+    while ((report = broker_next_report(simulation->broker)) != NULL) {
         simulation->engine->operations->report(simulation->engine, report);
         broker_reported(simulation->broker, &report, simulation->clock_ms);
     }
@@ -221,7 +221,7 @@ static void step_rules(struct simulation *simulation)
     uint64_t version;
     const struct rules *previous;
     const char *text = broker_next_rules(simulation->broker, &version, &previous);
-    if (!text) {
+    if (text == NULL) {
         return;
     }
     struct rules_problems problems = { 0 };
@@ -235,7 +235,7 @@ void sim_take_frames(struct simulation *simulation, struct broker *broker)
     uint64_t peer;
     size_t bytes;
     void *frame;
-    while ((frame = broker_next_frame(broker, &peer, &bytes))) {
+    while ((frame = broker_next_frame(broker, &peer, &bytes)) != NULL) {
         network_to_client(simulation, broker, peer, frame, bytes);
     }
     while ((peer = broker_next_drop(broker))) {
@@ -249,7 +249,7 @@ void sim_take_frames(struct simulation *simulation, struct broker *broker)
 
 static void step_broker(struct simulation *simulation)
 {
-    if (!simulation->broker) {
+    if (simulation->broker == NULL) {
         if (simulation->now_ms < simulation->restart_at_ms) {
             return;
         }
@@ -257,7 +257,7 @@ static void step_broker(struct simulation *simulation)
     }
     broker_tick(simulation->broker, simulation->clock_ms);
     step_store(simulation);
-    if (!simulation->broker) {
+    if (simulation->broker == NULL) {
         return;
     }
     step_reports(simulation);
@@ -280,7 +280,7 @@ static void step_time(struct simulation *simulation)
     if (!simulation->healed && sim_chance(simulation, 1)) {
         simulation->clock_ms += sim_between(simulation, 10000, 4000000);
         simulation->calm_ms = simulation->clock_ms;
-        if (simulation->broker) {
+        if (simulation->broker != NULL) {
             simulation->jumped_ms[simulation->jumps % SIM_JUMPS_MAX] = simulation->clock_ms;
         }
         simulation->jumps++;
@@ -327,10 +327,10 @@ void simulation_run(uint64_t seed, bool verbose, bool traced)
     sim_note(&simulation, "the world is healed");
     simulation.healed = true;
     const char *pending = "";
-    for (size_t i = 0; i < 60000 && (pending = judge_pending(&simulation)); i++) {
+    for (size_t i = 0; i < 60000 && (pending = judge_pending(&simulation)) != NULL; i++) {
         step(&simulation);
     }
-    if (pending) {
+    if (pending != NULL) {
         sim_fail(&simulation, "the healed world does not come to its end: %s", pending);
     }
     judge_end(&simulation);
@@ -346,7 +346,7 @@ void simulation_run(uint64_t seed, bool verbose, bool traced)
     ownership_end_cut_off(&simulation);
     broker_destroy(&simulation.broker);
     batch_destroy(&simulation.batch);
-    if (simulation.engine) {
+    if (simulation.engine != NULL) {
         simulation.engine->operations->destroy(&simulation.engine);
     }
     memory_disk_destroy(&simulation.disk);

@@ -64,7 +64,7 @@ static void run(struct world *world, ...)
     size_t count = 5;
     va_list arguments;
     va_start(arguments, world);
-    while ((argv[count] = va_arg(arguments, const char *))) {
+    while ((argv[count] = va_arg(arguments, const char *)) != NULL) {
         assert_true(++count < ARGUMENTS_MAX);
     }
     va_end(arguments);
@@ -84,7 +84,7 @@ static void expect_exit(struct world *world, int status)
 static void expect_output(struct world *world, const char *part)
 {
     const char *output = child_output(world->ctl);
-    if (!strstr(output, part)) {
+    if (strstr(output, part) == NULL) {
         fail_msg("%s is not in: %s", part, output);
     }
 }
@@ -98,7 +98,7 @@ static void expect_error(struct world *world, const char *part)
 static struct behalf_message *next_request(struct world *world, int timeout_ms)
 {
     struct behalf_message *message;
-    while ((message = fake_broker_next(world->broker, timeout_ms)) && message->type == BEHALF_BYE) {
+    while ((message = fake_broker_next(world->broker, timeout_ms)) != NULL && message->type == BEHALF_BYE) {
         behalf_message_destroy(&message);
     }
     return message;
@@ -107,8 +107,9 @@ static struct behalf_message *next_request(struct world *world, int timeout_ms)
 static struct behalf_message *expect_request(struct world *world, enum behalf_type type)
 {
     struct behalf_message *message = next_request(world, FAKE_BROKER_WAIT_MS);
-    if (!message || message->type != type) {
-        fail_msg("%s came, not %s", message ? behalf_type_name(message->type) : "nothing", behalf_type_name(type));
+    if (message == NULL || message->type != type) {
+        fail_msg("%s came, not %s", message != NULL ? behalf_type_name(message->type) : "nothing",
+                 behalf_type_name(type));
     }
     return message;
 }
@@ -140,7 +141,7 @@ static void expect_file(const char *name, const char *part)
     assert_non_null(file);
     assert_true(fread(text, 1, sizeof text - 1, file) > 0);
     fclose(file);
-    if (!strstr(text, part)) {
+    if (strstr(text, part) == NULL) {
         fail_msg("%s is not in: %s", part, text);
     }
 }
@@ -267,7 +268,7 @@ static void ids_that_a_spreadsheet_has_rounded_stop_the_file_before_anything_is_
         expect_exit(&world, 2);
     }
     struct behalf_message *message;
-    while ((message = fake_broker_next(world.broker, 0))) {
+    while ((message = fake_broker_next(world.broker, 0)) != NULL) {
         assert_int_not_equal(message->type, BEHALF_POST);
         behalf_message_destroy(&message);
     }

@@ -269,7 +269,7 @@ static void only_an_unknown_fate_ends_an_item_as_answered(void **state)
 static const struct change *event_of(const struct world *world, const char *kind)
 {
     const struct change *found = NULL;
-    for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
+    for (const struct change *change = change_list_changes(world->list); change != NULL; change = change->next) {
         if (change->kind == CHANGE_EVENT && !strcmp(change->event.kind, kind)) {
             found = change;
         }

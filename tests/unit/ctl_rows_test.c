@@ -57,7 +57,7 @@ static struct input input_in_steps(const char *text, size_t bytes, size_t step)
     struct input input = { ends[0], ends[1], text, bytes, step };
     size_t blank = strspn(text, "\n");
     const char *line_end = memchr(text + blank, '\n', bytes - blank);
-    size_t first = line_end ? (size_t) (line_end - text) + 1 : bytes;
+    size_t first = line_end != NULL ? (size_t) (line_end - text) + 1 : bytes;
     input_write(&input, at_once && at_once < bytes ? at_once : at_once ? bytes : first);
     return input;
 }
@@ -86,7 +86,7 @@ static void print_row(FILE *out, const struct row *row)
         fprintf(out, "!%s", row->fault);
     }
     for (size_t i = 0; i < row->cell_count; i++) {
-        fprintf(out, "|%s", row->cells[i].text ? row->cells[i].text : "(absent)");
+        fprintf(out, "|%s", row->cells[i].text != NULL ? row->cells[i].text : "(absent)");
     }
     fprintf(out, "\n");
 }
@@ -101,7 +101,7 @@ static char *rows_of(struct input *input, const char *name, const char *const *c
     if (!row_reader_open(reader, fault)) {
         fprintf(out, "cannot open: %s\n", fault);
     }
-    for (size_t i = 0; columns && columns[i]; i++) {
+    for (size_t i = 0; columns != NULL && columns[i] != NULL; i++) {
         assert_int_equal(row_reader_column(reader, columns[i]), i);
     }
     const struct row *row;

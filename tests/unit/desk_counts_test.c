@@ -34,7 +34,7 @@ static void expect_order(const struct by_id *by_id, struct thing *const *things)
 {
     uint64_t after = 0;
     for (size_t i = 0; i < IDS; i++) {
-        if (!things[i]) {
+        if (things[i] == NULL) {
             continue;
         }
         assert_ptr_equal(by_id_next(by_id, after, &after), things[i]);
@@ -55,11 +55,11 @@ static void order_of_ids_agrees_with_what_was_put_and_removed(void **state)
         // First mostly more, then mostly fewer, in no order.
         size_t i = next_random(&random) % IDS;
         bool wanted = next_random(&random) % 4 > (step < 50000 ? 0u : 2u);
-        if (wanted && !things[i]) {
+        if (wanted && things[i] == NULL) {
             things[i] = pool_take(&pool, &numbers[i]);
             things[i]->id = id_of(i);
             by_id_put(&by_id, id_of(i), numbers[i]);
-        } else if (!wanted && things[i]) {
+        } else if (!wanted && things[i] != NULL) {
             by_id_remove(&by_id, id_of(i));
             pool_give(&pool, numbers[i]);
             things[i] = NULL;
@@ -211,8 +211,8 @@ static struct behalf_listing look(const struct world *world, struct change_list 
 {
     struct behalf_listing listing = { 0 };
     enum sight *sights;
-    asked.audience = asked.audience ? asked.audience : "";
-    asked.brand = asked.brand ? asked.brand : "";
+    asked.audience = asked.audience != NULL ? asked.audience : "";
+    asked.brand = asked.brand != NULL ? asked.brand : "";
     desk_look(world->desk, session, &asked, memory, &listing, &sights, world->now_ms);
     return listing;
 }

@@ -87,7 +87,7 @@ static uint64_t edit(struct world *w, uint64_t item, bool sensitive, bool approv
 static const struct item_record *record_of(const struct world *w, uint64_t item)
 {
     const struct item_record *found = NULL;
-    for (const struct change *change = change_list_changes(w->list); change; change = change->next) {
+    for (const struct change *change = change_list_changes(w->list); change != NULL; change = change->next) {
         if (change->kind == CHANGE_ITEM && change->item.item == item) {
             found = &change->item;
         }

@@ -115,7 +115,7 @@ static void lookup_agrees_with_what_was_put_and_removed(void **state)
         size_t i = (size_t) (random >> 33) % KEYS;
         // Half of the keys are ids, half have hashes that meet at the end of the table and go on at its start.
         uint64_t key = i % 2 ? i : UINT64_MAX / UINT64_C(11400714819323198485) * i + (UINT64_C(1) << 63);
-        if (!things[i]) {
+        if (things[i] == NULL) {
             things[i] = take_thing(&pool, key);
             lookup_put(&lookup, things[i]->number);
             count++;
@@ -129,12 +129,12 @@ static void lookup_agrees_with_what_was_put_and_removed(void **state)
         assert_int_equal(lookup.count, count);
     }
     for (size_t i = 0; i < KEYS; i++) {
-        if (things[i]) {
+        if (things[i] != NULL) {
             assert_ptr_equal(lookup_find(&lookup, things[i]->key), things[i]);
         }
     }
     size_t seen = 0, place = 0;
-    while (lookup_next(&lookup, &place)) {
+    while (lookup_next(&lookup, &place) != NULL) {
         seen++;
     }
     assert_int_equal(seen, count);

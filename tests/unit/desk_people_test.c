@@ -86,7 +86,7 @@ static const char *why(const struct world *world, uint64_t item)
     static char memory[BEHALF_DETAIL_BYTES + 1];
     const char *detail = "";
     const char *person = "";
-    for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
+    for (const struct change *change = change_list_changes(world->list); change != NULL; change = change->next) {
         if (change->kind == CHANGE_EVENT && change->event.item == item && !strcmp(change->event.kind, "offered")) {
             detail = change->event.detail, person = change->event.person;
         }
@@ -437,7 +437,7 @@ static int set_up_late(void **state)
 static const char *gone(const struct world *world, uint64_t session)
 {
     const struct behalf_message *message = world_message(world, session, BEHALF_GONE);
-    return message ? message->gone.reason : "";
+    return message != NULL ? message->gone.reason : "";
 }
 
 static void a_held_item_that_is_late_goes_to_pr_with_its_draft(void **state)

@@ -64,7 +64,7 @@ static const struct behalf_message *settle(struct world *world, uint64_t session
 static uint64_t handed(const struct world *world, uint64_t session)
 {
     const struct effect *effect = world_effect(world, session, EFFECT_HAND_REPLY);
-    return effect ? effect->reply : 0;
+    return effect != NULL ? effect->reply : 0;
 }
 
 // ---- matching ----
@@ -853,8 +853,8 @@ static void a_draft_needs_its_approval(void **state)
                 "sending");
     assert_non_null(strstr(world_change(world, CHANGE_DRAFT)->draft.person, "asha"));
     assert_int_not_equal(handed(world, connector), 0);
-    for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
-        if (change->kind == CHANGE_REPLY && change->reply.text) {
+    for (const struct change *change = change_list_changes(world->list); change != NULL; change = change->next) {
+        if (change->kind == CHANGE_REPLY && change->reply.text != NULL) {
             assert_string_equal(change->reply.person, "asha");
         }
     }
@@ -1200,7 +1200,7 @@ static int64_t rest(struct world *world, uint64_t connector, uint32_t attempt)
     int64_t begun_ms = world->now_ms;
     for (int i = 0; i < 10000; i++) {
         const struct effect *told = world_effect(world, connector, EFFECT_HAND_REPLY);
-        if (told && told->attempt == attempt) {
+        if (told != NULL && told->attempt == attempt) {
             return world->now_ms - begun_ms;
         }
         world_pass(world, 100);

@@ -89,7 +89,7 @@ void world_start(struct world *world)
 
 void world_fini(struct world *world)
 {
-    if (world->desk) {
+    if (world->desk != NULL) {
         desk_check(world->desk);
     }
     desk_destroy(&world->desk);
@@ -104,7 +104,7 @@ static struct principal *principal_place(struct world *world, uint64_t session)
 static struct principal principal_of(struct world *world, uint64_t session)
 {
     struct principal principal = *principal_place(world, session);
-    return principal.role ? principal : (struct principal){ "control", "ctl" };
+    return principal.role != NULL ? principal : (struct principal){ "control", "ctl" };
 }
 
 uint64_t world_sign_in(struct world *world, uint32_t who)
@@ -130,14 +130,14 @@ uint64_t world_post(struct world *world, struct world_post wanted)
         .channel = world->channels[wanted.channel].name,
         .post = wanted.id,
         .brand = world->brands[wanted.brand].name,
-        .author = wanted.author ? wanted.author : wanted.id,
+        .author = wanted.author != NULL ? wanted.author : wanted.id,
         .author_name = "",
         .language = "",
         .parent = "",
         .link = "",
         .media = wanted.media,
-        .text = wanted.text ? wanted.text : "where is my submission",
-        .thread = wanted.thread ? wanted.thread : "",
+        .text = wanted.text != NULL ? wanted.text : "where is my submission",
+        .thread = wanted.thread != NULL ? wanted.thread : "",
         .posted_ms = wanted.posted_ms ? wanted.posted_ms : world->now_ms,
     };
     struct needs needs = {
@@ -190,7 +190,7 @@ const struct behalf_message *world_ask(struct world *world, uint64_t session, st
     size_t bytes;
     // Through the codec, so that the desk sees what it would see: texts that are absent are "", never NULL.
     void *frame = behalf_message_encode(&request, &bytes, &fault);
-    if (!frame) {
+    if (frame == NULL) {
         fprintf(stderr, "%s: %s\n", fault.field, fault.reason);
     }
     must(frame);
@@ -209,7 +209,7 @@ const struct behalf_message *world_ask(struct world *world, uint64_t session, st
         effect = effect->next;
     }
     const struct behalf_message *answer = NULL;
-    for (; effect; effect = effect->next) {
+    for (; effect != NULL; effect = effect->next) {
         if (effect->kind == EFFECT_SEND && effect->session == session && effect->message.id == request.id) {
             must(!answer); // exactly one
             answer = &effect->message;
@@ -222,7 +222,7 @@ const struct behalf_message *world_ask(struct world *world, uint64_t session, st
 const struct effect *world_effect(const struct world *world, uint64_t session, enum effect_kind kind)
 {
     const struct effect *found = NULL;
-    for (const struct effect *effect = change_list_effects(world->list); effect; effect = effect->next) {
+    for (const struct effect *effect = change_list_effects(world->list); effect != NULL; effect = effect->next) {
         if (effect->session == session && effect->kind == kind) {
             found = effect;
         }
@@ -233,7 +233,7 @@ const struct effect *world_effect(const struct world *world, uint64_t session, e
 const struct behalf_message *world_message(const struct world *world, uint64_t session, enum behalf_type type)
 {
     const struct behalf_message *found = NULL;
-    for (const struct effect *effect = change_list_effects(world->list); effect; effect = effect->next) {
+    for (const struct effect *effect = change_list_effects(world->list); effect != NULL; effect = effect->next) {
         if (effect->session == session && effect->kind == EFFECT_SEND && effect->message.type == type) {
             found = &effect->message;
         }
@@ -244,7 +244,7 @@ const struct behalf_message *world_message(const struct world *world, uint64_t s
 int64_t world_lease(const struct world *world, uint64_t session, uint64_t item)
 {
     int64_t lease = 0;
-    for (const struct effect *effect = change_list_effects(world->list); effect; effect = effect->next) {
+    for (const struct effect *effect = change_list_effects(world->list); effect != NULL; effect = effect->next) {
         if (effect->session == session && effect->kind == EFFECT_SHOW_ITEM && effect->item == item) {
             lease = (int64_t) effect->lease;
         }
@@ -278,7 +278,7 @@ void world_pass(struct world *world, int64_t ms)
 const struct change *world_change(const struct world *world, enum change_kind kind)
 {
     const struct change *found = NULL;
-    for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
+    for (const struct change *change = change_list_changes(world->list); change != NULL; change = change->next) {
         if (change->kind == kind) {
             found = change;
         }
@@ -289,7 +289,7 @@ const struct change *world_change(const struct world *world, enum change_kind ki
 const char *world_outcome(const struct world *world, uint64_t item)
 {
     const char *outcome = "";
-    for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
+    for (const struct change *change = change_list_changes(world->list); change != NULL; change = change->next) {
         if (change->kind == CHANGE_OUTCOME && change->outcome.item == item) {
             outcome = change->outcome.outcome;
         }
@@ -300,7 +300,7 @@ const char *world_outcome(const struct world *world, uint64_t item)
 size_t world_events(const struct world *world, uint64_t item, const char *kind)
 {
     size_t count = 0;
-    for (const struct change *change = change_list_changes(world->list); change; change = change->next) {
+    for (const struct change *change = change_list_changes(world->list); change != NULL; change = change->next) {
         count += change->kind == CHANGE_EVENT && change->event.item == item && !strcmp(change->event.kind, kind);
     }
     return count;
@@ -317,35 +317,36 @@ void world_restart(struct world *world)
     char reason[256];
     for (uint64_t id = 1; id < next_id; id++) {
         const struct change *item = NULL;
-        for (const struct change *change = change_list_changes(written); change; change = change->next) {
+        for (const struct change *change = change_list_changes(written); change != NULL; change = change->next) {
             if (change->kind == CHANGE_ITEM && change->item.item == id) {
                 item = change;
             }
         }
-        if (item && item->item.state != ITEM_CLOSED) {
+        if (item != NULL && item->item.state != ITEM_CLOSED) {
             must(desk_restore_item(world->desk, &item->item, reason, sizeof reason));
         }
     }
     for (uint64_t id = 1; id < next_id; id++) {
         const struct change *reply = NULL;
-        for (const struct change *change = change_list_changes(written); change; change = change->next) {
+        for (const struct change *change = change_list_changes(written); change != NULL; change = change->next) {
             if (change->kind == CHANGE_REPLY && change->reply.reply == id) {
                 reply = change;
             }
         }
         const struct change *of = NULL;
-        for (const struct change *change = change_list_changes(written); reply && change; change = change->next) {
+        for (const struct change *change = change_list_changes(written); reply != NULL && change != NULL;
+             change = change->next) {
             if (change->kind == CHANGE_ITEM && change->item.item == reply->reply.item) {
                 of = change;
             }
         }
-        if (of && of->item.state != ITEM_CLOSED &&
+        if (of != NULL && of->item.state != ITEM_CLOSED &&
             (reply->reply.state == REPLY_QUEUED || reply->reply.state == REPLY_HANDED ||
              reply->reply.state == REPLY_UNKNOWN)) {
             must(desk_restore_reply(world->desk, &reply->reply, reason, sizeof reason));
         }
     }
-    for (const struct change *change = change_list_changes(written); change; change = change->next) {
+    for (const struct change *change = change_list_changes(written); change != NULL; change = change->next) {
         if (change->kind == CHANGE_FREEZE) {
             desk_restore_freeze(world->desk, &change->freeze);
         }
@@ -353,7 +354,7 @@ void world_restart(struct world *world)
             desk_restore_outcome(world->desk, &change->outcome);
         }
     }
-    for (const struct change *change = change_list_changes(written); change; change = change->next) {
+    for (const struct change *change = change_list_changes(written); change != NULL; change = change->next) {
         if (change->kind == CHANGE_REQUEST) {
             must(desk_restore_request(world->desk, &change->request, reason, sizeof reason));
         }

@@ -20,7 +20,7 @@ static void expect_characters(const char *text, size_t bytes, const char *wanted
 {
     size_t mended_bytes;
     char *mended = mended_characters(text, bytes, &mended_bytes);
-    if (!wanted) {
+    if (wanted == NULL) {
         assert_null(mended);
         return;
     }
@@ -60,8 +60,8 @@ static void an_input_with_few_broken_places_is_utf8(void **state)
 static void expect_reading(const char *text, const char *wanted)
 {
     char *mended = mended_reading(text);
-    if (!mended || strcmp(mended, wanted) != 0) {
-        fail_msg("%s became %s", text, mended ? mended : "nothing else");
+    if (mended == NULL || strcmp(mended, wanted) != 0) {
+        fail_msg("%s became %s", text, mended != NULL ? mended : "nothing else");
     }
     free(mended);
 }
@@ -125,7 +125,7 @@ static void sound_texts_are_left_alone(void **state)
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char *mended = mended_reading(texts[i]);
-        if (mended) {
+        if (mended != NULL) {
             fail_msg("%s became %s", texts[i], mended);
         }
     }
@@ -269,7 +269,7 @@ static void expect_line(const char *line, const char *wanted)
     size_t bytes;
     bool characters;
     char *mended = json_line_mended(line, strlen(line), &(struct encoding_tally){ 0 }, &bytes, &characters);
-    if (wanted) {
+    if (wanted != NULL) {
         assert_non_null(mended);
         assert_string_equal(mended, wanted);
         assert_int_equal(bytes, strlen(wanted));

@@ -95,17 +95,17 @@ struct behalf_client *ctl_client_new(const struct ctl_options *options, const ch
         .program = CTL_PROGRAM,
     };
     struct behalf_client *client = behalf_client_new(options->brokers, &hello);
-    if (!client) {
+    if (client == NULL) {
         ctl_complain(options,
                      "--broker %s: cannot be used; an endpoint is like tcp://127.0.0.1:7311 or ipc:///run/behalf",
-                     options->brokers ? options->brokers : BEHALF_DEFAULT_ENDPOINT);
+                     options->brokers != NULL ? options->brokers : BEHALF_DEFAULT_ENDPOINT);
     }
     return client;
 }
 
 void ctl_client_end(struct behalf_client **client_p)
 {
-    if (!*client_p) {
+    if (*client_p == NULL) {
         return;
     }
     if (behalf_client_state(*client_p) == BEHALF_CLIENT_READY) {
@@ -132,14 +132,14 @@ struct behalf_message *ctl_ask_raw(struct behalf_client *client, const struct ct
     }
     int64_t deadline_ms = clocks_monotonic_ms() + options->wait_ms;
     struct behalf_message *answer = NULL;
-    while (!answer && standing(client)) {
+    while (answer == NULL && standing(client)) {
         int64_t left_ms = deadline_ms - clocks_monotonic_ms();
         if (left_ms <= 0) {
             break;
         }
         answer = behalf_client_wait_answer(client, id, (int) left_ms);
     }
-    if (answer) {
+    if (answer != NULL) {
         return answer;
     }
     bool refused = behalf_client_state(client) == BEHALF_CLIENT_REFUSED;
@@ -153,7 +153,7 @@ struct behalf_message *ctl_ask(struct behalf_client *client, const struct ctl_op
                                const struct behalf_message *request, int *status)
 {
     struct behalf_message *answer = ctl_ask_raw(client, options, request, status);
-    if (!answer || answer->type != BEHALF_ERROR) {
+    if (answer == NULL || answer->type != BEHALF_ERROR) {
         return answer;
     }
     ctl_print_error(options, answer);

@@ -136,7 +136,7 @@ static char parse_delimiter(struct argp_state *state, const char *text)
     if (strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0) {
         return '\t';
     }
-    if (strlen(text) != 1 || strchr("\"\r\n", text[0]) || (unsigned char) text[0] >= 0x80) {
+    if (strlen(text) != 1 || strchr("\"\r\n", text[0]) != NULL || (unsigned char) text[0] >= 0x80) {
         argp_error(state, "--delimiter: should be one character, or tab");
     }
     return text[0];
@@ -211,13 +211,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->fields = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->path) {
+        if (options->path != NULL) {
             argp_error(state, "%s: one file at a time", argument);
         }
         options->path = argument;
         return 0;
     case ARGP_KEY_END:
-        if (options->from_row && options->cursor_path) {
+        if (options->from_row && options->cursor_path != NULL) {
             argp_error(state, "--from and --cursor both say where to begin; give one");
         }
         return 0;
@@ -228,7 +228,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static bool from_stdin(const struct feed_options *options)
 {
-    return !options->path || strcmp(options->path, "-") == 0;
+    return options->path == NULL || strcmp(options->path, "-") == 0;
 }
 
 static const char *shown_name(const struct feed_options *options)
@@ -318,9 +318,9 @@ static int feed_from(const struct feed_options *options, int input, struct row_r
     int status = CTL_USAGE;
     struct behalf_client *client = NULL;
     const char *cursor_path = options->dry_run ? NULL : options->cursor_path;
-    if (cursor_path && !feed_cursor_load(cursor_path, source, &rows_before, fault, sizeof fault)) {
+    if (cursor_path != NULL && !feed_cursor_load(cursor_path, source, &rows_before, fault, sizeof fault)) {
         ctl_complain(options->common, "%s", fault);
-    } else if (options->dry_run || (client = connect_blocking_signals(options->common))) {
+    } else if (options->dry_run || (client = connect_blocking_signals(options->common)) != NULL) {
         status = feed_run(&(struct feed_plan){
             .options = options->common,
             .name = shown_name(options),
@@ -377,7 +377,7 @@ int feed_command(struct ctl_options *common, int argc, char **argv)
     int status = CTL_DONE;
     if (options.fields) {
         feed_map_manual(stdout);
-    } else if (from_stdin(&options) && !options.path && isatty(STDIN_FILENO)) {
+    } else if (from_stdin(&options) && options.path == NULL && isatty(STDIN_FILENO)) {
         ctl_complain(common, "which file? (- for standard input; behalf-ctl feed --help)");
         status = CTL_USAGE;
     } else {

@@ -21,13 +21,13 @@ bool feed_cursor_load(const char *path, const char *source, uint64_t *rows, char
     }
     json_error_t error;
     json_t *cursor = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    if (!cursor) {
+    if (cursor == NULL) {
         snprintf(fault, fault_bytes, "%s: %s", path, error.text);
         return false;
     }
     const char *of = json_string_value(json_object_get(cursor, "source"));
     const json_t *count = json_object_get(cursor, "rows");
-    bool sound = of && json_is_integer(count) && json_integer_value(count) >= 0;
+    bool sound = of != NULL && json_is_integer(count) && json_integer_value(count) >= 0;
     bool same = sound && strcmp(of, source) == 0;
     if (!sound) {
         snprintf(fault, fault_bytes, "%s: is not a cursor of behalf-ctl feed", path);
@@ -83,7 +83,7 @@ static bool replace_file(const char *path, const char *text)
 bool feed_cursor_save(const char *path, const char *source, uint64_t rows, char *fault, size_t fault_bytes)
 {
     json_t *cursor = json_pack("{s:s, s:I}", "source", source, "rows", (json_int_t) rows);
-    if (!cursor) { // only if the name of the file is not UTF-8
+    if (cursor == NULL) { // only if the name of the file is not UTF-8
         snprintf(fault, fault_bytes, "%s: the input's name is not UTF-8, so no cursor can be kept", path);
         return false;
     }

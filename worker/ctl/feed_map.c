@@ -59,8 +59,8 @@ static struct mapping *mapping_named(const struct feed_map *self, const char *na
 
 static void add_fields(struct feed_map *self, enum behalf_type type)
 {
-    for (const struct behalf_field *field = behalf_type_fields(type); field->name; field++) {
-        if (mapping_named(self, field->name, strlen(field->name))) {
+    for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
+        if (mapping_named(self, field->name, strlen(field->name)) != NULL) {
             continue;
         }
         must(self->mappings = realloc(self->mappings, (self->count + 1) * sizeof *self->mappings));
@@ -82,7 +82,7 @@ struct feed_map *feed_map_new(void)
 void feed_map_destroy(struct feed_map **map_p)
 {
     struct feed_map *self = *map_p;
-    if (!self) {
+    if (self == NULL) {
         return;
     }
     for (size_t i = 0; i < self->count; i++) {
@@ -114,7 +114,7 @@ static struct mapping *find_mapping(struct feed_map *self, const char *name, siz
         length = strlen(name);
     }
     struct mapping *mapping = mapping_named(self, name, length);
-    if (!mapping) {
+    if (mapping == NULL) {
         refuse_field(self, name, length, fault);
     }
     return mapping;
@@ -136,18 +136,18 @@ static bool tell(struct mapping *mapping, enum source source, const char *text, 
 bool feed_map_constant(struct feed_map *self, const char *field, const char *text, char *fault)
 {
     struct mapping *mapping = find_mapping(self, field, strlen(field), fault);
-    return mapping && tell(mapping, FROM_CONSTANT, text, fault);
+    return mapping != NULL && tell(mapping, FROM_CONSTANT, text, fault);
 }
 
 bool feed_map_add(struct feed_map *self, const char *option, char *fault)
 {
     const char *equals = strchr(option, '=');
-    if (!equals) {
+    if (equals == NULL) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD=COLUMN or FIELD==TEXT", option);
         return false;
     }
     struct mapping *mapping = find_mapping(self, option, (size_t) (equals - option), fault);
-    if (!mapping) {
+    if (mapping == NULL) {
         return false;
     }
     if (equals[1] == '=') {
@@ -158,10 +158,10 @@ bool feed_map_add(struct feed_map *self, const char *option, char *fault)
 
 static bool set_value(struct mapping *mapping, const char *from, size_t from_length, const char *to, char *fault)
 {
-    if (!mapping->values) {
+    if (mapping->values == NULL) {
         must(mapping->values = json_object());
     }
-    if (json_object_getn(mapping->values, from, from_length)) {
+    if (json_object_getn(mapping->values, from, from_length) != NULL) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: a value is given twice: %.*s", mapping->field->name, (int) from_length,
                  from);
         return false;
@@ -177,12 +177,12 @@ bool feed_map_add_value(struct feed_map *self, const char *option, char *fault)
 {
     const char *colon = strchr(option, ':');
     const char *equals = strrchr(option, '=');
-    if (!colon || !equals || equals < colon) {
+    if (colon == NULL || equals == NULL || equals < colon) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD:FROM=TO, as in 'brand:Virgin America=virgin'", option);
         return false;
     }
     struct mapping *mapping = find_mapping(self, option, (size_t) (colon - option), fault);
-    return mapping && set_value(mapping, colon + 1, (size_t) (equals - colon - 1), equals + 1, fault);
+    return mapping != NULL && set_value(mapping, colon + 1, (size_t) (equals - colon - 1), equals + 1, fault);
 }
 
 static bool read_values(struct mapping *mapping, struct row_reader *reader, const char *path, char *fault)
@@ -212,12 +212,12 @@ static bool read_values(struct mapping *mapping, struct row_reader *reader, cons
 bool feed_map_add_values(struct feed_map *self, const char *option, char *fault)
 {
     const char *equals = strchr(option, '=');
-    if (!equals || !equals[1]) {
+    if (equals == NULL || !equals[1]) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD=FILE", option);
         return false;
     }
     struct mapping *mapping = find_mapping(self, option, (size_t) (equals - option), fault);
-    if (!mapping) {
+    if (mapping == NULL) {
         return false;
     }
     const char *path = equals + 1;
@@ -252,7 +252,7 @@ bool feed_map_add_time_format(struct feed_map *self, const char *format, char *f
         snprintf(fault, FEED_FAULT_BYTES, "more than %d time formats", FEED_TIME_FORMATS_MAX);
         return false;
     }
-    if (!strchr(format, '%') && strcmp(format, "epoch") != 0 && strcmp(format, "epoch-ms") != 0) {
+    if (strchr(format, '%') == NULL && strcmp(format, "epoch") != 0 && strcmp(format, "epoch-ms") != 0) {
         snprintf(fault, FEED_FAULT_BYTES,
                  "%s: should be as for strptime, like '%%d.%%m.%%Y %%H:%%M', or epoch or epoch-ms", format);
         return false;
@@ -290,11 +290,11 @@ static bool is_wanted(const struct mapping *mapping, struct row_reader *reader)
 static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE *problems)
 {
     const char *name = mapping->field->name, *named = row_reader_named(reader, name);
-    if (mapping->source == FROM_NOTHING && !mapping->told && named) {
+    if (mapping->source == FROM_NOTHING && !mapping->told && named != NULL) {
         mapping->source = FROM_SAME_NAME;
         must(mapping->text = strdup(named));
     }
-    if (mapping->source == FROM_COLUMN && (named = row_reader_named(reader, mapping->text)) &&
+    if (mapping->source == FROM_COLUMN && (named = row_reader_named(reader, mapping->text)) != NULL &&
         strcmp(named, mapping->text) != 0) {
         free(mapping->text);
         must(mapping->text = strdup(named));
@@ -392,11 +392,11 @@ static bool check_text(const struct behalf_field *field, const char *text, size_
 {
     const uint8_t *wrong = u8_check((const uint8_t *) text, bytes);
     const char *nul = memchr(text, '\0', bytes);
-    if (wrong) {
+    if (wrong != NULL) {
         snprintf(fault, FEED_FAULT_BYTES,
                  "%s: is not UTF-8, at byte %zu (0x%02x); if the file is Latin-1: iconv -f latin1 -t utf-8",
                  field->name, (size_t) (wrong - (const uint8_t *) text) + 1, *wrong);
-    } else if (nul) {
+    } else if (nul != NULL) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: has a NUL in it, at byte %zu", field->name, (size_t) (nul - text) + 1);
     } else {
         return true;
@@ -407,10 +407,10 @@ static bool check_text(const struct behalf_field *field, const char *text, size_
 static const char *map_value(const struct mapping *mapping, const char *text, char *fault)
 {
     const json_t *to = json_object_get(mapping->values, text);
-    if (!to) {
+    if (to == NULL) {
         to = json_object_get(mapping->values, ANY_OTHER);
     }
-    if (!to) {
+    if (to == NULL) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: nothing was said about the value %.100s; see --value",
                  mapping->field->name, text);
     }
@@ -424,7 +424,7 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
     const struct mapping *mapping = mapping_named(self, field->name, strlen(field->name));
     must(mapping);
     const char *text = mapping->source == FROM_CONSTANT ? mapping->text : NULL;
-    size_t bytes = text ? strlen(text) : 0;
+    size_t bytes = text != NULL ? strlen(text) : 0;
     if (mapping->column >= 0) {
         must((size_t) mapping->column < row->cell_count);
         text = row->cells[mapping->column].text;
@@ -433,10 +433,10 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
             mending_note(mending, field->name, MENDING_LEFT_OUT);
         }
     }
-    if (!text || !bytes) {
+    if (text == NULL || !bytes) {
         if (field->required) {
             snprintf(fault, FEED_FAULT_BYTES, "%s: %s", field->name,
-                     text || mapping->column < 0 || !row->cells[mapping->column].structure
+                     text != NULL || mapping->column < 0 || !row->cells[mapping->column].structure
                          ? "is missing"
                          : "is a list or an object, not a value");
         }
@@ -445,10 +445,10 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
     if (!check_text(field, text, bytes, fault)) {
         return false;
     }
-    if (mapping->values && !(text = map_value(mapping, text, fault))) {
+    if (mapping->values != NULL && (text = map_value(mapping, text, fault)) == NULL) {
         return false;
     }
-    if (mapping->values && !check_text(field, text, strlen(text), fault)) {
+    if (mapping->values != NULL && !check_text(field, text, strlen(text), fault)) {
         return false;
     }
     if (field->kind == 'n') {
@@ -465,10 +465,10 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
 static enum behalf_type type_of(const struct feed_map *self, const struct row *row)
 {
     const char *type = self->type_column >= 0 ? row->cells[self->type_column].text : NULL;
-    if (type && strcmp(type, "edit") == 0) {
+    if (type != NULL && strcmp(type, "edit") == 0) {
         return BEHALF_EDIT;
     }
-    return type && strcmp(type, "delete") == 0 ? BEHALF_DELETE : BEHALF_POST;
+    return type != NULL && strcmp(type, "delete") == 0 ? BEHALF_DELETE : BEHALF_POST;
 }
 
 bool feed_map_apply(const struct feed_map *self, const struct row *row, struct mending *mending,
@@ -479,7 +479,7 @@ bool feed_map_apply(const struct feed_map *self, const struct row *row, struct m
         mending_note(mending, "row", MENDING_CHARACTERS);
     }
     *post = (struct behalf_message){ .type = type_of(self, row) };
-    for (const struct behalf_field *field = behalf_type_fields(post->type); field->name; field++) {
+    for (const struct behalf_field *field = behalf_type_fields(post->type); field->name != NULL; field++) {
         if (!fill_field(self, field, row, mending, &post->post, fault)) { // every body begins where the union does
             return false;
         }
@@ -497,7 +497,7 @@ const struct row_cell *feed_map_post_cell(const struct feed_map *self, const str
 void feed_map_manual(FILE *out)
 {
     fprintf(out, "The fields of a post:\n");
-    for (const struct behalf_field *field = behalf_type_fields(BEHALF_POST); field->name; field++) {
+    for (const struct behalf_field *field = behalf_type_fields(BEHALF_POST); field->name != NULL; field++) {
         fprintf(out, "  %-12s %s%s\n", field->name, field->field_doc, field->required ? " (required)" : "");
     }
     fprintf(out,

@@ -137,7 +137,7 @@ static void show_progress(struct feed_run *self, int64_t now_ms)
             self->skipped + self->refused, self->rate);
     print_time_left(self);
     struct behalf_client *client = self->plan->client;
-    if (client && behalf_client_state(client) == BEHALF_CLIENT_CONNECTING) {
+    if (client != NULL && behalf_client_state(client) == BEHALF_CLIENT_CONNECTING) {
         fputs(", ", stderr);
         output_visible(stderr, behalf_client_reason(client), self->plan->options->visible);
     }
@@ -149,7 +149,7 @@ static void show_progress(struct feed_run *self, int64_t now_ms)
 
 static bool save_cursor(struct feed_run *self)
 {
-    if (!self->plan->cursor_path || (self->saved && self->saved_row == self->settled_row)) {
+    if (self->plan->cursor_path == NULL || (self->saved && self->saved_row == self->settled_row)) {
         return true;
     }
     char fault[1024];
@@ -255,7 +255,7 @@ static void send_held(struct feed_run *self, const struct held_row *held)
     struct behalf_message *post = behalf_message_decode(held->frame, held->frame_bytes, &fault);
     must(post);
     post->id = 0;
-    if (!self->plan->client) {
+    if (self->plan->client == NULL) {
         self->taken++;
         flight->settled = true;
     } else if ((flight->id = behalf_client_send(self->plan->client, post, &fault)) != 0) {
@@ -294,7 +294,7 @@ static void hold(struct feed_run *self, const struct row *row, const struct beha
     numbered.id = 1;
     struct held_row held = { .row = row->number, .line = row->line };
     held.frame = behalf_message_encode(&numbered, &held.frame_bytes, &fault);
-    if (!held.frame) {
+    if (held.frame == NULL) {
         char words[FEED_FAULT_BYTES];
         snprintf(words, sizeof words, "%s: %s", fault.field, fault.reason);
         bad_row(self, row, words);
@@ -316,7 +316,7 @@ static bool look_at_id(struct feed_run *self, const struct row *row, const struc
 {
     char fault[FEED_IDS_FAULT_BYTES];
     const struct row_cell *cell = feed_map_post_cell(self->plan->map, row);
-    if (!cell) {
+    if (cell == NULL) {
         return true;
     }
     switch (feed_ids_look(&self->ids, id_of(post), cell->real, fault)) {
@@ -360,8 +360,8 @@ static void send_row(struct feed_run *self, const struct row *row)
     if (!look_at_id(self, row, &post)) {
         return;
     }
-    bool sound = self->plan->client ? (id = behalf_client_send(self->plan->client, &post, &fault)) != 0
-                                    : check_post(&post, &fault);
+    bool sound = self->plan->client != NULL ? (id = behalf_client_send(self->plan->client, &post, &fault)) != 0
+                                            : check_post(&post, &fault);
     if (!sound) {
         snprintf(words, sizeof words, "%s: %s", fault.field, fault.reason);
         bad_row(self, row, words);
@@ -381,7 +381,7 @@ static bool has_room(const struct feed_run *self)
     if (self->stop != STOP_NOT) {
         return false;
     }
-    return !client ||
+    return client == NULL ||
            (behalf_client_state(client) == BEHALF_CLIENT_READY && self->unanswered < behalf_client_window(client));
 }
 
@@ -467,7 +467,7 @@ static void refused_row(struct feed_run *self, struct flight *flight, const stru
 static void take_answer(struct feed_run *self, const struct behalf_message *message)
 {
     struct flight *flight = message->id ? find_flight(self, message->id) : NULL;
-    if (!flight) {
+    if (flight == NULL) {
         return;
     }
     flight->id = 0;
@@ -493,7 +493,7 @@ static void take_answer(struct feed_run *self, const struct behalf_message *mess
 static void take_answers(struct feed_run *self)
 {
     struct behalf_message *message;
-    while (self->plan->client && (message = behalf_client_next(self->plan->client))) {
+    while (self->plan->client != NULL && (message = behalf_client_next(self->plan->client)) != NULL) {
         take_answer(self, message);
         behalf_message_destroy(&message);
     }
@@ -503,7 +503,7 @@ static void take_answers(struct feed_run *self)
 static void watch_session(struct feed_run *self, int64_t now_ms)
 {
     struct behalf_client *client = self->plan->client;
-    if (!client || self->stop == STOP_NO_BROKER || self->stop == STOP_REFUSED) {
+    if (client == NULL || self->stop == STOP_NO_BROKER || self->stop == STOP_REFUSED) {
         return;
     }
     enum behalf_client_state state = behalf_client_state(client);
@@ -551,7 +551,7 @@ static void wait_for_something(struct feed_run *self)
 {
     int timeout_ms = PROGRESS_MS;
     struct pollfd polls[3] = { { .fd = self->signals, .events = POLLIN }, { .fd = -1 }, { .fd = -1 } };
-    if (self->plan->client) {
+    if (self->plan->client != NULL) {
         int client_ms = behalf_client_timeout_ms(self->plan->client);
         if (client_ms >= 0 && client_ms < timeout_ms) {
             timeout_ms = client_ms;
@@ -620,7 +620,7 @@ static void print_summary(const struct feed_run *self)
         return;
     }
     output_visible(stdout, plan->name, plan->options->visible);
-    if (!plan->client) {
+    if (plan->client == NULL) {
         printf(": %" PRIu64 " row%s: %" PRIu64 " good, %" PRIu64 " bad; nothing was sent\n", self->rows,
                self->rows == 1 ? "" : "s", self->taken, self->skipped);
     } else {
@@ -646,10 +646,10 @@ static void print_summary(const struct feed_run *self)
 
 static void print_how_to_go_on(const struct feed_run *self)
 {
-    if (self->stop == STOP_END || self->stop == STOP_ROUNDED || !self->plan->client) {
+    if (self->stop == STOP_END || self->stop == STOP_ROUNDED || self->plan->client == NULL) {
         return;
     }
-    if (self->plan->cursor_path) {
+    if (self->plan->cursor_path != NULL) {
         ctl_complain(self->plan->options,
                      "stopped after row %" PRIu64 ", which %s records; the same command goes on there",
                      self->settled_row, self->plan->cursor_path);
@@ -674,7 +674,7 @@ static int exit_status(const struct feed_run *self)
     case STOP_NO_BROKER:
         return CTL_NO_BROKER;
     default:
-        if (!self->plan->client && self->skipped) {
+        if (self->plan->client == NULL && self->skipped) {
             return CTL_REFUSED;
         }
         return self->rows && !self->taken && !self->repeated ? CTL_NOTHING_TAKEN : CTL_DONE;

@@ -18,7 +18,7 @@
 static locale_t plain_locale(void)
 {
     static locale_t locale;
-    if (!locale) {
+    if (locale == NULL) {
         locale = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
     }
     must(locale);
@@ -40,7 +40,7 @@ static bool take_number(const char **text, int digits, int *number)
 
 static bool take_character(const char **text, const char *characters)
 {
-    if (!**text || !strchr(characters, **text)) {
+    if (!**text || strchr(characters, **text) == NULL) {
         return false;
     }
     (*text)++;
@@ -171,10 +171,10 @@ static bool parse_format(const char *format, const char *text, int64_t zone_ms, 
     }
     struct tm parts = { .tm_mday = 1, .tm_year = 70 };
     const char *rest = strptime_l(text, format, &parts, plain_locale());
-    if (!rest || *rest) {
+    if (rest == NULL || *rest) {
         return false;
     }
-    if (strstr(format, "%z")) {
+    if (strstr(format, "%z") != NULL) {
         zone_ms = (int64_t) parts.tm_gmtoff * 1000;
     }
     return moment(parts, 0, zone_ms, at_ms);

@@ -20,14 +20,14 @@
 static const char *zones_folder(void)
 {
     const char *folder = getenv("TZDIR");
-    return folder && *folder ? folder : ZONES;
+    return folder != NULL && *folder ? folder : ZONES;
 }
 
 static bool is_zone_file(const char *path)
 {
     char begin[4];
     FILE *file = fopen(path, "re");
-    if (!file) {
+    if (file == NULL) {
         return false;
     }
     bool is = fread(begin, 1, sizeof begin, file) == sizeof begin && memcmp(begin, "TZif", sizeof begin) == 0;
@@ -41,8 +41,9 @@ static bool is_name(const char *name)
     if (length == 0 || length >= NAME_BYTES || !isalpha((unsigned char) name[0])) {
         return false;
     }
-    return !strstr(name, "..") && !name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                                     "_+-/")];
+    return strstr(name, "..") == NULL &&
+           !name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                              "_+-/")];
 }
 
 // ---- names like another ----
@@ -60,7 +61,8 @@ static struct {
 static size_t distance_of(const char *name)
 {
     const char *city = strrchr(name, '/');
-    size_t whole = edit_distance(nearest.wanted, name), part = city ? edit_distance(nearest.wanted, city + 1) : whole;
+    size_t whole = edit_distance(nearest.wanted, name),
+           part = city != NULL ? edit_distance(nearest.wanted, city + 1) : whole;
     return part < whole ? part : whole;
 }
 

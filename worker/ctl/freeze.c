@@ -26,16 +26,16 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->reason = argument;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->brand) {
+        if (options->brand != NULL) {
             argp_error(state, "%s: one brand at a time", argument);
         }
         options->brand = argument;
         return 0;
     case ARGP_KEY_END:
-        if (!options->brand) {
+        if (options->brand == NULL) {
             argp_error(state, "which brand?");
         }
-        if (!options->reason || !*options->reason) {
+        if (options->reason == NULL || !*options->reason) {
             argp_error(state, "say why: --reason TEXT");
         }
         return 0;
@@ -56,7 +56,7 @@ static int set_frozen(struct ctl_options *common, int argc, char **argv, bool fr
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client) {
+    if (client == NULL) {
         return CTL_USAGE;
     }
     int status = CTL_DONE;
@@ -64,7 +64,7 @@ static int set_frozen(struct ctl_options *common, int argc, char **argv, bool fr
         .type = BEHALF_FREEZE, .freeze = { .brand = options.brand, .frozen = frozen, .reason = options.reason }
     };
     struct behalf_message *answer = ctl_ask(client, common, &request, &status);
-    if (answer) {
+    if (answer != NULL) {
         output_visible(stdout, options.brand, common->visible);
         puts(frozen ? " is frozen: its replies stop, its new items go to PR" : " is no longer frozen");
     }

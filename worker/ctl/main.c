@@ -51,7 +51,7 @@ static char *help_filter(int key, const char *text, void *input)
     char *whole = NULL;
     size_t bytes;
     FILE *out = open_memstream(&whole, &bytes);
-    if (!out) {
+    if (out == NULL) {
         return (char *) text;
     }
     fprintf(out, "Commands:\n");
@@ -88,7 +88,7 @@ static error_t parse_main(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_ARG:
         choice->command = find_command(argument);
-        if (!choice->command) {
+        if (choice->command == NULL) {
             argp_error(state, "%s: no such command", argument);
         }
         choice->at = state->next - 1;
@@ -106,7 +106,7 @@ static const char *user_name(void)
 {
     static char name[BEHALF_NAME_BYTES + 1];
     const struct passwd *user = getpwuid(geteuid());
-    snprintf(name, sizeof name, "%s", user && *user->pw_name ? user->pw_name : "ctl");
+    snprintf(name, sizeof name, "%s", user != NULL && *user->pw_name ? user->pw_name : "ctl");
     return name;
 }
 
@@ -133,7 +133,7 @@ int main(int argc, char **argv)
     if (!options.wait_ms) {
         options.wait_ms = feeds ? 60000 : 10000;
     }
-    if (!options.name) {
+    if (options.name == NULL) {
         options.name = feeds ? "feed" : user_name();
     }
     int status = choice.command->run(&options, argc - choice.at, argv + choice.at);

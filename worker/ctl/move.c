@@ -49,11 +49,11 @@ static void take_signal(int signal)
 // Keeps a place, and hides it where process listings look, as it may hold a password.
 static void keep_place(char **place, char *argument, const char *option, struct argp_state *state)
 {
-    if (*place) {
+    if (*place != NULL) {
         argp_error(state, "%s: once", option);
     }
     *place = strdup(argument);
-    if (!*place || !**place) {
+    if (*place == NULL || !**place) {
         argp_error(state, "%s: a folder or a URL", option);
     }
     if (move_is_postgres(argument)) {
@@ -87,7 +87,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         argp_error(state, "one argument too many; which one: --from or --to?"); // not echoed: it may be a URL
         return 0;
     case ARGP_KEY_END:
-        if (!options->from || !options->to) {
+        if (options->from == NULL || options->to == NULL) {
             argp_error(state, "--from DIR|URL and --to DIR|URL are required");
         }
         if (options->cancel && (options->keep || options->replace)) {
@@ -189,7 +189,7 @@ static int run(struct move_options *options)
 
 static void forget(char *place)
 {
-    if (place) {
+    if (place != NULL) {
         explicit_bzero(place, strlen(place));
         free(place);
     }

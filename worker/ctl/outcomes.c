@@ -56,7 +56,7 @@ static bool parse_ago(const char *text, int64_t *at_ms)
     static const char units[] = "smhd";
     static const int64_t unit_ms[] = { 1000, 60000, 3600000, 86400000 };
     const char *unit = *end ? strchr(units, *end) : NULL;
-    if (!isdigit((unsigned char) *text) || !unit || end[1] || count > 100000000) {
+    if (!isdigit((unsigned char) *text) || unit == NULL || end[1] || count > 100000000) {
         return false;
     }
     *at_ms = clocks_utc_ms() - count * unit_ms[unit - units];
@@ -125,7 +125,7 @@ static void add_row(struct output_table *table, const struct behalf_outcome *row
 static const struct behalf_field *outcome_fields(void)
 {
     const struct behalf_field *field = behalf_type_fields(BEHALF_ENDED);
-    while (field->name && field->kind != 'l') {
+    while (field->name != NULL && field->kind != 'l') {
         field++;
     }
     must(field->name);
@@ -135,7 +135,7 @@ static const struct behalf_field *outcome_fields(void)
 static void print_csv_header(void)
 {
     const struct behalf_field *fields = outcome_fields();
-    for (const struct behalf_field *field = fields; field->name; field++) {
+    for (const struct behalf_field *field = fields; field->name != NULL; field++) {
         int length = (int) strlen(field->name) - (field_is_time(field) ? 3 : 0);
         printf("%s%.*s", field == fields ? "" : ",", length, field->name);
     }
@@ -146,7 +146,7 @@ static void print_csv_header(void)
 // 15 digits) or shortens (leading zeros).
 static bool is_unsafe(const char *text)
 {
-    if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0])) {
+    if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL) {
         return true;
     }
     size_t digits = strspn(text, "0123456789");
@@ -161,7 +161,7 @@ static void print_csv_text(const char *text, bool first, bool guarded)
     if (guarded && is_unsafe(text)) {
         must(asprintf(&safe, "'%s", text) >= 0);
     }
-    output_csv_field(stdout, safe ? safe : text, first);
+    output_csv_field(stdout, safe != NULL ? safe : text, first);
     free(safe);
 }
 
@@ -169,7 +169,7 @@ static void print_csv_row(const struct behalf_outcome *row, bool for_spreadsheet
 {
     const struct behalf_field *fields = outcome_fields();
     char number[OUTPUT_TIME_BYTES];
-    for (const struct behalf_field *field = fields; field->name; field++) {
+    for (const struct behalf_field *field = fields; field->name != NULL; field++) {
         const void *value = (const char *) row + field->offset;
         const char *text = number;
         if (field->kind == 't') {
@@ -181,7 +181,7 @@ static void print_csv_row(const struct behalf_outcome *row, bool for_spreadsheet
         } else {
             output_number(number, *(const int64_t *) value, false);
         }
-        print_csv_text(text ? text : "", field == fields, for_spreadsheet && field->kind == 't');
+        print_csv_text(text != NULL ? text : "", field == fields, for_spreadsheet && field->kind == 't');
     }
     fputs("\r\n", stdout);
 }
@@ -223,7 +223,7 @@ static int outcome_pages(struct behalf_client *client, const struct outcomes_opt
                                                         .since_ms = options->since_ms,
                                                         .brand = options->brand } };
         struct behalf_message *page = ctl_ask(client, options->common, &request, &status);
-        if (!page) {
+        if (page == NULL) {
             return status;
         }
         show_page(page, options->form, table);
@@ -261,7 +261,7 @@ int outcomes_command(struct ctl_options *common, int argc, char **argv)
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client) {
+    if (client == NULL) {
         return CTL_USAGE;
     }
     struct output_table *table =

@@ -53,7 +53,7 @@ struct output_table *output_table_new(const struct output_column *columns, size_
 
 void output_table_destroy(struct output_table **table_p)
 {
-    if (!*table_p) {
+    if (*table_p == NULL) {
         return;
     }
     scols_unref_table((*table_p)->table);
@@ -66,7 +66,7 @@ void output_table_row(struct output_table *self, const char *const *cells)
     struct libscols_line *line = scols_table_new_line(self->table, NULL);
     must(line);
     for (size_t i = 0; i < self->count; i++) {
-        char *visible = visible_string(cells[i] ? cells[i] : "", self->visible);
+        char *visible = visible_string(cells[i] != NULL ? cells[i] : "", self->visible);
         must(visible && scols_line_refer_data(line, i, visible) == 0); // the table frees it
     }
 }
@@ -78,7 +78,7 @@ void output_table_print(struct output_table *self)
         scols_print_table(self->table);
         return;
     }
-    if (scols_print_table_to_string(self->table, &text) != 0 || !text) {
+    if (scols_print_table_to_string(self->table, &text) != 0 || text == NULL) {
         return;
     }
     for (char *line = text, *end; *line; line = end) { // columns that may not shrink can be too wide together
@@ -97,7 +97,7 @@ static const char *format_time(char *text, int64_t at_ms, bool utc)
     time_t seconds = (time_t) (at_ms / 1000);
     struct tm parts;
     text[0] = '\0';
-    if (!at_ms || !(utc ? gmtime_r(&seconds, &parts) : localtime_r(&seconds, &parts))) {
+    if (!at_ms || (utc ? gmtime_r(&seconds, &parts) : localtime_r(&seconds, &parts)) == NULL) {
         return text;
     }
     size_t length = strftime(text, OUTPUT_TIME_BYTES, utc ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &parts);
@@ -146,7 +146,7 @@ void output_csv_field(FILE *out, const char *text, bool first)
     if (!first) {
         putc(',', out);
     }
-    if (strpbrk(text, ",\"\r\n") || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' ')) {
+    if (strpbrk(text, ",\"\r\n") != NULL || text[0] == ' ' || (text[0] && text[strlen(text) - 1] == ' ')) {
         csv_fwrite(out, text, strlen(text));
     } else {
         fputs(text, out);

@@ -175,7 +175,7 @@ struct row_reader *row_reader_new(int descriptor, const char *name, enum row_for
 void row_reader_destroy(struct row_reader **reader_p)
 {
     struct row_reader *self = *reader_p;
-    if (!self) {
+    if (self == NULL) {
         return;
     }
     if (self->parser_ready) {
@@ -230,7 +230,7 @@ static uint64_t count_lines(const char *bytes, size_t length)
 {
     uint64_t lines = 0;
     const char *end = bytes + length;
-    while (bytes < end && (bytes = memchr(bytes, '\n', (size_t) (end - bytes)))) {
+    while (bytes < end && (bytes = memchr(bytes, '\n', (size_t) (end - bytes))) != NULL) {
         lines++;
         bytes++;
     }
@@ -261,7 +261,7 @@ static enum row_result give_up_line(struct row_reader *self, const char *reason)
     snprintf(self->row.fault, sizeof self->row.fault, "%s", reason);
     const char *line_end =
         self->end > self->begin ? memchr(self->data + self->begin, '\n', self->end - self->begin) : NULL;
-    if (line_end) {
+    if (line_end != NULL) {
         self->line++;
         advance(self, (size_t) (line_end - self->data) + 1);
     } else {
@@ -279,7 +279,7 @@ static bool discard(struct row_reader *self)
 {
     const char *line_end =
         self->end > self->begin ? memchr(self->data + self->begin, '\n', self->end - self->begin) : NULL;
-    if (line_end) {
+    if (line_end != NULL) {
         self->line++;
         self->discarding = false;
         advance(self, (size_t) (line_end - self->data) + 1);
@@ -303,7 +303,7 @@ static void cells_from_texts(struct row_reader *self)
 static bool is_blank(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        if (!text[i] || !strchr(" \t\r\n", text[i])) {
+        if (!text[i] || strchr(" \t\r\n", text[i]) == NULL) {
             return false;
         }
     }
@@ -330,7 +330,7 @@ static void mend_cells(struct row_reader *self)
     for (size_t i = 0; i < count && encoding_tally_is_utf8(&self->tally); i++) {
         size_t bytes;
         char *mended = mended_characters(texts->text + texts->begins[i], texts->lengths[i], &bytes);
-        if (!mended) {
+        if (mended == NULL) {
             continue;
         }
         texts->count = i; // in its place, with text at the end of the others
@@ -345,7 +345,8 @@ static void mend_cells(struct row_reader *self)
 static enum row_result csv_row(struct row_reader *self)
 {
     row_begin(self);
-    if (self->columns && self->texts.count > self->column_count && are_empty(&self->texts, self->column_count)) {
+    if (self->columns != NULL && self->texts.count > self->column_count &&
+        are_empty(&self->texts, self->column_count)) {
         self->texts.count = self->column_count; // commas at the end of every line
         self->texts.too_many = false;
     }
@@ -354,7 +355,7 @@ static enum row_result csv_row(struct row_reader *self)
     }
     if (self->texts.too_many) {
         snprintf(self->row.fault, sizeof self->row.fault, "has more than %d columns", ROW_COLUMNS_MAX);
-    } else if (self->columns && self->texts.count != self->column_count) {
+    } else if (self->columns != NULL && self->texts.count != self->column_count) {
         snprintf(self->row.fault, sizeof self->row.fault, "has %zu column%s, the header has %zu", self->texts.count,
                  self->texts.count == 1 ? "" : "s", self->column_count);
     } else {
@@ -392,11 +393,11 @@ static size_t csv_chunk(const struct row_reader *self)
     const char *from = self->data + self->scan;
     size_t length = self->end - self->scan;
     const char *feed = memchr(from, '\n', length);
-    if (feed) {
+    if (feed != NULL) {
         length = (size_t) (feed - from) + 1;
     }
     const char *carriage = memchr(from, '\r', length);
-    return carriage ? (size_t) (carriage - from) + 1 : length;
+    return carriage != NULL ? (size_t) (carriage - from) + 1 : length;
 }
 
 static enum row_result csv_finish(struct row_reader *self)
@@ -466,7 +467,8 @@ static enum row_result csv_next(struct row_reader *self)
     enum row_result result;
     do {
         result = csv_next_of_any(self);
-    } while (result == ROW_READY && self->columns && row_is_empty(&self->row)); // what a spreadsheet writes of no row
+    } while (result == ROW_READY && self->columns != NULL &&
+             row_is_empty(&self->row)); // what a spreadsheet writes of no row
     return result;
 }
 
@@ -475,12 +477,12 @@ static enum row_result csv_next(struct row_reader *self)
 static json_t *json_find(json_t *object, const char *path)
 {
     json_t *found = json_object_get(object, path);
-    if (found) {
+    if (found != NULL) {
         return found;
     }
-    for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
+    for (const char *dot = strchr(path, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
         json_t *inner = json_object_getn(object, path, (size_t) (dot - path));
-        if (json_is_object(inner) && (found = json_find(inner, dot + 1))) {
+        if (json_is_object(inner) && (found = json_find(inner, dot + 1)) != NULL) {
             return found;
         }
     }
@@ -490,7 +492,7 @@ static json_t *json_find(json_t *object, const char *path)
 static void json_cell(struct cell_texts *texts, const json_t *value)
 {
     char number[64];
-    switch (value ? json_typeof(value) : JSON_NULL) {
+    switch (value != NULL ? json_typeof(value) : JSON_NULL) {
     case JSON_STRING:
         texts_add(texts, json_string_value(value), json_string_length(value), false);
         return;
@@ -527,9 +529,10 @@ static void json_row(struct row_reader *self, const char *line, size_t length)
     size_t mended_bytes;
     tally_to(self, (size_t) (line - self->data) + length);
     char *mended = json_line_mended(line, length, &self->tally, &mended_bytes, &self->row.characters);
-    json_t *object = json_loadb(mended ? mended : line, mended ? mended_bytes : length, JSON_REJECT_DUPLICATES, &error);
+    json_t *object = json_loadb(mended != NULL ? mended : line, mended != NULL ? mended_bytes : length,
+                                JSON_REJECT_DUPLICATES, &error);
     free(mended);
-    if (!object) {
+    if (object == NULL) {
         snprintf(self->row.fault, sizeof self->row.fault, "is no JSON: %s, at byte %d", error.text, error.position);
         return;
     }
@@ -554,8 +557,8 @@ static bool json_line(const struct row_reader *self, size_t begin, size_t *lengt
         return false;
     }
     const char *line_end = memchr(self->data + begin, '\n', self->end - begin);
-    *length = line_end ? (size_t) (line_end - self->data) - begin : self->end - begin;
-    return line_end || (self->at_eof && *length);
+    *length = line_end != NULL ? (size_t) (line_end - self->data) - begin : self->end - begin;
+    return line_end != NULL || (self->at_eof && *length);
 }
 
 // Walks on from `at`.  True when the object's last brace was passed; `at` is then behind it, else at `end`.
@@ -585,7 +588,7 @@ static bool json_list_begin(struct row_reader *self, bool *stray)
     size_t at = self->begin;
     *stray = false;
     for (; at < self->end && self->data[at] != '{'; at++) {
-        if (!self->lost && !strchr(" \t\r\n[],", self->data[at])) {
+        if (!self->lost && strchr(" \t\r\n[],", self->data[at]) == NULL) {
             *stray = true;
             break;
         }
@@ -702,8 +705,8 @@ static void json_look_ahead(struct row_reader *self)
         bool characters;
         char *mended =
             json_line_mended(self->data + begin, length, &(struct encoding_tally){ 0 }, &mended_bytes, &characters);
-        json_t *object =
-            json_loadb(mended ? mended : self->data + begin, mended ? mended_bytes : length, JSON_ALLOW_NUL, NULL);
+        json_t *object = json_loadb(mended != NULL ? mended : self->data + begin,
+                                    mended != NULL ? mended_bytes : length, JSON_ALLOW_NUL, NULL);
         if (json_is_object(object)) {
             json_collect(self->seen, object, "", SEEN_DEPTH);
         }
@@ -725,14 +728,14 @@ static bool is_list(const struct row_reader *self)
         return at < self->end && self->data[at] == '[';
     }
     const char *line_end = memchr(self->data + at, '\n', self->end - at);
-    if (!line_end || (line_end + 1 < self->data + self->end && line_end[1] == '{')) {
+    if (line_end == NULL || (line_end + 1 < self->data + self->end && line_end[1] == '{')) {
         return false;
     }
     size_t last = (size_t) (line_end - self->data) - 1;
     while (last > at && is_blank(self->data + last, 1)) {
         last--;
     }
-    return strchr("{[,", self->data[last]) && self->data[last];
+    return strchr("{[,", self->data[last]) != NULL && self->data[last];
 }
 
 // ---- opening ----
@@ -755,7 +758,7 @@ static enum row_format guess_format(const struct row_reader *self)
         return ROW_FORMAT_CSV;
     }
     for (size_t i = self->begin; i < self->end; i++) {
-        if (!strchr(" \t\r\n", self->data[i])) {
+        if (strchr(" \t\r\n", self->data[i]) == NULL) {
             return self->data[i] == '{' || self->data[i] == '[' ? ROW_FORMAT_NDJSON : ROW_FORMAT_CSV;
         }
     }
@@ -772,7 +775,7 @@ static char guess_delimiter(const struct row_reader *self)
             quoted = !quoted;
         }
         const char *found = self->data[i] ? strchr(candidates, self->data[i]) : NULL;
-        if (found && !quoted) {
+        if (found != NULL && !quoted) {
             counts[found - candidates]++;
         }
     }
@@ -813,7 +816,7 @@ static void take_separator_line(struct row_reader *self)
     if (behind < length && text[behind] != '\n') {
         return;
     }
-    if (!self->delimiter && !strchr("\"\r\n", text[quote + 4])) {
+    if (!self->delimiter && strchr("\"\r\n", text[quote + 4]) == NULL) {
         self->delimiter = text[quote + 4];
     }
     self->line++;
@@ -879,10 +882,10 @@ static bool csv_open(struct row_reader *self, char *fault)
 static bool has_line(const struct row_reader *self)
 {
     size_t begin = 0;
-    while (begin < self->end && strchr(" \t\r\n", self->data[begin])) {
+    while (begin < self->end && strchr(" \t\r\n", self->data[begin]) != NULL) {
         begin++;
     }
-    return begin < self->end && memchr(self->data + begin, '\n', self->end - begin);
+    return begin < self->end && memchr(self->data + begin, '\n', self->end - begin) != NULL;
 }
 
 bool row_reader_open(struct row_reader *self, char *fault)
@@ -966,7 +969,7 @@ static char plain_of(char character)
 
 static bool is_aside(const char *text, size_t *bytes)
 {
-    *bytes = strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : *text && strchr(" \t\r\n", *text) ? 1 : 0;
+    *bytes = strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : *text && strchr(" \t\r\n", *text) != NULL ? 1 : 0;
     return *bytes > 0;
 }
 

@@ -31,7 +31,7 @@ static void print_problem(const struct ctl_options *options, const char *file, c
     }
     fputs(": ", stdout);
     fputs(kind, stdout);
-    if (problem->key && problem->key[0]) {
+    if (problem->key != NULL && problem->key[0]) {
         output_visible(stdout, problem->key, options->visible);
         fputs(": ", stdout);
     }
@@ -44,13 +44,13 @@ static void print_problem(const struct ctl_options *options, const char *file, c
 static char *read_rules(const struct ctl_options *options, const char *path, size_t *text_bytes)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (!file) {
+    if (file == NULL) {
         ctl_complain(options, "%s: %s", path, strerror(errno));
         return NULL;
     }
     char *text = malloc(BEHALF_RULES_BYTES + 2);
-    *text_bytes = text ? fread(text, 1, BEHALF_RULES_BYTES + 1, file) : 0;
-    bool failed = !text || ferror(file);
+    *text_bytes = text != NULL ? fread(text, 1, BEHALF_RULES_BYTES + 1, file) : 0;
+    bool failed = text == NULL || ferror(file);
     int reason = errno;
     if (file != stdin) {
         fclose(file);
@@ -178,7 +178,7 @@ int check_command(struct ctl_options *common, int argc, char **argv)
     for (size_t i = 0; i < options.file_count; i++) {
         size_t text_bytes;
         char *text = read_rules(common, options.files[i], &text_bytes);
-        if (!text) {
+        if (text == NULL) {
             status = CTL_USAGE;
         } else if (!check_text(common, options.files[i], text, text_bytes, false) && status == CTL_DONE) {
             status = CTL_REFUSED;
@@ -203,13 +203,13 @@ static error_t parse_apply(int key, char *argument, struct argp_state *state)
         state->child_inputs[0] = options->common;
         return 0;
     case ARGP_KEY_ARG:
-        if (options->file) {
+        if (options->file != NULL) {
             argp_error(state, "%s: one file at a time", argument);
         }
         options->file = argument;
         return 0;
     case ARGP_KEY_END:
-        if (!options->file) {
+        if (options->file == NULL) {
             argp_error(state, "which file?");
         }
         return 0;
@@ -223,9 +223,9 @@ static int send_rules(const struct apply_options *options, struct behalf_client 
     int status = CTL_DONE;
     const char *slash = strrchr(options->file, '/');
     struct behalf_message request = { .type = BEHALF_APPLY,
-                                      .apply = { .rules = text, .name = slash ? slash + 1 : options->file } };
+                                      .apply = { .rules = text, .name = slash != NULL ? slash + 1 : options->file } };
     struct behalf_message *answer = ctl_ask_raw(client, options->common, &request, &status);
-    if (!answer) {
+    if (answer == NULL) {
         return status;
     }
     if (answer->type == BEHALF_APPLIED) {
@@ -262,13 +262,13 @@ int apply_command(struct ctl_options *common, int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     size_t text_bytes;
     char *text = read_rules(common, options.file, &text_bytes);
-    if (!text) {
+    if (text == NULL) {
         return CTL_USAGE;
     }
     int status = CTL_REFUSED;
     if (check_text(common, options.file, text, text_bytes, true)) {
         struct behalf_client *client = ctl_client_new(common, "control", "");
-        status = client ? send_rules(&options, client, text) : CTL_USAGE;
+        status = client != NULL ? send_rules(&options, client, text) : CTL_USAGE;
         ctl_client_end(&client);
     }
     free(text);

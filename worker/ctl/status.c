@@ -167,7 +167,7 @@ static bool status_once(struct behalf_client *client, const struct status_option
 {
     struct behalf_message request = { .type = BEHALF_STATUS };
     struct behalf_message *answer = ctl_ask(client, options->common, &request, status);
-    if (!answer) {
+    if (answer == NULL) {
         return false;
     }
     if (options->watch_s && !options->json && isatty(STDOUT_FILENO)) {
@@ -210,7 +210,7 @@ int status_command(struct ctl_options *common, int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     int status = CTL_DONE;
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client) {
+    if (client == NULL) {
         return CTL_USAGE;
     }
     bool shown = status_once(client, &options, &status);
@@ -312,7 +312,7 @@ static int look_pages(struct behalf_client *client, const struct look_options *o
                                                     .after = after,
                                                     .limit = left < 200 ? left : 200 } };
         struct behalf_message *page = ctl_ask(client, options->common, &request, &status);
-        if (!page) {
+        if (page == NULL) {
             return status;
         }
         size_t count = page->listing.items_count;
@@ -358,7 +358,7 @@ int look_command(struct ctl_options *common, int argc, char **argv)
         { "LINK", false, true },
     };
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client) {
+    if (client == NULL) {
         return CTL_USAGE;
     }
     struct output_table *table = output_table_new(columns, sizeof columns / sizeof *columns, common->visible);

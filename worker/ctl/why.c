@@ -121,14 +121,14 @@ static int why_pages(struct behalf_client *client, const struct why_options *opt
             .why = { .item = options->item, .channel = options->channel, .post = options->post, .after = after }
         };
         struct behalf_message *page = ctl_ask(client, options->common, &request, &status);
-        if (!page) {
+        if (page == NULL) {
             return status;
         }
         const struct behalf_history *history = &page->history;
         if (options->json) {
             json_t *object = message_to_json(page);
             json_object_del(object, "more");
-            if (*whole) {
+            if (*whole != NULL) {
                 json_array_extend(json_object_get(*whole, "events"), json_object_get(object, "events"));
             } else {
                 *whole = json_incref(object);
@@ -163,12 +163,12 @@ int why_command(struct ctl_options *common, int argc, char **argv)
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (!client) {
+    if (client == NULL) {
         return CTL_USAGE;
     }
     json_t *whole = NULL;
     int status = why_pages(client, &options, &whole);
-    if (whole && status == CTL_DONE) {
+    if (whole != NULL && status == CTL_DONE) {
         output_json(stdout, whole);
     } else {
         json_decref(whole);
