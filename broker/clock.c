@@ -6,7 +6,7 @@
 #include <sys/timex.h>
 #include <time.h>
 
-static int64_t read_ms(clockid_t id)
+static int64_t clock_read_ms(clockid_t id)
 {
     struct timespec now;
 
@@ -16,7 +16,7 @@ static int64_t read_ms(clockid_t id)
 
 int64_t clock_utc_ms(void)
 {
-    return read_ms(CLOCK_REALTIME);
+    return clock_read_ms(CLOCK_REALTIME);
 }
 
 bool clock_is_vouched_for(void)
@@ -42,17 +42,17 @@ enum clock_verdict clock_judge(int64_t last_ms, int64_t utc_ms, bool vouched)
 
 int64_t clock_init(struct clock *clock, int64_t last_ms)
 {
-    int64_t utc_ms = read_ms(CLOCK_REALTIME);
+    int64_t utc_ms = clock_read_ms(CLOCK_REALTIME);
     int64_t ahead_ms = last_ms > utc_ms ? last_ms - utc_ms : 0;
 
     clock->pinned_ms = utc_ms + ahead_ms;
-    clock->boot_ms = read_ms(CLOCK_BOOTTIME);
+    clock->boot_ms = clock_read_ms(CLOCK_BOOTTIME);
     return ahead_ms;
 }
 
 int64_t clock_now_ms(const struct clock *clock)
 {
-    return clock_at_ms(clock, read_ms(CLOCK_BOOTTIME));
+    return clock_at_ms(clock, clock_read_ms(CLOCK_BOOTTIME));
 }
 
 int64_t clock_at_ms(const struct clock *clock, int64_t boot_ms)

@@ -20,7 +20,7 @@ struct compile {
     struct rules_problems problems;
 };
 
-static void *run(void *self)
+static void *compile_run(void *self)
 {
     struct compile *compile = self;
     uint64_t one = 1;
@@ -41,7 +41,7 @@ struct compile *compile_start(const char *text, uint64_t version, const struct r
     compile->previous = previous;
     compile->fd = eventfd(0, EFD_CLOEXEC);
     must(compile->fd >= 0);
-    thread_start(&compile->thread, run, compile);
+    thread_start(&compile->thread, compile_run, compile);
     return compile;
 }
 

@@ -69,7 +69,7 @@ struct connections {
 
 // ---- lists ----
 
-static void append(struct connection_list *list, struct connection *connection)
+static void connections_append(struct connection_list *list, struct connection *connection)
 {
     connection->next = NULL;
     connection->previous = list->last;
@@ -78,7 +78,7 @@ static void append(struct connection_list *list, struct connection *connection)
     list->count++;
 }
 
-static void leave(struct connection_list *list, struct connection *connection)
+static void connections_leave(struct connection_list *list, struct connection *connection)
 {
     *(connection->previous != NULL ? &connection->previous->next : &list->first) = connection->next;
     *(connection->next != NULL ? &connection->next->previous : &list->last) = connection->previous;
@@ -86,32 +86,34 @@ static void leave(struct connection_list *list, struct connection *connection)
     list->count--;
 }
 
-static void enter(struct connections *connections, struct connection *connection, enum connection_standing standing)
+static void connections_enter(struct connections *connections, struct connection *connection,
+                              enum connection_standing standing)
 {
     connection->standing = standing;
-    append(&connections->lists[standing], connection);
+    connections_append(&connections->lists[standing], connection);
     if (connection->remote != NULL && standing <= CONNECTION_STRANGER) {
         connection->remote->strangers++;
     }
 }
 
-static void quit(struct connections *connections, struct connection *connection)
+static void connections_quit(struct connections *connections, struct connection *connection)
 {
-    leave(&connections->lists[connection->standing], connection);
+    connections_leave(&connections->lists[connection->standing], connection);
     if (connection->remote != NULL && connection->standing <= CONNECTION_STRANGER) {
         connection->remote->strangers--;
     }
 }
 
-static void stand(struct connections *connections, struct connection *connection, enum connection_standing standing)
+static void connections_stand(struct connections *connections, struct connection *connection,
+                              enum connection_standing standing)
 {
-    quit(connections, connection);
-    enter(connections, connection, standing);
+    connections_quit(connections, connection);
+    connections_enter(connections, connection, standing);
 }
 
 // ---- addresses ----
 
-static void leave_idle(struct connections *connections, struct remote *remote)
+static void connections_leave_idle(struct connections *connections, struct remote *remote)
 {
     *(remote->previous != NULL ? &remote->previous->next : &connections->idle_first) = remote->next;
     *(remote->next != NULL ? &remote->next->previous : &connections->idle_last) = remote->previous;
@@ -119,17 +121,17 @@ static void leave_idle(struct connections *connections, struct remote *remote)
     connections->idle_count--;
 }
 
-static void forget_idle(struct connections *connections)
+static void connections_forget_idle(struct connections *connections)
 {
     struct remote *first = connections->idle_first;
 
-    leave_idle(connections, first);
+    connections_leave_idle(connections, first);
     table_remove(&connections->remotes, first->address.key, first);
     free(first);
 }
 
 // One that has no connection any more is remembered while its refusals count.
-static void release_remote(struct connections *connections, struct connection *connection, int64_t now_ms)
+static void connections_release_remote(struct connections *connections, struct connection *connection, int64_t now_ms)
 {
     struct remote *remote = connection->remote;
 
@@ -144,11 +146,11 @@ static void release_remote(struct connections *connections, struct connection *c
     while (connections->idle_first != NULL &&
            (connections->idle_count > REMOTES_IDLE_MAX || connections->idle_first->refusals == 0 ||
             now_ms - connections->idle_first->refusals_ms >= CONNECTIONS_REFUSALS_MS)) {
-        forget_idle(connections);
+        connections_forget_idle(connections);
     }
 }
 
-static struct remote *hold_remote(struct connections *connections, const struct remote_address *address)
+static struct remote *connections_hold_remote(struct connections *connections, const struct remote_address *address)
 {
     if (address->key == 0) {
         return NULL;
@@ -160,7 +162,7 @@ static struct remote *hold_remote(struct connections *connections, const struct 
         remote->address = *address;
         table_put(&connections->remotes, address->key, remote);
     } else if (remote->open == 0) {
-        leave_idle(connections, remote);
+        connections_leave_idle(connections, remote);
     }
     remote->open++;
     return remote;
@@ -219,7 +221,7 @@ struct connections *connections_new(size_t strangers_max, size_t total_max, cons
     return connections;
 }
 
-static void forget(struct connections *connections, struct connection *connection)
+static void connections_forget(struct connections *connections, struct connection *connection)
 {
     if (connection->peer != 0) {
         table_remove(&connections->peers, connection->peer, connection);
@@ -228,13 +230,13 @@ static void forget(struct connections *connections, struct connection *connectio
     free(connection);
 }
 
-static void forget_all(struct connections *connections, struct connection_list *list)
+static void connections_forget_all(struct connections *connections, struct connection_list *list)
 {
     while (list->first != NULL) {
         struct connection *first = list->first;
-        leave(list, first);
-        release_remote(connections, first, 0);
-        forget(connections, first);
+        connections_leave(list, first);
+        connections_release_remote(connections, first, 0);
+        connections_forget(connections, first);
     }
 }
 
@@ -246,11 +248,11 @@ void connections_destroy(struct connections **connections_p)
         return;
     }
     for (size_t i = 0; i <= CONNECTION_REFUSED; i++) {
-        forget_all(connections, &connections->lists[i]);
+        connections_forget_all(connections, &connections->lists[i]);
     }
-    forget_all(connections, &connections->ended);
+    connections_forget_all(connections, &connections->ended);
     while (connections->idle_first != NULL) {
-        forget_idle(connections);
+        connections_forget_idle(connections);
     }
     table_fini(&connections->remotes);
     table_fini(&connections->peers);
@@ -258,12 +260,12 @@ void connections_destroy(struct connections **connections_p)
     *connections_p = NULL;
 }
 
-static bool is_watched(int descriptor)
+static bool connections_is_watched(int descriptor)
 {
     return descriptor >= 0 && descriptor < CONNECTIONS_DESCRIPTORS_MAX;
 }
 
-static struct connection *first_in(const struct connection_list *list, const struct remote *remote)
+static struct connection *connections_first_in(const struct connection_list *list, const struct remote *remote)
 {
     struct connection *first = list->first;
 
@@ -274,24 +276,24 @@ static struct connection *first_in(const struct connection_list *list, const str
 }
 
 // The one from this address that has said nothing for longest.
-static struct connection *first_of(const struct connections *connections, const struct remote *remote)
+static struct connection *connections_first_of(const struct connections *connections, const struct remote *remote)
 {
-    struct connection *silent = first_in(&connections->lists[CONNECTION_SILENT], remote);
-    struct connection *stranger = first_in(&connections->lists[CONNECTION_STRANGER], remote);
+    struct connection *silent = connections_first_in(&connections->lists[CONNECTION_SILENT], remote);
+    struct connection *stranger = connections_first_in(&connections->lists[CONNECTION_STRANGER], remote);
     bool of_silent = silent != NULL && (stranger == NULL || silent->since_ms <= stranger->since_ms);
 
     return of_silent ? silent : stranger;
 }
 
-static struct connection *refuse_for_address(struct connections *connections, const struct remote *remote,
-                                             int64_t now_ms)
+static struct connection *connections_refuse_for_address(struct connections *connections, const struct remote *remote,
+                                                         int64_t now_ms)
 {
     size_t max = connections->limits.strangers_max;
 
     if (remote == NULL || max == 0 || remote->strangers <= max) {
         return NULL;
     }
-    struct connection *first = first_of(connections, remote);
+    struct connection *first = connections_first_of(connections, remote);
     connections_refuse(connections, first, "as many as may be from its address are not signed in", now_ms);
     first->at_once = true;
     first->logged = true; // by who is told of it
@@ -302,7 +304,7 @@ struct connection *connections_accepted(struct connections *connections, int des
                                         const struct remote_address *address, int64_t now_ms)
 {
     connections->accepted++;
-    if (!is_watched(descriptor)) {
+    if (!connections_is_watched(descriptor)) {
         return NULL;
     }
     if (connections->at[descriptor] != NULL) {
@@ -310,12 +312,13 @@ struct connection *connections_accepted(struct connections *connections, int des
     }
     struct connection *connection = calloc(1, sizeof *connection);
     must(connection != NULL);
-    *connection = (struct connection){
-        .descriptor = descriptor, .since_ms = now_ms, .taken_ms = now_ms, .remote = hold_remote(connections, address)
-    };
+    *connection = (struct connection){ .descriptor = descriptor,
+                                       .since_ms = now_ms,
+                                       .taken_ms = now_ms,
+                                       .remote = connections_hold_remote(connections, address) };
     connections->at[descriptor] = connection;
-    enter(connections, connection, CONNECTION_SILENT);
-    return refuse_for_address(connections, connection->remote, now_ms);
+    connections_enter(connections, connection, CONNECTION_SILENT);
+    return connections_refuse_for_address(connections, connection->remote, now_ms);
 }
 
 void connections_closed(struct connections *connections, int descriptor, int64_t now_ms)
@@ -326,11 +329,11 @@ void connections_closed(struct connections *connections, int descriptor, int64_t
         return;
     }
     connections->at[descriptor] = NULL;
-    quit(connections, connection);
-    release_remote(connections, connection, now_ms);
+    connections_quit(connections, connection);
+    connections_release_remote(connections, connection, now_ms);
     connection->ended = true;
     connection->since_ms = now_ms;
-    append(&connections->ended, connection);
+    connections_append(&connections->ended, connection);
 }
 
 uint64_t connections_next_ended(struct connections *connections, bool drained, int64_t now_ms, const char **reason)
@@ -340,8 +343,8 @@ uint64_t connections_next_ended(struct connections *connections, bool drained, i
     while ((first = connections->ended.first) != NULL && (drained || now_ms - first->since_ms >= ENDED_MS)) {
         uint64_t peer = first->peer;
         *reason = first->reason != NULL ? first->reason : "its connection has closed";
-        leave(&connections->ended, first);
-        forget(connections, first);
+        connections_leave(&connections->ended, first);
+        connections_forget(connections, first);
         if (peer != 0) {
             return peer;
         }
@@ -356,7 +359,7 @@ struct connection *connections_find(const struct connections *connections, uint6
 
 struct connection *connections_at(const struct connections *connections, int descriptor)
 {
-    return is_watched(descriptor) ? connections->at[descriptor] : NULL;
+    return connections_is_watched(descriptor) ? connections->at[descriptor] : NULL;
 }
 
 size_t connections_count(const struct connections *connections)
@@ -371,13 +374,13 @@ size_t connections_count(const struct connections *connections)
 
 // ---- names ----
 
-static bool was_seen(const struct connections *connections, uint64_t place)
+static bool connections_was_seen(const struct connections *connections, uint64_t place)
 {
     return (connections->seen[place % SEEN_MAX / 8] >> (place % 8) & 1) != 0;
 }
 
 // Notes that a number was seen; what it takes the place of is older than is remembered.
-static void note_seen(struct connections *connections, uint64_t place)
+static void connections_note_seen(struct connections *connections, uint64_t place)
 {
     while (connections->any_seen && connections->newest < place) {
         connections->newest++;
@@ -391,15 +394,15 @@ static void note_seen(struct connections *connections, uint64_t place)
 }
 
 // How many names the ROUTER had given before this one, which is 32 bits wide and wraps.
-static uint64_t place_of(const struct connections *connections, uint64_t peer)
+static uint64_t connections_place_of(const struct connections *connections, uint64_t peer)
 {
     return (uint32_t) (peer - connections->first_peer);
 }
 
 // Whether the ROUTER can have given this number to a connection that has said nothing yet.
-static bool may_be_given(const struct connections *connections, uint64_t peer)
+static bool connections_may_be_given(const struct connections *connections, uint64_t peer)
 {
-    uint64_t place = place_of(connections, peer);
+    uint64_t place = connections_place_of(connections, peer);
 
     if (peer == 0 || place >= connections->accepted) {
         return false;
@@ -407,28 +410,30 @@ static bool may_be_given(const struct connections *connections, uint64_t peer)
     if (!connections->any_seen || place > connections->newest) {
         return true;
     }
-    return connections->newest - place < SEEN_MAX && !was_seen(connections, place);
+    return connections->newest - place < SEEN_MAX && !connections_was_seen(connections, place);
 }
 
-static void unbind_peer(struct connections *connections, struct connection *connection)
+static void connections_unbind_peer(struct connections *connections, struct connection *connection)
 {
     table_remove(&connections->peers, connection->peer, connection);
     unread_release(&connection->unread);
     connection->peer = 0;
 }
 
-static void bind_peer(struct connections *connections, struct connection *connection, uint64_t peer, int64_t now_ms)
+static void connections_bind_peer(struct connections *connections, struct connection *connection, uint64_t peer,
+                                  int64_t now_ms)
 {
     connection->peer = peer;
     connection->since_ms = now_ms;
     connection->unread = unread_new();
     table_put(&connections->peers, peer, connection);
-    note_seen(connections, place_of(connections, peer));
-    stand(connections, connection, CONNECTION_STRANGER);
+    connections_note_seen(connections, connections_place_of(connections, peer));
+    connections_stand(connections, connection, CONNECTION_STRANGER);
 }
 
 // A number that is bound comes over another descriptor, or over one that is another connection's by now.
-static enum heard heard_of_bound(const struct connections *connections, const struct connection *bound, int descriptor)
+static enum heard connections_heard_of_bound(const struct connections *connections, const struct connection *bound,
+                                             int descriptor)
 {
     const struct connection *present = connections_at(connections, descriptor);
 
@@ -447,35 +452,35 @@ enum heard connections_heard(struct connections *connections, int descriptor, ui
     if (bound != NULL && bound == present) {
         if (present->standing == CONNECTION_STRANGER) {
             present->since_ms = now_ms;
-            stand(connections, present, CONNECTION_STRANGER);
+            connections_stand(connections, present, CONNECTION_STRANGER);
         }
         return present->standing == CONNECTION_REFUSED ? HEARD_NOBODY : HEARD;
     }
     if (bound != NULL) {
-        return heard_of_bound(connections, bound, descriptor);
+        return connections_heard_of_bound(connections, bound, descriptor);
     }
     if (present == NULL || present->standing == CONNECTION_REFUSED) {
         return HEARD_NOBODY;
     }
-    if (!may_be_given(connections, peer)) {
+    if (!connections_may_be_given(connections, peer)) {
         return HEARD_OWN_NAME;
     }
     if (present->peer != 0) {
         // What it is bound to was said over its descriptor by one that had closed before it came, if that is older.
-        if (place_of(connections, peer) < place_of(connections, present->peer)) {
+        if (connections_place_of(connections, peer) < connections_place_of(connections, present->peer)) {
             return HEARD_NOBODY;
         }
-        unbind_peer(connections, present);
+        connections_unbind_peer(connections, present);
     }
-    bind_peer(connections, present, peer, now_ms);
+    connections_bind_peer(connections, present, peer, now_ms);
     return HEARD;
 }
 
 void connections_unbind(struct connections *connections, struct connection *connection)
 {
     must(!connection->ended);
-    unbind_peer(connections, connection);
-    stand(connections, connection, CONNECTION_SILENT);
+    connections_unbind_peer(connections, connection);
+    connections_stand(connections, connection, CONNECTION_SILENT);
 }
 
 // ---- standing ----
@@ -489,7 +494,7 @@ void connections_set_signed_in(struct connections *connections, struct connectio
         return;
     }
     connection->since_ms = now_ms;
-    stand(connections, connection, standing);
+    connections_stand(connections, connection, standing);
 }
 
 void connections_refuse(struct connections *connections, struct connection *connection, const char *reason,
@@ -499,19 +504,19 @@ void connections_refuse(struct connections *connections, struct connection *conn
         connection->since_ms = now_ms;
         connection->reason = reason;
         connection->at_once = connections->lists[CONNECTION_REFUSED].count >= CONNECTIONS_LAST_WORDS_MAX;
-        stand(connections, connection, CONNECTION_REFUSED);
+        connections_stand(connections, connection, CONNECTION_REFUSED);
     }
 }
 
 // ---- who has to go ----
 
-static bool has_waited(const struct connection *connection, int64_t now_ms, int64_t ms)
+static bool connections_has_waited(const struct connection *connection, int64_t now_ms, int64_t ms)
 {
     return connection != NULL && now_ms - connection->since_ms >= ms;
 }
 
 // Those whose place others need: first who has said nothing for longest, then who has not signed in for longest.
-static struct connection *first_for_room(const struct connections *connections)
+static struct connection *connections_first_for_room(const struct connections *connections)
 {
     const struct connection_list *silent = &connections->lists[CONNECTION_SILENT];
     const struct connection_list *strangers = &connections->lists[CONNECTION_STRANGER];
@@ -527,13 +532,13 @@ struct connection *connections_next_to_go(struct connections *connections, int64
 {
     struct connection *silent = connections->lists[CONNECTION_SILENT].first;
     struct connection *stranger = connections->lists[CONNECTION_STRANGER].first;
-    struct connection *first = first_for_room(connections);
+    struct connection *first = connections_first_for_room(connections);
     const char *reason = "others need its place, and it has not signed in";
 
-    if (first == NULL && has_waited(silent, now_ms, CONNECTIONS_SILENT_MS)) {
+    if (first == NULL && connections_has_waited(silent, now_ms, CONNECTIONS_SILENT_MS)) {
         first = silent;
         reason = "it has said nothing";
-    } else if (first == NULL && has_waited(stranger, now_ms, CONNECTIONS_IDLE_MS)) {
+    } else if (first == NULL && connections_has_waited(stranger, now_ms, CONNECTIONS_IDLE_MS)) {
         first = stranger;
         reason = "it is not signed in and says nothing";
     }
@@ -548,7 +553,8 @@ struct connection *connections_next_to_cut(const struct connections *connections
     struct connection *connection = connections->lists[CONNECTION_REFUSED].first;
 
     while (connection != NULL &&
-           (connection->cut || !(connection->at_once || has_waited(connection, now_ms, CONNECTIONS_LAST_WORDS_MS)))) {
+           (connection->cut ||
+            !(connection->at_once || connections_has_waited(connection, now_ms, CONNECTIONS_LAST_WORDS_MS)))) {
         connection = connection->next;
     }
     return connection;
@@ -557,7 +563,7 @@ struct connection *connections_next_to_cut(const struct connections *connections
 // ---- who does not read ----
 
 // `forgive`: it was we who stood still.
-static bool is_stalled(struct connection *connection, bool forgive, int64_t now_ms)
+static bool connections_is_stalled(struct connection *connection, bool forgive, int64_t now_ms)
 {
     if (connection->unread == NULL) {
         return false;
@@ -581,7 +587,7 @@ size_t connections_find_stalled(struct connections *connections, int64_t now_ms,
     for (size_t i = 0; i < sizeof standings / sizeof standings[0]; i++) {
         struct connection *connection = connections->lists[standings[i]].first;
         for (; connection != NULL && count < count_max; connection = connection->next) {
-            if (is_stalled(connection, forgive, now_ms)) {
+            if (connections_is_stalled(connection, forgive, now_ms)) {
                 stalled[count++] = connection;
             }
         }

@@ -19,7 +19,7 @@ struct job {
     atomic_bool done;
 };
 
-static void *run(void *self)
+static void *job_run(void *self)
 {
     struct job *job = self;
     uint64_t one = 1;
@@ -38,7 +38,7 @@ struct job *job_start(void (*work)(void *self), void *self, int wake_fd)
     job->work = work;
     job->self = self;
     job->wake_fd = wake_fd;
-    thread_start(&job->thread, run, job);
+    thread_start(&job->thread, job_run, job);
     return job;
 }
 

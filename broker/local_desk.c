@@ -64,14 +64,14 @@ struct local_desk {
 
 // ---- descriptors ----
 
-static void watch(const struct local_desk *local, int descriptor)
+static void local_desk_watch(const struct local_desk *local, int descriptor)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.u64 = local->number };
 
     must(epoll_ctl(local->hosting->watching, EPOLL_CTL_ADD, descriptor, &event) == 0);
 }
 
-static void unwatch(const struct local_desk *local, int descriptor)
+static void local_desk_unwatch(const struct local_desk *local, int descriptor)
 {
     must(epoll_ctl(local->hosting->watching, EPOLL_CTL_DEL, descriptor, NULL) == 0);
 }
@@ -91,34 +91,35 @@ void hosting_trace(const struct hosting *hosting, const char *desk, const struct
     }
 }
 
-static void forget_peer(const struct local_desk *local, uint64_t peer)
+static void local_desk_forget_peer(const struct local_desk *local, uint64_t peer)
 {
     dispatch_forget(local->hosting->dispatch, peer, local->number);
 }
 
 // Takes the frame.
-static void send_frame(const struct local_desk *local, uint64_t peer, void **frame_p, size_t bytes, int64_t now_ms)
+static void local_desk_send_frame(const struct local_desk *local, uint64_t peer, void **frame_p, size_t bytes,
+                                  int64_t now_ms)
 {
     struct router *router = local->hosting->router;
     const char *reason = router_send(router, peer, frame_p, bytes, clocks_boot_ms());
 
     if (reason != NULL) {
         broker_peer_lost(local->broker, peer, reason, now_ms);
-        forget_peer(local, peer);
+        local_desk_forget_peer(local, peer);
     } else {
         router_set_signed_in(router, peer, broker_is_signed_in(local->broker, peer), clocks_boot_ms());
     }
 }
 
 // Tells the broker how long its lease is valid, and the time, as it is at this very moment.
-static void tell_lease(const struct local_desk *local)
+static void local_desk_tell_lease(const struct local_desk *local)
 {
     if (local->lease.state == LEASE_HELD) {
         broker_lease(local->broker, clock_at_ms(&local->clock, local->lease.until_ms), clock_now_ms(&local->clock));
     }
 }
 
-static void tell_others(struct local_desk *local)
+static void local_desk_tell_others(struct local_desk *local)
 {
     if (local->state == LOCAL_DESK_SERVING) {
         redirect_set_owner(&local->others, local->lease.others, false, local->source->endpoints);
@@ -127,30 +128,30 @@ static void tell_others(struct local_desk *local)
 }
 
 // A process may be stopped at any time: the lease is looked at before each frame.
-static void send_frames(const struct local_desk *local, int64_t now_ms)
+static void local_desk_send_frames(const struct local_desk *local, int64_t now_ms)
 {
     uint64_t peer;
     size_t bytes;
     void *frame;
 
-    tell_lease(local);
+    local_desk_tell_lease(local);
     while ((frame = broker_next_frame(local->broker, &peer, &bytes)) != NULL) {
-        send_frame(local, peer, &frame, bytes, now_ms);
-        tell_lease(local);
+        local_desk_send_frame(local, peer, &frame, bytes, now_ms);
+        local_desk_tell_lease(local);
     }
     while ((peer = broker_next_drop(local->broker)) != 0) {
         router_set_signed_in(local->hosting->router, peer, false, clocks_boot_ms());
-        forget_peer(local, peer);
+        local_desk_forget_peer(local, peer);
     }
 }
 
-static void hand_out(struct local_desk *local, int64_t now_ms)
+static void local_desk_hand_out(struct local_desk *local, int64_t now_ms)
 {
     const struct rules *previous;
     uint64_t version;
     struct report *report;
 
-    send_frames(local, now_ms);
+    local_desk_send_frames(local, now_ms);
     struct batch *batch = broker_next_batch(local->broker, now_ms);
     if (batch != NULL) {
         store_submit(local->store, &batch);
@@ -162,12 +163,12 @@ static void hand_out(struct local_desk *local, int64_t now_ms)
     if (text != NULL) {
         must(local->compile == NULL);
         local->compile = compile_start(text, version, previous);
-        watch(local, compile_fd(local->compile));
+        local_desk_watch(local, compile_fd(local->compile));
     }
 }
 
 // While another broker has the desk, or it is not open yet.
-static void answer(const struct local_desk *local, const struct received *received)
+static void local_desk_answer(const struct local_desk *local, const struct received *received)
 {
     size_t bytes = 0;
 
@@ -184,7 +185,7 @@ static void answer(const struct local_desk *local, const struct received *receiv
     }
 }
 
-static void tell_store_state(struct local_desk *local, const char *description, int64_t now_ms)
+static void local_desk_tell_store_state(struct local_desk *local, const char *description, int64_t now_ms)
 {
     enum store_state state = local->store_state;
     bool away = state != STORE_STATE_WORKING && state != STORE_STATE_BEHIND;
@@ -194,7 +195,7 @@ static void tell_store_state(struct local_desk *local, const char *description, 
 }
 
 // What `status` tells of the store is never older than this, as far as the store itself knows better.
-static void describe_store(struct local_desk *local, int64_t now_ms)
+static void local_desk_describe_store(struct local_desk *local, int64_t now_ms)
 {
     char description[512];
 
@@ -204,20 +205,20 @@ static void describe_store(struct local_desk *local, int64_t now_ms)
     local->described_ms = now_ms;
     broker_set_over_address(local->broker, router_over_address(local->hosting->router));
     store_describe(local->store, description, sizeof description);
-    tell_store_state(local, description, now_ms);
+    local_desk_tell_store_state(local, description, now_ms);
 }
 
 void local_desk_receive(struct local_desk *local, const struct received *received)
 {
     if (local->state != LOCAL_DESK_SERVING) {
-        answer(local, received);
+        local_desk_answer(local, received);
         return;
     }
     int64_t now_ms = clock_now_ms(&local->clock);
     uint64_t refused = broker_sign_ins_refused(local->broker);
     broker_peer_at(local->broker, received->peer, received->address, now_ms);
     broker_peer_behind(local->broker, received->peer, received->behind);
-    describe_store(local, now_ms);
+    local_desk_describe_store(local, now_ms);
     if (received->several) {
         broker_receive(local->broker, received->peer, "", 0, now_ms); // answered as malformed
         broker_peer_lost(local->broker, received->peer, "it sent a message of several frames", now_ms);
@@ -246,7 +247,7 @@ void local_desk_left(struct local_desk *local, uint64_t peer)
 
 // ---- news ----
 
-static void hear_store(struct local_desk *local, int64_t now_ms)
+static void local_desk_hear_store(struct local_desk *local, int64_t now_ms)
 {
     struct batch *batch;
     struct report *report;
@@ -256,7 +257,7 @@ static void hear_store(struct local_desk *local, int64_t now_ms)
     if (state != local->store_state || state == STORE_STATE_AWAY) {
         local->store_state = state;
         store_describe(local->store, description, sizeof description);
-        tell_store_state(local, description, now_ms);
+        local_desk_tell_store_state(local, description, now_ms);
     }
     while ((batch = store_take_batch(local->store)) != NULL) {
         broker_durable(local->broker, &batch, now_ms);
@@ -271,7 +272,7 @@ static void hear_store(struct local_desk *local, int64_t now_ms)
     }
 }
 
-static void hear_compile(struct local_desk *local, int64_t now_ms)
+static void local_desk_hear_compile(struct local_desk *local, int64_t now_ms)
 {
     zmq_pollitem_t item = { .events = ZMQ_POLLIN };
     struct rules_problems problems;
@@ -281,7 +282,7 @@ static void hear_compile(struct local_desk *local, int64_t now_ms)
     }
     item.fd = compile_fd(local->compile);
     if (zmq_poll(&item, 1, 0) > 0) {
-        unwatch(local, item.fd);
+        local_desk_unwatch(local, item.fd);
         struct rules *rules = compile_take(&local->compile, &problems);
         broker_rules_ready(local->broker, &rules, &problems, now_ms);
         rules_problems_fini(&problems);
@@ -299,12 +300,12 @@ size_t local_desk_of_store(const struct store *store)
 void local_desk_lease(struct local_desk *local, const struct lease_news *news)
 {
     local->lease = *news;
-    tell_others(local);
+    local_desk_tell_others(local);
 }
 
 // ---- closing ----
 
-static void close_work(void *self)
+static void local_desk_close_work(void *self)
 {
     struct closing *closing = self;
 
@@ -317,7 +318,7 @@ static void close_work(void *self)
     broker_destroy(&closing->broker);
 }
 
-static void give_lease_up(struct local_desk *local, int64_t pause_ms)
+static void local_desk_give_lease_up(struct local_desk *local, int64_t pause_ms)
 {
     if (local->hosting->leases != NULL && local->lease.state != LEASE_FENCED) {
         local->releasing = true;
@@ -327,12 +328,12 @@ static void give_lease_up(struct local_desk *local, int64_t pause_ms)
 }
 
 // Nothing of the desk is spoken any more; its memory and its threads end beside the loop.
-static void begin_closing(struct local_desk *local)
+static void local_desk_begin_closing(struct local_desk *local)
 {
     local->state = LOCAL_DESK_CLOSING;
     store_destroy(&local->store);
     if (local->compile != NULL) {
-        unwatch(local, compile_fd(local->compile));
+        local_desk_unwatch(local, compile_fd(local->compile));
     }
     dispatch_forget_all(local->hosting->dispatch, local->number, clocks_boot_ms());
     redirect_set_owner(&local->redirect, local->handing ? local->lease.successor_endpoints : "", !local->handing,
@@ -341,10 +342,10 @@ static void begin_closing(struct local_desk *local)
     local->closing = (struct closing){ .broker = local->broker, .compile = local->compile };
     local->broker = NULL;
     local->compile = NULL;
-    local->job = job_start(close_work, &local->closing, local->hosting->wake);
+    local->job = job_start(local_desk_close_work, &local->closing, local->hosting->wake);
 }
 
-static int64_t work_closing(struct local_desk *local)
+static int64_t local_desk_work_closing(struct local_desk *local)
 {
     if (!job_is_done(local->job)) {
         return INT64_MAX;
@@ -364,23 +365,23 @@ static int64_t work_closing(struct local_desk *local)
 // ---- serving ----
 
 // True when another broker has the desk: everyone has been told.
-static bool is_fenced(struct local_desk *local, int64_t now_ms)
+static bool local_desk_is_fenced(struct local_desk *local, int64_t now_ms)
 {
     struct redirect owner = { 0 };
 
-    tell_lease(local);
+    local_desk_tell_lease(local);
     if (local->lease.state != LEASE_FENCED) {
         return false;
     }
     redirect_set_owner(&owner, local->lease.row.endpoints, !local->lease.row.held, local->source->endpoints);
     broker_fenced(local->broker, owner.brokers, owner.broker_count, "another broker has taken the desk over");
-    send_frames(local, now_ms);
+    local_desk_send_frames(local, now_ms);
     return true;
 }
 
 // Whether the store's contradiction is final.  With a lease it may only mean that we are fenced and do not know yet:
 // a renewal made since then tells, and nothing is written meanwhile.
-static bool is_contradicted(struct local_desk *local)
+static bool local_desk_is_contradicted(struct local_desk *local)
 {
     if (local->store_state != STORE_STATE_CONTRADICTED) {
         return false;
@@ -392,7 +393,7 @@ static bool is_contradicted(struct local_desk *local)
            clocks_boot_ms() > local->contradicted_ms + CONTRADICTED_MS;
 }
 
-static void close_contradicted(struct local_desk *local)
+static void local_desk_close_contradicted(struct local_desk *local)
 {
     char reason[1024] = "";
 
@@ -402,13 +403,13 @@ static void close_contradicted(struct local_desk *local)
     if (local->source->alone) {
         local->failed = LOCAL_DESK_CONTRADICTED;
     } else {
-        give_lease_up(local, MISSED_PAUSE_MS);
+        local_desk_give_lease_up(local, MISSED_PAUSE_MS);
     }
-    begin_closing(local);
+    local_desk_begin_closing(local);
 }
 
 // Clients were told of more than the desk has.
-static void close_behind(struct local_desk *local)
+static void local_desk_close_behind(struct local_desk *local)
 {
     local->told_beyond = broker_told_beyond(local->broker);
     desk_log(local->source, "error",
@@ -418,38 +419,38 @@ static void close_behind(struct local_desk *local)
     if (local->source->alone) {
         local->failed = LOCAL_DESK_CONTRADICTED;
     } else {
-        give_lease_up(local, FAILED_PAUSE_MS);
+        local_desk_give_lease_up(local, FAILED_PAUSE_MS);
     }
-    begin_closing(local);
+    local_desk_begin_closing(local);
 }
 
-static void close_stopped(struct local_desk *local)
+static void local_desk_close_stopped(struct local_desk *local)
 {
     // Nothing of ours is on its way to the store any more: whoever waits may have the desk.
-    give_lease_up(local, local->handing ? LOOK_MS : MISSED_PAUSE_MS);
+    local_desk_give_lease_up(local, local->handing ? LOOK_MS : MISSED_PAUSE_MS);
     local->failed = local->stopping && local->hosting->leases == NULL ? LOCAL_DESK_STOPPED : LOCAL_DESK_GOES_ON;
-    begin_closing(local);
+    local_desk_begin_closing(local);
 }
 
-static int64_t sooner(int64_t left_ms, int64_t right_ms)
+static int64_t local_desk_sooner(int64_t left_ms, int64_t right_ms)
 {
     return left_ms < right_ms ? left_ms : right_ms;
 }
 
 // When the desk is to be worked on again, if the broker is due in `wait_ms`, -1: whenever.
-static int64_t next_work(const struct local_desk *local, int64_t wait_ms)
+static int64_t local_desk_next_work(const struct local_desk *local, int64_t wait_ms)
 {
     int64_t boot_ms = clocks_boot_ms();
     int64_t due_ms = wait_ms < 0 ? INT64_MAX : boot_ms + wait_ms;
 
     if (local->lease.state == LEASE_HELD && local->lease.until_ms > boot_ms) {
-        due_ms = sooner(due_ms, local->lease.until_ms);
+        due_ms = local_desk_sooner(due_ms, local->lease.until_ms);
     }
-    return local->contradicted_ms != 0 ? sooner(due_ms, boot_ms + LOOK_MS) : due_ms;
+    return local->contradicted_ms != 0 ? local_desk_sooner(due_ms, boot_ms + LOOK_MS) : due_ms;
 }
 
 // Another broker with fewer desks is to have this one.
-static void begin_hand_over(struct local_desk *local, int64_t now_ms)
+static void local_desk_begin_hand_over(struct local_desk *local, int64_t now_ms)
 {
     local->handing = true;
     redirect_set_owner(&local->successor, local->lease.successor_endpoints, false, local->source->endpoints);
@@ -458,7 +459,7 @@ static void begin_hand_over(struct local_desk *local, int64_t now_ms)
     broker_hand_over(local->broker, local->successor.brokers, local->successor.broker_count, now_ms);
 }
 
-static void tell_sessions(struct local_desk *local)
+static void local_desk_tell_sessions(struct local_desk *local)
 {
     size_t sessions = broker_session_count(local->broker);
 
@@ -468,42 +469,42 @@ static void tell_sessions(struct local_desk *local)
     }
 }
 
-static int64_t work_serving(struct local_desk *local)
+static int64_t local_desk_work_serving(struct local_desk *local)
 {
     int64_t now_ms = clock_now_ms(&local->clock);
 
-    if (is_fenced(local, now_ms)) {
+    if (local_desk_is_fenced(local, now_ms)) {
         local->handing = false;
-        begin_closing(local);
+        local_desk_begin_closing(local);
         return INT64_MAX;
     }
     if (local->lease.successor[0] != '\0' && !local->handing && !local->stopping) {
-        begin_hand_over(local, now_ms);
+        local_desk_begin_hand_over(local, now_ms);
     }
-    tell_sessions(local);
-    hear_store(local, now_ms);
-    if (is_contradicted(local)) {
-        close_contradicted(local);
+    local_desk_tell_sessions(local);
+    local_desk_hear_store(local, now_ms);
+    if (local_desk_is_contradicted(local)) {
+        local_desk_close_contradicted(local);
         return INT64_MAX;
     }
     if (broker_told_beyond(local->broker) > 0 && !local->stopping) {
-        send_frames(local, now_ms);
-        close_behind(local);
+        local_desk_send_frames(local, now_ms);
+        local_desk_close_behind(local);
         return INT64_MAX;
     }
-    hear_compile(local, now_ms);
+    local_desk_hear_compile(local, now_ms);
     int64_t wait_ms = broker_tick(local->broker, now_ms);
-    hand_out(local, now_ms);
+    local_desk_hand_out(local, now_ms);
     if (broker_stopped(local->broker)) {
-        close_stopped(local);
+        local_desk_close_stopped(local);
         return INT64_MAX;
     }
-    return next_work(local, wait_ms);
+    return local_desk_next_work(local, wait_ms);
 }
 
 // ---- opening ----
 
-static void begin_opening(struct local_desk *local)
+static void local_desk_begin_opening(struct local_desk *local)
 {
     local->state = LOCAL_DESK_OPENING;
     local->hosting->openings++;
@@ -511,7 +512,7 @@ static void begin_opening(struct local_desk *local)
     local->job = job_start(opening_work, &local->opening, local->hosting->wake);
 }
 
-static void begin_serving(struct local_desk *local)
+static void local_desk_begin_serving(struct local_desk *local)
 {
     local->state = LOCAL_DESK_SERVING;
     local->broker = local->opening.broker;
@@ -526,7 +527,7 @@ static void begin_serving(struct local_desk *local)
         local->lease.until_ms = local->opening.sent_ms + LEASE_TTL_MS;
         local->lease.renewed_ms = local->opening.sent_ms;
     }
-    tell_others(local);
+    local_desk_tell_others(local);
     dispatch_set_people(local->hosting->dispatch, local->number, rules_policy(broker_rules(local->broker)));
     desk_log(local->source, "info", "broker ready desk=%s listen=%s", local->source->name,
              router_listening(local->hosting->router));
@@ -536,20 +537,20 @@ static void begin_serving(struct local_desk *local)
 }
 
 // Of several desks one that cannot be opened leaves the others alone, and is tried again.
-static void note_failure(struct local_desk *local)
+static void local_desk_note_failure(struct local_desk *local)
 {
     local->state = LOCAL_DESK_WATCHING;
     if (local->source->alone) {
         local->end = local->opening.end == OPENING_RULES ? LOCAL_DESK_RULES : LOCAL_DESK_STORE;
     } else if (local->opening.took_over && local->lease.state != LEASE_FENCED) {
-        give_lease_up(local, FAILED_PAUSE_MS);
+        local_desk_give_lease_up(local, FAILED_PAUSE_MS);
     } else {
         leases_stop_taking(local->hosting->leases, local->number, FAILED_PAUSE_MS);
         local->lease.state = LEASE_UNKNOWN;
     }
 }
 
-static int64_t work_opening(struct local_desk *local)
+static int64_t local_desk_work_opening(struct local_desk *local)
 {
     if (!job_is_done(local->job)) {
         return INT64_MAX;
@@ -557,20 +558,20 @@ static int64_t work_opening(struct local_desk *local)
     job_end(&local->job);
     local->hosting->openings--;
     if (local->opening.end == OPENING_DONE) {
-        begin_serving(local);
+        local_desk_begin_serving(local);
     } else if (local->opening.end == OPENING_MISSED) {
         local->state = LOCAL_DESK_WATCHING;
         leases_stop_taking(local->hosting->leases, local->number, MISSED_PAUSE_MS);
         local->lease.state = LEASE_UNKNOWN;
     } else {
-        note_failure(local);
+        local_desk_note_failure(local);
     }
     return 0;
 }
 
 // ---- watching ----
 
-static void say_standing_by(struct local_desk *local)
+static void local_desk_say_standing_by(struct local_desk *local)
 {
     const struct lease_news *lease = &local->lease;
 
@@ -588,7 +589,7 @@ static void say_standing_by(struct local_desk *local)
 }
 
 // The lease has been given up, or is still to be.
-static int64_t work_releasing(struct local_desk *local)
+static int64_t local_desk_work_releasing(struct local_desk *local)
 {
     if (local->lease.state != LEASE_RELEASED) {
         return INT64_MAX;
@@ -601,10 +602,10 @@ static int64_t work_releasing(struct local_desk *local)
     return 0;
 }
 
-static int64_t work_watching(struct local_desk *local)
+static int64_t local_desk_work_watching(struct local_desk *local)
 {
     if (local->releasing) {
-        return work_releasing(local);
+        return local_desk_work_releasing(local);
     }
     if (local->stopping) {
         local->end = LOCAL_DESK_STOPPED;
@@ -612,7 +613,7 @@ static int64_t work_watching(struct local_desk *local)
     }
     if (local->hosting->leases != NULL) {
         bool nowhere = local->lease.state != LEASE_ELSEWHERE || local->lease.quiet;
-        say_standing_by(local);
+        local_desk_say_standing_by(local);
         redirect_set_owner(&local->redirect, local->lease.row.endpoints, nowhere, local->source->endpoints);
     }
     if (local->hosting->leases != NULL && local->lease.state != LEASE_FREE) {
@@ -621,7 +622,7 @@ static int64_t work_watching(struct local_desk *local)
     if (local->hosting->openings >= OPENINGS_MAX) {
         return clocks_boot_ms() + LOOK_MS;
     }
-    begin_opening(local);
+    local_desk_begin_opening(local);
     return INT64_MAX;
 }
 
@@ -630,10 +631,10 @@ static int64_t work_watching(struct local_desk *local)
 int64_t local_desk_work(struct local_desk *local)
 {
     static int64_t (*const works[])(struct local_desk *) = {
-        [LOCAL_DESK_WATCHING] = work_watching,
-        [LOCAL_DESK_OPENING] = work_opening,
-        [LOCAL_DESK_SERVING] = work_serving,
-        [LOCAL_DESK_CLOSING] = work_closing,
+        [LOCAL_DESK_WATCHING] = local_desk_work_watching,
+        [LOCAL_DESK_OPENING] = local_desk_work_opening,
+        [LOCAL_DESK_SERVING] = local_desk_work_serving,
+        [LOCAL_DESK_CLOSING] = local_desk_work_closing,
     };
 
     return local->end == LOCAL_DESK_GOES_ON ? works[local->state](local) : INT64_MAX;
@@ -654,7 +655,7 @@ void local_desk_give_up(struct local_desk *local)
     }
     if (local->state == LOCAL_DESK_SERVING) {
         local->failed = LOCAL_DESK_NOT_ON_DISK;
-        begin_closing(local);
+        local_desk_begin_closing(local);
     } else if (local->state == LOCAL_DESK_WATCHING) {
         local->end = LOCAL_DESK_STOPPED; // whoever waits for the lease sees it stand still
     }
@@ -692,7 +693,7 @@ struct local_desk *local_desk_new(struct hosting *hosting, const struct desk_sou
     return local;
 }
 
-static void destroy_engine(struct engine **engine_p)
+static void local_desk_destroy_engine(struct engine **engine_p)
 {
     if (*engine_p != NULL) {
         (*engine_p)->operations->destroy(engine_p);
@@ -710,8 +711,8 @@ void local_desk_destroy(struct local_desk **local_p)
     store_destroy(&local->store);
     broker_destroy(&local->broker);
     broker_destroy(&local->opening.broker);
-    destroy_engine(&local->opening.engine);
-    destroy_engine(&local->opening.reports);
+    local_desk_destroy_engine(&local->opening.engine);
+    local_desk_destroy_engine(&local->opening.reports);
     free(local);
     *local_p = NULL;
 }

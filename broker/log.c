@@ -14,7 +14,7 @@
 #define LINE_BYTES 2048
 
 // Letters, marks, digits, signs and the blank; not controls, formats (bidi, zero width), other blanks, unassigned.
-static bool is_visible(ucs4_t character)
+static bool log_is_visible(ucs4_t character)
 {
     if (character < 0x80) {
         return character >= 0x20 && character != 0x7f;
@@ -33,7 +33,7 @@ size_t log_escape(const char *text, char *escaped, size_t escaped_bytes)
         ucs4_t character;
         int length = u8_mbtoucr(&character, at, (size_t) (end - at));
         size_t bytes = length > 0 ? (size_t) length : 1;
-        bool visible = length > 0 && is_visible(character);
+        bool visible = length > 0 && log_is_visible(character);
         if (written + (visible ? bytes : 4 * bytes) >= escaped_bytes) {
             break;
         }
@@ -51,7 +51,7 @@ size_t log_escape(const char *text, char *escaped, size_t escaped_bytes)
 }
 
 // One write a line, so that lines of several processes do not mix.
-static void write_line(const char *line, size_t bytes)
+static void log_write_line(const char *line, size_t bytes)
 {
     while (bytes > 0) {
         ssize_t written = write(STDERR_FILENO, line, bytes);
@@ -84,7 +84,7 @@ void log_write(void *self, const char *level, const char *line)
     bytes += (size_t) snprintf(text + bytes, sizeof text - bytes, " %s ", level);
     bytes += log_escape(line, text + bytes, sizeof text - bytes - 1);
     text[bytes++] = '\n';
-    write_line(text, bytes);
+    log_write_line(text, bytes);
 }
 
 void log_format(const char *level, const char *format, ...)

@@ -45,7 +45,7 @@ struct loop {
 
 // ---- beginning and end ----
 
-static int open_signals(void)
+static int loop_open_signals(void)
 {
     sigset_t set;
 
@@ -55,7 +55,7 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static void watch(const struct loop *loop, int descriptor, uint64_t what)
+static void loop_watch(const struct loop *loop, int descriptor, uint64_t what)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.u64 = what };
 
@@ -67,7 +67,7 @@ struct loop *loop_new(struct router *router, struct leases *leases, const struct
     struct loop *loop = calloc(1, sizeof *loop);
 
     must(loop != NULL);
-    loop->signals = open_signals();
+    loop->signals = loop_open_signals();
     must(loop->signals >= 0);
     loop->hosting = (struct hosting){
         .router = router,
@@ -80,11 +80,11 @@ struct loop *loop_new(struct router *router, struct leases *leases, const struct
     };
     must(loop->hosting.watching >= 0);
     must(loop->hosting.wake >= 0);
-    watch(loop, loop->signals, WATCH_SIGNALS);
-    watch(loop, loop->hosting.wake, WATCH_JOBS);
-    watch(loop, writer_fd(loop->hosting.writer), WATCH_STORES);
+    loop_watch(loop, loop->signals, WATCH_SIGNALS);
+    loop_watch(loop, loop->hosting.wake, WATCH_JOBS);
+    loop_watch(loop, writer_fd(loop->hosting.writer), WATCH_STORES);
     if (leases != NULL) {
-        watch(loop, leases_fd(leases), WATCH_LEASES);
+        loop_watch(loop, leases_fd(leases), WATCH_LEASES);
     }
     return loop;
 }
@@ -120,13 +120,13 @@ void loop_add(struct loop *loop, const struct desk_source *source, const struct 
 
 // ---- frames in ----
 
-static void touch(struct loop *loop, size_t desk)
+static void loop_touch(struct loop *loop, size_t desk)
 {
     loop->due_ms[desk] = 0;
 }
 
 // True when a HELLO came from an address of which too many were refused lately: then that has been answered.
-static bool is_refused(const struct loop *loop, const struct received *received, int64_t now_ms)
+static bool loop_is_refused(const struct loop *loop, const struct received *received, int64_t now_ms)
 {
     struct behalf_fault fault;
     int64_t wait_ms = 0;
@@ -152,11 +152,11 @@ static bool is_refused(const struct loop *loop, const struct received *received,
     return true;
 }
 
-static void direct(struct loop *loop, const struct received *received, int64_t now_ms)
+static void loop_direct(struct loop *loop, const struct received *received, int64_t now_ms)
 {
     size_t bytes = received->several ? 0 : received->frame_bytes;
 
-    if (is_refused(loop, received, now_ms)) {
+    if (loop_is_refused(loop, received, now_ms)) {
         return;
     }
     struct direction direction =
@@ -164,11 +164,11 @@ static void direct(struct loop *loop, const struct received *received, int64_t n
 
     if (direction.left != DISPATCH_NO_DESK) {
         local_desk_left(loop->desks[direction.left], received->peer);
-        touch(loop, direction.left);
+        loop_touch(loop, direction.left);
     }
     if (direction.desk != DISPATCH_NO_DESK && direction.answer == NULL) {
         local_desk_receive(loop->desks[direction.desk], received);
-        touch(loop, direction.desk);
+        loop_touch(loop, direction.desk);
     }
     if (direction.refused) {
         router_note_refused(loop->hosting.router, received->peer, now_ms);
@@ -180,7 +180,7 @@ static void direct(struct loop *loop, const struct received *received, int64_t n
 }
 
 // Returns true when there may be more.
-static bool read_messages(struct loop *loop, int64_t now_ms)
+static bool loop_read_messages(struct loop *loop, int64_t now_ms)
 {
     struct received received;
 
@@ -188,13 +188,13 @@ static bool read_messages(struct loop *loop, int64_t now_ms)
         if (!router_receive(loop->hosting.router, &received, now_ms)) {
             return false;
         }
-        direct(loop, &received, now_ms);
+        loop_direct(loop, &received, now_ms);
     }
     return true;
 }
 
 // Whoever was at the other end of a connection that has closed is gone, once all they said has been read.
-static void hear_ends(struct loop *loop, bool drained, int64_t now_ms)
+static void loop_hear_ends(struct loop *loop, bool drained, int64_t now_ms)
 {
     const char *reason;
     uint64_t peer;
@@ -203,14 +203,14 @@ static void hear_ends(struct loop *loop, bool drained, int64_t now_ms)
         size_t desk = dispatch_leave(loop->hosting.dispatch, peer);
         if (desk != DISPATCH_NO_DESK) {
             local_desk_gone(loop->desks[desk], peer, reason);
-            touch(loop, desk);
+            loop_touch(loop, desk);
         }
     }
 }
 
 // ---- news ----
 
-static void hear_signals(struct loop *loop, int64_t now_ms)
+static void loop_hear_signals(struct loop *loop, int64_t now_ms)
 {
     struct signalfd_siginfo signal;
 
@@ -229,70 +229,70 @@ static void hear_signals(struct loop *loop, int64_t now_ms)
         for (size_t i = 0; i < loop->count; i++) {
             loop->end = local_desk_is_ours(loop->desks[i]) ? LOOP_STOPPED : loop->end;
             local_desk_stop(loop->desks[i]);
-            touch(loop, i);
+            loop_touch(loop, i);
         }
     }
 }
 
-static void hear_leases(struct loop *loop)
+static void loop_hear_leases(struct loop *loop)
 {
     struct lease_news news;
     size_t desk;
 
     while (leases_next_news(loop->hosting.leases, &desk, &news)) {
         local_desk_lease(loop->desks[desk], &news);
-        touch(loop, desk);
+        loop_touch(loop, desk);
     }
 }
 
 // Who has news is told again as long as it was not all taken: each is taken once in a turn.
-static void hear_stores(struct loop *loop)
+static void loop_hear_stores(struct loop *loop)
 {
     const struct store *first = writer_next_news(loop->hosting.writer);
     const struct store *store = first;
 
     while (store != NULL) {
-        touch(loop, local_desk_of_store(store));
+        loop_touch(loop, local_desk_of_store(store));
         store = writer_next_news(loop->hosting.writer);
         store = store == first ? NULL : store;
     }
 }
 
-static void hear_jobs(struct loop *loop)
+static void loop_hear_jobs(struct loop *loop)
 {
     uint64_t count;
 
     if (read(loop->hosting.wake, &count, sizeof count) == (ssize_t) sizeof count) {
         for (size_t i = 0; i < loop->count; i++) {
-            touch(loop, i);
+            loop_touch(loop, i);
         }
     }
 }
 
 // Finds out who has news.
-static void hear(struct loop *loop, int64_t now_ms)
+static void loop_hear(struct loop *loop, int64_t now_ms)
 {
     struct epoll_event events[NEWS_A_TURN];
     int count = epoll_wait(loop->hosting.watching, events, NEWS_A_TURN, 0);
 
     for (int i = 0; i < count; i++) {
         if (events[i].data.u64 < loop->count) {
-            touch(loop, events[i].data.u64);
+            loop_touch(loop, events[i].data.u64);
         } else if (events[i].data.u64 == WATCH_SIGNALS) {
-            hear_signals(loop, now_ms);
+            loop_hear_signals(loop, now_ms);
         } else if (events[i].data.u64 == WATCH_LEASES) {
-            hear_leases(loop);
+            loop_hear_leases(loop);
         } else if (events[i].data.u64 == WATCH_STORES) {
-            hear_stores(loop);
+            loop_hear_stores(loop);
         } else if (events[i].data.u64 == WATCH_JOBS) {
-            hear_jobs(loop);
+            loop_hear_jobs(loop);
         }
     }
 }
 
 // ---- turns ----
 
-static void note_end(struct loop *loop, enum local_end end)
+static void loop_note_end(struct loop *loop, enum local_end end)
 {
     static const enum loop_end ends[] = {
         [LOCAL_DESK_NOT_ON_DISK] = LOOP_NOT_ON_DISK,
@@ -308,7 +308,7 @@ static void note_end(struct loop *loop, enum local_end end)
 }
 
 // Works on every desk that has something to do; returns when the next one has.
-static int64_t work(struct loop *loop, int64_t now_ms)
+static int64_t loop_work(struct loop *loop, int64_t now_ms)
 {
     int64_t next_ms = INT64_MAX;
 
@@ -317,7 +317,7 @@ static int64_t work(struct loop *loop, int64_t now_ms)
             bool went_on = local_desk_end(loop->desks[i]) == LOCAL_DESK_GOES_ON;
             loop->due_ms[i] = local_desk_work(loop->desks[i]);
             if (went_on && local_desk_end(loop->desks[i]) != LOCAL_DESK_GOES_ON) {
-                note_end(loop, local_desk_end(loop->desks[i]));
+                loop_note_end(loop, local_desk_end(loop->desks[i]));
             }
         }
         next_ms = loop->due_ms[i] < next_ms ? loop->due_ms[i] : next_ms;
@@ -326,7 +326,7 @@ static int64_t work(struct loop *loop, int64_t now_ms)
 }
 
 // A stop takes too long.  True when it has been waited for long enough.
-static bool judge_stop(struct loop *loop, int64_t now_ms)
+static bool loop_judge_stop(struct loop *loop, int64_t now_ms)
 {
     if (!loop->stopping || now_ms < loop->stop_by_ms) {
         return false;
@@ -337,7 +337,7 @@ static bool judge_stop(struct loop *loop, int64_t now_ms)
             bool went_on = local_desk_end(loop->desks[i]) == LOCAL_DESK_GOES_ON;
             local_desk_give_up(loop->desks[i]);
             if (went_on && local_desk_end(loop->desks[i]) != LOCAL_DESK_GOES_ON) {
-                note_end(loop, local_desk_end(loop->desks[i]));
+                loop_note_end(loop, local_desk_end(loop->desks[i]));
             }
         }
     }
@@ -345,7 +345,7 @@ static bool judge_stop(struct loop *loop, int64_t now_ms)
 }
 
 // True if threads and signals have news.
-static bool wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
+static bool loop_wait_for_news(const struct loop *loop, bool more, int64_t next_ms)
 {
     int64_t wait_ms = next_ms == INT64_MAX ? -1 : next_ms - clocks_boot_ms();
 
@@ -369,19 +369,19 @@ enum loop_end loop_run(struct loop *loop)
 
     for (;;) {
         int64_t now_ms = clocks_boot_ms();
-        bool more = read_messages(loop, now_ms);
-        hear_ends(loop, !more, now_ms);
+        bool more = loop_read_messages(loop, now_ms);
+        loop_hear_ends(loop, !more, now_ms);
         int64_t cut_ms = router_work(loop->hosting.router, now_ms);
         if (news) {
-            hear(loop, now_ms);
+            loop_hear(loop, now_ms);
         }
-        int64_t next_ms = work(loop, now_ms);
-        if (loop->killed || judge_stop(loop, now_ms)) {
+        int64_t next_ms = loop_work(loop, now_ms);
+        if (loop->killed || loop_judge_stop(loop, now_ms)) {
             return LOOP_KILLED;
         }
         if (loop->ended == loop->count) {
             return loop->end;
         }
-        news = wait_for_news(loop, more, cut_ms < next_ms ? cut_ms : next_ms);
+        news = loop_wait_for_news(loop, more, cut_ms < next_ms ? cut_ms : next_ms);
     }
 }

@@ -19,7 +19,7 @@
 
 // ---- the log ----
 
-static void log_line(void *self, const char *level, const char *line)
+static void opening_log_line(void *self, const char *level, const char *line)
 {
     const struct desk_source *source = self;
 
@@ -38,7 +38,7 @@ void desk_log(const struct desk_source *source, const char *level, const char *f
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    log_line((void *) source, level, line);
+    opening_log_line((void *) source, level, line);
 }
 
 // ---- rules ----
@@ -58,7 +58,7 @@ struct rules *opening_compile(const char *text, uint64_t version, const char *na
 }
 
 // Puts the store's rules in the place of the file's, where it has some.  False if they cannot be used.
-static bool prefer_stored_rules(const struct desk_source *source, struct engine *engine, struct rules **rules_p)
+static bool opening_prefer_stored_rules(const struct desk_source *source, struct engine *engine, struct rules **rules_p)
 {
     uint64_t version = 0;
     char *text = broker_stored_rules(engine, &version);
@@ -85,7 +85,7 @@ static bool prefer_stored_rules(const struct desk_source *source, struct engine 
 
 // ---- the store ----
 
-static bool make_folder(const char *folder)
+static bool opening_make_folder(const char *folder)
 {
     struct stat about;
 
@@ -111,7 +111,7 @@ struct engine *opening_engine(const struct desk_source *source)
 
     if (source->store_url != NULL) {
         engine = engine_postgres_open(source->store_url, source->name, reason, sizeof reason);
-    } else if (make_folder(source->folder)) {
+    } else if (opening_make_folder(source->folder)) {
         engine = engine_sqlite_open(source->folder, source->name, reason, sizeof reason);
     }
     if (engine == NULL && reason[0] != '\0') {
@@ -120,7 +120,7 @@ struct engine *opening_engine(const struct desk_source *source)
     return engine;
 }
 
-static struct engine *open_reports(const struct desk_source *source)
+static struct engine *opening_open_reports(const struct desk_source *source)
 {
     char reason[1024] = "";
     struct engine *reports = source->store_url != NULL
@@ -135,7 +135,7 @@ static struct engine *open_reports(const struct desk_source *source)
 
 // ---- taking over ----
 
-static enum opening_end take_lease(struct opening *opening, struct store_position *position)
+static enum opening_end opening_take_lease(struct opening *opening, struct store_position *position)
 {
     const struct desk_source *source = opening->source;
     const struct lease_row *seen = &opening->seen;
@@ -157,7 +157,7 @@ static enum opening_end take_lease(struct opening *opening, struct store_positio
     return OPENING_DONE;
 }
 
-static void name_day(char text[16], int64_t ms)
+static void opening_name_day(char text[16], int64_t ms)
 {
     time_t seconds = ms / 1000;
     struct tm utc;
@@ -168,7 +168,7 @@ static void name_day(char text[16], int64_t ms)
 }
 
 // A clock that is wrong once moves the desk's for good: it never goes back.  Asked before the desk is taken over.
-static bool clock_is_plausible(struct opening *opening)
+static bool opening_clock_is_plausible(struct opening *opening)
 {
     const struct desk_source *source = opening->source;
     struct store_position position = { 0 };
@@ -183,8 +183,8 @@ static bool clock_is_plausible(struct opening *opening)
     if (verdict == CLOCK_PLAUSIBLE) {
         return true;
     }
-    name_day(machine, utc_ms);
-    name_day(desk, position.clock_ms);
+    opening_name_day(machine, utc_ms);
+    opening_name_day(desk, position.clock_ms);
     desk_log(source, "error",
              verdict == CLOCK_AHEAD
                  ? "broker the machine's clock says %s, the desk's said %s when it ran last, and nothing synchronises"
@@ -195,16 +195,16 @@ static bool clock_is_plausible(struct opening *opening)
     return false;
 }
 
-static enum opening_end take_over(struct opening *opening, struct store_position *position)
+static enum opening_end opening_take_over(struct opening *opening, struct store_position *position)
 {
     if (opening->engine == NULL) {
         opening->engine = opening_engine(opening->source);
     }
-    if (!clock_is_plausible(opening)) {
+    if (!opening_clock_is_plausible(opening)) {
         return OPENING_STORE;
     }
     if (opening->leases != NULL) {
-        return take_lease(opening, position);
+        return opening_take_lease(opening, position);
     }
     if (opening->engine == NULL) {
         return OPENING_STORE;
@@ -218,14 +218,14 @@ static enum opening_end take_over(struct opening *opening, struct store_position
 
 // ---- reading back ----
 
-static void fill_random(void *self, void *bytes, size_t count)
+static void opening_fill_random(void *self, void *bytes, size_t count)
 {
     (void) self;
     must(getrandom(bytes, count, 0) == (ssize_t) count);
 }
 
-static enum opening_end make_broker(struct opening *opening, struct rules **rules_p,
-                                    const struct store_position *position)
+static enum opening_end opening_make_broker(struct opening *opening, struct rules **rules_p,
+                                            const struct store_position *position)
 {
     const struct desk_source *source = opening->source;
     char reason[1024] = "";
@@ -245,8 +245,8 @@ static enum opening_end make_broker(struct opening *opening, struct rules **rule
         .secret = secret,
         .accept_loss = source->accept_loss,
         .rules_name = source->file,
-        .random = fill_random,
-        .log = log_line,
+        .random = opening_fill_random,
+        .log = opening_log_line,
         .self = (void *) source,
         .trace = source->trace,
     };
@@ -257,11 +257,11 @@ static enum opening_end make_broker(struct opening *opening, struct rules **rule
         desk_log(source, "error", "store %s", reason);
         return OPENING_STORE;
     }
-    opening->reports = open_reports(source);
+    opening->reports = opening_open_reports(source);
     return OPENING_DONE;
 }
 
-static enum opening_end read_back(struct opening *opening, const struct store_position *position)
+static enum opening_end opening_read_back(struct opening *opening, const struct store_position *position)
 {
     const struct desk_source *source = opening->source;
     struct rules *rules = opening_compile(source->rules_text, 1, source->file);
@@ -273,8 +273,8 @@ static enum opening_end read_back(struct opening *opening, const struct store_po
                  "broker the machine's clock is %" PRId64 " s behind the desk's, which goes on from its own",
                  ahead_ms / 1000);
     }
-    if (rules != NULL && prefer_stored_rules(source, opening->engine, &rules)) {
-        end = make_broker(opening, &rules, position);
+    if (rules != NULL && opening_prefer_stored_rules(source, opening->engine, &rules)) {
+        end = opening_make_broker(opening, &rules, position);
     }
     rules_destroy(&rules);
     return end;
@@ -286,9 +286,9 @@ void opening_work(void *self)
     struct store_position position = { 0 };
 
     opening->took_over = false;
-    opening->end = take_over(opening, &position);
+    opening->end = opening_take_over(opening, &position);
     if (opening->end == OPENING_DONE) {
-        opening->end = read_back(opening, &position);
+        opening->end = opening_read_back(opening, &position);
     }
     if (opening->end != OPENING_DONE && opening->engine != NULL) {
         opening->engine->operations->destroy(&opening->engine);

@@ -52,7 +52,7 @@ struct overrun {
 };
 
 // Bytes that have come over a TCP connection; false for any other descriptor.  Source: tcp(7), TCP_INFO.
-static bool received_bytes(int descriptor, uint64_t *bytes)
+static bool overrun_received_bytes(int descriptor, uint64_t *bytes)
 {
     struct tcp_info info = { 0 };
     socklen_t size = sizeof info;
@@ -66,7 +66,7 @@ static bool received_bytes(int descriptor, uint64_t *bytes)
 }
 
 // Source: proc(5), /proc/self/statm.
-static size_t resident_bytes(void)
+static size_t overrun_resident_bytes(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");
     unsigned long pages = 0;
@@ -82,13 +82,13 @@ static size_t resident_bytes(void)
 }
 
 // The descriptor may be another connection's by the time it is cut: so what is cut is a duplicate, looked at once more.
-static void cut(struct overrun *overrun, int descriptor)
+static void overrun_cut(struct overrun *overrun, int descriptor)
 {
     struct watched *watched = &overrun->watched[descriptor];
     int duplicate = dup(descriptor);
     uint64_t bytes = 0;
 
-    if (duplicate >= 0 && received_bytes(duplicate, &bytes) && bytes > watched->bytes + overrun->bytes_max) {
+    if (duplicate >= 0 && overrun_received_bytes(duplicate, &bytes) && bytes > watched->bytes + overrun->bytes_max) {
         // Reset, not just ended: a peer that only sends would not notice for a minute.  Source: socket(7), SO_LINGER.
         struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
         must(setsockopt(duplicate, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
@@ -103,14 +103,14 @@ static void cut(struct overrun *overrun, int descriptor)
     watched->bytes = bytes;
 }
 
-static void wake_loop(const struct overrun *overrun)
+static void overrun_wake_loop(const struct overrun *overrun)
 {
     uint64_t one = 1;
 
     must(write(overrun->loop_fd, &one, sizeof one) == (ssize_t) sizeof one);
 }
 
-static void look_at(struct overrun *overrun, int descriptor)
+static void overrun_look_at(struct overrun *overrun, int descriptor)
 {
     struct watched *watched = &overrun->watched[descriptor];
     unsigned drained = atomic_load(&overrun->drained);
@@ -122,29 +122,29 @@ static void look_at(struct overrun *overrun, int descriptor)
     if (generation != watched->generation) {
         *watched = (struct watched){ .generation = generation };
     }
-    if (generation % 2 == 0 || !received_bytes(descriptor, &bytes)) {
+    if (generation % 2 == 0 || !overrun_received_bytes(descriptor, &bytes)) {
         return;
     }
     if (delivered || bytes < watched->bytes) {
         watched->bytes = bytes;
         watched->suspected = false;
     } else if (watched->suspected && drained != watched->drained) {
-        cut(overrun, descriptor);
+        overrun_cut(overrun, descriptor);
     } else if (!watched->suspected && bytes - watched->bytes > overrun->bytes_max) {
         watched->suspected = true;
         watched->drained = drained;
-        wake_loop(overrun);
+        overrun_wake_loop(overrun);
     }
 }
 
-static void look_at_all(struct overrun *overrun)
+static void overrun_look_at_all(struct overrun *overrun)
 {
     for (int descriptor = 0; descriptor <= atomic_load(&overrun->highest); descriptor++) {
-        look_at(overrun, descriptor);
+        overrun_look_at(overrun, descriptor);
     }
 }
 
-static void *watch(void *self)
+static void *overrun_watch(void *self)
 {
     struct overrun *overrun = self;
     int since_ms = 0;
@@ -153,12 +153,12 @@ static void *watch(void *self)
 
     while (poll(&ending, 1, LOOK_MS) <= 0) {
         since_ms += LOOK_MS;
-        size_t resident = resident_bytes();
+        size_t resident = overrun_resident_bytes();
         if (resident < overrun->resident_bytes) {
             overrun->resident_bytes = resident;
         }
         if (since_ms >= LOOK_ALL_MS || resident > overrun->resident_bytes + GROWTH_BYTES) {
-            look_at_all(overrun);
+            overrun_look_at_all(overrun);
             overrun->resident_bytes = resident;
             since_ms = 0;
         }
@@ -179,7 +179,7 @@ struct overrun *overrun_new(size_t bytes_max)
     overrun->ending_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     must(overrun->loop_fd >= 0);
     must(overrun->ending_fd >= 0);
-    thread_start(&overrun->thread, watch, overrun);
+    thread_start(&overrun->thread, overrun_watch, overrun);
     return overrun;
 }
 

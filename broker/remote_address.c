@@ -11,7 +11,7 @@
 #define SUBNET_BYTES 8 // of an IPv6 address
 
 // That two addresses have the same key is as good as impossible, and lets them share what one may have.
-static void set_text(struct remote_address *address)
+static void remote_address_set_text(struct remote_address *address)
 {
     static const unsigned char key[crypto_shorthash_KEYBYTES] = "behalf addresses";
 
@@ -20,7 +20,7 @@ static void set_text(struct remote_address *address)
     address->key += address->key == 0 ? 1 : 0;
 }
 
-static void from_ipv6(const struct in6_addr *given, struct remote_address *address)
+static void remote_address_from_ipv6(const struct in6_addr *given, struct remote_address *address)
 {
     struct in6_addr subnet = *given;
     char text[INET6_ADDRSTRLEN] = "";
@@ -46,22 +46,22 @@ void remote_address_from(const struct sockaddr_storage *name, struct remote_addr
         inet_ntop(AF_INET, &ipv4.sin_addr, address->text, sizeof address->text);
     } else if (name->ss_family == AF_INET6) {
         memcpy(&ipv6, name, sizeof ipv6);
-        from_ipv6(&ipv6.sin6_addr, address);
+        remote_address_from_ipv6(&ipv6.sin6_addr, address);
     }
     if (address->text[0] != '\0') {
-        set_text(address);
+        remote_address_set_text(address);
     }
 }
 
 // Source: unix(7), SO_PEERCRED.
-static void from_user(int descriptor, struct remote_address *address)
+static void remote_address_from_user(int descriptor, struct remote_address *address)
 {
     struct ucred peer;
     socklen_t bytes = sizeof peer;
 
     if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0) {
         snprintf(address->text, sizeof address->text, "ipc of user %lu", (unsigned long) peer.uid);
-        set_text(address);
+        remote_address_set_text(address);
     }
 }
 
@@ -75,7 +75,7 @@ void remote_address_of(int descriptor, struct remote_address *address)
         return;
     }
     if (name.ss_family == AF_UNIX) {
-        from_user(descriptor, address);
+        remote_address_from_user(descriptor, address);
     } else {
         remote_address_from(&name, address);
     }

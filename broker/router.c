@@ -108,20 +108,20 @@ struct router {
 
 // ---- endpoints ----
 
-static bool starts_with(const char *text, const char *start)
+static bool router_starts_with(const char *text, const char *start)
 {
     return strncmp(text, start, strlen(start)) == 0;
 }
 
 // True for tcp://HOST:PORT with a host that is 127.something in numbers.
-static bool is_loopback_number(const char *endpoint)
+static bool router_is_loopback_number(const char *endpoint)
 {
     char host[INET_ADDRSTRLEN] = "";
     struct in_addr address;
     const char *begin = endpoint + strlen("tcp://");
     const char *colon = strrchr(endpoint, ':');
 
-    if (!starts_with(endpoint, "tcp://") || colon < begin || (size_t) (colon - begin) >= sizeof host) {
+    if (!router_starts_with(endpoint, "tcp://") || colon < begin || (size_t) (colon - begin) >= sizeof host) {
         return false;
     }
     memcpy(host, begin, (size_t) (colon - begin));
@@ -130,7 +130,8 @@ static bool is_loopback_number(const char *endpoint)
 
 bool router_may_listen(const char *endpoint, char *reason, size_t reason_bytes)
 {
-    if (starts_with(endpoint, "ipc://") || starts_with(endpoint, "tcp://[::1]:") || is_loopback_number(endpoint)) {
+    if (router_starts_with(endpoint, "ipc://") || router_starts_with(endpoint, "tcp://[::1]:") ||
+        router_is_loopback_number(endpoint)) {
         return true;
     }
     snprintf(reason, reason_bytes,
@@ -140,12 +141,12 @@ bool router_may_listen(const char *endpoint, char *reason, size_t reason_bytes)
     return false;
 }
 
-static void set_option(void *socket, int option, int value)
+static void router_set_option(void *socket, int option, int value)
 {
     must(zmq_setsockopt(socket, option, &value, sizeof value) == 0);
 }
 
-static int descriptor_of(void *socket)
+static int router_descriptor_of(void *socket)
 {
     int descriptor;
     size_t bytes = sizeof descriptor;
@@ -154,20 +155,20 @@ static int descriptor_of(void *socket)
     return descriptor;
 }
 
-static void set_options(void *socket)
+static void router_set_options(void *socket)
 {
-    set_option(socket, ZMQ_ROUTER_MANDATORY, 1);
-    set_option(socket, ZMQ_SNDHWM, SEND_FRAMES_MAX);
-    set_option(socket, ZMQ_RCVHWM, RECEIVE_FRAMES_MAX);
-    set_option(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
-    set_option(socket, ZMQ_BACKLOG, CONNECTIONS_WAITING_MAX);
-    set_option(socket, ZMQ_LINGER, LINGER_MS);
-    set_option(socket, ZMQ_SNDBUF, SEND_BUFFER_BYTES);
+    router_set_option(socket, ZMQ_ROUTER_MANDATORY, 1);
+    router_set_option(socket, ZMQ_SNDHWM, SEND_FRAMES_MAX);
+    router_set_option(socket, ZMQ_RCVHWM, RECEIVE_FRAMES_MAX);
+    router_set_option(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
+    router_set_option(socket, ZMQ_BACKLOG, CONNECTIONS_WAITING_MAX);
+    router_set_option(socket, ZMQ_LINGER, LINGER_MS);
+    router_set_option(socket, ZMQ_SNDBUF, SEND_BUFFER_BYTES);
     int64_t bytes = RECEIVE_BYTES_MAX;
     must(zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes, sizeof bytes) == 0);
 }
 
-static void add_listening(struct router *router, const char *endpoint)
+static void router_add_listening(struct router *router, const char *endpoint)
 {
     char bound[512] = "";
     size_t bytes = sizeof bound;
@@ -184,7 +185,7 @@ static void add_listening(struct router *router, const char *endpoint)
 // ---- names ----
 
 // The number of the peer behind a route, 0 for a name that the ROUTER does not give.
-static uint64_t peer_of(const zmq_msg_t *route)
+static uint64_t router_peer_of(const zmq_msg_t *route)
 {
     const uint8_t *bytes = zmq_msg_data((zmq_msg_t *) route);
     uint64_t peer = 0;
@@ -198,7 +199,7 @@ static uint64_t peer_of(const zmq_msg_t *route)
     return peer + 1; // 0 is no peer
 }
 
-static void route_to(uint64_t peer, uint8_t route[ROUTE_BYTES])
+static void router_route_to(uint64_t peer, uint8_t route[ROUTE_BYTES])
 {
     uint64_t number = peer - 1;
 
@@ -211,7 +212,7 @@ static void route_to(uint64_t peer, uint8_t route[ROUTE_BYTES])
 
 // libzmq takes the first name that a ROUTER gives from rand(), and a peer that names itself like a connection to come
 // would end the process: nobody may be able to guess it.  What chance remains is told in connections.c.
-static void shuffle_names(void)
+static void router_shuffle_names(void)
 {
     unsigned seed;
 
@@ -220,7 +221,7 @@ static void shuffle_names(void)
 }
 
 // Finds out the name that comes next, by a connection from this thread to itself.
-static uint64_t find_next_peer(const struct router *router)
+static uint64_t router_find_next_peer(const struct router *router)
 {
     void *self = zmq_socket(router->context, ZMQ_DEALER);
     zmq_msg_t frame;
@@ -233,7 +234,7 @@ static uint64_t find_next_peer(const struct router *router)
     must(zmq_send(self, "", 0, 0) == 0);
     must(zmq_msg_init(&frame) == 0);
     must(zmq_msg_recv(&frame, router->socket, 0) == (int) ROUTE_BYTES);
-    uint64_t peer = peer_of(&frame);
+    uint64_t peer = router_peer_of(&frame);
     must(zmq_msg_recv(&frame, router->socket, 0) == 0);
     zmq_msg_close(&frame);
     must(zmq_unbind(router->socket, endpoint) == 0);
@@ -243,7 +244,7 @@ static uint64_t find_next_peer(const struct router *router)
 
 // ---- beginning and end ----
 
-static void open_monitor(struct router *router)
+static void router_open_monitor(struct router *router)
 {
     char endpoint[64];
 
@@ -251,17 +252,17 @@ static void open_monitor(struct router *router)
     must(zmq_socket_monitor(router->socket, endpoint, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) == 0);
     router->monitor = zmq_socket(router->context, ZMQ_PAIR);
     must(router->monitor != NULL);
-    set_option(router->monitor, ZMQ_LINGER, 0);
-    set_option(router->monitor, ZMQ_RCVHWM, 0); // else libzmq's own thread would wait for the loop
+    router_set_option(router->monitor, ZMQ_LINGER, 0);
+    router_set_option(router->monitor, ZMQ_RCVHWM, 0); // else libzmq's own thread would wait for the loop
     must(zmq_connect(router->monitor, endpoint) == 0);
 }
 
-static size_t limit_or(int64_t given, size_t otherwise)
+static size_t router_limit_or(int64_t given, size_t otherwise)
 {
     return given == 0 ? otherwise : given < 0 ? 0 : (size_t) given;
 }
 
-static struct connections *make_connections(const struct router *router, const struct router_limits *given)
+static struct connections *router_make_connections(const struct router *router, const struct router_limits *given)
 {
     size_t total_max = CONNECTIONS_DESCRIPTORS_MAX - DESCRIPTORS_KEPT;
     struct rlimit limit;
@@ -272,10 +273,10 @@ static struct connections *make_connections(const struct router *router, const s
     }
     size_t strangers_max = total_max / STRANGERS_SHARE < STRANGERS_MAX ? total_max / STRANGERS_SHARE : STRANGERS_MAX;
     struct address_limits limits = {
-        .strangers_max = limit_or(given->strangers_max, strangers_max * ADDRESS_STRANGERS_MAX / STRANGERS_MAX),
-        .refusals_max = limit_or(given->refusals_max, ADDRESS_REFUSALS_MAX),
+        .strangers_max = router_limit_or(given->strangers_max, strangers_max * ADDRESS_STRANGERS_MAX / STRANGERS_MAX),
+        .refusals_max = router_limit_or(given->refusals_max, ADDRESS_REFUSALS_MAX),
     };
-    return connections_new(strangers_max, total_max, &limits, find_next_peer(router));
+    return connections_new(strangers_max, total_max, &limits, router_find_next_peer(router));
 }
 
 struct router *router_new(const char *const *endpoints, size_t endpoint_count, const struct router_limits *limits,
@@ -284,7 +285,7 @@ struct router *router_new(const char *const *endpoints, size_t endpoint_count, c
     struct router *router = calloc(1, sizeof *router);
 
     must(router != NULL);
-    shuffle_names();
+    router_shuffle_names();
     router->listening = calloc(1, 1);
     router->context = zmq_ctx_new();
     must(router->listening != NULL);
@@ -292,22 +293,22 @@ struct router *router_new(const char *const *endpoints, size_t endpoint_count, c
     router->socket = zmq_socket(router->context, ZMQ_ROUTER);
     must(router->socket != NULL);
     zmq_msg_init(&router->frame);
-    set_options(router->socket);
-    router->connections = make_connections(router, limits);
+    router_set_options(router->socket);
+    router->connections = router_make_connections(router, limits);
     router->overrun = overrun_new(UNFINISHED_BYTES_MAX);
-    open_monitor(router);
-    router->socket_fd = descriptor_of(router->socket);
-    router->monitor_fd = descriptor_of(router->monitor);
+    router_open_monitor(router);
+    router->socket_fd = router_descriptor_of(router->socket);
+    router->monitor_fd = router_descriptor_of(router->monitor);
     router->socket_news = true;
     router->monitor_news = true;
     for (size_t i = 0; i < endpoint_count; i++) {
-        set_option(router->socket, ZMQ_IPV6, starts_with(endpoints[i], "tcp://["));
+        router_set_option(router->socket, ZMQ_IPV6, router_starts_with(endpoints[i], "tcp://["));
         if (zmq_bind(router->socket, endpoints[i]) != 0) {
             snprintf(reason, reason_bytes, "cannot listen on %s: %s", endpoints[i], zmq_strerror(zmq_errno()));
             router_destroy(&router);
             return NULL;
         }
-        add_listening(router, endpoints[i]);
+        router_add_listening(router, endpoints[i]);
     }
     return router;
 }
@@ -339,7 +340,7 @@ const char *router_listening(const struct router *router)
 // ---- waiting ----
 
 // The descriptor tells of what has come since the socket was asked last, except when sending has taken the news off it.
-static bool has_messages(struct router *router)
+static bool router_has_messages(struct router *router)
 {
     int events = 0;
     size_t bytes = sizeof events;
@@ -360,7 +361,7 @@ bool router_wait(struct router *router, int descriptor, int64_t wait_ms)
     };
     int limit_ms = wait_ms < 0 ? -1 : wait_ms > INT_MAX ? INT_MAX : (int) wait_ms;
 
-    router->socket_news = has_messages(router);
+    router->socket_news = router_has_messages(router);
     if (router->socket_news) {
         limit_ms = 0;
     }
@@ -378,8 +379,8 @@ bool router_wait(struct router *router, int descriptor, int64_t wait_ms)
 // ---- connections ----
 
 // Whoever is over a limit may come again as fast as they can: that must not fill the disk.
-static void note_over_address(struct router *router, const struct connection *connection, const char *what,
-                              int64_t now_ms)
+static void router_note_over_address(struct router *router, const struct connection *connection, const char *what,
+                                     int64_t now_ms)
 {
     router->over_address++;
     if (router->over_logged > 0 && now_ms - router->over_log_ms < ADDRESS_LOG_MS) {
@@ -391,22 +392,22 @@ static void note_over_address(struct router *router, const struct connection *co
     router->over_log_ms = now_ms;
 }
 
-static void hear_accepted(struct router *router, int descriptor, int64_t now_ms)
+static void router_hear_accepted(struct router *router, int descriptor, int64_t now_ms)
 {
     struct remote_address address;
 
     remote_address_of(descriptor, &address);
     const struct connection *refused = connections_accepted(router->connections, descriptor, &address, now_ms);
     if (refused != NULL) {
-        note_over_address(router, refused, "a connection was cut off: as many from there as may be are not signed in",
-                          now_ms);
+        router_note_over_address(router, refused,
+                                 "a connection was cut off: as many from there as may be are not signed in", now_ms);
     }
 }
 
-static void hear_event(struct router *router, unsigned event, int descriptor, int64_t now_ms)
+static void router_hear_event(struct router *router, unsigned event, int descriptor, int64_t now_ms)
 {
     if (event == ZMQ_EVENT_ACCEPTED) {
-        hear_accepted(router, descriptor, now_ms);
+        router_hear_accepted(router, descriptor, now_ms);
         overrun_accepted(router->overrun, descriptor);
     } else if (event == ZMQ_EVENT_DISCONNECTED) {
         connections_closed(router->connections, descriptor, now_ms);
@@ -418,7 +419,7 @@ static void hear_event(struct router *router, unsigned event, int descriptor, in
 // of a beginning before anything comes over it: so this is called before what came first over a connection is looked
 // at, and before it is said whose end it is that everything was read of.  An event is a frame of its number and its
 // value, followed by one with the endpoint.  Source: zmq_socket_monitor(3).
-static void hear_connections(struct router *router, int64_t now_ms)
+static void router_hear_connections(struct router *router, int64_t now_ms)
 {
     zmq_msg_t frame;
 
@@ -432,7 +433,7 @@ static void hear_connections(struct router *router, int64_t now_ms)
         }
         memcpy(&event, zmq_msg_data(&frame), sizeof event);
         memcpy(&value, (const char *) zmq_msg_data(&frame) + sizeof event, sizeof value);
-        hear_event(router, event, (int) value, now_ms);
+        router_hear_event(router, event, (int) value, now_ms);
     }
     zmq_msg_close(&frame);
 }
@@ -443,7 +444,7 @@ uint64_t router_next_ended(struct router *router, bool drained, int64_t now_ms, 
 }
 
 // Whoever connects may be cut off as fast as they can come back: that must not fill the disk.
-static void log_cut(struct router *router, const struct connection *connection, int64_t now_ms)
+static void router_log_cut(struct router *router, const struct connection *connection, int64_t now_ms)
 {
     if (allowance_spend(&router->cuts_log, CUTS_LOG_RATE, CUTS_LOG_BURST, now_ms) > 0) {
         router->cuts_left_out++;
@@ -458,19 +459,19 @@ static void log_cut(struct router *router, const struct connection *connection, 
 }
 
 // What is cut is a duplicate: if its end has not been told by then, the descriptor was still this connection's.
-static void cut(struct router *router, struct connection *connection, int64_t now_ms)
+static void router_cut(struct router *router, struct connection *connection, int64_t now_ms)
 {
     // Reset, not just ended: a peer that only sends would not notice for a minute.  Source: socket(7), SO_LINGER.
     struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
     int duplicate = dup(connection->descriptor);
 
-    hear_connections(router, now_ms);
+    router_hear_connections(router, now_ms);
     connection->cut = true;
     if (duplicate >= 0 && !connection->ended) {
         setsockopt(duplicate, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         shutdown(duplicate, SHUT_RDWR);
         if (!connection->logged) {
-            log_cut(router, connection, now_ms);
+            router_log_cut(router, connection, now_ms);
         }
     }
     if (duplicate >= 0) {
@@ -478,11 +479,11 @@ static void cut(struct router *router, struct connection *connection, int64_t no
     }
 }
 
-static void drop(struct router *router, struct connection *connection, const char *reason, int64_t now_ms)
+static void router_drop(struct router *router, struct connection *connection, const char *reason, int64_t now_ms)
 {
     connections_refuse(router->connections, connection, reason, now_ms);
     if (!connection->ended && !connection->cut) {
-        cut(router, connection, now_ms);
+        router_cut(router, connection, now_ms);
     }
 }
 
@@ -523,8 +524,8 @@ int64_t router_refused_for_ms(struct router *router, uint64_t peer, int64_t now_
     int64_t wait_ms = connection != NULL ? connections_refused_for_ms(router->connections, connection, now_ms) : 0;
 
     if (wait_ms > 0) {
-        note_over_address(router, connection, "a sign-in was refused: too many from there were within a minute",
-                          now_ms);
+        router_note_over_address(router, connection, "a sign-in was refused: too many from there were within a minute",
+                                 now_ms);
     }
     return wait_ms;
 }
@@ -534,13 +535,13 @@ uint64_t router_over_address(const struct router *router)
     return router->over_address;
 }
 
-static void drop_stalled(struct router *router, int64_t now_ms)
+static void router_drop_stalled(struct router *router, int64_t now_ms)
 {
     struct connection *stalled[STALLED_A_LOOK];
     size_t count = connections_find_stalled(router->connections, now_ms, stalled, STALLED_A_LOOK);
 
     for (size_t i = 0; i < count; i++) {
-        drop(router, stalled[i], "it does not read what it is sent", now_ms);
+        router_drop(router, stalled[i], "it does not read what it is sent", now_ms);
     }
 }
 
@@ -549,14 +550,14 @@ int64_t router_work(struct router *router, int64_t now_ms)
     struct connection *connection;
 
     while ((connection = connections_next_to_go(router->connections, now_ms)) != NULL) {
-        cut(router, connection, now_ms);
+        router_cut(router, connection, now_ms);
     }
     while ((connection = connections_next_to_cut(router->connections, now_ms)) != NULL) {
-        cut(router, connection, now_ms);
+        router_cut(router, connection, now_ms);
     }
     if (now_ms >= router->look_ms) {
         router->look_ms = now_ms + LOOK_MS;
-        drop_stalled(router, now_ms);
+        router_drop_stalled(router, now_ms);
     }
     return connections_count(router->connections) > 0 ? router->look_ms : INT64_MAX;
 }
@@ -564,7 +565,7 @@ int64_t router_work(struct router *router, int64_t now_ms)
 // ---- frames in ----
 
 // Reads the rest of a message that has more frames than it should.
-static void drain(void *socket)
+static void router_drain(void *socket)
 {
     zmq_msg_t frame;
     bool more = true;
@@ -577,7 +578,7 @@ static void drain(void *socket)
 }
 
 // Answers a peer that has chosen its own name, once; it is cut off when it has had the time to read it.
-static void refuse_route(struct router *router, zmq_msg_t *route, int descriptor, int64_t now_ms)
+static void router_refuse_route(struct router *router, zmq_msg_t *route, int descriptor, int64_t now_ms)
 {
     static const struct behalf_message refusal = {
         .type = BEHALF_ERROR,
@@ -602,7 +603,7 @@ static void refuse_route(struct router *router, zmq_msg_t *route, int descriptor
 }
 
 // Reads the frames behind a route; false if there are none.
-static bool read_frame(struct router *router, const zmq_msg_t *route, struct received *received)
+static bool router_read_frame(struct router *router, const zmq_msg_t *route, struct received *received)
 {
     zmq_msg_close(&router->frame);
     zmq_msg_init(&router->frame);
@@ -613,14 +614,14 @@ static bool read_frame(struct router *router, const zmq_msg_t *route, struct rec
     received->frame = zmq_msg_data(&router->frame);
     received->frame_bytes = zmq_msg_size(&router->frame);
     if (received->several) {
-        drain(router->socket);
+        router_drain(router->socket);
     }
     return true;
 }
 
 // Whether the peer is known over this very connection.  No news can change whose word it is then: names are not given
 // twice, and nobody can guess one.
-static bool is_known(const struct router *router, uint64_t peer, int descriptor)
+static bool router_is_known(const struct router *router, uint64_t peer, int descriptor)
 {
     const struct connection *bound = peer == 0 ? NULL : connections_find(router->connections, peer);
 
@@ -628,17 +629,17 @@ static bool is_known(const struct router *router, uint64_t peer, int descriptor)
 }
 
 // Whether what was read is to be served; else it has been dealt with.
-static bool is_served(struct router *router, zmq_msg_t *route, struct received *received, int64_t now_ms)
+static bool router_is_served(struct router *router, zmq_msg_t *route, struct received *received, int64_t now_ms)
 {
     int descriptor = zmq_msg_get(&router->frame, ZMQ_SRCFD);
 
     overrun_delivered(router->overrun, descriptor);
-    if (!is_known(router, received->peer, descriptor)) {
-        hear_connections(router, now_ms);
+    if (!router_is_known(router, received->peer, descriptor)) {
+        router_hear_connections(router, now_ms);
     }
     enum heard heard = connections_heard(router->connections, descriptor, received->peer, now_ms);
     if (heard == HEARD_OWN_NAME) {
-        refuse_route(router, route, descriptor, now_ms);
+        router_refuse_route(router, route, descriptor, now_ms);
     }
     return heard == HEARD;
 }
@@ -650,15 +651,15 @@ bool router_receive(struct router *router, struct received *received, int64_t no
 
     *received = (struct received){ 0 };
     if (router->monitor_news) {
-        hear_connections(router, now_ms);
+        router_hear_connections(router, now_ms);
     }
     if (!router->socket_news && !router->suspicion) {
         return false;
     }
     zmq_msg_init(&route);
     while (!found && zmq_msg_recv(&route, router->socket, ZMQ_DONTWAIT) >= 0) {
-        received->peer = peer_of(&route);
-        found = read_frame(router, &route, received) && is_served(router, &route, received, now_ms);
+        received->peer = router_peer_of(&route);
+        found = router_read_frame(router, &route, received) && router_is_served(router, &route, received, now_ms);
     }
     zmq_msg_close(&route);
     if (!found) {
@@ -677,7 +678,7 @@ bool router_receive(struct router *router, struct received *received, int64_t no
 
 // ---- frames out ----
 
-static bool has_too_much_unread(const struct connection *connection, size_t frame_bytes)
+static bool router_has_too_much_unread(const struct connection *connection, size_t frame_bytes)
 {
     size_t bytes = unread_bytes(connection->unread);
 
@@ -686,7 +687,8 @@ static bool has_too_much_unread(const struct connection *connection, size_t fram
 }
 
 // Takes the frame only if it returns NULL.
-static const char *try_send(struct router *router, uint64_t peer, void **frame_p, size_t frame_bytes, int64_t now_ms)
+static const char *router_try_send(struct router *router, uint64_t peer, void **frame_p, size_t frame_bytes,
+                                   int64_t now_ms)
 {
     static const char gone[] = "its connection is gone";
     static const char deaf[] = "it does not read what it is sent";
@@ -697,18 +699,18 @@ static const char *try_send(struct router *router, uint64_t peer, void **frame_p
     if (connection == NULL || connection->ended || connection->standing == CONNECTION_REFUSED) {
         return gone;
     }
-    if (has_too_much_unread(connection, frame_bytes)) {
-        drop(router, connection, deaf, now_ms);
+    if (router_has_too_much_unread(connection, frame_bytes)) {
+        router_drop(router, connection, deaf, now_ms);
         return deaf;
     }
-    route_to(peer, route);
-    router->socket_news = true; // as far as the descriptor can tell: see has_messages
+    router_route_to(peer, route);
+    router->socket_news = true; // as far as the descriptor can tell: see router_has_messages
     if (zmq_send(router->socket, route, sizeof route, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
         if (zmq_errno() == EHOSTUNREACH) {
             connections_unbind(router->connections, connection);
             return gone;
         }
-        drop(router, connection, deaf, now_ms);
+        router_drop(router, connection, deaf, now_ms);
         return deaf;
     }
     unread_message(connection->unread, frame_p, frame_bytes, &message);
@@ -721,7 +723,7 @@ static const char *try_send(struct router *router, uint64_t peer, void **frame_p
 
 const char *router_send(struct router *router, uint64_t peer, void **frame_p, size_t frame_bytes, int64_t now_ms)
 {
-    const char *reason = try_send(router, peer, frame_p, frame_bytes, now_ms);
+    const char *reason = router_try_send(router, peer, frame_p, frame_bytes, now_ms);
 
     free(*frame_p);
     *frame_p = NULL;

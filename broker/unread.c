@@ -30,7 +30,7 @@ struct unread *unread_new(void)
     return unread;
 }
 
-static void disown(struct unread *unread)
+static void unread_disown(struct unread *unread)
 {
     if (atomic_fetch_sub(&unread->owners, 1) == 1) {
         free(unread);
@@ -40,7 +40,7 @@ static void disown(struct unread *unread)
 void unread_release(struct unread **unread_p)
 {
     if (*unread_p != NULL) {
-        disown(*unread_p);
+        unread_disown(*unread_p);
         *unread_p = NULL;
     }
 }
@@ -68,7 +68,7 @@ static void is_done(void *frame, void *hint)
     atomic_fetch_sub(&counted->unread->bytes, counted->bytes);
     atomic_fetch_add(&counted->unread->taken, 1);
     atomic_fetch_sub(&of_all, counted->bytes);
-    disown(counted->unread);
+    unread_disown(counted->unread);
     free(counted);
     free(frame);
 }

@@ -55,7 +55,7 @@ struct behalf_client {
     struct kept *last_kept;
 };
 
-static uint64_t draw_seed(void)
+static uint64_t client_draw_seed(void)
 {
     uint64_t seed;
     must(getrandom(&seed, sizeof(seed), 0) == (ssize_t) sizeof(seed));
@@ -64,15 +64,15 @@ static uint64_t draw_seed(void)
 
 // Milliseconds since 1970 above 20 random bits: a later process begins above all ids of an earlier one,
 // and two that begin in the same millisecond are told apart.
-static int64_t draw_first_id(void)
+static int64_t client_draw_first_id(void)
 {
-    return clocks_utc_ms() << 20 | (int64_t) (draw_seed() & 0xfffff);
+    return clocks_utc_ms() << 20 | (int64_t) (client_draw_seed() & 0xfffff);
 }
 
 // ---- endpoints ----
 
 // Cuts the list at its commas.  False if there are too many, or one cannot be an endpoint.
-static bool parse_brokers(struct behalf_client *client, const char *brokers)
+static bool client_parse_brokers(struct behalf_client *client, const char *brokers)
 {
     client->broker_list = strdup(brokers != NULL && brokers[0] != '\0' ? brokers : BEHALF_DEFAULT_ENDPOINT);
     must(client->broker_list != NULL);
@@ -90,7 +90,7 @@ static bool parse_brokers(struct behalf_client *client, const char *brokers)
 
 // ---- the connection ----
 
-static void set_option(void *socket, int option, int value)
+static void client_set_option(void *socket, int option, int value)
 {
     must(zmq_setsockopt(socket, option, &value, sizeof(value)) == 0);
 }
@@ -103,13 +103,13 @@ static int descriptor_of(void *socket)
     return descriptor;
 }
 
-static void watch(struct behalf_client *client, void *socket)
+static void client_watch(struct behalf_client *client, void *socket)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = socket };
     must(epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, descriptor_of(socket), &event) == 0);
 }
 
-static void close_socket(struct behalf_client *client, void **socket_p)
+static void client_close_socket(struct behalf_client *client, void **socket_p)
 {
     if (*socket_p == NULL) {
         return;
@@ -119,35 +119,35 @@ static void close_socket(struct behalf_client *client, void **socket_p)
     *socket_p = NULL;
 }
 
-static void disconnect(struct behalf_client *client)
+static void client_disconnect(struct behalf_client *client)
 {
     if (client->monitor != NULL) {
         zmq_socket_monitor(client->socket, NULL, 0);
     }
-    close_socket(client, &client->monitor);
-    close_socket(client, &client->socket);
+    client_close_socket(client, &client->monitor);
+    client_close_socket(client, &client->socket);
     client->monitor_news = client->socket_news = client->blocked = false;
 }
 
-static bool open_socket(struct behalf_client *client)
+static bool client_open_socket(struct behalf_client *client)
 {
     client->socket = zmq_socket(client->context, ZMQ_DEALER);
     if (client->socket == NULL) {
         return false;
     }
-    set_option(client->socket, ZMQ_LINGER, 0);
-    set_option(client->socket, ZMQ_IMMEDIATE, 1);
-    set_option(client->socket, ZMQ_SNDHWM, SOCKET_FRAMES_MAX);
-    set_option(client->socket, ZMQ_RCVHWM, SOCKET_FRAMES_MAX);
+    client_set_option(client->socket, ZMQ_LINGER, 0);
+    client_set_option(client->socket, ZMQ_IMMEDIATE, 1);
+    client_set_option(client->socket, ZMQ_SNDHWM, SOCKET_FRAMES_MAX);
+    client_set_option(client->socket, ZMQ_RCVHWM, SOCKET_FRAMES_MAX);
     int64_t frame_bytes_max = BEHALF_FRAME_BYTES;
     must(zmq_setsockopt(client->socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof(frame_bytes_max)) == 0);
-    watch(client, client->socket);
+    client_watch(client, client->socket);
     client->socket_news = true;
     client->blocked = false;
     return true;
 }
 
-static bool open_monitor(struct behalf_client *client)
+static bool client_open_monitor(struct behalf_client *client)
 {
     static atomic_uint monitors; // of all clients: they share libzmq's contexts
     char endpoint[64];
@@ -159,25 +159,25 @@ static bool open_monitor(struct behalf_client *client)
     if (client->monitor == NULL || zmq_connect(client->monitor, endpoint) != 0) {
         return false;
     }
-    set_option(client->monitor, ZMQ_LINGER, 0);
-    watch(client, client->monitor);
+    client_set_option(client->monitor, ZMQ_LINGER, 0);
+    client_watch(client, client->monitor);
     client->monitor_news = true;
     return true;
 }
 
-static void connect_to(struct behalf_client *client, size_t broker)
+static void client_connect_to(struct behalf_client *client, size_t broker)
 {
-    disconnect(client);
-    if (!open_socket(client) || !open_monitor(client) ||
+    client_disconnect(client);
+    if (!client_open_socket(client) || !client_open_monitor(client) ||
         zmq_connect(client->socket, behalf_session_broker(client->session, broker)) != 0) {
         char reason[128];
         snprintf(reason, sizeof(reason), "cannot connect: %s", zmq_strerror(zmq_errno()));
-        disconnect(client);
+        client_disconnect(client);
         behalf_session_lost(client->session, reason, clocks_boot_ms());
     }
 }
 
-static void send_frames(struct behalf_client *client)
+static void client_send_frames(struct behalf_client *client)
 {
     size_t frame_bytes;
     const void *frame;
@@ -194,7 +194,7 @@ static void send_frames(struct behalf_client *client)
 
 // Reads one message of the socket.  False when there is none.  More than one part is not of this protocol:
 // what is not a whole message is given to the session as an empty frame, which it takes for what it is.
-static bool receive_frame(struct behalf_client *client)
+static bool client_receive_frame(struct behalf_client *client)
 {
     zmq_msg_t part;
     must(zmq_msg_init(&part) == 0);
@@ -212,7 +212,7 @@ static bool receive_frame(struct behalf_client *client)
 }
 
 // Finds out which socket has news.
-static void look(struct behalf_client *client)
+static void client_look(struct behalf_client *client)
 {
     struct epoll_event events[2];
     int count = epoll_wait(client->epoll_fd, events, 2, 0);
@@ -226,15 +226,15 @@ static void look(struct behalf_client *client)
 }
 
 // Reads what is there, but stops once there is a message for the caller.
-static void receive_frames(struct behalf_client *client)
+static void client_receive_frames(struct behalf_client *client)
 {
     while (client->socket != NULL && client->socket_news && !behalf_session_has_next(client->session)) {
-        client->socket_news = receive_frame(client);
+        client->socket_news = client_receive_frame(client);
     }
 }
 
 // Hears from the monitor whether the connection is gone, after all that came over it has been read.
-static void notice_loss(struct behalf_client *client)
+static void client_notice_loss(struct behalf_client *client)
 {
     if (client->monitor == NULL || !client->monitor_news) {
         return;
@@ -254,31 +254,31 @@ static void notice_loss(struct behalf_client *client)
     }
     zmq_msg_close(&part);
     if (reason != NULL) {
-        disconnect(client);
+        client_disconnect(client);
         behalf_session_lost(client->session, reason, clocks_boot_ms());
     }
 }
 
 // Does all there is to do, but stops reading once there is a message for the caller.
-static void work(struct behalf_client *client)
+static void client_work(struct behalf_client *client)
 {
     behalf_session_tick(client->session, clocks_boot_ms());
     size_t broker;
     if (behalf_session_connect_order(client->session, &broker)) {
-        connect_to(client, broker);
+        client_connect_to(client, broker);
     }
     if (!client->socket_news || client->blocked) {
-        look(client);
+        client_look(client);
     }
-    send_frames(client);
-    receive_frames(client);
+    client_send_frames(client);
+    client_receive_frames(client);
     if (!behalf_session_has_next(client->session)) {
-        notice_loss(client);
+        client_notice_loss(client);
     }
-    send_frames(client); // answers make room in the window
+    client_send_frames(client); // answers make room in the window
     enum behalf_client_state state = behalf_session_state(client->session);
     if (state == BEHALF_CLIENT_REFUSED || state == BEHALF_CLIENT_ENDED) {
-        disconnect(client);
+        client_disconnect(client);
     }
 }
 
@@ -289,13 +289,13 @@ struct behalf_client *behalf_client_new(const char *brokers, const struct behalf
     struct behalf_client *client = calloc(1, sizeof(*client));
     must(client != NULL);
     client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (client->epoll_fd >= 0 && parse_brokers(client, brokers)) {
+    if (client->epoll_fd >= 0 && client_parse_brokers(client, brokers)) {
         struct behalf_fault fault;
         struct behalf_session_options options = { .brokers = client->brokers,
                                                   .broker_count = client->broker_count,
                                                   .hello = hello,
-                                                  .first_id = draw_first_id(),
-                                                  .seed = draw_seed() };
+                                                  .first_id = client_draw_first_id(),
+                                                  .seed = client_draw_seed() };
         client->session = behalf_session_new(&options, clocks_boot_ms(), &fault);
     }
     if (client->session != NULL) {
@@ -305,11 +305,11 @@ struct behalf_client *behalf_client_new(const char *brokers, const struct behalf
         behalf_client_destroy(&client);
         return NULL;
     }
-    work(client);
+    client_work(client);
     return client;
 }
 
-static struct behalf_message *take_kept(struct behalf_client *client)
+static struct behalf_message *client_take_kept(struct behalf_client *client)
 {
     struct kept *kept = client->first_kept;
     if (kept == NULL) {
@@ -324,7 +324,7 @@ static struct behalf_message *take_kept(struct behalf_client *client)
     return message;
 }
 
-static void keep(struct behalf_client *client, struct behalf_message **message_p)
+static void client_keep(struct behalf_client *client, struct behalf_message **message_p)
 {
     struct kept *kept = calloc(1, sizeof(*kept));
     must(kept != NULL);
@@ -344,9 +344,9 @@ void behalf_client_destroy(struct behalf_client **client_p)
     if (client == NULL) {
         return;
     }
-    disconnect(client);
+    client_disconnect(client);
     shared_context_release(&client->context);
-    for (struct behalf_message *left; (left = take_kept(client)) != NULL;) {
+    for (struct behalf_message *left; (left = client_take_kept(client)) != NULL;) {
         behalf_message_destroy(&left);
     }
     behalf_session_destroy(&client->session);
@@ -378,24 +378,24 @@ int64_t behalf_client_send(struct behalf_client *client, const struct behalf_mes
 {
     int64_t id = behalf_session_send(client->session, message, fault);
     if (id > 0) {
-        send_frames(client);
+        client_send_frames(client);
     }
     return id;
 }
 
 // The next message off the session, after doing its work.
-static struct behalf_message *next_of_session(struct behalf_client *client)
+static struct behalf_message *client_next_of_session(struct behalf_client *client)
 {
     if (!behalf_session_has_next(client->session)) {
-        work(client);
+        client_work(client);
     }
     return behalf_session_next(client->session);
 }
 
 struct behalf_message *behalf_client_next(struct behalf_client *client)
 {
-    struct behalf_message *message = take_kept(client);
-    return message != NULL ? message : next_of_session(client);
+    struct behalf_message *message = client_take_kept(client);
+    return message != NULL ? message : client_next_of_session(client);
 }
 
 int behalf_client_fd(const struct behalf_client *client)
@@ -404,7 +404,7 @@ int behalf_client_fd(const struct behalf_client *client)
 }
 
 // What the socket is ready for: ZMQ_POLLIN and ZMQ_POLLOUT.
-static int ready_for(void *socket)
+static int client_ready_for(void *socket)
 {
     int events = 0;
     size_t size = sizeof(events);
@@ -416,21 +416,21 @@ static int ready_for(void *socket)
 
 // Whether the sockets can be read, or written when there is something to write, without their descriptors
 // telling of it.
-static bool sockets_ready(struct behalf_client *client)
+static bool client_sockets_ready(struct behalf_client *client)
 {
     size_t frame_bytes;
     bool to_send = behalf_session_output(client->session, &frame_bytes, clocks_boot_ms()) != NULL;
     if (client->socket == NULL || (!client->socket_news && !to_send)) {
         return client->monitor_news;
     }
-    int events = ready_for(client->socket);
+    int events = client_ready_for(client->socket);
     client->socket_news = (events & ZMQ_POLLIN) != 0;
     return client->socket_news || (to_send && (events & ZMQ_POLLOUT) != 0) || client->monitor_news;
 }
 
-static int session_timeout_ms(struct behalf_client *client)
+static int client_session_timeout_ms(struct behalf_client *client)
 {
-    if (behalf_session_has_next(client->session) || sockets_ready(client)) {
+    if (behalf_session_has_next(client->session) || client_sockets_ready(client)) {
         return 0;
     }
     int64_t due_ms = behalf_session_due_ms(client->session, clocks_boot_ms());
@@ -439,14 +439,14 @@ static int session_timeout_ms(struct behalf_client *client)
 
 int behalf_client_timeout_ms(struct behalf_client *client)
 {
-    return client->first_kept != NULL ? 0 : session_timeout_ms(client);
+    return client->first_kept != NULL ? 0 : client_session_timeout_ms(client);
 }
 
 // Waits until the session has work, at most until `deadline_ms` (-1: for ever).  False when that has
 // passed, a signal came, or nothing can come any more.
-static bool wait_for_work(struct behalf_client *client, int64_t deadline_ms)
+static bool client_wait_for_work(struct behalf_client *client, int64_t deadline_ms)
 {
-    int timeout_ms = session_timeout_ms(client);
+    int timeout_ms = client_session_timeout_ms(client);
     if (timeout_ms < 0 && client->socket == NULL) {
         return false;
     }
@@ -463,24 +463,24 @@ static bool wait_for_work(struct behalf_client *client, int64_t deadline_ms)
     return poll(&readable, 1, timeout_ms) >= 0 || errno != EINTR;
 }
 
-static int64_t deadline_after(int timeout_ms)
+static int64_t client_deadline_after(int timeout_ms)
 {
     return timeout_ms < 0 ? -1 : clocks_boot_ms() + timeout_ms;
 }
 
 struct behalf_message *behalf_client_wait(struct behalf_client *client, int timeout_ms)
 {
-    int64_t deadline_ms = deadline_after(timeout_ms);
+    int64_t deadline_ms = client_deadline_after(timeout_ms);
     for (;;) {
         struct behalf_message *message = behalf_client_next(client);
-        if (message != NULL || !wait_for_work(client, deadline_ms)) {
+        if (message != NULL || !client_wait_for_work(client, deadline_ms)) {
             return message;
         }
     }
 }
 
 // Whether a message kept earlier is the answer; takes it out if so.
-static struct behalf_message *take_kept_answer(struct behalf_client *client, int64_t id)
+static struct behalf_message *client_take_kept_answer(struct behalf_client *client, int64_t id)
 {
     struct kept *before = NULL;
     for (struct kept *kept = client->first_kept; kept != NULL; before = kept, kept = kept->next) {
@@ -504,15 +504,15 @@ static struct behalf_message *take_kept_answer(struct behalf_client *client, int
 
 struct behalf_message *behalf_client_wait_answer(struct behalf_client *client, int64_t id, int timeout_ms)
 {
-    int64_t deadline_ms = deadline_after(timeout_ms);
-    struct behalf_message *answer = take_kept_answer(client, id);
+    int64_t deadline_ms = client_deadline_after(timeout_ms);
+    struct behalf_message *answer = client_take_kept_answer(client, id);
     while (answer == NULL) {
-        struct behalf_message *message = next_of_session(client);
+        struct behalf_message *message = client_next_of_session(client);
         if (message != NULL && message->id == id) {
             answer = message;
         } else if (message != NULL) {
-            keep(client, &message);
-        } else if (!wait_for_work(client, deadline_ms)) {
+            client_keep(client, &message);
+        } else if (!client_wait_for_work(client, deadline_ms)) {
             break;
         }
     }
@@ -532,10 +532,10 @@ size_t behalf_client_window(const struct behalf_client *client)
 void behalf_client_close(struct behalf_client *client, const char *reason, int timeout_ms)
 {
     behalf_session_close(client->session, reason);
-    send_frames(client);
+    client_send_frames(client);
     if (client->socket != NULL) {
-        set_option(client->socket, ZMQ_LINGER, timeout_ms);
+        client_set_option(client->socket, ZMQ_LINGER, timeout_ms);
     }
-    disconnect(client);
+    client_disconnect(client);
     shared_context_release(&client->context);
 }

@@ -10,7 +10,7 @@
 #define TCP "tcp://"
 #define IPC "ipc://"
 
-static bool tcp_address_is_good(const char *address)
+static bool endpoint_tcp_address_is_good(const char *address)
 {
     const char *port = strrchr(address, ':');
     if (port == NULL || port == address) {
@@ -25,7 +25,7 @@ static bool tcp_address_is_good(const char *address)
 bool endpoint_is_good(const char *endpoint)
 {
     if (strncmp(endpoint, TCP, strlen(TCP)) == 0) {
-        return tcp_address_is_good(endpoint + strlen(TCP));
+        return endpoint_tcp_address_is_good(endpoint + strlen(TCP));
     }
     return strncmp(endpoint, IPC, strlen(IPC)) == 0 && endpoint[strlen(IPC)] != '\0';
 }

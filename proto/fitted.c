@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static size_t cut_count(const struct behalf_field *field, char *body)
+static size_t fitted_cut_count(const struct behalf_field *field, char *body)
 {
     size_t count;
 
@@ -18,7 +18,7 @@ static size_t cut_count(const struct behalf_field *field, char *body)
     return count;
 }
 
-static void limit_number(const struct behalf_field *field, char *body)
+static void fitted_limit_number(const struct behalf_field *field, char *body)
 {
     int64_t number;
 
@@ -27,23 +27,23 @@ static void limit_number(const struct behalf_field *field, char *body)
     memcpy(body + field->offset, &number, sizeof number);
 }
 
-static void cut_fields(const struct behalf_field *field, char *body)
+static void fitted_cut_fields(const struct behalf_field *field, char *body)
 {
     for (; field->name != NULL; field++) {
-        size_t count = field->kind == 's' || field->kind == 'l' ? cut_count(field, body) : 0;
+        size_t count = field->kind == 's' || field->kind == 'l' ? fitted_cut_count(field, body) : 0;
         char *value = NULL;
         if (field->kind == 't' || count > 0) {
             memcpy(&value, body + field->offset, sizeof value);
         }
         if (field->kind == 'n') {
-            limit_number(field, body);
+            fitted_limit_number(field, body);
         }
         if (field->kind == 't' && value != NULL) {
             text_cut(value, (size_t) field->maximum);
         }
         for (size_t i = 0; i < count; i++) {
             if (field->kind == 'l') {
-                cut_fields(field->record, value + i * field->record_bytes);
+                fitted_cut_fields(field->record, value + i * field->record_bytes);
             } else {
                 char *text;
                 memcpy(&text, value + i * sizeof text, sizeof text);
@@ -57,6 +57,6 @@ struct behalf_message *message_fitted(const struct behalf_message *message)
 {
     struct behalf_message *copy = behalf_message_copy(message);
 
-    cut_fields(behalf_type_fields(copy->type), (char *) copy + offsetof(struct behalf_message, hello));
+    fitted_cut_fields(behalf_type_fields(copy->type), (char *) copy + offsetof(struct behalf_message, hello));
     return copy;
 }

@@ -17,7 +17,7 @@ struct head {
     int64_t integer;    // valid only then
 };
 
-static uint64_t big_endian(const uint8_t *bytes, size_t count)
+static uint64_t frame_walk_big_endian(const uint8_t *bytes, size_t count)
 {
     uint64_t value = 0;
     for (size_t i = 0; i < count; i++) {
@@ -40,7 +40,7 @@ static const struct shape {
     } kind;
     uint8_t number_bytes; // of the number after the type byte
     uint8_t more_bytes;   // further ones: an extension's type, and the payload of one of fixed size
-} shapes[32] = {
+} frame_walk_shapes[32] = {
     [0x00] = { SHAPE_PLAIN, 0, 0 },    // c0 nil
     [0x01] = { SHAPE_NEVER, 0, 0 },    // c1
     [0x02] = { SHAPE_PLAIN, 0, 0 },    // c2 false
@@ -76,7 +76,7 @@ static const struct shape {
 };
 
 // Sets what a number after the type byte means for a value of this shape.
-static void apply_number(struct head *head, const struct shape *shape, uint64_t number)
+static void frame_walk_apply_number(struct head *head, const struct shape *shape, uint64_t number)
 {
     if (shape->kind == SHAPE_UNSIGNED || shape->kind == SHAPE_SIGNED) {
         must(shape->number_bytes > 0);
@@ -95,7 +95,7 @@ static void apply_number(struct head *head, const struct shape *shape, uint64_t 
 }
 
 // The values whose type and number share the first byte.
-static bool read_short_head(uint8_t first, struct head *head)
+static bool frame_walk_read_short_head(uint8_t first, struct head *head)
 {
     *head = (struct head){ .kind = KIND_OTHER, .bytes = 1 };
     if (first <= 0x7f) {
@@ -115,13 +115,13 @@ static bool read_short_head(uint8_t first, struct head *head)
 }
 
 // Reads the head at `at`.  Returns NULL, or what is wrong.
-static const char *read_head(const uint8_t *at, size_t left, struct head *head)
+static const char *frame_walk_read_head(const uint8_t *at, size_t left, struct head *head)
 {
     if (left == 0) {
         return "the frame ends inside a value";
     }
-    if (!read_short_head(at[0], head)) {
-        const struct shape *shape = &shapes[at[0] - 0xc0];
+    if (!frame_walk_read_short_head(at[0], head)) {
+        const struct shape *shape = &frame_walk_shapes[at[0] - 0xc0];
         if (shape->kind == SHAPE_NEVER) {
             return "the frame holds the byte c1, which msgpack never uses";
         }
@@ -129,7 +129,7 @@ static const char *read_head(const uint8_t *at, size_t left, struct head *head)
             return "the frame ends inside a value";
         }
         head->bytes = 1 + (size_t) shape->number_bytes + shape->more_bytes;
-        apply_number(head, shape, big_endian(at + 1, shape->number_bytes));
+        frame_walk_apply_number(head, shape, frame_walk_big_endian(at + 1, shape->number_bytes));
     }
     if (head->bytes > left) {
         return "a value claims to be longer than the frame";
@@ -138,7 +138,7 @@ static const char *read_head(const uint8_t *at, size_t left, struct head *head)
 }
 
 // Checks that the first values are those of [type, id, body], and keeps the id.
-static const char *check_place(size_t index, const struct head *head, struct frame_walk *walk)
+static const char *frame_walk_check_place(size_t index, const struct head *head, struct frame_walk *walk)
 {
     if (index == 0 && (head->kind != KIND_ARRAY || head->children != 3)) {
         return "the frame is not an array of three: [type, id, body]";
@@ -158,16 +158,16 @@ static const char *check_place(size_t index, const struct head *head, struct fra
     return NULL;
 }
 
-static const char *walk_values(const uint8_t *at, size_t left, struct frame_walk *walk)
+static const char *frame_walk_walk_values(const uint8_t *at, size_t left, struct frame_walk *walk)
 {
     size_t level_left[FRAME_DEPTH_MAX] = { 0 }; // values still to come at each open level
     size_t depth = 0;
     size_t owed = 1; // values promised and not read, over all levels
     for (size_t index = 0; owed > 0; index++) {
         struct head head;
-        const char *fault = read_head(at, left, &head);
+        const char *fault = frame_walk_read_head(at, left, &head);
         if (fault == NULL) {
-            fault = check_place(index, &head, walk);
+            fault = frame_walk_check_place(index, &head, walk);
         }
         if (fault != NULL) {
             return fault;
@@ -205,7 +205,7 @@ bool frame_walk(const void *frame, size_t frame_bytes, struct frame_walk *walk)
     } else if (frame_bytes > BEHALF_FRAME_BYTES) {
         walk->fault = "the frame is longer than 1048576 bytes";
     } else {
-        walk->fault = walk_values(frame, frame_bytes, walk);
+        walk->fault = frame_walk_walk_values(frame, frame_bytes, walk);
     }
     return walk->fault == NULL;
 }

@@ -22,7 +22,7 @@ static const uint8_t *octets(const char *text)
 }
 
 // A surrogate that was encoded as if it were a character, or 0.
-static ucs4_t surrogate_at(const char *text, size_t bytes)
+static ucs4_t mended_text_surrogate_at(const char *text, size_t bytes)
 {
     const uint8_t *at = octets(text);
     if (bytes < 3 || at[0] != 0xED || (at[1] & 0xE0) != 0xA0 || (at[2] & 0xC0) != 0x80) {
@@ -39,7 +39,7 @@ struct piece {
     bool changed; // it is one, but written otherwise
 };
 
-static struct piece piece_at(const char *text, size_t bytes)
+static struct piece mended_text_piece_at(const char *text, size_t bytes)
 {
     struct piece piece = { .sound = true };
     int length = u8_mbtoucr(&piece.character, octets(text), bytes);
@@ -48,7 +48,7 @@ static struct piece piece_at(const char *text, size_t bytes)
         piece.sound = piece.character != 0;
         return piece;
     }
-    ucs4_t high = surrogate_at(text, bytes), low = high ? surrogate_at(text + 3, bytes - 3) : 0;
+    ucs4_t high = mended_text_surrogate_at(text, bytes), low = high ? mended_text_surrogate_at(text + 3, bytes - 3) : 0;
     if (high >= 0xD800 && high < 0xDC00 && low >= 0xDC00 && low < 0xE000) {
         return (struct piece){
             .bytes = 6, .character = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00), .sound = true, .changed = true
@@ -71,7 +71,7 @@ void encoding_tally_add(struct encoding_tally *tally, const char *text, size_t b
             i++;
             continue;
         }
-        struct piece piece = piece_at(text + i, bytes - i);
+        struct piece piece = mended_text_piece_at(text + i, bytes - i);
         if (piece.sound || piece.bytes > 1) {
             tally->sound++;
         } else {
@@ -100,7 +100,7 @@ char *mended_characters(const char *text, size_t bytes, size_t *mended_bytes)
     must(mended);
     size_t end = 0;
     for (size_t i = 0; i < bytes;) {
-        struct piece piece = piece_at(text + i, bytes - i);
+        struct piece piece = mended_text_piece_at(text + i, bytes - i);
         if (piece.changed) {
             end += (size_t) u8_uctomb((uint8_t *) mended + end, piece.character, 4);
         } else {
@@ -151,7 +151,7 @@ void text_cut(char *text, size_t bytes_max)
 
 // Mending makes of three bytes two at the least: of twice as many as fit, and the whole of a last character, more is
 // left than fits, and what stands behind them would be cut off.
-static size_t bytes_that_matter(size_t bytes, size_t bytes_max)
+static size_t mended_text_bytes_that_matter(size_t bytes, size_t bytes_max)
 {
     size_t most = 2 * bytes_max + 8;
     return bytes < most ? bytes : most;
@@ -159,7 +159,7 @@ static size_t bytes_that_matter(size_t bytes, size_t bytes_max)
 
 char *mended_words(const char *text, size_t bytes, size_t bytes_max)
 {
-    size_t read = bytes_that_matter(bytes, bytes_max), mended_bytes;
+    size_t read = mended_text_bytes_that_matter(bytes, bytes_max), mended_bytes;
     char *mended = mended_characters(text, read, &mended_bytes);
     if (mended == NULL) {
         mended = malloc(read + 1);

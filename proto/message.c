@@ -128,13 +128,13 @@ static const struct {
     const char *name;
     unsigned senders;
     const char *doc;
-} types[BEHALF_TYPE_COUNT] = {
+} message_types[BEHALF_TYPE_COUNT] = {
     [BEHALF_NONE] = { "NONE", 0, "no message" },
 #define MESSAGE(message_name, NAME, may_send, text) [BEHALF_##NAME] = { #NAME, may_send, text },
 #include <behalf/messages.def>
 };
 
-static const char *const code_names[BEHALF_CODE_COUNT] = {
+static const char *const message_code_names[BEHALF_CODE_COUNT] = {
     [BEHALF_CODE_NONE] = "NONE",
 #define CODE(NAME, doc) [BEHALF_CODE_##NAME] = #NAME,
 #include <behalf/codes.def>
@@ -148,7 +148,7 @@ enum {
 #undef CODE
 };
 
-static const unsigned refusals[BEHALF_TYPE_COUNT] = {
+static const unsigned message_refusals[BEHALF_TYPE_COUNT] = {
 #define REFUSED(NAME, codes) [BEHALF_##NAME] = (codes),
 #include <behalf/messages.def>
 };
@@ -156,15 +156,15 @@ static const unsigned refusals[BEHALF_TYPE_COUNT] = {
 static const struct {
     enum behalf_type request;
     enum behalf_type answer;
-} answers[] = {
+} message_answers[] = {
 #define ANSWERED(NAME, ANSWER) { BEHALF_##NAME, BEHALF_##ANSWER },
 #include <behalf/messages.def>
 };
 
 static const struct behalf_field *tables[BEHALF_TYPE_COUNT];
-static once_flag tables_made = ONCE_FLAG_INIT;
+static once_flag message_tables_made = ONCE_FLAG_INIT;
 
-static void make_tables(void)
+static void message_make_tables(void)
 {
     static const struct behalf_field nothing[1];
     tables[BEHALF_NONE] = nothing;
@@ -184,53 +184,53 @@ static bool type_exists(enum behalf_type type)
 // The bodies are members of one union, so that any of them tells where it begins.
 #define BODY_OFFSET offsetof(struct behalf_message, hello)
 
-static const char *body_of(const struct behalf_message *message)
+static const char *message_body_of(const struct behalf_message *message)
 {
     return (const char *) message + BODY_OFFSET;
 }
 
-static int64_t number_in(const struct behalf_field *field, const char *body)
+static int64_t message_number_in(const struct behalf_field *field, const char *body)
 {
     int64_t number;
     memcpy(&number, body + field->offset, sizeof(number));
     return number;
 }
 
-static bool flag_in(const struct behalf_field *field, const char *body)
+static bool message_flag_in(const struct behalf_field *field, const char *body)
 {
     bool flag;
     memcpy(&flag, body + field->offset, sizeof(flag));
     return flag;
 }
 
-static const void *pointer_in(const struct behalf_field *field, const char *body)
+static const void *message_pointer_in(const struct behalf_field *field, const char *body)
 {
     const void *pointer;
     memcpy(&pointer, body + field->offset, sizeof(pointer));
     return pointer;
 }
 
-static const char *text_in(const struct behalf_field *field, const char *body)
+static const char *message_text_in(const struct behalf_field *field, const char *body)
 {
-    const char *text = pointer_in(field, body);
+    const char *text = message_pointer_in(field, body);
     return text != NULL ? text : "";
 }
 
-static size_t count_in(const struct behalf_field *field, const char *body)
+static size_t message_count_in(const struct behalf_field *field, const char *body)
 {
     size_t count;
     memcpy(&count, body + field->count_offset, sizeof(count));
     return count;
 }
 
-static void set_pointer(const struct behalf_field *field, char *body, const void *pointer)
+static void message_set_pointer(const struct behalf_field *field, char *body, const void *pointer)
 {
     memcpy(body + field->offset, &pointer, sizeof(pointer));
 }
 
-static void set_list(const struct behalf_field *field, char *body, const void *pointer, size_t count)
+static void message_set_list(const struct behalf_field *field, char *body, const void *pointer, size_t count)
 {
-    set_pointer(field, body, pointer);
+    message_set_pointer(field, body, pointer);
     memcpy(body + field->count_offset, &count, sizeof(count));
 }
 
@@ -242,9 +242,10 @@ struct place {
     size_t index;
 };
 
-__attribute__((format(printf, 5, 6))) static bool fail(struct behalf_fault *fault, enum behalf_code code,
-                                                       const struct place *place, const struct behalf_field *field,
-                                                       const char *format, ...)
+__attribute__((format(printf, 5, 6))) static bool message_fail(struct behalf_fault *fault, enum behalf_code code,
+                                                               const struct place *place,
+                                                               const struct behalf_field *field, const char *format,
+                                                               ...)
 {
     fault->code = code;
     if (field == NULL) {
@@ -261,52 +262,53 @@ __attribute__((format(printf, 5, 6))) static bool fail(struct behalf_fault *faul
     return false;
 }
 
-static bool check_text(const char *text, size_t bytes, size_t bytes_max, const struct behalf_field *field,
-                       const struct place *place, struct behalf_fault *fault)
+static bool message_check_text(const char *text, size_t bytes, size_t bytes_max, const struct behalf_field *field,
+                               const struct place *place, struct behalf_fault *fault)
 {
     if (bytes > bytes_max) {
-        return fail(fault, BEHALF_CODE_INVALID, place, field, "%zu bytes long; %zu at most are allowed", bytes,
-                    bytes_max);
+        return message_fail(fault, BEHALF_CODE_INVALID, place, field, "%zu bytes long; %zu at most are allowed", bytes,
+                            bytes_max);
     }
     if (memchr(text, '\0', bytes) != NULL) {
-        return fail(fault, BEHALF_CODE_INVALID, place, field, "contains a NUL character");
+        return message_fail(fault, BEHALF_CODE_INVALID, place, field, "contains a NUL character");
     }
     const uint8_t *wrong = u8_check((const uint8_t *) text, bytes);
     if (wrong != NULL) {
-        return fail(fault, BEHALF_CODE_INVALID, place, field, "is not UTF-8: see byte %zu",
-                    (size_t) (wrong - (const uint8_t *) text));
+        return message_fail(fault, BEHALF_CODE_INVALID, place, field, "is not UTF-8: see byte %zu",
+                            (size_t) (wrong - (const uint8_t *) text));
     }
     return true;
 }
 
-static bool check_filled(size_t bytes, const struct behalf_field *field, const struct place *place,
-                         struct behalf_fault *fault)
+static bool message_check_filled(size_t bytes, const struct behalf_field *field, const struct place *place,
+                                 struct behalf_fault *fault)
 {
     if (bytes > 0) {
         return true;
     }
-    return fail(fault, BEHALF_CODE_INVALID, place, field, "is empty; from 1 to %" PRId64 " bytes are required",
-                field->maximum);
+    return message_fail(fault, BEHALF_CODE_INVALID, place, field, "is empty; from 1 to %" PRId64 " bytes are required",
+                        field->maximum);
 }
 
-static bool check_number(int64_t number, const struct behalf_field *field, const struct place *place,
-                         struct behalf_fault *fault)
+static bool message_check_number(int64_t number, const struct behalf_field *field, const struct place *place,
+                                 struct behalf_fault *fault)
 {
     if (number >= field->minimum && number <= field->maximum) {
         return true;
     }
-    return fail(fault, BEHALF_CODE_INVALID, place, field, "is %" PRId64 "; from %" PRId64 " to %" PRId64 " are allowed",
-                number, field->minimum, field->maximum);
+    return message_fail(fault, BEHALF_CODE_INVALID, place, field,
+                        "is %" PRId64 "; from %" PRId64 " to %" PRId64 " are allowed", number, field->minimum,
+                        field->maximum);
 }
 
-static bool check_count(size_t count, const struct behalf_field *field, const struct place *place,
-                        struct behalf_fault *fault)
+static bool message_check_count(size_t count, const struct behalf_field *field, const struct place *place,
+                                struct behalf_fault *fault)
 {
     if (count <= (size_t) field->maximum) {
         return true;
     }
-    return fail(fault, BEHALF_CODE_INVALID, place, field, "has %zu elements; %" PRId64 " at most are allowed", count,
-                field->maximum);
+    return message_fail(fault, BEHALF_CODE_INVALID, place, field, "has %zu elements; %" PRId64 " at most are allowed",
+                        count, field->maximum);
 }
 
 // ---- one block for a message and all it points to ----
@@ -316,42 +318,42 @@ struct arena {
     size_t used;
 };
 
-static size_t rounded(size_t bytes)
+static size_t message_rounded(size_t bytes)
 {
     const size_t unit = _Alignof(max_align_t);
     return (bytes + unit - 1) / unit * unit;
 }
 
-static void *arena_take(struct arena *arena, size_t bytes)
+static void *message_arena_take(struct arena *arena, size_t bytes)
 {
     char *taken = arena->memory + arena->used;
-    arena->used += rounded(bytes);
+    arena->used += message_rounded(bytes);
     return taken;
 }
 
-static const char *arena_text(struct arena *arena, const char *text, size_t bytes)
+static const char *message_arena_text(struct arena *arena, const char *text, size_t bytes)
 {
     if (bytes == 0) {
         return "";
     }
-    char *kept = arena_take(arena, bytes + 1);
+    char *kept = message_arena_take(arena, bytes + 1);
     memcpy(kept, text, bytes);
     kept[bytes] = '\0';
     return kept;
 }
 
-static size_t text_cost(size_t bytes)
+static size_t message_text_cost(size_t bytes)
 {
-    return bytes == 0 ? 0 : rounded(bytes + 1);
+    return bytes == 0 ? 0 : message_rounded(bytes + 1);
 }
 
 // A message, all zero, in a block with `more` bytes behind it for the arena.
 static struct behalf_message *message_new(struct arena *arena, size_t more)
 {
-    struct behalf_message *message = calloc(1, rounded(sizeof(*message)) + more);
+    struct behalf_message *message = calloc(1, message_rounded(sizeof(*message)) + more);
     must(message != NULL);
     message->memory = message;
-    *arena = (struct arena){ .memory = (char *) message, .used = rounded(sizeof(*message)) };
+    *arena = (struct arena){ .memory = (char *) message, .used = message_rounded(sizeof(*message)) };
     return message;
 }
 
@@ -362,16 +364,16 @@ struct check {
     size_t bytes; // the arena will need
 };
 
-static bool is_text(const msgpack_object *object)
+static bool message_is_text(const msgpack_object *object)
 {
     return object->type == MSGPACK_OBJECT_STR;
 }
 
 // Finds the field a key names, or NULL.  Keys mostly come in the table's order: `next` is tried first.
-static const struct behalf_field *find_field(const struct behalf_field *table, const msgpack_object *key,
-                                             const struct behalf_field **next)
+static const struct behalf_field *message_find_field(const struct behalf_field *table, const msgpack_object *key,
+                                                     const struct behalf_field **next)
 {
-    if (!is_text(key)) {
+    if (!message_is_text(key)) {
         return NULL;
     }
     const struct behalf_field *first = *next;
@@ -390,189 +392,191 @@ static const struct behalf_field *find_field(const struct behalf_field *table, c
     return NULL;
 }
 
-static bool check_fields(struct check *check, const struct behalf_field *table, const msgpack_object_map *map,
-                         const struct place *place);
+static bool message_check_fields(struct check *check, const struct behalf_field *table, const msgpack_object_map *map,
+                                 const struct place *place);
 
-static bool check_text_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
-                             const struct place *place)
+static bool message_check_text_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
+                                     const struct place *place)
 {
-    if (!is_text(value)) {
-        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not a text (msgpack str)");
+    if (!message_is_text(value)) {
+        return message_fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not a text (msgpack str)");
     }
     size_t bytes = value->via.str.size;
-    if (!check_text(value->via.str.ptr, bytes, (size_t) field->maximum, field, place, check->fault)) {
+    if (!message_check_text(value->via.str.ptr, bytes, (size_t) field->maximum, field, place, check->fault)) {
         return false;
     }
-    if (field->required && !check_filled(bytes, field, place, check->fault)) {
+    if (field->required && !message_check_filled(bytes, field, place, check->fault)) {
         return false;
     }
-    check->bytes += text_cost(bytes);
+    check->bytes += message_text_cost(bytes);
     return true;
 }
 
-static bool check_number_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
-                               const struct place *place)
+static bool message_check_number_value(struct check *check, const struct behalf_field *field,
+                                       const msgpack_object *value, const struct place *place)
 {
     if (value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER) {
-        return check_number(value->via.i64, field, place, check->fault);
+        return message_check_number(value->via.i64, field, place, check->fault);
     }
     if (value->type != MSGPACK_OBJECT_POSITIVE_INTEGER) {
-        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an integer");
+        return message_fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an integer");
     }
     if (value->via.u64 > INT64_MAX) {
-        return fail(check->fault, BEHALF_CODE_INVALID, place, field,
-                    "is %" PRIu64 "; from %" PRId64 " to %" PRId64 " are allowed", value->via.u64, field->minimum,
-                    field->maximum);
+        return message_fail(check->fault, BEHALF_CODE_INVALID, place, field,
+                            "is %" PRIu64 "; from %" PRId64 " to %" PRId64 " are allowed", value->via.u64,
+                            field->minimum, field->maximum);
     }
-    return check_number((int64_t) value->via.u64, field, place, check->fault);
+    return message_check_number((int64_t) value->via.u64, field, place, check->fault);
 }
 
-static bool check_texts_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
-                              const struct place *place)
+static bool message_check_texts_value(struct check *check, const struct behalf_field *field,
+                                      const msgpack_object *value, const struct place *place)
 {
     if (value->type != MSGPACK_OBJECT_ARRAY) {
-        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an array of texts");
+        return message_fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an array of texts");
     }
-    if (!check_count(value->via.array.size, field, place, check->fault)) {
+    if (!message_check_count(value->via.array.size, field, place, check->fault)) {
         return false;
     }
-    check->bytes += rounded(value->via.array.size * sizeof(const char *));
+    check->bytes += message_rounded(value->via.array.size * sizeof(const char *));
     for (uint32_t i = 0; i < value->via.array.size; i++) {
         const msgpack_object *element = &value->via.array.ptr[i];
-        if (!is_text(element)) {
-            return fail(check->fault, BEHALF_CODE_INVALID, place, field, "element %" PRIu32 " is not a text", i);
+        if (!message_is_text(element)) {
+            return message_fail(check->fault, BEHALF_CODE_INVALID, place, field, "element %" PRIu32 " is not a text",
+                                i);
         }
         size_t bytes = element->via.str.size;
-        if (!check_text(element->via.str.ptr, bytes, field->element_bytes_max, field, place, check->fault)) {
+        if (!message_check_text(element->via.str.ptr, bytes, field->element_bytes_max, field, place, check->fault)) {
             return false;
         }
-        check->bytes += text_cost(bytes);
+        check->bytes += message_text_cost(bytes);
     }
     return true;
 }
 
-static bool check_list_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
-                             const struct place *place)
+static bool message_check_list_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
+                                     const struct place *place)
 {
     if (value->type != MSGPACK_OBJECT_ARRAY) {
-        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an array of maps");
+        return message_fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not an array of maps");
     }
-    if (!check_count(value->via.array.size, field, place, check->fault)) {
+    if (!message_check_count(value->via.array.size, field, place, check->fault)) {
         return false;
     }
-    check->bytes += rounded(value->via.array.size * field->record_bytes);
+    check->bytes += message_rounded(value->via.array.size * field->record_bytes);
     for (uint32_t i = 0; i < value->via.array.size; i++) {
         const msgpack_object *element = &value->via.array.ptr[i];
         if (element->type != MSGPACK_OBJECT_MAP) {
-            return fail(check->fault, BEHALF_CODE_INVALID, place, field, "element %" PRIu32 " is not a map", i);
+            return message_fail(check->fault, BEHALF_CODE_INVALID, place, field, "element %" PRIu32 " is not a map", i);
         }
         struct place inside = { .list = field, .index = i };
-        if (!check_fields(check, field->record, &element->via.map, &inside)) {
+        if (!message_check_fields(check, field->record, &element->via.map, &inside)) {
             return false;
         }
     }
     return true;
 }
 
-static bool check_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
-                        const struct place *place)
+static bool message_check_value(struct check *check, const struct behalf_field *field, const msgpack_object *value,
+                                const struct place *place)
 {
     switch (field->kind) {
     case 't':
-        return check_text_value(check, field, value, place);
+        return message_check_text_value(check, field, value, place);
     case 'n':
-        return check_number_value(check, field, value, place);
+        return message_check_number_value(check, field, value, place);
     case 'f':
         if (value->type == MSGPACK_OBJECT_BOOLEAN) {
             return true;
         }
-        return fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not true or false");
+        return message_fail(check->fault, BEHALF_CODE_INVALID, place, field, "is not true or false");
     case 's':
-        return check_texts_value(check, field, value, place);
+        return message_check_texts_value(check, field, value, place);
     default:
-        return check_list_value(check, field, value, place);
+        return message_check_list_value(check, field, value, place);
     }
 }
 
-static bool check_fields(struct check *check, const struct behalf_field *table, const msgpack_object_map *map,
-                         const struct place *place)
+static bool message_check_fields(struct check *check, const struct behalf_field *table, const msgpack_object_map *map,
+                                 const struct place *place)
 {
     uint64_t seen = 0;
     const struct behalf_field *next = table;
     for (uint32_t i = 0; i < map->size; i++) {
-        const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
+        const struct behalf_field *field = message_find_field(table, &map->ptr[i].key, &next);
         if (field == NULL) {
             continue;
         }
         uint64_t bit = UINT64_C(1) << (field - table);
         if ((seen & bit) != 0) {
-            return fail(check->fault, BEHALF_CODE_INVALID, place, field, "occurs twice");
+            return message_fail(check->fault, BEHALF_CODE_INVALID, place, field, "occurs twice");
         }
         seen |= bit;
-        if (!check_value(check, field, &map->ptr[i].val, place)) {
+        if (!message_check_value(check, field, &map->ptr[i].val, place)) {
             return false;
         }
     }
     for (const struct behalf_field *field = table; field->name != NULL; field++) {
         if (field->required && (seen & UINT64_C(1) << (field - table)) == 0) {
-            return fail(check->fault, BEHALF_CODE_MISSING, place, field, "is required and absent");
+            return message_fail(check->fault, BEHALF_CODE_MISSING, place, field, "is required and absent");
         }
     }
     return true;
 }
 
-static void fill_fields(struct arena *arena, const struct behalf_field *table, const msgpack_object_map *map,
-                        char *body);
+static void message_fill_fields(struct arena *arena, const struct behalf_field *table, const msgpack_object_map *map,
+                                char *body);
 
-static void fill_texts(struct arena *arena, const struct behalf_field *field, const msgpack_object_array *array,
-                       char *body)
+static void message_fill_texts(struct arena *arena, const struct behalf_field *field, const msgpack_object_array *array,
+                               char *body)
 {
-    const char **texts = arena_take(arena, array->size * sizeof(*texts));
+    const char **texts = message_arena_take(arena, array->size * sizeof(*texts));
     for (uint32_t i = 0; i < array->size; i++) {
-        texts[i] = arena_text(arena, array->ptr[i].via.str.ptr, array->ptr[i].via.str.size);
+        texts[i] = message_arena_text(arena, array->ptr[i].via.str.ptr, array->ptr[i].via.str.size);
     }
-    set_list(field, body, array->size > 0 ? texts : NULL, array->size);
+    message_set_list(field, body, array->size > 0 ? texts : NULL, array->size);
 }
 
-static void fill_list(struct arena *arena, const struct behalf_field *field, const msgpack_object_array *array,
-                      char *body)
+static void message_fill_list(struct arena *arena, const struct behalf_field *field, const msgpack_object_array *array,
+                              char *body)
 {
-    char *records = arena_take(arena, array->size * field->record_bytes);
+    char *records = message_arena_take(arena, array->size * field->record_bytes);
     for (uint32_t i = 0; i < array->size; i++) {
-        fill_fields(arena, field->record, &array->ptr[i].via.map, records + i * field->record_bytes);
+        message_fill_fields(arena, field->record, &array->ptr[i].via.map, records + i * field->record_bytes);
     }
-    set_list(field, body, array->size > 0 ? records : NULL, array->size);
+    message_set_list(field, body, array->size > 0 ? records : NULL, array->size);
 }
 
-static void fill_value(struct arena *arena, const struct behalf_field *field, const msgpack_object *value, char *body)
+static void message_fill_value(struct arena *arena, const struct behalf_field *field, const msgpack_object *value,
+                               char *body)
 {
     if (field->kind == 't') {
-        set_pointer(field, body, arena_text(arena, value->via.str.ptr, value->via.str.size));
+        message_set_pointer(field, body, message_arena_text(arena, value->via.str.ptr, value->via.str.size));
     } else if (field->kind == 'n') {
         memcpy(body + field->offset, &value->via.i64, sizeof(int64_t)); // u64 was checked to fit
     } else if (field->kind == 'f') {
         memcpy(body + field->offset, &value->via.boolean, sizeof(bool));
     } else if (field->kind == 's') {
-        fill_texts(arena, field, &value->via.array, body);
+        message_fill_texts(arena, field, &value->via.array, body);
     } else {
-        fill_list(arena, field, &value->via.array, body);
+        message_fill_list(arena, field, &value->via.array, body);
     }
 }
 
 // `body` is all zero: the arena's memory comes from calloc.
-static void fill_fields(struct arena *arena, const struct behalf_field *table, const msgpack_object_map *map,
-                        char *body)
+static void message_fill_fields(struct arena *arena, const struct behalf_field *table, const msgpack_object_map *map,
+                                char *body)
 {
     for (const struct behalf_field *field = table; field->name != NULL; field++) {
         if (field->kind == 't') {
-            set_pointer(field, body, "");
+            message_set_pointer(field, body, "");
         }
     }
     const struct behalf_field *next = table;
     for (uint32_t i = 0; i < map->size; i++) {
-        const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
+        const struct behalf_field *field = message_find_field(table, &map->ptr[i].key, &next);
         if (field != NULL) {
-            fill_value(arena, field, &map->ptr[i].val, body);
+            message_fill_value(arena, field, &map->ptr[i].val, body);
         }
     }
 }
@@ -583,7 +587,7 @@ static void fill_fields(struct arena *arena, const struct behalf_field *table, c
 #define MENDED_KEYS_MAX 256
 
 // What is kept in a value's place lives in the zone, as the tree does.
-static void put_text(msgpack_object *value, const char *text, size_t bytes, msgpack_zone *zone)
+static void message_put_text(msgpack_object *value, const char *text, size_t bytes, msgpack_zone *zone)
 {
     char *kept = msgpack_zone_malloc(zone, bytes + 1);
     must(kept != NULL);
@@ -592,24 +596,24 @@ static void put_text(msgpack_object *value, const char *text, size_t bytes, msgp
     value->via.str = (msgpack_object_str){ .size = (uint32_t) bytes, .ptr = kept };
 }
 
-static void put_number(msgpack_object *value, int64_t number)
+static void message_put_number(msgpack_object *value, int64_t number)
 {
     value->type = number < 0 ? MSGPACK_OBJECT_NEGATIVE_INTEGER : MSGPACK_OBJECT_POSITIVE_INTEGER;
     value->via.i64 = number;
 }
 
 // As absent: its key stays, so that one that comes twice is still seen.
-static void leave_out(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+static void message_leave_out(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
 {
     if (field->kind == 't') {
-        put_text(value, "", 0, zone);
+        message_put_text(value, "", 0, zone);
     } else {
-        put_number(value, 0);
+        message_put_number(value, 0);
     }
 }
 
 // A text that stands there as something else.  Returns whether it did.
-static bool read_as_text(msgpack_object *value, msgpack_zone *zone)
+static bool message_read_as_text(msgpack_object *value, msgpack_zone *zone)
 {
     char digits[BEHALF_NUMBER_BYTES + 1] = "";
 
@@ -621,14 +625,14 @@ static bool read_as_text(msgpack_object *value, msgpack_zone *zone)
         return false;
     }
     if (digits[0] != '\0') {
-        put_text(value, digits, strlen(digits), zone);
+        message_put_text(value, digits, strlen(digits), zone);
     } else {
-        put_text(value, value->via.bin.ptr, value->via.bin.size, zone);
+        message_put_text(value, value->via.bin.ptr, value->via.bin.size, zone);
     }
     return true;
 }
 
-static bool mend_characters(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+static bool message_mend_characters(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
 {
     const msgpack_object_str *text = &value->via.str;
     size_t bytes_max = (size_t) field->maximum;
@@ -637,36 +641,36 @@ static bool mend_characters(const struct behalf_field *field, msgpack_object *va
         return false;
     }
     if (field->mending == BEHALF_MENDED_LEFT_OUT) {
-        leave_out(field, value, zone);
+        message_leave_out(field, value, zone);
         return true;
     }
     char *mended = field->mending == BEHALF_MENDED_SHORTENED ? shortened_key(text->ptr, text->size, bytes_max)
                                                              : mended_words(text->ptr, text->size, bytes_max);
-    put_text(value, mended, strlen(mended), zone);
+    message_put_text(value, mended, strlen(mended), zone);
     free(mended);
     return true;
 }
 
-static bool mend_text(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+static bool message_mend_text(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
 {
     bool needed = field->mending == BEHALF_MENDED_DIGITS || field->mending == BEHALF_MENDED_WORDS;
-    bool read = read_as_text(value, zone);
+    bool read = message_read_as_text(value, zone);
 
-    if (is_text(value)) {
-        return mend_characters(field, value, zone) || read;
+    if (message_is_text(value)) {
+        return message_mend_characters(field, value, zone) || read;
     }
     if (!needed) {
-        leave_out(field, value, zone);
+        message_leave_out(field, value, zone);
     }
     return !needed;
 }
 
-static bool mend_number(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+static bool message_mend_number(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
 {
     bool is_real = value->type == MSGPACK_OBJECT_FLOAT32 || value->type == MSGPACK_OBJECT_FLOAT64;
 
     if (is_real && fabs(value->via.f64) < 0x1p62) {
-        put_number(value, (int64_t) value->via.f64);
+        message_put_number(value, (int64_t) value->via.f64);
     }
     bool is_whole = value->type == MSGPACK_OBJECT_POSITIVE_INTEGER || value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER;
     bool below = value->type == MSGPACK_OBJECT_NEGATIVE_INTEGER && value->via.i64 < field->minimum;
@@ -675,34 +679,34 @@ static bool mend_number(const struct behalf_field *field, msgpack_object *value,
         return is_real;
     }
     if (is_whole && field->mending == BEHALF_MENDED_LIMITED) {
-        put_number(value, below ? field->minimum : field->maximum);
+        message_put_number(value, below ? field->minimum : field->maximum);
     } else {
-        leave_out(field, value, zone);
+        message_leave_out(field, value, zone);
     }
     return true;
 }
 
 // Whether a value is mended.  Of nil it is not said: nothing was there.
-static bool mend_value(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
+static bool message_mend_value(const struct behalf_field *field, msgpack_object *value, msgpack_zone *zone)
 {
     if (field->mending == BEHALF_MENDED_NOT) {
         return false;
     }
     if (value->type == MSGPACK_OBJECT_NIL && !field->required) {
-        leave_out(field, value, zone);
+        message_leave_out(field, value, zone);
         return false;
     }
-    return field->kind == 't' ? mend_text(field, value, zone) : mend_number(field, value, zone);
+    return field->kind == 't' ? message_mend_text(field, value, zone) : message_mend_number(field, value, zone);
 }
 
 // Returns the fields mended, as bits.
-static uint64_t mend_fields(const struct behalf_field *table, const msgpack_object_map *map, msgpack_zone *zone)
+static uint64_t message_mend_fields(const struct behalf_field *table, const msgpack_object_map *map, msgpack_zone *zone)
 {
     uint64_t seen = 0, mended = 0;
     const struct behalf_field *next = table;
 
     for (uint32_t i = 0; i < map->size; i++) {
-        const struct behalf_field *field = find_field(table, &map->ptr[i].key, &next);
+        const struct behalf_field *field = message_find_field(table, &map->ptr[i].key, &next);
         if (field == NULL) {
             continue;
         }
@@ -711,17 +715,18 @@ static uint64_t mend_fields(const struct behalf_field *table, const msgpack_obje
             break; // a key that comes twice is refused: the work ends here
         }
         seen |= bit;
-        if (mend_value(field, &map->ptr[i].val, zone)) {
+        if (message_mend_value(field, &map->ptr[i].val, zone)) {
             mended |= bit;
         }
     }
     return mended;
 }
 
-static enum behalf_type type_of(const msgpack_object_str *name)
+static enum behalf_type message_type_of(const msgpack_object_str *name)
 {
     for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
-        if (strlen(types[type].name) == name->size && memcmp(types[type].name, name->ptr, name->size) == 0) {
+        if (strlen(message_types[type].name) == name->size &&
+            memcmp(message_types[type].name, name->ptr, name->size) == 0) {
             return type;
         }
     }
@@ -729,26 +734,27 @@ static enum behalf_type type_of(const msgpack_object_str *name)
 }
 
 // `tree` is [text, integer, map], as frame_walk makes sure.
-static struct behalf_message *decode_tree(const msgpack_object *tree, msgpack_zone *zone, struct behalf_fault *fault)
+static struct behalf_message *message_decode_tree(const msgpack_object *tree, msgpack_zone *zone,
+                                                  struct behalf_fault *fault)
 {
     const msgpack_object *parts = tree->via.array.ptr;
-    enum behalf_type type = type_of(&parts[0].via.str);
+    enum behalf_type type = message_type_of(&parts[0].via.str);
     if (type == BEHALF_NONE) {
-        fail(fault, BEHALF_CODE_UNKNOWN_TYPE, NULL, NULL, "version %d of the protocol has no message of this type",
-             BEHALF_PROTOCOL_VERSION);
+        message_fail(fault, BEHALF_CODE_UNKNOWN_TYPE, NULL, NULL,
+                     "version %d of the protocol has no message of this type", BEHALF_PROTOCOL_VERSION);
         return NULL;
     }
     const struct behalf_field *table = behalf_type_fields(type);
     const msgpack_object_map *map = &parts[2].via.map;
     struct check check = { .fault = fault };
     uint64_t mended = 0;
-    if (!check_fields(&check, table, map, NULL)) {
+    if (!message_check_fields(&check, table, map, NULL)) {
         if (fault->code != BEHALF_CODE_INVALID || map->size > MENDED_KEYS_MAX) {
             return NULL;
         }
-        mended = mend_fields(table, map, zone);
+        mended = message_mend_fields(table, map, zone);
         check.bytes = 0;
-        if (!check_fields(&check, table, map, NULL)) {
+        if (!message_check_fields(&check, table, map, NULL)) {
             return NULL;
         }
         *fault = (struct behalf_fault){ .id = fault->id };
@@ -759,7 +765,7 @@ static struct behalf_message *decode_tree(const msgpack_object *tree, msgpack_zo
     message->type = type;
     message->id = (int64_t) parts[1].via.u64;
     message->mended = mended;
-    fill_fields(&arena, table, map, (char *) message + BODY_OFFSET);
+    message_fill_fields(&arena, table, map, (char *) message + BODY_OFFSET);
     must(arena.used - start == check.bytes);
     return message;
 }
@@ -771,7 +777,7 @@ struct behalf_message *behalf_message_decode(const void *frame, size_t frame_byt
     bool walked = frame_walk(frame, frame_bytes, &walk);
     fault->id = walk.id;
     if (!walked) {
-        fail(fault, BEHALF_CODE_MALFORMED, NULL, NULL, "%s", walk.fault);
+        message_fail(fault, BEHALF_CODE_MALFORMED, NULL, NULL, "%s", walk.fault);
         return NULL;
     }
     msgpack_zone zone;
@@ -780,9 +786,9 @@ struct behalf_message *behalf_message_decode(const void *frame, size_t frame_byt
     size_t read = 0;
     struct behalf_message *message = NULL;
     if (msgpack_unpack(frame, frame_bytes, &read, &zone, &tree) == MSGPACK_UNPACK_SUCCESS) {
-        message = decode_tree(&tree, &zone, fault);
+        message = message_decode_tree(&tree, &zone, fault);
     } else {
-        fail(fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the frame is not msgpack");
+        message_fail(fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the frame is not msgpack");
     }
     msgpack_zone_destroy(&zone);
     return message;
@@ -807,153 +813,155 @@ struct encoding {
 };
 
 // Packing only fails for want of memory, and what is packed is bounded.
-static void packed(int result)
+static void message_packed(int result)
 {
     must(result == 0);
 }
 
-static void pack_text(struct encoding *encoding, const char *text, size_t bytes)
+static void message_pack_text(struct encoding *encoding, const char *text, size_t bytes)
 {
-    packed(msgpack_pack_str(&encoding->packer, bytes));
-    packed(msgpack_pack_str_body(&encoding->packer, text, bytes));
+    message_packed(msgpack_pack_str(&encoding->packer, bytes));
+    message_packed(msgpack_pack_str_body(&encoding->packer, text, bytes));
 }
 
 // Whether a field travels: required ones always do, others when they say something.
-static bool travels(const struct behalf_field *field, const char *body)
+static bool message_travels(const struct behalf_field *field, const char *body)
 {
     if (field->required) {
         return true;
     }
     if (field->kind == 't') {
-        return text_in(field, body)[0] != '\0';
+        return message_text_in(field, body)[0] != '\0';
     }
     if (field->kind == 'n') {
-        return number_in(field, body) != 0;
+        return message_number_in(field, body) != 0;
     }
     if (field->kind == 'f') {
-        return flag_in(field, body);
+        return message_flag_in(field, body);
     }
-    return count_in(field, body) > 0;
+    return message_count_in(field, body) > 0;
 }
 
-static bool encode_fields(struct encoding *encoding, const struct behalf_field *table, const char *body,
-                          const struct place *place);
+static bool message_encode_fields(struct encoding *encoding, const struct behalf_field *table, const char *body,
+                                  const struct place *place);
 
-static bool encode_text(struct encoding *encoding, const struct behalf_field *field, const char *body,
-                        const struct place *place)
+static bool message_encode_text(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                                const struct place *place)
 {
-    const char *text = text_in(field, body);
+    const char *text = message_text_in(field, body);
     size_t bytes = strlen(text);
     if (bytes == 0) {
-        return fail(encoding->fault, BEHALF_CODE_MISSING, place, field, "is required and empty");
+        return message_fail(encoding->fault, BEHALF_CODE_MISSING, place, field, "is required and empty");
     }
-    if (!check_text(text, bytes, (size_t) field->maximum, field, place, encoding->fault)) {
+    if (!message_check_text(text, bytes, (size_t) field->maximum, field, place, encoding->fault)) {
         return false;
     }
-    pack_text(encoding, text, bytes);
+    message_pack_text(encoding, text, bytes);
     return true;
 }
 
-static bool encode_number(struct encoding *encoding, const struct behalf_field *field, const char *body,
-                          const struct place *place)
+static bool message_encode_number(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                                  const struct place *place)
 {
-    int64_t number = number_in(field, body);
-    if (!check_number(number, field, place, encoding->fault)) {
+    int64_t number = message_number_in(field, body);
+    if (!message_check_number(number, field, place, encoding->fault)) {
         return false;
     }
-    packed(msgpack_pack_int64(&encoding->packer, number));
+    message_packed(msgpack_pack_int64(&encoding->packer, number));
     return true;
 }
 
-static bool encode_texts(struct encoding *encoding, const struct behalf_field *field, const char *body,
-                         const struct place *place)
+static bool message_encode_texts(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                                 const struct place *place)
 {
-    size_t count = count_in(field, body);
-    const char *const *texts = pointer_in(field, body);
-    if (!check_count(count, field, place, encoding->fault)) {
+    size_t count = message_count_in(field, body);
+    const char *const *texts = message_pointer_in(field, body);
+    if (!message_check_count(count, field, place, encoding->fault)) {
         return false;
     }
-    packed(msgpack_pack_array(&encoding->packer, count));
+    message_packed(msgpack_pack_array(&encoding->packer, count));
     for (size_t i = 0; i < count; i++) {
         const char *text = texts[i] != NULL ? texts[i] : "";
         size_t bytes = strlen(text);
-        if (!check_text(text, bytes, field->element_bytes_max, field, place, encoding->fault)) {
+        if (!message_check_text(text, bytes, field->element_bytes_max, field, place, encoding->fault)) {
             return false;
         }
-        pack_text(encoding, text, bytes);
+        message_pack_text(encoding, text, bytes);
     }
     return true;
 }
 
-static bool encode_list(struct encoding *encoding, const struct behalf_field *field, const char *body,
-                        const struct place *place)
+static bool message_encode_list(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                                const struct place *place)
 {
-    size_t count = count_in(field, body);
-    const char *records = pointer_in(field, body);
-    if (!check_count(count, field, place, encoding->fault)) {
+    size_t count = message_count_in(field, body);
+    const char *records = message_pointer_in(field, body);
+    if (!message_check_count(count, field, place, encoding->fault)) {
         return false;
     }
-    packed(msgpack_pack_array(&encoding->packer, count));
+    message_packed(msgpack_pack_array(&encoding->packer, count));
     for (size_t i = 0; i < count; i++) {
         struct place inside = { .list = field, .index = i };
-        if (!encode_fields(encoding, field->record, records + i * field->record_bytes, &inside)) {
+        if (!message_encode_fields(encoding, field->record, records + i * field->record_bytes, &inside)) {
             return false;
         }
     }
     return true;
 }
 
-static bool encode_value(struct encoding *encoding, const struct behalf_field *field, const char *body,
-                         const struct place *place)
+static bool message_encode_value(struct encoding *encoding, const struct behalf_field *field, const char *body,
+                                 const struct place *place)
 {
     switch (field->kind) {
     case 't':
-        return encode_text(encoding, field, body, place);
+        return message_encode_text(encoding, field, body, place);
     case 'n':
-        return encode_number(encoding, field, body, place);
+        return message_encode_number(encoding, field, body, place);
     case 'f':
-        packed(flag_in(field, body) ? msgpack_pack_true(&encoding->packer) : msgpack_pack_false(&encoding->packer));
+        message_packed(message_flag_in(field, body) ? msgpack_pack_true(&encoding->packer)
+                                                    : msgpack_pack_false(&encoding->packer));
         return true;
     case 's':
-        return encode_texts(encoding, field, body, place);
+        return message_encode_texts(encoding, field, body, place);
     default:
-        return encode_list(encoding, field, body, place);
+        return message_encode_list(encoding, field, body, place);
     }
 }
 
-static bool encode_fields(struct encoding *encoding, const struct behalf_field *table, const char *body,
-                          const struct place *place)
+static bool message_encode_fields(struct encoding *encoding, const struct behalf_field *table, const char *body,
+                                  const struct place *place)
 {
     size_t count = 0;
     for (const struct behalf_field *field = table; field->name != NULL; field++) {
-        count += travels(field, body) ? 1 : 0;
+        count += message_travels(field, body) ? 1 : 0;
     }
-    packed(msgpack_pack_map(&encoding->packer, count));
+    message_packed(msgpack_pack_map(&encoding->packer, count));
     for (const struct behalf_field *field = table; field->name != NULL; field++) {
-        if (!travels(field, body)) {
+        if (!message_travels(field, body)) {
             continue;
         }
-        pack_text(encoding, field->name, strlen(field->name));
-        if (!encode_value(encoding, field, body, place)) {
+        message_pack_text(encoding, field->name, strlen(field->name));
+        if (!message_encode_value(encoding, field, body, place)) {
             return false;
         }
     }
     return true;
 }
 
-static bool encode_message(struct encoding *encoding, const struct behalf_message *message)
+static bool message_encode(struct encoding *encoding, const struct behalf_message *message)
 {
     if (!type_exists(message->type) || message->type == BEHALF_NONE) {
-        return fail(encoding->fault, BEHALF_CODE_UNKNOWN_TYPE, NULL, NULL, "there is no type %d", (int) message->type);
+        return message_fail(encoding->fault, BEHALF_CODE_UNKNOWN_TYPE, NULL, NULL, "there is no type %d",
+                            (int) message->type);
     }
     if (message->id < 0) {
-        return fail(encoding->fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the id is negative");
+        return message_fail(encoding->fault, BEHALF_CODE_MALFORMED, NULL, NULL, "the id is negative");
     }
-    const char *name = types[message->type].name;
-    packed(msgpack_pack_array(&encoding->packer, 3));
-    pack_text(encoding, name, strlen(name));
-    packed(msgpack_pack_int64(&encoding->packer, message->id));
-    return encode_fields(encoding, behalf_type_fields(message->type), body_of(message), NULL);
+    const char *name = message_types[message->type].name;
+    message_packed(msgpack_pack_array(&encoding->packer, 3));
+    message_pack_text(encoding, name, strlen(name));
+    message_packed(msgpack_pack_int64(&encoding->packer, message->id));
+    return message_encode_fields(encoding, behalf_type_fields(message->type), message_body_of(message), NULL);
 }
 
 void *behalf_message_encode(const struct behalf_message *message, size_t *frame_bytes, struct behalf_fault *fault)
@@ -964,10 +972,10 @@ void *behalf_message_encode(const struct behalf_message *message, size_t *frame_
     msgpack_sbuffer_init(&buffer);
     struct encoding encoding = { .fault = fault };
     msgpack_packer_init(&encoding.packer, &buffer, msgpack_sbuffer_write);
-    bool good = encode_message(&encoding, message);
+    bool good = message_encode(&encoding, message);
     if (good && buffer.size > BEHALF_FRAME_BYTES) {
-        good = fail(fault, BEHALF_CODE_INVALID, NULL, NULL, "the frame would have %zu bytes; %d at most are allowed",
-                    buffer.size, BEHALF_FRAME_BYTES);
+        good = message_fail(fault, BEHALF_CODE_INVALID, NULL, NULL,
+                            "the frame would have %zu bytes; %d at most are allowed", buffer.size, BEHALF_FRAME_BYTES);
     }
     if (good) {
         *frame_bytes = buffer.size;
@@ -979,60 +987,61 @@ void *behalf_message_encode(const struct behalf_message *message, size_t *frame_
 
 // ---- copying ----
 
-static size_t measure_fields(const struct behalf_field *table, const char *body)
+static size_t message_measure_fields(const struct behalf_field *table, const char *body)
 {
     size_t bytes = 0;
     for (const struct behalf_field *field = table; field->name != NULL; field++) {
         if (field->kind == 't') {
-            bytes += text_cost(strlen(text_in(field, body)));
+            bytes += message_text_cost(strlen(message_text_in(field, body)));
         } else if (field->kind == 's') {
-            const char *const *texts = pointer_in(field, body);
-            bytes += rounded(count_in(field, body) * sizeof(*texts));
-            for (size_t i = 0; i < count_in(field, body); i++) {
-                bytes += texts[i] != NULL ? text_cost(strlen(texts[i])) : 0;
+            const char *const *texts = message_pointer_in(field, body);
+            bytes += message_rounded(message_count_in(field, body) * sizeof(*texts));
+            for (size_t i = 0; i < message_count_in(field, body); i++) {
+                bytes += texts[i] != NULL ? message_text_cost(strlen(texts[i])) : 0;
             }
         } else if (field->kind == 'l') {
-            const char *records = pointer_in(field, body);
-            bytes += rounded(count_in(field, body) * field->record_bytes);
-            for (size_t i = 0; i < count_in(field, body); i++) {
-                bytes += measure_fields(field->record, records + i * field->record_bytes);
+            const char *records = message_pointer_in(field, body);
+            bytes += message_rounded(message_count_in(field, body) * field->record_bytes);
+            for (size_t i = 0; i < message_count_in(field, body); i++) {
+                bytes += message_measure_fields(field->record, records + i * field->record_bytes);
             }
         }
     }
     return bytes;
 }
 
-static void copy_texts(struct arena *arena, const struct behalf_field *field, const char *from, char *to)
+static void message_copy_texts(struct arena *arena, const struct behalf_field *field, const char *from, char *to)
 {
-    size_t count = count_in(field, from);
-    const char *const *texts = pointer_in(field, from);
-    const char **kept = arena_take(arena, count * sizeof(*kept));
+    size_t count = message_count_in(field, from);
+    const char *const *texts = message_pointer_in(field, from);
+    const char **kept = message_arena_take(arena, count * sizeof(*kept));
     for (size_t i = 0; i < count; i++) {
-        kept[i] = texts[i] != NULL ? arena_text(arena, texts[i], strlen(texts[i])) : "";
+        kept[i] = texts[i] != NULL ? message_arena_text(arena, texts[i], strlen(texts[i])) : "";
     }
-    set_list(field, to, count > 0 ? kept : NULL, count);
+    message_set_list(field, to, count > 0 ? kept : NULL, count);
 }
 
-static void copy_fields(struct arena *arena, const struct behalf_field *table, const char *from, char *to)
+static void message_copy_fields(struct arena *arena, const struct behalf_field *table, const char *from, char *to)
 {
     for (const struct behalf_field *field = table; field->name != NULL; field++) {
         if (field->kind == 't') {
-            const char *text = text_in(field, from);
-            set_pointer(field, to, arena_text(arena, text, strlen(text)));
+            const char *text = message_text_in(field, from);
+            message_set_pointer(field, to, message_arena_text(arena, text, strlen(text)));
         } else if (field->kind == 'n') {
             memcpy(to + field->offset, from + field->offset, sizeof(int64_t));
         } else if (field->kind == 'f') {
             memcpy(to + field->offset, from + field->offset, sizeof(bool));
         } else if (field->kind == 's') {
-            copy_texts(arena, field, from, to);
+            message_copy_texts(arena, field, from, to);
         } else {
-            size_t count = count_in(field, from);
-            const char *records = pointer_in(field, from);
-            char *kept = arena_take(arena, count * field->record_bytes);
+            size_t count = message_count_in(field, from);
+            const char *records = message_pointer_in(field, from);
+            char *kept = message_arena_take(arena, count * field->record_bytes);
             for (size_t i = 0; i < count; i++) {
-                copy_fields(arena, field->record, records + i * field->record_bytes, kept + i * field->record_bytes);
+                message_copy_fields(arena, field->record, records + i * field->record_bytes,
+                                    kept + i * field->record_bytes);
             }
-            set_list(field, to, count > 0 ? kept : NULL, count);
+            message_set_list(field, to, count > 0 ? kept : NULL, count);
         }
     }
 }
@@ -1042,11 +1051,11 @@ struct behalf_message *behalf_message_copy(const struct behalf_message *message)
     must(type_exists(message->type));
     const struct behalf_field *table = behalf_type_fields(message->type);
     struct arena arena;
-    struct behalf_message *copy = message_new(&arena, measure_fields(table, body_of(message)));
+    struct behalf_message *copy = message_new(&arena, message_measure_fields(table, message_body_of(message)));
     copy->type = message->type;
     copy->id = message->id;
     copy->mended = message->mended;
-    copy_fields(&arena, table, body_of(message), (char *) copy + BODY_OFFSET);
+    message_copy_fields(&arena, table, message_body_of(message), (char *) copy + BODY_OFFSET);
     return copy;
 }
 
@@ -1054,18 +1063,18 @@ struct behalf_message *behalf_message_copy(const struct behalf_message *message)
 
 const char *behalf_type_name(enum behalf_type type)
 {
-    return type_exists(type) ? types[type].name : "NONE";
+    return type_exists(type) ? message_types[type].name : "NONE";
 }
 
 unsigned behalf_type_senders(enum behalf_type type)
 {
-    return type_exists(type) ? types[type].senders : 0;
+    return type_exists(type) ? message_types[type].senders : 0;
 }
 
 bool behalf_type_is_answered_by(enum behalf_type request, enum behalf_type answer)
 {
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-        if (answers[i].request == request && answers[i].answer == answer) {
+    for (size_t i = 0; i < sizeof(message_answers) / sizeof(message_answers[0]); i++) {
+        if (message_answers[i].request == request && message_answers[i].answer == answer) {
             return true;
         }
     }
@@ -1074,18 +1083,18 @@ bool behalf_type_is_answered_by(enum behalf_type request, enum behalf_type answe
 
 bool behalf_type_may_be_refused(enum behalf_type request, enum behalf_code code)
 {
-    return type_exists(request) && (unsigned) code < BEHALF_CODE_COUNT && (refusals[request] >> code & 1) != 0;
+    return type_exists(request) && (unsigned) code < BEHALF_CODE_COUNT && (message_refusals[request] >> code & 1) != 0;
 }
 
 const char *behalf_code_name(enum behalf_code code)
 {
-    return (unsigned) code < BEHALF_CODE_COUNT ? code_names[code] : "NONE";
+    return (unsigned) code < BEHALF_CODE_COUNT ? message_code_names[code] : "NONE";
 }
 
 enum behalf_code behalf_code_from_name(const char *name)
 {
     for (enum behalf_code code = BEHALF_CODE_NONE + 1; code < BEHALF_CODE_COUNT; code++) {
-        if (strcmp(code_names[code], name) == 0) {
+        if (strcmp(message_code_names[code], name) == 0) {
             return code;
         }
     }
@@ -1094,19 +1103,19 @@ enum behalf_code behalf_code_from_name(const char *name)
 
 const struct behalf_field *behalf_type_fields(enum behalf_type type)
 {
-    call_once(&tables_made, make_tables);
+    call_once(&message_tables_made, message_make_tables);
     return tables[type_exists(type) ? type : BEHALF_NONE];
 }
 
 const char *behalf_type_doc(enum behalf_type type)
 {
-    return type_exists(type) ? types[type].doc : "";
+    return type_exists(type) ? message_types[type].doc : "";
 }
 
 enum behalf_type behalf_type_from_name(const char *name)
 {
     for (enum behalf_type type = BEHALF_NONE + 1; type < BEHALF_TYPE_COUNT; type++) {
-        if (strcmp(types[type].name, name) == 0) {
+        if (strcmp(message_types[type].name, name) == 0) {
             return type;
         }
     }

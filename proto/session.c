@@ -83,7 +83,7 @@ struct behalf_session {
 
 // ---- words ----
 
-__attribute__((format(printf, 2, 3))) static void say(struct behalf_session *session, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void session_say(struct behalf_session *session, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -91,46 +91,46 @@ __attribute__((format(printf, 2, 3))) static void say(struct behalf_session *ses
     va_end(arguments);
 }
 
-static const char *broker_name(const struct behalf_session *session)
+static const char *session_broker_name(const struct behalf_session *session)
 {
     return session->brokers[session->broker].endpoint;
 }
 
 // ---- requests ----
 
-static struct request *request_at(const struct behalf_session *session, int64_t id)
+static struct request *session_request_at(const struct behalf_session *session, int64_t id)
 {
     return &session->ring[(size_t) id & (session->ring_size - 1)];
 }
 
-static bool request_open(const struct behalf_session *session, int64_t id)
+static bool session_request_open(const struct behalf_session *session, int64_t id)
 {
-    return id >= session->first_id && id < session->next_id && request_at(session, id)->frame != NULL;
+    return id >= session->first_id && id < session->next_id && session_request_at(session, id)->frame != NULL;
 }
 
-static void grow_ring(struct behalf_session *session)
+static void session_grow_ring(struct behalf_session *session)
 {
     size_t size = session->ring_size == 0 ? 64 : session->ring_size * 2;
     struct request *ring = calloc(size, sizeof(*ring));
     must(ring != NULL);
     for (int64_t id = session->first_id; id < session->next_id; id++) {
-        ring[(size_t) id & (size - 1)] = *request_at(session, id);
+        ring[(size_t) id & (size - 1)] = *session_request_at(session, id);
     }
     free(session->ring);
     session->ring = ring;
     session->ring_size = size;
 }
 
-static void request_answered(struct behalf_session *session, int64_t id)
+static void session_request_answered(struct behalf_session *session, int64_t id)
 {
-    struct request *request = request_at(session, id);
+    struct request *request = session_request_at(session, id);
     if (request->sent) {
         session->in_flight--;
     }
     session->pending--;
     free(request->frame);
     *request = (struct request){ 0 };
-    while (session->first_id < session->next_id && request_at(session, session->first_id)->frame == NULL) {
+    while (session->first_id < session->next_id && session_request_at(session, session->first_id)->frame == NULL) {
         session->first_id++;
     }
     if (session->unsent_id < session->first_id) {
@@ -138,9 +138,9 @@ static void request_answered(struct behalf_session *session, int64_t id)
     }
 }
 
-static void request_to_repeat(struct behalf_session *session, int64_t id)
+static void session_request_to_repeat(struct behalf_session *session, int64_t id)
 {
-    struct request *request = request_at(session, id);
+    struct request *request = session_request_at(session, id);
     if (!request->sent) {
         return;
     }
@@ -151,21 +151,21 @@ static void request_to_repeat(struct behalf_session *session, int64_t id)
     }
 }
 
-static void repeat_all(struct behalf_session *session)
+static void session_repeat_all(struct behalf_session *session)
 {
     for (int64_t id = session->first_id; id < session->next_id; id++) {
-        if (request_open(session, id)) {
-            request_to_repeat(session, id);
+        if (session_request_open(session, id)) {
+            session_request_to_repeat(session, id);
         }
     }
     must(session->in_flight == 0);
 }
 
 // The next request to send, or NULL; skips what is sent or answered.
-static struct request *request_unsent(struct behalf_session *session)
+static struct request *session_request_unsent(struct behalf_session *session)
 {
     for (; session->unsent_id < session->next_id; session->unsent_id++) {
-        struct request *request = request_at(session, session->unsent_id);
+        struct request *request = session_request_at(session, session->unsent_id);
         if (request->frame != NULL && !request->sent) {
             return request;
         }
@@ -175,7 +175,7 @@ static struct request *request_unsent(struct behalf_session *session)
 
 // ---- frames of the session's own ----
 
-static void set_control(struct behalf_session *session, const struct behalf_message *message)
+static void session_set_control(struct behalf_session *session, const struct behalf_message *message)
 {
     free(session->control);
     session->control = NULL;
@@ -188,7 +188,7 @@ static void set_control(struct behalf_session *session, const struct behalf_mess
     must(session->control != NULL);
 }
 
-static void greet(struct behalf_session *session, int64_t now_ms)
+static void session_greet(struct behalf_session *session, int64_t now_ms)
 {
     session->phase = GREETING;
     session->greeted_ms = now_ms;
@@ -197,11 +197,11 @@ static void greet(struct behalf_session *session, int64_t now_ms)
     session->hello->hello.away = session->away;
     session->hello->hello.sequence = session->sequence;
     session->hello->hello.proof = session->proof;
-    repeat_all(session);
-    set_control(session, session->hello);
+    session_repeat_all(session);
+    session_set_control(session, session->hello);
 }
 
-static uint64_t draw(struct behalf_session *session)
+static uint64_t session_draw(struct behalf_session *session)
 {
     session->random ^= session->random >> 12;
     session->random ^= session->random << 25;
@@ -209,13 +209,13 @@ static uint64_t draw(struct behalf_session *session)
     return session->random * UINT64_C(2685821657736338717);
 }
 
-static int64_t earlier(int64_t left, int64_t right)
+static int64_t session_earlier(int64_t left, int64_t right)
 {
     return left < right ? left : right;
 }
 
 // From half to the whole of a delay that doubles with each attempt.
-static int64_t back_off_ms(struct behalf_session *session)
+static int64_t session_back_off_ms(struct behalf_session *session)
 {
     int64_t most = SESSION_BACKOFF_FIRST_MS;
     for (unsigned i = 0; i < session->attempts && most < SESSION_BACKOFF_LAST_MS; i++) {
@@ -225,16 +225,16 @@ static int64_t back_off_ms(struct behalf_session *session)
         most = SESSION_BACKOFF_LAST_MS;
     }
     session->attempts++;
-    return most - (int64_t) (draw(session) % (uint64_t) (most / 2 + 1));
+    return most - (int64_t) (session_draw(session) % (uint64_t) (most / 2 + 1));
 }
 
-static void note_silence(struct behalf_session *session, int64_t now_ms)
+static void session_note_silence(struct behalf_session *session, int64_t now_ms)
 {
     session->brokers[session->broker].silent_until_ms = now_ms + SESSION_SILENT_MS;
 }
 
 // To the next broker that answered when it was last asked; this one, when there is no other.
-static void move_on(struct behalf_session *session, int64_t now_ms)
+static void session_move_on(struct behalf_session *session, int64_t now_ms)
 {
     for (size_t i = 1; i < session->broker_count; i++) {
         size_t next = (session->broker + i) % session->broker_count;
@@ -245,17 +245,17 @@ static void move_on(struct behalf_session *session, int64_t now_ms)
     }
 }
 
-static void wait_to_connect(struct behalf_session *session, int64_t delay_ms, int64_t now_ms)
+static void session_wait_to_connect(struct behalf_session *session, int64_t delay_ms, int64_t now_ms)
 {
     session->phase = WAITING;
     session->retry_at_ms = now_ms + delay_ms;
     session->connect_ordered = false;
-    set_control(session, NULL);
-    repeat_all(session);
+    session_set_control(session, NULL);
+    session_repeat_all(session);
 }
 
 // When it is tried again, for a person: in whole seconds, and nothing of less than one.
-static const char *when_next(char text[48], int64_t delay_ms)
+static const char *session_when_next(char text[48], int64_t delay_ms)
 {
     text[0] = '\0';
     if (delay_ms >= 1000) {
@@ -264,25 +264,25 @@ static const char *when_next(char text[48], int64_t delay_ms)
     return text;
 }
 
-static void lose(struct behalf_session *session, const char *why, int64_t now_ms)
+static void session_lose(struct behalf_session *session, const char *why, int64_t now_ms)
 {
     char when[48];
-    int64_t delay_ms = back_off_ms(session);
-    say(session, "%.200s: %.200s%s", broker_name(session), why, when_next(when, delay_ms));
+    int64_t delay_ms = session_back_off_ms(session);
+    session_say(session, "%.200s: %.200s%s", session_broker_name(session), why, session_when_next(when, delay_ms));
     session->broker = (session->broker + 1) % session->broker_count;
-    wait_to_connect(session, delay_ms, now_ms);
+    session_wait_to_connect(session, delay_ms, now_ms);
 }
 
 static void finish(struct behalf_session *session, enum phase phase)
 {
     session->phase = phase;
     session->connect_ordered = false;
-    set_control(session, NULL);
+    session_set_control(session, NULL);
 }
 
 // ---- what the broker says ----
 
-static void deliver(struct behalf_session *session, struct behalf_message **message_p)
+static void session_deliver(struct behalf_session *session, struct behalf_message **message_p)
 {
     struct delivery *delivery = calloc(1, sizeof(*delivery));
     must(delivery != NULL);
@@ -297,7 +297,7 @@ static void deliver(struct behalf_session *session, struct behalf_message **mess
 }
 
 // What the broker says of the person's presence, so that one that has forgotten it can be told.
-static void remember_presence(struct behalf_session *session, const char *state, const char *reason)
+static void session_remember_presence(struct behalf_session *session, const char *state, const char *reason)
 {
     char away[sizeof session->away] = "";
     if (strcmp(state, "away") == 0) {
@@ -306,15 +306,15 @@ static void remember_presence(struct behalf_session *session, const char *state,
     memcpy(session->away, away, sizeof away);
 }
 
-static void take_welcome(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
+static void session_take_welcome(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
 {
     const struct behalf_welcome *welcome = &(*message_p)->welcome;
     if (session->phase != GREETING || (*message_p)->id != session->hello_id) {
         return;
     }
     if (welcome->version != BEHALF_PROTOCOL_VERSION) {
-        say(session, "%.200s speaks version %" PRId64 " of the protocol, not %d", broker_name(session),
-            welcome->version, BEHALF_PROTOCOL_VERSION);
+        session_say(session, "%.200s speaks version %" PRId64 " of the protocol, not %d", session_broker_name(session),
+                    welcome->version, BEHALF_PROTOCOL_VERSION);
         finish(session, REFUSED);
         return;
     }
@@ -330,15 +330,16 @@ static void take_welcome(struct behalf_session *session, struct behalf_message *
     session->sequence = welcome->sequence;
     snprintf(session->proof, sizeof(session->proof), "%s", welcome->proof);
     snprintf(session->token, sizeof(session->token), "%s", welcome->token);
-    remember_presence(session, welcome->presence, session->away);
-    say(session, "signed in at %.200s, desk %s%s", broker_name(session), welcome->desk,
-        welcome->resumed ? ", resumed" : "");
-    set_control(session, NULL);
-    deliver(session, message_p);
+    session_remember_presence(session, welcome->presence, session->away);
+    session_say(session, "signed in at %.200s, desk %s%s", session_broker_name(session), welcome->desk,
+                welcome->resumed ? ", resumed" : "");
+    session_set_control(session, NULL);
+    session_deliver(session, message_p);
 }
 
 // An error of another kind than those that pass: repeating HELLO would not mend it.
-static void take_error_of_hello(struct behalf_session *session, const struct behalf_error *error, int64_t now_ms)
+static void session_take_error_of_hello(struct behalf_session *session, const struct behalf_error *error,
+                                        int64_t now_ms)
 {
     enum behalf_code code = behalf_code_from_name(error->code);
     if (code == BEHALF_CODE_BUSY || code == BEHALF_CODE_TOO_MANY || code == BEHALF_CODE_STORE ||
@@ -347,72 +348,73 @@ static void take_error_of_hello(struct behalf_session *session, const struct beh
         int64_t delay_ms = error->retry_ms;
         session->attempts = delay_ms > 0 ? 0 : session->attempts;
         if (delay_ms > 0) {
-            delay_ms += (int64_t) (draw(session) % (uint64_t) (delay_ms / 2 + 1));
+            delay_ms += (int64_t) (session_draw(session) % (uint64_t) (delay_ms / 2 + 1));
         } else {
-            delay_ms = back_off_ms(session);
+            delay_ms = session_back_off_ms(session);
         }
         char when[48];
-        say(session, "%.100s: %s %.350s%s", broker_name(session), error->code, error->reason,
-            when_next(when, delay_ms));
+        session_say(session, "%.100s: %s %.350s%s", session_broker_name(session), error->code, error->reason,
+                    session_when_next(when, delay_ms));
         if (code == BEHALF_CODE_BUSY) {
-            move_on(session, now_ms); // another one may have the desk, or know who has
+            session_move_on(session, now_ms); // another one may have the desk, or know who has
         }
-        wait_to_connect(session, delay_ms, now_ms);
+        session_wait_to_connect(session, delay_ms, now_ms);
         return;
     }
-    say(session, "%.100s refused HELLO: %s%s%s%s%.250s", broker_name(session), error->code,
-        error->field[0] != '\0' ? " " : "", error->field, error->reason[0] != '\0' ? ": " : "", error->reason);
+    session_say(session, "%.100s refused HELLO: %s%s%s%s%.250s", session_broker_name(session), error->code,
+                error->field[0] != '\0' ? " " : "", error->field, error->reason[0] != '\0' ? ": " : "", error->reason);
     finish(session, REFUSED);
 }
 
-static void take_error(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
+static void session_take_error(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
 {
     const struct behalf_message *message = *message_p;
     enum behalf_code code = behalf_code_from_name(message->error.code);
     if (session->phase == GREETING && message->id == session->hello_id) {
-        take_error_of_hello(session, &message->error, now_ms);
+        session_take_error_of_hello(session, &message->error, now_ms);
     } else if (code == BEHALF_CODE_NOT_SIGNED_IN) {
         // While greeting it answers what was sent before HELLO.
         if (session->phase == STANDING) {
-            say(session, "%.200s does not know the session; saying HELLO again", broker_name(session));
-            greet(session, now_ms);
+            session_say(session, "%.200s does not know the session; saying HELLO again", session_broker_name(session));
+            session_greet(session, now_ms);
         }
     } else if (message->id == 0) {
         if (session->phase == STANDING) {
-            deliver(session, message_p);
+            session_deliver(session, message_p);
         }
-    } else if (!request_open(session, message->id)) {
+    } else if (!session_request_open(session, message->id)) {
         return;
     } else if (code == BEHALF_CODE_BUSY || code == BEHALF_CODE_TOO_MANY) {
         int64_t until_ms = now_ms + (message->error.retry_ms > 0 ? message->error.retry_ms : SESSION_BACKOFF_FIRST_MS);
         if (session->paused_until_ms < until_ms) {
             session->paused_until_ms = until_ms;
         }
-        request_to_repeat(session, message->id);
+        session_request_to_repeat(session, message->id);
     } else {
-        request_answered(session, message->id);
-        deliver(session, message_p);
+        session_request_answered(session, message->id);
+        session_deliver(session, message_p);
     }
 }
 
-static void take_bye(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
+static void session_take_bye(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
 {
     if (session->phase != STANDING) {
         return;
     }
     const char *reason = (*message_p)->bye.reason;
     if (strncmp(reason, "restart", strlen("restart")) == 0) {
-        lose(session, reason, now_ms);
+        session_lose(session, reason, now_ms);
         return;
     }
-    say(session, "%.200s ended the session: %s", broker_name(session), reason[0] != '\0' ? reason : "no reason given");
+    session_say(session, "%.200s ended the session: %s", session_broker_name(session),
+                reason[0] != '\0' ? reason : "no reason given");
     finish(session, ENDED);
-    deliver(session, message_p);
+    session_deliver(session, message_p);
 }
 
 // ---- MOVED ----
 
-static size_t find_broker(const struct behalf_session *session, const char *endpoint)
+static size_t session_find_broker(const struct behalf_session *session, const char *endpoint)
 {
     size_t place = 0;
     while (place < session->broker_count && strcmp(session->brokers[place].endpoint, endpoint) != 0) {
@@ -421,7 +423,7 @@ static size_t find_broker(const struct behalf_session *session, const char *endp
     return place;
 }
 
-static struct known_broker take_broker_out(struct behalf_session *session, size_t place)
+static struct known_broker session_take_broker_out(struct behalf_session *session, size_t place)
 {
     struct known_broker taken = session->brokers[place];
     session->broker_count--;
@@ -431,12 +433,12 @@ static struct known_broker take_broker_out(struct behalf_session *session, size_
 }
 
 // Puts a broker in front; of those that were only told, the one told longest ago makes room.
-static void prefer_broker(struct behalf_session *session, const char *endpoint)
+static void session_prefer_broker(struct behalf_session *session, const char *endpoint)
 {
     struct known_broker broker = { 0 };
-    size_t place = find_broker(session, endpoint);
+    size_t place = session_find_broker(session, endpoint);
     if (place < session->broker_count) {
-        broker = take_broker_out(session, place);
+        broker = session_take_broker_out(session, place);
     } else {
         broker.endpoint = strdup(endpoint);
     }
@@ -451,60 +453,60 @@ static void prefer_broker(struct behalf_session *session, const char *endpoint)
         }
     }
     if (place < session->broker_count) {
-        broker = take_broker_out(session, place);
+        broker = session_take_broker_out(session, place);
         free(broker.endpoint);
     }
 }
 
-static bool may_follow(const struct behalf_session *session, const char *endpoint)
+static bool session_may_follow(const struct behalf_session *session, const char *endpoint)
 {
-    return endpoint_is_local(endpoint) || find_broker(session, endpoint) < session->broker_count;
+    return endpoint_is_local(endpoint) || session_find_broker(session, endpoint) < session->broker_count;
 }
 
-static void take_moved(struct behalf_session *session, const struct behalf_message *message, int64_t now_ms)
+static void session_take_moved(struct behalf_session *session, const struct behalf_message *message, int64_t now_ms)
 {
     if (session->phase == GREETING && message->id != session->hello_id && message->id != 0) {
         return;
     }
     const struct behalf_moved *moved = &message->moved;
     char from[200];
-    snprintf(from, sizeof(from), "%s", broker_name(session));
+    snprintf(from, sizeof(from), "%s", session_broker_name(session));
     bool followed = false;
     for (size_t i = moved->brokers_count; i > 0; i--) {
-        if (may_follow(session, moved->brokers[i - 1])) {
-            prefer_broker(session, moved->brokers[i - 1]);
+        if (session_may_follow(session, moved->brokers[i - 1])) {
+            session_prefer_broker(session, moved->brokers[i - 1]);
             followed = true;
         }
     }
     if (!followed) {
-        lose(session, "the desk has moved, and not to where this client may follow", now_ms);
+        session_lose(session, "the desk has moved, and not to where this client may follow", now_ms);
         return;
     }
     session->broker = 0;
-    int64_t delay_ms = earlier(back_off_ms(session), SESSION_MOVED_LAST_MS);
+    int64_t delay_ms = session_earlier(session_back_off_ms(session), SESSION_MOVED_LAST_MS);
     char when[48];
-    say(session, "%s: desk %s has moved to %.200s%s", from, moved->desk, broker_name(session),
-        when_next(when, delay_ms));
-    wait_to_connect(session, delay_ms, now_ms);
+    session_say(session, "%s: desk %s has moved to %.200s%s", from, moved->desk, session_broker_name(session),
+                session_when_next(when, delay_ms));
+    session_wait_to_connect(session, delay_ms, now_ms);
 }
 
-static bool is_news(enum behalf_type type)
+static bool session_is_news(enum behalf_type type)
 {
     return type == BEHALF_ITEM || type == BEHALF_GONE || type == BEHALF_PRESENCE || type == BEHALF_REPLY;
 }
 
-static void take_message(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
+static void session_take_message(struct behalf_session *session, struct behalf_message **message_p, int64_t now_ms)
 {
     const struct behalf_message *message = *message_p;
     if (message->type == BEHALF_WELCOME) {
-        take_welcome(session, message_p, now_ms);
+        session_take_welcome(session, message_p, now_ms);
     } else if (message->type == BEHALF_ERROR) {
-        take_error(session, message_p, now_ms);
+        session_take_error(session, message_p, now_ms);
     } else if (message->type == BEHALF_BYE) {
-        take_bye(session, message_p, now_ms);
+        session_take_bye(session, message_p, now_ms);
     } else if (message->type == BEHALF_MOVED) {
-        take_moved(session, message, now_ms);
-    } else if (is_news(message->type)) {
+        session_take_moved(session, message, now_ms);
+    } else if (session_is_news(message->type)) {
         // What comes before WELCOME belongs to no session.
         if (session->phase != STANDING) {
             return;
@@ -513,15 +515,15 @@ static void take_message(struct behalf_session *session, struct behalf_message *
             session->items_to_come--;
         }
         if (message->type == BEHALF_PRESENCE) {
-            remember_presence(session, message->presence.state, message->presence.reason);
+            session_remember_presence(session, message->presence.state, message->presence.reason);
         }
-        deliver(session, message_p);
-    } else if (request_open(session, message->id)) {
+        session_deliver(session, message_p);
+    } else if (session_request_open(session, message->id)) {
         if (message->type == BEHALF_DONE && message->id == session->presence_id) {
-            remember_presence(session, message->done.state, session->presence_away);
+            session_remember_presence(session, message->done.state, session->presence_away);
         }
-        request_answered(session, message->id);
-        deliver(session, message_p);
+        session_request_answered(session, message->id);
+        session_deliver(session, message_p);
     }
 }
 
@@ -540,11 +542,11 @@ void behalf_session_receive(struct behalf_session *session, const void *frame, s
         }
         char why[256];
         snprintf(why, sizeof(why), "sent a frame that is not good: %s %s", fault.field, fault.reason);
-        lose(session, why, now_ms);
+        session_lose(session, why, now_ms);
         return;
     }
     if ((behalf_type_senders(message->type) & BEHALF_BY_BROKER) != 0) {
-        take_message(session, &message, now_ms);
+        session_take_message(session, &message, now_ms);
     }
     behalf_message_destroy(&message);
 }
@@ -554,28 +556,28 @@ void behalf_session_receive(struct behalf_session *session, const void *frame, s
 void behalf_session_lost(struct behalf_session *session, const char *reason, int64_t now_ms)
 {
     if (session->phase == GREETING || session->phase == STANDING) {
-        lose(session, reason, now_ms);
+        session_lose(session, reason, now_ms);
     }
 }
 
 // When the next HEARTBEAT is due: a heartbeat after something was last said, or heard.
-static int64_t heartbeat_due_ms(const struct behalf_session *session)
+static int64_t session_heartbeat_due_ms(const struct behalf_session *session)
 {
     int64_t quiet_ms = session->said_ms < session->heard_ms ? session->said_ms : session->heard_ms;
     int64_t since_ms = quiet_ms > session->heartbeat_at_ms ? quiet_ms : session->heartbeat_at_ms;
     return since_ms + session->heartbeat_ms;
 }
 
-static void keep_alive(struct behalf_session *session, int64_t now_ms)
+static void session_keep_alive(struct behalf_session *session, int64_t now_ms)
 {
     if (now_ms - session->heard_ms >= session->timeout_ms) {
         char why[64];
         snprintf(why, sizeof(why), "silent for %" PRId64 " ms", now_ms - session->heard_ms);
-        note_silence(session, now_ms);
-        lose(session, why, now_ms);
-    } else if (now_ms >= heartbeat_due_ms(session)) {
+        session_note_silence(session, now_ms);
+        session_lose(session, why, now_ms);
+    } else if (now_ms >= session_heartbeat_due_ms(session)) {
         struct behalf_message heartbeat = { .type = BEHALF_HEARTBEAT };
-        set_control(session, &heartbeat);
+        session_set_control(session, &heartbeat);
         session->heartbeat_at_ms = now_ms;
     }
 }
@@ -584,13 +586,13 @@ void behalf_session_tick(struct behalf_session *session, int64_t now_ms)
 {
     if (session->phase == WAITING && now_ms >= session->retry_at_ms) {
         session->connect_ordered = true;
-        greet(session, now_ms);
+        session_greet(session, now_ms);
         session->heard_ms = now_ms;
     } else if (session->phase == GREETING && now_ms - session->greeted_ms >= SESSION_GREETING_MS) {
-        note_silence(session, now_ms);
-        lose(session, "no answer to HELLO", now_ms);
+        session_note_silence(session, now_ms);
+        session_lose(session, "no answer to HELLO", now_ms);
     } else if (session->phase == STANDING) {
-        keep_alive(session, now_ms);
+        session_keep_alive(session, now_ms);
     }
 }
 
@@ -602,9 +604,9 @@ int64_t behalf_session_due_ms(const struct behalf_session *session, int64_t now_
     } else if (session->phase == GREETING) {
         at_ms = session->greeted_ms + SESSION_GREETING_MS;
     } else if (session->phase == STANDING) {
-        at_ms = earlier(session->heard_ms + session->timeout_ms, heartbeat_due_ms(session));
+        at_ms = session_earlier(session->heard_ms + session->timeout_ms, session_heartbeat_due_ms(session));
         if (session->pending > session->in_flight && session->paused_until_ms > now_ms) {
-            at_ms = earlier(at_ms, session->paused_until_ms);
+            at_ms = session_earlier(at_ms, session->paused_until_ms);
         }
     } else {
         return -1;
@@ -640,7 +642,7 @@ const void *behalf_session_output(struct behalf_session *session, size_t *frame_
     if (session->phase != STANDING || session->in_flight >= session->window || now_ms < session->paused_until_ms) {
         return NULL;
     }
-    const struct request *request = request_unsent(session);
+    const struct request *request = session_request_unsent(session);
     if (request == NULL) {
         return NULL;
     }
@@ -652,10 +654,10 @@ void behalf_session_sent(struct behalf_session *session, int64_t now_ms)
 {
     session->said_ms = now_ms;
     if (session->control_offered) {
-        set_control(session, NULL);
+        session_set_control(session, NULL);
         return;
     }
-    struct request *request = request_unsent(session);
+    struct request *request = session_request_unsent(session);
     must(request != NULL);
     request->sent = true;
     session->in_flight++;
@@ -707,9 +709,9 @@ int64_t behalf_session_send(struct behalf_session *session, const struct behalf_
         return 0;
     }
     if ((size_t) (session->next_id - session->first_id) == session->ring_size) {
-        grow_ring(session);
+        session_grow_ring(session);
     }
-    *request_at(session, session->next_id) = (struct request){ .frame = frame, .frame_bytes = frame_bytes };
+    *session_request_at(session, session->next_id) = (struct request){ .frame = frame, .frame_bytes = frame_bytes };
     session->pending++;
     if (message->type == BEHALF_PRESENCE) {
         session->presence_id = session->next_id;
@@ -727,7 +729,7 @@ void behalf_session_close(struct behalf_session *session, const char *reason)
     bool stood = session->phase == STANDING;
     const char *words = reason != NULL ? reason : "";
     finish(session, ENDED);
-    say(session, "closed: %.200s", words[0] != '\0' ? words : "no reason given");
+    session_say(session, "closed: %.200s", words[0] != '\0' ? words : "no reason given");
     struct behalf_message bye = { .type = BEHALF_BYE, .bye = { .reason = words } };
     size_t frame_bytes;
     struct behalf_fault fault;
@@ -778,12 +780,12 @@ size_t behalf_session_window(const struct behalf_session *session)
 
 bool behalf_session_answered(const struct behalf_session *session, int64_t id)
 {
-    return !request_open(session, id);
+    return !session_request_open(session, id);
 }
 
 // ---- beginning and end ----
 
-static void copy_brokers(struct behalf_session *session, const struct behalf_session_options *options)
+static void session_copy_brokers(struct behalf_session *session, const struct behalf_session_options *options)
 {
     session->broker_count = options->broker_count;
     for (size_t i = 0; i < options->broker_count; i++) {
@@ -793,7 +795,7 @@ static void copy_brokers(struct behalf_session *session, const struct behalf_ses
 }
 
 // Whether HELLO as the caller wants it can be sent at all.
-static bool check_hello(const struct behalf_message *hello, struct behalf_fault *fault)
+static bool session_check_hello(const struct behalf_message *hello, struct behalf_fault *fault)
 {
     size_t frame_bytes;
     void *frame = behalf_message_encode(hello, &frame_bytes, fault);
@@ -810,7 +812,7 @@ struct behalf_session *behalf_session_new(const struct behalf_session_options *o
     must(options->first_id <= INT64_C(1) << 62);
     struct behalf_message hello = { .type = BEHALF_HELLO, .hello = *options->hello };
     hello.hello.version = BEHALF_PROTOCOL_VERSION;
-    if (!check_hello(&hello, fault)) {
+    if (!session_check_hello(&hello, fault)) {
         return NULL;
     }
     struct behalf_session *session = calloc(1, sizeof(*session));
@@ -822,9 +824,9 @@ struct behalf_session *behalf_session_new(const struct behalf_session_options *o
     session->first_id = session->next_id = session->unsent_id = options->first_id;
     session->window = 1;
     session->retry_at_ms = now_ms;
-    copy_brokers(session, options);
-    grow_ring(session);
-    say(session, "connecting to %.400s", broker_name(session));
+    session_copy_brokers(session, options);
+    session_grow_ring(session);
+    session_say(session, "connecting to %.400s", session_broker_name(session));
     return session;
 }
 
@@ -838,7 +840,7 @@ void behalf_session_destroy(struct behalf_session **session_p)
         behalf_message_destroy(&left);
     }
     for (int64_t id = session->first_id; id < session->next_id; id++) {
-        free(request_at(session, id)->frame);
+        free(session_request_at(session, id)->frame);
     }
     for (size_t i = 0; i < session->broker_count; i++) {
         free(session->brokers[i].endpoint);

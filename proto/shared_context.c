@@ -22,12 +22,12 @@ struct shared_context {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct shared_context *first; // behind `lock`
+static struct shared_context *shared_context_first; // behind `lock`
 
 // The place of the first one that has room for a client of this process, else of the end.
-static struct shared_context **find_room(void)
+static struct shared_context **shared_context_find_room(void)
 {
-    struct shared_context **place = &first;
+    struct shared_context **place = &shared_context_first;
     pid_t process = getpid();
 
     while (*place != NULL && ((*place)->process != process || (*place)->clients == SHARED_CONTEXT_CLIENTS)) {
@@ -36,7 +36,7 @@ static struct shared_context **find_room(void)
     return place;
 }
 
-static struct shared_context *make(void)
+static struct shared_context *shared_context_make(void)
 {
     void *context = zmq_ctx_new();
     if (context == NULL) {
@@ -52,9 +52,9 @@ static struct shared_context *make(void)
 void *shared_context_hold(void)
 {
     must(pthread_mutex_lock(&lock) == 0);
-    struct shared_context **place = find_room();
+    struct shared_context **place = shared_context_find_room();
     if (*place == NULL) {
-        *place = make();
+        *place = shared_context_make();
     }
     struct shared_context *shared = *place;
     if (shared != NULL) {
@@ -65,9 +65,9 @@ void *shared_context_hold(void)
 }
 
 // Takes the context out of the list if nobody holds it any more.
-static struct shared_context *let_go(const void *context)
+static struct shared_context *shared_context_let_go(const void *context)
 {
-    struct shared_context **place = &first;
+    struct shared_context **place = &shared_context_first;
     struct shared_context *shared;
 
     while ((shared = *place) != NULL && shared->context != context) {
@@ -87,7 +87,7 @@ void shared_context_release(void **context_p)
         return;
     }
     must(pthread_mutex_lock(&lock) == 0);
-    struct shared_context *unused = let_go(*context_p);
+    struct shared_context *unused = shared_context_let_go(*context_p);
     must(pthread_mutex_unlock(&lock) == 0);
     // Outside the lock, as what lingers is waited for; also when signals come meanwhile.
     while (unused != NULL && zmq_ctx_term(unused->context) != 0 && zmq_errno() == EINTR) {

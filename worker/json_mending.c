@@ -29,7 +29,7 @@ struct line {
 };
 
 // Puts `with` in place of the `bytes` at `at`, and moves past them.
-static void replace(struct line *line, size_t bytes, const char *with, size_t with_bytes)
+static void json_mending_replace(struct line *line, size_t bytes, const char *with, size_t with_bytes)
 {
     size_t before = line->at - line->copied;
     size_t needed = line->out_bytes + before + with_bytes + (line->bytes - line->at) + 1;
@@ -45,7 +45,7 @@ static void replace(struct line *line, size_t bytes, const char *with, size_t wi
 }
 
 // The four digits of \uXXXX at `at`, or -1.
-static int escape_at(const struct line *line, size_t at)
+static int json_mending_escape_at(const struct line *line, size_t at)
 {
     int value = 0;
     if (at + 6 > line->bytes || line->text[at] != '\\' || line->text[at + 1] != 'u') {
@@ -65,33 +65,33 @@ static int escape_at(const struct line *line, size_t at)
     return value;
 }
 
-static void mend_escape(struct line *line)
+static void json_mending_mend_escape(struct line *line)
 {
-    int value = escape_at(line, line->at);
+    int value = json_mending_escape_at(line, line->at);
     bool high = value >= 0xD800 && value < 0xDC00, low = value >= 0xDC00 && value < 0xE000;
-    int next = high ? escape_at(line, line->at + 6) : -1;
+    int next = high ? json_mending_escape_at(line, line->at + 6) : -1;
     if (value == 0 || low || (high && (next < 0xDC00 || next >= 0xE000))) {
         line->characters = true;
-        replace(line, 6, REPLACEMENT, strlen(REPLACEMENT));
+        json_mending_replace(line, 6, REPLACEMENT, strlen(REPLACEMENT));
     } else {
         line->at += high ? 12 : 2;
     }
 }
 
-static void mend_text(struct line *line)
+static void json_mending_mend_text(struct line *line)
 {
     line->at++;
     while (line->at < line->bytes && line->text[line->at] != '"') {
         unsigned char byte = (unsigned char) line->text[line->at];
         if (byte == '\\') {
-            mend_escape(line);
+            json_mending_mend_escape(line);
         } else if (byte == 0) {
             line->characters = true;
-            replace(line, 1, REPLACEMENT, strlen(REPLACEMENT));
+            json_mending_replace(line, 1, REPLACEMENT, strlen(REPLACEMENT));
         } else if (byte < 0x20) {
             char escape[8];
             snprintf(escape, sizeof escape, "\\u%04x", byte);
-            replace(line, 1, escape, strlen(escape));
+            json_mending_replace(line, 1, escape, strlen(escape));
         } else {
             line->at++;
         }
@@ -99,7 +99,7 @@ static void mend_text(struct line *line)
     line->at++;
 }
 
-static void mend_number(struct line *line)
+static void json_mending_mend_number(struct line *line)
 {
     const char *text = line->text + line->at;
     size_t left = line->bytes - line->at, length = 0, digits = 0;
@@ -122,17 +122,17 @@ static void mend_number(struct line *line)
     must(quoted);
     quoted[0] = quoted[length + 1] = '"';
     memcpy(quoted + 1, text, length);
-    replace(line, length, quoted, length + 2);
+    json_mending_replace(line, length, quoted, length + 2);
     free(quoted);
 }
 
-static bool mend_word(struct line *line, const char *word)
+static bool json_mending_mend_word(struct line *line, const char *word)
 {
     size_t length = strlen(word);
     if (line->bytes - line->at < length || memcmp(line->text + line->at, word, length) != 0) {
         return false;
     }
-    replace(line, length, "null", strlen("null"));
+    json_mending_replace(line, length, "null", strlen("null"));
     return true;
 }
 
@@ -153,12 +153,12 @@ char *json_line_mended(const char *line_text, size_t bytes, const struct encodin
     while (line.at < line.bytes) {
         char byte = line.text[line.at];
         if (byte == '"') {
-            mend_text(&line);
-        } else if (byte == '-' && mend_word(&line, "-Infinity")) {
+            json_mending_mend_text(&line);
+        } else if (byte == '-' && json_mending_mend_word(&line, "-Infinity")) {
             continue;
         } else if (byte == '-' || (byte >= '0' && byte <= '9')) {
-            mend_number(&line);
-        } else if (!mend_word(&line, "NaN") && !mend_word(&line, "Infinity")) {
+            json_mending_mend_number(&line);
+        } else if (!json_mending_mend_word(&line, "NaN") && !json_mending_mend_word(&line, "Infinity")) {
             line.at++;
         }
     }
@@ -176,14 +176,14 @@ char *json_line_mended(const char *line_text, size_t bytes, const struct encodin
 
 // ---- objects ----
 
-static void leave_out(json_t *object, const struct behalf_field *field, struct mending *mending)
+static void json_mending_leave_out(json_t *object, const struct behalf_field *field, struct mending *mending)
 {
     json_object_del(object, field->name);
     mending_note(mending, field->name, MENDING_LEFT_OUT);
 }
 
 // The number in digits; false for a part of one, and for what a double no longer holds exactly.
-static bool write_digits(const json_t *value, char digits[32])
+static bool json_mending_write_digits(const json_t *value, char digits[32])
 {
     double real = json_real_value(value);
     if (json_is_integer(value)) {
@@ -196,17 +196,17 @@ static bool write_digits(const json_t *value, char digits[32])
     return true;
 }
 
-static void mend_text_value(json_t *object, const struct behalf_field *field, struct mending *mending)
+static void json_mending_mend_text_value(json_t *object, const struct behalf_field *field, struct mending *mending)
 {
     json_t *value = json_object_get(object, field->name);
     char digits[32];
     const char *text = json_string_value(value), *mended;
-    if (text == NULL && write_digits(value, digits)) {
+    if (text == NULL && json_mending_write_digits(value, digits)) {
         text = digits;
     }
     if (text == NULL) {
         if (!field->required) {
-            leave_out(object, field, mending);
+            json_mending_leave_out(object, field, mending);
         }
         return;
     }
@@ -221,7 +221,8 @@ static void mend_text_value(json_t *object, const struct behalf_field *field, st
 }
 
 // A time is written as digits or not at all; a count as people write it.
-static bool read_number(const json_t *value, const struct behalf_field *field, struct mending *mending, int64_t *number)
+static bool json_mending_read_number(const json_t *value, const struct behalf_field *field, struct mending *mending,
+                                     int64_t *number)
 {
     const char *text = json_string_value(value);
     char digits[32];
@@ -229,7 +230,7 @@ static bool read_number(const json_t *value, const struct behalf_field *field, s
         snprintf(digits, sizeof digits, "%" PRId64, (int64_t) json_real_value(value)); // with parts of a millisecond
         text = digits;
     }
-    if (text == NULL && write_digits(value, digits)) {
+    if (text == NULL && json_mending_write_digits(value, digits)) {
         text = digits;
     }
     if (text != NULL && (!field_is_time(field) || (text[0] && !text[strspn(text, "0123456789")]))) {
@@ -239,7 +240,7 @@ static bool read_number(const json_t *value, const struct behalf_field *field, s
     return false;
 }
 
-static void mend_number_value(json_t *object, const struct behalf_field *field, struct mending *mending)
+static void json_mending_mend_number_value(json_t *object, const struct behalf_field *field, struct mending *mending)
 {
     const json_t *value = json_object_get(object, field->name);
     int64_t number;
@@ -248,7 +249,7 @@ static void mend_number_value(json_t *object, const struct behalf_field *field, 
         return;
     }
     const char *text = json_string_value(value);
-    if ((text != NULL && !text[0]) || !read_number(value, field, mending, &number)) {
+    if ((text != NULL && !text[0]) || !json_mending_read_number(value, field, mending, &number)) {
         json_object_del(object, field->name);
     } else {
         json_object_set_new(object, field->name, json_integer(number));
@@ -263,9 +264,9 @@ void json_object_mend(json_t *object, enum behalf_type type, struct mending *men
             continue;
         }
         if (field->kind == 't') {
-            mend_text_value(object, field, mending);
+            json_mending_mend_text_value(object, field, mending);
         } else if (field->kind == 'n' && !field->required) {
-            mend_number_value(object, field, mending);
+            json_mending_mend_number_value(object, field, mending);
         }
     }
 }

@@ -23,7 +23,7 @@ void line_reader_fini(struct line_reader *reader)
 }
 
 // Makes room behind `end`: by moving what is left to the front, then by growing up to one longest line.
-static void make_room(struct line_reader *reader)
+static void line_reader_make_room(struct line_reader *reader)
 {
     if (reader->begin > 0) {
         memmove(reader->buffer, reader->buffer + reader->begin, reader->end - reader->begin);
@@ -45,7 +45,7 @@ bool line_reader_fill(struct line_reader *reader)
     if (reader->ended || reader->fd < 0) {
         return false;
     }
-    make_room(reader);
+    line_reader_make_room(reader);
     if (reader->end == reader->capacity) {
         return false;
     }
@@ -64,12 +64,13 @@ bool line_reader_fill(struct line_reader *reader)
     return false;
 }
 
-static void drop_all(struct line_reader *reader)
+static void line_reader_drop_all(struct line_reader *reader)
 {
     reader->begin = reader->end = reader->scanned = 0;
 }
 
-static enum line_kind give(struct line_reader *reader, size_t end, size_t next, const char **line, size_t *line_bytes)
+static enum line_kind line_reader_give(struct line_reader *reader, size_t end, size_t next, const char **line,
+                                       size_t *line_bytes)
 {
     *line = reader->buffer + reader->begin;
     *line_bytes = end - reader->begin;
@@ -88,16 +89,16 @@ enum line_kind line_reader_next(struct line_reader *reader, const char **line, s
         char *newline = memchr(reader->buffer + reader->scanned, '\n', reader->end - reader->scanned);
         if (newline != NULL) {
             size_t at = (size_t) (newline - reader->buffer);
-            return give(reader, at, at + 1, line, line_bytes);
+            return line_reader_give(reader, at, at + 1, line, line_bytes);
         }
         reader->scanned = reader->end;
         if (reader->end - reader->begin > reader->line_bytes_max) {
             reader->passing = true;
-            drop_all(reader);
+            line_reader_drop_all(reader);
         }
     }
     if (reader->ended && (reader->begin < reader->end || reader->passing)) {
-        return give(reader, reader->end, reader->end, line, line_bytes);
+        return line_reader_give(reader, reader->end, reader->end, line, line_bytes);
     }
     return LINE_NONE;
 }

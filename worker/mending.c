@@ -30,7 +30,7 @@ struct mending {
 };
 
 // What is done with a text that is too long, as the broker would; refused where a post needs what cannot be mended.
-static enum mending_kind kind_of(const struct behalf_field *field)
+static enum mending_kind mending_kind_of(const struct behalf_field *field)
 {
     switch (field->mending) {
     case BEHALF_MENDED_SHORTENED:
@@ -44,13 +44,13 @@ static enum mending_kind kind_of(const struct behalf_field *field)
 }
 
 // So that it may have been misread.
-static bool is_written_by_people(const struct behalf_field *field)
+static bool mending_is_written_by_people(const struct behalf_field *field)
 {
     return strcmp(field->name, "author") == 0 || strcmp(field->name, "author_name") == 0 ||
            strcmp(field->name, "text") == 0;
 }
 
-static const char *word_of(enum mending_kind kind)
+static const char *mending_word_of(enum mending_kind kind)
 {
     switch (kind) {
     case MENDING_LEFT_OUT:
@@ -94,7 +94,7 @@ void mending_destroy(struct mending **mending_p)
     *mending_p = NULL;
 }
 
-static void add(struct sum *sums, size_t *count, const char *field, enum mending_kind kind)
+static void mending_add(struct sum *sums, size_t *count, const char *field, enum mending_kind kind)
 {
     size_t i = 0;
     while (i < *count && (sums[i].kind != kind || strcmp(sums[i].field, field) != 0)) {
@@ -111,9 +111,10 @@ static void add(struct sum *sums, size_t *count, const char *field, enum mending
 
 void mending_note(struct mending *self, const char *field, enum mending_kind kind)
 {
-    add(self->notes, &self->note_count, field, kind);
+    mending_add(self->notes, &self->note_count, field, kind);
     size_t length = strlen(self->words);
-    snprintf(self->words + length, sizeof self->words - length, "%s%s %s", length ? ", " : "", field, word_of(kind));
+    snprintf(self->words + length, sizeof self->words - length, "%s%s %s", length ? ", " : "", field,
+             mending_word_of(kind));
 }
 
 const char *mending_notes(const struct mending *self)
@@ -125,7 +126,7 @@ void mending_end(struct mending *self)
 {
     self->posts += self->note_count > 0;
     for (size_t i = 0; i < self->note_count; i++) {
-        add(self->sums, &self->sum_count, self->notes[i].field, self->notes[i].kind);
+        mending_add(self->sums, &self->sum_count, self->notes[i].field, self->notes[i].kind);
     }
 }
 
@@ -141,11 +142,11 @@ void mending_describe(const struct mending *self, char *text, size_t text_bytes)
     for (size_t i = 0; i < self->sum_count && length < text_bytes; i++) {
         length +=
             (size_t) snprintf(text + length, text_bytes - length, "%s%s %s %llu", i ? ", " : "", self->sums[i].field,
-                              word_of(self->sums[i].kind), (unsigned long long) self->sums[i].posts);
+                              mending_word_of(self->sums[i].kind), (unsigned long long) self->sums[i].posts);
     }
 }
 
-static const char *keep(struct mending *self, char *text)
+static const char *mending_keep(struct mending *self, char *text)
 {
     must(self->text_count < sizeof self->texts / sizeof *self->texts);
     return self->texts[self->text_count++] = text;
@@ -153,11 +154,11 @@ static const char *keep(struct mending *self, char *text)
 
 bool mending_text(struct mending *self, const struct behalf_field *field, const char *text, const char **mended)
 {
-    enum mending_kind kind = kind_of(field);
-    char *reading = is_written_by_people(field) ? mended_reading(text) : NULL;
+    enum mending_kind kind = mending_kind_of(field);
+    char *reading = mending_is_written_by_people(field) ? mended_reading(text) : NULL;
     if (reading != NULL) {
         mending_note(self, field->name, MENDING_READING);
-        text = keep(self, reading);
+        text = mending_keep(self, reading);
     }
     size_t bytes = strlen(text), bytes_max = (size_t) field->maximum;
     *mended = text;
@@ -171,8 +172,8 @@ bool mending_text(struct mending *self, const struct behalf_field *field, const 
     if (kind == MENDING_LEFT_OUT) {
         *mended = NULL;
     } else {
-        *mended = keep(self, kind == MENDING_CUT ? mended_words(text, bytes, bytes_max)
-                                                 : shortened_key(text, bytes, bytes_max));
+        *mended = mending_keep(self, kind == MENDING_CUT ? mended_words(text, bytes, bytes_max)
+                                                         : shortened_key(text, bytes, bytes_max));
     }
     return true;
 }
@@ -182,7 +183,7 @@ bool mending_text(struct mending *self, const struct behalf_field *field, const 
 #define DIGITS "0123456789"
 
 // What stands between thousands: bytes of it, or 0.
-static size_t separator_at(const char *text)
+static size_t mending_separator_at(const char *text)
 {
     static const char *const separators[] = { ",", ".", "'", " ", "_", "\xc2\xa0", "\xe2\x80\xaf", "\xe2\x80\x99" };
     for (size_t i = 0; i < sizeof separators / sizeof *separators; i++) {
@@ -195,7 +196,7 @@ static size_t separator_at(const char *text)
 
 // Moves `text` past whole digits with or without groups of three, and writes the digits alone; `groups` after the
 // first, parted by `mark`.  False when there are more than 18 digits, or groups that are none.
-static bool take_digits(const char **text, char digits[20], size_t *groups, char *mark)
+static bool mending_take_digits(const char **text, char digits[20], size_t *groups, char *mark)
 {
     size_t count = strspn(*text, DIGITS), separator;
     *groups = 0;
@@ -206,7 +207,7 @@ static bool take_digits(const char **text, char digits[20], size_t *groups, char
     memcpy(digits, *text, count);
     *text += count;
     bool first_fits = count <= 3 && digits[0] != '0';
-    while (first_fits && (separator = separator_at(*text)) > 0 && strspn(*text + separator, DIGITS) == 3) {
+    while (first_fits && (separator = mending_separator_at(*text)) > 0 && strspn(*text + separator, DIGITS) == 3) {
         char next = (*text)[separator - 1]; // the last byte tells them apart
         if ((*mark && *mark != next) || count + 3 > 18) {
             return false;
@@ -222,7 +223,7 @@ static bool take_digits(const char **text, char digits[20], size_t *groups, char
 }
 
 // Moves `text` past ".25" or ",25", or the point of "12."; false where it is no fraction.
-static bool take_fraction(const char **text, char mark, char digits[20])
+static bool mending_take_fraction(const char **text, char mark, char digits[20])
 {
     digits[0] = '\0';
     if (**text != '.' && **text != ',') {
@@ -238,7 +239,7 @@ static bool take_fraction(const char **text, char mark, char digits[20])
     return true;
 }
 
-static int64_t take_unit(const char **text)
+static int64_t mending_take_unit(const char **text)
 {
     const char *at = *text + (**text == ' ');
     int64_t unit = 1;
@@ -255,15 +256,15 @@ static int64_t take_unit(const char **text)
     return unit;
 }
 
-static bool parse_count(const char *text, int64_t *number)
+static bool mending_parse_count(const char *text, int64_t *number)
 {
     char digits[20], fraction[20], mark;
     size_t groups;
     text += strspn(text, " \t");
-    if (!take_digits(&text, digits, &groups, &mark) || !take_fraction(&text, mark, fraction)) {
+    if (!mending_take_digits(&text, digits, &groups, &mark) || !mending_take_fraction(&text, mark, fraction)) {
         return false;
     }
-    int64_t unit = take_unit(&text), place = unit, part = 0;
+    int64_t unit = mending_take_unit(&text), place = unit, part = 0;
     bool two_numbers = groups == 1 && !fraction[0] && (mark == '.' || (mark == ',' && unit > 1));
     if (two_numbers || text[strspn(text, " \t")]) {
         return false;
@@ -286,7 +287,8 @@ static bool parse_count(const char *text, int64_t *number)
 bool mending_count(struct mending *self, const struct behalf_field *field, const char *text, int64_t *number)
 {
     int64_t value;
-    bool counts = parse_count(text, &value), fits = counts && value >= field->minimum && value <= field->maximum;
+    bool counts = mending_parse_count(text, &value),
+         fits = counts && value >= field->minimum && value <= field->maximum;
     if (counts && !fits && field->mending == BEHALF_MENDED_LIMITED) {
         *number = value < field->minimum ? field->minimum : field->maximum;
         mending_note(self, field->name, MENDING_CUT);

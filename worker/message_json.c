@@ -16,14 +16,14 @@
 
 // ---- to JSON ----
 
-static const char *text_at(const char *body, const struct behalf_field *field)
+static const char *message_json_text_at(const char *body, const struct behalf_field *field)
 {
     const char *text;
     memcpy(&text, body + field->offset, sizeof text);
     return text != NULL ? text : "";
 }
 
-static int64_t number_at(const char *body, const struct behalf_field *field)
+static int64_t message_json_number_at(const char *body, const struct behalf_field *field)
 {
     int64_t number;
     memcpy(&number, body + field->offset, sizeof number);
@@ -37,63 +37,63 @@ static bool flag_at(const char *body, const struct behalf_field *field)
     return flag;
 }
 
-static size_t count_at(const char *body, const struct behalf_field *field)
+static size_t message_json_count_at(const char *body, const struct behalf_field *field)
 {
     size_t count;
     memcpy(&count, body + field->count_offset, sizeof count);
     return count;
 }
 
-static const char *array_at(const char *body, const struct behalf_field *field)
+static const char *message_json_array_at(const char *body, const struct behalf_field *field)
 {
     const char *array;
     memcpy(&array, body + field->offset, sizeof array);
     return array;
 }
 
-static void add_fields(json_t *object, const struct behalf_field *fields, const char *body);
+static void message_json_add_fields(json_t *object, const struct behalf_field *fields, const char *body);
 
-static void add_texts(json_t *object, const struct behalf_field *field, const char *body)
+static void message_json_add_texts(json_t *object, const struct behalf_field *field, const char *body)
 {
-    size_t count = count_at(body, field);
+    size_t count = message_json_count_at(body, field);
     if (count == 0 && !field->required) {
         return;
     }
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++) {
         const char *text;
-        memcpy(&text, array_at(body, field) + i * sizeof text, sizeof text);
+        memcpy(&text, message_json_array_at(body, field) + i * sizeof text, sizeof text);
         json_array_append_new(array, json_string(text));
     }
     json_object_set_new(object, field->name, array);
 }
 
-static void add_list(json_t *object, const struct behalf_field *field, const char *body)
+static void message_json_add_list(json_t *object, const struct behalf_field *field, const char *body)
 {
-    size_t count = count_at(body, field);
+    size_t count = message_json_count_at(body, field);
     if (count == 0 && !field->required) {
         return;
     }
     json_t *array = json_array();
     for (size_t i = 0; i < count; i++) {
         json_t *record = json_object();
-        add_fields(record, field->record, array_at(body, field) + i * field->record_bytes);
+        message_json_add_fields(record, field->record, message_json_array_at(body, field) + i * field->record_bytes);
         json_array_append_new(array, record);
     }
     json_object_set_new(object, field->name, array);
 }
 
-static void add_field(json_t *object, const struct behalf_field *field, const char *body)
+static void message_json_add_field(json_t *object, const struct behalf_field *field, const char *body)
 {
     switch (field->kind) {
     case 't':
-        if (field->required || text_at(body, field)[0] != '\0') {
-            json_object_set_new(object, field->name, json_string(text_at(body, field)));
+        if (field->required || message_json_text_at(body, field)[0] != '\0') {
+            json_object_set_new(object, field->name, json_string(message_json_text_at(body, field)));
         }
         break;
     case 'n':
-        if (field->required || number_at(body, field) != 0) {
-            json_object_set_new(object, field->name, json_integer(number_at(body, field)));
+        if (field->required || message_json_number_at(body, field) != 0) {
+            json_object_set_new(object, field->name, json_integer(message_json_number_at(body, field)));
         }
         break;
     case 'f':
@@ -102,18 +102,18 @@ static void add_field(json_t *object, const struct behalf_field *field, const ch
         }
         break;
     case 's':
-        add_texts(object, field, body);
+        message_json_add_texts(object, field, body);
         break;
     default:
-        add_list(object, field, body);
+        message_json_add_list(object, field, body);
         break;
     }
 }
 
-static void add_fields(json_t *object, const struct behalf_field *fields, const char *body)
+static void message_json_add_fields(json_t *object, const struct behalf_field *fields, const char *body)
 {
     for (const struct behalf_field *field = fields; field->name != NULL; field++) {
-        add_field(object, field, body);
+        message_json_add_field(object, field, body);
     }
 }
 
@@ -122,7 +122,7 @@ json_t *message_to_json(const struct behalf_message *message)
     json_t *object = json_object();
     must(object != NULL);
     json_object_set_new(object, "type", json_string(behalf_type_name(message->type)));
-    add_fields(object, behalf_type_fields(message->type), (const char *) message + BODY_OFFSET);
+    message_json_add_fields(object, behalf_type_fields(message->type), (const char *) message + BODY_OFFSET);
     return object;
 }
 
@@ -138,7 +138,7 @@ struct reading {
     struct behalf_fault *fault;
 };
 
-static void *reading_allocate(struct reading *reading, size_t bytes)
+static void *message_json_reading_allocate(struct reading *reading, size_t bytes)
 {
     struct block *block = calloc(1, sizeof *block + bytes);
     must(block != NULL);
@@ -147,7 +147,8 @@ static void *reading_allocate(struct reading *reading, size_t bytes)
     return block->memory;
 }
 
-static bool refuse(struct reading *reading, enum behalf_code code, const struct behalf_field *field, const char *what)
+static bool message_json_refuse(struct reading *reading, enum behalf_code code, const struct behalf_field *field,
+                                const char *what)
 {
     reading->fault->code = code;
     snprintf(reading->fault->field, sizeof reading->fault->field, "%s", field->name);
@@ -155,78 +156,81 @@ static bool refuse(struct reading *reading, enum behalf_code code, const struct 
     return false;
 }
 
-static bool read_fields(struct reading *reading, const struct behalf_field *fields, const json_t *object, char *body);
+static bool message_json_read_fields(struct reading *reading, const struct behalf_field *fields, const json_t *object,
+                                     char *body);
 
-static void set_array(const struct behalf_field *field, char *body, void *array, size_t count)
+static void message_json_set_array(const struct behalf_field *field, char *body, void *array, size_t count)
 {
     memcpy(body + field->offset, &array, sizeof array);
     memcpy(body + field->count_offset, &count, sizeof count);
 }
 
-static bool read_array(struct reading *reading, const struct behalf_field *field, const json_t *value, char *body)
+static bool message_json_read_array(struct reading *reading, const struct behalf_field *field, const json_t *value,
+                                    char *body)
 {
     if (!json_is_array(value)) {
-        return refuse(reading, BEHALF_CODE_INVALID, field, "must be an array");
+        return message_json_refuse(reading, BEHALF_CODE_INVALID, field, "must be an array");
     }
     size_t count = json_array_size(value);
     if (count > (size_t) field->maximum) {
-        return refuse(reading, BEHALF_CODE_INVALID, field, "has too many elements");
+        return message_json_refuse(reading, BEHALF_CODE_INVALID, field, "has too many elements");
     }
     if (count == 0) {
         return true;
     }
 
     size_t element_bytes = field->kind == 's' ? sizeof(void *) : field->record_bytes;
-    char *array = reading_allocate(reading, count * element_bytes);
+    char *array = message_json_reading_allocate(reading, count * element_bytes);
     for (size_t i = 0; i < count; i++) {
         const json_t *element = json_array_get(value, i);
         if (field->kind == 's') {
             const char *text = json_string_value(element);
             if (text == NULL) {
-                return refuse(reading, BEHALF_CODE_INVALID, field, "must be an array of texts");
+                return message_json_refuse(reading, BEHALF_CODE_INVALID, field, "must be an array of texts");
             }
             memcpy(array + i * element_bytes, &text, sizeof text);
         } else {
             if (!json_is_object(element)) {
-                return refuse(reading, BEHALF_CODE_INVALID, field, "must be an array of objects");
+                return message_json_refuse(reading, BEHALF_CODE_INVALID, field, "must be an array of objects");
             }
-            if (!read_fields(reading, field->record, element, array + i * element_bytes)) {
+            if (!message_json_read_fields(reading, field->record, element, array + i * element_bytes)) {
                 return false;
             }
         }
     }
-    set_array(field, body, array, count);
+    message_json_set_array(field, body, array, count);
     return true;
 }
 
-static bool read_field(struct reading *reading, const struct behalf_field *field, const json_t *value, char *body)
+static bool message_json_read_field(struct reading *reading, const struct behalf_field *field, const json_t *value,
+                                    char *body)
 {
     if (field->kind == 't') {
         const char *text = json_string_value(value);
         if (text == NULL) {
-            return refuse(reading, BEHALF_CODE_INVALID, field, "must be a text");
+            return message_json_refuse(reading, BEHALF_CODE_INVALID, field, "must be a text");
         }
         memcpy(body + field->offset, &text, sizeof text);
     } else if (field->kind == 'n') {
         if (!json_is_integer(value)) {
-            return refuse(reading, BEHALF_CODE_INVALID, field, "must be a whole number");
+            return message_json_refuse(reading, BEHALF_CODE_INVALID, field, "must be a whole number");
         }
         int64_t number = json_integer_value(value);
         memcpy(body + field->offset, &number, sizeof number);
     } else if (field->kind == 'f') {
         if (!json_is_boolean(value)) {
-            return refuse(reading, BEHALF_CODE_INVALID, field, "must be true or false");
+            return message_json_refuse(reading, BEHALF_CODE_INVALID, field, "must be true or false");
         }
         bool flag = json_is_true(value);
         memcpy(body + field->offset, &flag, sizeof flag);
     } else {
-        return read_array(reading, field, value, body);
+        return message_json_read_array(reading, field, value, body);
     }
     return true;
 }
 
 // An absent text is "": libbehalf takes a NULL text for a mistake where one is required.
-static void set_empty(const struct behalf_field *field, char *body)
+static void message_json_set_empty(const struct behalf_field *field, char *body)
 {
     static const char *const empty = "";
     if (field->kind == 't') {
@@ -234,23 +238,24 @@ static void set_empty(const struct behalf_field *field, char *body)
     }
 }
 
-static bool read_fields(struct reading *reading, const struct behalf_field *fields, const json_t *object, char *body)
+static bool message_json_read_fields(struct reading *reading, const struct behalf_field *fields, const json_t *object,
+                                     char *body)
 {
     for (const struct behalf_field *field = fields; field->name != NULL; field++) {
         const json_t *value = json_object_get(object, field->name);
         if (value == NULL || json_is_null(value)) {
             if (field->required) {
-                return refuse(reading, BEHALF_CODE_MISSING, field, "is missing");
+                return message_json_refuse(reading, BEHALF_CODE_MISSING, field, "is missing");
             }
-            set_empty(field, body);
-        } else if (!read_field(reading, field, value, body)) {
+            message_json_set_empty(field, body);
+        } else if (!message_json_read_field(reading, field, value, body)) {
             return false;
         }
     }
     return true;
 }
 
-static void name_unknown(enum behalf_type type, const json_t *object, char *unknown)
+static void message_json_name_unknown(enum behalf_type type, const json_t *object, char *unknown)
 {
     const char *key;
     json_t *value;
@@ -272,11 +277,11 @@ struct behalf_message *message_from_json(enum behalf_type type, const json_t *ob
                                          struct behalf_fault *fault)
 {
     memset(fault, 0, sizeof *fault);
-    name_unknown(type, object, unknown);
+    message_json_name_unknown(type, object, unknown);
     struct behalf_message message = { .type = type };
     struct reading reading = { .fault = fault };
     struct behalf_message *result = NULL;
-    if (read_fields(&reading, behalf_type_fields(type), object, (char *) &message + BODY_OFFSET)) {
+    if (message_json_read_fields(&reading, behalf_type_fields(type), object, (char *) &message + BODY_OFFSET)) {
         result = behalf_message_copy(&message);
     }
 

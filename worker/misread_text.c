@@ -14,7 +14,7 @@
 #define REPLACEMENT_CHARACTER 0xFFFD
 #define READINGS_MAX 3 // times that a text can have been read wrongly
 
-static const uint8_t *octets(const char *text)
+static const uint8_t *misread_text_octets(const char *text)
 {
     return (const uint8_t *) text;
 }
@@ -23,18 +23,19 @@ static const uint8_t *octets(const char *text)
 #define LOST_BYTE (-2) // U+FFFD: somebody has given it up before
 
 // Windows-1252 from 0x80 on; 0 where it has nothing.
-static const uint16_t windows_1252[32] = { 0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021,
-                                           0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0,      0x017D, 0,
-                                           0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
-                                           0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178 };
+static const uint16_t misread_text_windows_1252[32] = {
+    0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+    0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+    0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178
+};
 
-static int byte_of(ucs4_t character)
+static int misread_text_byte_of(ucs4_t character)
 {
     if (character < 0x100) {
         return (int) character;
     }
     for (int i = 0; i < 32; i++) {
-        if (windows_1252[i] == character) {
+        if (misread_text_windows_1252[i] == character) {
             return 0x80 + i;
         }
     }
@@ -42,7 +43,7 @@ static int byte_of(ucs4_t character)
 }
 
 // How little a character may follow a letter in a sound text: 0 it may, 1 hardly, 2 never.
-static unsigned strangeness(ucs4_t character)
+static unsigned misread_text_strangeness(ucs4_t character)
 {
     if (character < 0xA0) {
         return 2; // a control character
@@ -82,21 +83,21 @@ struct undoing {
     unsigned evidence;
 };
 
-static bool is_small_letter(ucs4_t character)
+static bool misread_text_is_small_letter(ucs4_t character)
 {
     return character >= 'a' && character <= 'z';
 }
 
 // What the `length` characters at `at` say for their having been bytes of one.
-static unsigned evidence_of(const struct undoing *undoing, size_t length)
+static unsigned misread_text_evidence_of(const struct undoing *undoing, size_t length)
 {
     const ucs4_t *characters = undoing->characters + undoing->at;
     int lead = undoing->bytes[undoing->at];
     ucs4_t before = undoing->at > 0 ? characters[-1] : ' ';
     unsigned most = 0;
     for (size_t i = 1; i < length; i++) {
-        if (strangeness(characters[i]) > most) {
-            most = strangeness(characters[i]);
+        if (misread_text_strangeness(characters[i]) > most) {
+            most = misread_text_strangeness(characters[i]);
         }
     }
     if (lead == 0xE2 && characters[1] == 0x20AC) {
@@ -105,17 +106,17 @@ static unsigned evidence_of(const struct undoing *undoing, size_t length)
     if (lead == 0xC2 || lead == 0xC3) {
         return most > 0 || before < 'A' || before > 'Z' ? 2 : 1;
     }
-    return lead < 0xDF && lead != 0xD7 && is_small_letter(before) ? 2 : most; // a capital inside a word
+    return lead < 0xDF && lead != 0xD7 && misread_text_is_small_letter(before) ? 2 : most; // a capital inside a word
 }
 
-static void put(struct undoing *undoing, const char *text, size_t bytes)
+static void misread_text_put(struct undoing *undoing, const char *text, size_t bytes)
 {
     memcpy(undoing->out + undoing->out_bytes, text, bytes);
     undoing->out_bytes += bytes;
 }
 
 // One character beyond ASCII from the bytes at `at`.  False if they are none.
-static bool undo_one(struct undoing *undoing)
+static bool misread_text_undo_one(struct undoing *undoing)
 {
     const int *bytes = undoing->bytes + undoing->at;
     size_t left = undoing->count - undoing->at;
@@ -125,13 +126,13 @@ static bool undo_one(struct undoing *undoing)
         return false;
     }
     if (bytes[0] == 0xC3 && left > 1 && bytes[1] == ' ') { // à, whose no-break space became a blank
-        put(undoing, "\xC3\xA0", 2);
+        misread_text_put(undoing, "\xC3\xA0", 2);
         undoing->at++;
         return true;
     }
     for (size_t i = 1; i < length; i++) {
         if (i == left || bytes[i] == LOST_BYTE) { // cut off, or lost on the way
-            put(undoing, REPLACEMENT, strlen(REPLACEMENT));
+            misread_text_put(undoing, REPLACEMENT, strlen(REPLACEMENT));
             undoing->at += i + (i < left);
             return true;
         }
@@ -141,24 +142,24 @@ static bool undo_one(struct undoing *undoing)
         character[i] = (uint8_t) bytes[i];
     }
     if (length == 1) {
-        put(undoing, REPLACEMENT, strlen(REPLACEMENT));
+        misread_text_put(undoing, REPLACEMENT, strlen(REPLACEMENT));
     } else {
         if (u8_check(character, length) != NULL) {
             return false;
         }
-        undoing->evidence += evidence_of(undoing, length);
-        put(undoing, (const char *) character, length);
+        undoing->evidence += misread_text_evidence_of(undoing, length);
+        misread_text_put(undoing, (const char *) character, length);
     }
     undoing->at += length;
     return true;
 }
 
-static bool undo_all(struct undoing *undoing, const char *text, size_t text_bytes)
+static bool misread_text_undo_all(struct undoing *undoing, const char *text, size_t text_bytes)
 {
     for (size_t i = 0; i < text_bytes;) {
         ucs4_t character;
-        int length = u8_mbtoucr(&character, octets(text) + i, text_bytes - i);
-        int byte = length > 0 ? byte_of(character) : NO_BYTE;
+        int length = u8_mbtoucr(&character, misread_text_octets(text) + i, text_bytes - i);
+        int byte = length > 0 ? misread_text_byte_of(character) : NO_BYTE;
         if (byte == NO_BYTE) {
             return false;
         }
@@ -169,9 +170,9 @@ static bool undo_all(struct undoing *undoing, const char *text, size_t text_byte
     while (undoing->at < undoing->count) {
         int byte = undoing->bytes[undoing->at];
         if (byte >= 0 && byte < 0x80) {
-            put(undoing, &(char){ (char) byte }, 1);
+            misread_text_put(undoing, &(char){ (char) byte }, 1);
             undoing->at++;
-        } else if (!undo_one(undoing)) {
+        } else if (!misread_text_undo_one(undoing)) {
             return false;
         }
     }
@@ -179,10 +180,10 @@ static bool undo_all(struct undoing *undoing, const char *text, size_t text_byte
 }
 
 // One reading less, or NULL.
-static char *undo_reading(const char *text)
+static char *misread_text_undo_reading(const char *text)
 {
     size_t bytes = strlen(text), ascii = 0;
-    while (ascii < bytes && octets(text)[ascii] < 0x80) {
+    while (ascii < bytes && misread_text_octets(text)[ascii] < 0x80) {
         ascii++;
     }
     if (ascii == bytes) {
@@ -192,7 +193,7 @@ static char *undo_reading(const char *text)
                                .bytes = calloc(bytes, sizeof *undoing.bytes),
                                .out = malloc(bytes + 4) };
     must(undoing.characters && undoing.bytes && undoing.out);
-    bool undone = undo_all(&undoing, text, bytes);
+    bool undone = misread_text_undo_all(&undoing, text, bytes);
     free(undoing.characters);
     free(undoing.bytes);
     if (!undone) {
@@ -207,7 +208,7 @@ char *mended_reading(const char *text)
 {
     char *mended = NULL;
     for (int i = 0; i < READINGS_MAX; i++) {
-        char *less = undo_reading(mended != NULL ? mended : text);
+        char *less = misread_text_undo_reading(mended != NULL ? mended : text);
         if (less == NULL) {
             break;
         }

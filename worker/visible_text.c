@@ -37,7 +37,7 @@ struct walk {
     FILE *out;
 };
 
-static void put(struct walk *walk, ucs4_t code)
+static void visible_text_put(struct walk *walk, ucs4_t code)
 {
     uint8_t bytes[6];
     int count = u8_uctomb(bytes, code, sizeof bytes);
@@ -45,13 +45,13 @@ static void put(struct walk *walk, ucs4_t code)
     fwrite(bytes, 1, (size_t) count, walk->out);
 }
 
-static void put_code(struct walk *walk, ucs4_t code)
+static void visible_text_put_code(struct walk *walk, ucs4_t code)
 {
     fprintf(walk->out, "<U+%04X>", (unsigned) code);
 }
 
 // Reads the character at `at`; returns its bytes, 0 at the end or where there is no valid one.
-static size_t peek(const struct walk *walk, size_t at, ucs4_t *code)
+static size_t visible_text_peek(const struct walk *walk, size_t at, ucs4_t *code)
 {
     *code = 0;
     if (at >= walk->bytes) {
@@ -61,25 +61,25 @@ static size_t peek(const struct walk *walk, size_t at, ucs4_t *code)
     return count > 0 ? (size_t) count : 0;
 }
 
-static bool is_mark(ucs4_t code)
+static bool visible_text_is_mark(ucs4_t code)
 {
     return uc_is_general_category_withtable(code, UC_CATEGORY_MASK_Mn | UC_CATEGORY_MASK_Me);
 }
 
-static bool is_pictographic(ucs4_t code)
+static bool visible_text_is_pictographic(ucs4_t code)
 {
     return uc_is_property(code, UC_PROPERTY_EXTENDED_PICTOGRAPHIC);
 }
 
 // Signs like U+0600 are of the category of format characters, yet are seen.
-static bool is_seen_format(ucs4_t code)
+static bool visible_text_is_seen_format(ucs4_t code)
 {
     return (code >= 0x0600 && code <= 0x0605) || code == 0x06DD || code == 0x070F || code == 0x0890 || code == 0x0891 ||
            code == 0x08E2 || code == 0x110BD || code == 0x110CD;
 }
 
 // True for characters that show nothing, move something, or look like whatever a font likes.
-static bool is_hidden(ucs4_t code)
+static bool visible_text_is_hidden(ucs4_t code)
 {
     if (uc_is_property(code, UC_PROPERTY_DEFAULT_IGNORABLE_CODE_POINT)) {
         return true;
@@ -90,23 +90,23 @@ static bool is_hidden(ucs4_t code)
     return uc_is_general_category_withtable(code, UC_CATEGORY_MASK_Cc | UC_CATEGORY_MASK_Cf | UC_CATEGORY_MASK_Cs |
                                                       UC_CATEGORY_MASK_Co | UC_CATEGORY_MASK_Cn | UC_CATEGORY_MASK_Zl |
                                                       UC_CATEGORY_MASK_Zp) &&
-           !is_seen_format(code);
+           !visible_text_is_seen_format(code);
 }
 
-static bool joins_to_next(ucs4_t code)
+static bool visible_text_joins_to_next(ucs4_t code)
 {
     int type = uc_joining_type(code);
     return type == UC_JOINING_TYPE_L || type == UC_JOINING_TYPE_D;
 }
 
-static bool joins_to_previous(ucs4_t code)
+static bool visible_text_joins_to_previous(ucs4_t code)
 {
     int type = uc_joining_type(code);
     return type == UC_JOINING_TYPE_R || type == UC_JOINING_TYPE_D;
 }
 
 // U+200C and U+200D where RFC 5892 (A.1, A.2) lets them stand, and U+200D between emoji.
-static bool is_joiner_in_place(const struct walk *walk, ucs4_t code, size_t code_bytes)
+static bool visible_text_is_joiner_in_place(const struct walk *walk, ucs4_t code, size_t code_bytes)
 {
     if (code != 0x200C && code != 0x200D) {
         return false;
@@ -117,16 +117,16 @@ static bool is_joiner_in_place(const struct walk *walk, ucs4_t code, size_t code
 
     ucs4_t next;
     size_t at = walk->at + code_bytes;
-    if (peek(walk, at, &next) == 0) {
+    if (visible_text_peek(walk, at, &next) == 0) {
         return false;
     }
     if (code == 0x200D) {
-        return walk->emoji && is_pictographic(next);
+        return walk->emoji && visible_text_is_pictographic(next);
     }
-    return walk->before != 0 && joins_to_next(walk->before) && joins_to_previous(next);
+    return walk->before != 0 && visible_text_joins_to_next(walk->before) && visible_text_joins_to_previous(next);
 }
 
-static bool is_style_in_place(const struct walk *walk, ucs4_t code)
+static bool visible_text_is_style_in_place(const struct walk *walk, ucs4_t code)
 {
     if (code != 0xFE0E && code != 0xFE0F) {
         return false;
@@ -137,7 +137,7 @@ static bool is_style_in_place(const struct walk *walk, ucs4_t code)
 
 // The flags of England, Scotland and Wales are a black flag and a word in tags.  Returns the bytes of
 // such a word at the walk's place, or 0.
-static size_t flag_tags(const struct walk *walk)
+static size_t visible_text_flag_tags(const struct walk *walk)
 {
     static const char *const words[] = { "gbeng", "gbsct", "gbwls" };
     if (walk->before != 0x1F3F4) {
@@ -148,7 +148,8 @@ static size_t flag_tags(const struct walk *walk)
         const char *letter = words[i];
         ucs4_t code;
         size_t bytes;
-        while ((bytes = peek(walk, at, &code)) > 0 && *letter != '\0' && code == 0xE0000u + (unsigned char) *letter) {
+        while ((bytes = visible_text_peek(walk, at, &code)) > 0 && *letter != '\0' &&
+               code == 0xE0000u + (unsigned char) *letter) {
             at += bytes;
             letter++;
         }
@@ -159,7 +160,7 @@ static size_t flag_tags(const struct walk *walk)
     return 0;
 }
 
-static void tell_dropped_marks(struct walk *walk)
+static void visible_text_tell_dropped_marks(struct walk *walk)
 {
     if (walk->dropped > 0) {
         fprintf(walk->out, "<+%zu marks>", walk->dropped);
@@ -168,13 +169,13 @@ static void tell_dropped_marks(struct walk *walk)
     walk->marks = 0;
 }
 
-static void show_mark(struct walk *walk, ucs4_t code)
+static void visible_text_show_mark(struct walk *walk, ucs4_t code)
 {
     if (walk->before == 0) {
-        put(walk, DOTTED_CIRCLE);
+        visible_text_put(walk, DOTTED_CIRCLE);
     }
     if (walk->marks < MARKS_MAX) {
-        put(walk, code);
+        visible_text_put(walk, code);
         walk->marks++;
     } else {
         walk->dropped++;
@@ -182,14 +183,14 @@ static void show_mark(struct walk *walk, ucs4_t code)
     walk->before = code;
 }
 
-static void show_control(struct walk *walk, ucs4_t code)
+static void visible_text_show_control(struct walk *walk, ucs4_t code)
 {
-    put(walk, code == 0x7F ? 0x2421 : 0x2400 + code);
+    visible_text_put(walk, code == 0x7F ? 0x2421 : 0x2400 + code);
     walk->before = 0x2400;
     walk->emoji = false;
 }
 
-static void show_newline(struct walk *walk)
+static void visible_text_show_newline(struct walk *walk)
 {
     fputc('\n', walk->out);
     walk->before = 0;
@@ -197,51 +198,51 @@ static void show_newline(struct walk *walk)
 }
 
 // Shows a character of which none of the special rules speaks.
-static void show_plain(struct walk *walk, ucs4_t code)
+static void visible_text_show_plain(struct walk *walk, ucs4_t code)
 {
-    put(walk, code);
+    visible_text_put(walk, code);
     bool modifier = walk->emoji && uc_is_property(code, UC_PROPERTY_EMOJI_MODIFIER);
-    walk->emoji = modifier || is_pictographic(code);
+    walk->emoji = modifier || visible_text_is_pictographic(code);
     walk->before = code;
 }
 
-static void show(struct walk *walk, ucs4_t code, size_t code_bytes)
+static void visible_text_show(struct walk *walk, ucs4_t code, size_t code_bytes)
 {
-    if (is_mark(code) && !is_hidden(code) && !(walk->options & VISIBLE_ASCII)) {
-        show_mark(walk, code);
+    if (visible_text_is_mark(code) && !visible_text_is_hidden(code) && !(walk->options & VISIBLE_ASCII)) {
+        visible_text_show_mark(walk, code);
         return;
     }
-    bool styles = is_style_in_place(walk, code) && !(walk->options & VISIBLE_ASCII);
+    bool styles = visible_text_is_style_in_place(walk, code) && !(walk->options & VISIBLE_ASCII);
     if (styles) { // keeps its place among the marks: an enclosing one may follow
-        put(walk, code);
+        visible_text_put(walk, code);
         return;
     }
-    tell_dropped_marks(walk);
+    visible_text_tell_dropped_marks(walk);
     if (code == '\n' && (walk->options & VISIBLE_LINES)) {
-        show_newline(walk);
+        visible_text_show_newline(walk);
     } else if (code < 0x20 || code == 0x7F) {
         if (walk->options & VISIBLE_ASCII) {
-            put_code(walk, code);
+            visible_text_put_code(walk, code);
         } else {
-            show_control(walk, code);
+            visible_text_show_control(walk, code);
         }
     } else if (code > 0x7F && (walk->options & VISIBLE_ASCII)) {
-        put_code(walk, code);
-    } else if (is_joiner_in_place(walk, code, code_bytes)) {
-        put(walk, code);
+        visible_text_put_code(walk, code);
+    } else if (visible_text_is_joiner_in_place(walk, code, code_bytes)) {
+        visible_text_put(walk, code);
         walk->before = code;
-    } else if (is_hidden(code)) {
-        put_code(walk, code);
+    } else if (visible_text_is_hidden(code)) {
+        visible_text_put_code(walk, code);
         walk->before = '>';
         walk->emoji = false;
     } else {
-        show_plain(walk, code);
+        visible_text_show_plain(walk, code);
     }
 }
 
-static void step(struct walk *walk)
+static void visible_text_step(struct walk *walk)
 {
-    size_t tags = walk->options & VISIBLE_ASCII ? 0 : flag_tags(walk);
+    size_t tags = walk->options & VISIBLE_ASCII ? 0 : visible_text_flag_tags(walk);
     if (tags > 0) {
         fwrite(walk->text + walk->at, 1, tags, walk->out);
         walk->at += tags;
@@ -249,9 +250,9 @@ static void step(struct walk *walk)
         return;
     }
     ucs4_t code;
-    size_t bytes = peek(walk, walk->at, &code);
+    size_t bytes = visible_text_peek(walk, walk->at, &code);
     if (bytes == 0) {
-        tell_dropped_marks(walk);
+        visible_text_tell_dropped_marks(walk);
         fprintf(walk->out, "<0x%02X>", walk->text[walk->at]);
         walk->before = '>';
         walk->emoji = false;
@@ -261,7 +262,7 @@ static void step(struct walk *walk)
     bool line_end = code == '\r' && (walk->options & VISIBLE_LINES) && walk->at + 1 < walk->bytes &&
                     walk->text[walk->at + 1] == '\n';
     if (!line_end) {
-        show(walk, code, bytes);
+        visible_text_show(walk, code, bytes);
     }
     walk->at += bytes;
 }
@@ -275,9 +276,9 @@ char *visible_text(const char *text, size_t text_bytes, unsigned options)
     must(walk.out != NULL);
 
     while (walk.at < walk.bytes) {
-        step(&walk);
+        visible_text_step(&walk);
     }
-    tell_dropped_marks(&walk);
+    visible_text_tell_dropped_marks(&walk);
     must(fclose(walk.out) == 0);
     return result;
 }
@@ -294,7 +295,7 @@ size_t visible_width(const char *visible)
 }
 
 // Breaks one line where its words end, and words longer than a line where they must.
-static void wrap_line(FILE *out, const char *line, size_t bytes, size_t columns, const char *indent)
+static void visible_text_wrap_line(FILE *out, const char *line, size_t bytes, size_t columns, const char *indent)
 {
     const uint8_t *text = (const uint8_t *) line;
     char *breaks = malloc(bytes + 1);
@@ -340,7 +341,7 @@ char *visible_wrap(const char *visible, size_t columns, const char *indent)
     size_t room = columns > used + COLUMNS_MIN ? columns - used : COLUMNS_MIN;
     for (const char *line = visible; line != NULL;) {
         const char *end = strchr(line, '\n');
-        wrap_line(out, line, end != NULL ? (size_t) (end - line) : strlen(line), room, indent);
+        visible_text_wrap_line(out, line, end != NULL ? (size_t) (end - line) : strlen(line), room, indent);
         line = end != NULL ? end + 1 : NULL;
     }
     must(fclose(out) == 0);

@@ -11,53 +11,53 @@
 
 #define FORGOTTEN_AT_ONCE 4 // that one request more lets go at most: the old go faster than new ones come
 
-static const unsigned char hash_key[crypto_shorthash_KEYBYTES] = "behalf requests";
+static const unsigned char answered_hash_key[crypto_shorthash_KEYBYTES] = "behalf requests";
 
-static uint64_t hash_of(const void *bytes, size_t count)
+static uint64_t answered_hash_of(const void *bytes, size_t count)
 {
     uint64_t hash;
-    crypto_shorthash((unsigned char *) &hash, bytes, count, hash_key);
+    crypto_shorthash((unsigned char *) &hash, bytes, count, answered_hash_key);
     return hash;
 }
 
-static uint64_t key_of(const void *row)
+static uint64_t answered_key_of(const void *row)
 {
     return ((const struct answered_row *) row)->key;
 }
 
 // Words are numbered: mixed, as a lookup wants keys that are spread.
-static uint64_t owner_key(uint32_t role, uint32_t name)
+static uint64_t answered_owner_key(uint32_t role, uint32_t name)
 {
     return hash_number((uint64_t) role << 32 | name);
 }
 
-static uint64_t key_of_owner(const void *owner)
+static uint64_t answered_key_of_owner(const void *owner)
 {
     return ((const struct answered_owner *) owner)->key;
 }
 
-static struct answered_row *row_at(const struct answered *answered, uint32_t place)
+static struct answered_row *answered_row_at(const struct answered *answered, uint32_t place)
 {
     return pool_at(&answered->pool, place);
 }
 
-static uint64_t request_key(const struct principal *principal, int64_t id)
+static uint64_t answered_request_key(const struct principal *principal, int64_t id)
 {
     struct {
         uint64_t role, name;
         int64_t id;
-    } parts = { hash_of(principal->role, strlen(principal->role)), hash_of(principal->name, strlen(principal->name)),
-                id };
-    return hash_of(&parts, sizeof parts);
+    } parts = { answered_hash_of(principal->role, strlen(principal->role)),
+                answered_hash_of(principal->name, strlen(principal->name)), id };
+    return answered_hash_of(&parts, sizeof parts);
 }
 
 void answered_init(struct answered *answered)
 {
     *answered = (struct answered){ .pool.element_bytes = sizeof(struct answered_row) };
     words_init(&answered->words);
-    answered->by_key = (struct lookup){ .pool = &answered->pool, .key = key_of };
+    answered->by_key = (struct lookup){ .pool = &answered->pool, .key = answered_key_of };
     answered->owners = (struct pool){ .element_bytes = sizeof(struct answered_owner) };
-    answered->owners_by_key = (struct lookup){ .pool = &answered->owners, .key = key_of_owner };
+    answered->owners_by_key = (struct lookup){ .pool = &answered->owners, .key = answered_key_of_owner };
 }
 
 void answered_fini(struct answered *answered)
@@ -73,7 +73,7 @@ void answered_fini(struct answered *answered)
 const struct answered_row *answered_find(const struct answered *answered, const struct principal *principal, int64_t id,
                                          int64_t now_ms)
 {
-    const struct answered_row *row = lookup_find(&answered->by_key, request_key(principal, id));
+    const struct answered_row *row = lookup_find(&answered->by_key, answered_request_key(principal, id));
     if (row == NULL || row->id != id || now_ms - row->at_ms > REQUESTS_KEPT_MS ||
         strcmp(words_text(&answered->words, row->role), principal->role) != 0 ||
         strcmp(words_text(&answered->words, row->principal), principal->name) != 0) {
@@ -84,17 +84,17 @@ const struct answered_row *answered_find(const struct answered *answered, const 
 
 // ---- lists ----
 
-static struct answered_links *links_of(const struct answered *answered, uint32_t place, bool of_one)
+static struct answered_links *answered_links_of(const struct answered *answered, uint32_t place, bool of_one)
 {
-    struct answered_row *row = row_at(answered, place);
+    struct answered_row *row = answered_row_at(answered, place);
     return of_one ? &row->of_one : &row->of_all;
 }
 
-static void append(const struct answered *answered, struct answered_list *list, uint32_t place, bool of_one)
+static void answered_append(const struct answered *answered, struct answered_list *list, uint32_t place, bool of_one)
 {
-    *links_of(answered, place, of_one) = (struct answered_links){ .previous = list->last };
+    *answered_links_of(answered, place, of_one) = (struct answered_links){ .previous = list->last };
     if (list->last) {
-        links_of(answered, list->last, of_one)->next = place;
+        answered_links_of(answered, list->last, of_one)->next = place;
     } else {
         list->first = place;
     }
@@ -102,16 +102,16 @@ static void append(const struct answered *answered, struct answered_list *list, 
     list->count++;
 }
 
-static void leave(const struct answered *answered, struct answered_list *list, uint32_t place, bool of_one)
+static void answered_leave(const struct answered *answered, struct answered_list *list, uint32_t place, bool of_one)
 {
-    struct answered_links links = *links_of(answered, place, of_one);
+    struct answered_links links = *answered_links_of(answered, place, of_one);
     if (links.previous) {
-        links_of(answered, links.previous, of_one)->next = links.next;
+        answered_links_of(answered, links.previous, of_one)->next = links.next;
     } else {
         list->first = links.next;
     }
     if (links.next) {
-        links_of(answered, links.next, of_one)->previous = links.previous;
+        answered_links_of(answered, links.next, of_one)->previous = links.previous;
     } else {
         list->last = links.previous;
     }
@@ -120,9 +120,9 @@ static void leave(const struct answered *answered, struct answered_list *list, u
 
 // ---- principals ----
 
-static uint32_t require_owner(struct answered *answered, const struct answered_row *row)
+static uint32_t answered_require_owner(struct answered *answered, const struct answered_row *row)
 {
-    uint64_t key = owner_key(row->role, row->principal);
+    uint64_t key = answered_owner_key(row->role, row->principal);
     uint32_t place = lookup_find_number(&answered->owners_by_key, key);
     if (!place) {
         struct answered_owner *owner = pool_take(&answered->owners, &place);
@@ -145,7 +145,7 @@ static bool is_used(const struct answered *answered, uint64_t slot)
 }
 
 // Asserts: not all are used.  The one that has been free for longest, as far as they go round.
-static uint64_t free_slot(struct answered *answered)
+static uint64_t answered_free_slot(struct answered *answered)
 {
     uint64_t slot = answered->next_slot;
     must(answered->all.count < REQUESTS_KEPT_MAX);
@@ -159,14 +159,14 @@ static uint64_t free_slot(struct answered *answered)
 // ---- keeping and forgetting ----
 
 // Returns the slot that is free then.
-static uint64_t forget(struct answered *answered, uint32_t place)
+static uint64_t answered_forget(struct answered *answered, uint32_t place)
 {
-    const struct answered_row *row = row_at(answered, place);
+    const struct answered_row *row = answered_row_at(answered, place);
     struct answered_owner *owner = owner_of(answered, row);
     uint32_t owner_place = row->owner;
     uint32_t slot = row->slot;
-    leave(answered, &answered->all, place, false);
-    leave(answered, &owner->list, place, true);
+    answered_leave(answered, &answered->all, place, false);
+    answered_leave(answered, &owner->list, place, true);
     if (!owner->list.count) {
         lookup_remove(&answered->owners_by_key, owner_place);
         pool_give(&answered->owners, owner_place);
@@ -180,13 +180,13 @@ static uint64_t forget(struct answered *answered, uint32_t place)
     return slot;
 }
 
-static void forget_old(struct answered *answered, int64_t now_ms)
+static void answered_forget_old(struct answered *answered, int64_t now_ms)
 {
     for (size_t i = 0; i < FORGOTTEN_AT_ONCE && answered->all.first; i++) {
-        if (now_ms - row_at(answered, answered->all.first)->at_ms <= REQUESTS_KEPT_MS) {
+        if (now_ms - answered_row_at(answered, answered->all.first)->at_ms <= REQUESTS_KEPT_MS) {
             return;
         }
-        forget(answered, answered->all.first);
+        answered_forget(answered, answered->all.first);
     }
 }
 
@@ -196,7 +196,7 @@ static void keep(struct answered *answered, const struct request_record *record)
     uint32_t place;
     struct answered_row *row = pool_take(&answered->pool, &place);
     *row = (struct answered_row){
-        .key = request_key(&principal, record->id),
+        .key = answered_request_key(&principal, record->id),
         .number = record->number,
         .at_ms = record->at_ms,
         .id = record->id,
@@ -211,33 +211,34 @@ static void keep(struct answered *answered, const struct request_record *record)
         .state = words_keep(&answered->words, record->state),
         .type = behalf_type_from_name(record->type),
     };
-    row->owner = require_owner(answered, row);
+    row->owner = answered_require_owner(answered, row);
     answered->used[record->slot / 64] |= UINT64_C(1) << record->slot % 64;
-    append(answered, &answered->all, place, false);
-    append(answered, &owner_of(answered, row)->list, place, true);
+    answered_append(answered, &answered->all, place, false);
+    answered_append(answered, &owner_of(answered, row)->list, place, true);
     lookup_put(&answered->by_key, place);
 }
 
 // A slot for one more of this principal: of its own oldest when it has its share, else a free one, else of the oldest
 // of all.  What was in a slot is at least REQUESTS_OF_ONE_MAX requests old.
-static uint64_t make_room(struct answered *answered, const struct request_record *record)
+static uint64_t answered_make_room(struct answered *answered, const struct request_record *record)
 {
     uint32_t role = words_keep(&answered->words, record->role);
     uint32_t name = words_keep(&answered->words, record->principal);
-    const struct answered_owner *owner = lookup_find(&answered->owners_by_key, owner_key(role, name));
+    const struct answered_owner *owner = lookup_find(&answered->owners_by_key, answered_owner_key(role, name));
     words_drop(&answered->words, role);
     words_drop(&answered->words, name);
     if (owner != NULL && owner->list.count >= REQUESTS_OF_ONE_MAX) {
-        return forget(answered, owner->list.first);
+        return answered_forget(answered, owner->list.first);
     }
-    return answered->all.count < REQUESTS_KEPT_MAX ? free_slot(answered) : forget(answered, answered->all.first);
+    return answered->all.count < REQUESTS_KEPT_MAX ? answered_free_slot(answered)
+                                                   : answered_forget(answered, answered->all.first);
 }
 
 void answered_keep(struct answered *answered, struct request_record *record)
 {
-    forget_old(answered, record->at_ms);
+    answered_forget_old(answered, record->at_ms);
     record->number = answered->next++;
-    record->slot = make_room(answered, record);
+    record->slot = answered_make_room(answered, record);
     keep(answered, record);
 }
 
@@ -260,7 +261,7 @@ struct numbered {
     uint32_t place;
 };
 
-static int compare_numbers(const void *one, const void *other)
+static int answered_compare_numbers(const void *one, const void *other)
 {
     uint64_t first = ((const struct numbered *) one)->number;
     uint64_t second = ((const struct numbered *) other)->number;
@@ -272,16 +273,16 @@ void answered_restored(struct answered *answered)
     size_t count = 0;
     struct numbered *rows = calloc(answered->all.count + 1, sizeof *rows);
     must(rows);
-    for (uint32_t place = answered->all.first; place; place = row_at(answered, place)->of_all.next) {
-        rows[count++] = (struct numbered){ row_at(answered, place)->number, place };
+    for (uint32_t place = answered->all.first; place; place = answered_row_at(answered, place)->of_all.next) {
+        rows[count++] = (struct numbered){ answered_row_at(answered, place)->number, place };
     }
-    qsort(rows, count, sizeof *rows, compare_numbers);
+    qsort(rows, count, sizeof *rows, answered_compare_numbers);
     for (size_t i = 0; i < count; i++) {
-        struct answered_owner *owner = owner_of(answered, row_at(answered, rows[i].place));
-        leave(answered, &owner->list, rows[i].place, true);
-        leave(answered, &answered->all, rows[i].place, false);
-        append(answered, &owner->list, rows[i].place, true);
-        append(answered, &answered->all, rows[i].place, false);
+        struct answered_owner *owner = owner_of(answered, answered_row_at(answered, rows[i].place));
+        answered_leave(answered, &owner->list, rows[i].place, true);
+        answered_leave(answered, &answered->all, rows[i].place, false);
+        answered_append(answered, &owner->list, rows[i].place, true);
+        answered_append(answered, &answered->all, rows[i].place, false);
     }
     free(rows);
 }
@@ -294,7 +295,7 @@ uint64_t answered_digest(const struct behalf_message *request)
     body.id = 0; // in the form that we give it: how the client wrote its numbers does not matter
     void *frame = behalf_message_encode(&body, &bytes, &fault);
     must(frame); // it was decoded, and our form is the shortest
-    uint64_t digest = hash_of(frame, bytes);
+    uint64_t digest = answered_hash_of(frame, bytes);
     free(frame);
     return digest ? digest : 1;
 }
@@ -306,8 +307,8 @@ void answered_check(const struct answered *answered)
     uint64_t last = 0;
     must(answered->pool.count == answered->by_key.count && answered->pool.count == answered->all.count);
     must(answered->pool.count <= REQUESTS_KEPT_MAX && answered->owners.count == answered->owners_by_key.count);
-    for (uint32_t at = answered->all.first; at; at = row_at(answered, at)->of_all.next) {
-        const struct answered_row *row = row_at(answered, at);
+    for (uint32_t at = answered->all.first; at; at = answered_row_at(answered, at)->of_all.next) {
+        const struct answered_row *row = answered_row_at(answered, at);
         must(row->number >= last && row->number < answered->next && row->id > 0);
         must(is_used(answered, row->slot) && owner_of(answered, row)->list.count > 0);
         last = row->number;

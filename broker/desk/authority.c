@@ -41,7 +41,7 @@ struct row {
 #define ROW(NAME, hold, audiences, states, needs, code, otherwise)                                                     \
     [BEHALF_##NAME] = { hold, audiences, states, (unsigned) (needs), BEHALF_CODE_##code, otherwise },
 
-static const struct row rows[BEHALF_TYPE_COUNT] = {
+static const struct row authority_rows[BEHALF_TYPE_COUNT] = {
 #define REQUEST(name, NAME, hold, audiences, states, needs, code, otherwise)                                           \
     ROW(NAME, hold, audiences, states, needs, code, otherwise)
 #define QUESTION(name, NAME, hold, audiences, states, needs, code, otherwise)                                          \
@@ -83,7 +83,7 @@ bool authority_may_send(enum behalf_type type, unsigned sender)
 
 bool authority_is_about_item(enum behalf_type type)
 {
-    return rows[type].hold == THEIRS;
+    return authority_rows[type].hold == THEIRS;
 }
 
 static bool has_brand(const struct desk *desk, const struct person *person, uint32_t brand)
@@ -120,9 +120,9 @@ static bool is_met(enum need need, const struct desk *desk, const struct person 
     return false;
 }
 
-static struct refusal lacking(const struct row *row, enum behalf_type type, const struct desk *desk,
-                              const struct person *person, const struct item *item,
-                              const struct behalf_message *request)
+static struct refusal authority_lacking(const struct row *row, enum behalf_type type, const struct desk *desk,
+                                        const struct person *person, const struct item *item,
+                                        const struct behalf_message *request)
 {
     (void) type; // of a check that may be left out
     for (unsigned i = 0; i < NEED_COUNT; i++) {
@@ -133,9 +133,9 @@ static struct refusal lacking(const struct row *row, enum behalf_type type, cons
     return (struct refusal){ .code = BEHALF_CODE_NONE };
 }
 
-static struct refusal refuse_about_item(const struct row *row, enum behalf_type type, const struct desk *desk,
-                                        const struct person *person, const struct item *item,
-                                        const struct behalf_message *request)
+static struct refusal authority_refuse_about_item(const struct row *row, enum behalf_type type, const struct desk *desk,
+                                                  const struct person *person, const struct item *item,
+                                                  const struct behalf_message *request)
 {
     bool in_hand = item->state == ITEM_OFFERED || item->state == ITEM_HELD;
     if (!STANDS(HOLDER, type, item->person == person->index) ||
@@ -150,14 +150,14 @@ static struct refusal refuse_about_item(const struct row *row, enum behalf_type 
     if (!STANDS(AUDIENCE, type, row->audiences & 1u << item->queue->audience)) {
         return (struct refusal){ row->code, "", row->otherwise };
     }
-    return lacking(row, type, desk, person, item, request);
+    return authority_lacking(row, type, desk, person, item, request);
 }
 
 struct refusal authority_refusal(const struct desk *desk, const struct person *person, const struct item *item,
                                  const struct behalf_message *request)
 {
     enum behalf_type type = request->type;
-    const struct row *row = &rows[type];
+    const struct row *row = &authority_rows[type];
     if (person == NULL) { // which messages control and connectors may send is all that there is to know
         must(behalf_type_senders(type) & (BEHALF_BY_CONTROL | BEHALF_BY_CONNECTOR));
         return (struct refusal){ .code = BEHALF_CODE_NONE };
@@ -166,12 +166,12 @@ struct refusal authority_refusal(const struct desk *desk, const struct person *p
         return (struct refusal){ BEHALF_CODE_FORBIDDEN, "", "no person may ask this" };
     }
     if (row->hold == THEIRS) {
-        return refuse_about_item(row, type, desk, person, item, request);
+        return authority_refuse_about_item(row, type, desk, person, item, request);
     }
     if (!STANDS(AUDIENCE, type, row->audiences & desk->policy->people[person->index].audiences)) {
         return (struct refusal){ row->code, "", row->otherwise };
     }
-    return lacking(row, type, desk, person, NULL, request);
+    return authority_lacking(row, type, desk, person, NULL, request);
 }
 
 bool authority_needs_approval(const struct desk *desk, const struct item *item, const struct person *person)

@@ -34,7 +34,7 @@ void by_id_fini(struct by_id *by_id)
 // ---- finding ----
 
 // How many runs begin at or before this id: the last of them is where it is, if it is there.
-static size_t runs_up_to(const struct by_id *by_id, uint64_t id)
+static size_t by_id_runs_up_to(const struct by_id *by_id, uint64_t id)
 {
     size_t low = 0, high = by_id->run_count;
     while (low < high) {
@@ -49,7 +49,7 @@ static size_t runs_up_to(const struct by_id *by_id, uint64_t id)
 }
 
 // How many entries of the run are before this id, which is not before the run.
-static uint32_t entries_before(const struct by_id_run *run, uint64_t id)
+static uint32_t by_id_entries_before(const struct by_id_run *run, uint64_t id)
 {
     uint64_t distance = id - run->first;
     uint32_t low = 0, high = run->count;
@@ -71,12 +71,12 @@ static bool is_at(const struct by_id_run *run, uint32_t place, uint64_t id)
 
 void *by_id_find(const struct by_id *by_id, uint64_t id)
 {
-    size_t runs = runs_up_to(by_id, id);
+    size_t runs = by_id_runs_up_to(by_id, id);
     if (!runs) {
         return NULL;
     }
     const struct by_id_run *run = &by_id->runs[runs - 1];
-    uint32_t place = entries_before(run, id);
+    uint32_t place = by_id_entries_before(run, id);
     return is_at(run, place, id) ? pool_at(by_id->pool, run->entries[place].number) : NULL;
 }
 
@@ -85,10 +85,10 @@ void *by_id_next(const struct by_id *by_id, uint64_t after, uint64_t *id)
     if (after == UINT64_MAX) {
         return NULL;
     }
-    size_t runs = runs_up_to(by_id, after + 1);
+    size_t runs = by_id_runs_up_to(by_id, after + 1);
     uint32_t place = 0;
     if (runs) {
-        place = entries_before(&by_id->runs[runs - 1], after + 1);
+        place = by_id_entries_before(&by_id->runs[runs - 1], after + 1);
         runs -= place < by_id->runs[runs - 1].count;
     }
     if (runs == by_id->run_count) {
@@ -102,14 +102,14 @@ void *by_id_next(const struct by_id *by_id, uint64_t after, uint64_t *id)
 
 // ---- runs come and go ----
 
-static void set_room(struct by_id_run *run, uint32_t room)
+static void by_id_set_room(struct by_id_run *run, uint32_t room)
 {
     run->entries = realloc(run->entries, room * sizeof *run->entries);
     must(run->entries);
     run->room = room;
 }
 
-static struct by_id_run *insert_run(struct by_id *by_id, size_t place, uint64_t first)
+static struct by_id_run *by_id_insert_run(struct by_id *by_id, size_t place, uint64_t first)
 {
     if (by_id->run_count == by_id->run_capacity) {
         by_id->run_capacity += by_id->run_capacity / 4 + 4;
@@ -123,7 +123,7 @@ static struct by_id_run *insert_run(struct by_id *by_id, size_t place, uint64_t 
     return run;
 }
 
-static void remove_run(struct by_id *by_id, size_t place)
+static void by_id_remove_run(struct by_id *by_id, size_t place)
 {
     struct by_id_run *run = &by_id->runs[place];
     free(run->entries);
@@ -131,16 +131,16 @@ static void remove_run(struct by_id *by_id, size_t place)
     memmove(run, run + 1, (by_id->run_count - place) * sizeof *run);
 }
 
-static void append(struct by_id_run *run, uint64_t id, uint32_t number)
+static void by_id_append(struct by_id_run *run, uint64_t id, uint32_t number)
 {
     if (run->count == run->room) {
-        set_room(run, run->room + ENTRIES_STEP);
+        by_id_set_room(run, run->room + ENTRIES_STEP);
     }
     run->entries[run->count++] = (struct entry){ (uint32_t) (id - run->first), number };
 }
 
 // The run at `place` and the one behind it become one where both are small.
-static void join_next(struct by_id *by_id, size_t place)
+static void by_id_join_next(struct by_id *by_id, size_t place)
 {
     if (place + 1 >= by_id->run_count) {
         return;
@@ -152,73 +152,73 @@ static void join_next(struct by_id *by_id, size_t place)
         return;
     }
     for (uint32_t i = 0; i < next->count; i++) {
-        append(run, next->first + next->entries[i].distance, next->entries[i].number);
+        by_id_append(run, next->first + next->entries[i].distance, next->entries[i].number);
     }
-    remove_run(by_id, place + 1);
+    by_id_remove_run(by_id, place + 1);
 }
 
 // The second half of a full run becomes a run of its own behind it.
-static void halve(struct by_id *by_id, size_t place)
+static void by_id_halve(struct by_id *by_id, size_t place)
 {
     uint32_t half = by_id->runs[place].count / 2;
     uint64_t middle = by_id->runs[place].first + by_id->runs[place].entries[half].distance;
-    struct by_id_run *second = insert_run(by_id, place + 1, middle);
+    struct by_id_run *second = by_id_insert_run(by_id, place + 1, middle);
     struct by_id_run *run = second - 1;
     for (uint32_t i = half; i < run->count; i++) {
-        append(second, run->first + run->entries[i].distance, run->entries[i].number);
+        by_id_append(second, run->first + run->entries[i].distance, run->entries[i].number);
     }
     run->count = half;
-    set_room(run, half);
+    by_id_set_room(run, half);
 }
 
 // ---- elements come and go ----
 
 void by_id_put(struct by_id *by_id, uint64_t id, uint32_t number)
 {
-    size_t runs = runs_up_to(by_id, id);
+    size_t runs = by_id_runs_up_to(by_id, id);
     bool fits = runs && id - by_id->runs[runs - 1].first <= UINT32_MAX;
     by_id->count++;
     if (fits && by_id->runs[runs - 1].count == BY_ID_RUN) {
-        uint32_t place = entries_before(&by_id->runs[runs - 1], id);
+        uint32_t place = by_id_entries_before(&by_id->runs[runs - 1], id);
         fits = place < BY_ID_RUN; // behind a full run begins the next one
         if (fits) {
-            halve(by_id, runs - 1);
-            runs = runs_up_to(by_id, id);
+            by_id_halve(by_id, runs - 1);
+            runs = by_id_runs_up_to(by_id, id);
         }
     }
     if (!fits) {
-        append(insert_run(by_id, runs, id), id, number);
-        join_next(by_id, runs);
+        by_id_append(by_id_insert_run(by_id, runs, id), id, number);
+        by_id_join_next(by_id, runs);
         return;
     }
     struct by_id_run *run = &by_id->runs[runs - 1];
-    uint32_t place = entries_before(run, id);
+    uint32_t place = by_id_entries_before(run, id);
     must(!is_at(run, place, id));
-    append(run, id, number); // makes the room
+    by_id_append(run, id, number); // makes the room
     memmove(&run->entries[place + 1], &run->entries[place], (run->count - 1 - place) * sizeof *run->entries);
     run->entries[place] = (struct entry){ (uint32_t) (id - run->first), number };
 }
 
 void by_id_remove(struct by_id *by_id, uint64_t id)
 {
-    size_t runs = runs_up_to(by_id, id);
+    size_t runs = by_id_runs_up_to(by_id, id);
     must(runs);
     struct by_id_run *run = &by_id->runs[runs - 1];
-    uint32_t place = entries_before(run, id);
+    uint32_t place = by_id_entries_before(run, id);
     must(is_at(run, place, id));
     by_id->count--;
     run->count--;
     memmove(&run->entries[place], &run->entries[place + 1], (run->count - place) * sizeof *run->entries);
     if (!run->count) {
-        remove_run(by_id, runs - 1);
+        by_id_remove_run(by_id, runs - 1);
         return;
     }
     if (run->room > run->count + ENTRIES_STEP) {
-        set_room(run, run->room - ENTRIES_STEP);
+        by_id_set_room(run, run->room - ENTRIES_STEP);
     }
-    join_next(by_id, runs - 1);
+    by_id_join_next(by_id, runs - 1);
     if (runs > 1) {
-        join_next(by_id, runs - 2);
+        by_id_join_next(by_id, runs - 2);
     }
 }
 

@@ -28,7 +28,7 @@ struct groups {
     size_t count;
 };
 
-static bool luhn(const uint8_t *digits, size_t count)
+static bool card_number_luhn(const uint8_t *digits, size_t count)
 {
     unsigned sum = 0;
     for (size_t i = 0; i < count; i++) {
@@ -44,35 +44,35 @@ static bool luhn(const uint8_t *digits, size_t count)
 static const struct {
     unsigned from, to; // of the first four digits
     size_t digits_min, digits_max;
-} issuers[] = {
+} card_number_issuers[] = {
     { 4000, 4999, 13, 13 }, { 4000, 4999, 16, 16 }, { 4000, 4999, 19, 19 }, { 5100, 5599, 16, 16 },
     { 2221, 2720, 16, 16 }, { 3400, 3499, 15, 15 }, { 3700, 3799, 15, 15 }, { 3000, 3099, 14, 14 },
     { 3600, 3699, 14, 14 }, { 3800, 3999, 14, 14 }, { 6011, 6011, 16, 19 }, { 6440, 6599, 16, 19 },
     { 3500, 3599, 16, 19 }, { 6200, 6299, 16, 19 },
 };
 
-static bool is_card(const uint8_t *digits, size_t count)
+static bool card_number_is_card(const uint8_t *digits, size_t count)
 {
     if (count < 13) {
         return false;
     }
     unsigned begin = digits[0] * 1000u + digits[1] * 100u + digits[2] * 10u + digits[3];
-    for (size_t i = 0; i < sizeof issuers / sizeof *issuers; i++) {
-        if (begin >= issuers[i].from && begin <= issuers[i].to && count >= issuers[i].digits_min &&
-            count <= issuers[i].digits_max) {
-            return luhn(digits, count);
+    for (size_t i = 0; i < sizeof card_number_issuers / sizeof *card_number_issuers; i++) {
+        if (begin >= card_number_issuers[i].from && begin <= card_number_issuers[i].to &&
+            count >= card_number_issuers[i].digits_min && count <= card_number_issuers[i].digits_max) {
+            return card_number_luhn(digits, count);
         }
     }
     return false;
 }
 
-static bool same_separators(const struct group *one, const struct group *other)
+static bool card_number_same_separators(const struct group *one, const struct group *other)
 {
     return !memcmp(one->separators, other->separators, sizeof one->separators);
 }
 
 // Appends a group to the digits of those behind it.  False if it cannot be part of the same number.
-static bool join(uint8_t *digits, size_t *count, const struct group *group)
+static bool card_number_join(uint8_t *digits, size_t *count, const struct group *group)
 {
     if (*count + group->count > CARD_DIGITS_MAX) {
         return false;
@@ -84,28 +84,28 @@ static bool join(uint8_t *digits, size_t *count, const struct group *group)
 }
 
 // True if a number ends with the newest group.  A number's last group may be shorter or longer than the others.
-static bool ends_number(const struct groups *groups)
+static bool card_number_ends_number(const struct groups *groups)
 {
     uint8_t digits[CARD_DIGITS_MAX];
     size_t count = 0;
     bool small = false, alike = true;
     for (size_t i = groups->count; i > 0; i--) {
         const struct group *group = &groups->list[i - 1], *behind = group + 1;
-        if (!join(digits, &count, group)) {
+        if (!card_number_join(digits, &count, group)) {
             return false;
         }
         small = small || group->count < GROUP_DIGITS_MIN;
         if (i + 1 < groups->count) {
-            alike = alike && group->count == behind->count && same_separators(behind, behind + 1);
+            alike = alike && group->count == behind->count && card_number_same_separators(behind, behind + 1);
         }
-        if ((!small || alike) && is_card(digits, count)) {
+        if ((!small || alike) && card_number_is_card(digits, count)) {
             return true;
         }
     }
     return false;
 }
 
-static struct group *begin_group(struct groups *groups)
+static struct group *card_number_begin_group(struct groups *groups)
 {
     if (groups->count == CARD_DIGITS_MAX) {
         memmove(groups->list, groups->list + 1, (CARD_DIGITS_MAX - 1) * sizeof *groups->list);
@@ -124,11 +124,11 @@ struct reading {
     bool in_group;
 };
 
-static void read_digit(struct reading *reading, uint8_t digit)
+static void card_number_read_digit(struct reading *reading, uint8_t digit)
 {
     struct groups *groups = &reading->groups;
     if (!reading->in_group) {
-        struct group *group = begin_group(groups);
+        struct group *group = card_number_begin_group(groups);
         memcpy(group->separators, reading->separators, reading->separator_count * sizeof *group->separators);
         reading->in_group = true;
     }
@@ -140,22 +140,22 @@ static void read_digit(struct reading *reading, uint8_t digit)
     reading->separator_count = 0;
 }
 
-static void forget_groups(struct reading *reading)
+static void card_number_forget_groups(struct reading *reading)
 {
     reading->groups.count = 0;
     reading->separator_count = 0;
 }
 
 // A character that is no digit.  True if a number ends before it.
-static bool read_other(struct reading *reading, ucs4_t character)
+static bool card_number_read_other(struct reading *reading, ucs4_t character)
 {
     if (uc_is_property_default_ignorable_code_point(character) || character == 0x20e3) { // of a keycap
         return false;
     }
-    bool card = reading->in_group && ends_number(&reading->groups);
+    bool card = reading->in_group && card_number_ends_number(&reading->groups);
     reading->in_group = false;
     if (uc_is_property_alphabetic(character) || reading->separator_count == SEPARATORS_MAX) {
-        forget_groups(reading);
+        card_number_forget_groups(reading);
     } else if (reading->groups.count) {
         reading->separators[reading->separator_count++] = character;
     }
@@ -172,7 +172,7 @@ bool text_has_card_number(const char *text)
     for (const uint8_t *next; (next = u8_next(&character, at)); at = next) {
         size_t from = (size_t) (at - (const uint8_t *) text);
         if (more_links && from == link.from) {
-            if (read_other(&reading, 'x')) {
+            if (card_number_read_other(&reading, 'x')) {
                 return true;
             }
             next = (const uint8_t *) text + link.to;
@@ -181,10 +181,10 @@ bool text_has_card_number(const char *text)
         }
         int digit = uc_digit_value(character);
         if (digit >= 0) {
-            read_digit(&reading, (uint8_t) digit);
-        } else if (read_other(&reading, character)) {
+            card_number_read_digit(&reading, (uint8_t) digit);
+        } else if (card_number_read_other(&reading, character)) {
             return true;
         }
     }
-    return reading.in_group && ends_number(&reading.groups);
+    return reading.in_group && card_number_ends_number(&reading.groups);
 }

@@ -40,29 +40,29 @@ const void *change_record(const struct change *change)
     return &change->post;
 }
 
-static const struct column *texts_of(const struct change *change)
+static const struct column *change_texts_of(const struct change *change)
 {
     return columns_of(change_record_of(change->kind))->texts;
 }
 
-static size_t texts_bytes(const struct change *change)
+static size_t change_texts_bytes(const struct change *change)
 {
     size_t bytes = 0;
 
-    for (const struct column *column = texts_of(change); column->name != NULL; column++) {
+    for (const struct column *column = change_texts_of(change); column->name != NULL; column++) {
         const char *text = column_text(column, change_record(change));
         bytes += text == NULL ? 0 : strlen(text) + 1;
     }
     return bytes;
 }
 
-// Copies the change to `copy` and its texts behind it, into memory of texts_bytes.  NULL is kept only where it says
-// something.
-static void place(struct change *copy, char *memory, const struct change *change)
+// Copies the change to `copy` and its texts behind it, into memory of change_texts_bytes.  NULL is kept only where it
+// says something.
+static void change_place(struct change *copy, char *memory, const struct change *change)
 {
     *copy = *change;
     copy->next = NULL;
-    for (const struct column *column = texts_of(change); column->name != NULL; column++) {
+    for (const struct column *column = change_texts_of(change); column->name != NULL; column++) {
         const char *text = column_text(column, change_record(change));
         if (text == NULL) {
             column_set_text(column, &copy->post, column->kind == COLUMN_TEXT_OR_NULL ? NULL : "");
@@ -123,7 +123,7 @@ static void keep_texts(struct arena *arena, const char ***texts, size_t count)
 #define LIST(field, record, count_max, presence, doc) KEEP_LIST(field, record)
 #include <behalf/messages.def>
 
-static void keep_message(struct arena *arena, struct behalf_message *message)
+static void change_keep_message(struct arena *arena, struct behalf_message *message)
 {
     message->memory = NULL;
     switch (message->type) {
@@ -160,7 +160,7 @@ void change_list_destroy(struct change_list **list_p)
 void change_list_add(struct change_list *list, const struct change *change)
 {
     struct change *copy = arena_allocate(&list->arena, sizeof *copy);
-    place(copy, arena_allocate(&list->arena, texts_bytes(change)), change);
+    change_place(copy, arena_allocate(&list->arena, change_texts_bytes(change)), change);
     if (list->last_change == NULL) {
         list->first_change = copy;
     } else {
@@ -176,7 +176,7 @@ void change_list_tell(struct change_list *list, const struct effect *effect)
 
     *copy = *effect;
     copy->next = NULL;
-    keep_message(&list->arena, &copy->message);
+    change_keep_message(&list->arena, &copy->message);
     if (list->last_effect == NULL) {
         list->first_effect = copy;
     } else {
@@ -242,8 +242,8 @@ const char *change_list_format(struct change_list *list, const char *format, ...
 
 struct change *change_copy(const struct change *change)
 {
-    struct change *copy = malloc(sizeof *copy + texts_bytes(change));
+    struct change *copy = malloc(sizeof *copy + change_texts_bytes(change));
     must(copy != NULL);
-    place(copy, (char *) (copy + 1), change);
+    change_place(copy, (char *) (copy + 1), change);
     return copy;
 }

@@ -10,7 +10,7 @@
 
 // ---- making ----
 
-static bool timer_before(const struct heap *heap, const void *one, const void *other)
+static bool desk_timer_before(const struct heap *heap, const void *one, const void *other)
 {
     (void) heap;
     const struct item *a = one;
@@ -18,12 +18,12 @@ static bool timer_before(const struct heap *heap, const void *one, const void *o
     return a->timer_ms != b->timer_ms ? a->timer_ms < b->timer_ms : a->id < b->id;
 }
 
-static uint32_t *timer_slot(void *element)
+static uint32_t *desk_timer_slot(void *element)
 {
     return &((struct item *) element)->timer_slot;
 }
 
-static void add_people(struct desk *desk)
+static void desk_add_people(struct desk *desk)
 {
     size_t count = desk->policy->person_count;
     desk->people = realloc(desk->people, (count + 1) * sizeof(struct person *));
@@ -45,13 +45,14 @@ struct desk *desk_new(const struct policy *policy, int64_t now_ms)
     item_init_all(desk);
     answered_init(&desk->answered);
     desk->seat_pool = (struct pool){ .element_bytes = sizeof(struct seat) };
-    desk->timers =
-        (struct heap){ .pool = &desk->item_pool, .before = timer_before, .slot = timer_slot, .number = item_number };
-    add_people(desk);
+    desk->timers = (struct heap){
+        .pool = &desk->item_pool, .before = desk_timer_before, .slot = desk_timer_slot, .number = item_number
+    };
+    desk_add_people(desk);
     return desk;
 }
 
-static void free_tables(struct desk *desk)
+static void desk_free_tables(struct desk *desk)
 {
     size_t place = 0;
     item_fini_all(desk);
@@ -80,7 +81,7 @@ void desk_destroy(struct desk **desk_p)
     if (desk == NULL) {
         return;
     }
-    free_tables(desk);
+    desk_free_tables(desk);
     for (size_t i = 0; i < desk->person_count; i++) {
         person_free(desk->people[i]);
     }
@@ -153,12 +154,12 @@ void desk_change(struct desk *desk, const struct change *change)
     change_list_add(desk->list, change);
 }
 
-static void send(struct desk *desk, uint64_t session, const struct behalf_message *message)
+static void desk_send(struct desk *desk, uint64_t session, const struct behalf_message *message)
 {
     change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_SEND, .session = session, .message = *message });
 }
 
-static void remember(struct desk *desk, struct request_record *record)
+static void desk_remember(struct desk *desk, struct request_record *record)
 {
     answered_keep(&desk->answered, record);
     desk_change(desk, &(struct change){ .kind = CHANGE_REQUEST, .request = *record });
@@ -179,8 +180,8 @@ void desk_tell_done(struct desk *desk, uint64_t session, int64_t id, const struc
         .state = done->state != NULL ? done->state : "",
         .reply = (uint64_t) done->reply,
     };
-    remember(desk, &record);
-    send(desk, session, &(struct behalf_message){ .type = BEHALF_DONE, .id = id, .done = *done });
+    desk_remember(desk, &record);
+    desk_send(desk, session, &(struct behalf_message){ .type = BEHALF_DONE, .id = id, .done = *done });
 }
 
 void desk_tell_error(struct desk *desk, uint64_t session, int64_t id, enum behalf_code code,
@@ -188,7 +189,7 @@ void desk_tell_error(struct desk *desk, uint64_t session, int64_t id, enum behal
 {
     struct behalf_message message = { .type = BEHALF_ERROR, .id = id, .error = *error };
     message.error.code = behalf_code_name(code);
-    send(desk, session, &message);
+    desk_send(desk, session, &message);
 }
 
 uint64_t desk_digest(const struct behalf_message *request)
@@ -207,10 +208,10 @@ void desk_remember_apply(struct desk *desk, const struct principal *principal, i
                                      .digest = digest,
                                      .state = "",
                                      .rules_version = rules_version };
-    remember(desk, &record);
+    desk_remember(desk, &record);
 }
 
-static struct behalf_message answer_of(const struct desk *desk, const struct answered_row *row)
+static struct behalf_message desk_answer_of(const struct desk *desk, const struct answered_row *row)
 {
     if (row->rules_version) {
         return (
@@ -242,13 +243,13 @@ bool desk_repeat(struct desk *desk, uint64_t session, const struct principal *pr
                                                 .reason = "another request has had this id: each has one of its own" });
         return true;
     }
-    struct behalf_message answer = answer_of(desk, row);
-    send(desk, session, &answer);
+    struct behalf_message answer = desk_answer_of(desk, row);
+    desk_send(desk, session, &answer);
     return true;
 }
 
 // One input may leave much to do; the list shrinks again once it is done.
-static void shrink(struct item ***list, size_t *capacity)
+static void desk_shrink(struct item ***list, size_t *capacity)
 {
     if (*capacity > LIST_KEPT) {
         free(*list);
@@ -259,7 +260,7 @@ static void shrink(struct item ***list, size_t *capacity)
 
 // What missed its service level in somebody's hands has its timer deal with that before anybody is offered it: at the
 // next tick, as there may be many; at once if it is kept for somebody.
-static void settle_item(struct desk *desk, struct item *item)
+static void desk_settle_item(struct desk *desk, struct item *item)
 {
     if (item->state != ITEM_WAITING || !item_waits(item)) {
         return;
@@ -277,7 +278,7 @@ void desk_settle(struct desk *desk)
         if (desk->unmatched_count) {
             struct item *item = desk->unmatched[--desk->unmatched_count];
             item->unmatched = false;
-            settle_item(desk, item);
+            desk_settle_item(desk, item);
         } else {
             struct person *person = desk->unmatched_people[desk->unmatched_person_first++];
             if (desk->unmatched_person_first == desk->unmatched_person_count) {
@@ -290,13 +291,13 @@ void desk_settle(struct desk *desk)
     outbox_run(desk);
     item_write_changed(desk);
     queue_collect(desk);
-    shrink(&desk->changed, &desk->changed_capacity);
-    shrink(&desk->unmatched, &desk->unmatched_capacity);
+    desk_shrink(&desk->changed, &desk->changed_capacity);
+    desk_shrink(&desk->unmatched, &desk->unmatched_capacity);
 }
 
 // ---- time ----
 
-static int64_t sooner(int64_t one_ms, int64_t other_ms)
+static int64_t desk_sooner(int64_t one_ms, int64_t other_ms)
 {
     if (one_ms < 0 || other_ms < 0) {
         return one_ms < 0 ? other_ms : one_ms;
@@ -304,7 +305,7 @@ static int64_t sooner(int64_t one_ms, int64_t other_ms)
     return one_ms < other_ms ? one_ms : other_ms;
 }
 
-static int64_t left_ms(const struct desk *desk, int64_t at_ms)
+static int64_t desk_left_ms(const struct desk *desk, int64_t at_ms)
 {
     return at_ms > desk->now_ms ? at_ms - desk->now_ms : 0;
 }
@@ -323,20 +324,20 @@ int64_t desk_tick(struct desk *desk, int64_t now_ms)
         item_due(desk, item);
         desk_settle(desk);
     }
-    int64_t next_ms = sooner(sooner(outbox_tick(desk), review_tick(desk)), people_tick(desk));
+    int64_t next_ms = desk_sooner(desk_sooner(outbox_tick(desk), review_tick(desk)), people_tick(desk));
     desk_settle(desk);
     if (desk->outbox_left) {
         next_ms = 0;
     }
     int64_t early_ms = early_tick(desk);
     if (early_ms >= 0) {
-        next_ms = sooner(next_ms, early_ms);
+        next_ms = desk_sooner(next_ms, early_ms);
     }
     if ((item = heap_first(&desk->timers)) != NULL) {
-        next_ms = sooner(next_ms, left_ms(desk, item->timer_ms));
+        next_ms = desk_sooner(next_ms, desk_left_ms(desk, item->timer_ms));
     }
     if ((item = heap_first(&desk->dues)) != NULL) {
-        next_ms = sooner(next_ms, left_ms(desk, item->due_ms));
+        next_ms = desk_sooner(next_ms, desk_left_ms(desk, item->due_ms));
     }
     return next_ms;
 }
@@ -372,7 +373,7 @@ void desk_clock_jumped(struct desk *desk, int64_t now_ms)
 
 // ---- rules ----
 
-static void drop_person(struct desk *desk, struct person *person)
+static void desk_drop_person(struct desk *desk, struct person *person)
 {
     while (person->item_count) {
         item_take_back(desk, person->items[person->item_count - 1], "returned", "no longer in the rules", true);
@@ -389,7 +390,7 @@ static void drop_person(struct desk *desk, struct person *person)
 }
 
 // Items that a changed person may no longer have go back.
-static void take_what_may_not_be_had(struct desk *desk, struct person *person)
+static void desk_take_what_may_not_be_had(struct desk *desk, struct person *person)
 {
     for (size_t i = person->item_count; i > 0; i--) {
         if (i <= person->item_count && !person_may_serve(desk, person, person->items[i - 1]->queue)) {
@@ -403,16 +404,16 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
     desk->now_ms = now_ms;
     must(policy->person_count >= desk->person_count && policy->brand_count >= desk->policy->brand_count);
     desk->policy = policy;
-    add_people(desk);
+    desk_add_people(desk);
     desk_change(desk, &(struct change){ .kind = CHANGE_RULES, .rules = *rules });
     seats_forget(desk);
     review_begin(desk);
     for (size_t i = 0; i < desk->person_count; i++) {
         struct person *person = desk->people[i];
         if (policy->people[i].retired) {
-            drop_person(desk, person);
+            desk_drop_person(desk, person);
         }
-        take_what_may_not_be_had(desk, person);
+        desk_take_what_may_not_be_had(desk, person);
         person_refresh(desk, person);
     }
     item_event(desk, NULL, "rules applied", POLICY_NONE, NULL, rules->name);
@@ -421,7 +422,7 @@ void desk_apply(struct desk *desk, const struct policy *policy, const struct rul
 
 // ---- checking ----
 
-static void check_item(const struct desk *desk, const struct item *item)
+static void desk_check_item(const struct desk *desk, const struct item *item)
 {
     must(item_find(desk, item->id) == item && item->state < ITEM_CLOSED && item->queue);
     must(!item->changed && !item->unmatched);
@@ -452,7 +453,7 @@ static void check_item(const struct desk *desk, const struct item *item)
     }
 }
 
-static void check_people(const struct desk *desk)
+static void desk_check_people(const struct desk *desk)
 {
     size_t held = 0;
     for (size_t i = 0; i < desk->person_count; i++) {
@@ -473,7 +474,7 @@ static void check_people(const struct desk *desk)
 }
 
 // Nobody is idle beside work they could do.
-static void check_matched(const struct desk *desk, const struct queue *queue)
+static void desk_check_matched(const struct desk *desk, const struct queue *queue)
 {
     if (!queue->waiting.count || !queue->ready.count) {
         return;
@@ -498,7 +499,7 @@ void desk_check(const struct desk *desk)
     size_t overdue = 0, awaited = 0;
     uint64_t after = 0;
     for (const struct item *item; (item = item_next(desk, &after));) {
-        check_item(desk, item);
+        desk_check_item(desk, item);
         count[item->state]++;
         of_channel[item->channel]++;
         overdue += item->overdue;
@@ -511,7 +512,7 @@ void desk_check(const struct desk *desk)
     size_t place = 0;
     for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
         queue_check(desk, queue);
-        check_matched(desk, queue);
+        desk_check_matched(desk, queue);
         for (size_t i = 0; i < ITEM_STATE_COUNT; i++) {
             by_queue[i] += queue->count[i];
         }
@@ -525,6 +526,6 @@ void desk_check(const struct desk *desk)
     heap_check(&desk->timers);
     heap_check(&desk->dues);
     by_id_check(&desk->items);
-    check_people(desk);
+    desk_check_people(desk);
     outbox_check(desk);
 }

@@ -23,7 +23,7 @@ struct early_change *early_find(const struct early_changes *changes, const char 
     return same ? change : NULL;
 }
 
-static struct early_change *copy(const struct early_record *record, size_t bytes)
+static struct early_change *early_copy(const struct early_record *record, size_t bytes)
 {
     struct early_change *change = malloc(bytes);
     must(change);
@@ -52,7 +52,7 @@ bool early_keep(struct early_changes *changes, const struct early_record *record
     if (!room && *record->channel) {
         return false;
     }
-    struct early_change *change = copy(record, bytes); // whose texts may be those of the one before
+    struct early_change *change = early_copy(record, bytes); // whose texts may be those of the one before
     if (before != NULL) {
         early_forget(changes, before);
     }
@@ -71,7 +71,7 @@ bool early_keep(struct early_changes *changes, const struct early_record *record
 }
 
 // Takes it out of what is kept of its post.
-static void leave_post(struct early_changes *changes, struct early_change *change)
+static void early_leave_post(struct early_changes *changes, struct early_change *change)
 {
     struct early_change *newer = table_find(&changes->table, change->key);
     if (newer != change) {
@@ -89,7 +89,7 @@ static void leave_post(struct early_changes *changes, struct early_change *chang
 
 void early_forget(struct early_changes *changes, struct early_change *change)
 {
-    leave_post(changes, change);
+    early_leave_post(changes, change);
     *(change->previous != NULL ? &change->previous->next : &changes->first) = change->next;
     *(change->next != NULL ? &change->next->previous : &changes->last) = change->previous;
     changes->count--;

@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-static const char *const state_names[ITEM_STATE_COUNT] = {
+static const char *const item_state_names[ITEM_STATE_COUNT] = {
     [ITEM_WAITING] = "waiting", [ITEM_OFFERED] = "offered", [ITEM_HELD] = "held",
     [ITEM_PARKED] = "parked",   [ITEM_SENDING] = "sending", [ITEM_CLOSED] = "closed",
 };
@@ -26,7 +26,7 @@ static const bool step_allowed[ITEM_STATE_COUNT][ITEM_STATE_COUNT] = {
 const char *item_state_name(enum item_state state)
 {
     must(state < ITEM_STATE_COUNT);
-    return state_names[state];
+    return item_state_names[state];
 }
 
 // ---- where items are kept ----
@@ -34,7 +34,7 @@ const char *item_state_name(enum item_state state)
 // What a waiting item costs: this, 8 to 9 bytes by its id, 10 to 12.5 by its thread, 4 to 4.5 in each of three heaps.
 static_assert(sizeof(struct item) <= 120, "an item waiting costs at most 160 bytes");
 
-static uint64_t thread_key_of(const void *item)
+static uint64_t item_thread_key_of(const void *item)
 {
     return ((const struct item *) item)->thread_key;
 }
@@ -44,7 +44,7 @@ uint32_t item_number(const void *item)
     return ((const struct item *) item)->number;
 }
 
-static bool age_before(const struct heap *heap, const void *one, const void *other)
+static bool item_age_before(const struct heap *heap, const void *one, const void *other)
 {
     (void) heap;
     const struct item *a = one;
@@ -52,17 +52,19 @@ static bool age_before(const struct heap *heap, const void *one, const void *oth
     return a->created_ms != b->created_ms ? a->created_ms < b->created_ms : a->id < b->id;
 }
 
-static uint32_t *age_slot(void *item)
+static uint32_t *item_age_slot(void *item)
 {
     return &((struct item *) item)->age_slot;
 }
 
 void item_init_ages(const struct desk *desk, struct heap *heap)
 {
-    *heap = (struct heap){ .pool = &desk->item_pool, .before = age_before, .slot = age_slot, .number = item_number };
+    *heap = (struct heap){
+        .pool = &desk->item_pool, .before = item_age_before, .slot = item_age_slot, .number = item_number
+    };
 }
 
-static bool due_before(const struct heap *heap, const void *one, const void *other)
+static bool item_due_before(const struct heap *heap, const void *one, const void *other)
 {
     (void) heap;
     const struct item *a = one;
@@ -70,7 +72,7 @@ static bool due_before(const struct heap *heap, const void *one, const void *oth
     return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->id < b->id;
 }
 
-static uint32_t *due_slot(void *item)
+static uint32_t *item_due_slot(void *item)
 {
     return &((struct item *) item)->detail->due_slot;
 }
@@ -80,12 +82,13 @@ void item_init_all(struct desk *desk)
     words_init(&desk->words);
     desk->item_pool = (struct pool){ .element_bytes = sizeof(struct item) };
     desk->items = (struct by_id){ .pool = &desk->item_pool };
-    desk->dues =
-        (struct heap){ .pool = &desk->item_pool, .before = due_before, .slot = due_slot, .number = item_number };
-    desk->threads = (struct lookup){ .pool = &desk->item_pool, .key = thread_key_of };
+    desk->dues = (struct heap){
+        .pool = &desk->item_pool, .before = item_due_before, .slot = item_due_slot, .number = item_number
+    };
+    desk->threads = (struct lookup){ .pool = &desk->item_pool, .key = item_thread_key_of };
 }
 
-static void free_detail(struct item *item)
+static void item_free_detail(struct item *item)
 {
     if (item->detail != NULL) {
         free(item->detail->declines);
@@ -98,7 +101,7 @@ void item_fini_all(struct desk *desk)
 {
     uint64_t after = 0;
     for (struct item *item; (item = item_next(desk, &after));) {
-        free_detail(item);
+        item_free_detail(item);
     }
     by_id_fini(&desk->items);
     lookup_fini(&desk->threads);
@@ -126,7 +129,7 @@ static void item_free(struct desk *desk, struct item *item)
     by_id_remove(&desk->items, item->id);
     words_drop(&desk->words, item->reason);
     words_drop(&desk->words, item->escalated);
-    free_detail(item);
+    item_free_detail(item);
     pool_give(&desk->item_pool, item->number);
 }
 
@@ -181,7 +184,7 @@ int64_t item_since_ms(const struct item *item)
     return item->detail != NULL ? item->detail->since_ms : item->created_ms;
 }
 
-static void set_since(struct item *item, int64_t since_ms)
+static void item_set_since(struct item *item, int64_t since_ms)
 {
     if (item->detail != NULL || since_ms != item->created_ms) {
         item_require_detail(item)->since_ms = since_ms;
@@ -220,17 +223,17 @@ void item_set_timer(struct desk *desk, struct item *item, int64_t at_ms)
     }
 }
 
-static bool is_in_hand_or_parked(const struct item *item)
+static bool item_is_in_hand_or_parked(const struct item *item)
 {
     return item->state == ITEM_OFFERED || item->state == ITEM_HELD || item->state == ITEM_PARKED;
 }
 
 // Of those that wait a timer tells when they are overdue, of the others this order.
-static void await_due(struct desk *desk, struct item *item)
+static void item_await_due(struct desk *desk, struct item *item)
 {
     bool waits = item->state == ITEM_WAITING || item->state == ITEM_CLOSED;
     bool awaited = item->detail != NULL && item->detail->due_slot;
-    bool dealt_with = item->overdue && (item->late || !is_in_hand_or_parked(item));
+    bool dealt_with = item->overdue && (item->late || !item_is_in_hand_or_parked(item));
     if (awaited) {
         heap_remove(&desk->dues, item);
     }
@@ -241,7 +244,7 @@ static void await_due(struct desk *desk, struct item *item)
     heap_push(&desk->dues, item);
 }
 
-static void count_overdue(struct item *item, bool overdue)
+static void item_count_overdue(struct item *item, bool overdue)
 {
     if (overdue == item->overdue) {
         return;
@@ -258,14 +261,14 @@ void item_set_due(struct desk *desk, struct item *item, int64_t due_ms)
         heap_remove(&desk->dues, item); // before its order changes
     }
     item->due_ms = due_ms;
-    count_overdue(item, due_ms && due_ms <= desk->now_ms);
-    await_due(desk, item);
+    item_count_overdue(item, due_ms && due_ms <= desk->now_ms);
+    item_await_due(desk, item);
 }
 
 void item_set_overdue(struct desk *desk, struct item *item)
 {
-    count_overdue(item, true);
-    await_due(desk, item);
+    item_count_overdue(item, true);
+    item_await_due(desk, item);
 }
 
 void item_touch(struct desk *desk, struct item *item)
@@ -340,14 +343,14 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
     item->person = person;
     // A new one has waited since it began to count, which needs no room of its own, but for its expiry.
     if (state != ITEM_CLOSED && (from != ITEM_CLOSED || item->detail != NULL || desk->policy->times.expire_ms)) {
-        set_since(item, desk->now_ms);
+        item_set_since(item, desk->now_ms);
     }
     item_set_timer(desk, item, 0);
     if (state != ITEM_CLOSED) {
         queue_enter(desk, item->queue, item, state);
         desk->count[state]++;
     }
-    await_due(desk, item);
+    item_await_due(desk, item);
     desk->of_channel[item->channel] += (size_t) (from == ITEM_CLOSED) - (size_t) (state == ITEM_CLOSED);
     if (state == ITEM_OFFERED || state == ITEM_HELD) {
         person_add_item(desk, desk->people[person], item);
@@ -453,7 +456,7 @@ void item_change_queue(struct desk *desk, struct item *item, struct queue *queue
     item_wait(desk, item);
 }
 
-static void seal(struct desk *desk, struct item *item)
+static void item_seal(struct desk *desk, struct item *item)
 {
     if (item->sealed) {
         return;
@@ -470,7 +473,7 @@ static void escalate(struct desk *desk, struct item *item, uint32_t by, const ch
     must(item->state != ITEM_CLOSED);
     item_set_reason(desk, item, reason);
     item_set_escalated(desk, item, reason);
-    seal(desk, item);
+    item_seal(desk, item);
     if ((item->state == ITEM_OFFERED || item->state == ITEM_HELD) && item->person != by) {
         item_tell_gone(desk, item, desk->people[item->person], gone);
     }
@@ -489,11 +492,11 @@ bool item_becomes_sensitive(struct desk *desk, struct item *item, const char *ru
 {
     bool with_pr = item->queue->audience == AUDIENCE_PR;
     if (item->state == ITEM_SENDING && (with_pr || !outbox_withdraw(desk, item, "became sensitive"))) {
-        seal(desk, item);
+        item_seal(desk, item);
         return false;
     }
     if (with_pr) {
-        seal(desk, item);
+        item_seal(desk, item);
     } else {
         item_escalate(desk, item, POLICY_NONE, rule, rule);
     }
@@ -534,8 +537,8 @@ void item_remember(struct desk *desk, const struct item *item, uint32_t person)
     author->audience = item->queue->audience;
 }
 
-static void write_outcome(struct desk *desk, const struct item *item, const char *outcome, uint32_t person,
-                          const char *reason, uint64_t reply)
+static void item_write_outcome(struct desk *desk, const struct item *item, const char *outcome, uint32_t person,
+                               const char *reason, uint64_t reply)
 {
     const struct policy *policy = desk->policy;
     uint32_t agency = person == POLICY_NONE ? POLICY_NONE : policy->people[person].agency;
@@ -566,7 +569,7 @@ static void write_outcome(struct desk *desk, const struct item *item, const char
     });
 }
 
-static void forget_changed(struct desk *desk, struct item *item)
+static void item_forget_changed(struct desk *desk, struct item *item)
 {
     for (size_t i = 0; item->changed && i < desk->changed_count; i++) {
         if (desk->changed[i] == item) {
@@ -582,7 +585,7 @@ static void forget_changed(struct desk *desk, struct item *item)
     }
 }
 
-static void write_item(struct desk *desk, const struct item *item, const char *outcome)
+static void item_write(struct desk *desk, const struct item *item, const char *outcome)
 {
     const struct policy *policy = desk->policy;
     const struct queue *queue = item->queue;
@@ -636,11 +639,11 @@ void item_close(struct desk *desk, struct item *item, const char *outcome, uint3
     item_event(desk, item, "closed", person, NULL,
                change_list_format(desk->list, "%s%s%s", outcome, reason != NULL && *reason ? ": " : "",
                                   reason != NULL ? reason : ""));
-    write_outcome(desk, item, outcome, person, reason, reply);
-    write_item(desk, item, outcome);
+    item_write_outcome(desk, item, outcome, person, reason, reply);
+    item_write(desk, item, outcome);
     item_remember(desk, item, person);
     item_thread_out(desk, item);
-    forget_changed(desk, item);
+    item_forget_changed(desk, item);
     outbox_forget_item(desk, item);
     desk->closed++;
     item_free(desk, item);
@@ -650,7 +653,7 @@ void item_write_changed(struct desk *desk)
 {
     for (size_t i = 0; i < desk->changed_count; i++) {
         desk->changed[i]->changed = false;
-        write_item(desk, desk->changed[i], "");
+        item_write(desk, desk->changed[i], "");
     }
     desk->changed_count = 0;
 }
@@ -667,7 +670,7 @@ bool item_is_overdue(const struct desk *desk, const struct item *item)
 
 // A missed service level is noted once, and moves an agents' item to PR where the brand says so, also out of the hands
 // of whoever has it: they are told, and what they saved goes with it.
-static void pass_service_level(struct desk *desk, struct item *item)
+static void item_pass_service_level(struct desk *desk, struct item *item)
 {
     item->late = true;
     item_set_overdue(desk, item);
@@ -680,14 +683,14 @@ static void pass_service_level(struct desk *desk, struct item *item)
 
 void item_pass_due(struct desk *desk, struct item *item)
 {
-    if (is_in_hand_or_parked(item) && !item->late) {
-        pass_service_level(desk, item);
+    if (item_is_in_hand_or_parked(item) && !item->late) {
+        item_pass_service_level(desk, item);
     } else {
         item_set_overdue(desk, item);
     }
 }
 
-static void due_while_waiting(struct desk *desk, struct item *item)
+static void item_due_while_waiting(struct desk *desk, struct item *item)
 {
     int64_t expire_ms = desk->policy->times.expire_ms;
     if (item_is_overdue(desk, item)) {
@@ -698,14 +701,14 @@ static void due_while_waiting(struct desk *desk, struct item *item)
         return;
     }
     if (item_is_overdue(desk, item)) {
-        pass_service_level(desk, item);
+        item_pass_service_level(desk, item);
     }
     // Enters again: a reservation or somebody's decline may have run out.
     match_leave(desk, item);
     match_enter(desk, item);
 }
 
-static void due_while_offered(struct desk *desk, struct item *item)
+static void item_due_while_offered(struct desk *desk, struct item *item)
 {
     struct person *person = desk->people[item->person];
     item_decline(desk, item, item->person);
@@ -717,7 +720,7 @@ static void due_while_offered(struct desk *desk, struct item *item)
 }
 
 // The grace of a lost person is over, or they have not touched it for too long: then others are offered it first.
-static void due_while_held(struct desk *desk, struct item *item)
+static void item_due_while_held(struct desk *desk, struct item *item)
 {
     const struct person *person = desk->people[item->person];
     int64_t hold_ms = desk->policy->times.hold_ms;
@@ -735,13 +738,13 @@ void item_due(struct desk *desk, struct item *item)
 {
     switch ((enum item_state) item->state) {
     case ITEM_WAITING:
-        due_while_waiting(desk, item);
+        item_due_while_waiting(desk, item);
         break;
     case ITEM_OFFERED:
-        due_while_offered(desk, item);
+        item_due_while_offered(desk, item);
         break;
     case ITEM_HELD:
-        due_while_held(desk, item);
+        item_due_while_held(desk, item);
         break;
     case ITEM_PARKED:
         item_event(desk, item, "woken", POLICY_NONE, NULL, "due");

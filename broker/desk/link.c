@@ -25,30 +25,30 @@
 
 // ---- characters ----
 
-static bool is_ascii_alnum(ucs4_t character)
+static bool link_is_ascii_alnum(ucs4_t character)
 {
     return (character >= '0' && character <= '9') || (character >= 'a' && character <= 'z') ||
            (character >= 'A' && character <= 'Z');
 }
 
-static bool is_in(const char *set, ucs4_t character)
+static bool link_is_in(const char *set, ucs4_t character)
 {
     return character && character < 0x80 && strchr(set, (int) character) != NULL;
 }
 
 // Marks of direction, which may stand around a link and never in it.
-static bool is_directional(ucs4_t character)
+static bool link_is_directional(ucs4_t character)
 {
     return character == 0x61c || character == 0x200e || character == 0x200f ||
            (character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069);
 }
 
-static bool is_no_character(ucs4_t character)
+static bool link_is_no_character(ucs4_t character)
 {
     return character == 0xfffe || character == 0xffff || character == 0xfeff;
 }
 
-static bool is_blank(ucs4_t character)
+static bool link_is_blank(ucs4_t character)
 {
     return (character >= 0x9 && character <= 0xd) || character == 0x20 || character == 0x85 || character == 0xa0 ||
            character == 0x1680 || character == 0x180e || (character >= 0x2000 && character <= 0x200a) ||
@@ -57,14 +57,14 @@ static bool is_blank(ucs4_t character)
 }
 
 // What a label is made of, besides the hyphen and, in subdomains, the underscore.
-static bool is_label(ucs4_t character)
+static bool link_is_label(ucs4_t character)
 {
-    return character && !is_in("!'#%&()*+,\\-./:;<=>?@[]^_{|}~$", character) && !is_blank(character) &&
-           !is_no_character(character) && !is_directional(character);
+    return character && !link_is_in("!'#%&()*+,\\-./:;<=>?@[]^_{|}~$", character) && !link_is_blank(character) &&
+           !link_is_no_character(character) && !link_is_directional(character);
 }
 
 // Latin letters with accents, which may stand in a link without a scheme.
-static bool is_accented(ucs4_t character)
+static bool link_is_accented(ucs4_t character)
 {
     return (character >= 0xc0 && character <= 0x24f && character != 0xd7 && character != 0xf7) ||
            (character >= 0x300 && character <= 0x36f) || (character >= 0x1e00 && character <= 0x1eff) ||
@@ -73,34 +73,35 @@ static bool is_accented(ucs4_t character)
            character == 0x289 || character == 0x28b || character == 0x2bb;
 }
 
-static bool is_cyrillic(ucs4_t character)
+static bool link_is_cyrillic(ucs4_t character)
 {
     return character >= 0x400 && character <= 0x4ff;
 }
 
-static bool is_path(ucs4_t character)
+static bool link_is_path(ucs4_t character)
 {
-    return is_ascii_alnum(character) || is_in("!*';:=+,.$/%#[]-_~@|&", character) || character == 0x2013 ||
-           is_cyrillic(character) || is_accented(character);
+    return link_is_ascii_alnum(character) || link_is_in("!*';:=+,.$/%#[]-_~@|&", character) || character == 0x2013 ||
+           link_is_cyrillic(character) || link_is_accented(character);
 }
 
-static bool ends_path(ucs4_t character)
+static bool link_ends_path(ucs4_t character)
 {
-    return is_ascii_alnum(character) || is_in("+-=_#/", character) || is_cyrillic(character) || is_accented(character);
+    return link_is_ascii_alnum(character) || link_is_in("+-=_#/", character) || link_is_cyrillic(character) ||
+           link_is_accented(character);
 }
 
-static bool is_query(ucs4_t character)
+static bool link_is_query(ucs4_t character)
 {
-    return is_ascii_alnum(character) || is_in("!?*'@();:&=+$/%#[]-_.,~|", character);
+    return link_is_ascii_alnum(character) || link_is_in("!?*'@();:&=+$/%#[]-_.,~|", character);
 }
 
-static bool ends_query(ucs4_t character)
+static bool link_ends_query(ucs4_t character)
 {
-    return is_ascii_alnum(character) || is_in("-_&=#/", character);
+    return link_is_ascii_alnum(character) || link_is_in("-_&=#/", character);
 }
 
 // The character at `at` and its bytes; 0 at the text's end.
-static size_t character_at(const char *text, size_t at, ucs4_t *character)
+static size_t link_character_at(const char *text, size_t at, ucs4_t *character)
 {
     int bytes = u8_strmbtouc(character, (const uint8_t *) text + at);
     if (bytes <= 0) {
@@ -110,7 +111,7 @@ static size_t character_at(const char *text, size_t at, ucs4_t *character)
     return (size_t) bytes;
 }
 
-static ucs4_t character_before(const char *text, size_t at)
+static ucs4_t link_character_before(const char *text, size_t at)
 {
     ucs4_t character = 0;
     if (at) {
@@ -121,7 +122,7 @@ static ucs4_t character_before(const char *text, size_t at)
 
 // ---- hosts ----
 
-static bool is_top_level(const char *name, size_t bytes)
+static bool link_is_top_level(const char *name, size_t bytes)
 {
     char lower[2 * TLD_BYTES_MAX + 1];
     size_t lower_bytes = sizeof lower - 1;
@@ -138,32 +139,33 @@ static bool is_top_level(const char *name, size_t bytes)
 }
 
 // Where the top-level domain that begins at `at` ends; 0: there is none.
-static size_t top_level_end(const char *text, size_t at)
+static size_t link_top_level_end(const char *text, size_t at)
 {
     ucs4_t character;
     size_t end = at;
-    size_t bytes = character_at(text, end, &character);
-    if (is_ascii_alnum(character)) {
+    size_t bytes = link_character_at(text, end, &character);
+    if (link_is_ascii_alnum(character)) {
         bool punycode = !strncasecmp(text + at, "xn--", 4);
-        while (is_ascii_alnum(character) || (punycode && character == '-')) {
+        while (link_is_ascii_alnum(character) || (punycode && character == '-')) {
             end += bytes;
-            bytes = character_at(text, end, &character);
+            bytes = link_character_at(text, end, &character);
         }
         if (punycode) {
             return end > at + 4 ? end : 0;
         }
-        return !is_in("@+-", character) && is_top_level(text + at, end - at) ? end : 0;
+        return !link_is_in("@+-", character) && link_is_top_level(text + at, end - at) ? end : 0;
     }
     size_t ends[TLD_BYTES_MAX];
     size_t count = 0;
-    while (character >= 0x80 && is_label(character) && count < TLD_BYTES_MAX && end - at < TLD_BYTES_MAX) {
+    while (character >= 0x80 && link_is_label(character) && count < TLD_BYTES_MAX && end - at < TLD_BYTES_MAX) {
         end += bytes;
         ends[count++] = end;
-        bytes = character_at(text, end, &character);
+        bytes = link_character_at(text, end, &character);
     }
     for (; count > 0; count--) {
-        character_at(text, ends[count - 1], &character);
-        if (!is_ascii_alnum(character) && !is_in("@+-", character) && is_top_level(text + at, ends[count - 1] - at)) {
+        link_character_at(text, ends[count - 1], &character);
+        if (!link_is_ascii_alnum(character) && !link_is_in("@+-", character) &&
+            link_is_top_level(text + at, ends[count - 1] - at)) {
             return ends[count - 1];
         }
     }
@@ -171,7 +173,7 @@ static size_t top_level_end(const char *text, size_t at)
 }
 
 // True if every label is short enough for a name server.
-static bool labels_are_short(const char *text, size_t from, size_t to)
+static bool link_labels_are_short(const char *text, size_t from, size_t to)
 {
     char host[HOST_BYTES_MAX + 1];
     size_t label = 0;
@@ -206,12 +208,12 @@ struct host_match {
 
 // Where to look on after a first label that leads to no dot: at the label's end, or, if a dot or a scheme's colon
 // stands there, where a label that is not too long may begin.
-static size_t after_label(const char *text, size_t from)
+static size_t link_after_label(const char *text, size_t from)
 {
     size_t end = from, next;
     ucs4_t character;
-    for (size_t bytes; (bytes = character_at(text, end, &character)) > 0; end += bytes) {
-        if (!is_label(character) && !is_in("-_", character)) {
+    for (size_t bytes; (bytes = link_character_at(text, end, &character)) > 0; end += bytes) {
+        if (!link_is_label(character) && !link_is_in("-_", character)) {
             break;
         }
     }
@@ -228,7 +230,7 @@ static size_t after_label(const char *text, size_t from)
 // Labels and dots are followed as far as they are well-formed: no label begins or ends with a hyphen or an underscore.
 // The host ends with the last top-level domain behind a dot on that way; the label before that, the name that was
 // registered, has no underscore.
-static struct host_match match_host(const char *text, size_t from)
+static struct host_match link_match_host(const char *text, size_t from)
 {
     size_t at = from, label = from;
     bool underscore = false;
@@ -236,37 +238,37 @@ static struct host_match match_host(const char *text, size_t from)
     ucs4_t before = '.';
     for (;;) {
         ucs4_t character;
-        size_t bytes = character_at(text, at, &character);
-        bool joins = is_in("-_", character);
-        if ((!is_label(character) && !joins && character != '.') || at + bytes - from > HOST_BYTES_MAX ||
+        size_t bytes = link_character_at(text, at, &character);
+        bool joins = link_is_in("-_", character);
+        if ((!link_is_label(character) && !joins && character != '.') || at + bytes - from > HOST_BYTES_MAX ||
             at + bytes - label > LABEL_BYTES_SEEN_MAX || (before == '.' && (joins || character == '.')) ||
-            (is_in("-_", before) && character == '.')) {
+            (link_is_in("-_", before) && character == '.')) {
             break;
         }
         underscore = underscore || character == '_';
         at += bytes;
         if (character == '.') {
-            size_t end = underscore ? 0 : top_level_end(text, at);
+            size_t end = underscore ? 0 : link_top_level_end(text, at);
             match.end = end ? end : match.end;
             label = at;
             underscore = false;
         }
         before = character;
     }
-    match.next = label > from ? label : after_label(text, from);
+    match.next = label > from ? label : link_after_label(text, from);
     return match;
 }
 
 // ---- what follows a host ----
 
 // Where a pair of brackets that begins at `at` ends, with at most one pair inside; 0: it is none.
-static size_t brackets_end(const char *text, size_t at)
+static size_t link_brackets_end(const char *text, size_t at)
 {
     size_t depth = 0, inside = 0;
     bool nested = false;
     for (;;) {
         ucs4_t character;
-        size_t bytes = character_at(text, at, &character);
+        size_t bytes = link_character_at(text, at, &character);
         if (character == '(') {
             if (depth == 2 || (depth == 1 && nested)) {
                 return 0;
@@ -282,7 +284,7 @@ static size_t brackets_end(const char *text, size_t at)
             if (depth == 0) {
                 return at + bytes;
             }
-        } else if (!is_path(character)) {
+        } else if (!link_is_path(character)) {
             return 0;
         } else {
             inside++;
@@ -292,21 +294,21 @@ static size_t brackets_end(const char *text, size_t at)
 }
 
 // The end of a path that begins with the slash at `at`: it never ends in punctuation.
-static size_t path_end(const char *text, size_t at)
+static size_t link_path_end(const char *text, size_t at)
 {
     size_t end = at + 1;
     for (size_t next = end;;) {
         ucs4_t character;
-        size_t bytes = character_at(text, next, &character);
+        size_t bytes = link_character_at(text, next, &character);
         if (character == '(') {
-            size_t behind = brackets_end(text, next);
+            size_t behind = link_brackets_end(text, next);
             if (!behind) {
                 return end;
             }
             end = next = behind;
-        } else if (is_path(character)) {
+        } else if (link_is_path(character)) {
             next += bytes;
-            if (ends_path(character)) {
+            if (link_ends_path(character)) {
                 end = next;
             }
         } else {
@@ -315,24 +317,24 @@ static size_t path_end(const char *text, size_t at)
     }
 }
 
-static size_t query_end(const char *text, size_t at)
+static size_t link_query_end(const char *text, size_t at)
 {
     size_t end = at;
     for (size_t next = at + 1;;) {
         ucs4_t character;
-        size_t bytes = character_at(text, next, &character);
-        if (!is_query(character)) {
+        size_t bytes = link_character_at(text, next, &character);
+        if (!link_is_query(character)) {
             return end;
         }
         next += bytes;
-        if (ends_query(character)) {
+        if (link_ends_query(character)) {
             end = next;
         }
     }
 }
 
 // Port, path and query behind a host; `*path` tells whether there is a path.
-static size_t rest_end(const char *text, size_t at, bool *path)
+static size_t link_rest_end(const char *text, size_t at, bool *path)
 {
     size_t port = at + 1;
     if (text[at] == ':') {
@@ -345,14 +347,14 @@ static size_t rest_end(const char *text, size_t at, bool *path)
     }
     *path = text[at] == '/';
     if (*path) {
-        at = path_end(text, at);
+        at = link_path_end(text, at);
     }
-    return text[at] == '?' ? query_end(text, at) : at;
+    return text[at] == '?' ? link_query_end(text, at) : at;
 }
 
 // ---- links ----
 
-static size_t scheme_bytes(const char *text, size_t at)
+static size_t link_scheme_bytes(const char *text, size_t at)
 {
     if (!strncasecmp(text + at, "https://", 8)) {
         return 8;
@@ -361,42 +363,43 @@ static size_t scheme_bytes(const char *text, size_t at)
 }
 
 // X's own short links end with their slug, whatever stands behind it.
-static bool cut_short_link(const char *text, struct link *link, size_t host)
+static bool link_cut_short(const char *text, struct link *link, size_t host)
 {
     size_t slug = host + 5;
-    if (strncasecmp(text + host, "t.co/", 5) != 0 || !is_ascii_alnum((unsigned char) text[slug])) {
+    if (strncasecmp(text + host, "t.co/", 5) != 0 || !link_is_ascii_alnum((unsigned char) text[slug])) {
         return true;
     }
     size_t end = slug;
-    while (is_ascii_alnum((unsigned char) text[end])) {
+    while (link_is_ascii_alnum((unsigned char) text[end])) {
         end++;
     }
     if (end - slug > SHORT_LINK_SLUG_MAX) {
         return false;
     }
-    link->to = text[end] == '?' ? query_end(text, end) : end;
+    link->to = text[end] == '?' ? link_query_end(text, end) : end;
     return true;
 }
 
 // The first part of the host from `at` to `to` that can be a link without its scheme: labels of Latin letters alone.
-static bool next_bare_host(const char *text, size_t at, size_t to, struct link *host)
+static bool link_next_bare_host(const char *text, size_t at, size_t to, struct link *host)
 {
     while (at < to) {
         ucs4_t character;
         size_t dots = 0;
-        size_t bytes = character_at(text, at, &character);
+        size_t bytes = link_character_at(text, at, &character);
         if (character == '.') {
             at++;
             continue;
         }
         size_t end = at;
-        while (end < to && (is_ascii_alnum(character) || is_in("-.", character) || is_accented(character))) {
+        while (end < to &&
+               (link_is_ascii_alnum(character) || link_is_in("-.", character) || link_is_accented(character))) {
             dots += character == '.';
             end += bytes;
-            bytes = character_at(text, end, &character);
+            bytes = link_character_at(text, end, &character);
         }
         for (size_t dot = end; dots && dot > at + 1; dot--) {
-            size_t top_level_to = text[dot - 1] == '.' ? top_level_end(text, dot) : 0;
+            size_t top_level_to = text[dot - 1] == '.' ? link_top_level_end(text, dot) : 0;
             if (top_level_to && top_level_to <= to) {
                 *host = (struct link){ .from = at, .to = top_level_to };
                 return true;
@@ -409,13 +412,13 @@ static bool next_bare_host(const char *text, size_t at, size_t to, struct link *
 
 // Where a host ends that no platform links, as its last label is no top-level domain: one of an office's own network,
 // say.  0: there is none, as what holds no letter is no name.
-static size_t any_host_end(const char *text, size_t at)
+static size_t link_any_host_end(const char *text, size_t at)
 {
     bool letter = false;
     for (;;) {
         ucs4_t character;
-        size_t bytes = character_at(text, at, &character);
-        if (!is_label(character) && !is_in("-_.", character)) {
+        size_t bytes = link_character_at(text, at, &character);
+        if (!link_is_label(character) && !link_is_in("-_.", character)) {
             return letter ? at : 0;
         }
         letter = letter || uc_is_property_alphabetic(character);
@@ -423,11 +426,11 @@ static size_t any_host_end(const char *text, size_t at)
     }
 }
 
-static bool may_stand_before(ucs4_t before)
+static bool link_may_stand_before(ucs4_t before)
 {
-    return !before || is_directional(before) ||
-           (!is_ascii_alnum(before) && !is_in("@$#", before) && before != 0xff20 && before != 0xff03 &&
-            !is_no_character(before));
+    return !before || link_is_directional(before) ||
+           (!link_is_ascii_alnum(before) && !link_is_in("@$#", before) && before != 0xff20 && before != 0xff03 &&
+            !link_is_no_character(before));
 }
 
 bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *link)
@@ -437,36 +440,36 @@ bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *
     }
     while (text[at]) {
         ucs4_t character;
-        size_t bytes = character_at(text, at, &character);
-        size_t scheme = scheme_bytes(text, at);
-        ucs4_t before = character_before(text, at);
-        if (!may_stand_before(before) || (!scheme && !is_label(character))) {
+        size_t bytes = link_character_at(text, at, &character);
+        size_t scheme = link_scheme_bytes(text, at);
+        ucs4_t before = link_character_before(text, at);
+        if (!link_may_stand_before(before) || (!scheme && !link_is_label(character))) {
             at += bytes;
             continue;
         }
         size_t host = at + scheme;
         bool path;
-        struct host_match match = match_host(text, host);
+        struct host_match match = link_match_host(text, host);
         size_t name = host + (strncasecmp(text + host, "www.", 4) ? 0 : 4);
-        size_t name_end = kinds == LINKS_OF_ANY_HOST && name > at ? any_host_end(text, name) : 0;
+        size_t name_end = kinds == LINKS_OF_ANY_HOST && name > at ? link_any_host_end(text, name) : 0;
         if (name_end > match.end) {
-            *link = (struct link){ .from = at, .to = rest_end(text, name_end, &path) };
+            *link = (struct link){ .from = at, .to = link_rest_end(text, name_end, &path) };
             return true;
         }
         if (!match.end) {
             at = match.next > at + bytes && !scheme ? match.next : at + bytes;
             continue;
         }
-        size_t end = rest_end(text, match.end, &path);
-        bool good = labels_are_short(text, host, match.end) && end - at <= LINK_BYTES_MAX;
+        size_t end = link_rest_end(text, match.end, &path);
+        bool good = link_labels_are_short(text, host, match.end) && end - at <= LINK_BYTES_MAX;
         *link = (struct link){ .from = at, .to = end };
-        if (good && scheme && cut_short_link(text, link, host)) {
+        if (good && scheme && link_cut_short(text, link, host)) {
             return true;
         }
         struct link bare, further;
-        if (good && !scheme && kinds != LINKS_WITH_SCHEME && !is_in("-_./", before) &&
-            next_bare_host(text, at, match.end, &bare)) {
-            bool last = !next_bare_host(text, bare.to, match.end, &further);
+        if (good && !scheme && kinds != LINKS_WITH_SCHEME && !link_is_in("-_./", before) &&
+            link_next_bare_host(text, at, match.end, &bare)) {
+            bool last = !link_next_bare_host(text, bare.to, match.end, &further);
             *link = bare;
             if (path && last) {
                 link->to = end;

@@ -87,7 +87,7 @@ bool desk_reply_is_settled(const struct desk *desk, uint64_t reply)
 // ---- counts ----
 
 // Fullest first, then by name, so that two looks at the same desk are alike.
-static int compare_queues(const void *one, const void *other)
+static int look_compare_queues(const void *one, const void *other)
 {
     const struct queue *a = *(const struct queue *const *) one;
     const struct queue *b = *(const struct queue *const *) other;
@@ -97,8 +97,8 @@ static int compare_queues(const void *one, const void *other)
     return strcmp(a->text, b->text);
 }
 
-static void count_queue(const struct desk *desk, const struct queue *queue, struct behalf_queue_count *count,
-                        int64_t now_ms)
+static void look_count_queue(const struct desk *desk, const struct queue *queue, struct behalf_queue_count *count,
+                             int64_t now_ms)
 {
     *count = (struct behalf_queue_count){
         .audience = audience_name(queue->audience),
@@ -120,8 +120,8 @@ static void count_queue(const struct desk *desk, const struct queue *queue, stru
     }
 }
 
-static void count_queues(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts,
-                         int64_t now_ms)
+static void look_count_queues(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts,
+                              int64_t now_ms)
 {
     struct queue **queues = calloc(desk->queues.count + 1, sizeof *queues);
     must(queues);
@@ -131,7 +131,7 @@ static void count_queues(const struct desk *desk, struct change_list *memory, st
             queues[count++] = queue;
         }
     }
-    qsort(queues, count, sizeof(struct queue *), compare_queues);
+    qsort(queues, count, sizeof(struct queue *), look_compare_queues);
     if (count > 4096) {
         count = 4096;
         counts->truncated = true;
@@ -139,12 +139,12 @@ static void count_queues(const struct desk *desk, struct change_list *memory, st
     counts->queues = change_list_allocate(memory, count * sizeof *counts->queues);
     counts->queues_count = count;
     for (size_t i = 0; i < count; i++) {
-        count_queue(desk, queues[i], &counts->queues[i], now_ms);
+        look_count_queue(desk, queues[i], &counts->queues[i], now_ms);
     }
     free(queues);
 }
 
-static const char *roles_text(unsigned audiences, struct change_list *memory)
+static const char *look_roles_text(unsigned audiences, struct change_list *memory)
 {
     const char *text = "";
     for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
@@ -155,8 +155,8 @@ static const char *roles_text(unsigned audiences, struct change_list *memory)
     return text;
 }
 
-static void count_person(const struct desk *desk, const struct person *person, struct change_list *memory,
-                         struct behalf_person_count *count)
+static void look_count_person(const struct desk *desk, const struct person *person, struct change_list *memory,
+                              struct behalf_person_count *count)
 {
     static const char *const presences[] = {
         [PRESENCE_OUT] = "out", [PRESENCE_LOST] = "lost", [PRESENCE_AWAY] = "away", [PRESENCE_AVAILABLE] = "available"
@@ -164,7 +164,7 @@ static void count_person(const struct desk *desk, const struct person *person, s
     const struct policy_person *rules = &desk->policy->people[person->index];
     *count = (struct behalf_person_count){
         .name = rules->name,
-        .roles = roles_text(rules->audiences, memory),
+        .roles = look_roles_text(rules->audiences, memory),
         .agency = rules->agency == POLICY_NONE ? "" : desk->policy->agencies[rules->agency].name,
         .presence = presences[person->presence],
         .reason = person->reason != NULL ? change_list_text(memory, person->reason) : "",
@@ -175,7 +175,7 @@ static void count_person(const struct desk *desk, const struct person *person, s
     };
 }
 
-static void count_people(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts)
+static void look_count_people(const struct desk *desk, struct change_list *memory, struct behalf_counts *counts)
 {
     counts->people = change_list_allocate(memory, desk->person_count * sizeof *counts->people);
     for (size_t i = 0; i < desk->person_count; i++) {
@@ -187,7 +187,7 @@ static void count_people(const struct desk *desk, struct change_list *memory, st
             counts->truncated = true;
             break;
         }
-        count_person(desk, person, memory, &counts->people[counts->people_count++]);
+        look_count_person(desk, person, memory, &counts->people[counts->people_count++]);
     }
 }
 
@@ -206,15 +206,15 @@ void desk_count(const struct desk *desk, struct change_list *memory, struct beha
     counts->rules_version = (int64_t) desk->policy->version;
     counts->closed = (int64_t) desk->closed;
     counts->reviewing = (int64_t) desk_review_left(desk);
-    count_queues(desk, memory, counts, now_ms);
-    count_people(desk, memory, counts);
+    look_count_queues(desk, memory, counts, now_ms);
+    look_count_people(desk, memory, counts);
 }
 
 // ---- listings ----
 
 #define LOOK_MAX 200 // rows, as in messages.def
 
-static bool is_asked_for(const struct desk *desk, const struct behalf_look *look, const struct queue *queue)
+static bool look_is_asked_for(const struct desk *desk, const struct behalf_look *look, const struct queue *queue)
 {
     return (!*look->audience || !strcmp(look->audience, audience_name(queue->audience))) &&
            (!*look->brand || !strcmp(look->brand, desk->policy->brands[queue->brand].name));
@@ -230,14 +230,14 @@ struct page {
 };
 
 // Looks at DESK_LOOK_AT_MAX items at most: what is for the asker may be far apart, and others wait meanwhile.
-static void gather(const struct desk *desk, const struct person *asker, const struct behalf_look *look,
-                   struct page *page)
+static void look_gather(const struct desk *desk, const struct person *asker, const struct behalf_look *look,
+                        struct page *page)
 {
     uint64_t id = page->next = (uint64_t) look->after;
     const struct item *item;
     for (size_t looked_at = 0; (item = item_next(desk, &id)); looked_at++) {
         page->more = page->count == page->limit || looked_at == DESK_LOOK_AT_MAX;
-        bool fits = is_asked_for(desk, look, item->queue) && authority_sight(desk, asker, item) != SIGHT_ABSENT;
+        bool fits = look_is_asked_for(desk, look, item->queue) && authority_sight(desk, asker, item) != SIGHT_ABSENT;
         if (page->more && (fits || looked_at == DESK_LOOK_AT_MAX)) {
             return;
         }
@@ -260,7 +260,7 @@ void desk_look(const struct desk *desk, uint64_t number, const struct behalf_loo
     must(!number || asker);
     struct page page = { .limit = look->limit ? (size_t) look->limit : 50 };
     must(page.limit <= LOOK_MAX);
-    gather(desk, asker, look, &page);
+    look_gather(desk, asker, look, &page);
     size_t count = page.count;
     listing->more = page.more;
     listing->next = page.more ? (int64_t) page.next : 0;

@@ -18,28 +18,28 @@ void lookup_fini(struct lookup *lookup)
 }
 
 // Fibonacci hashing: consecutive ids spread, hashes stay spread.
-static uint32_t hash_of(uint64_t key)
+static uint32_t lookup_hash_of(uint64_t key)
 {
     return (uint32_t) ((key * UINT64_C(11400714819323198485)) >> 32);
 }
 
-static size_t home(const struct lookup *lookup, uint32_t hash)
+static size_t lookup_home(const struct lookup *lookup, uint32_t hash)
 {
     return (size_t) ((uint64_t) hash * lookup->capacity >> 32);
 }
 
-static size_t after(const struct lookup *lookup, size_t place)
+static size_t lookup_after(const struct lookup *lookup, size_t place)
 {
     return place + 1 == lookup->capacity ? 0 : place + 1;
 }
 
 uint32_t lookup_find_number(const struct lookup *lookup, uint64_t key)
 {
-    uint32_t hash = hash_of(key);
+    uint32_t hash = lookup_hash_of(key);
     if (!lookup->capacity) {
         return 0;
     }
-    for (size_t i = home(lookup, hash); lookup->places[i].number; i = after(lookup, i)) {
+    for (size_t i = lookup_home(lookup, hash); lookup->places[i].number; i = lookup_after(lookup, i)) {
         uint32_t number = lookup->places[i].number;
         if (lookup->places[i].hash == hash && lookup->key(pool_at(lookup->pool, number)) == key) {
             return number;
@@ -54,16 +54,16 @@ void *lookup_find(const struct lookup *lookup, uint64_t key)
     return number ? pool_at(lookup->pool, number) : NULL;
 }
 
-static void insert(struct lookup *lookup, struct lookup_place added)
+static void lookup_insert(struct lookup *lookup, struct lookup_place added)
 {
-    size_t i = home(lookup, added.hash);
+    size_t i = lookup_home(lookup, added.hash);
     while (lookup->places[i].number) {
-        i = after(lookup, i);
+        i = lookup_after(lookup, i);
     }
     lookup->places[i] = added;
 }
 
-static void grow(struct lookup *lookup)
+static void lookup_grow(struct lookup *lookup)
 {
     struct lookup_place *old = lookup->places;
     size_t old_capacity = lookup->capacity;
@@ -73,7 +73,7 @@ static void grow(struct lookup *lookup)
     must(lookup->places);
     for (size_t i = 0; i < old_capacity; i++) {
         if (old[i].number) {
-            insert(lookup, old[i]);
+            lookup_insert(lookup, old[i]);
         }
     }
     free(old);
@@ -83,14 +83,14 @@ void lookup_put(struct lookup *lookup, uint32_t number)
 {
     must(number);
     if ((lookup->count + 1) * 5 > lookup->capacity * 4) {
-        grow(lookup);
+        lookup_grow(lookup);
     }
     uint64_t key = lookup->key(pool_at(lookup->pool, number));
-    insert(lookup, (struct lookup_place){ hash_of(key), number });
+    lookup_insert(lookup, (struct lookup_place){ lookup_hash_of(key), number });
     lookup->count++;
 }
 
-static size_t distance(const struct lookup *lookup, size_t from, size_t to)
+static size_t lookup_distance(const struct lookup *lookup, size_t from, size_t to)
 {
     return to >= from ? to - from : to + lookup->capacity - from;
 }
@@ -98,15 +98,16 @@ static size_t distance(const struct lookup *lookup, size_t from, size_t to)
 void lookup_remove(struct lookup *lookup, uint32_t number)
 {
     must(number && lookup->capacity);
-    size_t hole = home(lookup, hash_of(lookup->key(pool_at(lookup->pool, number))));
+    size_t hole = lookup_home(lookup, lookup_hash_of(lookup->key(pool_at(lookup->pool, number))));
     while (lookup->places[hole].number && lookup->places[hole].number != number) {
-        hole = after(lookup, hole);
+        hole = lookup_after(lookup, hole);
     }
     must(lookup->places[hole].number == number);
     lookup->count--;
     // What comes behind the hole moves up if its home is not between the hole and where it is.
-    for (size_t i = after(lookup, hole); lookup->places[i].number; i = after(lookup, i)) {
-        if (distance(lookup, home(lookup, lookup->places[i].hash), i) >= distance(lookup, hole, i)) {
+    for (size_t i = lookup_after(lookup, hole); lookup->places[i].number; i = lookup_after(lookup, i)) {
+        if (lookup_distance(lookup, lookup_home(lookup, lookup->places[i].hash), i) >=
+            lookup_distance(lookup, hole, i)) {
             lookup->places[hole] = lookup->places[i];
             hole = i;
         }

@@ -8,7 +8,7 @@
 // Lower is sooner.  What came back from somebody's hands is first; then the band, which waiting raises by one
 // each `band_raise_ms`: counting time in steps of that length from the item's birth gives the same order at
 // any moment, so that a heap can keep it.
-static uint64_t item_rank(const struct desk *desk, const struct item *item)
+static uint64_t match_item_rank(const struct desk *desk, const struct item *item)
 {
     if (item->returned) {
         return 0;
@@ -17,10 +17,10 @@ static uint64_t item_rank(const struct desk *desk, const struct item *item)
     return 1 + item->band + (raise_ms ? (uint64_t) (item->created_ms / raise_ms) : 0);
 }
 
-static bool item_before(const struct desk *desk, const struct item *one, const struct item *other)
+static bool match_item_before(const struct desk *desk, const struct item *one, const struct item *other)
 {
-    uint64_t one_rank = item_rank(desk, one);
-    uint64_t other_rank = item_rank(desk, other);
+    uint64_t one_rank = match_item_rank(desk, one);
+    uint64_t other_rank = match_item_rank(desk, other);
     if (one_rank != other_rank) {
         return one_rank < other_rank;
     }
@@ -29,24 +29,26 @@ static bool item_before(const struct desk *desk, const struct item *one, const s
     return one_due != other_due ? one_due < other_due : one->id < other->id;
 }
 
-static bool waiting_before(const struct heap *heap, const void *one, const void *other)
+static bool match_waiting_before(const struct heap *heap, const void *one, const void *other)
 {
-    return item_before(heap->context, one, other);
+    return match_item_before(heap->context, one, other);
 }
 
-static uint32_t *waiting_slot(void *element)
+static uint32_t *match_waiting_slot(void *element)
 {
     return &((struct item *) element)->waiting_slot;
 }
 
 void match_init_waiting(const struct desk *desk, struct heap *heap)
 {
-    *heap = (struct heap){
-        .pool = &desk->item_pool, .before = waiting_before, .slot = waiting_slot, .number = item_number, .context = desk
-    };
+    *heap = (struct heap){ .pool = &desk->item_pool,
+                           .before = match_waiting_before,
+                           .slot = match_waiting_slot,
+                           .number = item_number,
+                           .context = desk };
 }
 
-static uint32_t *reserved_slot(void *element)
+static uint32_t *match_reserved_slot(void *element)
 {
     return &((struct item *) element)->detail->reserved_slot;
 }
@@ -54,20 +56,20 @@ static uint32_t *reserved_slot(void *element)
 void match_init_reserved(const struct desk *desk, struct heap *heap)
 {
     match_init_waiting(desk, heap);
-    heap->slot = reserved_slot;
+    heap->slot = match_reserved_slot;
 }
 
 // ---- what only few can do ----
 
 // Whether so few of those who are there can do what is in this queue that it is kept for them.
-static bool is_for_few(const struct desk *desk, const struct queue *queue)
+static bool match_is_for_few(const struct desk *desk, const struct queue *queue)
 {
     return queue->available <= desk->policy->few;
 }
 
 // Nothing of the item's queue was offered to anybody for a while, or the item itself has come back from somebody's
 // hands and waits that long: those whom the few leave it to do not come to it.
-static bool is_stuck(const struct desk *desk, const struct item *item)
+static bool match_is_stuck(const struct desk *desk, const struct item *item)
 {
     bool came_back = item->detail != NULL && item->detail->moves;
     int64_t since_ms = came_back ? item_since_ms(item) : item->queue->moved_ms;
@@ -77,18 +79,19 @@ static bool is_stuck(const struct desk *desk, const struct item *item)
 // Lower is sooner.  Who can do what few can comes to that before what others can do as well: a person alone with a
 // language answers in it as long as somebody waits for that.  What is stuck comes first, one at a time; what is one
 // person's alone is theirs in any case.
-static uint32_t hands_rank(const struct desk *desk, const struct item *item)
+static uint32_t match_hands_rank(const struct desk *desk, const struct item *item)
 {
     uint32_t few = desk->policy->few;
     size_t hands = item->queue->available;
-    if (!few || (hands > 1 && is_stuck(desk, item))) {
+    if (!few || (hands > 1 && match_is_stuck(desk, item))) {
         return 0;
     }
     return hands <= few ? (uint32_t) hands : few + 1;
 }
 
 // The queue that a person's last free place is kept for when it could be filled from another one; NULL if none.
-static const struct queue *kept_for(const struct desk *desk, const struct person *person, const struct queue *other)
+static const struct queue *match_kept_for(const struct desk *desk, const struct person *person,
+                                          const struct queue *other)
 {
     if (person->item_count + 1 != desk->policy->people[person->index].capacity) {
         return NULL;
@@ -96,7 +99,7 @@ static const struct queue *kept_for(const struct desk *desk, const struct person
     const struct queue *kept = NULL;
     for (size_t i = 0; i < person->seat_count; i++) {
         const struct queue *queue = person->seats[i]->queue;
-        if (queue->available < other->available && is_for_few(desk, queue) &&
+        if (queue->available < other->available && match_is_for_few(desk, queue) &&
             (kept == NULL || queue->available < kept->available ||
              (queue->available == kept->available && queue->hash < kept->hash))) {
             kept = queue;
@@ -141,7 +144,7 @@ void item_decline(struct desk *desk, struct item *item, uint32_t person)
 // ---- waiting ----
 
 // The person an item shall go to first, while that still holds.
-static struct person *reserved_for(const struct desk *desk, const struct item *item)
+static struct person *match_reserved_for(const struct desk *desk, const struct item *item)
 {
     if (item_preferred(item) == POLICY_NONE || item->detail->preferred_until_ms <= desk->now_ms) {
         return NULL;
@@ -154,7 +157,7 @@ static struct person *reserved_for(const struct desk *desk, const struct item *i
     return person;
 }
 
-static void earlier(int64_t *at_ms, int64_t candidate_ms)
+static void match_earlier(int64_t *at_ms, int64_t candidate_ms)
 {
     if (candidate_ms && (!*at_ms || candidate_ms < *at_ms)) {
         *at_ms = candidate_ms;
@@ -162,22 +165,22 @@ static void earlier(int64_t *at_ms, int64_t candidate_ms)
 }
 
 // When something changes for a waiting item by time alone.
-static int64_t waiting_timer(const struct desk *desk, const struct item *item)
+static int64_t match_waiting_timer(const struct desk *desk, const struct item *item)
 {
     int64_t at_ms = 0;
     if (!item->late) {
-        earlier(&at_ms, item->due_ms);
+        match_earlier(&at_ms, item->due_ms);
     }
     if (desk->policy->times.expire_ms) {
-        earlier(&at_ms, item_since_ms(item) + desk->policy->times.expire_ms);
+        match_earlier(&at_ms, item_since_ms(item) + desk->policy->times.expire_ms);
     }
     if (item->reserved) {
-        earlier(&at_ms, item->detail->preferred_until_ms);
+        match_earlier(&at_ms, item->detail->preferred_until_ms);
     }
     const struct declines *declines = item->detail != NULL ? item->detail->declines : NULL;
     for (size_t i = 0; declines != NULL && i < ITEM_DECLINED_MAX; i++) {
         if (declines->latest[i].until_ms > desk->now_ms) {
-            earlier(&at_ms, declines->latest[i].until_ms);
+            match_earlier(&at_ms, declines->latest[i].until_ms);
         }
     }
     return at_ms;
@@ -188,13 +191,13 @@ void match_enter(struct desk *desk, struct item *item)
     must(item->state == ITEM_WAITING && !item_waits(item));
     if (review_awaits(desk, item)) {
         heap_push(&item->queue->apart, item);
-        item_set_timer(desk, item, waiting_timer(desk, item));
+        item_set_timer(desk, item, match_waiting_timer(desk, item));
         return;
     }
     queue_seat(desk, item->queue);
     queue_note_unserved(desk, item->queue);
     // A service level already missed when the item comes to wait is dealt with by the timer, at once.
-    struct person *person = reserved_for(desk, item);
+    struct person *person = match_reserved_for(desk, item);
     item->reserved = person != NULL;
     if (!item->queue->waiting.count) {
         item->queue->moved_ms = desk->now_ms;
@@ -205,7 +208,7 @@ void match_enter(struct desk *desk, struct item *item)
     if (person == NULL || !item->detail->meant) {
         heap_push(&item->queue->waiting, item);
     }
-    item_set_timer(desk, item, waiting_timer(desk, item));
+    item_set_timer(desk, item, match_waiting_timer(desk, item));
     if (!item->unmatched) {
         desk_grow(&desk->unmatched, desk->unmatched_count, &desk->unmatched_capacity);
         desk->unmatched[desk->unmatched_count++] = item;
@@ -238,7 +241,7 @@ struct choice {
     uint32_t hands;
 };
 
-static void describe_first(const struct desk *desk, const struct heap *ready, struct wording_offer *offer)
+static void match_describe_first(const struct desk *desk, const struct heap *ready, struct wording_offer *offer)
 {
     struct heap_walk walk;
     heap_walk_init(&walk, ready);
@@ -254,8 +257,8 @@ static void describe_first(const struct desk *desk, const struct heap *ready, st
     }
 }
 
-static const char *describe_choice(const struct desk *desk, const struct item *item, const struct choice *choice,
-                                   char *memory, size_t memory_bytes)
+static const char *match_describe_choice(const struct desk *desk, const struct item *item, const struct choice *choice,
+                                         char *memory, size_t memory_bytes)
 {
     const struct heap *ready = &item->queue->ready;
     struct wording_offer offer = {
@@ -272,11 +275,11 @@ static const char *describe_choice(const struct desk *desk, const struct item *i
         offer.kept = choice->kept->text;
         offer.kept_hands = choice->kept->available;
     }
-    describe_first(desk, ready, &offer);
+    match_describe_first(desk, ready, &offer);
     return wording_keep(&offer, memory, memory_bytes);
 }
 
-static void offer(struct desk *desk, struct item *item, const struct choice *choice)
+static void match_offer(struct desk *desk, struct item *item, const struct choice *choice)
 {
     char memory[BEHALF_DETAIL_BYTES + 1];
     const char *description;
@@ -285,7 +288,7 @@ static void offer(struct desk *desk, struct item *item, const struct choice *cho
         description = change_list_format(desk->list, "kept for %s, who had it or its author before",
                                          person_name(desk, person->index));
     } else {
-        description = describe_choice(desk, item, choice, memory, sizeof memory);
+        description = match_describe_choice(desk, item, choice, memory, sizeof memory);
     }
     bool automatic = desk->policy->brands[item->queue->brand].take_automatic;
     struct item_detail *detail = item_require_detail(item);
@@ -308,7 +311,7 @@ static void offer(struct desk *desk, struct item *item, const struct choice *cho
 
 // The first in the order who has not declined it; who keeps their last place for what few can do only when nobody
 // else is there.  False if there is nobody.
-static bool choose_for(const struct desk *desk, const struct item *item, struct choice *choice)
+static bool match_choose_for(const struct desk *desk, const struct item *item, struct choice *choice)
 {
     struct heap_walk walk;
     struct seat *seat, *spared = NULL;
@@ -318,7 +321,7 @@ static bool choose_for(const struct desk *desk, const struct item *item, struct 
         const struct queue *kept = NULL;
         if (item_declined_by(desk, item, seat->person->index)) {
             choice->declined = true;
-        } else if ((kept = kept_for(desk, seat->person, item->queue)) == NULL) {
+        } else if ((kept = match_kept_for(desk, seat->person, item->queue)) == NULL) {
             choice->seat = seat;
             return true;
         } else if (spared == NULL) {
@@ -339,14 +342,14 @@ bool match_item(struct desk *desk, struct item *item)
     struct choice choice;
     if (person != NULL && person->ready) {
         choice = (struct choice){ .seat = person_seat(person, item->queue) };
-    } else if ((person != NULL && item->detail->meant) || !choose_for(desk, item, &choice)) {
+    } else if ((person != NULL && item->detail->meant) || !match_choose_for(desk, item, &choice)) {
         return false;
     }
-    offer(desk, item, &choice);
+    match_offer(desk, item, &choice);
     return true;
 }
 
-static struct item *first_for(const struct desk *desk, const struct heap *waiting, uint32_t person)
+static struct item *match_first_for(const struct desk *desk, const struct heap *waiting, uint32_t person)
 {
     struct heap_walk walk;
     heap_walk_init(&walk, waiting);
@@ -359,7 +362,7 @@ static struct item *first_for(const struct desk *desk, const struct heap *waitin
     return NULL;
 }
 
-static struct item *next_for(const struct desk *desk, const struct person *person, struct choice *choice)
+static struct item *match_next_for(const struct desk *desk, const struct person *person, struct choice *choice)
 {
     *choice = (struct choice){ 0 };
     struct item *best = heap_first(&person->reserved);
@@ -370,15 +373,15 @@ static struct item *next_for(const struct desk *desk, const struct person *perso
     struct item *soonest = NULL;
     for (size_t i = 0; i < person->seat_count; i++) {
         const struct queue *queue = person->seats[i]->queue;
-        struct item *item = queue->waiting.count ? first_for(desk, &queue->waiting, person->index) : NULL;
+        struct item *item = queue->waiting.count ? match_first_for(desk, &queue->waiting, person->index) : NULL;
         if (item == NULL) {
             continue;
         }
-        uint32_t hands = hands_rank(desk, item);
-        if (soonest == NULL || item_before(desk, item, soonest)) {
+        uint32_t hands = match_hands_rank(desk, item);
+        if (soonest == NULL || match_item_before(desk, item, soonest)) {
             soonest = item;
         }
-        if (best == NULL || (hands != choice->hands ? hands < choice->hands : item_before(desk, item, best))) {
+        if (best == NULL || (hands != choice->hands ? hands < choice->hands : match_item_before(desk, item, best))) {
             best = item;
             choice->hands = hands;
             choice->seat = person->seats[i];
@@ -399,7 +402,7 @@ void match_again(struct desk *desk, struct queue *queue)
 void match_person(struct desk *desk, struct person *person)
 {
     struct choice choice;
-    struct item *item = person->ready ? next_for(desk, person, &choice) : NULL;
+    struct item *item = person->ready ? match_next_for(desk, person, &choice) : NULL;
     if (item == NULL) {
         return;
     }
@@ -409,12 +412,12 @@ void match_person(struct desk *desk, struct person *person)
         // Somebody else may have room as well, and come first for this one.
         struct choice best;
         bool theirs = item->reserved && item->detail->preferred == person->index;
-        if (!theirs && choose_for(desk, item, &best)) {
+        if (!theirs && match_choose_for(desk, item, &best)) {
             best.ahead = choice.ahead && best.seat == choice.seat;
             best.hands = choice.hands;
             choice = best;
         }
-        offer(desk, item, &choice);
+        match_offer(desk, item, &choice);
     }
     person_look_again(desk, person); // behind the others, so that what waits is spread
 }

@@ -11,7 +11,7 @@ struct misfits {
     size_t max, count;
 };
 
-static void add(struct misfits *misfits, const char *key, const char *message)
+static void misfit_add(struct misfits *misfits, const char *key, const char *message)
 {
     if (misfits->count < misfits->max) {
         misfits->problems[misfits->count] = (struct behalf_problem){ .key = key, .message = message };
@@ -20,12 +20,12 @@ static void add(struct misfits *misfits, const char *key, const char *message)
 }
 
 // `kind` and `name` are dropped while items are open that need them.
-static void add_open(struct misfits *misfits, const char *kind, const char *name, size_t open)
+static void misfit_add_open(struct misfits *misfits, const char *kind, const char *name, size_t open)
 {
     if (open) {
-        add(misfits, change_list_format(misfits->memory, "%s.%s", kind, name),
-            change_list_format(misfits->memory, "%zu open item%s: end %s before dropping %s", open,
-                               open == 1 ? "" : "s", open == 1 ? "it" : "them", name));
+        misfit_add(misfits, change_list_format(misfits->memory, "%s.%s", kind, name),
+                   change_list_format(misfits->memory, "%zu open item%s: end %s before dropping %s", open,
+                                      open == 1 ? "" : "s", open == 1 ? "it" : "them", name));
     }
 }
 
@@ -37,9 +37,9 @@ size_t desk_misfits(const struct desk *desk, const struct policy *policy, struct
     size_t skills[POLICY_SET_MAX] = { 0 };
     size_t place = 0;
     if (strcmp(policy->desk, desk->policy->desk) != 0) {
-        add(&misfits, "desk",
-            change_list_format(memory, "these are rules of the desk %s, this is the desk %s", policy->desk,
-                               desk->policy->desk));
+        misfit_add(&misfits, "desk",
+                   change_list_format(memory, "these are rules of the desk %s, this is the desk %s", policy->desk,
+                                      desk->policy->desk));
     }
     for (const struct queue *queue; (queue = table_next(&desk->queues, &place));) {
         brands[queue->brand] += queue->open;
@@ -49,16 +49,18 @@ size_t desk_misfits(const struct desk *desk, const struct policy *policy, struct
         }
     }
     for (size_t i = 0; i < policy->brand_count; i++) {
-        add_open(&misfits, "brands", policy->brands[i].name, policy->brands[i].retired ? brands[i] : 0);
+        misfit_add_open(&misfits, "brands", policy->brands[i].name, policy->brands[i].retired ? brands[i] : 0);
     }
     for (size_t i = 0; i < policy->channel_count; i++) {
-        add_open(&misfits, "channels", policy->channels[i].name, policy->channels[i].retired ? desk->of_channel[i] : 0);
+        misfit_add_open(&misfits, "channels", policy->channels[i].name,
+                        policy->channels[i].retired ? desk->of_channel[i] : 0);
     }
     for (size_t i = 0; i < policy->language_count; i++) {
-        add_open(&misfits, "languages", policy->languages[i].name, policy->languages[i].retired ? languages[i] : 0);
+        misfit_add_open(&misfits, "languages", policy->languages[i].name,
+                        policy->languages[i].retired ? languages[i] : 0);
     }
     for (size_t i = 0; i < policy->skill_count; i++) {
-        add_open(&misfits, "skills", policy->skills[i].name, policy->skills[i].retired ? skills[i] : 0);
+        misfit_add_open(&misfits, "skills", policy->skills[i].name, policy->skills[i].retired ? skills[i] : 0);
     }
     return misfits.count;
 }

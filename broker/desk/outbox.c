@@ -24,7 +24,7 @@ static_assert(OUTBOX_HANDED_MAX <= LOSING_SLICE, "BYE of a connector settles all
 
 // ---- lists ----
 
-static void list_remove(struct reply *reply)
+static void outbox_list_remove(struct reply *reply)
 {
     struct reply_list *list = reply->list;
     must(list);
@@ -34,7 +34,7 @@ static void list_remove(struct reply *reply)
     reply->next = reply->previous = NULL;
 }
 
-static void list_append(struct reply_list *list, struct reply *reply)
+static void outbox_list_append(struct reply_list *list, struct reply *reply)
 {
     must(!reply->list);
     reply->list = list;
@@ -46,7 +46,7 @@ static void list_append(struct reply_list *list, struct reply *reply)
 // ---- resting ----
 
 // Puts a reply among those that rest as long, which came in nearly this order.
-static void list_insert_resting(struct reply_list *list, struct reply *reply)
+static void outbox_list_insert_resting(struct reply_list *list, struct reply *reply)
 {
     struct reply *before = list->last;
     while (before != NULL && before->rest_until_ms > reply->rest_until_ms) {
@@ -60,7 +60,7 @@ static void list_insert_resting(struct reply_list *list, struct reply *reply)
 }
 
 // Until when a reply rests that has been handed out before.  What it follows from is kept on disk with the reply.
-static int64_t rest_until_ms(const struct desk *desk, const struct reply *reply)
+static int64_t outbox_rest_until_ms(const struct desk *desk, const struct reply *reply)
 {
     uint32_t doubled = reply->attempt < OUTBOX_ATTEMPTS_MAX ? reply->attempt : OUTBOX_ATTEMPTS_MAX;
     int64_t handed_ms = reply->handed_ms < desk->now_ms ? reply->handed_ms : desk->now_ms;
@@ -68,35 +68,35 @@ static int64_t rest_until_ms(const struct desk *desk, const struct reply *reply)
 }
 
 // Where a reply waits for a connector.
-static struct outbox *line_of(struct desk *desk, const struct reply *reply)
+static struct outbox *outbox_line_of(struct desk *desk, const struct reply *reply)
 {
     return reply->attempt ? &desk->repeats[reply->channel] : &desk->outbox[reply->channel];
 }
 
-static void wait_for_connector(struct desk *desk, struct reply *reply)
+static void outbox_wait_for_connector(struct desk *desk, struct reply *reply)
 {
-    struct outbox *outbox = line_of(desk, reply);
+    struct outbox *outbox = outbox_line_of(desk, reply);
     reply->place = desk->next_place++;
-    list_append(&outbox->of_brand[reply->brand], reply);
+    outbox_list_append(&outbox->of_brand[reply->brand], reply);
     outbox->brands |= UINT64_C(1) << reply->brand;
 }
 
-static void have(struct connector *connector, struct reply *reply)
+static void outbox_have(struct connector *connector, struct reply *reply)
 {
     reply->connector = connector;
-    list_append(&connector->replies, reply);
+    outbox_list_append(&connector->replies, reply);
     connector->handed++;
 }
 
 // Takes a reply out of the list it is in, if it is in one.
-static void leave_list(struct desk *desk, struct reply *reply)
+static void outbox_leave_list(struct desk *desk, struct reply *reply)
 {
     const struct reply_list *list = reply->list;
     if (list == NULL) {
         return;
     }
-    struct outbox *outbox = line_of(desk, reply);
-    list_remove(reply);
+    struct outbox *outbox = outbox_line_of(desk, reply);
+    outbox_list_remove(reply);
     if (reply->connector != NULL) {
         reply->connector->handed--;
     } else if (list == &outbox->of_brand[reply->brand] && list->first == NULL) {
@@ -105,13 +105,13 @@ static void leave_list(struct desk *desk, struct reply *reply)
     reply->connector = NULL;
 }
 
-static void wait_in_outbox(struct desk *desk, struct reply *reply)
+static void outbox_wait_in(struct desk *desk, struct reply *reply)
 {
-    reply->rest_until_ms = reply->attempt ? rest_until_ms(desk, reply) : 0;
+    reply->rest_until_ms = reply->attempt ? outbox_rest_until_ms(desk, reply) : 0;
     if (reply->rest_until_ms > desk->now_ms && reply->attempt <= OUTBOX_ATTEMPTS_MAX) {
-        list_insert_resting(&desk->resting[reply->attempt - 1], reply);
+        outbox_list_insert_resting(&desk->resting[reply->attempt - 1], reply);
     } else {
-        wait_for_connector(desk, reply);
+        outbox_wait_for_connector(desk, reply);
     }
 }
 
@@ -119,25 +119,25 @@ void reply_restore(struct desk *desk, struct reply *reply)
 {
     table_put(&desk->replies, reply->id, reply);
     if (reply->unwritten) {
-        list_append(&desk->unwritten, reply);
+        outbox_list_append(&desk->unwritten, reply);
     } else if (reply->state == REPLY_QUEUED) {
-        wait_in_outbox(desk, reply);
+        outbox_wait_in(desk, reply);
     } else if (reply->state == REPLY_HANDED) {
-        have(connector_require(desk, reply->instance != NULL ? reply->instance : ""), reply);
+        outbox_have(connector_require(desk, reply->instance != NULL ? reply->instance : ""), reply);
     }
 }
 
 void reply_forget(struct desk *desk, struct reply *reply)
 {
-    leave_list(desk, reply);
+    outbox_leave_list(desk, reply);
     table_remove(&desk->replies, reply->id, reply);
     free(reply->instance);
     free(reply);
 }
 
 // Writes where the reply is now.  `text` NULL keeps what is on disk.
-static void write_reply(struct desk *desk, const struct reply *reply, const char *text, const char *reference,
-                        const char *reason)
+static void outbox_write_reply(struct desk *desk, const struct reply *reply, const char *text, const char *reference,
+                               const char *reason)
 {
     const struct policy *policy = desk->policy;
     bool settled = reply->state != REPLY_QUEUED && reply->state != REPLY_HANDED;
@@ -255,7 +255,7 @@ struct reply *outbox_put(struct desk *desk, struct item *item, uint32_t person, 
     item_thread_out(desk, item);
     item_remember(desk, item, person);
     reply_restore(desk, reply);
-    write_reply(desk, reply, text, NULL, NULL);
+    outbox_write_reply(desk, reply, text, NULL, NULL);
     item_event(desk, item, "answered", person, NULL, "its reply is in the outbox");
     return reply;
 }
@@ -274,20 +274,20 @@ static struct connector *connector_for(const struct desk *desk, uint32_t channel
     return best;
 }
 
-static void hand_out(struct desk *desk, struct reply *reply, struct connector *connector)
+static void outbox_hand_out(struct desk *desk, struct reply *reply, struct connector *connector)
 {
-    leave_list(desk, reply);
+    outbox_leave_list(desk, reply);
     reply->state = REPLY_HANDED;
     reply->attempt++;
     reply->handed_ms = desk->now_ms;
     reply->idempotent = connector->idempotent;
-    have(connector, reply);
+    outbox_have(connector, reply);
     if (reply->instance == NULL || strcmp(reply->instance, connector->instance) != 0) {
         free(reply->instance);
         reply->instance = strdup(connector->instance);
         must(reply->instance);
     }
-    write_reply(desk, reply, NULL, NULL, NULL);
+    outbox_write_reply(desk, reply, NULL, NULL, NULL);
     change_list_tell(desk->list, &(struct effect){ .kind = EFFECT_HAND_REPLY,
                                                    .session = connector->session,
                                                    .reply = reply->id,
@@ -322,7 +322,7 @@ static struct reply *next_to_go(const struct desk *desk, const struct outbox *ou
     return next;
 }
 
-static void run_line(struct desk *desk, const struct outbox *outbox, size_t *handed)
+static void outbox_run_line(struct desk *desk, const struct outbox *outbox, size_t *handed)
 {
     struct reply *reply;
     struct connector *connector;
@@ -332,7 +332,7 @@ static void run_line(struct desk *desk, const struct outbox *outbox, size_t *han
             desk->outbox_left = true;
             return;
         }
-        hand_out(desk, reply, connector);
+        outbox_hand_out(desk, reply, connector);
     }
 }
 
@@ -340,9 +340,9 @@ void outbox_run(struct desk *desk)
 {
     size_t handed = 0;
     for (size_t i = 0; !desk->outbox_left && i < POLICY_CHANNELS_MAX; i++) {
-        run_line(desk, &desk->repeats[i], &handed);
+        outbox_run_line(desk, &desk->repeats[i], &handed);
         if (!desk->outbox_left) {
-            run_line(desk, &desk->outbox[i], &handed);
+            outbox_run_line(desk, &desk->outbox[i], &handed);
         }
     }
 }
@@ -356,7 +356,7 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
         return false; // out already, perhaps: also one that waits to be repeated
     }
     reply->state = REPLY_WITHDRAWN;
-    write_reply(desk, reply, NULL, NULL, reason);
+    outbox_write_reply(desk, reply, NULL, NULL, reason);
     item_event(desk, item, "reply withdrawn", reply->person, NULL, reason);
     item->fate_unknown = item->detail->unknown != 0;
     reply_forget(desk, reply);
@@ -366,9 +366,9 @@ bool outbox_withdraw(struct desk *desk, struct item *item, const char *reason)
 void outbox_restored(struct desk *desk)
 {
     for (struct reply *reply; (reply = desk->unwritten.first);) {
-        list_remove(reply);
+        outbox_list_remove(reply);
         reply->unwritten = false;
-        write_reply(desk, reply, NULL, NULL, "who wrote it is no longer in the rules");
+        outbox_write_reply(desk, reply, NULL, NULL, "who wrote it is no longer in the rules");
         if (reply->state == REPLY_WITHDRAWN) {
             reply_forget(desk, reply);
         }
@@ -394,7 +394,7 @@ void outbox_keep_unknown(struct desk *desk, struct item *item, struct reply *rep
     item->detail->unknown = reply->id;
 }
 
-static void unlink_unknown(struct desk *desk, struct item *item, const struct reply *reply)
+static void outbox_unlink_unknown(struct desk *desk, struct item *item, const struct reply *reply)
 {
     uint64_t *place = &item->detail->unknown;
     while (*place != reply->id) {
@@ -404,7 +404,7 @@ static void unlink_unknown(struct desk *desk, struct item *item, const struct re
 }
 
 // Tells whoever has the item next what became of its reply: as the reason why they have it, and in its story.
-static void tell_fate(struct desk *desk, struct item *item, const char *fate, const char *reason)
+static void outbox_tell_fate(struct desk *desk, struct item *item, const char *fate, const char *reason)
 {
     if (reason == NULL || !*reason) {
         reason = "no reason was given";
@@ -422,8 +422,8 @@ static void tell_fate(struct desk *desk, struct item *item, const char *fate, co
 }
 
 // The item of a reply that did not go out, or may have: back, for the reply's author first.
-static void send_back(struct desk *desk, struct item *item, const struct reply *reply, const char *kind,
-                      const char *reason)
+static void outbox_send_back(struct desk *desk, struct item *item, const struct reply *reply, const char *kind,
+                             const char *reason)
 {
     item_event(desk, item, kind, reply->person, NULL, reason);
     item->returned = true;
@@ -445,17 +445,17 @@ static void send_back(struct desk *desk, struct item *item, const struct reply *
     item_wait(desk, item);
 }
 
-static void confirm(struct desk *desk, struct reply *reply, const char *reference)
+static void outbox_confirm(struct desk *desk, struct reply *reply, const char *reference)
 {
     struct item *item = item_find(desk, reply->item_id);
     bool unknown = reply->state == REPLY_UNKNOWN;
-    leave_list(desk, reply);
+    outbox_leave_list(desk, reply);
     reply->state = REPLY_CONFIRMED;
-    write_reply(desk, reply, NULL, reference, NULL);
+    outbox_write_reply(desk, reply, NULL, reference, NULL);
     uint32_t person = reply->person;
     uint64_t id = reply->id;
     if (item != NULL && unknown) {
-        unlink_unknown(desk, item, reply);
+        outbox_unlink_unknown(desk, item, reply);
     }
     reply_forget(desk, reply);
     if (item == NULL) {
@@ -473,26 +473,26 @@ static void confirm(struct desk *desk, struct reply *reply, const char *referenc
     item_close(desk, item, "answered", person, NULL, id);
 }
 
-static void fail(struct desk *desk, struct reply *reply, const char *reason)
+static void outbox_fail(struct desk *desk, struct reply *reply, const char *reason)
 {
     struct item *item = item_find(desk, reply->item_id);
     bool unknown = reply->state == REPLY_UNKNOWN;
-    leave_list(desk, reply);
+    outbox_leave_list(desk, reply);
     reply->state = REPLY_FAILED;
-    write_reply(desk, reply, NULL, NULL, reason);
+    outbox_write_reply(desk, reply, NULL, NULL, reason);
     bool withdrawn = item != NULL && !unknown && !item->posts;
     if (item != NULL && unknown) {
-        unlink_unknown(desk, item, reply);
+        outbox_unlink_unknown(desk, item, reply);
         item->fate_unknown = item->detail->unknown != 0;
         item_event(desk, item, "reply failed", reply->person, NULL, reason);
-        tell_fate(desk, item, "an earlier reply was not published: ", reason);
+        outbox_tell_fate(desk, item, "an earlier reply was not published: ", reason);
         item_changed(desk, item);
         if (item->state == ITEM_OFFERED || item->state == ITEM_HELD) {
             item_show(desk, item);
         }
     } else if (item != NULL && !withdrawn) {
-        tell_fate(desk, item, "not published: ", reason);
-        send_back(desk, item, reply, "reply failed", reason);
+        outbox_tell_fate(desk, item, "not published: ", reason);
+        outbox_send_back(desk, item, reply, "reply failed", reason);
     }
     reply_forget(desk, reply);
     if (withdrawn) {
@@ -501,19 +501,19 @@ static void fail(struct desk *desk, struct reply *reply, const char *reason)
 }
 
 // Nobody repeats the reply: a person looks whether it was published, and decides.
-static void give_to_person(struct desk *desk, struct item *item, struct reply *reply, const char *reason)
+static void outbox_give_to_person(struct desk *desk, struct item *item, struct reply *reply, const char *reason)
 {
     if (reply->attempt >= OUTBOX_ATTEMPTS_MAX) {
         reason = change_list_format(desk->list, "handed out %u times%s%s", reply->attempt, *reason ? ": " : "", reason);
     }
     reply->state = REPLY_UNKNOWN;
-    write_reply(desk, reply, NULL, NULL, reason);
+    outbox_write_reply(desk, reply, NULL, NULL, reason);
     outbox_keep_unknown(desk, item, reply);
-    tell_fate(desk, item, "nobody knows whether it was published: ", reason);
-    send_back(desk, item, reply, "fate unknown", reason);
+    outbox_tell_fate(desk, item, "nobody knows whether it was published: ", reason);
+    outbox_send_back(desk, item, reply, "fate unknown", reason);
 }
 
-static bool has_had_its_attempts(const struct reply *reply)
+static bool outbox_has_had_its_attempts(const struct reply *reply)
 {
     return (reply->state == REPLY_QUEUED && reply->attempt >= OUTBOX_ATTEMPTS_MAX) ||
            (reply->state == REPLY_HANDED && reply->attempt > BEHALF_ATTEMPTS_MAX);
@@ -523,19 +523,19 @@ void outbox_give_up_restored(struct desk *desk)
 {
     size_t place = 0;
     for (struct reply *reply; (reply = table_next(&desk->replies, &place));) {
-        if (!has_had_its_attempts(reply)) {
+        if (!outbox_has_had_its_attempts(reply)) {
             continue;
         }
-        leave_list(desk, reply);
+        outbox_leave_list(desk, reply);
         struct item *item = item_find(desk, reply->item_id);
         must(item);
-        give_to_person(desk, item, reply, "");
+        outbox_give_to_person(desk, item, reply, "");
     }
 }
 
 // Why a reply that nobody was told of may not go out any more; NULL if it may.  Its item is what it has become
 // meanwhile.
-static const char *what_forbids(const struct desk *desk, const struct item *item, const struct reply *reply)
+static const char *outbox_what_forbids(const struct desk *desk, const struct item *item, const struct reply *reply)
 {
     if (reply->attempt > 0) {
         return NULL; // it may be out already
@@ -557,18 +557,18 @@ void desk_reply_not_told(struct desk *desk, uint64_t id, uint32_t attempt, int64
         return; // it was settled, lost, or can be told again
     }
     desk->now_ms = now_ms;
-    leave_list(desk, reply);
+    outbox_leave_list(desk, reply);
     reply->state = REPLY_QUEUED;
     reply->attempt--;
-    write_reply(desk, reply, NULL, NULL, "its connector was gone before it was told");
+    outbox_write_reply(desk, reply, NULL, NULL, "its connector was gone before it was told");
     struct item *item = item_find(desk, reply->item_id);
     must(item); // only its reply's fate ends an item that is sending
     item_event(desk, item, "reply not handed out", reply->person, NULL, "its connector was gone before it was told");
-    const char *forbidden = what_forbids(desk, item, reply);
+    const char *forbidden = outbox_what_forbids(desk, item, reply);
     if (forbidden != NULL) {
-        fail(desk, reply, forbidden);
+        outbox_fail(desk, reply, forbidden);
     } else {
-        wait_in_outbox(desk, reply);
+        outbox_wait_in(desk, reply);
         item_set_timer(desk, item, item->window_end_ms);
     }
     desk_settle(desk);
@@ -579,35 +579,35 @@ void outbox_window_ends(struct desk *desk, struct item *item)
     struct reply *reply = table_find(&desk->replies, item->detail->reply);
     must(reply);
     if (reply->state == REPLY_QUEUED && reply->attempt == 0) { // else a connector has it, or may have published it
-        fail(desk, reply, outbox_is_closed_to(desk, item, desk->list));
+        outbox_fail(desk, reply, outbox_is_closed_to(desk, item, desk->list));
     }
 }
 
-static void lose(struct desk *desk, struct reply *reply, const char *reason)
+static void outbox_lose(struct desk *desk, struct reply *reply, const char *reason)
 {
     must(reply->state == REPLY_HANDED);
     struct item *item = item_find(desk, reply->item_id);
     must(item); // only its reply's fate ends an item that is sending
-    leave_list(desk, reply);
+    outbox_leave_list(desk, reply);
     if (reply->idempotent && reply->attempt < OUTBOX_ATTEMPTS_MAX) {
         reply->state = REPLY_QUEUED;
-        write_reply(desk, reply, NULL, NULL, reason);
+        outbox_write_reply(desk, reply, NULL, NULL, reason);
         item_event(desk, item, "reply repeated", reply->person, NULL, reason);
-        wait_in_outbox(desk, reply);
+        outbox_wait_in(desk, reply);
         return;
     }
-    give_to_person(desk, item, reply, reason);
+    outbox_give_to_person(desk, item, reply, reason);
 }
 
 static const struct {
     const char *name;
     void (*settle)(struct desk *desk, struct reply *reply, const char *text);
-} fates[] = { { "confirmed", confirm }, { "failed", fail }, { "unknown", lose } };
+} fates[] = { { "confirmed", outbox_confirm }, { "failed", outbox_fail }, { "unknown", outbox_lose } };
 
 #define FATE_COUNT (sizeof fates / sizeof *fates)
 
 // FATE_COUNT when there is no such fate.
-static size_t find_fate(const char *name)
+static size_t outbox_find_fate(const char *name)
 {
     size_t fate = 0;
     while (fate < FATE_COUNT && strcmp(fates[fate].name, name) != 0) {
@@ -618,14 +618,14 @@ static size_t find_fate(const char *name)
 
 bool desk_is_fate(const char *name)
 {
-    return find_fate(name) < FATE_COUNT;
+    return outbox_find_fate(name) < FATE_COUNT;
 }
 
 void outbox_settle(struct desk *desk, struct connector *connector, uint64_t session,
                    const struct behalf_message *request)
 {
     const struct behalf_settle *settle = &request->settle;
-    size_t fate = find_fate(settle->fate);
+    size_t fate = outbox_find_fate(settle->fate);
     struct behalf_error error = { .field = "fate", .reason = "a fate is confirmed, failed or unknown" };
     if (fate == FATE_COUNT) {
         desk_tell_error(desk, session, request->id, BEHALF_CODE_INVALID, &error);
@@ -639,7 +639,7 @@ void outbox_settle(struct desk *desk, struct connector *connector, uint64_t sess
     } else {
         done.item = (int64_t) reply->item_id;
         desk_tell_done(desk, session, request->id, &done);
-        if (fates[fate].settle != lose || reply->state == REPLY_HANDED) {
+        if (fates[fate].settle != outbox_lose || reply->state == REPLY_HANDED) {
             fates[fate].settle(desk, reply, fate == 0 ? settle->reference : settle->reason);
         }
     }
@@ -648,24 +648,24 @@ void outbox_settle(struct desk *desk, struct connector *connector, uint64_t sess
 // ---- time ----
 
 // Gives up what a lost connector had, a slice of it in all; returns whether that was all.
-static bool lose_some(struct desk *desk, struct connector *connector, size_t *lost)
+static bool outbox_lose_some(struct desk *desk, struct connector *connector, size_t *lost)
 {
     while (connector->replies.first != NULL && *lost < LOSING_SLICE) {
-        lose(desk, connector->replies.first, "its connector vanished with it");
+        outbox_lose(desk, connector->replies.first, "its connector vanished with it");
         ++*lost;
     }
     return connector->replies.first == NULL;
 }
 
 // Lets what has rested wait for a connector.  Milliseconds until the next one has, or -1.
-static int64_t wake_rested(struct desk *desk)
+static int64_t outbox_wake_rested(struct desk *desk)
 {
     int64_t next_ms = -1;
     for (size_t i = 0; i < OUTBOX_ATTEMPTS_MAX; i++) {
         struct reply *reply;
         while ((reply = desk->resting[i].first) != NULL && reply->rest_until_ms <= desk->now_ms) {
-            leave_list(desk, reply);
-            wait_for_connector(desk, reply);
+            outbox_leave_list(desk, reply);
+            outbox_wait_for_connector(desk, reply);
         }
         if (reply != NULL && (next_ms < 0 || reply->rest_until_ms - desk->now_ms < next_ms)) {
             next_ms = reply->rest_until_ms - desk->now_ms;
@@ -676,7 +676,7 @@ static int64_t wake_rested(struct desk *desk)
 
 int64_t outbox_tick(struct desk *desk)
 {
-    int64_t next_ms = wake_rested(desk);
+    int64_t next_ms = outbox_wake_rested(desk);
     size_t lost = 0;
     desk->outbox_left = false; // the end of this input goes on
     for (size_t i = desk->connector_count; i > 0; i--) {
@@ -685,7 +685,7 @@ int64_t outbox_tick(struct desk *desk)
             continue;
         }
         int64_t left_ms = connector->lost_until_ms - desk->now_ms;
-        if (left_ms <= 0 && lose_some(desk, connector, &lost)) {
+        if (left_ms <= 0 && outbox_lose_some(desk, connector, &lost)) {
             connector_free(connector);
             desk->connectors[i - 1] = desk->connectors[--desk->connector_count];
         } else if (next_ms < 0 || left_ms < next_ms) {
@@ -709,7 +709,7 @@ static size_t check_list(const struct reply_list *list, enum reply_state state)
     return count;
 }
 
-static size_t check_waiting(const struct desk *desk, const struct outbox *outbox, uint32_t channel, bool repeats)
+static size_t outbox_check_waiting(const struct desk *desk, const struct outbox *outbox, uint32_t channel, bool repeats)
 {
     size_t count = 0;
     for (uint32_t brand = 0; brand < POLICY_SET_MAX; brand++) {
@@ -725,7 +725,7 @@ static size_t check_waiting(const struct desk *desk, const struct outbox *outbox
     return count;
 }
 
-static size_t check_connector(const struct connector *connector)
+static size_t outbox_check_connector(const struct connector *connector)
 {
     must(connector->handed <= OUTBOX_HANDED_MAX);
     must(check_list(&connector->replies, REPLY_HANDED) == connector->handed);
@@ -739,14 +739,14 @@ void outbox_check(const struct desk *desk)
 {
     size_t listed = 0, on_their_way = 0, place = 0;
     for (uint32_t i = 0; i < POLICY_CHANNELS_MAX; i++) {
-        listed += check_waiting(desk, &desk->outbox[i], i, false);
-        listed += check_waiting(desk, &desk->repeats[i], i, true);
+        listed += outbox_check_waiting(desk, &desk->outbox[i], i, false);
+        listed += outbox_check_waiting(desk, &desk->repeats[i], i, true);
     }
     for (size_t i = 0; i < OUTBOX_ATTEMPTS_MAX; i++) {
         listed += check_list(&desk->resting[i], REPLY_QUEUED);
     }
     for (size_t i = 0; i < desk->connector_count; i++) {
-        listed += check_connector(desk->connectors[i]);
+        listed += outbox_check_connector(desk->connectors[i]);
     }
     for (const struct reply *reply; (reply = table_next(&desk->replies, &place));) {
         bool on_its_way = reply->state == REPLY_QUEUED || reply->state == REPLY_HANDED;

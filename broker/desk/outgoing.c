@@ -10,8 +10,8 @@
 #include <unictype.h>
 #include <unistr.h>
 
-static const char *name_of(const struct policy *policy, const struct answering *answering, const char *placeholder,
-                           size_t length)
+static const char *outgoing_name_of(const struct policy *policy, const struct answering *answering,
+                                    const char *placeholder, size_t length)
 {
     const struct policy_person *who = &policy->people[answering->person];
     const char *brand = policy->brands[answering->brand].display_name;
@@ -40,7 +40,8 @@ const char *outgoing_disclosure(const struct policy *policy, const struct answer
     const char *line = "";
     for (const char *open; rest != NULL && (open = strchr(rest, '{')) != NULL;) {
         const char *close = strchr(open, '}');
-        const char *name = close != NULL ? name_of(policy, answering, open + 1, (size_t) (close - open - 1)) : NULL;
+        const char *name =
+            close != NULL ? outgoing_name_of(policy, answering, open + 1, (size_t) (close - open - 1)) : NULL;
         must(name); // rules_brands.c lets no other placeholder in
         line = change_list_format(memory, "%s%.*s%s", line, (int) (open - rest), rest, name);
         rest = close + 1;
@@ -60,13 +61,13 @@ int64_t outgoing_room(const struct policy *policy, const struct answering *answe
 }
 
 // Letters and signs that are drawn as nothing but take up room.
-static bool is_blank(ucs4_t character)
+static bool outgoing_is_blank(ucs4_t character)
 {
     return uc_is_property_white_space(character) || character == 0x2800 || character == 0x3164 || character == 0xffa0 ||
            character == 0x115f || character == 0x1160;
 }
 
-static bool breaks_line(ucs4_t character)
+static bool outgoing_breaks_line(ucs4_t character)
 {
     return (character >= '\n' && character <= '\r') || character == 0x85 || character == 0x2028 || character == 0x2029;
 }
@@ -79,37 +80,37 @@ struct blanks {
     bool visible_end; // something to be seen follows
 };
 
-static struct blanks read_blanks(const char *text)
+static struct blanks outgoing_read_blanks(const char *text)
 {
     struct blanks run = { 0 };
     ucs4_t character, before = 0;
     for (const uint8_t *at = (const uint8_t *) text, *next; (next = u8_next(&character, at)); at = next) {
-        bool blank = is_blank(character);
+        bool blank = outgoing_is_blank(character);
         if (!blank && !uc_is_property_default_ignorable_code_point(character)) {
             run.visible_end = true;
             break;
         }
         run.bytes += (size_t) (next - at);
         run.wide += blank;
-        run.breaks += breaks_line(character) && !(character == '\n' && before == '\r');
+        run.breaks += outgoing_breaks_line(character) && !(character == '\n' && before == '\r');
         before = character;
     }
     return run;
 }
 
-static bool directs(ucs4_t character)
+static bool outgoing_directs(ucs4_t character)
 {
     return (character >= 0x202a && character <= 0x202e) || (character >= 0x2066 && character <= 0x2069);
 }
 
 // Copies the controls of direction among `bytes` of a run of blanks: what they close must not stay open.
-static size_t copy_directions(char *to, const char *run, size_t bytes)
+static size_t outgoing_copy_directions(char *to, const char *run, size_t bytes)
 {
     size_t copied = 0;
     ucs4_t character;
     for (size_t at = 0, length; at < bytes; at += length) {
         length = (size_t) u8_strmbtouc(&character, (const uint8_t *) run + at);
-        if (directs(character)) {
+        if (outgoing_directs(character)) {
             memcpy(to + copied, run + at, length);
             copied += length;
         }
@@ -121,13 +122,13 @@ static size_t copy_directions(char *to, const char *run, size_t bytes)
 #define BREAKS_MAX 2 // one line left empty
 
 // The text without the blanks that could push what follows it out of sight.  Belongs to `memory`.
-static const char *tidy(const char *text, struct change_list *memory)
+static const char *outgoing_tidy(const char *text, struct change_list *memory)
 {
     char *tidied = malloc(strlen(text) + 1);
     must(tidied);
     size_t bytes = 0;
     while (*text) {
-        struct blanks run = read_blanks(text);
+        struct blanks run = outgoing_read_blanks(text);
         size_t length = run.bytes;
         if (!length) {
             ucs4_t character;
@@ -138,7 +139,7 @@ static const char *tidy(const char *text, struct change_list *memory)
             const char *kept = at_end ? "" : run.breaks ? &"\n\n"[run.breaks == 1] : " ";
             memcpy(tidied + bytes, kept, strlen(kept));
             bytes += strlen(kept);
-            bytes += copy_directions(tidied + bytes, text, length);
+            bytes += outgoing_copy_directions(tidied + bytes, text, length);
         } else {
             memcpy(tidied + bytes, text, length);
             bytes += length;
@@ -151,7 +152,7 @@ static const char *tidy(const char *text, struct change_list *memory)
     return copy;
 }
 
-static bool has_right_to_left(const char *text)
+static bool outgoing_has_right_to_left(const char *text)
 {
     ucs4_t character;
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
@@ -165,14 +166,14 @@ static bool has_right_to_left(const char *text)
 
 // Whether a line behind a blank reads as another sentence than the text: it begins with a sign of its own, or the text
 // ends with what ends a sentence, an emoji too, quotes and brackets behind it left aside.
-static bool ends_before(const char *text, const char *line)
+static bool outgoing_ends_before(const char *text, const char *line)
 {
     ucs4_t character, last = '.', first;
     u8_strmbtouc(&first, (const uint8_t *) line);
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
         bool closes = uc_is_general_category(character, UC_CATEGORY_Pe) ||
                       uc_is_general_category(character, UC_CATEGORY_Pf) || character == '"' || character == '\'';
-        if (!closes && !is_blank(character) && !uc_is_property_default_ignorable_code_point(character)) {
+        if (!closes && !outgoing_is_blank(character) && !uc_is_property_default_ignorable_code_point(character)) {
             last = character;
         }
     }
@@ -185,7 +186,7 @@ bool outgoing_is_empty(const char *text)
 {
     ucs4_t character;
     for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
-        if (!is_blank(character) && !uc_is_property_default_ignorable_code_point(character)) {
+        if (!outgoing_is_blank(character) && !uc_is_property_default_ignorable_code_point(character)) {
             return false;
         }
     }
@@ -213,8 +214,8 @@ bool outgoing_turns_what_follows(const char *text)
 }
 
 // What keeps a reply from going out; NULL if nothing does.
-static const char *refuse(const struct policy_channel *channel, const char *text, const struct outgoing *out,
-                          struct change_list *memory)
+static const char *outgoing_refuse(const struct policy_channel *channel, const char *text, const struct outgoing *out,
+                                   struct change_list *memory)
 {
     const struct counting_defaults *platform = counting_defaults(channel->counting);
     if (outgoing_is_empty(text)) {
@@ -242,14 +243,15 @@ struct outgoing outgoing_compose(const struct policy *policy, const struct answe
     const struct policy_channel *channel = &policy->channels[answering->channel];
     const char *line = outgoing_disclosure(policy, answering, memory);
     bool turns = outgoing_turns_what_follows(text);
-    text = tidy(text, memory);
-    bool own_line =
-        strpbrk(text, "\r\n") != NULL || has_right_to_left(text) != has_right_to_left(line) || !ends_before(text, line);
+    text = outgoing_tidy(text, memory);
+    bool own_line = strpbrk(text, "\r\n") != NULL ||
+                    outgoing_has_right_to_left(text) != outgoing_has_right_to_left(line) ||
+                    !outgoing_ends_before(text, line);
     struct outgoing out = { .text = *line ? change_list_format(memory, "%s%c%s", text, own_line ? '\n' : ' ', line)
                                           : text };
     out.length = reply_length(channel->counting, channel->link_length, out.text);
     out.refused = turns ? "the reply holds control characters that could hide its disclosure line or turn it around: "
                           "take them out"
-                        : refuse(channel, text, &out, memory);
+                        : outgoing_refuse(channel, text, &out, memory);
     return out;
 }

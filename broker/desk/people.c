@@ -56,7 +56,7 @@ void person_look_again(struct desk *desk, struct person *person)
     person->unmatched = true;
 }
 
-static void set_ready(struct desk *desk, struct person *person, bool ready)
+static void people_set_ready(struct desk *desk, struct person *person, bool ready)
 {
     person->ready = ready;
     for (size_t i = 0; i < person->seat_count; i++) {
@@ -71,7 +71,7 @@ static void set_ready(struct desk *desk, struct person *person, bool ready)
     }
 }
 
-static void count_available(struct person *person)
+static void people_count_available(struct person *person)
 {
     bool available = person->session && person->presence == PRESENCE_AVAILABLE;
     if (available == person->available) {
@@ -86,16 +86,16 @@ static void count_available(struct person *person)
 void person_refresh(struct desk *desk, struct person *person)
 {
     const struct policy_person *rules = &desk->policy->people[person->index];
-    count_available(person);
+    people_count_available(person);
     bool ready = person->presence == PRESENCE_AVAILABLE && person->session && !rules->retired &&
                  person->item_count < rules->capacity;
     if (ready != person->ready) {
-        set_ready(desk, person, ready);
+        people_set_ready(desk, person, ready);
     }
 }
 
 // What they have, or since when they have less, has changed: their place among the ready goes by that.
-static void reorder(struct desk *desk, struct person *person)
+static void people_reorder(struct desk *desk, struct person *person)
 {
     for (size_t i = 0; person->ready && i < person->seat_count; i++) {
         heap_reorder(&person->seats[i]->queue->ready, person->seats[i]);
@@ -108,7 +108,7 @@ void person_add_item(struct desk *desk, struct person *person, struct item *item
     desk_grow(&person->items, person->item_count, &person->item_capacity);
     person->items[person->item_count++] = item;
     person->offered += item->state == ITEM_OFFERED;
-    reorder(desk, person);
+    people_reorder(desk, person);
 }
 
 void person_remove_item(struct desk *desk, struct person *person, struct item *item)
@@ -124,7 +124,7 @@ void person_remove_item(struct desk *desk, struct person *person, struct item *i
     if (person->presence == PRESENCE_LOST && !person->item_count && !person->was_away) {
         person->presence = PRESENCE_OUT;
     }
-    reorder(desk, person);
+    people_reorder(desk, person);
     if (person->ready) {
         person_look_again(desk, person);
     }
@@ -138,7 +138,7 @@ void person_is_active(struct desk *desk, struct person *person)
     person->missed = 0;
 }
 
-static bool holds_something(const struct person *person)
+static bool people_holds_something(const struct person *person)
 {
     for (size_t i = 0; i < person->item_count; i++) {
         if (person->items[i]->state == ITEM_HELD) {
@@ -151,7 +151,7 @@ static bool holds_something(const struct person *person)
 // Offers that ran at the same time are missed by the same silence, which counts once.
 void person_let_lapse(struct desk *desk, struct person *person, const struct item *item)
 {
-    bool at_work = person->active_turn > item->detail->offered_turn || holds_something(person);
+    bool at_work = person->active_turn > item->detail->offered_turn || people_holds_something(person);
     bool counted = person->missed && item_since_ms(item) < person->missed_ms;
     if (at_work || counted) {
         return;
@@ -167,7 +167,7 @@ void person_let_lapse(struct desk *desk, struct person *person, const struct ite
 #define SHOWING_SLICE 256
 #define SHOWING_PEOPLE 4096
 
-static bool is_there(const struct person *person)
+static bool people_is_there(const struct person *person)
 {
     return person->presence == PRESENCE_AVAILABLE;
 }
@@ -175,11 +175,11 @@ static bool is_there(const struct person *person)
 // Items kept for somebody who cannot have them soon wait for everyone again.  Who left or went away is not thought of
 // when they come back; a lost connection may be back at once.  What they come back for before it was released stays
 // theirs.
-static void release_some(struct desk *desk, struct person *person)
+static void people_release_some(struct desk *desk, struct person *person)
 {
     struct item *item;
-    for (size_t i = 0; i < RELEASING_SLICE && !is_there(person) && (item = heap_first(&person->reserved)) != NULL;
-         i++) {
+    for (size_t i = 0;
+         i < RELEASING_SLICE && !people_is_there(person) && (item = heap_first(&person->reserved)) != NULL; i++) {
         match_leave(desk, item);
         if (person->forgotten) {
             item_forget_preferred(item);
@@ -190,12 +190,12 @@ static void release_some(struct desk *desk, struct person *person)
     }
 }
 
-static void release_reserved(struct desk *desk, struct person *person)
+static void people_release_reserved(struct desk *desk, struct person *person)
 {
     if (person->releasing) {
         return;
     }
-    release_some(desk, person);
+    people_release_some(desk, person);
     if (!person->reserved.count) {
         return;
     }
@@ -204,29 +204,29 @@ static void release_reserved(struct desk *desk, struct person *person)
     person->releasing = true;
 }
 
-static void release_next(struct desk *desk)
+static void people_release_next(struct desk *desk)
 {
     struct person *person = desk->releasing[desk->releasing_count - 1];
-    release_some(desk, person);
-    if (is_there(person) || !person->reserved.count) {
+    people_release_some(desk, person);
+    if (people_is_there(person) || !person->reserved.count) {
         person->releasing = false;
         desk->releasing_count--;
     }
 }
 
-static void set_presence(struct desk *desk, struct person *person, enum presence presence)
+static void people_set_presence(struct desk *desk, struct person *person, enum presence presence)
 {
-    if (is_there(person)) {
+    if (people_is_there(person)) {
         person->forgotten = presence != PRESENCE_LOST;
     }
     person->presence = presence;
     person_refresh(desk, person);
-    if (!is_there(person)) {
-        release_reserved(desk, person);
+    if (!people_is_there(person)) {
+        people_release_reserved(desk, person);
     }
 }
 
-static void withdraw_offers(struct desk *desk, struct person *person, const char *reason)
+static void people_withdraw_offers(struct desk *desk, struct person *person, const char *reason)
 {
     for (size_t i = person->item_count; i > 0; i--) {
         if (i <= person->item_count && person->items[i - 1]->state == ITEM_OFFERED) {
@@ -240,8 +240,8 @@ void person_set_away(struct desk *desk, struct person *person, const char *reaso
     free(person->reason);
     person->reason = desk_copy(reason);
     person->missed = 0;
-    set_presence(desk, person, PRESENCE_AWAY);
-    withdraw_offers(desk, person, "away");
+    people_set_presence(desk, person, PRESENCE_AWAY);
+    people_withdraw_offers(desk, person, "away");
     item_event(desk, NULL, "away", person->index, NULL, reason);
     if (tell && person->session) {
         change_list_tell(desk->list,
@@ -260,12 +260,12 @@ void person_set_available(struct desk *desk, struct person *person)
     if (person->presence != PRESENCE_AVAILABLE) {
         item_event(desk, NULL, "available", person->index, NULL, NULL);
     }
-    set_presence(desk, person, PRESENCE_AVAILABLE);
+    people_set_presence(desk, person, PRESENCE_AVAILABLE);
 }
 
 // ---- what everybody has ----
 
-static void show_some(struct desk *desk)
+static void people_show_some(struct desk *desk)
 {
     struct showing *showing = &desk->showing;
     size_t shown = 0;
@@ -291,24 +291,24 @@ void people_show_again(struct desk *desk, uint32_t brand)
     desk->showing.brands |= UINT64_C(1) << brand;
     desk->showing.left = desk->person_count;
     if (!under_way) {
-        show_some(desk);
+        people_show_some(desk);
     }
 }
 
 int64_t people_tick(struct desk *desk)
 {
     if (desk->showing.left) {
-        show_some(desk);
+        people_show_some(desk);
     }
     if (desk->releasing_count) {
-        release_next(desk);
+        people_release_next(desk);
     }
     return desk->showing.left || desk->releasing_count ? 0 : -1;
 }
 
 // ---- sessions ----
 
-static void session_put(struct desk *desk, uint64_t number, struct person *person, struct connector *connector)
+static void people_session_put(struct desk *desk, uint64_t number, struct person *person, struct connector *connector)
 {
     struct session *session = calloc(1, sizeof *session);
     must(session);
@@ -316,7 +316,7 @@ static void session_put(struct desk *desk, uint64_t number, struct person *perso
     table_put(&desk->sessions, number, session);
 }
 
-static void session_remove(struct desk *desk, uint64_t number)
+static void people_session_remove(struct desk *desk, uint64_t number)
 {
     struct session *session = session_find(desk, number);
     table_remove(&desk->sessions, number, session);
@@ -329,11 +329,11 @@ size_t desk_sign_in(struct desk *desk, uint32_t index, uint64_t number, const ch
     desk->now_ms = now_ms;
     struct person *person = desk->people[index];
     if (person->session) {
-        session_remove(desk, person->session);
+        people_session_remove(desk, person->session);
     }
     person->session = number;
     person->lost_until_ms = 0;
-    session_put(desk, number, person, NULL);
+    people_session_put(desk, number, person, NULL);
     for (size_t i = 0; i < person->item_count; i++) {
         struct item *item = person->items[i];
         if (item->state == ITEM_HELD) {
@@ -348,7 +348,7 @@ size_t desk_sign_in(struct desk *desk, uint32_t index, uint64_t number, const ch
     } else if (!known) {
         person_set_available(desk, person);
     } else if (person->presence == PRESENCE_LOST) {
-        set_presence(desk, person, PRESENCE_AWAY);
+        people_set_presence(desk, person, PRESENCE_AWAY);
     } else {
         person_refresh(desk, person);
     }
@@ -361,23 +361,23 @@ void person_lose(struct desk *desk, struct person *person, int64_t grace_until_m
 {
     person->was_away = person->presence == PRESENCE_AWAY;
     person->session = 0;
-    set_presence(desk, person, PRESENCE_LOST);
-    withdraw_offers(desk, person, "connection lost");
+    people_set_presence(desk, person, PRESENCE_LOST);
+    people_withdraw_offers(desk, person, "connection lost");
     person->lost_until_ms = grace_until_ms;
     for (size_t i = 0; i < person->item_count; i++) {
         item_set_hold_timer(desk, person->items[i]);
     }
     if (!person->item_count && !person->was_away) {
-        set_presence(desk, person, PRESENCE_OUT);
+        people_set_presence(desk, person, PRESENCE_OUT);
     }
 }
 
-static void leave(struct desk *desk, struct person *person)
+static void people_leave(struct desk *desk, struct person *person)
 {
     person->session = 0;
     person->was_away = false;
     person->lost_until_ms = 0;
-    set_presence(desk, person, PRESENCE_OUT);
+    people_set_presence(desk, person, PRESENCE_OUT);
     while (person->item_count) {
         item_take_back(desk, person->items[person->item_count - 1], "returned", "signed out", true);
     }
@@ -390,12 +390,12 @@ void desk_connector_in(struct desk *desk, uint64_t number, const char *instance,
     must(number && !session_find(desk, number));
     desk->now_ms = now_ms;
     if (!channel_count) { // brings posts only
-        session_put(desk, number, NULL, NULL);
+        people_session_put(desk, number, NULL, NULL);
         return;
     }
     struct connector *connector = connector_require(desk, instance);
     if (connector->session) {
-        session_remove(desk, connector->session);
+        people_session_remove(desk, connector->session);
     }
     connector->session = number;
     connector->lost_until_ms = 0;
@@ -406,7 +406,7 @@ void desk_connector_in(struct desk *desk, uint64_t number, const char *instance,
         must(channel != POLICY_NONE);
         connector->channels |= UINT64_C(1) << channel;
     }
-    session_put(desk, number, NULL, connector);
+    people_session_put(desk, number, NULL, connector);
     outbox_tell_again(desk, connector);
     desk_settle(desk);
 }
@@ -425,7 +425,7 @@ void desk_sessions_lost(struct desk *desk, const uint64_t *numbers, size_t count
         } else if (session->connector != NULL) {
             connector_lost(desk, session->connector, now_ms + desk->policy->times.fate_ms);
         }
-        session_remove(desk, numbers[i]);
+        people_session_remove(desk, numbers[i]);
     }
     desk_settle(desk);
 }
@@ -443,12 +443,12 @@ void desk_session_left(struct desk *desk, uint64_t number, int64_t now_ms)
     }
     desk->now_ms = now_ms;
     if (session->person != NULL) {
-        leave(desk, session->person);
+        people_leave(desk, session->person);
     } else if (session->connector != NULL) {
         connector_lost(desk, session->connector, now_ms);
     }
     outbox_tick(desk);
-    session_remove(desk, number);
+    people_session_remove(desk, number);
     desk_settle(desk);
 }
 

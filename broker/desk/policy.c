@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const char *const audience_names[AUDIENCE_COUNT] = {
+static const char *const policy_audience_names[AUDIENCE_COUNT] = {
     [AUDIENCE_AGENT] = "agent",
     [AUDIENCE_PR] = "pr",
     [AUDIENCE_APPROVER] = "approver",
@@ -61,20 +61,20 @@ const char *policy_choice_name(enum policy_choice choice)
 const char *audience_name(enum audience audience)
 {
     must(audience < AUDIENCE_COUNT);
-    return audience_names[audience];
+    return policy_audience_names[audience];
 }
 
 enum audience audience_from_name(const char *name)
 {
     for (unsigned i = 0; i < AUDIENCE_COUNT; i++) {
-        if (strcmp(audience_names[i], name) == 0) {
+        if (strcmp(policy_audience_names[i], name) == 0) {
             return (enum audience) i;
         }
     }
     return AUDIENCE_COUNT;
 }
 
-static const char *find_wording(const struct policy_wordings *wordings, uint32_t language)
+static const char *policy_find_wording(const struct policy_wordings *wordings, uint32_t language)
 {
     for (size_t i = 0; i < wordings->count; i++) {
         if (wordings->list[i].language == language) {
@@ -87,13 +87,13 @@ static const char *find_wording(const struct policy_wordings *wordings, uint32_t
 const char *policy_wording(const struct policy *policy, const struct policy_wordings *wordings, const char *text,
                            uint32_t language)
 {
-    const char *found = find_wording(wordings, language);
+    const char *found = policy_find_wording(wordings, language);
     const char *name = policy->languages[language].name;
     const char *variety = strchr(name, '-');
     for (uint32_t i = 0; found == NULL && variety != NULL && i < policy->language_count; i++) {
         const char *other = policy->languages[i].name;
         if (strlen(other) == (size_t) (variety - name) && !strncmp(other, name, (size_t) (variety - name))) {
-            found = find_wording(wordings, i);
+            found = policy_find_wording(wordings, i);
         }
     }
     return found != NULL ? found : text;

@@ -9,7 +9,7 @@
 
 // SipHash-2-4 (libsodium's crypto_shorthash) of the parts, each led by its length, under a key that never
 // changes: the values are kept on disk.
-static uint64_t key_of(const char *kind, const char *const *parts, size_t count)
+static uint64_t posts_key_of(const char *kind, const char *const *parts, size_t count)
 {
     unsigned char key[crypto_shorthash_KEYBYTES] = { 0 };
     memcpy(key, kind, strlen(kind));
@@ -23,22 +23,22 @@ static uint64_t key_of(const char *kind, const char *const *parts, size_t count)
 
 uint64_t desk_author_key(const char *channel, const char *author)
 {
-    return key_of("author", (const char *[]){ channel, author }, 2);
+    return posts_key_of("author", (const char *[]){ channel, author }, 2);
 }
 
 uint64_t desk_nobody_key(const char *channel, const char *post)
 {
-    return key_of("nobody", (const char *[]){ channel, post }, 2);
+    return posts_key_of("nobody", (const char *[]){ channel, post }, 2);
 }
 
 uint64_t desk_thread_key(const char *channel, const char *thread, const char *author)
 {
-    return key_of("thread", (const char *[]){ channel, thread, author }, 3);
+    return posts_key_of("thread", (const char *[]){ channel, thread, author }, 3);
 }
 
 uint64_t desk_intake_key(const char *channel, const char *post)
 {
-    return key_of("intake", (const char *[]){ channel, post }, 2);
+    return posts_key_of("intake", (const char *[]){ channel, post }, 2);
 }
 
 const char *desk_author_language(const struct desk *desk, uint64_t author_key)
@@ -57,7 +57,7 @@ struct arrival {
     uint64_t before; // the item it was of; 0: it is new
 };
 
-static void write_again(struct desk *desk, const struct item *item, const struct behalf_post *post)
+static void posts_write_again(struct desk *desk, const struct item *item, const struct behalf_post *post)
 {
     desk_change(desk, &(struct change){
                           .kind = CHANGE_POST_AGAIN,
@@ -71,7 +71,8 @@ static void write_again(struct desk *desk, const struct item *item, const struct
 }
 
 // A text for which a rule held stays in the story, also when its author changes it once more.
-static void keep_sensitive_text(struct desk *desk, uint64_t item, const char *post, const char *text, int64_t at_ms)
+static void posts_keep_sensitive_text(struct desk *desk, uint64_t item, const char *post, const char *text,
+                                      int64_t at_ms)
 {
     desk_change(
         desk,
@@ -82,19 +83,21 @@ static void keep_sensitive_text(struct desk *desk, uint64_t item, const char *po
 }
 
 // The oldest first; there are a few of them at most.
-static void keep_sensitive_texts(struct desk *desk, uint64_t item, const char *post, const struct desk_changed *changed)
+static void posts_keep_sensitive_texts(struct desk *desk, uint64_t item, const char *post,
+                                       const struct desk_changed *changed)
 {
     if (changed == NULL) {
         return;
     }
-    keep_sensitive_texts(desk, item, post, changed->before);
+    posts_keep_sensitive_texts(desk, item, post, changed->before);
     if (changed->needs->audience == AUDIENCE_PR) {
-        keep_sensitive_text(desk, item, post, changed->text, changed->edited_ms ? changed->edited_ms : desk->now_ms);
+        posts_keep_sensitive_text(desk, item, post, changed->text,
+                                  changed->edited_ms ? changed->edited_ms : desk->now_ms);
     }
 }
 
-static void write_edit(struct desk *desk, const struct behalf_post *post, const char *text, bool sensitive,
-                       int64_t edited_ms)
+static void posts_write_edit(struct desk *desk, const struct behalf_post *post, const char *text, bool sensitive,
+                             int64_t edited_ms)
 {
     desk_change(desk, &(struct change){
                           .kind = CHANGE_POST_CHANGE,
@@ -108,7 +111,8 @@ static void write_edit(struct desk *desk, const struct behalf_post *post, const 
                       });
 }
 
-static void write_deletion(struct desk *desk, const char *channel, const char *post, const char *brand, int64_t at_ms)
+static void posts_write_deletion(struct desk *desk, const char *channel, const char *post, const char *brand,
+                                 int64_t at_ms)
 {
     desk_change(desk, &(struct change){
                           .kind = CHANGE_POST_CHANGE,
@@ -121,7 +125,7 @@ static void write_deletion(struct desk *desk, const char *channel, const char *p
                       });
 }
 
-static void write_post(struct desk *desk, struct item *item, const struct arrival *arrival, bool sensitive)
+static void posts_write(struct desk *desk, struct item *item, const struct arrival *arrival, bool sensitive)
 {
     const struct policy *policy = desk->policy;
     const struct behalf_post *post = arrival->post;
@@ -129,7 +133,7 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
     item->posts++;
     item->numbered++;
     if (arrival->before) {
-        write_again(desk, item, post);
+        posts_write_again(desk, item, post);
         return;
     }
     desk_change(desk, &(struct change){
@@ -158,16 +162,16 @@ static void write_post(struct desk *desk, struct item *item, const struct arriva
     });
     const struct desk_changed *changed = arrival->changed;
     if (changed != NULL && changed->deleted) {
-        write_deletion(desk, post->channel, post->post, post->brand, changed->edited_ms);
+        posts_write_deletion(desk, post->channel, post->post, post->brand, changed->edited_ms);
     } else if (changed != NULL) {
         if (changed->edited_ms || strcmp(changed->text, post->text) != 0) {
-            write_edit(desk, post, changed->text, sensitive, changed->edited_ms);
+            posts_write_edit(desk, post, changed->text, sensitive, changed->edited_ms);
         }
-        keep_sensitive_texts(desk, item->id, post->post, changed);
+        posts_keep_sensitive_texts(desk, item->id, post->post, changed);
     }
 }
 
-static int64_t window_end(const struct desk *desk, const struct behalf_post *post, uint32_t channel)
+static int64_t posts_window_end(const struct desk *desk, const struct behalf_post *post, uint32_t channel)
 {
     int64_t window_ms = desk->policy->channels[channel].reply_window_ms;
     return window_ms ? (post->posted_ms ? post->posted_ms : desk->now_ms) + window_ms : 0;
@@ -175,7 +179,7 @@ static int64_t window_end(const struct desk *desk, const struct behalf_post *pos
 
 // Since when a post has waited: as its platform says, unless that cannot be, is too long ago to be of use, or is
 // another text's, of before an edit.
-static int64_t waits_since(const struct desk *desk, const struct arrival *arrival)
+static int64_t posts_waits_since(const struct desk *desk, const struct arrival *arrival)
 {
     int64_t posted_ms = arrival->post->posted_ms;
     bool counts = posted_ms > 0 && posted_ms <= desk->now_ms &&
@@ -194,7 +198,7 @@ struct place {
     const char *kind; // of the event
 };
 
-static struct place find_place(const struct desk *desk, const struct item *item, const struct needs *needs)
+static struct place posts_find_place(const struct desk *desk, const struct item *item, const struct needs *needs)
 {
     struct place place = { .audience = needs->audience,
                            .preferred = POLICY_NONE,
@@ -231,7 +235,7 @@ static struct place find_place(const struct desk *desk, const struct item *item,
 
 // Whether a post goes on with somebody of ours: it may be what they asked for, and a picture or a word alone then says
 // something.  Where a platform has no threads only its author tells.
-static bool goes_on(const struct desk *desk, const struct item *item)
+static bool posts_goes_on(const struct desk *desk, const struct item *item)
 {
     const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
     const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
@@ -246,7 +250,7 @@ static bool goes_on(const struct desk *desk, const struct item *item)
 }
 
 // What the event of its arrival says besides the rule.
-static const char *arrival_detail(struct desk *desk, const struct arrival *arrival)
+static const char *posts_arrival_detail(struct desk *desk, const struct arrival *arrival)
 {
     if (arrival->changed != NULL) {
         return change_list_format(desk->list, "%s by its author before it came; %s",
@@ -257,7 +261,7 @@ static const char *arrival_detail(struct desk *desk, const struct arrival *arriv
                            : arrival->needs->detail;
 }
 
-static void withdraw(struct desk *desk, struct item *item)
+static void posts_withdraw(struct desk *desk, struct item *item)
 {
     if (item->state == ITEM_SENDING && !outbox_withdraw(desk, item, "deleted by its author")) {
         return; // already with the connector: its fate ends the item
@@ -268,21 +272,21 @@ static void withdraw(struct desk *desk, struct item *item)
     item_close(desk, item, "withdrawn", POLICY_NONE, "deleted by its author", 0);
 }
 
-static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
+static uint64_t posts_new_item(struct desk *desk, const struct arrival *arrival)
 {
     const struct needs *needs = arrival->needs;
-    struct item *item = item_new(desk, desk->next_id++, waits_since(desk, arrival));
+    struct item *item = item_new(desk, desk->next_id++, posts_waits_since(desk, arrival));
     uint64_t id = item->id;
     item->author_key = arrival->author_key;
     item->thread_key = arrival->thread_key;
     item->band = needs->band;
     item->channel = (uint8_t) needs->channel;
     item->approval = needs->approval;
-    struct place place = find_place(desk, item, needs);
+    struct place place = posts_find_place(desk, item, needs);
     item->sealed = place.sealed;
-    item->window_end_ms = window_end(desk, arrival->post, needs->channel);
+    item->window_end_ms = posts_window_end(desk, arrival->post, needs->channel);
     item_set_queue(desk, item, queue_require(desk, place.audience, needs->brand, needs->language, needs->skills));
-    write_post(desk, item, arrival, place.sealed);
+    posts_write(desk, item, arrival, place.sealed);
     item_set_reason(desk, item, place.reason);
     if (place.audience == AUDIENCE_PR) {
         item_set_escalated(desk, item, place.reason);
@@ -290,24 +294,24 @@ static uint64_t new_item(struct desk *desk, const struct arrival *arrival)
     item_prefer(desk, item, place.preferred);
     recent_require(&desk->author_memory, arrival->author_key)->language = needs->language;
     bool deleted = arrival->changed != NULL && arrival->changed->deleted;
-    bool noise =
-        needs->noise && place.audience != AUDIENCE_PR && !deleted && !arrival->post->media && !goes_on(desk, item);
+    bool noise = needs->noise && place.audience != AUDIENCE_PR && !deleted && !arrival->post->media &&
+                 !posts_goes_on(desk, item);
     item_wait(desk, item);
     item_event(desk, item, arrival->before ? "follow-up" : place.kind, POLICY_NONE,
-               *place.reason ? place.reason : needs->rule, arrival_detail(desk, arrival));
+               *place.reason ? place.reason : needs->rule, posts_arrival_detail(desk, arrival));
     if (noise) {
         item_close(desk, item, "noise", POLICY_NONE, needs->rule, 0);
     }
     if (deleted) {
         item->posts--;
-        withdraw(desk, item);
+        posts_withdraw(desk, item);
     }
     return id;
 }
 
 // ---- a further post of an open item ----
 
-static void show_if_with_somebody(struct desk *desk, const struct item *item)
+static void posts_show_if_with_somebody(struct desk *desk, const struct item *item)
 {
     if (item->state == ITEM_OFFERED || item->state == ITEM_HELD) {
         item_show(desk, item);
@@ -316,13 +320,13 @@ static void show_if_with_somebody(struct desk *desk, const struct item *item)
 
 // PR has a sensitive item in hand and something sensitive came to it: what they do next must be about all of
 // it, so the lease they have seen it under ends.
-static void renew_lease(struct desk *desk, struct item *item)
+static void posts_renew_lease(struct desk *desk, struct item *item)
 {
     item->lease++;
     item_changed(desk, item);
 }
 
-static void raise_band(struct desk *desk, struct item *item, uint8_t band)
+static void posts_raise_band(struct desk *desk, struct item *item, uint8_t band)
 {
     if (band >= item->band) {
         return;
@@ -339,10 +343,10 @@ static void raise_band(struct desk *desk, struct item *item, uint8_t band)
 
 // What a text that comes to an open item, a further post's or another one of a post it has, means for it.  Its reply is
 // not in the outbox.
-static void join(struct desk *desk, struct item *item, const struct needs *needs, const char *woken)
+static void posts_join(struct desk *desk, struct item *item, const struct needs *needs, const char *woken)
 {
     bool sensitive = needs->audience == AUDIENCE_PR;
-    raise_band(desk, item, needs->band);
+    posts_raise_band(desk, item, needs->band);
     item->approval = item->approval || needs->approval;
     item_changed(desk, item);
     if (sensitive && item->queue->audience != AUDIENCE_PR) {
@@ -350,25 +354,25 @@ static void join(struct desk *desk, struct item *item, const struct needs *needs
         return;
     }
     if (sensitive && (item->state == ITEM_OFFERED || item->state == ITEM_HELD)) {
-        renew_lease(desk, item);
+        posts_renew_lease(desk, item);
     }
     if (item->state == ITEM_PARKED) {
         item_event(desk, item, "woken", POLICY_NONE, NULL, woken);
         item_wait(desk, item);
     }
-    show_if_with_somebody(desk, item);
+    posts_show_if_with_somebody(desk, item);
 }
 
-static void merge(struct desk *desk, struct item *item, const struct arrival *arrival)
+static void posts_merge(struct desk *desk, struct item *item, const struct arrival *arrival)
 {
     const struct needs *needs = arrival->needs;
-    write_post(desk, item, arrival, needs->audience == AUDIENCE_PR || item->sealed);
-    item_event(desk, item, "merged", POLICY_NONE, needs->rule, arrival_detail(desk, arrival));
-    join(desk, item, needs, "its author wrote again");
+    posts_write(desk, item, arrival, needs->audience == AUDIENCE_PR || item->sealed);
+    item_event(desk, item, "merged", POLICY_NONE, needs->rule, posts_arrival_detail(desk, arrival));
+    posts_join(desk, item, needs, "its author wrote again");
 }
 
 // A sensitive post comes to a thread whose reply an agent wrote and nobody has handed out yet: PR is to see both.
-static struct item *take_back_reply(struct desk *desk, uint64_t thread_key, const struct needs *needs)
+static struct item *posts_take_back_reply(struct desk *desk, uint64_t thread_key, const struct needs *needs)
 {
     struct item *item = table_find(&desk->sending, thread_key);
     if (item == NULL || item->queue->audience == AUDIENCE_PR || item->queue->brand != needs->brand ||
@@ -380,7 +384,7 @@ static struct item *take_back_reply(struct desk *desk, uint64_t thread_key, cons
 }
 
 // Keys of who wrote it, and where.  Of somebody who is nobody each post is by another author, in a thread of its own.
-static void find_keys(struct arrival *arrival)
+static void posts_find_keys(struct arrival *arrival)
 {
     const struct behalf_post *post = arrival->post;
     const char *author = arrival->needs->author;
@@ -391,29 +395,29 @@ static void find_keys(struct arrival *arrival)
 }
 
 // Into the open item of its thread, or one of its own.  Returns which.
-static uint64_t arrive(struct desk *desk, struct arrival *arrival)
+static uint64_t posts_arrive(struct desk *desk, struct arrival *arrival)
 {
     const struct needs *needs = arrival->needs;
     must(needs->brand < desk->policy->brand_count && needs->channel < desk->policy->channel_count);
     must(needs->audience == AUDIENCE_AGENT || needs->audience == AUDIENCE_PR);
-    find_keys(arrival);
+    posts_find_keys(arrival);
     if (arrival->changed != NULL && arrival->changed->deleted) {
-        return new_item(desk, arrival);
+        return posts_new_item(desk, arrival);
     }
     struct item *item = item_of_thread(desk, arrival->thread_key);
     if (item == NULL && needs->audience == AUDIENCE_PR) {
-        item = take_back_reply(desk, arrival->thread_key, needs);
+        item = posts_take_back_reply(desk, arrival->thread_key, needs);
     }
     if (item == NULL || item->author_key != arrival->author_key || item->queue->brand != needs->brand) {
-        return new_item(desk, arrival);
+        return posts_new_item(desk, arrival);
     }
     uint64_t id = item->id;
-    merge(desk, item, arrival);
+    posts_merge(desk, item, arrival);
     return id;
 }
 
 // What it needs as it was and as it is: what a rule held for, in either.
-static struct needs join_needs(const struct needs *before, const struct needs *now)
+static struct needs posts_join_needs(const struct needs *before, const struct needs *now)
 {
     struct needs needs = *now;
     if (before->audience == AUDIENCE_PR && now->audience != AUDIENCE_PR) {
@@ -427,28 +431,28 @@ static struct needs join_needs(const struct needs *before, const struct needs *n
 }
 
 // What it needs as it was, and with every text it had since.
-static struct needs join_all_needs(const struct needs *first, const struct desk_changed *changed)
+static struct needs posts_join_all_needs(const struct needs *first, const struct desk_changed *changed)
 {
     if (changed == NULL) {
         return *first;
     }
-    struct needs before = join_all_needs(first, changed->before);
-    return join_needs(&before, changed->needs);
+    struct needs before = posts_join_all_needs(first, changed->before);
+    return posts_join_needs(&before, changed->needs);
 }
 
 uint64_t desk_post(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
                    const struct desk_changed *changed, int64_t now_ms)
 {
     desk->now_ms = now_ms;
-    struct needs joined = changed != NULL && !changed->deleted ? join_all_needs(needs, changed) : *needs;
-    uint64_t id = arrive(desk, &(struct arrival){ .post = post, .needs = &joined, .changed = changed });
+    struct needs joined = changed != NULL && !changed->deleted ? posts_join_all_needs(needs, changed) : *needs;
+    uint64_t id = posts_arrive(desk, &(struct arrival){ .post = post, .needs = &joined, .changed = changed });
     desk_settle(desk);
     return id;
 }
 
 // ---- what came before its post ----
 
-static void forget_early(struct desk *desk, struct early_change *early)
+static void posts_forget_early(struct desk *desk, struct early_change *early)
 {
     desk_change(desk, &(struct change){ .kind = CHANGE_EARLY_GONE, .early = early->record });
     early_forget(&desk->early, early);
@@ -458,11 +462,11 @@ void desk_forget_early(struct desk *desk, const char *channel, const char *post)
 {
     struct early_change *early;
     while ((early = early_find(&desk->early, channel, post)) != NULL) {
-        forget_early(desk, early);
+        posts_forget_early(desk, early);
     }
 }
 
-static size_t count_early(const struct early_change *newest)
+static size_t posts_count_early(const struct early_change *newest)
 {
     size_t count = 0;
     for (; newest != NULL; newest = newest->older) {
@@ -472,7 +476,8 @@ static size_t count_early(const struct early_change *newest)
 }
 
 // What would be kept of an edit after what is kept of its post.  False when it changes nothing of that.
-static bool follow(const struct early_change *before, const struct early_record *early, struct early_record *record)
+static bool posts_follow(const struct early_change *before, const struct early_record *early,
+                         struct early_record *record)
 {
     int64_t before_ms = before->record.edited_ms;
     bool alike = !strcmp(before->record.text, early->text);
@@ -503,10 +508,10 @@ enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *
         return DESK_KNOWN;
     }
     if (before != NULL && !early->deleted) {
-        if (!follow(before, early, &record)) {
+        if (!posts_follow(before, early, &record)) {
             return DESK_KNOWN;
         }
-        if (record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX) {
+        if (record.number != before->record.number && posts_count_early(before) >= DESK_EARLY_TEXTS_MAX) {
             return DESK_NO_ROOM;
         }
     }
@@ -516,7 +521,7 @@ enum desk_keeping desk_keep_early(struct desk *desk, const struct early_record *
     return keep_early(desk, &record) ? DESK_KEPT : DESK_NO_ROOM;
 }
 
-static struct early_change *oldest_of(struct early_change *newest)
+static struct early_change *posts_oldest_of(struct early_change *newest)
 {
     while (newest->older != NULL) {
         newest = newest->older;
@@ -531,11 +536,11 @@ void desk_keep_for_others(struct desk *desk, const struct early_record *early, i
     struct early_change *before = early_find(&desk->early, early->channel, early->post);
     struct early_record record = *early;
     record.kept_ms = now_ms;
-    if (before != NULL && !follow(before, early, &record)) {
+    if (before != NULL && !posts_follow(before, early, &record)) {
         return;
     }
-    if (before != NULL && record.number != before->record.number && count_early(before) >= DESK_EARLY_TEXTS_MAX) {
-        forget_early(desk, oldest_of(before));
+    if (before != NULL && record.number != before->record.number && posts_count_early(before) >= DESK_EARLY_TEXTS_MAX) {
+        posts_forget_early(desk, posts_oldest_of(before));
         record.number++; // the number left out tells that a text was let go
     }
     bool room =
@@ -550,7 +555,7 @@ size_t desk_early(const struct desk *desk, const char *channel, const char *post
                   const struct early_record *records[DESK_EARLY_TEXTS_MAX], bool *all_kept)
 {
     const struct early_change *early = early_find(&desk->early, channel, post);
-    size_t count = count_early(early);
+    size_t count = posts_count_early(early);
     must(count <= DESK_EARLY_TEXTS_MAX);
     *all_kept = early_find(&desk->early, "", "") == NULL;
     for (size_t i = count; i > 0; i--, early = early->older) {
@@ -568,7 +573,7 @@ int64_t early_tick(struct desk *desk)
         if (left_ms > 0) {
             return left_ms;
         }
-        forget_early(desk, first);
+        posts_forget_early(desk, first);
     }
     return desk->early.first != NULL ? 0 : -1;
 }
@@ -576,13 +581,13 @@ int64_t early_tick(struct desk *desk)
 uint64_t post_arrives_again(struct desk *desk, const struct behalf_post *post, const struct needs *needs,
                             uint64_t before)
 {
-    return arrive(desk, &(struct arrival){ .post = post, .needs = needs, .before = before });
+    return posts_arrive(desk, &(struct arrival){ .post = post, .needs = needs, .before = before });
 }
 
 // ---- further messages about a post ----
 
 // A reply that nobody has handed out answers a text that is another one now: it needs approval, as the new text says.
-static void ask_for_approval(struct desk *desk, struct item *item)
+static void posts_ask_for_approval(struct desk *desk, struct item *item)
 {
     if (!outbox_withdraw(desk, item, "edited by its author, and needs approval now")) {
         return;
@@ -595,7 +600,7 @@ static void ask_for_approval(struct desk *desk, struct item *item)
 }
 
 // What is harmless is only kept, as after the end: the reply has been written.  False when PR is to have the post anew.
-static bool sending_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
+static bool posts_sending_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
 {
     bool unasked = needs->approval && !item->approval && item->queue->audience != AUDIENCE_PR;
     if (needs->audience == AUDIENCE_PR) {
@@ -604,18 +609,18 @@ static bool sending_post_edited(struct desk *desk, struct item *item, const stru
     item->approval = item->approval || needs->approval;
     item_changed(desk, item);
     if (unasked) {
-        ask_for_approval(desk, item);
+        posts_ask_for_approval(desk, item);
     }
     return true;
 }
 
-static bool open_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
+static bool posts_open_post_edited(struct desk *desk, struct item *item, const struct needs *needs)
 {
     item_event(desk, item, "edited", POLICY_NONE, needs->rule, needs->detail);
     if (item->state == ITEM_SENDING) {
-        return sending_post_edited(desk, item, needs);
+        return posts_sending_post_edited(desk, item, needs);
     }
-    join(desk, item, needs, "its author edited a post");
+    posts_join(desk, item, needs, "its author edited a post");
     return true;
 }
 
@@ -625,13 +630,13 @@ uint64_t desk_post_edited(struct desk *desk, uint64_t id, const struct behalf_po
     desk->now_ms = now_ms;
     bool sensitive = needs->audience == AUDIENCE_PR;
     struct item *item = item_find(desk, id);
-    write_edit(desk, post, edit->text, sensitive || (item != NULL && item->sealed), edit->edited_ms);
-    bool heard = item != NULL ? open_post_edited(desk, item, needs) : !sensitive;
+    posts_write_edit(desk, post, edit->text, sensitive || (item != NULL && item->sealed), edit->edited_ms);
+    bool heard = item != NULL ? posts_open_post_edited(desk, item, needs) : !sensitive;
     if (!heard) {
         id = post_arrives_again(desk, post, needs, id);
     }
     if (sensitive) {
-        keep_sensitive_text(desk, id, post->post, edit->text, edit->edited_ms ? edit->edited_ms : now_ms);
+        posts_keep_sensitive_text(desk, id, post->post, edit->text, edit->edited_ms ? edit->edited_ms : now_ms);
     }
     desk_settle(desk);
     return id;
@@ -641,7 +646,7 @@ void desk_post_edited_alike(struct desk *desk, const struct behalf_post *post, c
                             int64_t now_ms)
 {
     desk->now_ms = now_ms;
-    write_edit(desk, post, edit->text, false, edit->edited_ms);
+    posts_write_edit(desk, post, edit->text, false, edit->edited_ms);
     desk_settle(desk);
 }
 
@@ -654,17 +659,17 @@ void desk_post_had(struct desk *desk, uint64_t id, const struct behalf_post *pos
     if (!sensitive && !(item != NULL && needs->approval)) {
         return;
     }
-    bool heard = item != NULL && open_post_edited(desk, item, needs);
+    bool heard = item != NULL && posts_open_post_edited(desk, item, needs);
     if (!heard && sensitive) {
         id = post_arrives_again(desk, post, needs, id);
     }
     if (sensitive) {
-        keep_sensitive_text(desk, id, post->post, text, now_ms);
+        posts_keep_sensitive_text(desk, id, post->post, text, now_ms);
     }
     desk_settle(desk);
 }
 
-static bool deleted_before(struct item *item, uint64_t intake_key)
+static bool posts_deleted_before(struct item *item, uint64_t intake_key)
 {
     struct item_detail *detail = item_require_detail(item);
     if (detail->deletions == NULL) {
@@ -689,14 +694,14 @@ static void post_deleted(struct desk *desk, struct item *item)
     item_event(desk, item, "deleted", POLICY_NONE, NULL, "a post was deleted by its author");
     item_changed(desk, item);
     if (!item->posts) {
-        withdraw(desk, item);
+        posts_withdraw(desk, item);
         return;
     }
     if (item->state == ITEM_PARKED) {
         item_event(desk, item, "woken", POLICY_NONE, NULL, "its author deleted a post");
         item_wait(desk, item);
     }
-    show_if_with_somebody(desk, item);
+    posts_show_if_with_somebody(desk, item);
 }
 
 void desk_post_deleted(struct desk *desk, uint64_t id, const char *brand, const struct behalf_delete_post *deletion,
@@ -704,10 +709,10 @@ void desk_post_deleted(struct desk *desk, uint64_t id, const char *brand, const 
 {
     desk->now_ms = now_ms;
     struct item *item = item_find(desk, id);
-    if (item != NULL && deleted_before(item, desk_intake_key(deletion->channel, deletion->post))) {
+    if (item != NULL && posts_deleted_before(item, desk_intake_key(deletion->channel, deletion->post))) {
         return;
     }
-    write_deletion(desk, deletion->channel, deletion->post, brand, deletion->deleted_ms);
+    posts_write_deletion(desk, deletion->channel, deletion->post, brand, deletion->deleted_ms);
     if (item != NULL) {
         post_deleted(desk, item);
     }

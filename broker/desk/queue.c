@@ -9,7 +9,7 @@
 // ---- seats ----
 
 // Below 0 if the first is to be chosen before the second by this alone.
-static int compare_seats(enum policy_choice choice, const struct seat *one, const struct seat *other)
+static int queue_compare_seats(enum policy_choice choice, const struct seat *one, const struct seat *other)
 {
     const struct person *a = one->person;
     const struct person *b = other->person;
@@ -28,14 +28,14 @@ static int compare_seats(enum policy_choice choice, const struct seat *one, cons
 }
 
 // As the brand's rules say, then the order of the people in the rules.
-static bool ready_before(const struct heap *heap, const void *one, const void *other)
+static bool queue_ready_before(const struct heap *heap, const void *one, const void *other)
 {
     const struct desk *desk = heap->context;
     const struct seat *a = one;
     const struct seat *b = other;
     const uint8_t *choose = policy_choose(&desk->policy->brands[a->queue->brand]);
     for (size_t i = 0; choose[i]; i++) {
-        int compared = compare_seats((enum policy_choice) choose[i], a, b);
+        int compared = queue_compare_seats((enum policy_choice) choose[i], a, b);
         if (compared) {
             return compared < 0;
         }
@@ -43,12 +43,12 @@ static bool ready_before(const struct heap *heap, const void *one, const void *o
     return a->person->index < b->person->index;
 }
 
-static uint32_t *ready_slot(void *element)
+static uint32_t *queue_ready_slot(void *element)
 {
     return &((struct seat *) element)->ready_slot;
 }
 
-static uint32_t seat_number(const void *element)
+static uint32_t queue_seat_number(const void *element)
 {
     return ((const struct seat *) element)->number;
 }
@@ -64,7 +64,7 @@ bool person_may_serve(const struct desk *desk, const struct person *person, cons
 }
 
 // The weakest of the skills needed counts first, then the language.
-static uint32_t rank_of(const struct policy_person *rules, const struct queue *queue)
+static uint32_t queue_rank_of(const struct policy_person *rules, const struct queue *queue)
 {
     uint32_t weakest = 0;
     for (uint32_t i = 0; i < POLICY_SET_MAX; i++) {
@@ -75,13 +75,14 @@ static uint32_t rank_of(const struct policy_person *rules, const struct queue *q
     return weakest * 16 + rules->language_level[queue->language];
 }
 
-static void add_seat(struct desk *desk, struct person *person, struct queue *queue)
+static void queue_add_seat(struct desk *desk, struct person *person, struct queue *queue)
 {
     uint32_t number;
     struct seat *seat = pool_take(&desk->seat_pool, &number);
-    *seat = (struct seat){
-        .number = number, .person = person, .queue = queue, .rank = rank_of(&desk->policy->people[person->index], queue)
-    };
+    *seat = (struct seat){ .number = number,
+                           .person = person,
+                           .queue = queue,
+                           .rank = queue_rank_of(&desk->policy->people[person->index], queue) };
     desk_grow(&person->seats, person->seat_count, &person->seat_capacity);
     person->seats[person->seat_count++] = seat;
     desk_grow(&queue->seats, queue->seat_count, &queue->seat_capacity);
@@ -92,11 +93,11 @@ static void add_seat(struct desk *desk, struct person *person, struct queue *que
     }
 }
 
-static void seat_everyone(struct desk *desk, struct queue *queue)
+static void queue_seat_everyone(struct desk *desk, struct queue *queue)
 {
     for (size_t i = 0; i < desk->person_count; i++) {
         if (person_may_serve(desk, desk->people[i], queue)) {
-            add_seat(desk, desk->people[i], queue);
+            queue_add_seat(desk, desk->people[i], queue);
         }
     }
 }
@@ -111,7 +112,7 @@ struct seat *person_seat(const struct person *person, const struct queue *queue)
     return NULL;
 }
 
-static void remove_seat(struct desk *desk, struct seat *seat)
+static void queue_remove_seat(struct desk *desk, struct seat *seat)
 {
     struct person *person = seat->person;
     size_t i = 0;
@@ -144,7 +145,7 @@ const char *desk_next_unserved(struct desk *desk)
     return desk->unserved_count ? desk->unserved[--desk->unserved_count]->text : NULL;
 }
 
-static void forget_unserved(struct desk *desk, struct queue *queue)
+static void queue_forget_unserved(struct desk *desk, struct queue *queue)
 {
     for (size_t i = desk->unserved_count; queue->unserved && i > 0; i--) {
         if (desk->unserved[i - 1] == queue) {
@@ -156,7 +157,7 @@ static void forget_unserved(struct desk *desk, struct queue *queue)
 
 // ---- seats anew ----
 
-static void forget_unseated(struct desk *desk, const struct queue *queue)
+static void queue_forget_unseated(struct desk *desk, const struct queue *queue)
 {
     for (size_t i = desk->unseated_count; i > 0; i--) {
         if (desk->unseated[i - 1] == queue) {
@@ -172,11 +173,11 @@ void queue_seat(struct desk *desk, struct queue *queue)
     }
     queue->seated = true;
     queue->available = 0;
-    forget_unseated(desk, queue);
-    seat_everyone(desk, queue);
+    queue_forget_unseated(desk, queue);
+    queue_seat_everyone(desk, queue);
     queue->able = queue->seat_count;
     if (queue->seat_count) {
-        forget_unserved(desk, queue);
+        queue_forget_unserved(desk, queue);
     }
 }
 
@@ -200,7 +201,7 @@ void seats_forget(struct desk *desk)
 
 // ---- the empty ones ----
 
-static void append_empty(struct desk *desk, struct queue *queue)
+static void queue_append_empty(struct desk *desk, struct queue *queue)
 {
     must(!queue->open);
     queue->earlier = desk->last_empty;
@@ -210,7 +211,7 @@ static void append_empty(struct desk *desk, struct queue *queue)
     desk->empty_count++;
 }
 
-static void remove_empty(struct desk *desk, struct queue *queue)
+static void queue_remove_empty(struct desk *desk, struct queue *queue)
 {
     *(queue->earlier != NULL ? &queue->earlier->later : &desk->first_empty) = queue->later;
     *(queue->later != NULL ? &queue->later->earlier : &desk->last_empty) = queue->earlier;
@@ -221,7 +222,7 @@ static void remove_empty(struct desk *desk, struct queue *queue)
 void queue_enter(struct desk *desk, struct queue *queue, struct item *item, enum item_state state)
 {
     if (!queue->open++) {
-        remove_empty(desk, queue);
+        queue_remove_empty(desk, queue);
     }
     queue->count[state]++;
     queue->overdue += item->overdue;
@@ -239,18 +240,18 @@ void queue_leave(struct desk *desk, struct queue *queue, struct item *item, enum
         heap_remove(&queue->ages, item);
     }
     if (!--queue->open) {
-        append_empty(desk, queue);
+        queue_append_empty(desk, queue);
     }
 }
 
 static void queue_drop(struct desk *desk, struct queue *queue)
 {
-    remove_empty(desk, queue);
-    forget_unserved(desk, queue);
-    forget_unseated(desk, queue);
+    queue_remove_empty(desk, queue);
+    queue_forget_unserved(desk, queue);
+    queue_forget_unseated(desk, queue);
     table_remove(&desk->queues, queue->hash, queue);
     while (queue->seat_count) {
-        remove_seat(desk, queue->seats[--queue->seat_count]);
+        queue_remove_seat(desk, queue->seats[--queue->seat_count]);
     }
     queue_free(queue);
 }
@@ -308,13 +309,13 @@ void queue_check_empty(const struct desk *desk)
 
 // ---- finding them ----
 
-static int compare_names(const void *one, const void *other)
+static int queue_compare_names(const void *one, const void *other)
 {
     return strcmp(*(const char *const *) one, *(const char *const *) other);
 }
 
 // Sorted names joined by commas, owned by the caller.
-static char *join_skills(const struct policy *policy, uint64_t skills)
+static char *queue_join_skills(const struct policy *policy, uint64_t skills)
 {
     const char *names[POLICY_SET_MAX];
     size_t count = 0, bytes = 1;
@@ -324,7 +325,7 @@ static char *join_skills(const struct policy *policy, uint64_t skills)
             bytes += strlen(policy->skills[i].name) + 1;
         }
     }
-    qsort(names, count, sizeof *names, compare_names);
+    qsort(names, count, sizeof *names, queue_compare_names);
     char *joined = calloc(bytes, 1);
     must(joined);
     char *end = joined;
@@ -363,11 +364,11 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
         .language = language,
         .skills = skills,
         .ready = { .pool = &desk->seat_pool,
-                   .before = ready_before,
-                   .slot = ready_slot,
-                   .number = seat_number,
+                   .before = queue_ready_before,
+                   .slot = queue_ready_slot,
+                   .number = queue_seat_number,
                    .context = desk },
-        .skills_text = join_skills(policy, skills),
+        .skills_text = queue_join_skills(policy, skills),
     };
     match_init_waiting(desk, &queue->waiting);
     match_init_waiting(desk, &queue->apart);
@@ -377,7 +378,7 @@ struct queue *queue_require(struct desk *desk, enum audience audience, uint32_t 
     must(length > 0);
     table_put(&desk->queues, hash, queue);
     queue_seat(desk, queue);
-    append_empty(desk, queue);
+    queue_append_empty(desk, queue);
     return queue;
 }
 

@@ -23,7 +23,7 @@ struct order {
     static void do_##name(const struct order *order);
 #include "broker/desk/authority.def"
 
-static void refuse(const struct order *order, enum behalf_code code, const char *field, const char *reason)
+static void requests_refuse(const struct order *order, enum behalf_code code, const char *field, const char *reason)
 {
     struct behalf_error error = { .field = field, .reason = reason };
     if (order->item != NULL) {
@@ -34,7 +34,7 @@ static void refuse(const struct order *order, enum behalf_code code, const char 
 }
 
 // Answers a request that led to `state`.  Called before the item moves on, as what follows is told after the answer.
-static void answer(const struct order *order, enum item_state state, uint64_t reply)
+static void requests_answer(const struct order *order, enum item_state state, uint64_t reply)
 {
     struct item *item = order->item;
     struct behalf_done done = {
@@ -43,7 +43,7 @@ static void answer(const struct order *order, enum item_state state, uint64_t re
     desk_tell_done(order->desk, order->session, order->request->id, &done);
 }
 
-static void tell_not_open(const struct order *order)
+static void requests_tell_not_open(const struct order *order)
 {
     struct behalf_error error = { .field = "item",
                                   .reason = "the item is not open",
@@ -56,7 +56,7 @@ static void tell_not_open(const struct order *order)
 
 static void do_take(const struct order *order)
 {
-    answer(order, ITEM_HELD, 0);
+    requests_answer(order, ITEM_HELD, 0);
     if (order->item->state == ITEM_HELD) { // taken already, or automatically
         return;
     }
@@ -69,7 +69,7 @@ static void do_decline(const struct order *order)
 {
     struct desk *desk = order->desk;
     struct item *item = order->item;
-    answer(order, ITEM_WAITING, 0);
+    requests_answer(order, ITEM_WAITING, 0);
     item_decline(desk, item, order->person->index);
     item_event(desk, item, "declined", order->person->index, NULL, order->request->decline.reason);
     item_count_move(item);
@@ -78,7 +78,7 @@ static void do_decline(const struct order *order)
 
 // ---- writing ----
 
-static void write_draft(const struct order *order, const char *text)
+static void requests_write_draft(const struct order *order, const char *text)
 {
     struct item *item = order->item;
     uint32_t author = *text ? order->author : POLICY_NONE;
@@ -96,18 +96,18 @@ static void write_draft(const struct order *order, const char *text)
     item_changed(order->desk, item);
 }
 
-static void tell_unmoved(const struct order *order)
+static void requests_tell_unmoved(const struct order *order)
 {
-    answer(order, (enum item_state) order->item->state, 0);
+    requests_answer(order, (enum item_state) order->item->state, 0);
 }
 
 static void do_draft(const struct order *order)
 {
-    tell_unmoved(order);
-    write_draft(order, order->request->draft.text);
+    requests_tell_unmoved(order);
+    requests_write_draft(order, order->request->draft.text);
 }
 
-static void write_note(const struct order *order, const char *kind, const char *text)
+static void requests_write_note(const struct order *order, const char *kind, const char *text)
 {
     desk_change(order->desk, &(struct change){
                                  .kind = CHANGE_NOTE,
@@ -122,15 +122,15 @@ static void write_note(const struct order *order, const char *kind, const char *
 
 static void do_note(const struct order *order)
 {
-    tell_unmoved(order);
-    write_note(order, "note", order->request->note.text);
+    requests_tell_unmoved(order);
+    requests_write_note(order, "note", order->request->note.text);
     item_event(order->desk, order->item, "note", order->person->index, NULL, NULL);
 }
 
 // ---- answering ----
 
 // The reply as it would go out, refused where the platform takes none any more.
-static struct outgoing compose(const struct order *order, enum audience audience, const char *text)
+static struct outgoing requests_compose(const struct order *order, enum audience audience, const char *text)
 {
     struct answering answering = item_answering(order->item, order->author, audience);
     struct outgoing out = outgoing_compose(order->desk->policy, &answering, text, order->desk->list);
@@ -139,33 +139,33 @@ static struct outgoing compose(const struct order *order, enum audience audience
     return out;
 }
 
-static void send_reply(const struct order *order, enum audience audience, const char *text)
+static void requests_send_reply(const struct order *order, enum audience audience, const char *text)
 {
-    struct outgoing out = compose(order, audience, text);
+    struct outgoing out = requests_compose(order, audience, text);
     if (out.refused != NULL) {
-        refuse(order, BEHALF_CODE_POLICY, "text", out.refused);
+        requests_refuse(order, BEHALF_CODE_POLICY, "text", out.refused);
         return;
     }
-    answer(order, ITEM_SENDING, order->desk->next_id);
+    requests_answer(order, ITEM_SENDING, order->desk->next_id);
     if (order->author != order->person->index) {
         item_event(order->desk, order->item, "approved", order->person->index, NULL,
                    change_list_format(order->desk->list, "the draft of %s", person_name(order->desk, order->author)));
     }
-    write_draft(order, text); // what comes back if publishing fails
+    requests_write_draft(order, text); // what comes back if publishing fails
     outbox_put(order->desk, order->item, order->author, audience, out.text);
 }
 
-static void submit(const struct order *order, const char *text)
+static void requests_submit(const struct order *order, const char *text)
 {
     struct desk *desk = order->desk;
     struct item *item = order->item;
-    struct outgoing out = compose(order, AUDIENCE_AGENT, text);
+    struct outgoing out = requests_compose(order, AUDIENCE_AGENT, text);
     if (out.refused != NULL) {
-        refuse(order, BEHALF_CODE_POLICY, "text", out.refused);
+        requests_refuse(order, BEHALF_CODE_POLICY, "text", out.refused);
         return;
     }
-    answer(order, ITEM_WAITING, 0);
-    write_draft(order, text);
+    requests_answer(order, ITEM_WAITING, 0);
+    requests_write_draft(order, text);
     const struct queue *queue = item->queue;
     item_set_reason(desk, item, "a reply to approve");
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_APPROVER, queue->brand, queue->language, queue->skills),
@@ -177,9 +177,9 @@ static void do_answer(const struct order *order)
 {
     const char *text = order->request->answer.text;
     if (authority_needs_approval(order->desk, order->item, order->person)) {
-        submit(order, text);
+        requests_submit(order, text);
     } else {
-        send_reply(order, order->item->queue->audience, text);
+        requests_send_reply(order, order->item->queue->audience, text);
     }
 }
 
@@ -188,7 +188,7 @@ static void do_approve(const struct order *order)
     struct order of_author = *order;
     of_author.author = item_require_detail(order->item)->draft_by;
     must(of_author.author != order->person->index); // nobody is given their own draft
-    send_reply(&of_author, AUDIENCE_AGENT, order->request->approve.text);
+    requests_send_reply(&of_author, AUDIENCE_AGENT, order->request->approve.text);
 }
 
 static void do_reject(const struct order *order)
@@ -196,8 +196,8 @@ static void do_reject(const struct order *order)
     struct desk *desk = order->desk;
     struct item *item = order->item;
     const char *reason = order->request->reject.reason;
-    answer(order, ITEM_WAITING, 0);
-    write_note(order, "note", reason);
+    requests_answer(order, ITEM_WAITING, 0);
+    requests_write_note(order, "note", reason);
     item_set_reason(desk, item, reason);
     const struct queue *queue = item->queue;
     item_change_queue(desk, item, queue_require(desk, AUDIENCE_AGENT, queue->brand, queue->language, queue->skills),
@@ -207,7 +207,7 @@ static void do_reject(const struct order *order)
 
 // ---- other ends and ways ----
 
-static bool is_outcome(const char *outcome)
+static bool requests_is_outcome(const char *outcome)
 {
     static const char *const outcomes[] = { "no-answer-needed", "noise", "duplicate", "handed-off", "answered" };
     for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
@@ -221,13 +221,14 @@ static bool is_outcome(const char *outcome)
 static void do_close(const struct order *order)
 {
     const struct behalf_close *close = &order->request->close;
-    if (!is_outcome(close->outcome)) {
-        refuse(order, BEHALF_CODE_INVALID, "outcome",
-               "an outcome is no-answer-needed, noise, duplicate or handed-off (answered only when an earlier reply is "
-               "of unknown fate)");
+    if (!requests_is_outcome(close->outcome)) {
+        requests_refuse(
+            order, BEHALF_CODE_INVALID, "outcome",
+            "an outcome is no-answer-needed, noise, duplicate or handed-off (answered only when an earlier reply is "
+            "of unknown fate)");
         return;
     }
-    answer(order, ITEM_CLOSED, 0);
+    requests_answer(order, ITEM_CLOSED, 0);
     const struct item_detail *detail = item_require_detail(order->item);
     uint64_t unknown = detail->unknown ? detail->unknown : detail->reply;
     uint64_t reply = !strcmp(close->outcome, "answered") ? unknown : 0;
@@ -237,7 +238,7 @@ static void do_close(const struct order *order)
 
 static void do_escalate(const struct order *order)
 {
-    answer(order, ITEM_WAITING, 0);
+    requests_answer(order, ITEM_WAITING, 0);
     item_escalate(order->desk, order->item, order->person->index, NULL, order->request->escalate.reason);
 }
 
@@ -245,8 +246,8 @@ static void do_return_item(const struct order *order)
 {
     struct desk *desk = order->desk;
     struct item *item = order->item;
-    answer(order, ITEM_WAITING, 0);
-    write_note(order, "guidance", order->request->return_item.guidance);
+    requests_answer(order, ITEM_WAITING, 0);
+    requests_write_note(order, "guidance", order->request->return_item.guidance);
     item->sealed = false;
     desk_change(desk, &(struct change){ .kind = CHANGE_UNSEAL, .seal.item = item->id });
     item_set_reason(desk, item, order->request->return_item.guidance);
@@ -257,14 +258,14 @@ static void do_return_item(const struct order *order)
                "returned by PR with guidance; its posts are released to agents");
 }
 
-static bool find_needs(const struct order *order, uint32_t *language, uint64_t *skills)
+static bool requests_find_needs(const struct order *order, uint32_t *language, uint64_t *skills)
 {
     const struct behalf_transfer *transfer = &order->request->transfer;
     const struct policy *policy = order->desk->policy;
     *language = order->item->queue->language;
     *skills = order->item->queue->skills;
     if (*transfer->language && (*language = policy_find_language(policy, transfer->language)) == POLICY_NONE) {
-        refuse(order, BEHALF_CODE_NOT_FOUND, "language", "the rules know no such language");
+        requests_refuse(order, BEHALF_CODE_NOT_FOUND, "language", "the rules know no such language");
         return false;
     }
     if (transfer->skills_count) {
@@ -273,7 +274,7 @@ static bool find_needs(const struct order *order, uint32_t *language, uint64_t *
     for (size_t i = 0; i < transfer->skills_count; i++) {
         uint32_t skill = policy_find_skill(policy, transfer->skills[i]);
         if (skill == POLICY_NONE) {
-            refuse(order, BEHALF_CODE_NOT_FOUND, "skills", "the rules know no such skill");
+            requests_refuse(order, BEHALF_CODE_NOT_FOUND, "skills", "the rules know no such skill");
             return false;
         }
         *skills |= UINT64_C(1) << skill;
@@ -281,7 +282,7 @@ static bool find_needs(const struct order *order, uint32_t *language, uint64_t *
     return true;
 }
 
-static bool anybody_serves(const struct desk *desk, const struct queue *needs)
+static bool requests_anybody_serves(const struct desk *desk, const struct queue *needs)
 {
     for (size_t i = 0; i < desk->person_count; i++) {
         if (person_may_serve(desk, desk->people[i], needs)) {
@@ -292,23 +293,24 @@ static bool anybody_serves(const struct desk *desk, const struct queue *needs)
 }
 
 // Refuses needs that nobody in the rules has, signed in or not: there the item would wait for ever.
-static bool refuse_unserved(const struct order *order, const struct queue *needs)
+static bool requests_refuse_unserved(const struct order *order, const struct queue *needs)
 {
     struct queue without_skills = *needs;
     without_skills.skills = 0;
-    if (anybody_serves(order->desk, needs)) {
+    if (requests_anybody_serves(order->desk, needs)) {
         return false;
     }
-    bool of_language = *order->request->transfer.language && !anybody_serves(order->desk, &without_skills);
+    bool of_language = *order->request->transfer.language && !requests_anybody_serves(order->desk, &without_skills);
     bool of_skills = order->request->transfer.skills_count && !of_language;
     if (of_skills) {
-        refuse(order, BEHALF_CODE_NOT_FOUND, "skills",
-               "nobody in the rules has these skills for this brand and language");
+        requests_refuse(order, BEHALF_CODE_NOT_FOUND, "skills",
+                        "nobody in the rules has these skills for this brand and language");
     } else if (of_language) {
-        refuse(order, BEHALF_CODE_NOT_FOUND, "language", "nobody in the rules answers in this language for this brand");
+        requests_refuse(order, BEHALF_CODE_NOT_FOUND, "language",
+                        "nobody in the rules answers in this language for this brand");
     } else {
-        refuse(order, BEHALF_CODE_NOT_FOUND, "language",
-               "nobody in the rules has the item's skills in this language: give other skills as well");
+        requests_refuse(order, BEHALF_CODE_NOT_FOUND, "language",
+                        "nobody in the rules has the item's skills in this language: give other skills as well");
     }
     return true;
 }
@@ -321,10 +323,10 @@ static void do_transfer(const struct order *order)
     uint32_t language, person = POLICY_NONE;
     uint64_t skills;
     if (!*transfer->language && !transfer->skills_count && !*transfer->person) {
-        refuse(order, BEHALF_CODE_MISSING, "person", "say to which language, skills or person");
+        requests_refuse(order, BEHALF_CODE_MISSING, "person", "say to which language, skills or person");
         return;
     }
-    if (!find_needs(order, &language, &skills)) {
+    if (!requests_find_needs(order, &language, &skills)) {
         return;
     }
     // Asked of the needs alone: a refused request makes no queue.
@@ -335,13 +337,13 @@ static void do_transfer(const struct order *order)
         person = policy_find_person(desk->policy, transfer->person);
         if (person == POLICY_NONE || !person_may_serve(desk, desk->people[person], &needs) ||
             authority_is_own_draft(item, person)) {
-            refuse(order, BEHALF_CODE_NOT_FOUND, "person", "nobody of that name may take this item");
+            requests_refuse(order, BEHALF_CODE_NOT_FOUND, "person", "nobody of that name may take this item");
             return;
         }
-    } else if (refuse_unserved(order, &needs)) {
+    } else if (requests_refuse_unserved(order, &needs)) {
         return;
     }
-    answer(order, ITEM_WAITING, 0);
+    requests_answer(order, ITEM_WAITING, 0);
     item_decline(desk, item, order->person->index); // who gives it away is not offered it at once again
     item_set_reason(desk, item, transfer->reason);
     item->detail->meant = person != POLICY_NONE;
@@ -357,12 +359,12 @@ static void do_park(const struct order *order)
     int64_t until_ms = order->request->park.until_ms;
     int64_t latest_ms = desk->now_ms + desk->policy->times.park_max_ms;
     if (until_ms <= desk->now_ms || until_ms > latest_ms) {
-        refuse(order, BEHALF_CODE_INVALID, "until_ms",
-               change_list_format(desk->list, "the time must be after now and within %lld h",
-                                  (long long) desk->policy->times.park_max_ms / 3600000));
+        requests_refuse(order, BEHALF_CODE_INVALID, "until_ms",
+                        change_list_format(desk->list, "the time must be after now and within %lld h",
+                                           (long long) desk->policy->times.park_max_ms / 3600000));
         return;
     }
-    answer(order, ITEM_PARKED, 0);
+    requests_answer(order, ITEM_PARKED, 0);
     item_move(desk, item, ITEM_PARKED, POLICY_NONE);
     item_set_timer(desk, item, until_ms);
     // Whoever parked it has it first when it wakes.
@@ -374,7 +376,7 @@ static void do_park(const struct order *order)
 
 // ---- about no item ----
 
-static void tell_state(const struct order *order, const char *state)
+static void requests_tell_state(const struct order *order, const char *state)
 {
     struct behalf_done done = { .state = state };
     desk_tell_done(order->desk, order->session, order->request->id, &done);
@@ -385,14 +387,14 @@ static void do_presence(const struct order *order)
     const struct behalf_presence *wanted = &order->request->presence;
     bool available = !strcmp(wanted->state, "available");
     if (!available && strcmp(wanted->state, "away") != 0) {
-        refuse(order, BEHALF_CODE_INVALID, "state", "a presence is available or away");
+        requests_refuse(order, BEHALF_CODE_INVALID, "state", "a presence is available or away");
         return;
     }
     if (!available && !*wanted->reason) {
-        refuse(order, BEHALF_CODE_MISSING, "reason", "say why you are away");
+        requests_refuse(order, BEHALF_CODE_MISSING, "reason", "say why you are away");
         return;
     }
-    tell_state(order, available ? "available" : "away");
+    requests_tell_state(order, available ? "available" : "away");
     if (available) {
         person_set_available(order->desk, order->person);
     } else {
@@ -408,12 +410,13 @@ static void do_recall(const struct order *order)
     about.item = item_find(desk, (uint64_t) wanted->item);
     struct item *item = about.item;
     if (item == NULL) {
-        tell_not_open(order);
+        requests_tell_not_open(order);
         return;
     }
     if (item->state != ITEM_OFFERED && item->state != ITEM_HELD && item->state != ITEM_PARKED) {
-        refuse(&about, BEHALF_CODE_STATE, "item",
-               item->state == ITEM_WAITING ? "nobody has it: it waits in its queue" : "its reply is on its way");
+        requests_refuse(&about, BEHALF_CODE_STATE, "item",
+                        item->state == ITEM_WAITING ? "nobody has it: it waits in its queue"
+                                                    : "its reply is on its way");
         return;
     }
     const char *by = order->person != NULL ? person_name(desk, order->person->index) : "control";
@@ -438,10 +441,10 @@ static void do_freeze(const struct order *order)
     const struct behalf_freeze *wanted = &order->request->freeze;
     uint32_t brand = policy_find_brand(desk->policy, wanted->brand);
     if (brand == POLICY_NONE) {
-        refuse(order, BEHALF_CODE_NOT_FOUND, "brand", "the rules know no such brand");
+        requests_refuse(order, BEHALF_CODE_NOT_FOUND, "brand", "the rules know no such brand");
         return;
     }
-    tell_state(order, wanted->frozen ? "frozen" : "lifted");
+    requests_tell_state(order, wanted->frozen ? "frozen" : "lifted");
     uint64_t bit = UINT64_C(1) << brand;
     if (((desk->frozen & bit) != 0) == wanted->frozen) {
         return;
@@ -462,18 +465,18 @@ static void do_freeze(const struct order *order)
 
 // ---- a request comes in ----
 
-static void (*const functions[BEHALF_TYPE_COUNT])(const struct order *order) = {
+static void (*const requests_functions[BEHALF_TYPE_COUNT])(const struct order *order) = {
 #define REQUEST(name, NAME, hold, audiences, states, needs, code, otherwise) [BEHALF_##NAME] = do_##name,
 #include "broker/desk/authority.def"
 };
 
-static void run(struct order *order)
+static void requests_run(struct order *order)
 {
     const struct behalf_message *request = order->request;
     bool about_item = order->person != NULL && authority_is_about_item(request->type);
     order->item = about_item ? item_find(order->desk, (uint64_t) request->take.item) : NULL;
     if (about_item && order->item == NULL) {
-        tell_not_open(order);
+        requests_tell_not_open(order);
         return;
     }
     if (about_item && order->item->person == order->person->index) {
@@ -481,9 +484,9 @@ static void run(struct order *order)
     }
     struct refusal refusal = authority_refusal(order->desk, order->person, order->item, request);
     if (refusal.code != BEHALF_CODE_NONE) {
-        refuse(order, refusal.code, refusal.field, refusal.reason);
-    } else if (functions[request->type] != NULL) {
-        functions[request->type](order);
+        requests_refuse(order, refusal.code, refusal.field, refusal.reason);
+    } else if (requests_functions[request->type] != NULL) {
+        requests_functions[request->type](order);
     } else {
         must(false && "a request that the broker should not have passed on");
     }
@@ -503,11 +506,11 @@ void desk_request(struct desk *desk, uint64_t number, const struct principal *pr
     if (request->type == BEHALF_SETTLE) {
         outbox_settle(desk, session != NULL ? session->connector : NULL, number, request);
     } else {
-        run(&(struct order){ .desk = desk,
-                             .person = person,
-                             .session = number,
-                             .request = request,
-                             .author = person != NULL ? person->index : POLICY_NONE });
+        requests_run(&(struct order){ .desk = desk,
+                                      .person = person,
+                                      .session = number,
+                                      .request = request,
+                                      .author = person != NULL ? person->index : POLICY_NONE });
     }
     desk->asking = NULL;
     desk->request = NULL;

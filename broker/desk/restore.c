@@ -8,7 +8,7 @@
 // ---- names of people ----
 
 // A million rows name people, of whom there may be thousands: they are found by hash while the desk comes back.
-static uint64_t hash_of(const char *name)
+static uint64_t restore_hash_of(const char *name)
 {
     static const unsigned char key[crypto_shorthash_KEYBYTES] = "behalf name keys";
     uint64_t hash;
@@ -16,25 +16,25 @@ static uint64_t hash_of(const char *name)
     return hash;
 }
 
-static void index_people(struct desk *desk)
+static void restore_index_people(struct desk *desk)
 {
     for (size_t i = 0; i < desk->policy->person_count; i++) {
         struct policy_person *person = &desk->policy->people[i];
         if (!person->retired) {
-            table_put(&desk->names, hash_of(person->name), person);
+            table_put(&desk->names, restore_hash_of(person->name), person);
         }
     }
 }
 
-static uint32_t find_person(struct desk *desk, const char *name)
+static uint32_t restore_find_person(struct desk *desk, const char *name)
 {
     if (!*name) {
         return POLICY_NONE;
     }
     if (!desk->names.count) {
-        index_people(desk);
+        restore_index_people(desk);
     }
-    const struct policy_person *person = table_find(&desk->names, hash_of(name));
+    const struct policy_person *person = table_find(&desk->names, restore_hash_of(name));
     if (person != NULL && strcmp(person->name, name) != 0) {
         return policy_find_person(desk->policy, name); // another with the same hash
     }
@@ -50,7 +50,7 @@ void desk_restore_position(struct desk *desk, uint64_t sequence, uint64_t next_i
     desk->next_id = next_id ? next_id : 1;
 }
 
-static bool find_skills(const struct policy *policy, const char *names, uint64_t *skills)
+static bool restore_find_skills(const struct policy *policy, const char *names, uint64_t *skills)
 {
     char name[BEHALF_NAME_BYTES + 1];
     *skills = 0;
@@ -71,14 +71,14 @@ static bool find_skills(const struct policy *policy, const char *names, uint64_t
     return true;
 }
 
-static struct queue *find_queue(struct desk *desk, const struct item_record *record)
+static struct queue *restore_find_queue(struct desk *desk, const struct item_record *record)
 {
     uint32_t brand = policy_find_brand(desk->policy, record->brand);
     uint32_t language = policy_find_language(desk->policy, record->language);
     enum audience audience = audience_from_name(record->audience);
     uint64_t skills;
     if (brand == POLICY_NONE || language == POLICY_NONE || audience == AUDIENCE_COUNT ||
-        !find_skills(desk->policy, record->skills, &skills)) {
+        !restore_find_skills(desk->policy, record->skills, &skills)) {
         return NULL;
     }
     return queue_require(desk, audience, brand, language, skills);
@@ -93,8 +93,8 @@ static void restore_detail(struct desk *desk, struct item *item, const struct it
     struct item_detail *detail = item_require_detail(item);
     detail->since_ms = record->since_ms;
     detail->moves = record->moves;
-    detail->preferred = find_person(desk, record->preferred);
-    detail->draft_by = find_person(desk, record->draft_by);
+    detail->preferred = restore_find_person(desk, record->preferred);
+    detail->draft_by = restore_find_person(desk, record->draft_by);
     detail->reply = record->reply;
     detail->first_offered_ms = record->first_offered_ms;
     detail->preferred_until_ms = record->preferred_until_ms;
@@ -141,7 +141,7 @@ static void restore_move(struct desk *desk, struct item *item, enum item_state s
 
 // Whether it was noted before that it is late.  A million may have been, which is not to be told again at each start;
 // where the rules have something follow from it, that it has not yet followed tells.
-static bool was_noted_late(const struct desk *desk, const struct item *item, int64_t since_ms)
+static bool restore_was_noted_late(const struct desk *desk, const struct item *item, int64_t since_ms)
 {
     if (!item->due_ms || item->due_ms > desk->restored_clock_ms) {
         return false;
@@ -161,14 +161,14 @@ static void restore_waiting(struct desk *desk, struct item *item)
 // Everything comes back as it was; desk_restored then lets time and absence have their effect.
 static void restore_state(struct desk *desk, struct item *item, const struct item_record *record)
 {
-    uint32_t person = find_person(desk, record->person);
+    uint32_t person = restore_find_person(desk, record->person);
     enum item_state state = record->state;
     bool needs_person = state == ITEM_OFFERED || state == ITEM_HELD || state == ITEM_SENDING;
     if (needs_person && person == POLICY_NONE) {
         state = ITEM_WAITING; // a person whom the rules no longer know
     }
     restore_move(desk, item, state, needs_person ? person : POLICY_NONE, record->since_ms);
-    item->late = was_noted_late(desk, item, record->since_ms);
+    item->late = restore_was_noted_late(desk, item, record->since_ms);
     item_set_due(desk, item, item->due_ms);
     if (state == ITEM_WAITING) {
         restore_waiting(desk, item);
@@ -188,7 +188,7 @@ static void restore_state(struct desk *desk, struct item *item, const struct ite
 
 bool desk_restore_item(struct desk *desk, const struct item_record *record, char *reason, size_t reason_bytes)
 {
-    struct queue *queue = find_queue(desk, record);
+    struct queue *queue = restore_find_queue(desk, record);
     uint32_t channel = policy_find_channel(desk->policy, record->channel);
     if (queue == NULL || channel == POLICY_NONE) {
         snprintf(reason, reason_bytes, "item %llu is in %s/%s/%s/%s on %s, which the rules do not know",
@@ -217,7 +217,7 @@ bool desk_restore_reply(struct desk *desk, const struct reply_record *record, ch
     struct item *item = item_find(desk, record->item);
     uint32_t brand = policy_find_brand(desk->policy, record->brand);
     uint32_t channel = policy_find_channel(desk->policy, record->channel);
-    uint32_t person = find_person(desk, record->person);
+    uint32_t person = restore_find_person(desk, record->person);
     if (item == NULL || brand == POLICY_NONE || channel == POLICY_NONE ||
         table_find(&desk->replies, record->reply) != NULL || record->reply >= desk->next_id ||
         (record->state != REPLY_QUEUED && record->state != REPLY_HANDED && record->state != REPLY_UNKNOWN)) {
@@ -268,7 +268,7 @@ void desk_restore_freeze(struct desk *desk, const struct freeze_record *freeze)
 
 void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcome)
 {
-    uint32_t person = find_person(desk, outcome->person);
+    uint32_t person = restore_find_person(desk, outcome->person);
     uint32_t language = policy_find_language(desk->policy, outcome->language);
     enum audience audience = audience_from_name(outcome->audience);
     if (audience == AUDIENCE_COUNT) {

@@ -16,7 +16,7 @@
 #define REVIEW_SLICE 256
 #define SEATS_SLICE 4096
 
-static bool is_out(const struct review *review, uint64_t id)
+static bool review_is_out(const struct review *review, uint64_t id)
 {
     size_t low = review->page_place, high = review->page_count;
     while (low < high) {
@@ -34,12 +34,12 @@ bool review_awaits(const struct desk *desk, const struct item *item)
 {
     const struct review *review = &desk->review;
     return review->active && item->queue->audience != AUDIENCE_PR && item->id <= review->last &&
-           (item->id > review->handed_out || is_out(review, item->id));
+           (item->id > review->handed_out || review_is_out(review, item->id));
 }
 
 // ---- beginning ----
 
-static void set_apart(struct heap *waiting, struct heap *apart)
+static void review_set_apart(struct heap *waiting, struct heap *apart)
 {
     must(!apart->count);
     struct heap empty = *apart;
@@ -47,7 +47,7 @@ static void set_apart(struct heap *waiting, struct heap *apart)
     *waiting = empty;
 }
 
-static void note_in_hands(struct desk *desk)
+static void review_note_in_hands(struct desk *desk)
 {
     struct review *review = &desk->review;
     review->hands = realloc(review->hands, (desk->count[ITEM_OFFERED] + desk->count[ITEM_HELD] + 1) * sizeof(uint64_t));
@@ -69,13 +69,13 @@ void review_begin(struct desk *desk)
     review->page_count = review->page_place = 0;
     review->last = desk->next_id - 1;
     review->left = desk->items.count;
-    note_in_hands(desk);
+    review_note_in_hands(desk);
     size_t place = 0;
     for (struct queue *queue; (queue = table_next(&desk->queues, &place));) {
-        set_apart(&queue->waiting, &queue->apart);
+        review_set_apart(&queue->waiting, &queue->apart);
     }
     for (size_t i = 0; i < desk->person_count; i++) {
-        set_apart(&desk->people[i]->reserved, &desk->people[i]->apart);
+        review_set_apart(&desk->people[i]->reserved, &desk->people[i]->apart);
     }
 }
 
@@ -87,7 +87,7 @@ void review_fini(struct desk *desk)
 // ---- going on ----
 
 // What the rules say of an item whatever its texts are.
-static void refresh(struct desk *desk, struct item *item)
+static void review_refresh(struct desk *desk, struct item *item)
 {
     int64_t due_ms = item_due_ms(desk, item, item->queue->audience);
     bool waits = item_waits(item);
@@ -107,7 +107,7 @@ static void refresh(struct desk *desk, struct item *item)
     }
 }
 
-static void finish(struct desk *desk)
+static void review_finish(struct desk *desk)
 {
     struct review *review = &desk->review;
     review->active = false;
@@ -118,24 +118,24 @@ static void finish(struct desk *desk)
 }
 
 // What waits for PR is theirs whatever it says: it only takes its place again.
-static size_t refresh_waiting_for_pr(struct desk *desk)
+static size_t review_refresh_waiting_for_pr(struct desk *desk)
 {
     size_t count = 0, place = 0;
     for (struct queue *queue; count < REVIEW_SLICE && (queue = table_next(&desk->queues, &place)) != NULL;) {
         while (queue->audience == AUDIENCE_PR && queue->apart.count && count < REVIEW_SLICE) {
-            refresh(desk, heap_first(&queue->apart));
+            review_refresh(desk, heap_first(&queue->apart));
             count++;
         }
     }
     return count;
 }
 
-static bool needs_text(const struct item *item)
+static bool review_needs_text(const struct item *item)
 {
     return item->queue->audience != AUDIENCE_PR && !item->sealed;
 }
 
-static void page_of_hands(struct review *review)
+static void review_page_of_hands(struct review *review)
 {
     while (review->hand_place < review->hand_count && review->page_count < DESK_REVIEW_PAGE_MAX) {
         review->page[review->page_count++] = review->hands[review->hand_place++];
@@ -143,7 +143,7 @@ static void page_of_hands(struct review *review)
 }
 
 // Returns whether there may be more.
-static bool page_by_id(struct desk *desk)
+static bool review_page_by_id(struct desk *desk)
 {
     struct review *review = &desk->review;
     uint64_t after = review->handed_out;
@@ -154,10 +154,10 @@ static bool page_by_id(struct desk *desk)
         }
         review->handed_out = after;
         review->left -= review->left > 0;
-        if (needs_text(item)) {
+        if (review_needs_text(item)) {
             review->page[review->page_count++] = after;
         } else {
-            refresh(desk, item);
+            review_refresh(desk, item);
         }
     }
     return true;
@@ -169,9 +169,10 @@ size_t desk_review_next(struct desk *desk, uint64_t items[DESK_REVIEW_PAGE_MAX],
     must(review->active && review->page_place == review->page_count);
     desk->now_ms = now_ms;
     review->page_count = review->page_place = 0;
-    page_of_hands(review);
-    if (!review->page_count && !refresh_waiting_for_pr(desk) && !page_by_id(desk) && !review->page_count) {
-        finish(desk);
+    review_page_of_hands(review);
+    if (!review->page_count && !review_refresh_waiting_for_pr(desk) && !review_page_by_id(desk) &&
+        !review->page_count) {
+        review_finish(desk);
     }
     memcpy(items, review->page, review->page_count * sizeof *items);
     desk_settle(desk);
@@ -179,11 +180,12 @@ size_t desk_review_next(struct desk *desk, uint64_t items[DESK_REVIEW_PAGE_MAX],
 }
 
 // A reply that a connector has answers the item without the post: PR has that as an item of its own.
-static void take_needs(struct desk *desk, struct item *item, const struct behalf_post *post, const struct needs *needs)
+static void review_take_needs(struct desk *desk, struct item *item, const struct behalf_post *post,
+                              const struct needs *needs)
 {
     bool sensitive = needs->audience == AUDIENCE_PR;
     bool asks_approval = needs->approval && !item->approval;
-    if (sensitive && needs_text(item)) {
+    if (sensitive && review_needs_text(item)) {
         item_event(desk, item, "reviewed", POLICY_NONE, needs->rule,
                    change_list_format(desk->list, "sensitive under the rules applied since; %s", needs->detail));
         uint64_t id = item->id;
@@ -213,10 +215,10 @@ void desk_reviewed(struct desk *desk, uint64_t id, const struct behalf_post *pos
     review->page_place++;
     struct item *item = item_find(desk, id);
     if (item != NULL && needs != NULL) {
-        take_needs(desk, item, post, needs);
+        review_take_needs(desk, item, post, needs);
     }
     if (item != NULL) {
-        refresh(desk, item);
+        review_refresh(desk, item);
     }
     desk_settle(desk);
 }

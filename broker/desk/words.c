@@ -14,7 +14,7 @@ struct word {
     uint64_t users;
 };
 
-static uint64_t key_of(const void *element)
+static uint64_t words_key_of(const void *element)
 {
     return ((const struct word *) element)->hash;
 }
@@ -22,7 +22,7 @@ static uint64_t key_of(const void *element)
 void words_init(struct words *words)
 {
     *words = (struct words){ .pool.element_bytes = sizeof(struct word) };
-    words->texts = (struct lookup){ .pool = &words->pool, .key = key_of };
+    words->texts = (struct lookup){ .pool = &words->pool, .key = words_key_of };
 }
 
 void words_fini(struct words *words)
@@ -37,7 +37,7 @@ void words_fini(struct words *words)
 
 // Of another text with the same hash the next one is free; should that text have gone meanwhile, a text may be kept
 // twice, which harms nobody.
-static uint64_t find_hash(const struct words *words, const char *text, uint32_t *number)
+static uint64_t words_find_hash(const struct words *words, const char *text, uint32_t *number)
 {
     static const unsigned char key[crypto_shorthash_KEYBYTES] = "behalf words key";
     uint64_t hash;
@@ -55,7 +55,7 @@ uint32_t words_keep(struct words *words, const char *text)
         return 0;
     }
     uint32_t number;
-    uint64_t hash = find_hash(words, text, &number);
+    uint64_t hash = words_find_hash(words, text, &number);
     if (number) {
         ((struct word *) pool_at(&words->pool, number))->users++;
         return number;

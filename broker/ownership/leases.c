@@ -75,14 +75,14 @@ struct leases {
 
 #define CANDIDATES_A_DESK 16 // read at most
 
-static void raise_fd(int descriptor)
+static void leases_raise_fd(int descriptor)
 {
     uint64_t one = 1;
 
     must(write(descriptor, &one, sizeof one) == (ssize_t) sizeof one);
 }
 
-static void clear_fd(int descriptor)
+static void leases_clear_fd(int descriptor)
 {
     uint64_t count;
 
@@ -90,17 +90,17 @@ static void clear_fd(int descriptor)
 }
 
 // Under the mutex, as what follows.
-static void raise_news(struct leases *leases, struct slot *slot)
+static void leases_raise_news(struct leases *leases, struct slot *slot)
 {
     if (!slot->told) {
         slot->told = true;
         if (leases->told++ == 0) {
-            raise_fd(leases->news_fd);
+            leases_raise_fd(leases->news_fd);
         }
     }
 }
 
-static void tell(struct leases *leases, struct slot *slot, enum lease_state state)
+static void leases_tell(struct leases *leases, struct slot *slot, enum lease_state state)
 {
     bool renewed = state == LEASE_HELD && slot->news.until_ms != slot->hold.until_ms;
 
@@ -110,12 +110,12 @@ static void tell(struct leases *leases, struct slot *slot, enum lease_state stat
     slot->news.until_ms = slot->hold.until_ms;
     slot->news.renewed_ms = slot->hold.until_ms - LEASE_TTL_MS;
     slot->news.state = state;
-    raise_news(leases, slot);
+    leases_raise_news(leases, slot);
 }
 
 // What a look has found: also who has the desk, and whether it is quiet, are news.  Whether a free desk is ours to
 // take is told once that is decided.
-static void note_row(struct leases *leases, struct slot *slot, const struct lease_row *row, bool is_free)
+static void leases_note_row(struct leases *leases, struct slot *slot, const struct lease_row *row, bool is_free)
 {
     bool same =
         slot->news.row.epoch == row->epoch && slot->news.row.held == row->held && slot->news.quiet == slot->watch.quiet;
@@ -126,16 +126,16 @@ static void note_row(struct leases *leases, struct slot *slot, const struct leas
     slot->news.quiet = slot->watch.quiet;
     slot->news.trouble[0] = '\0';
     if (!is_free) {
-        tell(leases, slot, LEASE_ELSEWHERE);
+        leases_tell(leases, slot, LEASE_ELSEWHERE);
     }
     if (!same) {
-        raise_news(leases, slot);
+        leases_raise_news(leases, slot);
     }
 }
 
 // ---- the thread ----
 
-static void note_trouble(struct leases *leases)
+static void leases_note_trouble(struct leases *leases)
 {
     sharing_lost(leases->sharing);
     pthread_mutex_lock(&leases->mutex);
@@ -145,14 +145,14 @@ static void note_trouble(struct leases *leases)
         lease_watch_lost(&slot->watch);
         slot->seen = false;
         if (slot->order == ORDER_WATCH) {
-            tell(leases, slot, LEASE_UNKNOWN);
+            leases_tell(leases, slot, LEASE_UNKNOWN);
         }
     }
     pthread_mutex_unlock(&leases->mutex);
 }
 
 // The slots that are to be asked about, into `places`.
-static size_t find_slots(struct leases *leases, enum order order, int64_t now_ms)
+static size_t leases_find_slots(struct leases *leases, enum order order, int64_t now_ms)
 {
     size_t count = 0;
 
@@ -173,7 +173,7 @@ static size_t find_slots(struct leases *leases, enum order order, int64_t now_ms
 
 // Who died on this machine holds nothing: its own lease need not be waited for.  Owners come in rows, and are asked
 // after once each.
-static void find_dead(struct leases *leases, size_t count)
+static void leases_find_dead(struct leases *leases, size_t count)
 {
     const char *asked = "";
     bool dead = false;
@@ -189,10 +189,10 @@ static void find_dead(struct leases *leases, size_t count)
 }
 
 // Returns false when the store is away, as the next ones do.
-static bool look(struct leases *leases)
+static bool leases_look(struct leases *leases)
 {
     int64_t asked_ms = clocks_boot_ms();
-    size_t count = find_slots(leases, ORDER_WATCH, asked_ms);
+    size_t count = leases_find_slots(leases, ORDER_WATCH, asked_ms);
 
     leases->looked_ms = asked_ms;
     if (count == 0) {
@@ -202,14 +202,14 @@ static bool look(struct leases *leases)
         return false;
     }
     int64_t answered_ms = clocks_boot_ms();
-    find_dead(leases, count);
+    leases_find_dead(leases, count);
     pthread_mutex_lock(&leases->mutex);
     for (size_t i = 0; i < count; i++) {
         struct slot *slot = &leases->slots[leases->places[i]];
         if (slot->order == ORDER_WATCH && slot->look_at_ms <= asked_ms) {
             const struct lease_row *row = &leases->rows[i];
             bool is_free = lease_watch_seen(&slot->watch, row, asked_ms, answered_ms);
-            note_row(leases, slot, row, is_free || leases->dead[i]);
+            leases_note_row(leases, slot, row, is_free || leases->dead[i]);
         }
     }
     pthread_mutex_unlock(&leases->mutex);
@@ -217,7 +217,7 @@ static bool look(struct leases *leases)
 }
 
 // Asks whose the desks are that are not ours any more.
-static void look_at_lost(struct leases *leases, size_t count)
+static void leases_look_at_lost(struct leases *leases, size_t count)
 {
     size_t lost = 0;
 
@@ -231,10 +231,10 @@ static void look_at_lost(struct leases *leases, size_t count)
     }
 }
 
-static bool renew(struct leases *leases)
+static bool leases_renew(struct leases *leases)
 {
     int64_t sent_ms = clocks_boot_ms();
-    size_t count = find_slots(leases, ORDER_HOLD, sent_ms);
+    size_t count = leases_find_slots(leases, ORDER_HOLD, sent_ms);
     size_t lost = 0;
 
     leases->renewed_ms = sent_ms;
@@ -245,7 +245,7 @@ static bool renew(struct leases *leases)
         return false;
     }
     leases->renewed_ms = sent_ms;
-    look_at_lost(leases, count);
+    leases_look_at_lost(leases, count);
     pthread_mutex_lock(&leases->mutex);
     for (size_t i = 0; i < count; i++) {
         struct slot *slot = &leases->slots[leases->places[i]];
@@ -253,7 +253,7 @@ static bool renew(struct leases *leases)
         if (slot->order == ORDER_HOLD && slot->hold.epoch == leases->claims[i].epoch) {
             lease_hold_answered(&slot->hold, leases->ours[i], sent_ms);
             slot->news.row = *row;
-            tell(leases, slot, slot->hold.fenced ? LEASE_FENCED : LEASE_HELD);
+            leases_tell(leases, slot, slot->hold.fenced ? LEASE_FENCED : LEASE_HELD);
         }
     }
     pthread_mutex_unlock(&leases->mutex);
@@ -262,7 +262,7 @@ static bool renew(struct leases *leases)
 
 static bool release(struct leases *leases)
 {
-    size_t count = find_slots(leases, ORDER_RELEASE, 0);
+    size_t count = leases_find_slots(leases, ORDER_RELEASE, 0);
 
     for (size_t i = 0; i < count; i++) {
         char successor[LEASE_BROKER_BYTES];
@@ -276,7 +276,7 @@ static bool release(struct leases *leases)
         pthread_mutex_lock(&leases->mutex);
         if (slot->order == ORDER_RELEASE) {
             slot->order = ORDER_NONE;
-            tell(leases, slot, LEASE_RELEASED);
+            leases_tell(leases, slot, LEASE_RELEASED);
         }
         pthread_mutex_unlock(&leases->mutex);
     }
@@ -285,7 +285,7 @@ static bool release(struct leases *leases)
 
 // ---- sharing out ----
 
-static enum shared_state shared_state_of(const struct slot *slot)
+static enum shared_state leases_shared_state_of(const struct slot *slot)
 {
     if (slot->order == ORDER_HOLD) {
         return slot->hold.fenced ? SHARED_ELSEWHERE : slot->news.successor[0] != '\0' ? SHARED_LEAVING : SHARED_OURS;
@@ -300,7 +300,7 @@ static enum shared_state shared_state_of(const struct slot *slot)
 }
 
 // Copies how all desks are; returns whether any is free.
-static bool note_states(struct leases *leases)
+static bool leases_note_states(struct leases *leases)
 {
     bool any = false;
 
@@ -309,7 +309,7 @@ static bool note_states(struct leases *leases)
         const struct slot *slot = &leases->slots[i];
         struct shared_desk *shared = &leases->shared[i];
         leases->shared_rows[i] = slot->news.row;
-        shared->state = shared_state_of(slot);
+        shared->state = leases_shared_state_of(slot);
         shared->stood_still = slot->news.row.held;
         shared->sessions = slot->sessions;
         any = any || shared->state == SHARED_FREE;
@@ -319,7 +319,7 @@ static bool note_states(struct leases *leases)
 }
 
 // Shows the others that we live and how much we have; false when the store is away, as the next ones do.
-static bool beat(struct leases *leases)
+static bool leases_beat(struct leases *leases)
 {
     size_t load = sharing_load(leases->shared, leases->count);
     int64_t now_ms = clocks_boot_ms();
@@ -333,7 +333,7 @@ static bool beat(struct leases *leases)
 }
 
 // Where clients would be sent if we lost sight of the store.
-static void note_others(struct leases *leases, int64_t now_ms)
+static void leases_note_others(struct leases *leases, int64_t now_ms)
 {
     char others[LEASE_ENDPOINTS_BYTES];
 
@@ -343,13 +343,13 @@ static void note_others(struct leases *leases, int64_t now_ms)
         sharing_others(leases->sharing, i, now_ms, others);
         if (strcmp(slot->news.others, others) != 0) {
             memcpy(slot->news.others, others, sizeof others);
-            raise_news(leases, slot);
+            leases_raise_news(leases, slot);
         }
     }
     pthread_mutex_unlock(&leases->mutex);
 }
 
-static bool look_at_candidates(struct leases *leases)
+static bool leases_look_at_candidates(struct leases *leases)
 {
     size_t count = 0;
     struct candidate_row dead;
@@ -361,26 +361,26 @@ static bool look_at_candidates(struct leases *leases)
     int64_t now_ms = clocks_boot_ms();
     leases->candidates_ms = now_ms;
     sharing_seen(leases->sharing, leases->candidates, count, now_ms);
-    note_others(leases, now_ms);
+    leases_note_others(leases, now_ms);
     return !sharing_forget(leases->sharing, now_ms, &dead) ||
            lease_link_forget(leases->link, leases->all, leases->count, &dead);
 }
 
 // Tells which free desks are ours to take.
-static void tell_shares(struct leases *leases)
+static void leases_tell_shares(struct leases *leases)
 {
     pthread_mutex_lock(&leases->mutex);
     for (size_t i = 0; i < leases->count; i++) {
         struct slot *slot = &leases->slots[i];
         if (slot->order == ORDER_WATCH && slot->seen && slot->is_free && leases->shared[i].take) {
-            tell(leases, slot, LEASE_FREE);
+            leases_tell(leases, slot, LEASE_FREE);
         }
     }
     pthread_mutex_unlock(&leases->mutex);
 }
 
 // Tells that a desk is to be handed over; not, when its successor has gone meanwhile.
-static bool tell_hand_over(struct leases *leases, const struct hand_over *hand_over)
+static bool leases_tell_hand_over(struct leases *leases, const struct hand_over *hand_over)
 {
     struct slot *slot = &leases->slots[hand_over->desk];
     char endpoints[LEASE_ENDPOINTS_BYTES];
@@ -392,7 +392,7 @@ static bool tell_hand_over(struct leases *leases, const struct hand_over *hand_o
     if (slot->order == ORDER_HOLD && !slot->hold.fenced && endpoints[0] != '\0') {
         snprintf(slot->news.successor, sizeof slot->news.successor, "%s", hand_over->successor);
         memcpy(slot->news.successor_endpoints, endpoints, sizeof slot->news.successor_endpoints);
-        raise_news(leases, slot);
+        leases_raise_news(leases, slot);
     }
     pthread_mutex_unlock(&leases->mutex);
     return true;
@@ -407,26 +407,26 @@ static bool leave(struct leases *leases)
     return true;
 }
 
-static bool share(struct leases *leases)
+static bool leases_share(struct leases *leases)
 {
     struct hand_over hand_over = { 0 };
-    bool any_free = note_states(leases);
+    bool any_free = leases_note_states(leases);
 
-    if (!beat(leases)) {
+    if (!leases_beat(leases)) {
         return false;
     }
     if (!any_free && !sharing_is_handing(leases->sharing) && clocks_boot_ms() < leases->candidates_ms + CANDIDATES_MS) {
         return true;
     }
-    if (!look_at_candidates(leases)) {
+    if (!leases_look_at_candidates(leases)) {
         return false;
     }
     bool hand = sharing_decide(leases->sharing, leases->shared, clocks_boot_ms(), &hand_over);
-    tell_shares(leases);
-    return !hand || tell_hand_over(leases, &hand_over);
+    leases_tell_shares(leases);
+    return !hand || leases_tell_hand_over(leases, &hand_over);
 }
 
-static bool is_leaving(struct leases *leases)
+static bool leases_is_leaving(struct leases *leases)
 {
     pthread_mutex_lock(&leases->mutex);
     bool leaving = leases->leaving;
@@ -435,20 +435,20 @@ static bool is_leaving(struct leases *leases)
 }
 
 // Does what is due; returns how long to rest.
-static int64_t turn(struct leases *leases)
+static int64_t leases_turn(struct leases *leases)
 {
     int64_t now_ms = clocks_boot_ms();
-    bool leaving = is_leaving(leases);
+    bool leaving = leases_is_leaving(leases);
     bool done = (!leaving || leave(leases)) && release(leases);
 
     if (done && now_ms >= leases->renewed_ms + LEASE_RENEW_MS) {
-        done = renew(leases);
+        done = leases_renew(leases);
     }
     if (done && now_ms >= leases->looked_ms + LEASE_LOOK_MS) {
-        done = look(leases) && (leaving || share(leases));
+        done = leases_look(leases) && (leaving || leases_share(leases));
     }
     if (!done) {
-        note_trouble(leases);
+        leases_note_trouble(leases);
         return REOPEN_MS;
     }
     now_ms = clocks_boot_ms();
@@ -459,7 +459,7 @@ static int64_t turn(struct leases *leases)
 }
 
 // Waits for an order, or until the time is over; also for what the store tells, which is looked at then.
-static void rest(struct leases *leases, int64_t ms)
+static void leases_rest(struct leases *leases, int64_t ms)
 {
     struct pollfd order = { .fd = leases->order_fd, .events = POLLIN };
     bool heard = false;
@@ -471,11 +471,11 @@ static void rest(struct leases *leases, int64_t ms)
         leases->looked_ms = 0;
     }
     if (poll(&order, 1, 0) > 0) {
-        clear_fd(leases->order_fd);
+        leases_clear_fd(leases->order_fd);
     }
 }
 
-static bool is_ending(struct leases *leases)
+static bool leases_is_ending(struct leases *leases)
 {
     pthread_mutex_lock(&leases->mutex);
     bool ending = leases->ending;
@@ -483,46 +483,46 @@ static bool is_ending(struct leases *leases)
     return ending;
 }
 
-static void *work(void *self)
+static void *leases_work(void *self)
 {
     struct leases *leases = self;
 
-    while (!is_ending(leases)) {
-        rest(leases, turn(leases));
+    while (!leases_is_ending(leases)) {
+        leases_rest(leases, leases_turn(leases));
     }
     return NULL;
 }
 
 // ---- orders ----
 
-static struct slot *begin_order(struct leases *leases, size_t desk)
+static struct slot *leases_begin_order(struct leases *leases, size_t desk)
 {
     must(desk < leases->count);
     pthread_mutex_lock(&leases->mutex);
     return &leases->slots[desk];
 }
 
-static void give_order(struct leases *leases, struct slot *slot, enum order order)
+static void leases_give_order(struct leases *leases, struct slot *slot, enum order order)
 {
     slot->order = order;
-    raise_fd(leases->order_fd);
+    leases_raise_fd(leases->order_fd);
     pthread_mutex_unlock(&leases->mutex);
 }
 
 void leases_hold(struct leases *leases, size_t desk, uint64_t epoch, int64_t sent_ms)
 {
-    struct slot *slot = begin_order(leases, desk);
+    struct slot *slot = leases_begin_order(leases, desk);
 
     lease_hold_begin(&slot->hold, epoch, sent_ms);
     slot->news.row = (struct lease_row){ 0 }; // it was another's
     slot->news.successor[0] = slot->news.successor_endpoints[0] = '\0';
-    tell(leases, slot, LEASE_HELD);
-    give_order(leases, slot, ORDER_HOLD);
+    leases_tell(leases, slot, LEASE_HELD);
+    leases_give_order(leases, slot, ORDER_HOLD);
 }
 
 void leases_stop_taking(struct leases *leases, size_t desk, int64_t pause_ms)
 {
-    struct slot *slot = begin_order(leases, desk);
+    struct slot *slot = leases_begin_order(leases, desk);
 
     lease_watch_lost(&slot->watch);
     slot->hold = (struct lease_hold){ 0 };
@@ -530,18 +530,18 @@ void leases_stop_taking(struct leases *leases, size_t desk, int64_t pause_ms)
     slot->news.successor[0] = slot->news.successor_endpoints[0] = '\0';
     slot->seen = false;
     slot->look_at_ms = clocks_boot_ms() + pause_ms;
-    tell(leases, slot, LEASE_UNKNOWN);
-    give_order(leases, slot, ORDER_WATCH);
+    leases_tell(leases, slot, LEASE_UNKNOWN);
+    leases_give_order(leases, slot, ORDER_WATCH);
 }
 
 void leases_release(struct leases *leases, size_t desk)
 {
-    give_order(leases, begin_order(leases, desk), ORDER_RELEASE);
+    leases_give_order(leases, leases_begin_order(leases, desk), ORDER_RELEASE);
 }
 
 void leases_tell_sessions(struct leases *leases, size_t desk, size_t sessions)
 {
-    struct slot *slot = begin_order(leases, desk);
+    struct slot *slot = leases_begin_order(leases, desk);
 
     slot->sessions = sessions;
     pthread_mutex_unlock(&leases->mutex);
@@ -551,7 +551,7 @@ void leases_leave(struct leases *leases)
 {
     pthread_mutex_lock(&leases->mutex);
     leases->leaving = true;
-    raise_fd(leases->order_fd);
+    leases_raise_fd(leases->order_fd);
     pthread_mutex_unlock(&leases->mutex);
 }
 
@@ -574,7 +574,7 @@ bool leases_next_news(struct leases *leases, size_t *desk, struct lease_news *ne
         *news = slot->news;
         slot->told = false;
         if (--leases->told == 0) {
-            clear_fd(leases->news_fd);
+            leases_clear_fd(leases->news_fd);
         }
     }
     pthread_mutex_unlock(&leases->mutex);
@@ -583,7 +583,7 @@ bool leases_next_news(struct leases *leases, size_t *desk, struct lease_news *ne
 
 // ---- beginning and end ----
 
-static void *allocate(size_t count, size_t bytes)
+static void *leases_allocate(size_t count, size_t bytes)
 {
     void *memory = calloc(count, bytes);
 
@@ -592,17 +592,17 @@ static void *allocate(size_t count, size_t bytes)
 }
 
 // What is needed to share desks out.
-static void init_sharing(struct leases *leases, const char *endpoints)
+static void leases_init_sharing(struct leases *leases, const char *endpoints)
 {
     char name[OWNER_NAME_BYTES];
 
     owner_name(name);
     leases->endpoints = strdup(endpoints);
     must(leases->endpoints != NULL);
-    leases->all = allocate(leases->count, sizeof *leases->all);
-    leases->shared = allocate(leases->count, sizeof *leases->shared);
-    leases->shared_rows = allocate(leases->count, sizeof *leases->shared_rows);
-    leases->candidates = allocate(leases->count * CANDIDATES_A_DESK, sizeof *leases->candidates);
+    leases->all = leases_allocate(leases->count, sizeof *leases->all);
+    leases->shared = leases_allocate(leases->count, sizeof *leases->shared);
+    leases->shared_rows = leases_allocate(leases->count, sizeof *leases->shared_rows);
+    leases->candidates = leases_allocate(leases->count * CANDIDATES_A_DESK, sizeof *leases->candidates);
     for (size_t i = 0; i < leases->count; i++) {
         leases->all[i] = leases->slots[i].desk;
         leases->shared[i].row = &leases->shared_rows[i];
@@ -612,29 +612,29 @@ static void init_sharing(struct leases *leases, const char *endpoints)
 
 struct leases *leases_new(const char *conninfo, const char *const *desks, size_t desk_count, const char *endpoints)
 {
-    struct leases *leases = allocate(1, sizeof *leases);
+    struct leases *leases = leases_allocate(1, sizeof *leases);
 
     must(desk_count > 0);
     leases->count = desk_count;
-    leases->slots = allocate(desk_count, sizeof *leases->slots);
-    leases->places = allocate(desk_count, sizeof *leases->places);
-    leases->desks = allocate(desk_count, sizeof *leases->desks);
-    leases->claims = allocate(desk_count, sizeof *leases->claims);
-    leases->rows = allocate(desk_count, sizeof *leases->rows);
-    leases->ours = allocate(desk_count, sizeof *leases->ours);
-    leases->dead = allocate(desk_count, sizeof *leases->dead);
+    leases->slots = leases_allocate(desk_count, sizeof *leases->slots);
+    leases->places = leases_allocate(desk_count, sizeof *leases->places);
+    leases->desks = leases_allocate(desk_count, sizeof *leases->desks);
+    leases->claims = leases_allocate(desk_count, sizeof *leases->claims);
+    leases->rows = leases_allocate(desk_count, sizeof *leases->rows);
+    leases->ours = leases_allocate(desk_count, sizeof *leases->ours);
+    leases->dead = leases_allocate(desk_count, sizeof *leases->dead);
     for (size_t i = 0; i < desk_count; i++) {
         leases->slots[i].desk = strdup(desks[i]);
         must(leases->slots[i].desk != NULL);
     }
-    init_sharing(leases, endpoints);
+    leases_init_sharing(leases, endpoints);
     leases->link = lease_link_new(conninfo, desk_count == 1 ? desks[0] : "(leases)");
     leases->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     leases->order_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(leases->news_fd >= 0);
     must(leases->order_fd >= 0);
     must(pthread_mutex_init(&leases->mutex, NULL) == 0);
-    thread_start(&leases->thread, work, leases);
+    thread_start(&leases->thread, leases_work, leases);
     return leases;
 }
 
@@ -647,7 +647,7 @@ void leases_destroy(struct leases **leases_p)
     }
     pthread_mutex_lock(&leases->mutex);
     leases->ending = true;
-    raise_fd(leases->order_fd);
+    leases_raise_fd(leases->order_fd);
     pthread_mutex_unlock(&leases->mutex);
     must(pthread_join(leases->thread, NULL) == 0);
     lease_link_destroy(&leases->link);

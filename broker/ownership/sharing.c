@@ -44,7 +44,7 @@ struct sharing {
     int64_t arrived_ms; // when the last one had arrived
 };
 
-static void *allocate(size_t count, size_t bytes)
+static void *sharing_allocate(size_t count, size_t bytes)
 {
     void *memory = calloc(count, bytes);
 
@@ -54,11 +54,11 @@ static void *allocate(size_t count, size_t bytes)
 
 struct sharing *sharing_new(const char *ourselves, const char *const *desks, size_t desk_count)
 {
-    struct sharing *sharing = allocate(1, sizeof *sharing);
+    struct sharing *sharing = sharing_allocate(1, sizeof *sharing);
 
     snprintf(sharing->ourselves, sizeof sharing->ourselves, "%s", ourselves);
     sharing->desk_count = desk_count;
-    sharing->desks = allocate(desk_count, sizeof *sharing->desks);
+    sharing->desks = sharing_allocate(desk_count, sizeof *sharing->desks);
     for (size_t i = 0; i < desk_count; i++) {
         sharing->desks[i] = strdup(desks[i]);
         must(sharing->desks[i] != NULL);
@@ -86,7 +86,7 @@ void sharing_destroy(struct sharing **sharing_p)
 
 // ---- who lives ----
 
-static struct peer *find_peer(struct sharing *sharing, const char *name)
+static struct peer *sharing_find_peer(struct sharing *sharing, const char *name)
 {
     for (size_t i = 0; i < sharing->peer_count; i++) {
         if (strcmp(sharing->peers[i].name, name) == 0) {
@@ -96,22 +96,23 @@ static struct peer *find_peer(struct sharing *sharing, const char *name)
     return NULL;
 }
 
-static struct peer *require_peer(struct sharing *sharing, const char *name, int64_t now_ms)
+static struct peer *sharing_require_peer(struct sharing *sharing, const char *name, int64_t now_ms)
 {
-    struct peer *peer = find_peer(sharing, name);
+    struct peer *peer = sharing_find_peer(sharing, name);
 
     if (peer == NULL && sharing->peer_count < SHARING_BROKERS_MAX) {
         peer = &sharing->peers[sharing->peer_count++];
-        *peer = (struct peer){ .since_ms = now_ms, .serves = allocate(sharing->desk_count, sizeof *peer->serves) };
+        *peer =
+            (struct peer){ .since_ms = now_ms, .serves = sharing_allocate(sharing->desk_count, sizeof *peer->serves) };
         snprintf(peer->name, sizeof peer->name, "%s", name);
     }
     return peer;
 }
 
-static void note_row(struct sharing *sharing, const struct candidate_row *row, int64_t now_ms)
+static void sharing_note_row(struct sharing *sharing, const struct candidate_row *row, int64_t now_ms)
 {
     bool ours = strcmp(row->broker, sharing->ourselves) == 0;
-    struct peer *peer = ours ? NULL : require_peer(sharing, row->broker, now_ms);
+    struct peer *peer = ours ? NULL : sharing_require_peer(sharing, row->broker, now_ms);
 
     if (peer == NULL || row->desk >= sharing->desk_count) {
         return;
@@ -132,7 +133,7 @@ static void note_row(struct sharing *sharing, const struct candidate_row *row, i
 
 // Its counter has moved lately.  Of who was seen for the first time only now it is not known yet: it counts as alive,
 // so that brokers that start together see each other.
-static bool is_alive(const struct peer *peer, int64_t now_ms)
+static bool sharing_is_alive(const struct peer *peer, int64_t now_ms)
 {
     int64_t wait_ms = peer->moved ? SHARING_LOST_MS : SHARING_BEAT_MS + SHARING_BEAT_MS / 2;
 
@@ -150,11 +151,11 @@ void sharing_seen(struct sharing *sharing, const struct candidate_row *rows, siz
     sharing->gap = false;
     sharing->begun_ms = sharing->begun_ms == 0 ? answered_ms : sharing->begun_ms;
     for (size_t i = 0; i < count; i++) {
-        note_row(sharing, &rows[i], answered_ms);
+        sharing_note_row(sharing, &rows[i], answered_ms);
     }
     for (size_t i = 0; i < sharing->peer_count; i++) {
         struct peer *peer = &sharing->peers[i];
-        bool alive = peer->moved && is_alive(peer, answered_ms);
+        bool alive = peer->moved && sharing_is_alive(peer, answered_ms);
         peer->alive_ms = !alive ? 0 : peer->alive_ms == 0 ? answered_ms : peer->alive_ms;
     }
 }
@@ -167,7 +168,8 @@ void sharing_others(const struct sharing *sharing, size_t desk, int64_t now_ms, 
     for (size_t i = 0; i < sharing->peer_count; i++) {
         const struct peer *peer = &sharing->peers[i];
         size_t more = strlen(peer->endpoints);
-        if (peer->serves[desk] && is_alive(peer, now_ms) && more > 0 && bytes + more + 2 <= LEASE_ENDPOINTS_BYTES) {
+        if (peer->serves[desk] && sharing_is_alive(peer, now_ms) && more > 0 &&
+            bytes + more + 2 <= LEASE_ENDPOINTS_BYTES) {
             bytes += (size_t) snprintf(endpoints + bytes, LEASE_ENDPOINTS_BYTES - bytes, "%s%s", bytes > 0 ? "," : "",
                                        peer->endpoints);
         }
@@ -208,7 +210,7 @@ size_t sharing_load(const struct shared_desk *desks, size_t desk_count)
 }
 
 // Settles who of equals comes first, for each desk anew.
-static uint64_t lot(const char *desk, const char *broker)
+static uint64_t sharing_lot(const char *desk, const char *broker)
 {
     uint64_t hash = hash_bytes(hash_bytes(HASH_BEGIN, desk), broker);
 
@@ -217,20 +219,20 @@ static uint64_t lot(const char *desk, const char *broker)
 
 // Of the brokers that may have a free desk the one that comes first: NULL, ourselves.  `owned`: as far as has been
 // shared out yet, by the place of each.
-static struct peer *find_first(struct sharing *sharing, size_t desk, const struct shared_desk *shared,
-                               uint64_t our_load, const uint64_t *owned, int64_t now_ms)
+static struct peer *sharing_find_first(struct sharing *sharing, size_t desk, const struct shared_desk *shared,
+                                       uint64_t our_load, const uint64_t *owned, int64_t now_ms)
 {
     struct peer *first = NULL;
     uint64_t least = our_load;
-    uint64_t best = lot(sharing->desks[desk], sharing->ourselves);
+    uint64_t best = sharing_lot(sharing->desks[desk], sharing->ourselves);
 
     for (size_t i = 0; i < sharing->peer_count; i++) {
         struct peer *peer = &sharing->peers[i];
         bool died = shared->stood_still && strcmp(shared->row->owner, peer->name) == 0;
-        if (!peer->serves[desk] || died || !is_alive(peer, now_ms)) {
+        if (!peer->serves[desk] || died || !sharing_is_alive(peer, now_ms)) {
             continue;
         }
-        uint64_t drawn = lot(sharing->desks[desk], peer->name);
+        uint64_t drawn = sharing_lot(sharing->desks[desk], peer->name);
         if (owned[i] < least || (owned[i] == least && drawn > best)) {
             first = peer;
             least = owned[i];
@@ -241,8 +243,8 @@ static struct peer *find_first(struct sharing *sharing, size_t desk, const struc
 }
 
 // To whom a free desk goes first, and how long the others leave it there.
-static struct peer *find_next_owner(struct sharing *sharing, size_t desk, const struct shared_desk *shared,
-                                    uint64_t our_load, const uint64_t *owned, int64_t now_ms, int64_t *wait_ms)
+static struct peer *sharing_find_next_owner(struct sharing *sharing, size_t desk, const struct shared_desk *shared,
+                                            uint64_t our_load, const uint64_t *owned, int64_t now_ms, int64_t *wait_ms)
 {
     bool handed = !shared->stood_still && shared->row->successor[0] != '\0';
 
@@ -250,15 +252,15 @@ static struct peer *find_next_owner(struct sharing *sharing, size_t desk, const 
     if (handed && strcmp(shared->row->successor, sharing->ourselves) == 0) {
         return NULL;
     }
-    struct peer *successor = handed ? find_peer(sharing, shared->row->successor) : NULL;
-    if (successor != NULL && is_alive(successor, now_ms)) {
+    struct peer *successor = handed ? sharing_find_peer(sharing, shared->row->successor) : NULL;
+    if (successor != NULL && sharing_is_alive(successor, now_ms)) {
         return successor;
     }
     *wait_ms = SHARING_WAIT_MS;
-    return find_first(sharing, desk, shared, our_load, owned, now_ms);
+    return sharing_find_first(sharing, desk, shared, our_load, owned, now_ms);
 }
 
-static void share_free(struct sharing *sharing, struct shared_desk *desks, int64_t now_ms)
+static void sharing_share_free(struct sharing *sharing, struct shared_desk *desks, int64_t now_ms)
 {
     uint64_t our_load = sharing_load(desks, sharing->desk_count);
     uint64_t owned[SHARING_BROKERS_MAX];
@@ -277,7 +279,7 @@ static void share_free(struct sharing *sharing, struct shared_desk *desks, int64
             continue;
         }
         shared->free_ms = shared->free_ms == 0 || early ? now_ms : shared->free_ms;
-        struct peer *first = find_next_owner(sharing, i, shared, our_load, owned, now_ms, &wait_ms);
+        struct peer *first = sharing_find_next_owner(sharing, i, shared, our_load, owned, now_ms, &wait_ms);
         if (first != NULL) {
             owned[first - sharing->peers]++;
             wait_ms += SHARING_TURN_MS * queued[first - sharing->peers]++;
@@ -291,11 +293,11 @@ static void share_free(struct sharing *sharing, struct shared_desk *desks, int64
 // ---- handing over ----
 
 // What has become of the desk that was handed over.
-static void follow_handing(struct sharing *sharing, const struct shared_desk *desks, int64_t now_ms)
+static void sharing_follow_handing(struct sharing *sharing, const struct shared_desk *desks, int64_t now_ms)
 {
     struct handing *handing = &sharing->handing;
     const struct shared_desk *shared = &desks[handing->desk];
-    struct peer *successor = find_peer(sharing, handing->successor);
+    struct peer *successor = sharing_find_peer(sharing, handing->successor);
 
     if (shared->state == SHARED_LEAVING) {
         handing->left_ms = 0;
@@ -314,23 +316,24 @@ static void follow_handing(struct sharing *sharing, const struct shared_desk *de
     }
 }
 
-static bool may_be_handed(const struct peer *peer, uint64_t our_load, int64_t now_ms)
+static bool sharing_may_be_handed(const struct peer *peer, uint64_t our_load, int64_t now_ms)
 {
     // From the first to the last sign of life: silence proves nothing.
-    return is_alive(peer, now_ms) && peer->alive_ms != 0 && peer->since_ms - peer->alive_ms >= SHARING_SETTLED_MS &&
+    return sharing_is_alive(peer, now_ms) && peer->alive_ms != 0 &&
+           peer->since_ms - peer->alive_ms >= SHARING_SETTLED_MS &&
            (peer->refused_ms == 0 || now_ms - peer->refused_ms >= SHARING_REFUSED_MS) && peer->desks + 2 <= our_load;
 }
 
 // The broker with fewest desks that could have one of ours, and which; false when there is none.
-static bool find_heir(const struct sharing *sharing, const struct shared_desk *desks, int64_t now_ms,
-                      struct hand_over *hand_over)
+static bool sharing_find_heir(const struct sharing *sharing, const struct shared_desk *desks, int64_t now_ms,
+                              struct hand_over *hand_over)
 {
     uint64_t our_load = sharing_load(desks, sharing->desk_count);
     const struct peer *successor = NULL;
 
     for (size_t i = 0; i < sharing->peer_count; i++) {
         const struct peer *peer = &sharing->peers[i];
-        if (!may_be_handed(peer, our_load, now_ms) || (successor != NULL && peer->desks >= successor->desks)) {
+        if (!sharing_may_be_handed(peer, our_load, now_ms) || (successor != NULL && peer->desks >= successor->desks)) {
             continue;
         }
         for (size_t desk = 0; desk < sharing->desk_count; desk++) {
@@ -349,19 +352,19 @@ static bool find_heir(const struct sharing *sharing, const struct shared_desk *d
 }
 
 // Whether nobody alive has more desks; of equals one comes first.
-static bool has_most(const struct sharing *sharing, uint64_t our_load, int64_t now_ms)
+static bool sharing_has_most(const struct sharing *sharing, uint64_t our_load, int64_t now_ms)
 {
     for (size_t i = 0; i < sharing->peer_count; i++) {
         const struct peer *peer = &sharing->peers[i];
         bool more = peer->desks > our_load || (peer->desks == our_load && strcmp(peer->name, sharing->ourselves) < 0);
-        if (is_alive(peer, now_ms) && more) {
+        if (sharing_is_alive(peer, now_ms) && more) {
             return false;
         }
     }
     return true;
 }
 
-static bool is_at_rest(const struct shared_desk *desks, size_t desk_count)
+static bool sharing_is_at_rest(const struct shared_desk *desks, size_t desk_count)
 {
     for (size_t i = 0; i < desk_count; i++) {
         if (desks[i].state != SHARED_OURS && desks[i].state != SHARED_ELSEWHERE) {
@@ -378,19 +381,19 @@ bool sharing_is_handing(const struct sharing *sharing)
 
 bool sharing_decide(struct sharing *sharing, struct shared_desk *desks, int64_t now_ms, struct hand_over *hand_over)
 {
-    share_free(sharing, desks, now_ms);
+    sharing_share_free(sharing, desks, now_ms);
     if (sharing->handing.under_way) {
-        follow_handing(sharing, desks, now_ms);
+        sharing_follow_handing(sharing, desks, now_ms);
     }
-    if (sharing->handing.under_way || !is_at_rest(desks, sharing->desk_count)) {
+    if (sharing->handing.under_way || !sharing_is_at_rest(desks, sharing->desk_count)) {
         return false;
     }
-    if (!find_heir(sharing, desks, now_ms, hand_over)) {
+    if (!sharing_find_heir(sharing, desks, now_ms, hand_over)) {
         sharing->wanted_ms = 0;
         return false;
     }
     sharing->wanted_ms = sharing->wanted_ms == 0 ? now_ms : sharing->wanted_ms;
-    bool most = has_most(sharing, sharing_load(desks, sharing->desk_count), now_ms);
+    bool most = sharing_has_most(sharing, sharing_load(desks, sharing->desk_count), now_ms);
     if (now_ms - sharing->wanted_ms < (most ? SHARING_CALM_MS : 3 * SHARING_CALM_MS) ||
         now_ms - sharing->arrived_ms < SHARING_PACE_MS) {
         return false;

@@ -5,7 +5,7 @@
 #define PROBLEMS_MAX 64 // of an ERROR, as in messages.def
 
 // Remembers the request with the version in force, and answers it.
-static void tell_applied(struct broker *broker, const struct applying *applying, bool repeated)
+static void applying_tell_applied(struct broker *broker, const struct applying *applying, bool repeated)
 {
     uint64_t version = rules_policy(broker->rules)->version;
     struct principal principal = { .role = "control", .name = applying->principal };
@@ -37,7 +37,7 @@ void apply_rules(struct broker *broker, struct session *session, struct behalf_m
         speak_error(broker, session->number, message->id, BEHALF_CODE_BUSY,
                     &(struct behalf_error){ .reason = "other rules are being applied", .retry_ms = RETRY_AWAY_MS });
     } else if (strcmp(message->apply.rules, rules_text(broker->rules)) == 0) {
-        tell_applied(broker, &applying, true);
+        applying_tell_applied(broker, &applying, true);
     } else {
         broker->applying = applying;
         *message_p = NULL;
@@ -57,7 +57,8 @@ const char *broker_next_rules(struct broker *broker, uint64_t *version, const st
 
 // ---- the new rules are compiled ----
 
-static void refuse_rules(struct broker *broker, const struct behalf_problem *problems, size_t count, const char *reason)
+static void applying_refuse_rules(struct broker *broker, const struct behalf_problem *problems, size_t count,
+                                  const char *reason)
 {
     const struct applying *applying = &broker->applying;
 
@@ -71,7 +72,7 @@ static void refuse_rules(struct broker *broker, const struct behalf_problem *pro
 }
 
 // True if the rules drop what open items need, and were refused for it.
-static bool refuse_misfits(struct broker *broker, const struct policy *policy)
+static bool applying_refuse_misfits(struct broker *broker, const struct policy *policy)
 {
     struct behalf_problem problems[PROBLEMS_MAX];
     struct change_list *memory = broker_list(broker);
@@ -84,13 +85,13 @@ static bool refuse_misfits(struct broker *broker, const struct policy *policy)
         count = PROBLEMS_MAX;
     }
     if (count > 0) {
-        refuse_rules(broker, problems, count, "the rules do not fit the open work; nothing has changed");
+        applying_refuse_rules(broker, problems, count, "the rules do not fit the open work; nothing has changed");
     }
     return count > 0;
 }
 
 // People that the new rules drop sign out before they apply.
-static void end_dropped_people(struct broker *broker, const struct policy *policy)
+static void applying_end_dropped_people(struct broker *broker, const struct policy *policy)
 {
     for (size_t i = 0; i < policy->person_count; i++) {
         struct session *session = broker->sessions.people[i];
@@ -100,7 +101,7 @@ static void end_dropped_people(struct broker *broker, const struct policy *polic
     }
 }
 
-static void keep_former_rules(struct broker *broker)
+static void applying_keep_former_rules(struct broker *broker)
 {
     struct former_rules *former = calloc(1, sizeof *former);
 
@@ -109,7 +110,7 @@ static void keep_former_rules(struct broker *broker)
     broker->former = former;
 }
 
-static void go_live(struct broker *broker, struct rules **rules_p)
+static void applying_go_live(struct broker *broker, struct rules **rules_p)
 {
     const struct policy *policy = rules_policy(*rules_p);
     const struct behalf_apply *apply = &broker->applying.message->apply;
@@ -120,15 +121,15 @@ static void go_live(struct broker *broker, struct rules **rules_p)
         .at_ms = broker->now_ms,
     };
 
-    end_dropped_people(broker, policy);
+    applying_end_dropped_people(broker, policy);
     desk_apply(broker->desk, policy, &record, broker->now_ms);
     reviewing_begin(broker);
-    keep_former_rules(broker);
+    applying_keep_former_rules(broker);
     broker->rules = *rules_p;
     *rules_p = NULL;
     broker_log(broker, "info", "rules", "version %" PRIu64 " is in force, from %s", policy->version,
                apply->name[0] == '\0' ? "a client" : apply->name);
-    tell_applied(broker, &broker->applying, false);
+    applying_tell_applied(broker, &broker->applying, false);
 }
 
 void broker_rules_ready(struct broker *broker, struct rules **rules_p, const struct rules_problems *problems,
@@ -138,9 +139,10 @@ void broker_rules_ready(struct broker *broker, struct rules **rules_p, const str
     must(broker->applying.active);
     must(broker->applying.handed);
     if (*rules_p == NULL) {
-        refuse_rules(broker, problems->problems, problems->count, "the rules have errors; nothing has changed");
-    } else if (!refuse_misfits(broker, rules_policy(*rules_p))) {
-        go_live(broker, rules_p);
+        applying_refuse_rules(broker, problems->problems, problems->count,
+                              "the rules have errors; nothing has changed");
+    } else if (!applying_refuse_misfits(broker, rules_policy(*rules_p))) {
+        applying_go_live(broker, rules_p);
     }
     rules_destroy(rules_p);
     behalf_message_destroy(&broker->applying.message);

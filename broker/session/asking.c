@@ -8,13 +8,13 @@
 // Rows of lists stop where a frame is half full: the other half is for names of fields and a margin.
 #define LIST_BYTES_MAX ((size_t) BEHALF_FRAME_BYTES / 2)
 
-static size_t length(const char *text)
+static size_t asking_length(const char *text)
 {
     return text == NULL ? 0 : strlen(text);
 }
 
 // Whether the desk lets the session ask this; else it was told why not.
-static bool may_ask(struct broker *broker, const struct session *session, const struct behalf_message *question)
+static bool asking_may_ask(struct broker *broker, const struct session *session, const struct behalf_message *question)
 {
     enum behalf_code code;
     struct behalf_error error;
@@ -29,13 +29,13 @@ static bool may_ask(struct broker *broker, const struct session *session, const 
 // ---- status ----
 
 // Shortens the lists to what a frame holds.
-static void limit_counts(struct behalf_counts *counts)
+static void asking_limit_counts(struct behalf_counts *counts)
 {
     size_t bytes = 0;
 
     for (size_t i = 0; i < counts->queues_count; i++) {
         const struct behalf_queue_count *row = &counts->queues[i];
-        bytes += 160 + length(row->brand) + length(row->skills);
+        bytes += 160 + asking_length(row->brand) + asking_length(row->skills);
         if (i >= 4096 || bytes > LIST_BYTES_MAX / 2) {
             counts->queues_count = i;
             counts->truncated = true;
@@ -44,7 +44,8 @@ static void limit_counts(struct behalf_counts *counts)
     bytes = 0;
     for (size_t i = 0; i < counts->people_count; i++) {
         const struct behalf_person_count *row = &counts->people[i];
-        bytes += 160 + length(row->name) + length(row->roles) + length(row->agency) + length(row->reason);
+        bytes += 160 + asking_length(row->name) + asking_length(row->roles) + asking_length(row->agency) +
+                 asking_length(row->reason);
         if (i >= 4096 || bytes > LIST_BYTES_MAX / 2) {
             counts->people_count = i;
             counts->truncated = true;
@@ -53,7 +54,7 @@ static void limit_counts(struct behalf_counts *counts)
 }
 
 // Those that are there now: a lost one may come back, but takes nothing out meanwhile.
-static int64_t count_connectors(const struct broker *broker)
+static int64_t asking_count_connectors(const struct broker *broker)
 {
     const struct session *session;
     int64_t count = 0;
@@ -69,7 +70,7 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
     struct behalf_message message = { .type = BEHALF_COUNTS, .id = (*message_p)->id };
     struct change_list *memory = change_list_new();
 
-    if (!may_ask(broker, session, *message_p)) {
+    if (!asking_may_ask(broker, session, *message_p)) {
         // The asker was told.
     } else if (broker->away) {
         key_set_remove(&session->in_flight, (uint64_t) (*message_p)->id); // else asked again it would wait for ever
@@ -88,8 +89,8 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
         message.counts.from_memory = stories.hits;
         message.counts.from_store = stories.misses;
         message.counts.memory_bytes = stories.bytes;
-        message.counts.connectors = count_connectors(broker);
-        limit_counts(&message.counts);
+        message.counts.connectors = asking_count_connectors(broker);
+        asking_limit_counts(&message.counts);
         speak_later(broker, session->number, &message);
     }
     change_list_destroy(&memory);
@@ -98,7 +99,7 @@ void ask_status(struct broker *broker, struct session *session, struct behalf_me
 // ---- reports ----
 
 // Asked before any work is done for a report; false when too many are in flight: the asker was told.
-static bool may_report(struct broker *broker, const struct session *session, int64_t id)
+static bool asking_may_report(struct broker *broker, const struct session *session, int64_t id)
 {
     if (session->reports >= SESSION_REPORTS_MAX) {
         speak_error(broker, session->number, id, BEHALF_CODE_TOO_MANY,
@@ -115,8 +116,8 @@ static bool may_report(struct broker *broker, const struct session *session, int
 }
 
 // Hands a report out for a request that waits for it.
-static void begin_report(struct broker *broker, struct session *session, struct behalf_message **message_p,
-                         struct report **report_p)
+static void asking_begin_report(struct broker *broker, struct session *session, struct behalf_message **message_p,
+                                struct report **report_p)
 {
     (*report_p)->tag = broker_tag(broker_wait(broker, session, message_p));
     broker->reports++;
@@ -128,7 +129,7 @@ void ask_history(struct broker *broker, struct session *session, struct behalf_m
 {
     const struct behalf_why *why = &(*message_p)->why;
 
-    if (!may_report(broker, session, (*message_p)->id)) {
+    if (!asking_may_report(broker, session, (*message_p)->id)) {
         return;
     }
     struct report *report = report_new(REPORT_HISTORY);
@@ -142,18 +143,18 @@ void ask_history(struct broker *broker, struct session *session, struct behalf_m
     report->why = *why;
     report->why.channel = report_text(report, why->channel);
     report->why.post = report_text(report, why->post);
-    begin_report(broker, session, message_p, &report);
+    asking_begin_report(broker, session, message_p, &report);
 }
 
 void ask_outcomes(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
-    if (!may_report(broker, session, (*message_p)->id)) {
+    if (!asking_may_report(broker, session, (*message_p)->id)) {
         return;
     }
     struct report *report = report_new(REPORT_OUTCOMES);
     report->outcomes = (*message_p)->outcomes;
     report->outcomes.brand = report_text(report, report->outcomes.brand);
-    begin_report(broker, session, message_p, &report);
+    asking_begin_report(broker, session, message_p, &report);
 }
 
 // ---- listings ----
@@ -165,7 +166,8 @@ struct look {
     enum sight *sights; // one a row
 };
 
-static struct look look_now(struct broker *broker, const struct session *session, const struct behalf_look *asked)
+static struct look asking_look_now(struct broker *broker, const struct session *session,
+                                   const struct behalf_look *asked)
 {
     struct look look = { .memory = change_list_new() };
     uint64_t asker = session->role == SESSION_CONTROL ? 0 : session->number;
@@ -174,14 +176,14 @@ static struct look look_now(struct broker *broker, const struct session *session
     return look;
 }
 
-static void limit_listing(struct behalf_listing *listing)
+static void asking_limit_listing(struct behalf_listing *listing)
 {
     size_t bytes = 0;
 
     for (size_t i = 0; i < listing->items_count; i++) {
         const struct behalf_listed *row = &listing->items[i];
-        bytes += 480 + length(row->brand) + length(row->skills) + length(row->reason) + length(row->person) +
-                 length(row->parent) + length(row->link);
+        bytes += 480 + asking_length(row->brand) + asking_length(row->skills) + asking_length(row->reason) +
+                 asking_length(row->person) + asking_length(row->parent) + asking_length(row->link);
         if (i > 0 && bytes > LIST_BYTES_MAX) {
             listing->items_count = i;
             listing->more = true;
@@ -192,10 +194,10 @@ static void limit_listing(struct behalf_listing *listing)
 
 void ask_listing(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
-    if (!may_ask(broker, session, *message_p) || !may_report(broker, session, (*message_p)->id)) {
+    if (!asking_may_ask(broker, session, *message_p) || !asking_may_report(broker, session, (*message_p)->id)) {
         return;
     }
-    struct look look = look_now(broker, session, &(*message_p)->look);
+    struct look look = asking_look_now(broker, session, &(*message_p)->look);
     struct report *report = report_new(REPORT_TEXTS);
 
     report->items = report_allocate(report, (look.listing.items_count + 1) * sizeof *report->items);
@@ -206,12 +208,12 @@ void ask_listing(struct broker *broker, struct session *session, struct behalf_m
             report->items[report->item_count++] = (uint64_t) look.listing.items[i].item;
         }
     }
-    begin_report(broker, session, message_p, &report);
+    asking_begin_report(broker, session, message_p, &report);
     change_list_destroy(&look.memory);
 }
 
 // What the report found of a listed item's first post.
-static struct listed_post post_of(const struct report *report, int64_t item)
+static struct listed_post asking_post_of(const struct report *report, int64_t item)
 {
     for (size_t i = 0; report->found && i < report->item_count; i++) {
         if (report->items[i] == (uint64_t) item) {
@@ -223,29 +225,29 @@ static struct listed_post post_of(const struct report *report, int64_t item)
 
 // The desk has gone on while the texts were read: it is asked again, so that what has been sealed meanwhile
 // is not shown.
-static void tell_listing(struct broker *broker, const struct session *session, const struct waiting *waiting,
-                         const struct report *report)
+static void asking_tell_listing(struct broker *broker, const struct session *session, const struct waiting *waiting,
+                                const struct report *report)
 {
-    struct look look = look_now(broker, session, &waiting->message->look);
+    struct look look = asking_look_now(broker, session, &waiting->message->look);
 
     for (size_t i = 0; i < look.listing.items_count; i++) {
         struct behalf_listed *row = &look.listing.items[i];
         if (look.sights[i] >= SIGHT_OPEN) {
-            struct listed_post post = post_of(report, row->item);
+            struct listed_post post = asking_post_of(report, row->item);
             row->text = post.text;
             row->parent = post.parent;
             row->link = post.link;
             row->media = post.media;
         }
     }
-    limit_listing(&look.listing);
+    asking_limit_listing(&look.listing);
     speak_later(broker, session->number,
                 &(struct behalf_message){ .type = BEHALF_LISTING, .id = waiting->id, .listing = look.listing });
     change_list_destroy(&look.memory);
 }
 
-static void tell_report(struct broker *broker, const struct session *session, const struct waiting *waiting,
-                        const struct report *report)
+static void asking_tell_report(struct broker *broker, const struct session *session, const struct waiting *waiting,
+                               const struct report *report)
 {
     struct behalf_message message = { .id = waiting->id };
 
@@ -257,7 +259,7 @@ static void tell_report(struct broker *broker, const struct session *session, co
         speak_error(broker, session->number, waiting->id, BEHALF_CODE_STORE,
                     &(struct behalf_error){ .reason = "the store could not answer; ask again later" });
     } else if (report->kind == REPORT_TEXTS) {
-        tell_listing(broker, session, waiting, report);
+        asking_tell_listing(broker, session, waiting, report);
     } else if (report->kind == REPORT_OUTCOMES) {
         message.type = BEHALF_ENDED;
         message.ended = report->ended;
@@ -281,7 +283,7 @@ void asking_reported(struct broker *broker, const struct report *report)
     broker->reports--;
     if (session != NULL) {
         session->reports--;
-        tell_report(broker, session, waiting, report);
+        asking_tell_report(broker, session, waiting, report);
     }
     broker_end_wait(broker, &waiting);
 }

@@ -26,27 +26,27 @@ void author_filter_fini(struct author_filter *filter)
     *filter = (struct author_filter){ 0 };
 }
 
-static size_t blocks_of(size_t part)
+static size_t author_filter_blocks_of(size_t part)
 {
     return FIRST_BLOCKS << part * GROWTH_BITS;
 }
 
-static uint64_t *block_of(const struct author_filter *filter, size_t part, uint64_t key)
+static uint64_t *author_filter_block_of(const struct author_filter *filter, size_t part, uint64_t key)
 {
-    return filter->parts[part] + (key & (blocks_of(part) - 1)) * BLOCK_WORDS;
+    return filter->parts[part] + (key & (author_filter_blocks_of(part) - 1)) * BLOCK_WORDS;
 }
 
 // Other bits than those that chose the block.
-static uint64_t places_of(uint64_t key)
+static uint64_t author_filter_places_of(uint64_t key)
 {
     key = (key ^ key >> 31) * UINT64_C(0x9E3779B97F4A7C15);
     return key ^ key >> 29;
 }
 
-static bool is_in(const struct author_filter *filter, size_t part, uint64_t key)
+static bool author_filter_is_in(const struct author_filter *filter, size_t part, uint64_t key)
 {
-    const uint64_t *block = block_of(filter, part, key);
-    uint64_t places = places_of(key);
+    const uint64_t *block = author_filter_block_of(filter, part, key);
+    uint64_t places = author_filter_places_of(key);
 
     for (int i = 0; i < BITS_A_KEY; i++, places >>= 9) {
         if ((block[places >> 6 & (BLOCK_WORDS - 1)] >> (places & 63) & 1) == 0) {
@@ -56,14 +56,15 @@ static bool is_in(const struct author_filter *filter, size_t part, uint64_t key)
     return true;
 }
 
-static bool is_full(const struct author_filter *filter)
+static bool author_filter_is_full(const struct author_filter *filter)
 {
-    return filter->part_count == 0 || filter->newest_count >= blocks_of(filter->part_count - 1) * KEYS_A_BLOCK;
+    return filter->part_count == 0 ||
+           filter->newest_count >= author_filter_blocks_of(filter->part_count - 1) * KEYS_A_BLOCK;
 }
 
-static void grow(struct author_filter *filter)
+static void author_filter_grow(struct author_filter *filter)
 {
-    size_t blocks = blocks_of(filter->part_count);
+    size_t blocks = author_filter_blocks_of(filter->part_count);
 
     filter->parts[filter->part_count] = calloc(blocks, BLOCK_BYTES);
     must(filter->parts[filter->part_count] != NULL);
@@ -77,11 +78,11 @@ void author_filter_add(struct author_filter *filter, uint64_t key)
     if (author_filter_may_have(filter, key)) {
         return;
     }
-    if (is_full(filter) && filter->part_count < AUTHOR_FILTER_PARTS) {
-        grow(filter);
+    if (author_filter_is_full(filter) && filter->part_count < AUTHOR_FILTER_PARTS) {
+        author_filter_grow(filter);
     }
-    uint64_t *block = block_of(filter, filter->part_count - 1, key);
-    uint64_t places = places_of(key);
+    uint64_t *block = author_filter_block_of(filter, filter->part_count - 1, key);
+    uint64_t places = author_filter_places_of(key);
     for (int i = 0; i < BITS_A_KEY; i++, places >>= 9) {
         block[places >> 6 & (BLOCK_WORDS - 1)] |= UINT64_C(1) << (places & 63);
     }
@@ -91,7 +92,7 @@ void author_filter_add(struct author_filter *filter, uint64_t key)
 bool author_filter_may_have(const struct author_filter *filter, uint64_t key)
 {
     for (size_t part = filter->part_count; part > 0; part--) {
-        if (is_in(filter, part - 1, key)) {
+        if (author_filter_is_in(filter, part - 1, key)) {
             return true;
         }
     }

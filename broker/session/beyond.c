@@ -29,7 +29,7 @@ void beyond_prove(const struct broker *broker, int64_t sequence, char proof[BEYO
     sodium_bin2hex(proof, BEYOND_PROOF_BYTES, binary, sizeof binary);
 }
 
-static bool is_proved(const struct broker *broker, const struct behalf_hello *hello)
+static bool beyond_is_proved(const struct broker *broker, const struct behalf_hello *hello)
 {
     char proof[BEYOND_PROOF_BYTES];
 
@@ -43,7 +43,7 @@ bool beyond_allows(struct broker *broker, const struct behalf_hello *hello)
     uint64_t sequence = (uint64_t) hello->sequence;
     uint64_t present = desk_sequence(broker->desk);
 
-    if (sequence <= present || broker->options.accept_loss || !is_proved(broker, hello)) {
+    if (sequence <= present || broker->options.accept_loss || !beyond_is_proved(broker, hello)) {
         return true;
     }
     if (sequence > broker->told_beyond) {

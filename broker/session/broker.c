@@ -26,7 +26,7 @@ void broker_log(struct broker *broker, const char *level, const char *who, const
 
 // ---- the end ----
 
-static void destroy_queues(struct broker *broker)
+static void broker_destroy_queues(struct broker *broker)
 {
     struct report *report;
 
@@ -54,7 +54,7 @@ void broker_destroy(struct broker **broker_p)
     if (broker == NULL) {
         return;
     }
-    destroy_queues(broker);
+    broker_destroy_queues(broker);
     desk_destroy(&broker->desk);
     reviewing_fini(broker);
     batch_destroy(&broker->current);
@@ -124,7 +124,7 @@ bool broker_lease_stands(const struct broker *broker)
 }
 
 // Time stands still for everyone while the store is away or the lease has lapsed, and goes on with a fresh grace.
-static void judge_away(struct broker *broker)
+static void broker_judge_away(struct broker *broker)
 {
     bool away = broker->store_away || !broker_lease_stands(broker);
 
@@ -139,7 +139,7 @@ static void judge_away(struct broker *broker)
 }
 
 // Notices that the lease has lapsed, or that it was renewed.
-static void look_at_lease(struct broker *broker)
+static void broker_look_at_lease(struct broker *broker)
 {
     bool stands = broker_lease_stands(broker);
 
@@ -153,7 +153,7 @@ static void look_at_lease(struct broker *broker)
         if (!stands) {
             lapse_begin(broker);
         }
-        judge_away(broker);
+        broker_judge_away(broker);
     }
 }
 
@@ -164,7 +164,7 @@ void broker_advance(struct broker *broker, int64_t now_ms)
     if (now_ms > broker->now_ms) {
         broker->now_ms = now_ms;
     }
-    look_at_lease(broker);
+    broker_look_at_lease(broker);
     if (!slept) {
         return;
     }
@@ -177,7 +177,7 @@ void broker_advance(struct broker *broker, int64_t now_ms)
     }
 }
 
-static bool is_idle(const struct broker *broker)
+static bool broker_is_idle(const struct broker *broker)
 {
     const struct change_list *list = batch_list(broker->current);
 
@@ -186,12 +186,12 @@ static bool is_idle(const struct broker *broker)
 }
 
 // Tells everyone once all that was decided is spoken.
-static void finish_stop(struct broker *broker)
+static void broker_finish_stop(struct broker *broker)
 {
     struct behalf_message bye = { .type = BEHALF_BYE, .bye = { .reason = BYE_RESTARTING } };
     struct session *session;
 
-    if (!broker->stopping || broker->stopped || broker->out || !is_idle(broker)) {
+    if (!broker->stopping || broker->stopped || broker->out || !broker_is_idle(broker)) {
         return;
     }
     if (broker->successor_count > 0) {
@@ -209,7 +209,7 @@ static void finish_stop(struct broker *broker)
     broker->stopped = true;
 }
 
-static int64_t sooner(int64_t a, int64_t b)
+static int64_t broker_sooner(int64_t a, int64_t b)
 {
     if (a < 0 || b < 0) {
         return a < 0 ? b : a;
@@ -218,7 +218,7 @@ static int64_t sooner(int64_t a, int64_t b)
 }
 
 // Not at once: whoever speaks may be on a walk over the sessions.
-static void lose_overfull(struct broker *broker)
+static void broker_lose_overfull(struct broker *broker)
 {
     while (broker->overfull != NULL) {
         struct outgoing_drop *first = broker->overfull;
@@ -234,19 +234,19 @@ int64_t broker_tick(struct broker *broker, int64_t now_ms)
     int64_t wait_ms = -1;
 
     broker_advance(broker, now_ms);
-    lose_overfull(broker);
+    broker_lose_overfull(broker);
     if (!broker->stopping) {
         intake_advance(&broker->intake, broker->now_ms);
         if (broker_is_full(broker)) {
             wait_ms = FULL_WAIT_MS;
         } else if (!broker->away) {
-            wait_ms = sooner(desk_tick(broker->desk, broker->now_ms), reviewing_tick(broker));
-            wait_ms = sooner(wait_ms, author_reading_tick(broker));
+            wait_ms = broker_sooner(desk_tick(broker->desk, broker->now_ms), reviewing_tick(broker));
+            wait_ms = broker_sooner(wait_ms, author_reading_tick(broker));
         }
-        wait_ms = sooner(wait_ms, sessions_watch(broker));
+        wait_ms = broker_sooner(wait_ms, sessions_watch(broker));
     }
     tracing_decided(broker, "tick");
-    finish_stop(broker);
+    broker_finish_stop(broker);
     broker->due_ms = wait_ms < 0 ? -1 : broker->now_ms + wait_ms;
     return wait_ms;
 }
@@ -257,7 +257,7 @@ void broker_stop(struct broker *broker, int64_t now_ms)
     if (!broker->stopping) {
         broker->stopping = true;
         broker_log(broker, "info", "broker", "stopping");
-        finish_stop(broker);
+        broker_finish_stop(broker);
     }
 }
 
@@ -283,7 +283,7 @@ bool broker_is_full(const struct broker *broker)
            change_list_bytes(list) + broker->waiting_bytes >= broker->options.batch_bytes_max;
 }
 
-static int64_t count_outcomes(const struct change_list *list)
+static int64_t broker_count_outcomes(const struct change_list *list)
 {
     int64_t count = 0;
 
@@ -294,7 +294,7 @@ static int64_t count_outcomes(const struct change_list *list)
 }
 
 // Where the desk is once the current batch is on disk.
-static struct store_position position_now(const struct broker *broker)
+static struct store_position broker_position_now(const struct broker *broker)
 {
     struct store_position position = broker->handed;
 
@@ -306,7 +306,7 @@ static struct store_position position_now(const struct broker *broker)
     return position;
 }
 
-static void warn_of_unserved(struct broker *broker)
+static void broker_warn_of_unserved(struct broker *broker)
 {
     const char *queue;
 
@@ -319,14 +319,14 @@ static void warn_of_unserved(struct broker *broker)
 struct batch *broker_next_batch(struct broker *broker, int64_t now_ms)
 {
     broker_advance(broker, now_ms);
-    warn_of_unserved(broker);
-    if (broker->out || is_idle(broker) || !broker_lease_stands(broker)) {
+    broker_warn_of_unserved(broker);
+    if (broker->out || broker_is_idle(broker) || !broker_lease_stands(broker)) {
         return NULL;
     }
     story_cache_apply(broker->stories, change_list_changes(broker_list(broker)));
     speak_ask(broker);
     struct batch *batch = broker->current;
-    struct store_position to = position_now(broker);
+    struct store_position to = broker_position_now(broker);
     batch_set_position(batch, &broker->handed, &to);
     broker->handed = to;
     broker->out = true;
@@ -338,7 +338,7 @@ struct batch *broker_next_batch(struct broker *broker, int64_t now_ms)
     return batch;
 }
 
-static void answer_questions(struct broker *broker, const struct batch *batch)
+static void broker_answer_questions(struct broker *broker, const struct batch *batch)
 {
     static void (*const answered[])(struct broker *, const struct question *) = {
         [QUESTION_INTAKE] = taking_answered,
@@ -361,15 +361,15 @@ void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_m
     must(broker->out);
     broker_advance(broker, now_ms);
     broker->out = false;
-    broker->closed += count_outcomes(batch_list(*batch_p));
+    broker->closed += broker_count_outcomes(batch_list(*batch_p));
     tracing_durable(broker, *batch_p);
     speak_batch(broker, *batch_p);
     if (!broker->stopping) {
-        answer_questions(broker, *batch_p);
+        broker_answer_questions(broker, *batch_p);
     }
     former_rules_free(broker, broker->current_number - 1);
     batch_destroy(batch_p);
-    finish_stop(broker);
+    broker_finish_stop(broker);
 }
 
 void broker_store_state(struct broker *broker, bool away, const char *description, int64_t now_ms)
@@ -380,7 +380,7 @@ void broker_store_state(struct broker *broker, bool away, const char *descriptio
         broker->store_away = away;
         broker_log(broker, away ? "error" : "info", "store", "%s: %s", away ? "away" : "back", description);
     }
-    judge_away(broker);
+    broker_judge_away(broker);
 }
 
 void broker_store_behind(struct broker *broker, bool behind)

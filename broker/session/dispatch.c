@@ -42,7 +42,7 @@ struct dispatch {
 
 // ---- desks ----
 
-static void free_people(struct place *place)
+static void dispatch_free_people(struct place *place)
 {
     for (size_t i = 0; i < place->people_count; i++) {
         free(place->people[i]);
@@ -69,7 +69,7 @@ void dispatch_destroy(struct dispatch **dispatch_p)
         return;
     }
     for (size_t i = 0; i < dispatch->count; i++) {
-        free_people(&dispatch->places[i]);
+        dispatch_free_people(&dispatch->places[i]);
     }
     for (size_t place = 0; (guest = table_next(&dispatch->guests, &place)) != NULL;) {
         free(guest);
@@ -80,7 +80,7 @@ void dispatch_destroy(struct dispatch **dispatch_p)
     *dispatch_p = NULL;
 }
 
-static int compare_names(const void *left, const void *right)
+static int dispatch_compare_names(const void *left, const void *right)
 {
     return strcmp(*(char *const *) left, *(char *const *) right);
 }
@@ -90,7 +90,7 @@ void dispatch_set_people(struct dispatch *dispatch, size_t desk, const struct po
     must(desk < dispatch->count);
     struct place *place = &dispatch->places[desk];
 
-    free_people(place);
+    dispatch_free_people(place);
     place->people = calloc(policy->person_count + 1, sizeof *place->people);
     must(place->people != NULL);
     for (size_t i = 0; i < policy->person_count; i++) {
@@ -100,7 +100,7 @@ void dispatch_set_people(struct dispatch *dispatch, size_t desk, const struct po
             place->people_count++;
         }
     }
-    qsort(place->people, place->people_count, sizeof *place->people, compare_names);
+    qsort(place->people, place->people_count, sizeof *place->people, dispatch_compare_names);
 }
 
 size_t dispatch_add(struct dispatch *dispatch, const struct policy *policy)
@@ -117,15 +117,15 @@ size_t dispatch_add(struct dispatch *dispatch, const struct policy *policy)
     return dispatch->count - 1;
 }
 
-static bool knows(const struct place *place, const char *name)
+static bool dispatch_knows(const struct place *place, const char *name)
 {
     return place->people_count > 0 &&
-           bsearch(&name, place->people, place->people_count, sizeof *place->people, compare_names) != NULL;
+           bsearch(&name, place->people, place->people_count, sizeof *place->people, dispatch_compare_names) != NULL;
 }
 
 // ---- guests ----
 
-static void remove_guest(struct dispatch *dispatch, struct guest **guest_p)
+static void dispatch_remove_guest(struct dispatch *dispatch, struct guest **guest_p)
 {
     table_remove(&dispatch->guests, (*guest_p)->number, *guest_p);
     free(*guest_p);
@@ -133,7 +133,7 @@ static void remove_guest(struct dispatch *dispatch, struct guest **guest_p)
 }
 
 // Forgets those who have no desk and say nothing: enough in one go that a flood of them is gone in a few rounds.
-static void sweep(struct dispatch *dispatch, int64_t now_ms)
+static void dispatch_sweep(struct dispatch *dispatch, int64_t now_ms)
 {
     struct guest *idle[SWEPT_MAX];
     struct guest *guest;
@@ -149,11 +149,11 @@ static void sweep(struct dispatch *dispatch, int64_t now_ms)
         }
     }
     for (size_t i = 0; i < count; i++) {
-        remove_guest(dispatch, &idle[i]);
+        dispatch_remove_guest(dispatch, &idle[i]);
     }
 }
 
-static struct guest *require_guest(struct dispatch *dispatch, uint64_t number, int64_t now_ms)
+static struct guest *dispatch_require_guest(struct dispatch *dispatch, uint64_t number, int64_t now_ms)
 {
     struct guest *guest = table_find(&dispatch->guests, number);
 
@@ -177,7 +177,7 @@ size_t dispatch_leave(struct dispatch *dispatch, uint64_t peer)
         return DISPATCH_NO_DESK;
     }
     size_t desk = guest->desk;
-    remove_guest(dispatch, &guest);
+    dispatch_remove_guest(dispatch, &guest);
     return desk;
 }
 
@@ -186,7 +186,7 @@ void dispatch_forget(struct dispatch *dispatch, uint64_t peer, size_t desk)
     struct guest *guest = table_find(&dispatch->guests, peer);
 
     if (guest != NULL && guest->desk == desk) {
-        remove_guest(dispatch, &guest);
+        dispatch_remove_guest(dispatch, &guest);
     }
 }
 
@@ -204,7 +204,7 @@ void dispatch_forget_all(struct dispatch *dispatch, size_t desk, int64_t now_ms)
 
 // ---- answers ----
 
-static struct direction say(const struct behalf_message *message)
+static struct direction dispatch_say(const struct behalf_message *message)
 {
     struct direction direction = { .desk = DISPATCH_NO_DESK, .left = DISPATCH_NO_DESK };
     struct behalf_fault fault;
@@ -214,35 +214,36 @@ static struct direction say(const struct behalf_message *message)
     return direction;
 }
 
-static struct direction refuse(int64_t id, enum behalf_code code, const char *field, const char *reason)
+static struct direction dispatch_refuse(int64_t id, enum behalf_code code, const char *field, const char *reason)
 {
-    return say(
+    return dispatch_say(
         &(struct behalf_message){ .type = BEHALF_ERROR,
                                   .id = id,
                                   .error = { .code = behalf_code_name(code), .field = field, .reason = reason } });
 }
 
-static struct direction refuse_fault(struct guest *guest, const struct behalf_fault *fault)
+static struct direction dispatch_refuse_fault(struct guest *guest, const struct behalf_fault *fault)
 {
     guest->faults += fault->code == BEHALF_CODE_MALFORMED ? 1 : 0;
     if (guest->faults > FAULTS_MAX) {
         return (struct direction){ .desk = DISPATCH_NO_DESK, .left = DISPATCH_NO_DESK };
     }
-    return refuse(fault->id > 0 ? fault->id : 0, fault->code, fault->field, fault->reason);
+    return dispatch_refuse(fault->id > 0 ? fault->id : 0, fault->code, fault->field, fault->reason);
 }
 
 // What comes from a peer without a desk and is not HELLO.
-static struct direction refuse_guest(struct guest *guest, const void *frame, size_t frame_bytes, int64_t now_ms)
+static struct direction dispatch_refuse_guest(struct guest *guest, const void *frame, size_t frame_bytes,
+                                              int64_t now_ms)
 {
     struct behalf_fault fault = { 0 };
     struct behalf_message *message = behalf_message_decode(frame, frame_bytes, &fault);
 
     guest->heard_ms = now_ms;
     if (message == NULL) {
-        return refuse_fault(guest, &fault);
+        return dispatch_refuse_fault(guest, &fault);
     }
     struct direction direction =
-        refuse(message->id, BEHALF_CODE_NOT_SIGNED_IN, "", "this connection has no session; send HELLO first");
+        dispatch_refuse(message->id, BEHALF_CODE_NOT_SIGNED_IN, "", "this connection has no session; send HELLO first");
     behalf_message_destroy(&message);
     return direction;
 }
@@ -272,7 +273,7 @@ bool dispatch_is_hello(const void *frame, size_t frame_bytes)
     return false;
 }
 
-static size_t find_by_name(const struct dispatch *dispatch, const char *name)
+static size_t dispatch_find_by_name(const struct dispatch *dispatch, const char *name)
 {
     for (size_t i = 0; i < dispatch->count; i++) {
         if (strcmp(dispatch->places[i].name, name) == 0) {
@@ -283,13 +284,13 @@ static size_t find_by_name(const struct dispatch *dispatch, const char *name)
 }
 
 // The one desk whose rules name the person; `count`: in how many they do.
-static size_t find_by_person(const struct dispatch *dispatch, const char *name, size_t *count)
+static size_t dispatch_find_by_person(const struct dispatch *dispatch, const char *name, size_t *count)
 {
     size_t found = DISPATCH_NO_DESK;
 
     *count = 0;
     for (size_t i = 0; i < dispatch->count; i++) {
-        if (knows(&dispatch->places[i], name)) {
+        if (dispatch_knows(&dispatch->places[i], name)) {
             found = i;
             ++*count;
         }
@@ -298,14 +299,14 @@ static size_t find_by_person(const struct dispatch *dispatch, const char *name, 
 }
 
 // "a, b, c, ..." of those that a person is known to, or of all.
-static void list_desks(const struct dispatch *dispatch, const char *person, char text[DESKS_NAMED_BYTES])
+static void dispatch_list_desks(const struct dispatch *dispatch, const char *person, char text[DESKS_NAMED_BYTES])
 {
     size_t at = 0;
 
     text[0] = '\0';
     for (size_t i = 0; i < dispatch->count; i++) {
         const struct place *place = &dispatch->places[i];
-        if (person != NULL && !knows(place, person)) {
+        if (person != NULL && !dispatch_knows(place, person)) {
             continue;
         }
         bool fits = at + strlen(place->name) + 8 < DESKS_NAMED_BYTES;
@@ -317,49 +318,50 @@ static void list_desks(const struct dispatch *dispatch, const char *person, char
     }
 }
 
-static struct direction refuse_nameless(const struct dispatch *dispatch, const struct behalf_message *hello,
-                                        size_t known)
+static struct direction dispatch_refuse_nameless(const struct dispatch *dispatch, const struct behalf_message *hello,
+                                                 size_t known)
 {
     bool person = strcmp(hello->hello.role, "person") == 0;
     char names[DESKS_NAMED_BYTES];
     char reason[DESKS_NAMED_BYTES + 160];
 
     if (person && known == 0) {
-        return refuse(hello->id, BEHALF_CODE_NOT_FOUND, "name",
-                      "the rules of none of this broker's desks name such a person");
+        return dispatch_refuse(hello->id, BEHALF_CODE_NOT_FOUND, "name",
+                               "the rules of none of this broker's desks name such a person");
     }
-    list_desks(dispatch, person ? hello->hello.name : NULL, names);
+    dispatch_list_desks(dispatch, person ? hello->hello.name : NULL, names);
     snprintf(reason, sizeof reason, "%s: name yours in HELLO.desk (--desk NAME): %s",
              person ? "the rules of several of this broker's desks name this person" : "this broker has several desks",
              names);
-    return refuse(hello->id, BEHALF_CODE_INVALID, "desk", reason);
+    return dispatch_refuse(hello->id, BEHALF_CODE_INVALID, "desk", reason);
 }
 
 // Finds the desk of a HELLO; without one, `refusal` says why.
-static size_t choose_desk(const struct dispatch *dispatch, const struct behalf_message *hello,
-                          struct direction *refusal)
+static size_t dispatch_choose_desk(const struct dispatch *dispatch, const struct behalf_message *hello,
+                                   struct direction *refusal)
 {
     size_t known = 0;
     size_t desk = DISPATCH_NO_DESK;
 
     if (hello->hello.desk[0] != '\0') {
-        desk = find_by_name(dispatch, hello->hello.desk);
+        desk = dispatch_find_by_name(dispatch, hello->hello.desk);
         if (desk == DISPATCH_NO_DESK) {
-            *refusal = refuse(hello->id, BEHALF_CODE_NOT_FOUND, "desk", "this broker does not serve that desk");
+            *refusal =
+                dispatch_refuse(hello->id, BEHALF_CODE_NOT_FOUND, "desk", "this broker does not serve that desk");
         }
         return desk;
     }
     if (strcmp(hello->hello.role, "person") == 0) {
-        desk = find_by_person(dispatch, hello->hello.name, &known);
+        desk = dispatch_find_by_person(dispatch, hello->hello.name, &known);
     }
     if (desk == DISPATCH_NO_DESK) {
-        *refusal = refuse_nameless(dispatch, hello, known);
+        *refusal = dispatch_refuse_nameless(dispatch, hello, known);
     }
     return desk;
 }
 
-static struct direction direct_hello(struct dispatch *dispatch, struct guest *guest, const void *frame,
-                                     size_t frame_bytes, int64_t now_ms)
+static struct direction dispatch_direct_hello(struct dispatch *dispatch, struct guest *guest, const void *frame,
+                                              size_t frame_bytes, int64_t now_ms)
 {
     struct behalf_fault fault = { 0 };
     struct behalf_message *hello = behalf_message_decode(frame, frame_bytes, &fault);
@@ -367,10 +369,10 @@ static struct direction direct_hello(struct dispatch *dispatch, struct guest *gu
 
     if (hello == NULL) {
         guest->heard_ms = now_ms;
-        return guest->desk == DISPATCH_NO_DESK ? refuse_fault(guest, &fault) : direction; // its desk answers
+        return guest->desk == DISPATCH_NO_DESK ? dispatch_refuse_fault(guest, &fault) : direction; // its desk answers
     }
     guest->faults = 0;
-    size_t desk = choose_desk(dispatch, hello, &direction);
+    size_t desk = dispatch_choose_desk(dispatch, hello, &direction);
     direction.refused = direction.answer != NULL;
     behalf_message_destroy(&hello);
     if (desk != DISPATCH_NO_DESK) {
@@ -388,19 +390,20 @@ struct direction dispatch_direct(struct dispatch *dispatch, uint64_t peer, const
     if (dispatch->count == 1) {
         return (struct direction){ .desk = 0, .left = DISPATCH_NO_DESK };
     }
-    sweep(dispatch, now_ms);
-    struct guest *guest = require_guest(dispatch, peer, now_ms);
+    dispatch_sweep(dispatch, now_ms);
+    struct guest *guest = dispatch_require_guest(dispatch, peer, now_ms);
     if (guest == NULL) {
-        return say(&(struct behalf_message){ .type = BEHALF_ERROR,
-                                             .error = { .code = behalf_code_name(BEHALF_CODE_BUSY),
-                                                        .reason = "as many connections as this broker takes are open",
-                                                        .retry_ms = RETRY_MS } });
+        return dispatch_say(
+            &(struct behalf_message){ .type = BEHALF_ERROR,
+                                      .error = { .code = behalf_code_name(BEHALF_CODE_BUSY),
+                                                 .reason = "as many connections as this broker takes are open",
+                                                 .retry_ms = RETRY_MS } });
     }
     if (dispatch_is_hello(frame, frame_bytes)) {
-        return direct_hello(dispatch, guest, frame, frame_bytes, now_ms);
+        return dispatch_direct_hello(dispatch, guest, frame, frame_bytes, now_ms);
     }
     if (guest->desk != DISPATCH_NO_DESK) {
         return (struct direction){ .desk = guest->desk, .left = DISPATCH_NO_DESK };
     }
-    return refuse_guest(guest, frame, frame_bytes, now_ms);
+    return dispatch_refuse_guest(guest, frame, frame_bytes, now_ms);
 }

@@ -21,13 +21,13 @@ struct waiting_of_peer {
     bool too_much; // nothing more goes out to it
 };
 
-static void append(struct frame_list *list, struct queued_frame *frame)
+static void frame_queue_append(struct frame_list *list, struct queued_frame *frame)
 {
     *(list->last != NULL ? &list->last->next : &list->first) = frame;
     list->last = frame;
 }
 
-static struct queued_frame *remove_first(struct frame_list *list)
+static struct queued_frame *frame_queue_remove_first(struct frame_list *list)
 {
     struct queued_frame *first = list->first;
 
@@ -38,7 +38,7 @@ static struct queued_frame *remove_first(struct frame_list *list)
     return first;
 }
 
-static struct waiting_of_peer *require_waiting(struct frame_queue *queue, uint64_t peer)
+static struct waiting_of_peer *frame_queue_require_waiting(struct frame_queue *queue, uint64_t peer)
 {
     struct waiting_of_peer *waiting = table_find(&queue->waiting, peer);
 
@@ -51,7 +51,7 @@ static struct waiting_of_peer *require_waiting(struct frame_queue *queue, uint64
 }
 
 // One frame of the peer is waiting no more.  False if nothing more goes out to it.
-static bool count_out(struct frame_queue *queue, uint64_t peer, size_t bytes)
+static bool frame_queue_count_out(struct frame_queue *queue, uint64_t peer, size_t bytes)
 {
     struct waiting_of_peer *waiting = table_find(&queue->waiting, peer);
     bool goes_out = !waiting->too_much;
@@ -67,7 +67,7 @@ static bool count_out(struct frame_queue *queue, uint64_t peer, size_t bytes)
 
 bool frame_queue_put(struct frame_queue *queue, uint64_t peer, void **frame_p, size_t bytes, bool claiming)
 {
-    struct waiting_of_peer *waiting = require_waiting(queue, peer);
+    struct waiting_of_peer *waiting = frame_queue_require_waiting(queue, peer);
     void *frame = *frame_p;
 
     *frame_p = NULL;
@@ -83,14 +83,14 @@ bool frame_queue_put(struct frame_queue *queue, uint64_t peer, void **frame_p, s
     struct queued_frame *queued = calloc(1, sizeof *queued);
     must(queued != NULL);
     *queued = (struct queued_frame){ .order = queue->next_order++, .peer = peer, .frame = frame, .bytes = bytes };
-    append(claiming ? &queue->claiming : &queue->plain, queued);
+    frame_queue_append(claiming ? &queue->claiming : &queue->plain, queued);
     waiting->frames++;
     waiting->bytes += bytes;
     return true;
 }
 
 // The list whose first frame is next, or NULL.
-static struct frame_list *next_list(struct frame_queue *queue, bool claiming_too)
+static struct frame_list *frame_queue_next_list(struct frame_queue *queue, bool claiming_too)
 {
     const struct queued_frame *plain = queue->plain.first;
     const struct queued_frame *claiming = claiming_too ? queue->claiming.first : NULL;
@@ -105,13 +105,13 @@ void *frame_queue_take(struct frame_queue *queue, bool claiming_too, uint64_t *p
 {
     struct frame_list *list;
 
-    while ((list = next_list(queue, claiming_too)) != NULL) {
-        struct queued_frame *first = remove_first(list);
+    while ((list = frame_queue_next_list(queue, claiming_too)) != NULL) {
+        struct queued_frame *first = frame_queue_remove_first(list);
         void *frame = first->frame;
         *peer = first->peer;
         *bytes = first->bytes;
         free(first);
-        if (count_out(queue, *peer, *bytes)) {
+        if (frame_queue_count_out(queue, *peer, *bytes)) {
             return frame;
         }
         free(frame);
@@ -122,8 +122,8 @@ void *frame_queue_take(struct frame_queue *queue, bool claiming_too, uint64_t *p
 void frame_queue_forget_claims(struct frame_queue *queue)
 {
     while (queue->claiming.first != NULL) {
-        struct queued_frame *first = remove_first(&queue->claiming);
-        (void) count_out(queue, first->peer, first->bytes);
+        struct queued_frame *first = frame_queue_remove_first(&queue->claiming);
+        (void) frame_queue_count_out(queue, first->peer, first->bytes);
         free(first->frame);
         free(first);
     }

@@ -4,7 +4,7 @@
 
 #include "proto/base/must.h"
 
-static struct intake_day *day_of(struct intake *intake, int64_t day)
+static struct intake_day *intake_day_of(struct intake *intake, int64_t day)
 {
     struct intake_day *place = &intake->days[day % INTAKE_DAYS];
 
@@ -15,14 +15,14 @@ static struct intake_day *day_of(struct intake *intake, int64_t day)
     return place;
 }
 
-static int64_t later(int64_t a, int64_t b)
+static int64_t intake_later(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
 
 int64_t intake_since_ms(int64_t now_ms)
 {
-    return later(now_ms - INTAKE_BACK_MS - INTAKE_WRONG_MS, 0) / INTAKE_DAY_MS * INTAKE_DAY_MS;
+    return intake_later(now_ms - INTAKE_BACK_MS - INTAKE_WRONG_MS, 0) / INTAKE_DAY_MS * INTAKE_DAY_MS;
 }
 
 void intake_init(struct intake *intake, size_t keys_max, int64_t now_ms)
@@ -41,7 +41,7 @@ void intake_fini(struct intake *intake)
 
 void intake_advance(struct intake *intake, int64_t now_ms)
 {
-    int64_t from_ms = later(intake->from_ms, intake_since_ms(now_ms));
+    int64_t from_ms = intake_later(intake->from_ms, intake_since_ms(now_ms));
 
     if (from_ms == intake->from_ms) {
         return;
@@ -80,7 +80,7 @@ size_t intake_count(const struct intake *intake)
 }
 
 // Drops the oldest day that has keys, and with it everything up to its end from the window.
-static void drop_oldest_day(struct intake *intake)
+static void intake_drop_oldest_day(struct intake *intake)
 {
     struct intake_day *oldest = NULL;
 
@@ -92,15 +92,15 @@ static void drop_oldest_day(struct intake *intake)
     }
     must(oldest != NULL);
     key_set_fini(&oldest->keys);
-    intake->from_ms = later(intake->from_ms, (oldest->day + 1) * INTAKE_DAY_MS);
+    intake->from_ms = intake_later(intake->from_ms, (oldest->day + 1) * INTAKE_DAY_MS);
 }
 
 void intake_add(struct intake *intake, uint64_t key, int64_t taken_ms)
 {
     while (taken_ms >= intake->from_ms && intake_count(intake) >= intake->keys_max) {
-        drop_oldest_day(intake);
+        intake_drop_oldest_day(intake);
     }
     if (taken_ms >= intake->from_ms) {
-        key_set_add(&day_of(intake, taken_ms / INTAKE_DAY_MS)->keys, key);
+        key_set_add(&intake_day_of(intake, taken_ms / INTAKE_DAY_MS)->keys, key);
     }
 }

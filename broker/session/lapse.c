@@ -8,7 +8,7 @@
 #include "broker/session/core.h"
 
 // MOVED to the brokers we know, with the id of the HELLO it answers, or 0.
-static struct behalf_message moved(const struct broker *broker, int64_t id)
+static struct behalf_message lapse_moved(const struct broker *broker, int64_t id)
 {
     return (struct behalf_message){
         .type = BEHALF_MOVED,
@@ -29,7 +29,7 @@ void lapse_begin(struct broker *broker)
 
     must(numbers != NULL);
     if (broker->other_count > 0) {
-        message = moved(broker, 0);
+        message = lapse_moved(broker, 0);
     }
     frame_queue_forget_claims(&broker->frames);
     for (size_t place = 0; (session = session_table_next(&broker->sessions, &place)) != NULL;) {
@@ -47,7 +47,7 @@ void lapse_begin(struct broker *broker)
 
 void lapse_answer_hello(struct broker *broker, uint64_t peer, int64_t id)
 {
-    struct behalf_message message = moved(broker, id);
+    struct behalf_message message = lapse_moved(broker, id);
 
     if (broker->other_count > 0) {
         speak_now(broker, peer, &message);

@@ -2,7 +2,7 @@
 
 #include "broker/session/core.h"
 
-static const unsigned sender_of_role[] = {
+static const unsigned receive_sender_of_role[] = {
     [SESSION_PERSON] = BEHALF_BY_PERSON,
     [SESSION_CONNECTOR] = BEHALF_BY_CONNECTOR,
     [SESSION_CONTROL] = BEHALF_BY_CONTROL,
@@ -10,14 +10,14 @@ static const unsigned sender_of_role[] = {
 
 // ---- items ----
 
-static void request_desk(struct broker *broker, struct session *session, struct behalf_message **message_p)
+static void receive_request_desk(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
     struct principal principal = session_principal(session);
 
     desk_request(broker->desk, session->number, &principal, *message_p, broker->now_ms);
 }
 
-static void request_item(struct broker *broker, struct session *session, struct behalf_message **message_p)
+static void receive_request_item(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
     int64_t item = (*message_p)->take.item; // such messages begin alike
 
@@ -25,7 +25,7 @@ static void request_item(struct broker *broker, struct session *session, struct 
     if (desk_item_state(broker->desk, (uint64_t) item) == ITEM_CLOSED) {
         ask_closed_item(broker, session, item, message_p);
     } else {
-        request_desk(broker, session, message_p);
+        receive_request_desk(broker, session, message_p);
     }
 }
 
@@ -61,12 +61,12 @@ void closed_item_answered(struct broker *broker, const struct question *question
 // ---- replies ----
 
 // A repeat of SETTLE may come long after the first one was answered, over another connection: the store knows it.
-static void request_settle(struct broker *broker, struct session *session, struct behalf_message **message_p)
+static void receive_request_settle(struct broker *broker, struct session *session, struct behalf_message **message_p)
 {
     uint64_t reply = (uint64_t) (*message_p)->settle.reply;
 
     if (!desk_reply_is_settled(broker->desk, reply) || !desk_is_fate((*message_p)->settle.fate)) {
-        request_desk(broker, session, message_p);
+        receive_request_desk(broker, session, message_p);
         return;
     }
     struct waiting *waiting = broker_wait(broker, session, message_p);
@@ -99,39 +99,55 @@ void settled_reply_answered(struct broker *broker, const struct question *questi
 
 typedef void handler(struct broker *broker, struct session *session, struct behalf_message **message_p);
 
-static handler *const handlers[BEHALF_TYPE_COUNT] = {
-    [BEHALF_PRESENCE] = request_desk, [BEHALF_TAKE] = request_item,     [BEHALF_DECLINE] = request_item,
-    [BEHALF_DRAFT] = request_item,    [BEHALF_NOTE] = request_item,     [BEHALF_PREVIEW] = ask_preview,
-    [BEHALF_ANSWER] = request_item,   [BEHALF_APPROVE] = request_item,  [BEHALF_REJECT] = request_item,
-    [BEHALF_CLOSE] = request_item,    [BEHALF_ESCALATE] = request_item, [BEHALF_RETURN] = request_item,
-    [BEHALF_TRANSFER] = request_item, [BEHALF_PARK] = request_item,     [BEHALF_LOOK] = ask_listing,
-    [BEHALF_POST] = take_post,        [BEHALF_EDIT] = take_change,      [BEHALF_DELETE] = take_change,
-    [BEHALF_SETTLE] = request_settle, [BEHALF_STATUS] = ask_status,     [BEHALF_WHY] = ask_history,
-    [BEHALF_OUTCOMES] = ask_outcomes, [BEHALF_APPLY] = apply_rules,     [BEHALF_FREEZE] = request_desk,
-    [BEHALF_RECALL] = request_desk,
+static handler *const receive_handlers[BEHALF_TYPE_COUNT] = {
+    [BEHALF_PRESENCE] = receive_request_desk,
+    [BEHALF_TAKE] = receive_request_item,
+    [BEHALF_DECLINE] = receive_request_item,
+    [BEHALF_DRAFT] = receive_request_item,
+    [BEHALF_NOTE] = receive_request_item,
+    [BEHALF_PREVIEW] = ask_preview,
+    [BEHALF_ANSWER] = receive_request_item,
+    [BEHALF_APPROVE] = receive_request_item,
+    [BEHALF_REJECT] = receive_request_item,
+    [BEHALF_CLOSE] = receive_request_item,
+    [BEHALF_ESCALATE] = receive_request_item,
+    [BEHALF_RETURN] = receive_request_item,
+    [BEHALF_TRANSFER] = receive_request_item,
+    [BEHALF_PARK] = receive_request_item,
+    [BEHALF_LOOK] = ask_listing,
+    [BEHALF_POST] = take_post,
+    [BEHALF_EDIT] = take_change,
+    [BEHALF_DELETE] = take_change,
+    [BEHALF_SETTLE] = receive_request_settle,
+    [BEHALF_STATUS] = ask_status,
+    [BEHALF_WHY] = ask_history,
+    [BEHALF_OUTCOMES] = ask_outcomes,
+    [BEHALF_APPLY] = apply_rules,
+    [BEHALF_FREEZE] = receive_request_desk,
+    [BEHALF_RECALL] = receive_request_desk,
 };
 
 // What is answered at length.
-static bool is_question(enum behalf_type type)
+static bool receive_is_question(enum behalf_type type)
 {
     return type == BEHALF_LOOK || type == BEHALF_STATUS || type == BEHALF_WHY || type == BEHALF_OUTCOMES;
 }
 
-static bool is_intake(enum behalf_type type)
+static bool receive_is_intake(enum behalf_type type)
 {
     return type == BEHALF_POST || type == BEHALF_EDIT || type == BEHALF_DELETE;
 }
 
-static void refuse_form(struct broker *broker, const struct peer *peer, int64_t id, enum behalf_code code,
-                        const char *field, const char *reason)
+static void receive_refuse_form(struct broker *broker, const struct peer *peer, int64_t id, enum behalf_code code,
+                                const char *field, const char *reason)
 {
     struct behalf_error error = { .code = behalf_code_name(code), .field = field, .reason = reason };
 
     speak_error_of_form(broker, peer->number, id, &error);
 }
 
-static void refuse_for_now(struct broker *broker, const struct peer *peer, int64_t id, enum behalf_code code,
-                           const char *reason, int64_t retry_ms)
+static void receive_refuse_for_now(struct broker *broker, const struct peer *peer, int64_t id, enum behalf_code code,
+                                   const char *reason, int64_t retry_ms)
 {
     struct behalf_error error = { .code = behalf_code_name(code), .reason = reason, .retry_ms = retry_ms };
 
@@ -139,70 +155,72 @@ static void refuse_for_now(struct broker *broker, const struct peer *peer, int64
 }
 
 // Posts are known by their identity, and what only asks may be asked again; all others are remembered by their ids.
-static bool is_repeat(struct broker *broker, const struct session *session, const struct behalf_message *message)
+static bool receive_is_repeat(struct broker *broker, const struct session *session,
+                              const struct behalf_message *message)
 {
-    handler *handle = handlers[message->type];
-    bool remembered =
-        handle == request_desk || handle == request_item || handle == request_settle || handle == apply_rules;
+    handler *handle = receive_handlers[message->type];
+    bool remembered = handle == receive_request_desk || handle == receive_request_item ||
+                      handle == receive_request_settle || handle == apply_rules;
     struct principal principal = session_principal(session);
 
     return remembered && desk_repeat(broker->desk, session->number, &principal, message, broker->now_ms);
 }
 
 // A request too many in a second changes nothing and is to be repeated; only its answer costs.
-static bool is_within_rate(struct broker *broker, const struct peer *peer, int64_t id)
+static bool receive_is_within_rate(struct broker *broker, const struct peer *peer, int64_t id)
 {
     int64_t rate =
         peer->session->role == SESSION_CONNECTOR ? broker->options.connector_rate : broker->options.person_rate;
     int64_t wait_ms = allowance_spend(&peer->session->requests, rate, REQUEST_BURST_S * rate, broker->now_ms);
 
     if (wait_ms > 0) {
-        refuse_for_now(broker, peer, id, BEHALF_CODE_TOO_MANY, "more requests a second than one session may make",
-                       wait_ms > RETRY_FULL_MS ? wait_ms : RETRY_FULL_MS);
+        receive_refuse_for_now(broker, peer, id, BEHALF_CODE_TOO_MANY,
+                               "more requests a second than one session may make",
+                               wait_ms > RETRY_FULL_MS ? wait_ms : RETRY_FULL_MS);
     }
     return wait_ms == 0;
 }
 
 // True if the request may go on; else it has been refused.  Refusals here claim nothing about the desk and are
 // spoken at once.
-static bool may_request(struct broker *broker, const struct peer *peer, const struct behalf_message *message)
+static bool receive_may_request(struct broker *broker, const struct peer *peer, const struct behalf_message *message)
 {
     const struct session *session = peer->session;
 
     if (message->id <= 0) {
-        refuse_form(broker, peer, 0, BEHALF_CODE_INVALID, "id", "a request's id is greater than 0");
+        receive_refuse_form(broker, peer, 0, BEHALF_CODE_INVALID, "id", "a request's id is greater than 0");
         return false;
     }
-    if (!authority_may_send(message->type, sender_of_role[session->role])) {
-        refuse_form(broker, peer, message->id, BEHALF_CODE_FORBIDDEN, "",
-                    "a session of this role may not send this message");
+    if (!authority_may_send(message->type, receive_sender_of_role[session->role])) {
+        receive_refuse_form(broker, peer, message->id, BEHALF_CODE_FORBIDDEN, "",
+                            "a session of this role may not send this message");
         return false;
     }
-    if (!is_within_rate(broker, peer, message->id)) {
+    if (!receive_is_within_rate(broker, peer, message->id)) {
         return false;
     }
-    if (peer->behind && is_question(message->type)) {
-        refuse_for_now(broker, peer, message->id, BEHALF_CODE_TOO_MANY, "earlier answers wait to be read",
-                       RETRY_FULL_MS);
+    if (peer->behind && receive_is_question(message->type)) {
+        receive_refuse_for_now(broker, peer, message->id, BEHALF_CODE_TOO_MANY, "earlier answers wait to be read",
+                               RETRY_FULL_MS);
         return false;
     }
     if (key_set_count(&session->in_flight) >= broker->options.window) {
-        refuse_for_now(broker, peer, message->id, BEHALF_CODE_TOO_MANY,
-                       "as many requests as the window allows are unanswered", RETRY_FULL_MS);
+        receive_refuse_for_now(broker, peer, message->id, BEHALF_CODE_TOO_MANY,
+                               "as many requests as the window allows are unanswered", RETRY_FULL_MS);
         return false;
     }
-    if (is_intake(message->type) && broker->away) {
-        refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the store is away", RETRY_AWAY_MS);
+    if (receive_is_intake(message->type) && broker->away) {
+        receive_refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the store is away", RETRY_AWAY_MS);
         return false;
     }
-    if (is_intake(message->type) && broker->store_behind) {
-        refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the tables of the store are behind",
-                       RETRY_FULL_MS);
+    if (receive_is_intake(message->type) && broker->store_behind) {
+        receive_refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the tables of the store are behind",
+                               RETRY_FULL_MS);
         return false;
     }
     if (broker_is_full(broker)) {
-        refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the store has not caught up",
-                       broker->away ? RETRY_AWAY_MS : RETRY_FULL_MS);
+        receive_refuse_for_now(broker, peer, message->id, BEHALF_CODE_BUSY, "the store has not caught up",
+                               broker->away ? RETRY_AWAY_MS : RETRY_FULL_MS);
         return false;
     }
     return true;
@@ -216,14 +234,14 @@ static void receive_request(struct broker *broker, const struct peer *peer, stru
     if (message->id > 0 && key_set_has(&session->in_flight, (uint64_t) message->id)) {
         return; // repeated while the first is being decided: the one answer serves both
     }
-    if (!may_request(broker, peer, message)) {
+    if (!receive_may_request(broker, peer, message)) {
         return;
     }
-    if (is_repeat(broker, session, message)) {
+    if (receive_is_repeat(broker, session, message)) {
         return;
     }
     key_set_add(&session->in_flight, (uint64_t) message->id);
-    handlers[message->type](broker, session, message_p);
+    receive_handlers[message->type](broker, session, message_p);
 }
 
 static void receive_heartbeat(struct broker *broker, const struct peer *peer, int64_t id)
@@ -234,7 +252,7 @@ static void receive_heartbeat(struct broker *broker, const struct peer *peer, in
 
 // ---- faults ----
 
-static void ban(struct broker *broker, struct peer *peer)
+static void receive_ban(struct broker *broker, struct peer *peer)
 {
     static const char reason[] = "too many malformed frames in a row, or frames of unknown types";
 
@@ -250,13 +268,13 @@ static void ban(struct broker *broker, struct peer *peer)
 }
 
 // A message with a wrong field is answered as often as it comes; what is no message, or of no type, is noise.
-static void answer_fault(struct broker *broker, struct peer *peer, const struct behalf_fault *fault)
+static void receive_answer_fault(struct broker *broker, struct peer *peer, const struct behalf_fault *fault)
 {
     bool noise = fault->code == BEHALF_CODE_MALFORMED || fault->code == BEHALF_CODE_UNKNOWN_TYPE;
 
-    refuse_form(broker, peer, fault->id > 0 ? fault->id : 0, fault->code, fault->field, fault->reason);
+    receive_refuse_form(broker, peer, fault->id > 0 ? fault->id : 0, fault->code, fault->field, fault->reason);
     if (noise && ++peer->faults >= FAULTS_MAX) {
-        ban(broker, peer);
+        receive_ban(broker, peer);
     }
 }
 
@@ -265,19 +283,19 @@ static void receive_message(struct broker *broker, struct peer *peer, struct beh
     struct behalf_message *message = *message_p;
 
     if ((behalf_type_senders(message->type) & BEHALF_BY_ANYONE) == 0) {
-        answer_fault(broker, peer,
-                     &(struct behalf_fault){ .code = BEHALF_CODE_UNKNOWN_TYPE,
-                                             .id = message->id,
-                                             .field = "type",
-                                             .reason = "only a broker sends this message" });
+        receive_answer_fault(broker, peer,
+                             &(struct behalf_fault){ .code = BEHALF_CODE_UNKNOWN_TYPE,
+                                                     .id = message->id,
+                                                     .field = "type",
+                                                     .reason = "only a broker sends this message" });
         return;
     }
     peer->faults = 0;
     if (message->type == BEHALF_HELLO) {
         sign_in(broker, peer, message);
     } else if (peer->session == NULL) {
-        refuse_form(broker, peer, message->id, BEHALF_CODE_NOT_SIGNED_IN, "",
-                    "this connection has no session; send HELLO first");
+        receive_refuse_form(broker, peer, message->id, BEHALF_CODE_NOT_SIGNED_IN, "",
+                            "this connection has no session; send HELLO first");
     } else if (message->type == BEHALF_HEARTBEAT) {
         receive_heartbeat(broker, peer, message->id);
     } else if (message->type == BEHALF_BYE) {
@@ -290,7 +308,7 @@ static void receive_message(struct broker *broker, struct peer *peer, struct beh
 
 // ---- frames ----
 
-static void refuse_peer(struct broker *broker, uint64_t number)
+static void receive_refuse_peer(struct broker *broker, uint64_t number)
 {
     static const char reason[] = "as many connections as this broker takes are open";
 
@@ -304,19 +322,19 @@ static void refuse_peer(struct broker *broker, uint64_t number)
 }
 
 // Twice the sessions leaves room for those that come back before they are missed.
-static bool has_room_for_peer(const struct broker *broker)
+static bool receive_has_room_for_peer(const struct broker *broker)
 {
     return broker->sessions.peers.count < 2 * broker->options.sessions_max;
 }
 
 // Makes a peer known, or returns NULL when there is no room for one more.
-static struct peer *require_peer(struct broker *broker, uint64_t number)
+static struct peer *receive_require_peer(struct broker *broker, uint64_t number)
 {
     struct peer *peer = session_table_peer(&broker->sessions, number);
 
     if (peer == NULL) {
-        if (!has_room_for_peer(broker)) {
-            refuse_peer(broker, number);
+        if (!receive_has_room_for_peer(broker)) {
+            receive_refuse_peer(broker, number);
             return NULL;
         }
         peer = session_table_add_peer(&broker->sessions, number, broker->now_ms);
@@ -327,10 +345,11 @@ static struct peer *require_peer(struct broker *broker, uint64_t number)
 void broker_peer_at(struct broker *broker, uint64_t number, uint64_t address, int64_t now_ms)
 {
     broker_advance(broker, now_ms);
-    if (broker->stopping || (session_table_peer(&broker->sessions, number) == NULL && !has_room_for_peer(broker))) {
+    if (broker->stopping ||
+        (session_table_peer(&broker->sessions, number) == NULL && !receive_has_room_for_peer(broker))) {
         return; // what it says will be refused
     }
-    require_peer(broker, number)->address = address;
+    receive_require_peer(broker, number)->address = address;
 }
 
 void broker_receive(struct broker *broker, uint64_t number, const void *frame, size_t frame_bytes, int64_t now_ms)
@@ -342,7 +361,7 @@ void broker_receive(struct broker *broker, uint64_t number, const void *frame, s
     if (broker->stopping) {
         return;
     }
-    struct peer *peer = require_peer(broker, number);
+    struct peer *peer = receive_require_peer(broker, number);
     if (peer == NULL || peer->banned) {
         return;
     }
@@ -352,7 +371,7 @@ void broker_receive(struct broker *broker, uint64_t number, const void *frame, s
     broker->frame_bytes = frame_bytes;
     struct behalf_message *message = behalf_message_decode(frame, frame_bytes, &fault);
     if (message == NULL) {
-        answer_fault(broker, peer, &fault);
+        receive_answer_fault(broker, peer, &fault);
         return;
     }
     const int64_t id = message->id;

@@ -28,8 +28,8 @@ void redirect_set_owner(struct redirect *redirect, const char *endpoints, bool q
     }
 }
 
-static struct behalf_message answer_to_hello(const struct redirect *redirect, const struct behalf_hello *hello,
-                                             int64_t id)
+static struct behalf_message redirect_answer_to_hello(const struct redirect *redirect, const struct behalf_hello *hello,
+                                                      int64_t id)
 {
     if (hello->desk[0] != '\0' && strcmp(hello->desk, redirect->desk) != 0) {
         return (struct behalf_message){
@@ -77,7 +77,7 @@ void *redirect_answer(const struct redirect *redirect, const void *frame, size_t
         answer.error =
             (struct behalf_error){ .code = behalf_code_name(fault.code), .field = fault.field, .reason = fault.reason };
     } else if (message->type == BEHALF_HELLO) {
-        answer = answer_to_hello(redirect, &message->hello, message->id);
+        answer = redirect_answer_to_hello(redirect, &message->hello, message->id);
     } else {
         answer.id = message->id;
     }

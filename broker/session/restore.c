@@ -21,7 +21,7 @@ struct rules_reading {
     uint64_t version;
 };
 
-static bool read_rules(void *self, const struct rules_record *rules)
+static bool restore_read_rules(void *self, const struct rules_record *rules)
 {
     struct rules_reading *reading = self;
 
@@ -35,7 +35,7 @@ static bool read_rules(void *self, const struct rules_record *rules)
 char *broker_stored_rules(struct engine *engine, uint64_t *version)
 {
     struct rules_reading reading = { 0 };
-    struct store_reader reader = { .self = &reading, .rules = read_rules }; // nothing else is wanted yet
+    struct store_reader reader = { .self = &reading, .rules = restore_read_rules }; // nothing else is wanted yet
     enum store_result result = engine->operations->read(engine, &reader);
 
     *version = reading.version;
@@ -164,7 +164,7 @@ static bool restore(struct broker *broker, struct engine *engine, const struct s
     return true;
 }
 
-static struct broker_options with_defaults(const struct broker_options *given)
+static struct broker_options restore_with_defaults(const struct broker_options *given)
 {
     struct broker_options options = *given;
 
@@ -186,13 +186,13 @@ static struct broker_options with_defaults(const struct broker_options *given)
     return options;
 }
 
-static struct broker *make(struct rules **rules_p, const struct store_position *position,
-                           const struct broker_options *options, int64_t now_ms)
+static struct broker *restore_make(struct rules **rules_p, const struct store_position *position,
+                                   const struct broker_options *options, int64_t now_ms)
 {
     struct broker *broker = calloc(1, sizeof *broker);
 
     must(broker != NULL);
-    broker->options = with_defaults(options);
+    broker->options = restore_with_defaults(options);
     snprintf(broker->secret, sizeof broker->secret, "%s", options->secret != NULL ? options->secret : "");
     broker->rules = *rules_p;
     *rules_p = NULL;
@@ -217,7 +217,7 @@ static struct broker *make(struct rules **rules_p, const struct store_position *
 }
 
 // The first rules of a desk are recorded like any later ones.
-static void record_rules(struct broker *broker)
+static void restore_record_rules(struct broker *broker)
 {
     const struct policy *policy = rules_policy(broker->rules);
     struct rules_record record = {
@@ -233,7 +233,7 @@ static void record_rules(struct broker *broker)
 struct broker *broker_new(struct rules **rules_p, struct engine *engine, const struct store_position *position,
                           const struct broker_options *options, int64_t now_ms, char *reason, size_t reason_bytes)
 {
-    struct broker *broker = make(rules_p, position, options, now_ms);
+    struct broker *broker = restore_make(rules_p, position, options, now_ms);
     bool has_rules = false;
 
     if (!restore(broker, engine, position, &has_rules, reason, reason_bytes)) {
@@ -242,7 +242,7 @@ struct broker *broker_new(struct rules **rules_p, struct engine *engine, const s
     }
     desk_restored(broker->desk, broker->now_ms);
     if (!has_rules) {
-        record_rules(broker);
+        restore_record_rules(broker);
     }
     reviewing_begin(broker);
     snprintf(broker->store_text, sizeof broker->store_text, "%s", engine->operations->describe(engine));

@@ -22,7 +22,7 @@ void reviewing_fini(struct broker *broker)
     report_destroy(&broker->reviewing.page);
 }
 
-static void ask_page(struct broker *broker)
+static void reviewing_ask_page(struct broker *broker)
 {
     struct reviewing *reviewing = &broker->reviewing;
     struct report *report = report_new(REPORT_POSTS);
@@ -57,7 +57,7 @@ void reviewing_reported(struct broker *broker, struct report **report_p)
 }
 
 // One item of the page: the first of its posts that is sensitive decides, else the first whose answer needs approval.
-static void review_item(struct broker *broker, uint64_t item, size_t *posts, size_t *bytes)
+static void reviewing_review_item(struct broker *broker, uint64_t item, size_t *posts, size_t *bytes)
 {
     struct reviewing *reviewing = &broker->reviewing;
     const struct report *page = reviewing->page;
@@ -82,19 +82,19 @@ static void review_item(struct broker *broker, uint64_t item, size_t *posts, siz
 }
 
 // Returns whether all of the page has been gone through.
-static bool review_page(struct broker *broker)
+static bool reviewing_review_page(struct broker *broker)
 {
     struct reviewing *reviewing = &broker->reviewing;
     size_t posts = 0, bytes = 0;
 
     while (reviewing->item_place < reviewing->item_count && posts < REVIEW_POSTS && bytes < REVIEW_BYTES) {
-        review_item(broker, reviewing->items[reviewing->item_place++], &posts, &bytes);
+        reviewing_review_item(broker, reviewing->items[reviewing->item_place++], &posts, &bytes);
         posts++;
     }
     return reviewing->item_place == reviewing->item_count;
 }
 
-static void end_page(struct broker *broker)
+static void reviewing_end_page(struct broker *broker)
 {
     struct reviewing *reviewing = &broker->reviewing;
 
@@ -115,8 +115,8 @@ int64_t reviewing_tick(struct broker *broker)
         return -1;
     }
     if (reviewing->page != NULL) {
-        if (review_page(broker)) {
-            end_page(broker);
+        if (reviewing_review_page(broker)) {
+            reviewing_end_page(broker);
         }
         return 0;
     }
@@ -127,9 +127,9 @@ int64_t reviewing_tick(struct broker *broker)
         reviewing->item_count = desk_review_next(broker->desk, reviewing->items, broker->now_ms);
     }
     if (reviewing->item_count == 0) {
-        end_page(broker);
+        reviewing_end_page(broker);
         return desk_review_left(broker->desk) == 0 ? -1 : 0;
     }
-    ask_page(broker);
+    reviewing_ask_page(broker);
     return -1;
 }

@@ -7,14 +7,14 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const role_names[] = { "person", "connector", "control" };
+static const char *const session_table_role_names[] = { "person", "connector", "control" };
 
 void session_table_init(struct session_table *table)
 {
     *table = (struct session_table){ .next_number = 1 };
 }
 
-static void destroy_session(struct session **session_p)
+static void session_table_destroy_session(struct session **session_p)
 {
     key_set_fini(&(*session_p)->in_flight);
     free(*session_p);
@@ -27,7 +27,7 @@ void session_table_fini(struct session_table *table)
     struct peer *peer;
 
     for (size_t place = 0; (session = session_table_next(table, &place)) != NULL;) {
-        destroy_session(&session);
+        session_table_destroy_session(&session);
     }
     for (size_t place = 0; (peer = session_table_next_peer(table, &place)) != NULL;) {
         free(peer);
@@ -69,7 +69,7 @@ struct session *session_table_find(const struct session_table *table, uint64_t n
 }
 
 // Compares without telling by its time how much of the token was right.
-static bool same_token(const char *ours, const char *given)
+static bool session_table_same_token(const char *ours, const char *given)
 {
     unsigned difference = 0;
 
@@ -89,7 +89,8 @@ struct session *session_table_by_token(const struct session_table *table, enum s
     struct session *found = NULL;
 
     for (size_t place = 0; (session = session_table_next(table, &place)) != NULL;) {
-        if (same_token(session->token, token) && session->role == role && strcmp(session->name, name) == 0) {
+        if (session_table_same_token(session->token, token) && session->role == role &&
+            strcmp(session->name, name) == 0) {
             found = session;
         }
     }
@@ -179,7 +180,7 @@ void session_table_remove(struct session_table *table, struct session **session_
     }
     table->count[session->role]--;
     table_remove(&table->sessions, session->number, session);
-    destroy_session(session_p);
+    session_table_destroy_session(session_p);
 }
 
 void session_table_detach(struct session_table *table, struct session *session, int64_t now_ms)
@@ -220,8 +221,8 @@ struct peer *session_table_next_peer(const struct session_table *table, size_t *
 
 bool session_role_from_name(const char *name, enum session_role *role)
 {
-    for (size_t i = 0; i < sizeof role_names / sizeof role_names[0]; i++) {
-        if (strcmp(name, role_names[i]) == 0) {
+    for (size_t i = 0; i < sizeof session_table_role_names / sizeof session_table_role_names[0]; i++) {
+        if (strcmp(name, session_table_role_names[i]) == 0) {
             *role = (enum session_role) i;
             return true;
         }
@@ -231,13 +232,13 @@ bool session_role_from_name(const char *name, enum session_role *role)
 
 struct principal session_principal(const struct session *session)
 {
-    return (struct principal){ .role = role_names[session->role], .name = session->name };
+    return (struct principal){ .role = session_table_role_names[session->role], .name = session->name };
 }
 
 void session_who(const struct session *session, char who[SESSION_WHO_BYTES])
 {
-    snprintf(who, SESSION_WHO_BYTES, "session=%" PRIu64 " %s=%s", session->number, role_names[session->role],
-             session->name);
+    snprintf(who, SESSION_WHO_BYTES, "session=%" PRIu64 " %s=%s", session->number,
+             session_table_role_names[session->role], session->name);
 }
 
 void session_table_check(const struct session_table *table, size_t window)

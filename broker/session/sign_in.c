@@ -11,7 +11,7 @@
 // Sessions lost for too long that are forgotten in one go: each is looked for among all.
 #define FORGOTTEN_AT_ONCE 64
 
-static void say(struct broker *broker, const struct session *session, const char *what)
+static void sign_in_say(struct broker *broker, const struct session *session, const char *what)
 {
     char who[SESSION_WHO_BYTES];
 
@@ -21,14 +21,14 @@ static void say(struct broker *broker, const struct session *session, const char
 
 // ---- the end ----
 
-static void tell_desk_lost(struct broker *broker, const struct session *session)
+static void sign_in_tell_desk_lost(struct broker *broker, const struct session *session)
 {
     if (session->role != SESSION_CONTROL) {
         desk_session_lost(broker->desk, session->number, broker->now_ms);
     }
 }
 
-static void tell_desk_left(struct broker *broker, const struct session *session)
+static void sign_in_tell_desk_left(struct broker *broker, const struct session *session)
 {
     if (session->role != SESSION_CONTROL) {
         desk_session_left(broker->desk, session->number, broker->now_ms);
@@ -45,7 +45,7 @@ void session_lost(struct broker *broker, struct session *session, const char *re
     session_who(session, who);
     broker_log(broker, "info", who, "lost: %s", reason);
     session_table_detach(&broker->sessions, session, broker->now_ms);
-    tell_desk_lost(broker, session);
+    sign_in_tell_desk_lost(broker, session);
 }
 
 void session_end(struct broker *broker, struct session **session_p, bool left, const char *reason)
@@ -57,9 +57,9 @@ void session_end(struct broker *broker, struct session **session_p, bool left, c
     session_who(session, who);
     broker_log(broker, "info", who, "ended: %s", reason);
     if (left) {
-        tell_desk_left(broker, session);
+        sign_in_tell_desk_left(broker, session);
     } else if (peer != NULL) {
-        tell_desk_lost(broker, session);
+        sign_in_tell_desk_lost(broker, session);
     }
     session_table_remove(&broker->sessions, session_p, broker->now_ms);
     if (peer != NULL) {
@@ -75,7 +75,7 @@ void session_bye(struct broker *broker, struct session **session_p, const char *
 
     session_who(*session_p, who);
     broker_log(broker, "info", who, "signed out%s%s", reason[0] == '\0' ? "" : ": ", reason);
-    tell_desk_left(broker, *session_p);
+    sign_in_tell_desk_left(broker, *session_p);
     session_table_remove(&broker->sessions, session_p, broker->now_ms);
 }
 
@@ -153,7 +153,8 @@ struct hello {
 };
 
 // Whoever is refused may try again as fast as they can: that must not fill the disk that the store may be on.
-static void log_refusal(struct broker *broker, const struct hello *hello, enum behalf_code code, const char *reason)
+static void sign_in_log_refusal(struct broker *broker, const struct hello *hello, enum behalf_code code,
+                                const char *reason)
 {
     struct session_table *table = &broker->sessions;
 
@@ -169,30 +170,30 @@ static void log_refusal(struct broker *broker, const struct hello *hello, enum b
                behalf_code_name(code), reason);
 }
 
-static bool refuse(struct broker *broker, const struct hello *hello, enum behalf_code code, const char *field,
-                   const char *reason)
+static bool sign_in_refuse(struct broker *broker, const struct hello *hello, enum behalf_code code, const char *field,
+                           const char *reason)
 {
     speak_error_now(broker, hello->peer->number, hello->id,
                     &(struct behalf_error){ .code = behalf_code_name(code), .field = field, .reason = reason });
-    log_refusal(broker, hello, code, reason);
+    sign_in_log_refusal(broker, hello, code, reason);
     broker->sign_ins_refused++;
     return false;
 }
 
 // What is wrong with a HELLO whoever has the desk.
-static bool refuse_form(struct broker *broker, const struct hello *hello, enum behalf_code code, const char *field,
-                        const char *reason)
+static bool sign_in_refuse_form(struct broker *broker, const struct hello *hello, enum behalf_code code,
+                                const char *field, const char *reason)
 {
     speak_error_of_form(broker, hello->peer->number, hello->id,
                         &(struct behalf_error){ .code = behalf_code_name(code), .field = field, .reason = reason });
-    log_refusal(broker, hello, code, reason);
+    sign_in_log_refusal(broker, hello, code, reason);
     broker->sign_ins_refused++;
     return false;
 }
 
 // True if every character of a name is seen as it stands: no controls, nothing that turns the direction of writing,
 // joins without being seen, or breaks the line.
-static bool is_seen(const char *name)
+static bool sign_in_is_seen(const char *name)
 {
     ucs4_t character;
 
@@ -205,69 +206,71 @@ static bool is_seen(const char *name)
     return true;
 }
 
-static bool check_connector(struct broker *broker, const struct hello *hello)
+static bool sign_in_check_connector(struct broker *broker, const struct hello *hello)
 {
     const struct policy *policy = rules_policy(broker->rules);
 
     // The desk knows an instance as NAME/INSTANCE: no two connectors may mean the same.
     if (strchr(hello->body->name, '/') != NULL) {
-        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "name", "a connector's name has no slash");
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_INVALID, "name", "a connector's name has no slash");
     }
     for (size_t i = 0; i < hello->body->channels_count; i++) {
         if (policy_find_channel(policy, hello->body->channels[i]) == POLICY_NONE) {
-            return refuse(broker, hello, BEHALF_CODE_NOT_FOUND, "channels",
-                          "the desk's rules name no such channel; add it to them, or ask for one that they name");
+            return sign_in_refuse(
+                broker, hello, BEHALF_CODE_NOT_FOUND, "channels",
+                "the desk's rules name no such channel; add it to them, or ask for one that they name");
         }
     }
     if (hello->body->channels_count > 0 && hello->body->instance[0] == '\0') {
-        return refuse_form(broker, hello, BEHALF_CODE_MISSING, "instance",
-                           "a connector that takes replies out names its instance");
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_MISSING, "instance",
+                                   "a connector that takes replies out names its instance");
     }
     return true;
 }
 
 // What can be said of it whoever has the desk.
-static bool check_form(struct broker *broker, struct hello *hello)
+static bool sign_in_check_form(struct broker *broker, struct hello *hello)
 {
     if (hello->id <= 0) {
-        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "id", "the id of HELLO is greater than 0");
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_INVALID, "id", "the id of HELLO is greater than 0");
     }
     if (hello->body->version != BEHALF_PROTOCOL_VERSION) {
-        return refuse_form(broker, hello, BEHALF_CODE_VERSION, "version",
-                           "this broker speaks version 1 of the protocol");
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_VERSION, "version",
+                                   "this broker speaks version 1 of the protocol");
     }
     if (!session_role_from_name(hello->body->role, &hello->role)) {
-        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "role", "person, connector or control");
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_INVALID, "role", "person, connector or control");
     }
     if (hello->body->name[0] == '\0') {
-        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "name", "a name is not empty");
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_INVALID, "name", "a name is not empty");
     }
-    if (!is_seen(hello->body->name)) {
-        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "name",
-                           "a name holds no control characters, and none that cannot be seen");
+    if (!sign_in_is_seen(hello->body->name)) {
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_INVALID, "name",
+                                   "a name holds no control characters, and none that cannot be seen");
     }
-    if (!is_seen(hello->body->instance)) {
-        return refuse_form(broker, hello, BEHALF_CODE_INVALID, "instance",
-                           "an instance holds no control characters, and none that cannot be seen");
+    if (!sign_in_is_seen(hello->body->instance)) {
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_INVALID, "instance",
+                                   "an instance holds no control characters, and none that cannot be seen");
     }
     if (hello->body->desk[0] != '\0' && strcmp(hello->body->desk, rules_policy(broker->rules)->desk) != 0) {
-        return refuse_form(broker, hello, BEHALF_CODE_NOT_FOUND, "desk", "this broker does not serve that desk");
+        return sign_in_refuse_form(broker, hello, BEHALF_CODE_NOT_FOUND, "desk",
+                                   "this broker does not serve that desk");
     }
     return true;
 }
 
-static bool check_hello(struct broker *broker, struct hello *hello)
+static bool sign_in_check_hello(struct broker *broker, struct hello *hello)
 {
     if (hello->role == SESSION_PERSON) {
         hello->person = policy_find_person(rules_policy(broker->rules), hello->body->name);
         if (hello->person == POLICY_NONE) {
-            return refuse(broker, hello, BEHALF_CODE_NOT_FOUND, "name", "the desk's rules name no such person");
+            return sign_in_refuse(broker, hello, BEHALF_CODE_NOT_FOUND, "name", "the desk's rules name no such person");
         }
     }
-    return hello->role != SESSION_CONNECTOR || check_connector(broker, hello);
+    return hello->role != SESSION_CONNECTOR || sign_in_check_connector(broker, hello);
 }
 
-static bool is_of(const struct session *session, const struct hello *hello)
+static bool sign_in_is_of(const struct session *session, const struct hello *hello)
 {
     return session->role == hello->role && strcmp(session->name, hello->body->name) == 0 &&
            strcmp(session->instance, hello->body->instance) == 0;
@@ -275,7 +278,7 @@ static bool is_of(const struct session *session, const struct hello *hello)
 
 // How many sessions of a role there may be.  People have room whoever else is there: the rules name them, and each has
 // one session.
-static size_t sessions_max(const struct broker *broker, enum session_role role)
+static size_t sign_in_sessions_max(const struct broker *broker, enum session_role role)
 {
     static const size_t shares[] = { [SESSION_CONNECTOR] = 4, [SESSION_CONTROL] = 8 };
     size_t all = broker->options.sessions_max;
@@ -284,11 +287,11 @@ static size_t sessions_max(const struct broker *broker, enum session_role role)
 }
 
 // Makes room for one more session of a role, at the cost of the one lost for longest.
-static bool make_room(struct broker *broker, enum session_role role)
+static bool sign_in_make_room(struct broker *broker, enum session_role role)
 {
     const struct session_table *table = &broker->sessions;
     bool any = table->sessions.count < broker->options.sessions_max;
-    bool of_role = table->count[role] < sessions_max(broker, role);
+    bool of_role = table->count[role] < sign_in_sessions_max(broker, role);
 
     if (any && of_role) {
         return true;
@@ -302,9 +305,9 @@ static bool make_room(struct broker *broker, enum session_role role)
 }
 
 // One name alone has at most a quarter of its role's sessions.
-static bool has_room_of_name(const struct broker *broker, const struct hello *hello)
+static bool sign_in_has_room_of_name(const struct broker *broker, const struct hello *hello)
 {
-    size_t max = sessions_max(broker, hello->role) / 4;
+    size_t max = sign_in_sessions_max(broker, hello->role) / 4;
 
     return hello->role == SESSION_PERSON ||
            session_table_count_connected(&broker->sessions, hello->role, hello->body->name) < (max > 0 ? max : 1);
@@ -312,16 +315,16 @@ static bool has_room_of_name(const struct broker *broker, const struct hello *he
 
 // One address alone has at most this part of its role's sessions.  People are named by the rules, and each has one
 // session: a whole shift may be behind one address.
-static bool has_room_of_address(const struct broker *broker, const struct hello *hello)
+static bool sign_in_has_room_of_address(const struct broker *broker, const struct hello *hello)
 {
-    size_t max = sessions_max(broker, hello->role) * (size_t) broker->options.address_percent / 100;
+    size_t max = sign_in_sessions_max(broker, hello->role) * (size_t) broker->options.address_percent / 100;
 
     return hello->role == SESSION_PERSON || hello->peer->address == 0 ||
            session_table_count_at(&broker->sessions, hello->role, hello->peer->address) < (max > 0 ? max : 1);
 }
 
 // Who is refused may ask again as fast as they can: that must not fill the disk.
-static void note_over_address(struct broker *broker, const char *reason)
+static void sign_in_note_over_address(struct broker *broker, const char *reason)
 {
     broker->over_address++;
     if (broker->over_address_logged > 0 && broker->now_ms - broker->over_address_log_ms < ADDRESS_LOG_MS) {
@@ -333,28 +336,28 @@ static void note_over_address(struct broker *broker, const char *reason)
     broker->over_address_log_ms = broker->now_ms;
 }
 
-static struct session *refuse_for_address(struct broker *broker, const struct hello *hello)
+static struct session *sign_in_refuse_for_address(struct broker *broker, const struct hello *hello)
 {
     static const char reason[] = "as many sessions of this role as may be from this address are signed in";
 
     speak_error_now(broker, hello->peer->number, hello->id,
                     &(struct behalf_error){
                         .code = behalf_code_name(BEHALF_CODE_BUSY), .reason = reason, .retry_ms = RETRY_ROOM_MS });
-    note_over_address(broker, reason);
+    sign_in_note_over_address(broker, reason);
     return NULL;
 }
 
-static struct session *refuse_for_room(struct broker *broker, const struct hello *hello, const char *reason)
+static struct session *sign_in_refuse_for_room(struct broker *broker, const struct hello *hello, const char *reason)
 {
     speak_error_now(broker, hello->peer->number, hello->id,
                     &(struct behalf_error){
                         .code = behalf_code_name(BEHALF_CODE_BUSY), .reason = reason, .retry_ms = RETRY_ROOM_MS });
-    log_refusal(broker, hello, BEHALF_CODE_BUSY, reason);
+    sign_in_log_refusal(broker, hello, BEHALF_CODE_BUSY, reason);
     return NULL;
 }
 
 // Ends what stands in the way of a new session: another session of the person, or of the same connector instance.
-static void end_older(struct broker *broker, const struct hello *hello)
+static void sign_in_end_older(struct broker *broker, const struct hello *hello)
 {
     struct session *older = NULL;
 
@@ -368,19 +371,20 @@ static void end_older(struct broker *broker, const struct hello *hello)
     }
 }
 
-static struct session *begin_session(struct broker *broker, const struct hello *hello)
+static struct session *sign_in_begin_session(struct broker *broker, const struct hello *hello)
 {
     uint8_t token[SESSION_TOKEN_BYTES];
 
-    end_older(broker, hello);
-    if (!has_room_of_name(broker, hello)) {
-        return refuse_for_room(broker, hello, "as many sessions as may have this name are signed in");
+    sign_in_end_older(broker, hello);
+    if (!sign_in_has_room_of_name(broker, hello)) {
+        return sign_in_refuse_for_room(broker, hello, "as many sessions as may have this name are signed in");
     }
-    if (!has_room_of_address(broker, hello)) {
-        return refuse_for_address(broker, hello);
+    if (!sign_in_has_room_of_address(broker, hello)) {
+        return sign_in_refuse_for_address(broker, hello);
     }
-    if (!make_room(broker, hello->role)) {
-        return refuse_for_room(broker, hello, "as many sessions of this role as this broker takes are signed in");
+    if (!sign_in_make_room(broker, hello->role)) {
+        return sign_in_refuse_for_room(broker, hello,
+                                       "as many sessions of this role as this broker takes are signed in");
     }
     broker->options.random(broker->options.self, token, sizeof token);
     struct session *session =
@@ -390,11 +394,11 @@ static struct session *begin_session(struct broker *broker, const struct hello *
 }
 
 // The session this HELLO goes on with, or NULL.  A peer that had another one leaves it.
-static struct session *find_resumed(struct broker *broker, const struct hello *hello)
+static struct session *sign_in_find_resumed(struct broker *broker, const struct hello *hello)
 {
     struct session *present = hello->peer->session;
 
-    if (present != NULL && is_of(present, hello)) {
+    if (present != NULL && sign_in_is_of(present, hello)) {
         return present;
     }
     if (present != NULL) {
@@ -404,11 +408,11 @@ static struct session *find_resumed(struct broker *broker, const struct hello *h
         hello->body->token[0] == '\0'
             ? NULL
             : session_table_by_token(&broker->sessions, hello->role, hello->body->name, hello->body->token);
-    return session != NULL && is_of(session, hello) ? session : NULL;
+    return session != NULL && sign_in_is_of(session, hello) ? session : NULL;
 }
 
 // The peer that a session had before it is resumed by another one.
-static void leave_peer(struct broker *broker, struct session *session, const struct peer *next)
+static void sign_in_leave_peer(struct broker *broker, struct session *session, const struct peer *next)
 {
     struct peer *peer = session->peer;
 
@@ -419,7 +423,7 @@ static void leave_peer(struct broker *broker, struct session *session, const str
     }
 }
 
-static void keep_hello(struct session *session, const struct hello *hello)
+static void sign_in_keep_hello(struct session *session, const struct hello *hello)
 {
     session->hello_id = hello->id;
     session->idempotent = hello->body->idempotent;
@@ -431,7 +435,8 @@ static void keep_hello(struct session *session, const struct hello *hello)
 
 // ---- WELCOME ----
 
-static void describe_person(struct broker *broker, const struct session *session, struct behalf_welcome *welcome)
+static void sign_in_describe_person(struct broker *broker, const struct session *session,
+                                    struct behalf_welcome *welcome)
 {
     const struct policy *policy = rules_policy(broker->rules);
     const struct policy_person *person = &policy->people[session->person];
@@ -450,7 +455,7 @@ static void describe_person(struct broker *broker, const struct session *session
 }
 
 // Hands the session to the desk; returns how many items it shows.
-static size_t tell_desk_in(struct broker *broker, const struct session *session, const char *away)
+static size_t sign_in_tell_desk_in(struct broker *broker, const struct session *session, const char *away)
 {
     const char *channels[SESSION_CHANNELS_MAX];
     char instance[2 * BEHALF_NAME_BYTES + 2];
@@ -470,7 +475,7 @@ static size_t tell_desk_in(struct broker *broker, const struct session *session,
     return 0;
 }
 
-static void append(struct change_list *list, const struct change_list *more)
+static void sign_in_append(struct change_list *list, const struct change_list *more)
 {
     for (const struct change *change = change_list_changes(more); change != NULL; change = change->next) {
         change_list_add(list, change);
@@ -481,7 +486,8 @@ static void append(struct change_list *list, const struct change_list *more)
 }
 
 // WELCOME tells how many ITEMs follow, so the desk shows them into a list of its own first.
-static void welcome(struct broker *broker, const struct session *session, const struct hello *hello, bool resumed)
+static void sign_in_welcome(struct broker *broker, const struct session *session, const struct hello *hello,
+                            bool resumed)
 {
     struct change_list *shown = change_list_new();
     struct behalf_message message = { .type = BEHALF_WELCOME, .id = hello->id };
@@ -489,7 +495,7 @@ static void welcome(struct broker *broker, const struct session *session, const 
 
     desk_set_list(broker->desk, shown);
     // Of a session that goes on the desk knows more than its client, which may not have heard the last answer.
-    size_t items = tell_desk_in(broker, session, resumed ? "" : hello->body->away);
+    size_t items = sign_in_tell_desk_in(broker, session, resumed ? "" : hello->body->away);
     desk_set_list(broker->desk, broker_list(broker));
     beyond_prove(broker, (int64_t) desk_sequence(broker->desk), proof);
     message.welcome = (struct behalf_welcome){
@@ -506,16 +512,16 @@ static void welcome(struct broker *broker, const struct session *session, const 
         .items = (int64_t) items,
     };
     if (session->role == SESSION_PERSON) {
-        describe_person(broker, session, &message.welcome);
+        sign_in_describe_person(broker, session, &message.welcome);
         message.welcome.presence = desk_presence_of(broker->desk, session->person);
     }
     speak_later(broker, session->number, &message);
-    append(broker_list(broker), shown);
+    sign_in_append(broker_list(broker), shown);
     change_list_destroy(&shown);
 }
 
 // One address uses up only a part of what all programs together have.
-static int64_t spend_hello_at(struct session_table *table, const struct hello *hello, int64_t now_ms)
+static int64_t sign_in_spend_hello_at(struct session_table *table, const struct hello *hello, int64_t now_ms)
 {
     struct allowance *allowance = &table->address_hellos[hello->role][hello->peer->address % SESSION_TABLE_ADDRESSES];
 
@@ -524,20 +530,20 @@ static int64_t spend_hello_at(struct session_table *table, const struct hello *h
                                                        OTHER_HELLO_BURST * ADDRESS_HELLO_PERCENT / 100, now_ms);
 }
 
-static int64_t spend_hello(struct session_table *table, const struct hello *hello, int64_t now_ms)
+static int64_t sign_in_spend_hello(struct session_table *table, const struct hello *hello, int64_t now_ms)
 {
     if (hello->role == SESSION_PERSON) {
         return allowance_spend(&table->person_hellos[hello->person], PERSON_HELLO_RATE, PERSON_HELLO_BURST, now_ms);
     }
-    int64_t wait_ms = spend_hello_at(table, hello, now_ms);
+    int64_t wait_ms = sign_in_spend_hello_at(table, hello, now_ms);
     return wait_ms > 0
                ? wait_ms
                : allowance_spend(&table->other_hellos[hello->role], OTHER_HELLO_RATE, OTHER_HELLO_BURST, now_ms);
 }
 
-static bool is_within_rate(struct broker *broker, const struct hello *hello)
+static bool sign_in_is_within_rate(struct broker *broker, const struct hello *hello)
 {
-    int64_t wait_ms = spend_hello(&broker->sessions, hello, broker->now_ms);
+    int64_t wait_ms = sign_in_spend_hello(&broker->sessions, hello, broker->now_ms);
 
     if (wait_ms > 0) {
         speak_error_now(broker, hello->peer->number, hello->id,
@@ -552,7 +558,7 @@ void sign_in(struct broker *broker, struct peer *peer, const struct behalf_messa
 {
     struct hello hello = { .body = &message->hello, .peer = peer, .id = message->id, .person = POLICY_NONE };
 
-    if (!check_form(broker, &hello)) {
+    if (!sign_in_check_form(broker, &hello)) {
         return;
     }
     // Of the rest another broker may know better.
@@ -560,7 +566,7 @@ void sign_in(struct broker *broker, struct peer *peer, const struct behalf_messa
         lapse_answer_hello(broker, peer->number, hello.id);
         return;
     }
-    if (!check_hello(broker, &hello) || !is_within_rate(broker, &hello)) {
+    if (!sign_in_check_hello(broker, &hello) || !sign_in_is_within_rate(broker, &hello)) {
         return;
     }
     if (!beyond_allows(broker, hello.body)) {
@@ -584,27 +590,27 @@ void sign_in(struct broker *broker, struct peer *peer, const struct behalf_messa
                                                 .retry_ms = broker->away ? RETRY_AWAY_MS : RETRY_FULL_MS });
         return;
     }
-    struct session *session = find_resumed(broker, &hello);
+    struct session *session = sign_in_find_resumed(broker, &hello);
     bool resumed = session != NULL;
     if (session == NULL) {
-        session = begin_session(broker, &hello);
+        session = sign_in_begin_session(broker, &hello);
         if (session == NULL) {
             return;
         }
     }
-    leave_peer(broker, session, peer);
+    sign_in_leave_peer(broker, session, peer);
     session_table_attach(&broker->sessions, session, peer, broker->now_ms);
-    keep_hello(session, &hello);
+    sign_in_keep_hello(session, &hello);
     if (resumed) {
-        tell_desk_lost(broker, session); // it may not know yet that the older connection is gone
+        sign_in_tell_desk_lost(broker, session); // it may not know yet that the older connection is gone
     }
-    say(broker, session, resumed ? "resumed" : "signed in");
-    welcome(broker, session, &hello, resumed);
+    sign_in_say(broker, session, resumed ? "resumed" : "signed in");
+    sign_in_welcome(broker, session, &hello, resumed);
 }
 
 // ---- silence ----
 
-static int64_t kept_ms(const struct broker *broker)
+static int64_t sign_in_kept_ms(const struct broker *broker)
 {
     const struct policy_times *times = &rules_policy(broker->rules)->times;
     int64_t kept = LOST_KEPT_MS;
@@ -613,7 +619,7 @@ static int64_t kept_ms(const struct broker *broker)
     return times->fate_ms > kept ? times->fate_ms : kept;
 }
 
-static void watch_session(struct broker *broker, struct session *session)
+static void sign_in_watch_session(struct broker *broker, struct session *session)
 {
     int64_t silent_ms = broker->now_ms - session->heard_ms;
     char reason[64];
@@ -630,24 +636,24 @@ static void watch_session(struct broker *broker, struct session *session)
     }
 }
 
-static bool is_forgotten(const struct broker *broker, const struct session *session)
+static bool sign_in_is_forgotten(const struct broker *broker, const struct session *session)
 {
-    return session->peer == NULL && broker->now_ms - session->lost_ms >= kept_ms(broker);
+    return session->peer == NULL && broker->now_ms - session->lost_ms >= sign_in_kept_ms(broker);
 }
 
 // Removes one session lost for too long; false when there is none.
-static bool forget_session(struct broker *broker)
+static bool sign_in_forget_session(struct broker *broker)
 {
     struct session *session = session_table_longest_lost(&broker->sessions, SESSION_ROLES);
 
-    if (session == NULL || !is_forgotten(broker, session)) {
+    if (session == NULL || !sign_in_is_forgotten(broker, session)) {
         return false;
     }
     session_table_remove(&broker->sessions, &session, broker->now_ms);
     return true;
 }
 
-static bool is_idle(const struct broker *broker, const struct peer *peer)
+static bool sign_in_is_idle(const struct broker *broker, const struct peer *peer)
 {
     int64_t kept = broker->options.timeout_ms * (peer->banned ? BANNED_TIMEOUTS : 1);
 
@@ -656,14 +662,14 @@ static bool is_idle(const struct broker *broker, const struct peer *peer)
 
 // Drops peers that never got a session, or that were banned long enough: enough in one go that a flood of
 // them is gone in a few rounds.
-static void drop_idle_peers(struct broker *broker)
+static void sign_in_drop_idle_peers(struct broker *broker)
 {
     struct peer *idle[256];
     struct peer *peer;
     size_t count = 0;
 
     for (size_t place = 0; (peer = session_table_next_peer(&broker->sessions, &place)) != NULL;) {
-        if (is_idle(broker, peer) && count < sizeof idle / sizeof idle[0]) {
+        if (sign_in_is_idle(broker, peer) && count < sizeof idle / sizeof idle[0]) {
             idle[count++] = peer;
         }
     }
@@ -682,12 +688,12 @@ int64_t sessions_watch(struct broker *broker)
         broker->watch_ms = broker->now_ms + every_ms;
         for (size_t place = 0; (session = session_table_next(&broker->sessions, &place)) != NULL;) {
             if (session->peer != NULL) {
-                watch_session(broker, session);
+                sign_in_watch_session(broker, session);
             }
         }
-        for (int i = 0; i < FORGOTTEN_AT_ONCE && forget_session(broker); i++) {
+        for (int i = 0; i < FORGOTTEN_AT_ONCE && sign_in_forget_session(broker); i++) {
         }
-        drop_idle_peers(broker);
+        sign_in_drop_idle_peers(broker);
     }
     bool nobody = broker->sessions.sessions.count == 0 && broker->sessions.peers.count == 0;
     return nobody ? -1 : broker->watch_ms - broker->now_ms;

@@ -11,7 +11,7 @@
 
 // Whether a broker that has lost the desk without knowing it could say something untrue or final with this.  That it
 // lives is one: a client that hears it believes what it was told before.
-static bool claims(const struct behalf_message *message)
+static bool speak_claims(const struct behalf_message *message)
 {
     enum behalf_code code;
 
@@ -29,7 +29,7 @@ static bool claims(const struct behalf_message *message)
     }
 }
 
-static void queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_t count, bool claiming)
+static void speak_queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_t count, bool claiming)
 {
     if (frame_queue_put(&broker->frames, peer, &bytes, count, claiming)) {
         return;
@@ -42,7 +42,7 @@ static void queue_frame(struct broker *broker, uint64_t peer, void *bytes, size_
 
 // What people are told may have been written under other limits, by an earlier version or another broker: it is cut.
 // All that we make ourselves fits as it is (behalf/limits.h); what cannot be told even so is a broken promise.
-static void *encode(struct broker *broker, const struct behalf_message *message, size_t *count)
+static void *speak_encode(struct broker *broker, const struct behalf_message *message, size_t *count)
 {
     struct behalf_fault fault;
     void *bytes = behalf_message_encode(message, count, &fault);
@@ -65,14 +65,14 @@ static void *encode(struct broker *broker, const struct behalf_message *message,
 static void speak(struct broker *broker, uint64_t peer, const struct behalf_message *message, bool claiming)
 {
     size_t count = 0;
-    void *bytes = encode(broker, message, &count);
+    void *bytes = speak_encode(broker, message, &count);
 
-    queue_frame(broker, peer, bytes, count, claiming);
+    speak_queue_frame(broker, peer, bytes, count, claiming);
 }
 
 void speak_now(struct broker *broker, uint64_t peer, const struct behalf_message *message)
 {
-    speak(broker, peer, message, claims(message));
+    speak(broker, peer, message, speak_claims(message));
 }
 
 void speak_of_form(struct broker *broker, uint64_t peer, const struct behalf_message *message)
@@ -90,7 +90,7 @@ void speak_error_now(struct broker *broker, uint64_t peer, int64_t id, const str
 {
     struct behalf_message message = { .type = BEHALF_ERROR, .id = id, .error = *error };
 
-    if (claims(&message) && !broker_lease_stands(broker)) {
+    if (speak_claims(&message) && !broker_lease_stands(broker)) {
         speak_away(broker, peer, id);
         return;
     }
@@ -127,25 +127,25 @@ void speak_error(struct broker *broker, uint64_t session, int64_t id, enum behal
 
 // ---- finding out what the effects need ----
 
-static bool is_for_agent(const struct broker *broker, const struct effect *effect)
+static bool speak_is_for_agent(const struct broker *broker, const struct effect *effect)
 {
     return !desk_shows_sealed(broker->desk, effect->session, effect->item);
 }
 
-static bool still_shows(struct broker *broker, const struct effect *effect, struct change_list *memory,
-                        struct behalf_item *view)
+static bool speak_still_shows(struct broker *broker, const struct effect *effect, struct change_list *memory,
+                              struct behalf_item *view)
 {
     return session_table_find(&broker->sessions, effect->session) != NULL &&
            desk_show_item(broker->desk, effect->session, effect->item, effect->lease, memory, view);
 }
 
 // The newest showing of each item to each session is the one worth reading: those before it would say the same.
-static bool is_newest(const struct effect *effect, const struct table *newest)
+static bool speak_is_newest(const struct effect *effect, const struct table *newest)
 {
     return table_find(newest, hash_number(effect->session) ^ effect->item) == effect;
 }
 
-static void find_newest(const struct change_list *list, struct table *newest)
+static void speak_find_newest(const struct change_list *list, struct table *newest)
 {
     for (const struct effect *effect = change_list_effects(list); effect != NULL; effect = effect->next) {
         uint64_t key = hash_number(effect->session) ^ effect->item;
@@ -160,7 +160,7 @@ static void find_newest(const struct change_list *list, struct table *newest)
 }
 
 // From memory, or else behind the batch.  A broker that checks its memory has the store answer as well.
-static void find_out(struct broker *broker, struct question question)
+static void speak_find_out(struct broker *broker, struct question question)
 {
     struct question answer = question;
     bool answered = story_cache_answer(broker->stories, broker->current, &answer);
@@ -179,18 +179,18 @@ void speak_ask(struct broker *broker)
     struct behalf_item view = { 0 };
     struct table newest = { 0 };
 
-    find_newest(list, &newest);
+    speak_find_newest(list, &newest);
     for (const struct effect *effect = change_list_effects(list); effect != NULL; effect = effect->next) {
         uint64_t tag = (uint64_t) (uintptr_t) effect;
-        if (effect->kind == EFFECT_SHOW_ITEM && is_newest(effect, &newest) &&
-            still_shows(broker, effect, list, &view)) {
-            find_out(broker, (struct question){ .kind = QUESTION_ITEM,
-                                                .tag = tag,
-                                                .item = effect->item,
-                                                .for_agent = is_for_agent(broker, effect) });
+        if (effect->kind == EFFECT_SHOW_ITEM && speak_is_newest(effect, &newest) &&
+            speak_still_shows(broker, effect, list, &view)) {
+            speak_find_out(broker, (struct question){ .kind = QUESTION_ITEM,
+                                                      .tag = tag,
+                                                      .item = effect->item,
+                                                      .for_agent = speak_is_for_agent(broker, effect) });
         } else if (effect->kind == EFFECT_HAND_REPLY &&
                    desk_reply_is_with(broker->desk, effect->session, effect->reply)) {
-            find_out(broker, (struct question){ .kind = QUESTION_REPLY, .tag = tag, .reply = effect->reply });
+            speak_find_out(broker, (struct question){ .kind = QUESTION_REPLY, .tag = tag, .reply = effect->reply });
         }
     }
     table_fini(&newest);
@@ -203,7 +203,7 @@ struct found_out {
 };
 
 // The question of a list that is about an effect, or NULL; they are in the order of the effects.
-static const struct question *take_question(const struct effect *effect, const struct question **next)
+static const struct question *speak_take_question(const struct effect *effect, const struct question **next)
 {
     const struct question *question = *next;
 
@@ -219,10 +219,10 @@ static const struct question *take_question(const struct effect *effect, const s
 }
 
 // What was found out for an effect.
-static const struct question *question_of(const struct effect *effect, struct found_out *next)
+static const struct question *speak_question_of(const struct effect *effect, struct found_out *next)
 {
-    const struct question *asked = take_question(effect, &next->asked);
-    const struct question *answered = take_question(effect, &next->answered);
+    const struct question *asked = speak_take_question(effect, &next->asked);
+    const struct question *answered = speak_take_question(effect, &next->answered);
 
     must(asked == NULL || answered == NULL || story_answers_agree(asked, answered));
     return answered != NULL ? answered : asked;
@@ -230,33 +230,33 @@ static const struct question *question_of(const struct effect *effect, struct fo
 
 // ---- speaking ----
 
-static void send_to(struct broker *broker, struct session *session, const struct behalf_message *message)
+static void speak_send_to(struct broker *broker, struct session *session, const struct behalf_message *message)
 {
     session->spoken_ms = broker->now_ms;
     speak_now(broker, session->peer->number, message);
 }
 
 // True if this effect will be spoken as an ITEM.  Leaves the question where it is.
-static bool will_show(struct broker *broker, const struct effect *effect, const struct question *question,
-                      struct change_list *memory, struct behalf_item *view)
+static bool speak_will_show(struct broker *broker, const struct effect *effect, const struct question *question,
+                            struct change_list *memory, struct behalf_item *view)
 {
-    return question != NULL && question->found && still_shows(broker, effect, memory, view) &&
-           is_for_agent(broker, effect) == question->for_agent;
+    return question != NULL && question->found && speak_still_shows(broker, effect, memory, view) &&
+           speak_is_for_agent(broker, effect) == question->for_agent;
 }
 
 // How many of the ITEMs announced behind this WELCOME will really follow it.
-static int64_t count_shown(struct broker *broker, const struct effect *welcome, struct found_out next,
-                           struct change_list *memory)
+static int64_t speak_count_shown(struct broker *broker, const struct effect *welcome, struct found_out next,
+                                 struct change_list *memory)
 {
     int64_t announced = welcome->message.welcome.items;
     int64_t shown = 0;
     struct behalf_item view = { 0 };
 
     for (const struct effect *effect = welcome->next; effect != NULL && announced > 0; effect = effect->next) {
-        const struct question *question = effect->kind == EFFECT_SEND ? NULL : question_of(effect, &next);
+        const struct question *question = effect->kind == EFFECT_SEND ? NULL : speak_question_of(effect, &next);
         if (effect->kind == EFFECT_SHOW_ITEM && effect->session == welcome->session) {
             announced--;
-            shown += will_show(broker, effect, question, memory, &view) ? 1 : 0;
+            shown += speak_will_show(broker, effect, question, memory, &view) ? 1 : 0;
         }
     }
     return shown;
@@ -282,15 +282,15 @@ static void speak_send(struct broker *broker, const struct effect *effect, const
     }
     if (message.type == BEHALF_WELCOME) {
         session->welcomed = true;
-        message.welcome.items = count_shown(broker, effect, *next, memory);
+        message.welcome.items = speak_count_shown(broker, effect, *next, memory);
     }
     if (session->welcomed) {
-        send_to(broker, session, &message);
+        speak_send_to(broker, session, &message);
     }
 }
 
 // Both halves of an ITEM: the desk's and the store's.
-static void complete_view(struct behalf_item *view, const struct behalf_item *stored)
+static void speak_complete_view(struct behalf_item *view, const struct behalf_item *stored)
 {
     view->author = stored->author;
     view->author_name = stored->author_name;
@@ -315,9 +315,9 @@ static void speak_item(struct broker *broker, const struct effect *effect, const
     if (question != NULL && !question->found) {
         broker_log(broker, "error", "broker", "item=%" PRIu64 " is not in the store", effect->item);
     }
-    if (will_show(broker, effect, question, memory, &message.item)) {
-        complete_view(&message.item, &question->view);
-        send_to(broker, session, &message);
+    if (speak_will_show(broker, effect, question, memory, &message.item)) {
+        speak_complete_view(&message.item, &question->view);
+        speak_send_to(broker, session, &message);
     }
 }
 
@@ -341,7 +341,7 @@ static void speak_reply(struct broker *broker, const struct effect *effect, cons
     message.reply = question->handing;
     message.reply.reply = (int64_t) effect->reply;
     message.reply.again = effect->again;
-    send_to(broker, session, &message);
+    speak_send_to(broker, session, &message);
 }
 
 void speak_batch(struct broker *broker, struct batch *batch)
@@ -354,7 +354,7 @@ void speak_batch(struct broker *broker, struct batch *batch)
             speak_send(broker, effect, &next, list);
             continue;
         }
-        const struct question *question = question_of(effect, &next);
+        const struct question *question = speak_question_of(effect, &next);
         if (effect->kind == EFFECT_SHOW_ITEM) {
             speak_item(broker, effect, question, list);
         } else {

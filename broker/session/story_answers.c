@@ -10,17 +10,17 @@ struct earlier {
     size_t count;
 };
 
-static int64_t time_of(const struct kept_post *post)
+static int64_t story_answers_time_of(const struct kept_post *post)
 {
     return post->record.posted_ms > 0 ? post->record.posted_ms : post->record.taken_ms;
 }
 
-static bool hides_post(const struct kept_post *post, bool for_agent)
+static bool story_answers_hides_post(const struct kept_post *post, bool for_agent)
 {
     return story_hides_post(for_agent, post->sealed, post->record.sensitive);
 }
 
-static struct story_post view_of(const struct kept_post *post)
+static struct story_post story_answers_view_of(const struct kept_post *post)
 {
     const struct post_record *record = &post->record;
 
@@ -31,7 +31,7 @@ static struct story_post view_of(const struct kept_post *post)
                                 .edited_text = post->edited_text,
                                 .parent = record->parent,
                                 .link = record->link,
-                                .at_ms = time_of(post),
+                                .at_ms = story_answers_time_of(post),
                                 .media = record->media,
                                 .deleted = post->deleted };
 }
@@ -39,12 +39,12 @@ static struct story_post view_of(const struct kept_post *post)
 // ---- the author's other items ----
 
 // True when no more are needed.
-static bool find_in_item(const struct kept_item *item, bool for_agent, struct earlier *earlier)
+static bool story_answers_find_in_item(const struct kept_item *item, bool for_agent, struct earlier *earlier)
 {
     const struct kept_post *post = item->posts;
 
     for (; post != NULL && earlier->count < STORY_EARLIER_MAX; post = post->older) {
-        if (!post->deleted && !hides_post(post, for_agent)) {
+        if (!post->deleted && !story_answers_hides_post(post, for_agent)) {
             earlier->posts[earlier->count++] = post;
         }
     }
@@ -52,8 +52,8 @@ static bool find_in_item(const struct kept_item *item, bool for_agent, struct ea
 }
 
 // False when the cache does not have all of them that a story tells.
-static bool find_earlier(const struct story_cache *cache, const struct kept_item *item, bool for_agent,
-                         struct earlier *earlier)
+static bool story_answers_find_earlier(const struct story_cache *cache, const struct kept_item *item, bool for_agent,
+                                       struct earlier *earlier)
 {
     const struct kept_author *author = item->author;
 
@@ -66,7 +66,7 @@ static bool find_earlier(const struct story_cache *cache, const struct kept_item
         if (other == NULL) {
             return false;
         }
-        if (find_in_item(other, for_agent, earlier)) {
+        if (story_answers_find_in_item(other, for_agent, earlier)) {
             return true;
         }
     }
@@ -75,23 +75,23 @@ static bool find_earlier(const struct story_cache *cache, const struct kept_item
 
 // ---- telling, oldest first, the newest of each kind ----
 
-static void tell_posts(struct story *story, const struct kept_item *item, bool for_agent)
+static void story_answers_tell_posts(struct story *story, const struct kept_item *item, bool for_agent)
 {
     const struct kept_post *chosen[STORY_ROWS_MAX];
     size_t count = 0;
 
     for (const struct kept_post *post = item->posts; post != NULL && count < STORY_ROWS_MAX; post = post->older) {
-        if (!hides_post(post, for_agent)) {
+        if (!story_answers_hides_post(post, for_agent)) {
             chosen[count++] = post;
         }
     }
     while (count > 0) {
-        struct story_post view = view_of(chosen[--count]);
+        struct story_post view = story_answers_view_of(chosen[--count]);
         story_add_post(story, "post", &view);
     }
 }
 
-static void tell_replies(struct story *story, const struct kept_item *item, bool for_agent)
+static void story_answers_tell_replies(struct story *story, const struct kept_item *item, bool for_agent)
 {
     const struct kept_reply *chosen[STORY_ROWS_MAX];
     size_t count = 0;
@@ -110,7 +110,7 @@ static void tell_replies(struct story *story, const struct kept_item *item, bool
     }
 }
 
-static void tell_notes(struct story *story, const struct kept_item *item, bool for_agent)
+static void story_answers_tell_notes(struct story *story, const struct kept_item *item, bool for_agent)
 {
     const struct kept_note *chosen[STORY_ROWS_MAX];
     size_t count = 0;
@@ -127,16 +127,17 @@ static void tell_notes(struct story *story, const struct kept_item *item, bool f
     }
 }
 
-static void tell_earlier(struct story_cache *cache, struct story *story, const struct earlier *earlier, bool for_agent)
+static void story_answers_tell_earlier(struct story_cache *cache, struct story *story, const struct earlier *earlier,
+                                       bool for_agent)
 {
     for (size_t i = earlier->count; i > 0; i--) {
-        struct story_post view = view_of(earlier->posts[i - 1]);
+        struct story_post view = story_answers_view_of(earlier->posts[i - 1]);
         story_add_post(story, "earlier", &view);
     }
     for (size_t i = earlier->count; i > 0; i--) {
         struct kept_item *item = earlier->posts[i - 1]->item;
         if (i == earlier->count || earlier->posts[i]->item != item) {
-            tell_replies(story, item, for_agent);
+            story_answers_tell_replies(story, item, for_agent);
             cache_touch(cache, item);
         }
     }
@@ -144,14 +145,15 @@ static void tell_earlier(struct story_cache *cache, struct story *story, const s
 
 // ---- answers ----
 
-static bool answer_item(struct story_cache *cache, struct batch *batch, struct question *question)
+static bool story_answers_answer_item(struct story_cache *cache, struct batch *batch, struct question *question)
 {
     const struct kept_item *item = cache_find_item(cache, question->item);
     struct behalf_item *view = &question->view;
     struct earlier earlier;
     struct story story;
 
-    if (item == NULL || item->posts == NULL || !find_earlier(cache, item, question->for_agent, &earlier)) {
+    if (item == NULL || item->posts == NULL ||
+        !story_answers_find_earlier(cache, item, question->for_agent, &earlier)) {
         return false;
     }
     const struct post_record *newest = &item->posts->record;
@@ -166,21 +168,22 @@ static bool answer_item(struct story_cache *cache, struct batch *batch, struct q
     view->draft = batch_text(batch, drafted ? item->draft->text : "");
     view->draft_by = batch_text(batch, drafted ? item->draft->person : "");
     story_init(&story, batch);
-    tell_posts(&story, item, question->for_agent);
-    tell_replies(&story, item, question->for_agent);
-    tell_notes(&story, item, question->for_agent);
-    tell_earlier(cache, &story, &earlier, question->for_agent);
+    story_answers_tell_posts(&story, item, question->for_agent);
+    story_answers_tell_replies(&story, item, question->for_agent);
+    story_answers_tell_notes(&story, item, question->for_agent);
+    story_answers_tell_earlier(cache, &story, &earlier, question->for_agent);
     story_finish(&story, view);
     return true;
 }
 
 // Whether a reply answers this post rather than that of a higher number: the newest by the platform's time.
-static bool answers_rather(const struct kept_post *post, const struct kept_post *later)
+static bool story_answers_answers_rather(const struct kept_post *post, const struct kept_post *later)
 {
-    return post->deleted != later->deleted ? later->deleted : time_of(post) > time_of(later);
+    return post->deleted != later->deleted ? later->deleted
+                                           : story_answers_time_of(post) > story_answers_time_of(later);
 }
 
-static bool answer_reply(const struct story_cache *cache, struct batch *batch, struct question *question)
+static bool story_answers_answer_reply(const struct story_cache *cache, struct batch *batch, struct question *question)
 {
     const struct kept_reply *reply = table_find(&cache->replies, question->reply);
     struct behalf_reply *handing = &question->handing;
@@ -190,7 +193,7 @@ static bool answer_reply(const struct story_cache *cache, struct batch *batch, s
     }
     const struct kept_post *post = reply->item->posts;
     for (const struct kept_post *other = post; other != NULL; other = other->older) {
-        post = answers_rather(other, post) ? other : post;
+        post = story_answers_answers_rather(other, post) ? other : post;
     }
     question->found = true;
     handing->reply = (int64_t) reply->reply;
@@ -209,8 +212,8 @@ static bool answer_reply(const struct story_cache *cache, struct batch *batch, s
 bool story_cache_answer(struct story_cache *cache, struct batch *batch, struct question *question)
 {
     must(question->kind == QUESTION_ITEM || question->kind == QUESTION_REPLY);
-    bool answered =
-        question->kind == QUESTION_ITEM ? answer_item(cache, batch, question) : answer_reply(cache, batch, question);
+    bool answered = question->kind == QUESTION_ITEM ? story_answers_answer_item(cache, batch, question)
+                                                    : story_answers_answer_reply(cache, batch, question);
 
     *(answered ? &cache->hits : &cache->misses) += 1;
     return answered;
@@ -218,41 +221,44 @@ bool story_cache_answer(struct story_cache *cache, struct batch *batch, struct q
 
 // ---- comparing ----
 
-static bool same_text(const char *one, const char *other)
+static bool story_answers_same_text(const char *one, const char *other)
 {
     return strcmp(one == NULL ? "" : one, other == NULL ? "" : other) == 0;
 }
 
-static bool same_entry(const struct behalf_entry *one, const struct behalf_entry *other)
+static bool story_answers_same_entry(const struct behalf_entry *one, const struct behalf_entry *other)
 {
-    return same_text(one->kind, other->kind) && same_text(one->author, other->author) &&
-           same_text(one->text, other->text) && same_text(one->before, other->before) &&
-           same_text(one->post, other->post) && same_text(one->parent, other->parent) &&
-           same_text(one->link, other->link) && same_text(one->language, other->language) &&
+    return story_answers_same_text(one->kind, other->kind) && story_answers_same_text(one->author, other->author) &&
+           story_answers_same_text(one->text, other->text) && story_answers_same_text(one->before, other->before) &&
+           story_answers_same_text(one->post, other->post) && story_answers_same_text(one->parent, other->parent) &&
+           story_answers_same_text(one->link, other->link) && story_answers_same_text(one->language, other->language) &&
            one->media == other->media && one->at_ms == other->at_ms && one->edited == other->edited &&
            one->deleted == other->deleted;
 }
 
-static bool same_item(const struct behalf_item *one, const struct behalf_item *other)
+static bool story_answers_same_item(const struct behalf_item *one, const struct behalf_item *other)
 {
     for (size_t i = 0; i < one->story_count && i < other->story_count; i++) {
-        if (!same_entry(&one->story[i], &other->story[i])) {
+        if (!story_answers_same_entry(&one->story[i], &other->story[i])) {
             return false;
         }
     }
-    return one->item == other->item && same_text(one->brand, other->brand) && same_text(one->channel, other->channel) &&
-           same_text(one->author, other->author) && same_text(one->author_name, other->author_name) &&
-           one->reach == other->reach && same_text(one->draft, other->draft) &&
-           same_text(one->draft_by, other->draft_by) && one->story_count == other->story_count &&
+    return one->item == other->item && story_answers_same_text(one->brand, other->brand) &&
+           story_answers_same_text(one->channel, other->channel) &&
+           story_answers_same_text(one->author, other->author) &&
+           story_answers_same_text(one->author_name, other->author_name) && one->reach == other->reach &&
+           story_answers_same_text(one->draft, other->draft) &&
+           story_answers_same_text(one->draft_by, other->draft_by) && one->story_count == other->story_count &&
            one->story_cut == other->story_cut;
 }
 
-static bool same_reply(const struct behalf_reply *one, const struct behalf_reply *other)
+static bool story_answers_same_reply(const struct behalf_reply *one, const struct behalf_reply *other)
 {
-    return one->reply == other->reply && same_text(one->key, other->key) && one->item == other->item &&
-           same_text(one->brand, other->brand) && same_text(one->channel, other->channel) &&
-           same_text(one->post, other->post) && same_text(one->author, other->author) &&
-           same_text(one->thread, other->thread) && same_text(one->text, other->text) && one->attempt == other->attempt;
+    return one->reply == other->reply && story_answers_same_text(one->key, other->key) && one->item == other->item &&
+           story_answers_same_text(one->brand, other->brand) && story_answers_same_text(one->channel, other->channel) &&
+           story_answers_same_text(one->post, other->post) && story_answers_same_text(one->author, other->author) &&
+           story_answers_same_text(one->thread, other->thread) && story_answers_same_text(one->text, other->text) &&
+           one->attempt == other->attempt;
 }
 
 bool story_answers_agree(const struct question *one, const struct question *other)
@@ -261,6 +267,6 @@ bool story_answers_agree(const struct question *one, const struct question *othe
     if (!one->found || !other->found) {
         return one->found == other->found;
     }
-    return one->kind == QUESTION_ITEM ? same_item(&one->view, &other->view)
-                                      : same_reply(&one->handing, &other->handing);
+    return one->kind == QUESTION_ITEM ? story_answers_same_item(&one->view, &other->view)
+                                      : story_answers_same_reply(&one->handing, &other->handing);
 }

@@ -75,7 +75,7 @@ struct kept_item *cache_find_item(const struct story_cache *cache, uint64_t id)
     return table_find(&cache->items, id);
 }
 
-static void enter_open(struct story_cache *cache, struct kept_item *item)
+static void story_cache_enter_open(struct story_cache *cache, struct kept_item *item)
 {
     if (cache->open_count == cache->open_room) {
         cache->open_room = cache->open_room == 0 ? 64 : cache->open_room * 2;
@@ -86,7 +86,7 @@ static void enter_open(struct story_cache *cache, struct kept_item *item)
     cache->open[cache->open_count++] = item;
 }
 
-static void leave_open(struct story_cache *cache, struct kept_item *item)
+static void story_cache_leave_open(struct story_cache *cache, struct kept_item *item)
 {
     struct kept_item *last = cache->open[--cache->open_count];
 
@@ -94,7 +94,7 @@ static void leave_open(struct story_cache *cache, struct kept_item *item)
     last->place = item->place;
 }
 
-static void enter_closed(struct story_cache *cache, struct kept_item *item)
+static void story_cache_enter_closed(struct story_cache *cache, struct kept_item *item)
 {
     item->newer = NULL;
     item->older = cache->newest_closed;
@@ -102,7 +102,7 @@ static void enter_closed(struct story_cache *cache, struct kept_item *item)
     cache->newest_closed = item;
 }
 
-static void leave_closed(struct story_cache *cache, struct kept_item *item)
+static void story_cache_leave_closed(struct story_cache *cache, struct kept_item *item)
 {
     *(item->newer != NULL ? &item->newer->older : &cache->newest_closed) = item->older;
     *(item->older != NULL ? &item->older->newer : &cache->oldest_closed) = item->newer;
@@ -116,7 +116,7 @@ struct kept_item *cache_add_item(struct story_cache *cache, uint64_t id)
     item->id = id;
     item->open = true;
     table_put(&cache->items, id, item);
-    enter_open(cache, item);
+    story_cache_enter_open(cache, item);
     cache_account(cache, item, sizeof *item, 0);
     return item;
 }
@@ -128,25 +128,25 @@ void cache_set_open(struct story_cache *cache, struct kept_item *item, bool open
     }
     item->open = open;
     if (open) {
-        leave_closed(cache, item);
-        enter_open(cache, item);
+        story_cache_leave_closed(cache, item);
+        story_cache_enter_open(cache, item);
     } else {
-        leave_open(cache, item);
-        enter_closed(cache, item);
+        story_cache_leave_open(cache, item);
+        story_cache_enter_closed(cache, item);
     }
 }
 
 void cache_touch(struct story_cache *cache, struct kept_item *item)
 {
     if (!item->open) {
-        leave_closed(cache, item);
-        enter_closed(cache, item);
+        story_cache_leave_closed(cache, item);
+        story_cache_enter_closed(cache, item);
     }
 }
 
 // ---- several elements under one key: the table has the first ----
 
-static void forget_name(struct story_cache *cache, struct kept_post *post)
+static void story_cache_forget_name(struct story_cache *cache, struct kept_post *post)
 {
     struct kept_post *at = table_find(&cache->posts, post->name_key);
 
@@ -163,7 +163,7 @@ static void forget_name(struct story_cache *cache, struct kept_post *post)
     at->next_named = post->next_named;
 }
 
-static void forget_author(struct story_cache *cache, struct kept_author *author)
+static void story_cache_forget_author(struct story_cache *cache, struct kept_author *author)
 {
     struct kept_author *at = table_find(&cache->authors, author->key);
 
@@ -186,18 +186,18 @@ static void forget_author(struct story_cache *cache, struct kept_author *author)
 
 // ---- letting go ----
 
-static void drop_posts(struct story_cache *cache, struct kept_item *item)
+static void story_cache_drop_posts(struct story_cache *cache, struct kept_item *item)
 {
     while (item->posts != NULL) {
         struct kept_post *post = item->posts;
         item->posts = post->older;
-        forget_name(cache, post);
+        story_cache_forget_name(cache, post);
         free(post->edited_text);
         free(post);
     }
 }
 
-static void drop_replies(struct story_cache *cache, struct kept_item *item)
+static void story_cache_drop_replies(struct story_cache *cache, struct kept_item *item)
 {
     while (item->replies != NULL) {
         struct kept_reply *reply = item->replies;
@@ -212,8 +212,8 @@ void cache_drop_item(struct story_cache *cache, struct kept_item *item)
     if (cache->overlarge == item) {
         cache->overlarge = NULL;
     }
-    drop_posts(cache, item);
-    drop_replies(cache, item);
+    story_cache_drop_posts(cache, item);
+    story_cache_drop_replies(cache, item);
     while (item->notes != NULL) {
         struct kept_note *note = item->notes;
         item->notes = note->older;
@@ -221,20 +221,20 @@ void cache_drop_item(struct story_cache *cache, struct kept_item *item)
     }
     free(item->draft);
     if (item->open) {
-        leave_open(cache, item);
+        story_cache_leave_open(cache, item);
     } else {
-        leave_closed(cache, item);
+        story_cache_leave_closed(cache, item);
     }
     table_remove(&cache->items, item->id, item);
     cache->bytes -= item->bytes;
     if (item->author != NULL && --item->author->kept == 0) {
-        forget_author(cache, item->author);
+        story_cache_forget_author(cache, item->author);
     }
     free(item);
 }
 
 // What came in last waits longest, as a rule.
-static struct kept_item *choose_open(struct story_cache *cache)
+static struct kept_item *story_cache_choose_open(struct story_cache *cache)
 {
     cache->evictions++;
     if (cache->evictions % ANY_PLACE_EVERY == 0) {
@@ -249,7 +249,7 @@ void cache_keep_bound(struct story_cache *cache)
         cache_drop_item(cache, cache->overlarge);
     }
     while (cache->bytes > cache->bytes_max) {
-        cache_drop_item(cache, cache->oldest_closed != NULL ? cache->oldest_closed : choose_open(cache));
+        cache_drop_item(cache, cache->oldest_closed != NULL ? cache->oldest_closed : story_cache_choose_open(cache));
     }
 }
 
@@ -286,7 +286,7 @@ struct kept_author *cache_add_author(struct story_cache *cache, uint64_t key, co
     return author;
 }
 
-static void make_room(struct story_cache *cache, struct kept_author *author)
+static void story_cache_make_room(struct story_cache *cache, struct kept_author *author)
 {
     size_t room = author->item_room == 0 ? 2 : author->item_room * 2;
     size_t more = (room - author->item_room) * sizeof *author->items;
@@ -299,7 +299,7 @@ static void make_room(struct story_cache *cache, struct kept_author *author)
 }
 
 // The oldest goes: from now on only what comes after it is known.
-static void forget_oldest(struct kept_author *author)
+static void story_cache_forget_oldest(struct kept_author *author)
 {
     author->since = author->items[0] + 1;
     author->item_count--;
@@ -309,7 +309,7 @@ static void forget_oldest(struct kept_author *author)
 void cache_list_item(struct story_cache *cache, struct kept_author *author, uint64_t item)
 {
     if (author->item_count == AUTHOR_ITEMS_MAX && item > author->items[0]) {
-        forget_oldest(author);
+        story_cache_forget_oldest(author);
     } else if (author->item_count == AUTHOR_ITEMS_MAX && item < author->items[0] && item >= author->since) {
         author->since = item + 1;
     }
@@ -321,7 +321,7 @@ void cache_list_item(struct story_cache *cache, struct kept_author *author, uint
         return;
     }
     if (author->item_count == author->item_room) {
-        make_room(cache, author);
+        story_cache_make_room(cache, author);
     }
     memmove(author->items + at + 1, author->items + at, (author->item_count - at) * sizeof *author->items);
     author->items[at] = item;
@@ -364,7 +364,7 @@ void story_cache_take_authors(struct story_cache *cache, const struct report *re
 
 // ---- posts by name ----
 
-static bool is_named(const struct kept_post *kept, const char *channel, const char *post, const char *brand)
+static bool story_cache_is_named(const struct kept_post *kept, const char *channel, const char *post, const char *brand)
 {
     return strcmp(kept->record.post, post) == 0 && strcmp(kept->record.channel, channel) == 0 &&
            strcmp(kept->record.brand, brand) == 0;
@@ -375,7 +375,7 @@ struct kept_post *cache_find_name(const struct story_cache *cache, const char *c
 {
     struct kept_post *kept = table_find(&cache->posts, desk_intake_key(channel, post));
 
-    while (kept != NULL && !(kept->leads && is_named(kept, channel, post, brand))) {
+    while (kept != NULL && !(kept->leads && story_cache_is_named(kept, channel, post, brand))) {
         kept = kept->next_named;
     }
     return kept;
@@ -412,7 +412,7 @@ void cache_add_post(struct story_cache *cache, struct kept_item *item, struct ke
 
 // ---- looking ----
 
-static size_t check_item(const struct story_cache *cache, const struct kept_item *item)
+static size_t story_cache_check_item(const struct story_cache *cache, const struct kept_item *item)
 {
     const struct kept_post *post;
     const struct kept_reply *reply;
@@ -440,11 +440,11 @@ void story_cache_check(const struct story_cache *cache)
 
     for (size_t i = 0; i < cache->open_count; i++) {
         must(cache->open[i]->place == i && cache->open[i]->open);
-        bytes += check_item(cache, cache->open[i]);
+        bytes += story_cache_check_item(cache, cache->open[i]);
     }
     for (const struct kept_item *item = cache->newest_closed; item != NULL; item = item->older) {
         must(!item->open);
-        bytes += check_item(cache, item);
+        bytes += story_cache_check_item(cache, item);
         count++;
     }
     for (size_t place = 0; (author = table_next(&cache->authors, &place)) != NULL;) {

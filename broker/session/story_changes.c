@@ -5,7 +5,7 @@
 #include "broker/session/story_cache_parts.h"
 
 // Copies a text into memory that was measured for it, and goes on behind.
-static const char *place_text(char **end, const char *text)
+static const char *story_changes_place_text(char **end, const char *text)
 {
     size_t bytes = strlen(text) + 1;
     const char *placed = memcpy(*end, text, bytes);
@@ -15,7 +15,7 @@ static const char *place_text(char **end, const char *text)
 }
 
 // A zeroed piece with room for texts behind it.
-static void *allocate_with(size_t bytes, const char *const *texts, size_t text_count, size_t *all_bytes)
+static void *story_changes_allocate_with(size_t bytes, const char *const *texts, size_t text_count, size_t *all_bytes)
 {
     for (size_t i = 0; i < text_count; i++) {
         bytes += strlen(texts[i]) + 1;
@@ -28,33 +28,33 @@ static void *allocate_with(size_t bytes, const char *const *texts, size_t text_c
 
 // ---- posts ----
 
-static struct kept_post *copy_post(const struct post_record *record)
+static struct kept_post *story_changes_copy_post(const struct post_record *record)
 {
     const char *const texts[] = { record->channel,     record->post, record->brand,    record->author,
                                   record->author_name, record->text, record->language, record->thread,
                                   record->parent,      record->link };
     size_t bytes;
-    struct kept_post *post = allocate_with(sizeof *post, texts, sizeof texts / sizeof *texts, &bytes);
+    struct kept_post *post = story_changes_allocate_with(sizeof *post, texts, sizeof texts / sizeof *texts, &bytes);
     char *end = (char *) (post + 1);
 
     post->bytes = bytes;
     post->record = *record;
-    post->record.channel = place_text(&end, record->channel);
-    post->record.post = place_text(&end, record->post);
-    post->record.brand = place_text(&end, record->brand);
-    post->record.author = place_text(&end, record->author);
-    post->record.author_name = place_text(&end, record->author_name);
-    post->record.text = place_text(&end, record->text);
-    post->record.language = place_text(&end, record->language);
-    post->record.thread = place_text(&end, record->thread);
-    post->record.parent = place_text(&end, record->parent);
-    post->record.link = place_text(&end, record->link);
+    post->record.channel = story_changes_place_text(&end, record->channel);
+    post->record.post = story_changes_place_text(&end, record->post);
+    post->record.brand = story_changes_place_text(&end, record->brand);
+    post->record.author = story_changes_place_text(&end, record->author);
+    post->record.author_name = story_changes_place_text(&end, record->author_name);
+    post->record.text = story_changes_place_text(&end, record->text);
+    post->record.language = story_changes_place_text(&end, record->language);
+    post->record.thread = story_changes_place_text(&end, record->thread);
+    post->record.parent = story_changes_place_text(&end, record->parent);
+    post->record.link = story_changes_place_text(&end, record->link);
     post->record.platform_language = ""; // told to nobody
     return post;
 }
 
 // An id that was never heard of is of an item that is new, and then the cache has all of it.
-static struct kept_item *require_new_item(struct story_cache *cache, uint64_t id)
+static struct kept_item *story_changes_require_new_item(struct story_cache *cache, uint64_t id)
 {
     if (id <= cache->highest) {
         return cache_find_item(cache, id);
@@ -65,8 +65,8 @@ static struct kept_item *require_new_item(struct story_cache *cache, uint64_t id
 
 // Notes that an item is an author's, whether it is in the cache or not; a new item's author comes into the cache with
 // it.
-static struct kept_author *note_author(struct story_cache *cache, uint64_t key, const char *brand, uint64_t item,
-                                       bool is_kept)
+static struct kept_author *story_changes_note_author(struct story_cache *cache, uint64_t key, const char *brand,
+                                                     uint64_t item, bool is_kept)
 {
     struct kept_author *author = cache_find_author(cache, key, brand);
 
@@ -81,22 +81,23 @@ static struct kept_author *note_author(struct story_cache *cache, uint64_t key, 
 }
 
 // An item whose posts are of several authors has several histories: the store tells them.
-static bool fits(const struct kept_item *item, const struct post_record *record)
+static bool story_changes_fits(const struct kept_item *item, const struct post_record *record)
 {
     return item->author == NULL ||
            (item->author->key == record->author_key && strcmp(item->author->brand, record->brand) == 0);
 }
 
 // NULL when the post's item is not in the cache, or now no longer.
-static struct kept_post *add_post(struct story_cache *cache, const struct post_record *record)
+static struct kept_post *story_changes_add_post(struct story_cache *cache, const struct post_record *record)
 {
-    struct kept_item *item = require_new_item(cache, record->item);
+    struct kept_item *item = story_changes_require_new_item(cache, record->item);
 
-    if (item != NULL && !fits(item, record)) {
+    if (item != NULL && !story_changes_fits(item, record)) {
         cache_drop_item(cache, item);
         item = NULL;
     }
-    struct kept_author *author = note_author(cache, record->author_key, record->brand, record->item, item != NULL);
+    struct kept_author *author =
+        story_changes_note_author(cache, record->author_key, record->brand, record->item, item != NULL);
     cache_lead_away(cache, record->channel, record->post, record->brand);
     if (item == NULL) {
         return NULL;
@@ -104,21 +105,21 @@ static struct kept_post *add_post(struct story_cache *cache, const struct post_r
     if (item->author == NULL) {
         cache_give_author(item, author);
     }
-    struct kept_post *post = copy_post(record);
+    struct kept_post *post = story_changes_copy_post(record);
     cache_add_post(cache, item, post);
     return post;
 }
 
-static void apply_post(struct story_cache *cache, const struct post_record *record)
+static void story_changes_apply_post(struct story_cache *cache, const struct post_record *record)
 {
-    struct kept_post *post = add_post(cache, record);
+    struct kept_post *post = story_changes_add_post(cache, record);
 
     if (post != NULL) {
         post->sealed = post->item->with_pr;
     }
 }
 
-static void set_edited_text(struct story_cache *cache, struct kept_post *post, const char *text)
+static void story_changes_set_edited_text(struct story_cache *cache, struct kept_post *post, const char *text)
 {
     size_t before = post->edited_text == NULL ? 0 : strlen(post->edited_text) + 1;
 
@@ -128,7 +129,7 @@ static void set_edited_text(struct story_cache *cache, struct kept_post *post, c
     cache_account(cache, post->item, strlen(text) + 1, before);
 }
 
-static void apply_post_change(struct story_cache *cache, const struct post_change_record *change)
+static void story_changes_apply_post_change(struct story_cache *cache, const struct post_change_record *change)
 {
     struct kept_post *post = cache_find_name(cache, change->channel, change->post, change->brand);
 
@@ -139,17 +140,17 @@ static void apply_post_change(struct story_cache *cache, const struct post_chang
     if (change->deleted) {
         post->deleted = true;
     } else {
-        set_edited_text(cache, post, change->text);
+        story_changes_set_edited_text(cache, post, change->text);
     }
 }
 
 // The post as it is now, sealed, in a further item.  Where the cache does not have the one, it cannot have the other.
-static void apply_post_again(struct story_cache *cache, const struct post_again_record *again)
+static void story_changes_apply_post_again(struct story_cache *cache, const struct post_again_record *again)
 {
     struct kept_post *source = cache_find_name(cache, again->channel, again->post, again->brand);
 
     if (source == NULL) {
-        struct kept_item *item = require_new_item(cache, again->item);
+        struct kept_item *item = story_changes_require_new_item(cache, again->item);
         if (item != NULL) {
             cache_drop_item(cache, item);
         }
@@ -161,7 +162,7 @@ static void apply_post_again(struct story_cache *cache, const struct post_again_
     record.number = again->number;
     record.taken_ms = again->taken_ms;
     record.sensitive = true;
-    struct kept_post *post = add_post(cache, &record);
+    struct kept_post *post = story_changes_add_post(cache, &record);
     if (post == NULL) {
         return;
     }
@@ -169,19 +170,19 @@ static void apply_post_again(struct story_cache *cache, const struct post_again_
     post->sealed = true;
     post->deleted = source->deleted;
     if (source->edited_text != NULL) {
-        set_edited_text(cache, post, source->edited_text);
+        story_changes_set_edited_text(cache, post, source->edited_text);
     }
 }
 
 // ---- what else an item has ----
 
 // The list of an author's items is kept complete also where an item that is not in the cache came into being unseen.
-static void apply_item(struct story_cache *cache, const struct item_record *record)
+static void story_changes_apply_item(struct story_cache *cache, const struct item_record *record)
 {
-    struct kept_item *item = require_new_item(cache, record->item);
+    struct kept_item *item = story_changes_require_new_item(cache, record->item);
 
     if (item == NULL || item->posts == NULL) {
-        (void) note_author(cache, record->author_key, record->brand, record->item, false);
+        (void) story_changes_note_author(cache, record->author_key, record->brand, record->item, false);
     }
     if (item == NULL) {
         return;
@@ -190,7 +191,7 @@ static void apply_item(struct story_cache *cache, const struct item_record *reco
     cache_set_open(cache, item, record->state != ITEM_CLOSED);
 }
 
-static void remove_draft(struct story_cache *cache, struct kept_item *item)
+static void story_changes_remove_draft(struct story_cache *cache, struct kept_item *item)
 {
     if (item->draft != NULL) {
         cache_account(cache, item, 0, item->draft->bytes);
@@ -199,7 +200,7 @@ static void remove_draft(struct story_cache *cache, struct kept_item *item)
     }
 }
 
-static void apply_draft(struct story_cache *cache, const struct draft_record *record)
+static void story_changes_apply_draft(struct story_cache *cache, const struct draft_record *record)
 {
     struct kept_item *item = cache_find_item(cache, record->item);
     const char *const texts[] = { record->person, record->text };
@@ -208,21 +209,21 @@ static void apply_draft(struct story_cache *cache, const struct draft_record *re
     if (item == NULL) {
         return;
     }
-    remove_draft(cache, item);
+    story_changes_remove_draft(cache, item);
     if (record->text[0] == '\0') {
         return;
     }
-    struct kept_draft *draft = allocate_with(sizeof *draft, texts, 2, &bytes);
+    struct kept_draft *draft = story_changes_allocate_with(sizeof *draft, texts, 2, &bytes);
     char *end = (char *) (draft + 1);
     draft->bytes = bytes;
-    draft->person = place_text(&end, record->person);
-    draft->text = place_text(&end, record->text);
+    draft->person = story_changes_place_text(&end, record->person);
+    draft->text = story_changes_place_text(&end, record->text);
     draft->sealed = item->with_pr;
     item->draft = draft;
     cache_account(cache, item, bytes, 0);
 }
 
-static void apply_note(struct story_cache *cache, const struct note_record *record)
+static void story_changes_apply_note(struct story_cache *cache, const struct note_record *record)
 {
     struct kept_item *item = cache_find_item(cache, record->item);
     const char *const texts[] = { record->kind, record->person, record->text };
@@ -231,13 +232,13 @@ static void apply_note(struct story_cache *cache, const struct note_record *reco
     if (item == NULL) {
         return;
     }
-    struct kept_note *note = allocate_with(sizeof *note, texts, 3, &bytes);
+    struct kept_note *note = story_changes_allocate_with(sizeof *note, texts, 3, &bytes);
     char *end = (char *) (note + 1);
     note->bytes = bytes;
     note->record = *record;
-    note->record.kind = place_text(&end, record->kind);
-    note->record.person = place_text(&end, record->person);
-    note->record.text = place_text(&end, record->text);
+    note->record.kind = story_changes_place_text(&end, record->kind);
+    note->record.person = story_changes_place_text(&end, record->person);
+    note->record.text = story_changes_place_text(&end, record->text);
     note->older = item->notes;
     item->notes = note;
     cache_account(cache, item, bytes, 0);
@@ -245,24 +246,24 @@ static void apply_note(struct story_cache *cache, const struct note_record *reco
 
 // ---- replies ----
 
-static struct kept_reply *make_reply(const struct reply_record *record)
+static struct kept_reply *story_changes_make_reply(const struct reply_record *record)
 {
     const char *const texts[] = { record->person, record->text, record->key, record->brand, record->channel };
     size_t bytes;
-    struct kept_reply *reply = allocate_with(sizeof *reply, texts, sizeof texts / sizeof *texts, &bytes);
+    struct kept_reply *reply = story_changes_allocate_with(sizeof *reply, texts, sizeof texts / sizeof *texts, &bytes);
     char *end = (char *) (reply + 1);
 
     reply->bytes = bytes;
     reply->reply = record->reply;
-    reply->person = place_text(&end, record->person);
-    reply->text = place_text(&end, record->text);
-    reply->key = place_text(&end, record->key);
-    reply->brand = place_text(&end, record->brand);
-    reply->channel = place_text(&end, record->channel);
+    reply->person = story_changes_place_text(&end, record->person);
+    reply->text = story_changes_place_text(&end, record->text);
+    reply->key = story_changes_place_text(&end, record->key);
+    reply->brand = story_changes_place_text(&end, record->brand);
+    reply->channel = story_changes_place_text(&end, record->channel);
     return reply;
 }
 
-static void set_reply_state(struct kept_reply *reply, const struct reply_record *record)
+static void story_changes_set_reply_state(struct kept_reply *reply, const struct reply_record *record)
 {
     reply->state = record->state;
     reply->sealed = reply->sealed || record->sealed;
@@ -271,7 +272,7 @@ static void set_reply_state(struct kept_reply *reply, const struct reply_record 
 }
 
 // Where the reply stands in the chain of its item.
-static struct kept_reply **place_of(struct kept_item *item, const struct kept_reply *reply)
+static struct kept_reply **story_changes_place_of(struct kept_item *item, const struct kept_reply *reply)
 {
     struct kept_reply **place = &item->replies;
 
@@ -282,7 +283,7 @@ static struct kept_reply **place_of(struct kept_item *item, const struct kept_re
 }
 
 // Replies are told by their ids.
-static void enter_reply(struct story_cache *cache, struct kept_item *item, struct kept_reply *reply)
+static void story_changes_enter_reply(struct story_cache *cache, struct kept_item *item, struct kept_reply *reply)
 {
     struct kept_reply **place = &item->replies;
 
@@ -296,52 +297,53 @@ static void enter_reply(struct story_cache *cache, struct kept_item *item, struc
     cache_account(cache, item, reply->bytes, 0);
 }
 
-static void leave_reply(struct story_cache *cache, struct kept_reply *reply)
+static void story_changes_leave_reply(struct story_cache *cache, struct kept_reply *reply)
 {
-    *place_of(reply->item, reply) = reply->older;
+    *story_changes_place_of(reply->item, reply) = reply->older;
     table_remove(&cache->replies, reply->reply, reply);
     cache_account(cache, reply->item, 0, reply->bytes);
 }
 
 // Written once more: what says whose it is stays, the rest is as written now.
-static void rewrite_reply(struct story_cache *cache, struct kept_reply *known, const struct reply_record *record)
+static void story_changes_rewrite_reply(struct story_cache *cache, struct kept_reply *known,
+                                        const struct reply_record *record)
 {
     struct reply_record whole = *record;
 
     whole.brand = known->brand;
     whole.channel = known->channel;
     whole.text = record->text != NULL ? record->text : known->text;
-    struct kept_reply *reply = make_reply(&whole);
+    struct kept_reply *reply = story_changes_make_reply(&whole);
     reply->sealed = known->sealed;
-    set_reply_state(reply, record);
+    story_changes_set_reply_state(reply, record);
     struct kept_item *item = known->item;
-    leave_reply(cache, known);
+    story_changes_leave_reply(cache, known);
     free(known);
-    enter_reply(cache, item, reply);
+    story_changes_enter_reply(cache, item, reply);
 }
 
-static void apply_reply(struct story_cache *cache, const struct reply_record *record)
+static void story_changes_apply_reply(struct story_cache *cache, const struct reply_record *record)
 {
     struct kept_reply *known = table_find(&cache->replies, record->reply);
     struct kept_item *item = cache_find_item(cache, record->item);
     bool same = known != NULL && strcmp(known->person, record->person) == 0 && strcmp(known->key, record->key) == 0;
 
     if (same && (record->text == NULL || strcmp(known->text, record->text) == 0)) {
-        set_reply_state(known, record);
+        story_changes_set_reply_state(known, record);
     } else if (known != NULL) {
-        rewrite_reply(cache, known, record);
+        story_changes_rewrite_reply(cache, known, record);
     } else if (item != NULL && record->text == NULL) {
         cache_drop_item(cache, item); // the store decides what that means
     } else if (item != NULL) {
-        struct kept_reply *reply = make_reply(record);
-        set_reply_state(reply, record);
-        enter_reply(cache, item, reply);
+        struct kept_reply *reply = story_changes_make_reply(record);
+        story_changes_set_reply_state(reply, record);
+        story_changes_enter_reply(cache, item, reply);
     }
 }
 
 // ---- seals ----
 
-static void seal(struct kept_item *item)
+static void story_changes_seal(struct kept_item *item)
 {
     for (struct kept_post *post = item->posts; post != NULL; post = post->older) {
         post->sealed = true;
@@ -357,7 +359,7 @@ static void seal(struct kept_item *item)
     }
 }
 
-static void unseal(struct kept_item *item)
+static void story_changes_unseal(struct kept_item *item)
 {
     for (struct kept_post *post = item->posts; post != NULL; post = post->older) {
         post->sealed = false;
@@ -365,7 +367,7 @@ static void unseal(struct kept_item *item)
     }
 }
 
-static void apply_seal(struct story_cache *cache, uint64_t id, void (*apply)(struct kept_item *item))
+static void story_changes_apply_seal(struct story_cache *cache, uint64_t id, void (*apply)(struct kept_item *item))
 {
     struct kept_item *item = cache_find_item(cache, id);
 
@@ -376,35 +378,35 @@ static void apply_seal(struct story_cache *cache, uint64_t id, void (*apply)(str
 
 // ---- a change ----
 
-static void apply_change(struct story_cache *cache, const struct change *change)
+static void story_changes_apply_change(struct story_cache *cache, const struct change *change)
 {
     switch (change->kind) {
     case CHANGE_POST:
-        apply_post(cache, &change->post);
+        story_changes_apply_post(cache, &change->post);
         break;
     case CHANGE_POST_CHANGE:
-        apply_post_change(cache, &change->post_change);
+        story_changes_apply_post_change(cache, &change->post_change);
         break;
     case CHANGE_POST_AGAIN:
-        apply_post_again(cache, &change->post_again);
+        story_changes_apply_post_again(cache, &change->post_again);
         break;
     case CHANGE_ITEM:
-        apply_item(cache, &change->item);
+        story_changes_apply_item(cache, &change->item);
         break;
     case CHANGE_DRAFT:
-        apply_draft(cache, &change->draft);
+        story_changes_apply_draft(cache, &change->draft);
         break;
     case CHANGE_NOTE:
-        apply_note(cache, &change->note);
+        story_changes_apply_note(cache, &change->note);
         break;
     case CHANGE_REPLY:
-        apply_reply(cache, &change->reply);
+        story_changes_apply_reply(cache, &change->reply);
         break;
     case CHANGE_SEAL:
-        apply_seal(cache, change->seal.item, seal);
+        story_changes_apply_seal(cache, change->seal.item, story_changes_seal);
         break;
     case CHANGE_UNSEAL:
-        apply_seal(cache, change->seal.item, unseal);
+        story_changes_apply_seal(cache, change->seal.item, story_changes_unseal);
         break;
     case CHANGE_EARLY:
     case CHANGE_EARLY_GONE:
@@ -420,7 +422,7 @@ static void apply_change(struct story_cache *cache, const struct change *change)
 void story_cache_apply(struct story_cache *cache, const struct change *changes)
 {
     for (; changes != NULL; changes = changes->next) {
-        apply_change(cache, changes);
+        story_changes_apply_change(cache, changes);
         cache_keep_bound(cache);
     }
 }

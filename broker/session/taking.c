@@ -20,7 +20,7 @@ struct name {
     const char *post;
 };
 
-static struct name name_of(const struct behalf_message *message)
+static struct name taking_name_of(const struct behalf_message *message)
 {
     switch (message->type) {
     case BEHALF_POST:
@@ -32,29 +32,29 @@ static struct name name_of(const struct behalf_message *message)
     }
 }
 
-static uint64_t key_of(const struct behalf_message *message)
+static uint64_t taking_key_of(const struct behalf_message *message)
 {
-    struct name name = name_of(message);
+    struct name name = taking_name_of(message);
 
     return desk_intake_key(name.channel, name.post);
 }
 
-static void ask(struct broker *broker, struct waiting *waiting)
+static void taking_ask(struct broker *broker, struct waiting *waiting)
 {
-    struct name name = name_of(waiting->message);
+    struct name name = taking_name_of(waiting->message);
 
     batch_ask(broker->current, &(struct question){ .kind = QUESTION_INTAKE,
                                                    .tag = broker_tag(waiting),
                                                    .channel = name.channel,
                                                    .post = name.post,
-                                                   .intake_key = key_of(waiting->message) });
+                                                   .intake_key = taking_key_of(waiting->message) });
 }
 
 #define MENDED_MAX 16 // of TAKEN, as in messages.def
 
 // What of a message had to be mended, by its fields' names, for whoever sent it.
-static void tell_taken(struct broker *broker, uint64_t session, const struct behalf_message *message,
-                       const struct behalf_taken *taken)
+static void taking_tell_taken(struct broker *broker, uint64_t session, const struct behalf_message *message,
+                              const struct behalf_taken *taken)
 {
     struct behalf_message answer = { .type = BEHALF_TAKEN, .id = message->id, .taken = *taken };
     const struct behalf_field *fields = behalf_type_fields(message->type);
@@ -73,7 +73,7 @@ static void tell_taken(struct broker *broker, uint64_t session, const struct beh
 }
 
 // The same for the item's story.
-static void note_mended(struct broker *broker, const struct behalf_message *message, struct needs *needs)
+static void taking_note_mended(struct broker *broker, const struct behalf_message *message, struct needs *needs)
 {
     const struct behalf_field *fields = behalf_type_fields(message->type);
     const char *notes = "";
@@ -91,7 +91,7 @@ static void note_mended(struct broker *broker, const struct behalf_message *mess
         broker_list(broker), "mended or left out, as the connector sent it wrong: %s; %s", notes, needs->detail);
 }
 
-static void refuse_unknown(struct broker *broker, uint64_t session, int64_t id, const char *field)
+static void taking_refuse_unknown(struct broker *broker, uint64_t session, int64_t id, const char *field)
 {
     speak_error(broker, session, id, BEHALF_CODE_NOT_FOUND,
                 &(struct behalf_error){ .field = field, .reason = "the desk's rules do not name it" });
@@ -108,7 +108,7 @@ bool taking_needs(struct broker *broker, const struct behalf_post *post, struct 
 }
 
 // The needs of a text, kept over the triage of another one.
-static void keep_needs(struct broker *broker, struct needs *needs)
+static void taking_keep_needs(struct broker *broker, struct needs *needs)
 {
     needs->author = change_list_text(broker_list(broker), needs->author);
     needs->rule = change_list_text(broker_list(broker), needs->rule);
@@ -127,7 +127,7 @@ struct changes_before {
     bool had_its_text; // the text that it comes with is among them
 };
 
-static void add_change(struct changes_before *changes, bool deleted, const char *text, int64_t edited_ms)
+static void taking_add_change(struct changes_before *changes, bool deleted, const char *text, int64_t edited_ms)
 {
     must(changes->count < CHANGES_MAX);
     changes->changed[changes->count] =
@@ -138,7 +138,7 @@ static void add_change(struct changes_before *changes, bool deleted, const char 
     changes->count++;
 }
 
-static bool is_among(const struct changes_before *changes, const char *text)
+static bool taking_is_among(const struct changes_before *changes, const char *text)
 {
     size_t i = 0;
 
@@ -149,7 +149,7 @@ static bool is_among(const struct changes_before *changes, const char *text)
 }
 
 // Whether what two brands have under one name is known to be one post: of an author who is somebody.
-static bool is_one_post(struct broker *broker, const struct behalf_post *one, const struct behalf_post *other)
+static bool taking_is_one_post(struct broker *broker, const struct behalf_post *one, const struct behalf_post *other)
 {
     const char *author =
         change_list_text(broker_list(broker), triage_author(broker->triage, broker->rules, one->channel, one->author));
@@ -159,24 +159,24 @@ static bool is_one_post(struct broker *broker, const struct behalf_post *one, co
 }
 
 // Texts that other brands were brought first: its author had them, before they were changed.
-static void find_first_texts(struct broker *broker, const struct behalf_post *post, const struct known_post *known,
-                             struct changes_before *changes)
+static void taking_find_first_texts(struct broker *broker, const struct behalf_post *post,
+                                    const struct known_post *known, struct changes_before *changes)
 {
     for (; known != NULL; known = known->next) {
-        if (strcmp(known->first_text, post->text) == 0 || is_among(changes, known->first_text) ||
-            !is_one_post(broker, post, &known->post)) {
+        if (strcmp(known->first_text, post->text) == 0 || taking_is_among(changes, known->first_text) ||
+            !taking_is_one_post(broker, post, &known->post)) {
             continue;
         }
         if (changes->count == FIRST_TEXTS_MAX) {
             changes->all_are_here = false;
             return;
         }
-        add_change(changes, false, known->first_text, 0);
+        taking_add_change(changes, false, known->first_text, 0);
     }
 }
 
 // The deletion, or else the newest edit, that another brand has; NULL when there is none.
-static const struct known_post *find_newest(const struct known_post *known)
+static const struct known_post *taking_find_newest(const struct known_post *known)
 {
     const struct known_post *newest = NULL;
 
@@ -192,35 +192,36 @@ static const struct known_post *find_newest(const struct known_post *known)
 }
 
 // As was kept, and as other brands have it already.  The newest, which comes last, is what the post is now.
-static void find_changes(struct broker *broker, const struct behalf_post *post, const struct known_post *known,
-                         struct changes_before *changes)
+static void taking_find_changes(struct broker *broker, const struct behalf_post *post, const struct known_post *known,
+                                struct changes_before *changes)
 {
     const struct early_record *early[DESK_EARLY_TEXTS_MAX];
-    const struct known_post *newest = find_newest(known);
+    const struct known_post *newest = taking_find_newest(known);
     bool all_kept = true;
 
     changes->all_are_here = true;
     changes->kept = desk_early(broker->desk, post->channel, post->post, early, &all_kept);
-    find_first_texts(broker, post, known, changes);
+    taking_find_first_texts(broker, post, known, changes);
     size_t first_texts = changes->count;
     for (size_t i = 0; i < changes->kept; i++) {
-        add_change(changes, early[i]->deleted, early[i]->text, early[i]->edited_ms);
+        taking_add_change(changes, early[i]->deleted, early[i]->text, early[i]->edited_ms);
     }
     const struct desk_changed *last = changes->kept == 0 ? NULL : &changes->changed[changes->count - 1];
     bool newer = newest != NULL &&
                  (last == NULL || (newest->edited_ms >= last->edited_ms && strcmp(newest->post.text, last->text) != 0));
     if (newest != NULL && (newest->deleted || newer) && !(last != NULL && last->deleted)) {
-        add_change(changes, newest->deleted, newest->post.text, newest->edited_ms);
+        taking_add_change(changes, newest->deleted, newest->post.text, newest->edited_ms);
     }
-    changes->had_its_text = is_among(changes, post->text);
+    changes->had_its_text = taking_is_among(changes, post->text);
     if (first_texts > 0 && changes->count == first_texts) {
-        add_change(changes, false, post->text, 0); // brought later than the others
+        taking_add_change(changes, false, post->text, 0); // brought later than the others
     }
     changes->all_are_here = changes->all_are_here && (all_kept || newest == NULL);
 }
 
 // Of the same brand and channel as the post, whose needs are known.
-static void find_needs_of_changes(struct broker *broker, const struct behalf_post *post, struct changes_before *changes)
+static void taking_find_needs_of_changes(struct broker *broker, const struct behalf_post *post,
+                                         struct changes_before *changes)
 {
     const char *field = "";
 
@@ -228,13 +229,13 @@ static void find_needs_of_changes(struct broker *broker, const struct behalf_pos
         struct behalf_post now = *post;
         now.text = changes->changed[i].text;
         must(taking_needs(broker, &now, &changes->needs[i], &field));
-        keep_needs(broker, &changes->needs[i]);
+        taking_keep_needs(broker, &changes->needs[i]);
         changes->changed[i].needs = &changes->needs[i];
     }
 }
 
 // Whether the rules name a brand that may still bring a post which `brand` ("" for none) and those of `known` have.
-static bool others_may_bring(const struct broker *broker, const char *brand, const struct known_post *known)
+static bool taking_others_may_bring(const struct broker *broker, const char *brand, const struct known_post *known)
 {
     const struct policy *policy = rules_policy(broker->rules);
 
@@ -251,8 +252,8 @@ static bool others_may_bring(const struct broker *broker, const char *brand, con
 }
 
 // The other way round: the text that a post came with is one that its author gave it, also for those who had it before.
-static void tell_others(struct broker *broker, const struct behalf_post *post, const struct known_post *known,
-                        const struct changes_before *changes)
+static void taking_tell_others(struct broker *broker, const struct behalf_post *post, const struct known_post *known,
+                               const struct changes_before *changes)
 {
     for (; known != NULL; known = known->next) {
         struct behalf_post as_was = known->post;
@@ -261,7 +262,7 @@ static void tell_others(struct broker *broker, const struct behalf_post *post, c
         bool had = strcmp(post->text, known->first_text) == 0 || strcmp(post->text, known->post.text) == 0;
 
         as_was.text = post->text;
-        if (!had && !changes->had_its_text && !known->deleted && is_one_post(broker, post, &known->post) &&
+        if (!had && !changes->had_its_text && !known->deleted && taking_is_one_post(broker, post, &known->post) &&
             taking_needs(broker, &as_was, &needs, &field)) {
             desk_post_had(broker->desk, known->item, &known->post, post->text, &needs, broker->now_ms);
         }
@@ -269,7 +270,7 @@ static void tell_others(struct broker *broker, const struct behalf_post *post, c
 }
 
 // A rule may hold for a text that is not here any more: PR is to see the post.
-static void make_sure(struct needs *needs)
+static void taking_make_sure(struct needs *needs)
 {
     if (needs->audience != AUDIENCE_PR) {
         needs->audience = AUDIENCE_PR;
@@ -278,8 +279,8 @@ static void make_sure(struct needs *needs)
 }
 
 // `known`: other brands' posts of the same channel and id.
-static void decide_post(struct broker *broker, uint64_t session, const struct behalf_message *message,
-                        const struct known_post *known)
+static void taking_decide_post(struct broker *broker, uint64_t session, const struct behalf_message *message,
+                               const struct known_post *known)
 {
     const struct behalf_post *post = &message->post;
     uint64_t key = desk_intake_key(post->channel, post->post);
@@ -287,34 +288,34 @@ static void decide_post(struct broker *broker, uint64_t session, const struct be
     struct needs needs = { 0 };
     const char *field = "";
 
-    find_changes(broker, post, known, &changes);
+    taking_find_changes(broker, post, known, &changes);
     if (!taking_needs(broker, post, &needs, &field)) {
-        refuse_unknown(broker, session, message->id, field);
+        taking_refuse_unknown(broker, session, message->id, field);
         return;
     }
     const struct desk_changed *changed = changes.count == 0 ? NULL : &changes.changed[changes.count - 1];
     bool deleted = changed != NULL && changed->deleted;
     if (changed != NULL && !deleted) {
-        keep_needs(broker, &needs);
-        find_needs_of_changes(broker, post, &changes);
+        taking_keep_needs(broker, &needs);
+        taking_find_needs_of_changes(broker, post, &changes);
     }
     if (!deleted && !changes.all_are_here) {
-        make_sure(&needs);
+        taking_make_sure(&needs);
     }
-    note_mended(broker, message, &needs);
+    taking_note_mended(broker, message, &needs);
     uint64_t item = desk_post(broker->desk, post, &needs, changed, broker->now_ms);
-    if (changes.kept > 0 && (deleted || !others_may_bring(broker, post->brand, known))) {
+    if (changes.kept > 0 && (deleted || !taking_others_may_bring(broker, post->brand, known))) {
         desk_forget_early(broker->desk, post->channel, post->post);
     }
-    tell_others(broker, post, known, &changes);
+    taking_tell_others(broker, post, known, &changes);
     intake_add(&broker->intake, key, broker->now_ms);
     key_set_add(&broker->decided, key);
-    tell_taken(broker, session, message, &(struct behalf_taken){ .item = (int64_t) item });
+    taking_tell_taken(broker, session, message, &(struct behalf_taken){ .item = (int64_t) item });
 }
 
 // A platform's time ahead of ours cannot be so, and would put whatever is told with it before all that comes later: it
 // counts as not told.
-static void forget_time_ahead(const struct broker *broker, int64_t *told_ms)
+static void taking_forget_time_ahead(const struct broker *broker, int64_t *told_ms)
 {
     if (*told_ms > broker->now_ms + PLATFORM_AHEAD_MS) {
         *told_ms = 0;
@@ -325,13 +326,13 @@ void take_post(struct broker *broker, struct session *session, struct behalf_mes
 {
     struct behalf_message *message = *message_p;
 
-    forget_time_ahead(broker, &message->post.posted_ms);
+    taking_forget_time_ahead(broker, &message->post.posted_ms);
 
     if (intake_settles(&broker->intake, message->post.posted_ms, broker->now_ms) &&
-        !intake_has(&broker->intake, key_of(message))) {
-        decide_post(broker, session->number, message, NULL);
+        !intake_has(&broker->intake, taking_key_of(message))) {
+        taking_decide_post(broker, session->number, message, NULL);
     } else {
-        ask(broker, broker_wait(broker, session, message_p));
+        taking_ask(broker, broker_wait(broker, session, message_p));
     }
 }
 
@@ -339,14 +340,14 @@ void take_change(struct broker *broker, struct session *session, struct behalf_m
 {
     struct behalf_message *message = *message_p;
 
-    forget_time_ahead(broker,
-                      message->type == BEHALF_EDIT ? &message->edit.edited_ms : &message->delete_post.deleted_ms);
-    ask(broker, broker_wait(broker, session, message_p));
+    taking_forget_time_ahead(broker, message->type == BEHALF_EDIT ? &message->edit.edited_ms
+                                                                  : &message->delete_post.deleted_ms);
+    taking_ask(broker, broker_wait(broker, session, message_p));
 }
 
 // ---- the store has answered ----
 
-static bool is_same_author(struct broker *broker, const char *channel, const char *one, const char *other)
+static bool taking_is_same_author(struct broker *broker, const char *channel, const char *one, const char *other)
 {
     if (strcmp(one, other) == 0 || *one == '\0' || *other == '\0') {
         return true;
@@ -359,14 +360,14 @@ static bool is_same_author(struct broker *broker, const char *channel, const cha
 
 // Whether a post comes again under a known name as another one: of another author, or with a text it never had first or
 // last.
-static bool differs(struct broker *broker, const struct behalf_post *post, const struct known_post *known)
+static bool taking_differs(struct broker *broker, const struct behalf_post *post, const struct known_post *known)
 {
     bool same_text = strcmp(post->text, known->first_text) == 0 || strcmp(post->text, known->post.text) == 0;
 
-    return !same_text || !is_same_author(broker, post->channel, post->author, known->post.author);
+    return !same_text || !taking_is_same_author(broker, post->channel, post->author, known->post.author);
 }
 
-static const struct known_post *of_brand(const struct question *question, const char *brand)
+static const struct known_post *taking_of_brand(const struct question *question, const char *brand)
 {
     const struct known_post *known = question->known;
 
@@ -376,24 +377,25 @@ static const struct known_post *of_brand(const struct question *question, const 
     return known;
 }
 
-static void post_answered(struct broker *broker, const struct waiting *waiting, const struct question *question)
+static void taking_post_answered(struct broker *broker, const struct waiting *waiting, const struct question *question)
 {
     const struct behalf_post *post = &waiting->message->post;
-    const struct known_post *known = of_brand(question, post->brand);
+    const struct known_post *known = taking_of_brand(question, post->brand);
 
     if (known == NULL) {
-        decide_post(broker, waiting->session, waiting->message, question->known);
+        taking_decide_post(broker, waiting->session, waiting->message, question->known);
         return;
     }
-    tell_taken(broker, waiting->session, waiting->message,
-               &(struct behalf_taken){
-                   .item = (int64_t) known->item, .repeated = true, .differs = differs(broker, post, known) });
+    taking_tell_taken(broker, waiting->session, waiting->message,
+                      &(struct behalf_taken){ .item = (int64_t) known->item,
+                                              .repeated = true,
+                                              .differs = taking_differs(broker, post, known) });
 }
 
 // An edit counts only if the post has no newer one: by the platform's time, where it says one; of two with the same
 // time the one that is told later.  Returns whether anything changed, and the item the post is of then.
-static bool decide_edit(struct broker *broker, const struct behalf_message *message, const struct known_post *known,
-                        uint64_t *item)
+static bool taking_decide_edit(struct broker *broker, const struct behalf_message *message,
+                               const struct known_post *known, uint64_t *item)
 {
     const struct behalf_edit *edit = &message->edit;
     struct behalf_post post = known->post;
@@ -415,14 +417,14 @@ static bool decide_edit(struct broker *broker, const struct behalf_message *mess
     if (!taking_needs(broker, &post, &needs, &field)) {
         return false; // the rules have dropped its brand or channel, which they do only when nothing is open
     }
-    note_mended(broker, message, &needs);
+    taking_note_mended(broker, message, &needs);
     *item = desk_post_edited(broker->desk, known->item, &post, edit, &needs, broker->now_ms);
     key_set_add(&broker->decided, desk_intake_key(edit->channel, edit->post));
     return true;
 }
 
 // An edit that none of those who have the post has a newer text than.
-static bool edit_counts(const struct behalf_edit *edit, const struct known_post *known)
+static bool taking_edit_counts(const struct behalf_edit *edit, const struct known_post *known)
 {
     while (known != NULL && !known->deleted && (edit->edited_ms == 0 || edit->edited_ms >= known->edited_ms)) {
         known = known->next;
@@ -431,13 +433,14 @@ static bool edit_counts(const struct behalf_edit *edit, const struct known_post 
 }
 
 // Brands that have yet to bring the post are to hear of what became of it, too: of a deletion those tell that have it.
-static void keep_for_others(struct broker *broker, const struct behalf_message *message, const struct known_post *known)
+static void taking_keep_for_others(struct broker *broker, const struct behalf_message *message,
+                                   const struct known_post *known)
 {
-    struct name name = name_of(message);
+    struct name name = taking_name_of(message);
 
     if (message->type == BEHALF_DELETE) {
         desk_forget_early(broker->desk, name.channel, name.post);
-    } else if (edit_counts(&message->edit, known) && others_may_bring(broker, "", known)) {
+    } else if (taking_edit_counts(&message->edit, known) && taking_others_may_bring(broker, "", known)) {
         desk_keep_for_others(broker->desk,
                              &(struct early_record){ .channel = name.channel,
                                                      .post = name.post,
@@ -448,14 +451,15 @@ static void keep_for_others(struct broker *broker, const struct behalf_message *
 }
 
 // Of all brands that have the post; the answer names the first one's item.
-static void decide_change(struct broker *broker, const struct waiting *waiting, const struct question *question)
+static void taking_decide_change(struct broker *broker, const struct waiting *waiting, const struct question *question)
 {
     const struct behalf_message *message = waiting->message;
     struct behalf_taken taken = { .repeated = true };
 
     for (const struct known_post *known = question->known; known != NULL; known = known->next) {
         uint64_t item = known->item;
-        bool changed = message->type == BEHALF_EDIT ? decide_edit(broker, message, known, &item) : !known->deleted;
+        bool changed =
+            message->type == BEHALF_EDIT ? taking_decide_edit(broker, message, known, &item) : !known->deleted;
         if (changed && message->type == BEHALF_DELETE) {
             desk_post_deleted(broker->desk, item, known->post.brand, &message->delete_post, broker->now_ms);
             key_set_add(&broker->decided, question->intake_key);
@@ -465,15 +469,15 @@ static void decide_change(struct broker *broker, const struct waiting *waiting, 
         }
         taken.repeated = taken.repeated && !changed;
     }
-    keep_for_others(broker, message, question->known);
-    tell_taken(broker, waiting->session, message, &taken);
+    taking_keep_for_others(broker, message, question->known);
+    taking_tell_taken(broker, waiting->session, message, &taken);
 }
 
 // An edit or deletion of a post that was not taken.
-static void keep_change(struct broker *broker, const struct waiting *waiting)
+static void taking_keep_change(struct broker *broker, const struct waiting *waiting)
 {
     const struct behalf_message *message = waiting->message;
-    struct name name = name_of(message);
+    struct name name = taking_name_of(message);
     bool deleted = message->type == BEHALF_DELETE;
     const struct early_record early = { .channel = name.channel,
                                         .post = name.post,
@@ -483,7 +487,7 @@ static void keep_change(struct broker *broker, const struct waiting *waiting)
                                             deleted ? message->delete_post.deleted_ms : message->edit.edited_ms };
 
     if (policy_find_channel(rules_policy(broker->rules), name.channel) == POLICY_NONE) {
-        refuse_unknown(broker, waiting->session, waiting->id, "channel");
+        taking_refuse_unknown(broker, waiting->session, waiting->id, "channel");
         return;
     }
     enum desk_keeping keeping = desk_keep_early(broker->desk, &early, broker->now_ms);
@@ -493,8 +497,8 @@ static void keep_change(struct broker *broker, const struct waiting *waiting)
                                             .reason = "no such post was taken, and there is no room to keep this until"
                                                       " it is: bring the post, then this again" });
     } else {
-        tell_taken(broker, waiting->session, waiting->message,
-                   &(struct behalf_taken){ .early = true, .repeated = keeping == DESK_KNOWN });
+        taking_tell_taken(broker, waiting->session, waiting->message,
+                          &(struct behalf_taken){ .early = true, .repeated = keeping == DESK_KNOWN });
     }
 }
 
@@ -503,18 +507,18 @@ void taking_answered(struct broker *broker, const struct question *question)
     struct waiting *waiting = broker_waiting(question->tag);
     const struct behalf_message *message = waiting->message;
     bool is_post = message->type == BEHALF_POST;
-    bool settled = is_post && of_brand(question, message->post.brand) != NULL;
+    bool settled = is_post && taking_of_brand(question, message->post.brand) != NULL;
 
     if (!settled && key_set_has(&broker->decided, question->intake_key)) {
-        ask(broker, waiting);
+        taking_ask(broker, waiting);
         return;
     }
     if (is_post) {
-        post_answered(broker, waiting, question);
+        taking_post_answered(broker, waiting, question);
     } else if (question->known != NULL) {
-        decide_change(broker, waiting, question);
+        taking_decide_change(broker, waiting, question);
     } else {
-        keep_change(broker, waiting);
+        taking_keep_change(broker, waiting);
     }
     broker_end_wait(broker, &waiting);
 }

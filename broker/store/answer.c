@@ -8,17 +8,17 @@
 
 #include <string.h>
 
-static const char *const item_names[ITEM_STATE_COUNT] = {
+static const char *const answer_item_names[ITEM_STATE_COUNT] = {
     [ITEM_WAITING] = "waiting", [ITEM_OFFERED] = "offered", [ITEM_HELD] = "held",
     [ITEM_PARKED] = "parked",   [ITEM_SENDING] = "sending", [ITEM_CLOSED] = "closed",
 };
 
-static const char *const reply_names[REPLY_STATE_COUNT] = {
+static const char *const answer_reply_names[REPLY_STATE_COUNT] = {
     [REPLY_QUEUED] = "queued", [REPLY_HANDED] = "handed",   [REPLY_CONFIRMED] = "confirmed",
     [REPLY_FAILED] = "failed", [REPLY_UNKNOWN] = "unknown", [REPLY_WITHDRAWN] = "withdrawn",
 };
 
-static unsigned find_name(const char *const *names, unsigned count, const char *name)
+static unsigned answer_find_name(const char *const *names, unsigned count, const char *name)
 {
     unsigned at = 0;
 
@@ -31,23 +31,23 @@ static unsigned find_name(const char *const *names, unsigned count, const char *
 const char *store_item_state_name(enum item_state state)
 {
     must(state < ITEM_STATE_COUNT);
-    return item_names[state];
+    return answer_item_names[state];
 }
 
 enum item_state store_item_state_from_name(const char *name)
 {
-    return (enum item_state) find_name(item_names, ITEM_STATE_COUNT, name);
+    return (enum item_state) answer_find_name(answer_item_names, ITEM_STATE_COUNT, name);
 }
 
 const char *store_reply_state_name(enum reply_state state)
 {
     must(state < REPLY_STATE_COUNT);
-    return reply_names[state];
+    return answer_reply_names[state];
 }
 
 enum reply_state store_reply_state_from_name(const char *name)
 {
-    return (enum reply_state) find_name(reply_names, REPLY_STATE_COUNT, name);
+    return (enum reply_state) answer_find_name(answer_reply_names, REPLY_STATE_COUNT, name);
 }
 
 struct intake_key_record store_intake_key(const struct post_record *post)

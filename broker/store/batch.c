@@ -47,7 +47,7 @@ struct change_list *batch_list(struct batch *batch)
     return batch->list;
 }
 
-static struct question *append(struct batch *batch, struct question_list *list, const struct question *question)
+static struct question *batch_append(struct batch *batch, struct question_list *list, const struct question *question)
 {
     struct question *copy = arena_allocate(&batch->arena, sizeof *copy);
 
@@ -66,7 +66,7 @@ static struct question *append(struct batch *batch, struct question_list *list, 
 
 struct question *batch_ask(struct batch *batch, const struct question *question)
 {
-    return append(batch, &batch->asked, question);
+    return batch_append(batch, &batch->asked, question);
 }
 
 struct question *batch_questions(const struct batch *batch)
@@ -76,7 +76,7 @@ struct question *batch_questions(const struct batch *batch)
 
 struct question *batch_answer(struct batch *batch, const struct question *question)
 {
-    return append(batch, &batch->answered, question);
+    return batch_append(batch, &batch->answered, question);
 }
 
 struct question *batch_answers(const struct batch *batch)

@@ -78,14 +78,14 @@ void coalescer_destroy(struct coalescer **coalescer_p)
 
 // ---- what is coalesced, by its key ----
 
-static size_t slot_of(const struct coalescer *coalescer, enum coalesced_kind kind, uint64_t key)
+static size_t coalesce_slot_of(const struct coalescer *coalescer, enum coalesced_kind kind, uint64_t key)
 {
     return (size_t) (hash_number(key + (uint64_t) kind) >> 20) & (coalescer->slot_count - 1);
 }
 
-static void place(struct coalescer *coalescer, size_t index)
+static void coalesce_place(struct coalescer *coalescer, size_t index)
 {
-    size_t at = slot_of(coalescer, coalescer->coalesced[index].kind, coalescer->coalesced[index].key);
+    size_t at = coalesce_slot_of(coalescer, coalescer->coalesced[index].kind, coalescer->coalesced[index].key);
 
     while (coalescer->slots[at] != 0) {
         at = (at + 1) & (coalescer->slot_count - 1);
@@ -94,7 +94,7 @@ static void place(struct coalescer *coalescer, size_t index)
     coalescer->coalesced[index].slot = at;
 }
 
-static void grow_coalesced(struct coalescer *coalescer)
+static void coalesce_grow_coalesced(struct coalescer *coalescer)
 {
     coalescer->coalesced_room = coalescer->coalesced_room == 0 ? 64 : coalescer->coalesced_room * 2;
     coalescer->slot_count = coalescer->coalesced_room * 2;
@@ -104,16 +104,17 @@ static void grow_coalesced(struct coalescer *coalescer)
     must(coalescer->coalesced != NULL);
     must(coalescer->slots != NULL);
     for (size_t i = 0; i < coalescer->coalesced_count; i++) {
-        place(coalescer, i);
+        coalesce_place(coalescer, i);
     }
 }
 
-static struct coalesced *find_coalesced(const struct coalescer *coalescer, enum coalesced_kind kind, uint64_t key)
+static struct coalesced *coalesce_find_coalesced(const struct coalescer *coalescer, enum coalesced_kind kind,
+                                                 uint64_t key)
 {
     if (coalescer->slot_count == 0) {
         return NULL;
     }
-    for (size_t at = slot_of(coalescer, kind, key); coalescer->slots[at] != 0;
+    for (size_t at = coalesce_slot_of(coalescer, kind, key); coalescer->slots[at] != 0;
          at = (at + 1) & (coalescer->slot_count - 1)) {
         struct coalesced *coalesced = &coalescer->coalesced[coalescer->slots[at] - 1];
         if (coalesced->kind == kind && coalesced->key == key) {
@@ -124,22 +125,22 @@ static struct coalesced *find_coalesced(const struct coalescer *coalescer, enum 
 }
 
 // Valid until the next call.
-static struct coalesced *require_coalesced(struct coalescer *coalescer, enum coalesced_kind kind, uint64_t key)
+static struct coalesced *coalesce_require_coalesced(struct coalescer *coalescer, enum coalesced_kind kind, uint64_t key)
 {
-    struct coalesced *coalesced = find_coalesced(coalescer, kind, key);
+    struct coalesced *coalesced = coalesce_find_coalesced(coalescer, kind, key);
 
     if (coalesced == NULL) {
         if (coalescer->coalesced_count == coalescer->coalesced_room) {
-            grow_coalesced(coalescer);
+            coalesce_grow_coalesced(coalescer);
         }
         coalesced = &coalescer->coalesced[coalescer->coalesced_count];
         *coalesced = (struct coalesced){ .kind = kind, .key = key };
-        place(coalescer, coalescer->coalesced_count++);
+        coalesce_place(coalescer, coalescer->coalesced_count++);
     }
     return coalesced;
 }
 
-static void forget_coalesced(struct coalescer *coalescer)
+static void coalesce_forget_coalesced(struct coalescer *coalescer)
 {
     // Slots are as many as the largest group needed; the next one of a small desk must not pay for them.
     for (size_t i = 0; i < coalescer->coalesced_count; i++) {
@@ -156,15 +157,15 @@ static void forget_coalesced(struct coalescer *coalescer)
 }
 
 // Names of different kinds differ by where they begin.
-static uint64_t hash_post(const char *channel, const char *post, const char *brand)
+static uint64_t coalesce_hash_post(const char *channel, const char *post, const char *brand)
 {
     return hash_text(hash_text(hash_text(HASH_BEGIN, channel), post), brand);
 }
 
 // ---- rows ----
 
-static struct stage_row *add_row(struct coalescer *coalescer, enum stage_table which, const void *record,
-                                 enum stage_with_pr with_pr)
+static struct stage_row *coalesce_add_row(struct coalescer *coalescer, enum stage_table which, const void *record,
+                                          enum stage_with_pr with_pr)
 {
     struct table *table = &coalescer->tables[which];
 
@@ -178,7 +179,7 @@ static struct stage_row *add_row(struct coalescer *coalescer, enum stage_table w
     return row;
 }
 
-static void forget_rows(struct table *table)
+static void coalesce_forget_rows(struct table *table)
 {
     table->count = 0;
     if (table->room > KEPT_MAX) {
@@ -188,61 +189,61 @@ static void forget_rows(struct table *table)
     }
 }
 
-static void add_coalesced(struct coalescer *coalescer, const struct coalesced *coalesced)
+static void coalesce_add_coalesced(struct coalescer *coalescer, const struct coalesced *coalesced)
 {
     if (coalesced->item != NULL) {
-        add_row(coalescer, STAGE_ITEMS, coalesced->item, STAGE_WITH_PR_UNKNOWN)->other = coalesced->outcome;
+        coalesce_add_row(coalescer, STAGE_ITEMS, coalesced->item, STAGE_WITH_PR_UNKNOWN)->other = coalesced->outcome;
     }
     if (coalesced->draft != NULL) {
-        (void) add_row(coalescer, coalesced->draft->text[0] == '\0' ? STAGE_DRAFTS_GONE : STAGE_DRAFTS,
-                       coalesced->draft, coalesced->draft_with_pr);
+        (void) coalesce_add_row(coalescer, coalesced->draft->text[0] == '\0' ? STAGE_DRAFTS_GONE : STAGE_DRAFTS,
+                                coalesced->draft, coalesced->draft_with_pr);
     }
     if (coalesced->kind == COALESCED_REPLY) {
-        (void) add_row(coalescer, coalesced->reply.text == NULL ? STAGE_REPLY_CHANGES : STAGE_REPLIES,
-                       &coalesced->reply, STAGE_WITH_PR_UNKNOWN);
+        (void) coalesce_add_row(coalescer, coalesced->reply.text == NULL ? STAGE_REPLY_CHANGES : STAGE_REPLIES,
+                                &coalesced->reply, STAGE_WITH_PR_UNKNOWN);
     }
     if (coalesced->sealing != SEALING_NONE) {
-        (void) add_row(coalescer, coalesced->sealing == SEALING_SEAL ? STAGE_SEALED : STAGE_UNSEALED, coalesced->seal,
-                       STAGE_WITH_PR_UNKNOWN);
+        (void) coalesce_add_row(coalescer, coalesced->sealing == SEALING_SEAL ? STAGE_SEALED : STAGE_UNSEALED,
+                                coalesced->seal, STAGE_WITH_PR_UNKNOWN);
     }
 }
 
 // Outcomes are in the order of the ends, whatever the order of the items.
-static void pair_outcomes(struct coalescer *coalescer)
+static void coalesce_pair_outcomes(struct coalescer *coalescer)
 {
     struct table *outcomes = &coalescer->tables[STAGE_OUTCOMES];
 
     for (size_t i = 0; i < outcomes->count; i++) {
         const struct outcome_record *outcome = outcomes->rows[i].record;
-        outcomes->rows[i].other = find_coalesced(coalescer, COALESCED_ITEM, outcome->item)->item;
+        outcomes->rows[i].other = coalesce_find_coalesced(coalescer, COALESCED_ITEM, outcome->item)->item;
     }
 }
 
 // Gives what the stage holds to the writer; the next one begins empty.
-static void end_stage(struct coalescer *coalescer)
+static void coalesce_end_stage(struct coalescer *coalescer)
 {
     const struct stage_writer *writer = coalescer->writer;
 
     for (size_t i = 0; i < coalescer->coalesced_count; i++) {
-        add_coalesced(coalescer, &coalescer->coalesced[i]);
+        coalesce_add_coalesced(coalescer, &coalescer->coalesced[i]);
     }
-    pair_outcomes(coalescer);
+    coalesce_pair_outcomes(coalescer);
     for (size_t i = 0; i < STAGE_TABLE_COUNT; i++) {
         struct table *table = &coalescer->tables[i];
         if (table->count > 0 && !coalescer->failed) {
             coalescer->failed = !writer->write(writer->self, (enum stage_table) i, table->rows, table->count);
         }
-        forget_rows(table);
+        coalesce_forget_rows(table);
     }
-    forget_coalesced(coalescer);
+    coalesce_forget_coalesced(coalescer);
     coalescer->unsealed = false;
 }
 
 // ---- changes ----
 
-static enum stage_with_pr with_pr(const struct coalescer *coalescer, uint64_t item)
+static enum stage_with_pr coalesce_with_pr(const struct coalescer *coalescer, uint64_t item)
 {
-    const struct coalesced *coalesced = find_coalesced(coalescer, COALESCED_ITEM, item);
+    const struct coalesced *coalesced = coalesce_find_coalesced(coalescer, COALESCED_ITEM, item);
 
     if (coalesced == NULL || coalesced->item == NULL) {
         return STAGE_WITH_PR_UNKNOWN;
@@ -251,96 +252,97 @@ static enum stage_with_pr with_pr(const struct coalescer *coalescer, uint64_t it
                                                                                    : STAGE_WITH_PR_NO;
 }
 
-static enum sealing sealing_of(const struct coalescer *coalescer, uint64_t item)
+static enum sealing coalesce_sealing_of(const struct coalescer *coalescer, uint64_t item)
 {
-    const struct coalesced *coalesced = find_coalesced(coalescer, COALESCED_ITEM, item);
+    const struct coalesced *coalesced = coalesce_find_coalesced(coalescer, COALESCED_ITEM, item);
 
     return coalesced == NULL ? SEALING_NONE : coalesced->sealing;
 }
 
 // What comes after its item was sealed in this stage must not be sealed with it, unless it is sealed anyway.
-static void keep_behind_seal(struct coalescer *coalescer, uint64_t item, bool sealed)
+static void coalesce_keep_behind_seal(struct coalescer *coalescer, uint64_t item, bool sealed)
 {
-    if (sealing_of(coalescer, item) == SEALING_SEAL && !sealed) {
-        end_stage(coalescer);
+    if (coalesce_sealing_of(coalescer, item) == SEALING_SEAL && !sealed) {
+        coalesce_end_stage(coalescer);
     }
 }
 
 // Two of the same name in a stage would be one too many for a statement that writes them all.
-static void require_first(struct coalescer *coalescer, uint64_t name)
+static void coalesce_require_first(struct coalescer *coalescer, uint64_t name)
 {
-    if (find_coalesced(coalescer, COALESCED_NAME, name) != NULL) {
-        end_stage(coalescer);
+    if (coalesce_find_coalesced(coalescer, COALESCED_NAME, name) != NULL) {
+        coalesce_end_stage(coalescer);
     }
-    (void) require_coalesced(coalescer, COALESCED_NAME, name);
+    (void) coalesce_require_coalesced(coalescer, COALESCED_NAME, name);
 }
 
-static void add_post(struct coalescer *coalescer, const struct post_record *post)
+static void coalesce_add_post(struct coalescer *coalescer, const struct post_record *post)
 {
-    if (sealing_of(coalescer, post->item) == SEALING_UNSEAL) {
-        end_stage(coalescer);
+    if (coalesce_sealing_of(coalescer, post->item) == SEALING_UNSEAL) {
+        coalesce_end_stage(coalescer);
     }
-    keep_behind_seal(coalescer, post->item, with_pr(coalescer, post->item) == STAGE_WITH_PR_YES);
+    coalesce_keep_behind_seal(coalescer, post->item, coalesce_with_pr(coalescer, post->item) == STAGE_WITH_PR_YES);
     // Of posts, not of their changes, which may be in the same stage.
-    require_first(coalescer, hash_byte(hash_post(post->channel, post->post, post->brand), 0));
-    (void) add_row(coalescer, STAGE_POSTS, post, with_pr(coalescer, post->item));
+    coalesce_require_first(coalescer, hash_byte(coalesce_hash_post(post->channel, post->post, post->brand), 0));
+    (void) coalesce_add_row(coalescer, STAGE_POSTS, post, coalesce_with_pr(coalescer, post->item));
 }
 
-static void add_post_change(struct coalescer *coalescer, const struct post_change_record *change)
+static void coalesce_add_post_change(struct coalescer *coalescer, const struct post_change_record *change)
 {
     if (coalescer->unsealed && change->sensitive) {
-        end_stage(coalescer); // else what was unsealed before would take this with it
+        coalesce_end_stage(coalescer); // else what was unsealed before would take this with it
     }
-    require_first(coalescer, hash_post(change->channel, change->post, change->brand));
-    (void) add_row(coalescer, STAGE_POST_CHANGES, change, STAGE_WITH_PR_UNKNOWN);
+    coalesce_require_first(coalescer, coalesce_hash_post(change->channel, change->post, change->brand));
+    (void) coalesce_add_row(coalescer, STAGE_POST_CHANGES, change, STAGE_WITH_PR_UNKNOWN);
 }
 
 // One of a post in a stage: what comes later is of what is kept then.
-static void add_early(struct coalescer *coalescer, const struct early_record *early, bool gone)
+static void coalesce_add_early(struct coalescer *coalescer, const struct early_record *early, bool gone)
 {
-    require_first(coalescer, hash_post(early->channel, early->post, "\n")); // no brand's name
-    (void) add_row(coalescer, gone ? STAGE_EARLY_GONE : STAGE_EARLY, early, STAGE_WITH_PR_UNKNOWN);
+    coalesce_require_first(coalescer, coalesce_hash_post(early->channel, early->post, "\n")); // no brand's name
+    (void) coalesce_add_row(coalescer, gone ? STAGE_EARLY_GONE : STAGE_EARLY, early, STAGE_WITH_PR_UNKNOWN);
 }
 
 // Behind the changes of its stage, of which there is one at most; those that follow are of the post as it is then.
-static void add_post_again(struct coalescer *coalescer, const struct post_again_record *again)
+static void coalesce_add_post_again(struct coalescer *coalescer, const struct post_again_record *again)
 {
-    uint64_t name = hash_post(again->channel, again->post, again->brand);
+    uint64_t name = coalesce_hash_post(again->channel, again->post, again->brand);
 
-    if (sealing_of(coalescer, again->item) == SEALING_UNSEAL) {
-        end_stage(coalescer);
+    if (coalesce_sealing_of(coalescer, again->item) == SEALING_UNSEAL) {
+        coalesce_end_stage(coalescer);
     }
-    require_first(coalescer, ~name);
-    (void) require_coalesced(coalescer, COALESCED_NAME, name);
-    (void) add_row(coalescer, STAGE_POSTS_AGAIN, again, STAGE_WITH_PR_UNKNOWN);
+    coalesce_require_first(coalescer, ~name);
+    (void) coalesce_require_coalesced(coalescer, COALESCED_NAME, name);
+    (void) coalesce_add_row(coalescer, STAGE_POSTS_AGAIN, again, STAGE_WITH_PR_UNKNOWN);
 }
 
-static void add_draft(struct coalescer *coalescer, const struct draft_record *draft)
+static void coalesce_add_draft(struct coalescer *coalescer, const struct draft_record *draft)
 {
-    enum stage_with_pr known = with_pr(coalescer, draft->item);
+    enum stage_with_pr known = coalesce_with_pr(coalescer, draft->item);
 
-    keep_behind_seal(coalescer, draft->item, known == STAGE_WITH_PR_YES || draft->text[0] == '\0');
-    known = with_pr(coalescer, draft->item);
-    struct coalesced *coalesced = require_coalesced(coalescer, COALESCED_ITEM, draft->item);
+    coalesce_keep_behind_seal(coalescer, draft->item, known == STAGE_WITH_PR_YES || draft->text[0] == '\0');
+    known = coalesce_with_pr(coalescer, draft->item);
+    struct coalesced *coalesced = coalesce_require_coalesced(coalescer, COALESCED_ITEM, draft->item);
     coalesced->draft = draft;
     coalesced->draft_with_pr = known;
 }
 
-static void add_note(struct coalescer *coalescer, const struct note_record *note)
+static void coalesce_add_note(struct coalescer *coalescer, const struct note_record *note)
 {
-    keep_behind_seal(coalescer, note->item, note->sealed);
-    (void) add_row(coalescer, STAGE_NOTES, note, STAGE_WITH_PR_UNKNOWN);
+    coalesce_keep_behind_seal(coalescer, note->item, note->sealed);
+    (void) coalesce_add_row(coalescer, STAGE_NOTES, note, STAGE_WITH_PR_UNKNOWN);
 }
 
-static void add_reply(struct coalescer *coalescer, const struct reply_record *reply)
+static void coalesce_add_reply(struct coalescer *coalescer, const struct reply_record *reply)
 {
-    keep_behind_seal(coalescer, reply->item, reply->sealed);
-    struct coalesced *before = find_coalesced(coalescer, COALESCED_REPLY, reply->reply);
+    coalesce_keep_behind_seal(coalescer, reply->item, reply->sealed);
+    struct coalesced *before = coalesce_find_coalesced(coalescer, COALESCED_REPLY, reply->reply);
     if (before != NULL && before->reply.text == NULL && reply->text != NULL) {
-        end_stage(coalescer); // the change is of a reply that must be there already
+        coalesce_end_stage(coalescer); // the change is of a reply that must be there already
         before = NULL;
     }
-    struct coalesced *coalesced = before != NULL ? before : require_coalesced(coalescer, COALESCED_REPLY, reply->reply);
+    struct coalesced *coalesced =
+        before != NULL ? before : coalesce_require_coalesced(coalescer, COALESCED_REPLY, reply->reply);
     struct reply_record state = *reply;
     if (before != NULL) {
         state.item = coalesced->reply.item;
@@ -352,35 +354,35 @@ static void add_reply(struct coalescer *coalescer, const struct reply_record *re
     coalesced->reply = state;
 }
 
-static void add_outcome(struct coalescer *coalescer, const struct outcome_record *outcome)
+static void coalesce_add_outcome(struct coalescer *coalescer, const struct outcome_record *outcome)
 {
-    require_coalesced(coalescer, COALESCED_ITEM, outcome->item)->outcome = outcome;
-    (void) add_row(coalescer, STAGE_OUTCOMES, outcome, STAGE_WITH_PR_UNKNOWN);
+    coalesce_require_coalesced(coalescer, COALESCED_ITEM, outcome->item)->outcome = outcome;
+    (void) coalesce_add_row(coalescer, STAGE_OUTCOMES, outcome, STAGE_WITH_PR_UNKNOWN);
 }
 
-static void add_freeze(struct coalescer *coalescer, const struct freeze_record *freeze)
+static void coalesce_add_freeze(struct coalescer *coalescer, const struct freeze_record *freeze)
 {
-    require_first(coalescer, hash_text(HASH_BEGIN, freeze->brand));
-    (void) add_row(coalescer, STAGE_FREEZES, freeze, STAGE_WITH_PR_UNKNOWN);
+    coalesce_require_first(coalescer, hash_text(HASH_BEGIN, freeze->brand));
+    (void) coalesce_add_row(coalescer, STAGE_FREEZES, freeze, STAGE_WITH_PR_UNKNOWN);
 }
 
 // A slot comes again within a stage only where that has more requests than one principal's: then it is another stage's.
-static void add_request(struct coalescer *coalescer, const struct request_record *request)
+static void coalesce_add_request(struct coalescer *coalescer, const struct request_record *request)
 {
     if (coalescer->tables[STAGE_REQUESTS].count == REQUESTS_OF_ONE_MAX) {
-        end_stage(coalescer);
+        coalesce_end_stage(coalescer);
     }
-    (void) add_row(coalescer, STAGE_REQUESTS, request, STAGE_WITH_PR_UNKNOWN);
+    (void) coalesce_add_row(coalescer, STAGE_REQUESTS, request, STAGE_WITH_PR_UNKNOWN);
 }
 
-static void add_sealing(struct coalescer *coalescer, const struct seal_record *seal, enum sealing sealing)
+static void coalesce_add_sealing(struct coalescer *coalescer, const struct seal_record *seal, enum sealing sealing)
 {
-    enum sealing before = sealing_of(coalescer, seal->item);
+    enum sealing before = coalesce_sealing_of(coalescer, seal->item);
 
     if (before != SEALING_NONE && before != sealing) {
-        end_stage(coalescer);
+        coalesce_end_stage(coalescer);
     }
-    struct coalesced *coalesced = require_coalesced(coalescer, COALESCED_ITEM, seal->item);
+    struct coalesced *coalesced = coalesce_require_coalesced(coalescer, COALESCED_ITEM, seal->item);
     coalesced->sealing = sealing;
     coalesced->seal = seal;
     coalescer->unsealed = coalescer->unsealed || sealing == SEALING_UNSEAL;
@@ -390,50 +392,50 @@ void coalescer_add(struct coalescer *coalescer, const struct change *change)
 {
     switch (change->kind) {
     case CHANGE_POST:
-        add_post(coalescer, &change->post);
+        coalesce_add_post(coalescer, &change->post);
         break;
     case CHANGE_POST_CHANGE:
-        add_post_change(coalescer, &change->post_change);
+        coalesce_add_post_change(coalescer, &change->post_change);
         break;
     case CHANGE_POST_AGAIN:
-        add_post_again(coalescer, &change->post_again);
+        coalesce_add_post_again(coalescer, &change->post_again);
         break;
     case CHANGE_EARLY:
     case CHANGE_EARLY_GONE:
-        add_early(coalescer, &change->early, change->kind == CHANGE_EARLY_GONE);
+        coalesce_add_early(coalescer, &change->early, change->kind == CHANGE_EARLY_GONE);
         break;
     case CHANGE_ITEM:
-        require_coalesced(coalescer, COALESCED_ITEM, change->item.item)->item = &change->item;
+        coalesce_require_coalesced(coalescer, COALESCED_ITEM, change->item.item)->item = &change->item;
         break;
     case CHANGE_DRAFT:
-        add_draft(coalescer, &change->draft);
+        coalesce_add_draft(coalescer, &change->draft);
         break;
     case CHANGE_NOTE:
-        add_note(coalescer, &change->note);
+        coalesce_add_note(coalescer, &change->note);
         break;
     case CHANGE_REPLY:
-        add_reply(coalescer, &change->reply);
+        coalesce_add_reply(coalescer, &change->reply);
         break;
     case CHANGE_EVENT:
-        (void) add_row(coalescer, STAGE_EVENTS, &change->event, STAGE_WITH_PR_UNKNOWN);
+        (void) coalesce_add_row(coalescer, STAGE_EVENTS, &change->event, STAGE_WITH_PR_UNKNOWN);
         break;
     case CHANGE_OUTCOME:
-        add_outcome(coalescer, &change->outcome);
+        coalesce_add_outcome(coalescer, &change->outcome);
         break;
     case CHANGE_RULES:
-        (void) add_row(coalescer, STAGE_RULES, &change->rules, STAGE_WITH_PR_UNKNOWN);
+        (void) coalesce_add_row(coalescer, STAGE_RULES, &change->rules, STAGE_WITH_PR_UNKNOWN);
         break;
     case CHANGE_FREEZE:
-        add_freeze(coalescer, &change->freeze);
+        coalesce_add_freeze(coalescer, &change->freeze);
         break;
     case CHANGE_REQUEST:
-        add_request(coalescer, &change->request);
+        coalesce_add_request(coalescer, &change->request);
         break;
     case CHANGE_SEAL:
-        add_sealing(coalescer, &change->seal, SEALING_SEAL);
+        coalesce_add_sealing(coalescer, &change->seal, SEALING_SEAL);
         break;
     case CHANGE_UNSEAL:
-        add_sealing(coalescer, &change->seal, SEALING_UNSEAL);
+        coalesce_add_sealing(coalescer, &change->seal, SEALING_UNSEAL);
         break;
     }
 }
@@ -446,7 +448,7 @@ void coalescer_begin(struct coalescer *coalescer, const struct stage_writer *wri
 
 bool coalescer_end(struct coalescer *coalescer)
 {
-    end_stage(coalescer);
+    coalesce_end_stage(coalescer);
     coalescer->writer = NULL;
     return !coalescer->failed;
 }

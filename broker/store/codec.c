@@ -12,7 +12,7 @@
 
 // ---- writing ----
 
-static int append(void *self, const char *bytes, size_t count)
+static int codec_append(void *self, const char *bytes, size_t count)
 {
     struct codec_bytes *out = self;
 
@@ -30,7 +30,7 @@ static int append(void *self, const char *bytes, size_t count)
     return 0;
 }
 
-static void pack_text(msgpack_packer *packer, const char *text)
+static void codec_pack_text(msgpack_packer *packer, const char *text)
 {
     size_t bytes = strlen(text) + 1;
 
@@ -38,14 +38,14 @@ static void pack_text(msgpack_packer *packer, const char *text)
     msgpack_pack_str_body(packer, text, bytes);
 }
 
-static int64_t state_in_bounds(int64_t state, int64_t count)
+static int64_t codec_state_in_bounds(int64_t state, int64_t count)
 {
     must(state >= 0);
     must(state < count);
     return state;
 }
 
-static void pack_column(msgpack_packer *packer, const struct column *column, const void *record)
+static void codec_pack_column(msgpack_packer *packer, const struct column *column, const void *record)
 {
     switch (column->kind) {
     case COLUMN_ID:
@@ -64,20 +64,20 @@ static void pack_column(msgpack_packer *packer, const struct column *column, con
         }
         break;
     case COLUMN_TEXT:
-        pack_text(packer, column_text(column, record) == NULL ? "" : column_text(column, record));
+        codec_pack_text(packer, column_text(column, record) == NULL ? "" : column_text(column, record));
         break;
     case COLUMN_TEXT_OR_NULL:
         if (column_text(column, record) == NULL) {
             msgpack_pack_nil(packer);
         } else {
-            pack_text(packer, column_text(column, record));
+            codec_pack_text(packer, column_text(column, record));
         }
         break;
     case COLUMN_ITEM_STATE:
-        msgpack_pack_int64(packer, state_in_bounds(column_number(column, record), ITEM_STATE_COUNT));
+        msgpack_pack_int64(packer, codec_state_in_bounds(column_number(column, record), ITEM_STATE_COUNT));
         break;
     case COLUMN_REPLY_STATE:
-        msgpack_pack_int64(packer, state_in_bounds(column_number(column, record), REPLY_STATE_COUNT));
+        msgpack_pack_int64(packer, codec_state_in_bounds(column_number(column, record), REPLY_STATE_COUNT));
         break;
     }
 }
@@ -87,11 +87,11 @@ void codec_add(struct codec_bytes *bytes, const struct change *change)
     const struct record_columns *all = columns_of(change_record_of(change->kind));
     msgpack_packer packer;
 
-    msgpack_packer_init(&packer, bytes, append);
+    msgpack_packer_init(&packer, bytes, codec_append);
     msgpack_pack_array(&packer, 1 + all->count);
     msgpack_pack_int64(&packer, (int64_t) change->kind);
     for (size_t i = 0; i < all->count; i++) {
-        pack_column(&packer, &all->columns[i], change_record(change));
+        codec_pack_column(&packer, &all->columns[i], change_record(change));
     }
 }
 
@@ -108,7 +108,7 @@ void codec_fini(struct codec_bytes *bytes)
 
 // ---- reading ----
 
-static bool fail(struct codec_reader *reader, const char *fault)
+static bool codec_fail(struct codec_reader *reader, const char *fault)
 {
     if (reader->fault == NULL) {
         reader->fault = fault;
@@ -117,12 +117,12 @@ static bool fail(struct codec_reader *reader, const char *fault)
 }
 
 // The next `count` bytes; NULL when there are not.
-static const unsigned char *take(struct codec_reader *reader, size_t count)
+static const unsigned char *codec_take(struct codec_reader *reader, size_t count)
 {
     const unsigned char *taken = reader->at;
 
     if (count > reader->left) {
-        (void) fail(reader, "the bytes end inside a change");
+        (void) codec_fail(reader, "the bytes end inside a change");
         return NULL;
     }
     reader->at += count;
@@ -131,15 +131,15 @@ static const unsigned char *take(struct codec_reader *reader, size_t count)
 }
 
 // The next byte if it is this one.
-static bool take_byte(struct codec_reader *reader, unsigned char byte)
+static bool codec_take_byte(struct codec_reader *reader, unsigned char byte)
 {
-    return reader->left > 0 && *reader->at == byte && take(reader, 1) != NULL;
+    return reader->left > 0 && *reader->at == byte && codec_take(reader, 1) != NULL;
 }
 
 // A number of `count` bytes, the highest first.
-static bool take_big_endian(struct codec_reader *reader, size_t count, uint64_t *number)
+static bool codec_take_big_endian(struct codec_reader *reader, size_t count, uint64_t *number)
 {
-    const unsigned char *bytes = take(reader, count);
+    const unsigned char *bytes = codec_take(reader, count);
 
     *number = 0;
     for (size_t i = 0; bytes != NULL && i < count; i++) {
@@ -149,9 +149,9 @@ static bool take_big_endian(struct codec_reader *reader, size_t count, uint64_t 
 }
 
 // An integer of any width: its 64 bits, and whether they are those of a number below 0.
-static bool take_integer(struct codec_reader *reader, uint64_t *bits, bool *is_negative)
+static bool codec_take_integer(struct codec_reader *reader, uint64_t *bits, bool *is_negative)
 {
-    const unsigned char *first = take(reader, 1);
+    const unsigned char *first = codec_take(reader, 1);
 
     *is_negative = false;
     if (first == NULL) {
@@ -167,11 +167,11 @@ static bool take_integer(struct codec_reader *reader, uint64_t *bits, bool *is_n
         return true;
     }
     if (*first < 0xcc || *first > 0xd3) {
-        return fail(reader, "a number is none");
+        return codec_fail(reader, "a number is none");
     }
     size_t width = (size_t) 1 << (*first & 3); // cc to cf and d0 to d3: 1, 2, 4, 8 bytes
     must(width >= 1 && width <= 8);
-    if (!take_big_endian(reader, width, bits)) {
+    if (!codec_take_big_endian(reader, width, bits)) {
         return false;
     }
     if (*first >= 0xd0 && (*bits >> (8 * width - 1) & 1) != 0) {
@@ -182,32 +182,32 @@ static bool take_integer(struct codec_reader *reader, uint64_t *bits, bool *is_n
 }
 
 // A number that is not below 0 and not above a bound.
-static bool take_number_up_to(struct codec_reader *reader, uint64_t maximum, uint64_t *number)
+static bool codec_take_number_up_to(struct codec_reader *reader, uint64_t maximum, uint64_t *number)
 {
     bool is_negative = false;
 
-    if (!take_integer(reader, number, &is_negative)) {
+    if (!codec_take_integer(reader, number, &is_negative)) {
         return false;
     }
-    return (!is_negative && *number <= maximum) || fail(reader, "a number is out of its bounds");
+    return (!is_negative && *number <= maximum) || codec_fail(reader, "a number is out of its bounds");
 }
 
-static bool take_signed(struct codec_reader *reader, int64_t *number)
+static bool codec_take_signed(struct codec_reader *reader, int64_t *number)
 {
     uint64_t bits = 0;
     bool is_negative = false;
 
-    if (!take_integer(reader, &bits, &is_negative)) {
+    if (!codec_take_integer(reader, &bits, &is_negative)) {
         return false;
     }
     *number = (int64_t) bits;
-    return is_negative || bits <= INT64_MAX || fail(reader, "a number is out of its bounds");
+    return is_negative || bits <= INT64_MAX || codec_fail(reader, "a number is out of its bounds");
 }
 
 // The bytes of a text that follow, with the NUL.
-static bool take_text_head(struct codec_reader *reader, uint64_t *bytes)
+static bool codec_take_text_head(struct codec_reader *reader, uint64_t *bytes)
 {
-    const unsigned char *first = take(reader, 1);
+    const unsigned char *first = codec_take(reader, 1);
 
     if (first == NULL) {
         return false;
@@ -217,103 +217,103 @@ static bool take_text_head(struct codec_reader *reader, uint64_t *bytes)
         return true;
     }
     if (*first < 0xd9 || *first > 0xdb) {
-        return fail(reader, "a text is none");
+        return codec_fail(reader, "a text is none");
     }
-    return take_big_endian(reader, (size_t) 1 << (*first - 0xd9), bytes);
+    return codec_take_big_endian(reader, (size_t) 1 << (*first - 0xd9), bytes);
 }
 
-static bool take_text(struct codec_reader *reader, const char **text)
+static bool codec_take_text(struct codec_reader *reader, const char **text)
 {
     uint64_t bytes = 0;
 
-    if (!take_text_head(reader, &bytes)) {
+    if (!codec_take_text_head(reader, &bytes)) {
         return false;
     }
-    const unsigned char *taken = take(reader, (size_t) bytes);
+    const unsigned char *taken = codec_take(reader, (size_t) bytes);
     if (taken == NULL) {
         return false;
     }
     if (bytes == 0 || memchr(taken, 0, (size_t) bytes) != taken + bytes - 1) {
-        return fail(reader, "a text does not end where its NUL is");
+        return codec_fail(reader, "a text does not end where its NUL is");
     }
     *text = (const char *) taken;
     return true;
 }
 
 // A column whose value is a number at most so large.
-static bool take_bounded(struct codec_reader *reader, const struct column *column, void *record, uint64_t maximum)
+static bool codec_take_bounded(struct codec_reader *reader, const struct column *column, void *record, uint64_t maximum)
 {
     uint64_t number = 0;
 
-    if (!take_number_up_to(reader, maximum, &number)) {
+    if (!codec_take_number_up_to(reader, maximum, &number)) {
         return false;
     }
     column_set_number(column, record, (int64_t) number);
     return true;
 }
 
-static bool take_text_column(struct codec_reader *reader, const struct column *column, void *record)
+static bool codec_take_text_column(struct codec_reader *reader, const struct column *column, void *record)
 {
     const char *text = NULL;
 
-    if (!take_text(reader, &text)) {
+    if (!codec_take_text(reader, &text)) {
         return false;
     }
     column_set_text(column, record, text);
     return true;
 }
 
-static bool take_number_column(struct codec_reader *reader, const struct column *column, void *record)
+static bool codec_take_number_column(struct codec_reader *reader, const struct column *column, void *record)
 {
     int64_t number = 0;
 
-    if (!take_signed(reader, &number)) {
+    if (!codec_take_signed(reader, &number)) {
         return false;
     }
     column_set_number(column, record, number);
     return true;
 }
 
-static bool take_flag_column(struct codec_reader *reader, const struct column *column, void *record)
+static bool codec_take_flag_column(struct codec_reader *reader, const struct column *column, void *record)
 {
-    bool flag = take_byte(reader, 0xc3);
+    bool flag = codec_take_byte(reader, 0xc3);
 
-    if (!flag && !take_byte(reader, 0xc2)) {
-        return fail(reader, "a flag is neither true nor false");
+    if (!flag && !codec_take_byte(reader, 0xc2)) {
+        return codec_fail(reader, "a flag is neither true nor false");
     }
     column_set_number(column, record, flag);
     return true;
 }
 
-static bool take_column(struct codec_reader *reader, const struct column *column, void *record)
+static bool codec_take_column(struct codec_reader *reader, const struct column *column, void *record)
 {
     switch (column->kind) {
     case COLUMN_ID:
-        return take_bounded(reader, column, record, UINT64_MAX);
+        return codec_take_bounded(reader, column, record, UINT64_MAX);
     case COLUMN_COUNT:
-        return take_bounded(reader, column, record, UINT32_MAX);
+        return codec_take_bounded(reader, column, record, UINT32_MAX);
     case COLUMN_SMALL:
-        return take_bounded(reader, column, record, UINT8_MAX);
+        return codec_take_bounded(reader, column, record, UINT8_MAX);
     case COLUMN_ITEM_STATE:
-        return take_bounded(reader, column, record, ITEM_STATE_COUNT - 1);
+        return codec_take_bounded(reader, column, record, ITEM_STATE_COUNT - 1);
     case COLUMN_REPLY_STATE:
-        return take_bounded(reader, column, record, REPLY_STATE_COUNT - 1);
+        return codec_take_bounded(reader, column, record, REPLY_STATE_COUNT - 1);
     case COLUMN_NUMBER:
-        return take_number_column(reader, column, record);
+        return codec_take_number_column(reader, column, record);
     case COLUMN_FLAG:
-        return take_flag_column(reader, column, record);
+        return codec_take_flag_column(reader, column, record);
     case COLUMN_TEXT:
-        return take_text_column(reader, column, record);
+        return codec_take_text_column(reader, column, record);
     case COLUMN_TEXT_OR_NULL:
-        return take_byte(reader, 0xc0) || take_text_column(reader, column, record);
+        return codec_take_byte(reader, 0xc0) || codec_take_text_column(reader, column, record);
     }
-    return fail(reader, "a column of no known kind");
+    return codec_fail(reader, "a column of no known kind");
 }
 
 // How many values follow in the array of a change.
-static bool take_array_head(struct codec_reader *reader, uint64_t *values)
+static bool codec_take_array_head(struct codec_reader *reader, uint64_t *values)
 {
-    const unsigned char *first = take(reader, 1);
+    const unsigned char *first = codec_take(reader, 1);
 
     if (first == NULL) {
         return false;
@@ -323,16 +323,17 @@ static bool take_array_head(struct codec_reader *reader, uint64_t *values)
         return true;
     }
     if (*first != 0xdc) {
-        return fail(reader, "a change is no array of its columns");
+        return codec_fail(reader, "a change is no array of its columns");
     }
-    return take_big_endian(reader, 2, values);
+    return codec_take_big_endian(reader, 2, values);
 }
 
 // As many of a record's columns as there are; those behind them are of a later codec.
-static bool take_columns(struct codec_reader *reader, const struct record_columns *all, size_t count, void *record)
+static bool codec_take_columns(struct codec_reader *reader, const struct record_columns *all, size_t count,
+                               void *record)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!take_column(reader, &all->columns[i], record)) {
+        if (!codec_take_column(reader, &all->columns[i], record)) {
             return false;
         }
     }
@@ -363,13 +364,13 @@ bool codec_next(struct codec_reader *reader, struct change *change)
         return false;
     }
     *change = (struct change){ 0 };
-    if (!take_array_head(reader, &values) || !take_number_up_to(reader, CHANGE_KIND_COUNT - 1, &kind)) {
+    if (!codec_take_array_head(reader, &values) || !codec_take_number_up_to(reader, CHANGE_KIND_COUNT - 1, &kind)) {
         return false;
     }
     change->kind = (enum change_kind) kind;
     const struct record_columns *all = columns_of(change_record_of(change->kind));
     if (values < 2 || values > 1 + all->count || (values < 1 + all->count && !reader->is_older)) {
-        return fail(reader, "a change has not the columns of its record");
+        return codec_fail(reader, "a change has not the columns of its record");
     }
-    return take_columns(reader, all, (size_t) values - 1, &change->post);
+    return codec_take_columns(reader, all, (size_t) values - 1, &change->post);
 }

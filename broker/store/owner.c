@@ -15,7 +15,7 @@
 
 #define START_FIELD 22 // of /proc/PID/stat: since boot, in ticks
 
-static bool mix_link(uint64_t *hash, const char *path)
+static bool owner_mix_link(uint64_t *hash, const char *path)
 {
     char target[64];
     ssize_t bytes = readlink(path, target, sizeof target - 1);
@@ -30,7 +30,7 @@ static bool mix_link(uint64_t *hash, const char *path)
 
 // Where process ids and start times mean the same as here: this boot, and namespaces, whose numbers are given again
 // only when all in them have ended.  0: not known.
-static uint64_t find_machine(void)
+static uint64_t owner_find_machine(void)
 {
     uint64_t hash = HASH_BEGIN;
     char boot[64] = "";
@@ -42,13 +42,13 @@ static uint64_t find_machine(void)
     bool read = fgets(boot, sizeof boot, file) != NULL;
     fclose(file);
     hash = hash_bytes(hash, boot);
-    bool whole = read && mix_link(&hash, "/proc/self/ns/pid");
-    (void) mix_link(&hash, "/proc/self/ns/time"); // not on all kernels
+    bool whole = read && owner_mix_link(&hash, "/proc/self/ns/pid");
+    (void) owner_mix_link(&hash, "/proc/self/ns/time"); // not on all kernels
     return whole ? hash : 0;
 }
 
 // 0: not known.
-static uint64_t find_start(long process)
+static uint64_t owner_find_start(long process)
 {
     char path[64];
     char line[1024] = "";
@@ -71,8 +71,8 @@ void owner_name(char name[OWNER_NAME_BYTES])
 {
     char host[65] = "";
     long process = (long) getpid();
-    uint64_t machine = find_machine();
-    uint64_t start = find_start(process);
+    uint64_t machine = owner_find_machine();
+    uint64_t start = owner_find_start(process);
 
     (void) gethostname(host, sizeof host - 1);
     int bytes = snprintf(name, OWNER_NAME_BYTES, "%s:%ld", host, process);
@@ -95,12 +95,12 @@ bool owner_is_dead(const char *name)
     uint64_t machine = *slash == '/' ? strtoull(slash + 1, &dot, 16) : 0;
     uint64_t start = dot != NULL && *dot == '.' ? strtoull(dot + 1, &end, 10) : 0;
     if (process <= 0 || process > INT32_MAX || machine == 0 || start == 0 || *end != '\0' ||
-        machine != find_machine()) {
+        machine != owner_find_machine()) {
         return false;
     }
     if (kill((pid_t) process, 0) != 0 && errno == ESRCH) {
         return true;
     }
-    uint64_t present = find_start(process);
+    uint64_t present = owner_find_start(process);
     return present != 0 && present != start; // the number is another process's now
 }

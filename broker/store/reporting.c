@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 // A store whose engine the others' work through.
-static struct engine *find_other(struct writer *writer, const struct store *store)
+static struct engine *reporting_find_other(struct writer *writer, const struct store *store)
 {
     struct store *other;
 
@@ -22,28 +22,28 @@ static struct engine *find_other(struct writer *writer, const struct store *stor
 
 // Lets a store's engine work through the connection of the others, if it can.  Under the mutex, as stores come and go;
 // the database is not asked.
-static void join(struct writer *writer, struct store *store)
+static void reporting_join(struct writer *writer, struct store *store)
 {
     if (store->reports == NULL || store->reports_joined || store->reports->operations->join == NULL) {
         return;
     }
-    struct engine *other = find_other(writer, store);
+    struct engine *other = reporting_find_other(writer, store);
     store->reports_joined = other == NULL || store->reports->operations->join(store->reports, other);
 }
 
 // So that a desk's own session does not stay until it is asked for its first report.
-static void join_all(struct writer *writer)
+static void reporting_join_all(struct writer *writer)
 {
     struct store *store;
 
     TAILQ_FOREACH(store, &writer->all, among_all)
     {
-        join(writer, store);
+        reporting_join(writer, store);
     }
 }
 
 // Ends what the writer has passed on.  Called under the mutex, which is given up meanwhile.
-static void end_one(struct writer *writer)
+static void reporting_end_one(struct writer *writer)
 {
     struct store *store = TAILQ_FIRST(&writer->reports_ending);
 
@@ -60,7 +60,7 @@ static void end_one(struct writer *writer)
     pthread_mutex_lock(&writer->mutex);
 }
 
-static void answer(struct store *store, struct report *report)
+static void reporting_answer(struct store *store, struct report *report)
 {
     enum store_result result = STORE_UNAVAILABLE;
 
@@ -74,7 +74,7 @@ static void answer(struct store *store, struct report *report)
 }
 
 // Called under the mutex, which is given up meanwhile.
-static void answer_one(struct writer *writer)
+static void reporting_answer_one(struct writer *writer)
 {
     struct store *store = TAILQ_FIRST(&writer->askers);
     struct report *report = submissions_pop(&store->reports_in).report;
@@ -83,9 +83,9 @@ static void answer_one(struct writer *writer)
     if (store->reports_in.first != NULL) {
         TAILQ_INSERT_TAIL(&writer->askers, store, among_askers);
     }
-    join(writer, store);
+    reporting_join(writer, store);
     pthread_mutex_unlock(&writer->mutex);
-    answer(store, report); // should the store be destroyed meanwhile, it is this thread that frees it
+    reporting_answer(store, report); // should the store be destroyed meanwhile, it is this thread that frees it
     pthread_mutex_lock(&writer->mutex);
     submissions_push(&store->reports_out, NULL, report);
     writer_judge_news(store);
@@ -98,13 +98,13 @@ void *writer_report(void *self)
     pthread_mutex_lock(&writer->mutex);
     for (;;) {
         if (!TAILQ_EMPTY(&writer->reports_ending)) {
-            end_one(writer);
+            reporting_end_one(writer);
         } else if (writer->stopping && TAILQ_EMPTY(&writer->leaving)) {
             break;
         } else if (!TAILQ_EMPTY(&writer->askers)) {
-            answer_one(writer);
+            reporting_answer_one(writer);
         } else {
-            join_all(writer);
+            reporting_join_all(writer);
             pthread_cond_wait(&writer->report_came, &writer->mutex);
         }
     }

@@ -52,7 +52,7 @@ void submissions_fini(struct submissions *submissions)
 }
 
 // Makes the descriptor readable exactly while there are news.
-static void set_wake(struct writer *writer)
+static void store_set_wake(struct writer *writer)
 {
     bool wanted = !TAILQ_EMPTY(&writer->news);
     uint64_t count = 1;
@@ -77,7 +77,7 @@ void writer_judge_news(struct store *store)
         TAILQ_REMOVE(&writer->news, store, among_news);
     }
     store->has_news = has_news;
-    set_wake(writer);
+    store_set_wake(writer);
 }
 
 void writer_set_state(struct store *store, enum store_state state, const char *description)

@@ -18,7 +18,7 @@ bool story_has_room(const struct story *story)
     return story->count < STORY_CANDIDATES_MAX;
 }
 
-static void grow(struct story *story)
+static void story_grow(struct story *story)
 {
     size_t room = story->room == 0 ? STORY_ROOM_MIN : story->room * 2;
     struct behalf_entry *entries = batch_allocate(story->batch, room * sizeof *entries);
@@ -34,7 +34,7 @@ void story_add(struct story *story, const struct behalf_entry *entry)
 {
     must(story_has_room(story));
     if (story->count == story->room) {
-        grow(story);
+        story_grow(story);
     }
     struct behalf_entry *added = &story->entries[story->count++];
     *added = *entry;
@@ -83,20 +83,20 @@ bool story_hides_note(bool for_agent, bool sealed, const char *kind)
 }
 
 // What a post had in between is told while the post is, and not what it still shows.
-static bool is_shown_by(const struct behalf_entry *edit, const struct behalf_entry *post)
+static bool story_is_shown_by(const struct behalf_entry *edit, const struct behalf_entry *post)
 {
     return strcmp(post->kind, "post") == 0 && strcmp(edit->post, post->post) == 0 &&
            (post->deleted || strcmp(edit->text, post->text) == 0 || strcmp(edit->text, post->before) == 0);
 }
 
-static void drop_edits_shown(struct story *story)
+static void story_drop_edits_shown(struct story *story)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < story->count; i++) {
         bool drop = false;
         for (size_t k = 0; strcmp(story->entries[i].kind, "edit") == 0 && k < story->count && !drop; k++) {
-            drop = is_shown_by(&story->entries[i], &story->entries[k]);
+            drop = story_is_shown_by(&story->entries[i], &story->entries[k]);
         }
         if (!drop) {
             story->entries[kept++] = story->entries[i];
@@ -106,7 +106,7 @@ static void drop_edits_shown(struct story *story)
 }
 
 // By time; what was added first comes first among equals, so a stable sort.  There are few.
-static void sort(struct story *story)
+static void story_sort(struct story *story)
 {
     for (size_t i = 1; i < story->count; i++) {
         struct behalf_entry entry = story->entries[i];
@@ -119,7 +119,7 @@ static void sort(struct story *story)
     }
 }
 
-static size_t entry_bytes(const struct behalf_entry *entry)
+static size_t story_entry_bytes(const struct behalf_entry *entry)
 {
     return strlen(entry->text) + strlen(entry->before) + strlen(entry->author) + strlen(entry->post) +
            strlen(entry->parent) + strlen(entry->link);
@@ -129,11 +129,11 @@ void story_finish(struct story *story, struct behalf_item *view)
 {
     size_t bytes = 0;
 
-    drop_edits_shown(story);
+    story_drop_edits_shown(story);
     size_t first = story->count;
-    sort(story);
+    story_sort(story);
     while (first > 0 && story->count - first < STORY_ENTRIES_MAX) {
-        bytes += entry_bytes(&story->entries[first - 1]);
+        bytes += story_entry_bytes(&story->entries[first - 1]);
         if (bytes > STORY_BYTES_MAX) {
             break;
         }

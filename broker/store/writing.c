@@ -36,12 +36,12 @@ struct writing {
 
 // ---- backoff ----
 
-static struct backoff *backoff_of(struct writing *writing, struct store *store)
+static struct backoff *writing_backoff_of(struct writing *writing, struct store *store)
 {
     return store->joined && !store->share.apart ? &writing->backoff : &store->backoff;
 }
 
-static void backoff_fail(struct backoff *backoff, int64_t most_ms)
+static void writing_backoff_fail(struct backoff *backoff, int64_t most_ms)
 {
     backoff->wait_ms = backoff->wait_ms == 0 ? BACK_OFF_MS_MIN : backoff->wait_ms * 2;
     backoff->wait_ms = backoff->wait_ms > most_ms ? most_ms : backoff->wait_ms;
@@ -50,7 +50,7 @@ static void backoff_fail(struct backoff *backoff, int64_t most_ms)
 
 // ---- how a store is: under the mutex ----
 
-static void tell_state(struct store *store, enum store_state state)
+static void writing_tell_state(struct store *store, enum store_state state)
 {
     struct engine *engine = store->share.engine;
     char description[STORE_DESCRIPTION_BYTES];
@@ -70,7 +70,7 @@ static void tell_state(struct store *store, enum store_state state)
     writer_set_state(store, state, description);
 }
 
-static enum store_state working_state(const struct store *store)
+static enum store_state writing_working_state(const struct store *store)
 {
     struct engine *engine = store->share.engine;
 
@@ -80,19 +80,19 @@ static enum store_state working_state(const struct store *store)
 
 // A store that nothing is written to says itself that its tables have kept up.  Returns when it is to be looked at
 // again, unless something else is due sooner.
-static int64_t look_at_behind(struct store *store, int64_t now_ms, int64_t next_ms)
+static int64_t writing_look_at_behind(struct store *store, int64_t now_ms, int64_t next_ms)
 {
     if (store->state != STORE_STATE_BEHIND) {
         return next_ms;
     }
-    tell_state(store, working_state(store));
+    writing_tell_state(store, writing_working_state(store));
     bool sooner = store->state == STORE_STATE_BEHIND && now_ms + BEHIND_LOOK_MS < next_ms;
     return sooner ? now_ms + BEHIND_LOOK_MS : next_ms;
 }
 
 // ---- collecting: under the mutex ----
 
-static void require_room(struct writing *writing, size_t count)
+static void writing_require_room(struct writing *writing, size_t count)
 {
     if (count > writing->room) {
         writing->room = count * 2;
@@ -103,7 +103,7 @@ static void require_room(struct writing *writing, size_t count)
     }
 }
 
-static struct engine *find_other(struct writer *writer, const struct store *store)
+static struct engine *writing_find_other(struct writer *writer, const struct store *store)
 {
     struct store *other;
 
@@ -117,18 +117,18 @@ static struct engine *find_other(struct writer *writer, const struct store *stor
 }
 
 // Lets a store's engine work through the connection of the others, if it can.  The database is not asked.
-static void join(struct writer *writer, struct store *store)
+static void writing_join(struct writer *writer, struct store *store)
 {
     struct engine *engine = store->share.engine;
 
     if (!store->joined && engine->operations->join != NULL) {
-        struct engine *other = find_other(writer, store);
+        struct engine *other = writing_find_other(writer, store);
         store->joined = other == NULL || engine->operations->join(engine, other);
     }
 }
 
 // Links what is queued up to a group, as far as the batches follow each other and stay within bounds.
-static struct batch *take_group(struct store *store, size_t *bytes)
+static struct batch *writing_take_group(struct store *store, size_t *bytes)
 {
     struct batch *first = submissions_pop(&store->batches_in).batch;
     struct batch *last = first;
@@ -149,7 +149,7 @@ static struct batch *take_group(struct store *store, size_t *bytes)
     return first;
 }
 
-static size_t waiting_bytes(const struct store *store)
+static size_t writing_waiting_bytes(const struct store *store)
 {
     size_t bytes = 0;
 
@@ -160,16 +160,16 @@ static size_t waiting_bytes(const struct store *store)
 }
 
 // Adds a store, unless what is to be written would become too much.
-static bool add_due(struct writing *writing, struct store *store, size_t *bytes)
+static bool writing_add_due(struct writing *writing, struct store *store, size_t *bytes)
 {
     size_t at = writing->count;
-    size_t more = waiting_bytes(store);
+    size_t more = writing_waiting_bytes(store);
 
     if (at > 0 && *bytes + more > GROUP_BYTES_MAX) {
         return false;
     }
     if (store->share.group == NULL) {
-        store->share.group = take_group(store, bytes);
+        store->share.group = writing_take_group(store, bytes);
     } else {
         *bytes += more;
     }
@@ -183,7 +183,7 @@ static bool add_due(struct writing *writing, struct store *store, size_t *bytes)
 }
 
 // Those that were too many come first the next time.
-static void put_behind(struct writing *writing)
+static void writing_put_behind(struct writing *writing)
 {
     for (size_t i = 0; i < writing->count; i++) {
         TAILQ_REMOVE(&writing->writer->all, writing->due[i], among_all);
@@ -192,7 +192,7 @@ static void put_behind(struct writing *writing)
 }
 
 // Collects the stores that have something to be written now.  Returns when the next will have, INT64_MAX: none.
-static int64_t collect(struct writing *writing)
+static int64_t writing_collect(struct writing *writing)
 {
     struct writer *writer = writing->writer;
     int64_t now_ms = clocks_monotonic_ms();
@@ -202,29 +202,29 @@ static int64_t collect(struct writing *writing)
     struct store *store;
 
     writing->count = writing->together = 0;
-    require_room(writing, writer->store_count);
+    writing_require_room(writing, writer->store_count);
     TAILQ_FOREACH(store, &writer->all, among_all)
     {
-        join(writer, store);
-        next_ms = look_at_behind(store, now_ms, next_ms);
+        writing_join(writer, store);
+        next_ms = writing_look_at_behind(store, now_ms, next_ms);
         bool work = store->share.group != NULL || store->batches_in.first != NULL;
         if (!work || store->state == STORE_STATE_CONTRADICTED) {
             continue;
         }
-        int64_t until_ms = backoff_of(writing, store)->until_ms;
+        int64_t until_ms = writing_backoff_of(writing, store)->until_ms;
         if (until_ms > now_ms) {
             next_ms = until_ms < next_ms ? until_ms : next_ms;
         } else {
-            all = add_due(writing, store, &bytes) && all;
+            all = writing_add_due(writing, store, &bytes) && all;
         }
     }
     if (!all) {
-        put_behind(writing);
+        writing_put_behind(writing);
     }
     return next_ms;
 }
 
-static void wait_until(struct writer *writer, int64_t until_ms)
+static void writing_wait_until(struct writer *writer, int64_t until_ms)
 {
     if (until_ms == INT64_MAX) {
         (void) pthread_cond_wait(&writer->batch_came, &writer->mutex);
@@ -235,7 +235,7 @@ static void wait_until(struct writer *writer, int64_t until_ms)
 
 // ---- an attempt and its results ----
 
-static void discard(struct batch **group_p)
+static void writing_discard(struct batch **group_p)
 {
     while (*group_p != NULL) {
         struct batch *next = batch_next(*group_p);
@@ -245,7 +245,7 @@ static void discard(struct batch **group_p)
 }
 
 // Under the mutex.
-static void hand_back(struct store *store)
+static void writing_hand_back(struct store *store)
 {
     struct batch *group = store->share.group;
 
@@ -260,26 +260,26 @@ static void hand_back(struct store *store)
 }
 
 // Under the mutex.
-static void conclude_one(struct store *store)
+static void writing_conclude_one(struct store *store)
 {
     switch (store->share.result) {
     case STORE_OK:
         store->share.doubt = store->share.written = store->share.apart = false;
         store->backoff = (struct backoff){ 0 };
-        tell_state(store, working_state(store));
-        hand_back(store);
+        writing_tell_state(store, writing_working_state(store));
+        writing_hand_back(store);
         break;
     case STORE_CONTRADICTED:
-        tell_state(store, STORE_STATE_CONTRADICTED);
-        discard(&store->share.group);
+        writing_tell_state(store, STORE_STATE_CONTRADICTED);
+        writing_discard(&store->share.group);
         break;
     default:
-        tell_state(store, STORE_STATE_AWAY);
+        writing_tell_state(store, STORE_STATE_AWAY);
     }
 }
 
 // Sees to the results of an attempt for some that are due.
-static void conclude(struct writing *writing, struct store **stores, size_t count)
+static void writing_conclude(struct writing *writing, struct store **stores, size_t count)
 {
     bool any = false;
     bool away = false;
@@ -289,24 +289,24 @@ static void conclude(struct writing *writing, struct store **stores, size_t coun
         enum store_result result = store->share.result;
         bool failed = result != STORE_OK && result != STORE_CONTRADICTED;
         if (failed && (!store->joined || store->share.apart)) {
-            backoff_fail(&store->backoff, store->share.apart ? APART_MS_MAX : BACK_OFF_MS_MAX);
+            writing_backoff_fail(&store->backoff, store->share.apart ? APART_MS_MAX : BACK_OFF_MS_MAX);
         }
         any = any || (result == STORE_OK && store->joined);
         away = away || (failed && store->joined && !store->share.apart);
     }
     if (away) {
-        backoff_fail(&writing->backoff, BACK_OFF_MS_MAX);
+        writing_backoff_fail(&writing->backoff, BACK_OFF_MS_MAX);
     } else if (any) {
         writing->backoff = (struct backoff){ 0 };
     }
     pthread_mutex_lock(&writing->writer->mutex);
     for (size_t i = 0; i < count; i++) {
-        conclude_one(stores[i]);
+        writing_conclude_one(stores[i]);
     }
     pthread_mutex_unlock(&writing->writer->mutex);
 }
 
-static void attempt(struct writing *writing)
+static void writing_attempt(struct writing *writing)
 {
     size_t together = writing->together;
 
@@ -315,22 +315,22 @@ static void attempt(struct writing *writing)
     }
     if (together > 0) {
         engine_attempt_together(writing->shares, together);
-        conclude(writing, writing->due, together);
+        writing_conclude(writing, writing->due, together);
     }
     for (size_t i = together; i < writing->count; i++) {
         engine_attempt_together(writing->shares + i, 1);
-        conclude(writing, writing->due + i, 1);
+        writing_conclude(writing, writing->due + i, 1);
     }
 }
 
 // Ends the engines of stores that were destroyed.  Called under the mutex, which is given up meanwhile.
-static void let_go(struct writer *writer)
+static void writing_let_go(struct writer *writer)
 {
     struct store *store;
 
     while ((store = TAILQ_FIRST(&writer->leaving)) != NULL) {
         pthread_mutex_unlock(&writer->mutex);
-        discard(&store->share.group);
+        writing_discard(&store->share.group);
         store->share.engine->operations->destroy(&store->share.engine);
         pthread_mutex_lock(&writer->mutex);
         TAILQ_REMOVE(&writer->leaving, store, among_leaving);
@@ -340,21 +340,21 @@ static void let_go(struct writer *writer)
 }
 
 // Waits until something is due; false when the writer is ending.
-static bool wait_for_work(struct writing *writing)
+static bool writing_wait_for_work(struct writing *writing)
 {
     struct writer *writer = writing->writer;
     bool found = false;
 
     pthread_mutex_lock(&writer->mutex);
     while (!found) {
-        let_go(writer);
+        writing_let_go(writer);
         if (writer->stopping) {
             break;
         }
-        int64_t next_ms = collect(writing);
+        int64_t next_ms = writing_collect(writing);
         found = writing->count > 0;
         if (!found) {
-            wait_until(writer, next_ms);
+            writing_wait_until(writer, next_ms);
         }
     }
     pthread_mutex_unlock(&writer->mutex);
@@ -365,8 +365,8 @@ void *writer_write(void *self)
 {
     struct writing writing = { .writer = self };
 
-    while (wait_for_work(&writing)) {
-        attempt(&writing);
+    while (writing_wait_for_work(&writing)) {
+        writing_attempt(&writing);
     }
     free(writing.due);
     free(writing.shares);

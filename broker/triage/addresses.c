@@ -8,29 +8,29 @@
 #include <stdint.h>
 #include <string.h>
 
-static bool ascii_letter(char byte)
+static bool addresses_ascii_letter(char byte)
 {
     return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
 }
 
-static bool ascii_digit(char byte)
+static bool addresses_ascii_digit(char byte)
 {
     return byte >= '0' && byte <= '9';
 }
 
-static bool word_byte(char byte)
+static bool addresses_word_byte(char byte)
 {
-    return ascii_letter(byte) || ascii_digit(byte) || byte == '_' || (byte & 0x80) != 0;
+    return addresses_ascii_letter(byte) || addresses_ascii_digit(byte) || byte == '_' || (byte & 0x80) != 0;
 }
 
-static bool host_byte(char byte)
+static bool addresses_host_byte(char byte)
 {
-    return ascii_letter(byte) || ascii_digit(byte) || byte == '-' || byte == '.';
+    return addresses_ascii_letter(byte) || addresses_ascii_digit(byte) || byte == '-' || byte == '.';
 }
 
 // Ends of host names that people write without http; those that are common words (es, de, me, it) count
 // only before a slash.
-static bool host_end(const char *text, size_t bytes, bool before_slash)
+static bool addresses_host_end(const char *text, size_t bytes, bool before_slash)
 {
     static const char *const ends[] = { "com", "net", "org", "info", "edu", "gov",    "cat",
                                         "eus", "gal", "tv",  "ly",   "io",  "example" };
@@ -49,8 +49,8 @@ bool address_host(const char *text, size_t bytes, size_t *host_bytes)
 {
     size_t dot = 0;
     size_t i = 0;
-    while (i < bytes && host_byte(text[i])) {
-        if (text[i] == '.' && i > 0 && i + 1 < bytes && ascii_letter(text[i + 1])) {
+    while (i < bytes && addresses_host_byte(text[i])) {
+        if (text[i] == '.' && i > 0 && i + 1 < bytes && addresses_ascii_letter(text[i + 1])) {
             dot = i;
         }
         i++;
@@ -66,11 +66,11 @@ bool address_host(const char *text, size_t bytes, size_t *host_bytes)
     if (bytes > 4 && strncasecmp(text, "www.", 4) == 0) {
         return true;
     }
-    return host_end(text + dot + 1, end - dot - 1, i < bytes && text[i] == '/');
+    return addresses_host_end(text + dot + 1, end - dot - 1, i < bytes && text[i] == '/');
 }
 
 // Where a link that began before `at` ends.
-static size_t link_end(const char *text, size_t bytes, size_t at)
+static size_t addresses_link_end(const char *text, size_t bytes, size_t at)
 {
     size_t end = at;
     while (end < bytes) {
@@ -91,14 +91,14 @@ static size_t link_end(const char *text, size_t bytes, size_t at)
 }
 
 // Where the letters and digits from `at` on end; of an account, `joints` are signs that may stand between them.
-static size_t name_end(const char *text, size_t bytes, size_t at, bool hashtag)
+static size_t addresses_name_end(const char *text, size_t bytes, size_t at, bool hashtag)
 {
     while (at < bytes) {
         uint32_t code = 0;
         size_t length = plain_text_character(text + at, bytes - at, &code);
         unsigned class = letters_class(code);
         bool joint = !hashtag && (code == '.' || code == '-') && at + 1 < bytes &&
-                     ((text[at + 1] >= 'a' && text[at + 1] <= 'z') || ascii_digit(text[at + 1]));
+                     ((text[at + 1] >= 'a' && text[at + 1] <= 'z') || addresses_ascii_digit(text[at + 1]));
         bool hidden = hashtag && (code == 0x200B || code == 0x200C || code == 0x200D);
         bool letter = code == '_' || ((class & LETTER_WORD) != 0 && (hashtag || (class & LETTER_RUNS_ON) == 0));
         if (!letter && !joint && !hidden) {
@@ -109,22 +109,22 @@ static size_t name_end(const char *text, size_t bytes, size_t at, bool hashtag)
     return at;
 }
 
-static bool local_byte(char byte)
+static bool addresses_local_byte(char byte)
 {
-    return ascii_letter(byte) || ascii_digit(byte) || strchr("._%+-", byte) != NULL;
+    return addresses_ascii_letter(byte) || addresses_ascii_digit(byte) || strchr("._%+-", byte) != NULL;
 }
 
 // A mail address around the @ at `at`, that begins at `from` or later.
-static bool find_mail(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
+static bool addresses_find_mail(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
 {
     size_t start = at;
-    while (start > from && text[start - 1] != '\0' && local_byte(text[start - 1])) {
+    while (start > from && text[start - 1] != '\0' && addresses_local_byte(text[start - 1])) {
         start--;
     }
     size_t end = at + 1;
     bool dot = false;
-    while (end < bytes && host_byte(text[end])) {
-        dot = dot || (text[end] == '.' && end + 1 < bytes && ascii_letter(text[end + 1]) && end > at + 1);
+    while (end < bytes && addresses_host_byte(text[end])) {
+        dot = dot || (text[end] == '.' && end + 1 < bytes && addresses_ascii_letter(text[end + 1]) && end > at + 1);
         end++;
     }
     while (end > at + 1 && (text[end - 1] == '.' || text[end - 1] == '-')) {
@@ -137,61 +137,63 @@ static bool find_mail(const char *text, size_t bytes, size_t from, size_t at, st
     return true;
 }
 
-static bool find_account(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
+static bool addresses_find_account(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
 {
-    if (at > from && (ascii_letter(text[at - 1]) || ascii_digit(text[at - 1]) || text[at - 1] == '_')) {
+    if (at > from &&
+        (addresses_ascii_letter(text[at - 1]) || addresses_ascii_digit(text[at - 1]) || text[at - 1] == '_')) {
         return false;
     }
-    size_t end = name_end(text, bytes, at + 1, false);
+    size_t end = addresses_name_end(text, bytes, at + 1, false);
     if (end == at + 1) {
         return false;
     }
-    if (end + 1 < bytes && text[end] == '@' && host_byte(text[end + 1])) { // @name@host.example
-        end = name_end(text, bytes, end + 1, false);
+    if (end + 1 < bytes && text[end] == '@' && addresses_host_byte(text[end + 1])) { // @name@host.example
+        end = addresses_name_end(text, bytes, end + 1, false);
     }
     *address = (struct address){ ADDRESS_ACCOUNT, at, end };
     return true;
 }
 
-static bool find_hashtag(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
+static bool addresses_find_hashtag(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
 {
-    if (at > from && (ascii_letter(text[at - 1]) || ascii_digit(text[at - 1]) || text[at - 1] == '_')) {
+    if (at > from &&
+        (addresses_ascii_letter(text[at - 1]) || addresses_ascii_digit(text[at - 1]) || text[at - 1] == '_')) {
         return false;
     }
-    size_t end = name_end(text, bytes, at + 1, true);
+    size_t end = addresses_name_end(text, bytes, at + 1, true);
     *address = (struct address){ ADDRESS_HASHTAG, at, end };
     return end > at + 1;
 }
 
 // A link around the :// at `at`.
-static bool find_scheme(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
+static bool addresses_find_scheme(const char *text, size_t bytes, size_t from, size_t at, struct address *address)
 {
     size_t start = at;
-    while (start > from && ascii_letter(text[start - 1])) {
+    while (start > from && addresses_ascii_letter(text[start - 1])) {
         start--;
     }
     if (start == at) {
         return false;
     }
-    *address = (struct address){ ADDRESS_LINK, start, link_end(text, bytes, at + 3) };
+    *address = (struct address){ ADDRESS_LINK, start, addresses_link_end(text, bytes, at + 3) };
     return address->end > at + 3;
 }
 
 // A host name, or u/name, that begins at `at`, where no word goes on.
-static bool find_host(const char *text, size_t bytes, size_t at, size_t *host_bytes, struct address *address)
+static bool addresses_find_host(const char *text, size_t bytes, size_t at, size_t *host_bytes, struct address *address)
 {
     if (address_host(text + at, bytes - at, host_bytes)) {
-        *address = (struct address){ ADDRESS_LINK, at, link_end(text, bytes, at + *host_bytes) };
+        *address = (struct address){ ADDRESS_LINK, at, addresses_link_end(text, bytes, at + *host_bytes) };
         size_t end = at + *host_bytes;
         if (address->end < end && end < bytes) {
-            address->end = link_end(text, end, at);
+            address->end = addresses_link_end(text, end, at);
         }
         return true;
     }
-    if (text[at] != 'u' || bytes - at < 3 || text[at + 1] != '/' || !word_byte(text[at + 2])) {
+    if (text[at] != 'u' || bytes - at < 3 || text[at + 1] != '/' || !addresses_word_byte(text[at + 2])) {
         return false;
     }
-    *address = (struct address){ ADDRESS_ACCOUNT, at, name_end(text, bytes, at + 2, false) };
+    *address = (struct address){ ADDRESS_ACCOUNT, at, addresses_name_end(text, bytes, at + 2, false) };
     return true;
 }
 
@@ -200,20 +202,21 @@ bool address_next(const char *text, size_t bytes, size_t from, struct address *a
     for (size_t at = from; at < bytes;) {
         char byte = text[at];
         size_t step = 1;
-        if (byte == '@' &&
-            (find_mail(text, bytes, from, at, address) || find_account(text, bytes, from, at, address))) {
+        if (byte == '@' && (addresses_find_mail(text, bytes, from, at, address) ||
+                            addresses_find_account(text, bytes, from, at, address))) {
             return true;
         }
-        if (byte == '#' && find_hashtag(text, bytes, from, at, address)) {
+        if (byte == '#' && addresses_find_hashtag(text, bytes, from, at, address)) {
             return true;
         }
         if (byte == ':' && bytes - at > 3 && memcmp(text + at, "://", 3) == 0 &&
-            find_scheme(text, bytes, from, at, address)) {
+            addresses_find_scheme(text, bytes, from, at, address)) {
             return true;
         }
-        if ((ascii_letter(byte) || ascii_digit(byte)) && (at == from || !word_byte(text[at - 1]))) {
+        if ((addresses_ascii_letter(byte) || addresses_ascii_digit(byte)) &&
+            (at == from || !addresses_word_byte(text[at - 1]))) {
             size_t host_bytes = 1;
-            if (find_host(text, bytes, at, &host_bytes, address) &&
+            if (addresses_find_host(text, bytes, at, &host_bytes, address) &&
                 !(address->end < bytes && text[address->end] == '@')) {
                 return true;
             }

@@ -24,7 +24,7 @@ const char *const authors_anonymous[] = {
 };
 
 // Blanks at the ends go, and several in a row are one: exports pad and wrap names.
-static void close_up_blanks(char *text)
+static void authors_close_up_blanks(char *text)
 {
     size_t to = 0;
     for (size_t at = 0; text[at]; at++) {
@@ -57,7 +57,7 @@ char *author_fold(const char *author)
     memcpy(text, folded, bytes);
     text[bytes] = '\0';
     free(folded);
-    close_up_blanks(text);
+    authors_close_up_blanks(text);
     return text;
 }
 

@@ -18,13 +18,13 @@ struct ending_row {
     const char *prefixes;
 };
 
-static const struct ending_row rows[] = {
+static const struct ending_row endings_rows[] = {
 #define ENDINGS(languages, tail, letters, rests, prefixes) { languages, tail, letters, rests, prefixes },
 #include "broker/triage/endings.def"
 #undef ENDINGS
 };
 
-static size_t count_letters(const char *text, size_t bytes)
+static size_t endings_count_letters(const char *text, size_t bytes)
 {
     size_t count = 0;
     for (size_t i = 0; i < bytes; i++) {
@@ -34,17 +34,18 @@ static size_t count_letters(const char *text, size_t bytes)
 }
 
 // The first word of a list, and its length; NULL if it has none.
-static const char *next_in_list(const char *list, size_t *bytes)
+static const char *endings_next_in_list(const char *list, size_t *bytes)
 {
     list += strspn(list, " ");
     *bytes = strcspn(list, " ");
     return *bytes > 0 ? list : NULL;
 }
 
-static bool in_list(const char *list, const char *text, size_t text_bytes)
+static bool endings_in_list(const char *list, const char *text, size_t text_bytes)
 {
     size_t bytes = 0;
-    for (const char *word = next_in_list(list, &bytes); word != NULL; word = next_in_list(word + bytes, &bytes)) {
+    for (const char *word = endings_next_in_list(list, &bytes); word != NULL;
+         word = endings_next_in_list(word + bytes, &bytes)) {
         if (bytes == text_bytes && memcmp(word, text, bytes) == 0) {
             return true;
         }
@@ -52,34 +53,35 @@ static bool in_list(const char *list, const char *text, size_t text_bytes)
     return false;
 }
 
-static bool is_vowel(char letter)
+static bool endings_is_vowel(char letter)
 {
     return letter != '\0' && strchr("aeiou", letter) != NULL;
 }
 
 // True of words like scam, plan and stop: one vowel, and one consonant behind it that is doubled before an ending.
-static bool doubles(const char *word, size_t bytes)
+static bool endings_doubles(const char *word, size_t bytes)
 {
     size_t vowels = 0;
     for (size_t i = 0; i < bytes; i++) {
-        vowels += is_vowel(word[i]) || word[i] == 'y';
+        vowels += endings_is_vowel(word[i]) || word[i] == 'y';
     }
-    return bytes >= 3 && vowels == 1 && is_vowel(word[bytes - 2]) && strchr("wxy", word[bytes - 1]) == NULL;
+    return bytes >= 3 && vowels == 1 && endings_is_vowel(word[bytes - 2]) && strchr("wxy", word[bytes - 1]) == NULL;
 }
 
 // How many bytes of the word the row's tail takes; SIZE_MAX if it does not end so.
-static size_t tail_of(const struct ending_row *row, const char *word, size_t bytes)
+static size_t endings_tail_of(const struct ending_row *row, const char *word, size_t bytes)
 {
     const char *tail = row->tail;
     if (strcmp(tail, "!") == 0) {
-        return doubles(word, bytes) ? 0 : SIZE_MAX;
+        return endings_doubles(word, bytes) ? 0 : SIZE_MAX;
     }
     if (strcmp(tail, "~") == 0) {
-        return bytes > 0 && is_vowel(word[bytes - 1]) ? 0 : SIZE_MAX;
+        return bytes > 0 && endings_is_vowel(word[bytes - 1]) ? 0 : SIZE_MAX;
     }
     if (tail[0] == '^') {
         size_t taken = strlen(tail + 1);
-        return bytes > taken && !is_vowel(word[bytes - taken - 1]) && memcmp(word + bytes - taken, tail + 1, taken) == 0
+        return bytes > taken && !endings_is_vowel(word[bytes - taken - 1]) &&
+                       memcmp(word + bytes - taken, tail + 1, taken) == 0
                    ? taken
                    : SIZE_MAX;
     }
@@ -88,7 +90,7 @@ static size_t tail_of(const struct ending_row *row, const char *word, size_t byt
 }
 
 // What the word's rows are found under: its script, or its language where that is written in Latin letters.
-static const char *key_of(const char *language, const char *word, size_t bytes)
+static const char *endings_key_of(const char *language, const char *word, size_t bytes)
 {
     uint32_t code = 0;
     plain_text_character(word, bytes, &code);
@@ -113,7 +115,7 @@ static const char *key_of(const char *language, const char *word, size_t bytes)
     return code >= 0xAC00 && code <= 0xD7A3 ? "Hang" : "";
 }
 
-static bool all_letters(const char *word, size_t bytes)
+static bool endings_all_letters(const char *word, size_t bytes)
 {
     for (size_t i = 0; i < bytes;) {
         uint32_t code = 0;
@@ -125,50 +127,50 @@ static bool all_letters(const char *word, size_t bytes)
     return bytes > 0;
 }
 
-static struct endings find_endings(const char *language, const char *word, size_t bytes, bool any_length)
+static struct endings endings_find(const char *language, const char *word, size_t bytes, bool any_length)
 {
     struct endings endings = { NULL, bytes };
-    if (!all_letters(word, bytes)) {
+    if (!endings_all_letters(word, bytes)) {
         return endings;
     }
-    const char *key = key_of(language, word, bytes);
+    const char *key = endings_key_of(language, word, bytes);
     size_t primary = strcspn(key, "-");
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (!in_list(rows[i].languages, key, primary)) {
+    for (size_t i = 0; i < sizeof endings_rows / sizeof endings_rows[0]; i++) {
+        if (!endings_in_list(endings_rows[i].languages, key, primary)) {
             continue;
         }
-        size_t taken = tail_of(&rows[i], word, bytes);
+        size_t taken = endings_tail_of(&endings_rows[i], word, bytes);
         if (taken == SIZE_MAX) {
             continue;
         }
-        if (!any_length && count_letters(word, bytes - taken) < rows[i].letters) {
+        if (!any_length && endings_count_letters(word, bytes - taken) < endings_rows[i].letters) {
             return endings; // too short; a row for shorter tails would only make other words of it
         }
-        return (struct endings){ &rows[i], bytes - taken };
+        return (struct endings){ &endings_rows[i], bytes - taken };
     }
     return endings;
 }
 
 struct endings endings_of(const char *language, const char *word, size_t bytes)
 {
-    return find_endings(language, word, bytes, false);
+    return endings_find(language, word, bytes, false);
 }
 
 struct endings endings_of_first(const char *language, const char *word, size_t bytes)
 {
-    return find_endings(language, word, bytes, true);
+    return endings_find(language, word, bytes, true);
 }
 
-static bool particles_fit(const char *rests, const char *text, size_t text_bytes, unsigned left)
+static bool endings_particles_fit(const char *rests, const char *text, size_t text_bytes, unsigned left)
 {
     size_t bytes = 0;
     if (text_bytes == 0) {
         return true;
     }
-    for (const char *word = next_in_list(rests, &bytes); left > 0 && word != NULL;
-         word = next_in_list(word + bytes, &bytes)) {
+    for (const char *word = endings_next_in_list(rests, &bytes); left > 0 && word != NULL;
+         word = endings_next_in_list(word + bytes, &bytes)) {
         if (bytes <= text_bytes && memcmp(word, text, bytes) == 0 &&
-            particles_fit(rests, text + bytes, text_bytes - bytes, left - 1)) {
+            endings_particles_fit(rests, text + bytes, text_bytes - bytes, left - 1)) {
             return true;
         }
     }
@@ -179,13 +181,14 @@ bool endings_fit(const struct endings *endings, const char *word, const char *re
 {
     const struct ending_row *row = endings->row;
     if (rest_bytes == 0) {
-        return in_list(row->rests, "-", 1);
+        return endings_in_list(row->rests, "-", 1);
     }
     if (strcmp(row->languages, "Hang") == 0) {
-        return particles_fit(row->rests, rest, rest_bytes, PARTICLES_MAX);
+        return endings_particles_fit(row->rests, rest, rest_bytes, PARTICLES_MAX);
     }
     size_t bytes = 0;
-    for (const char *one = next_in_list(row->rests, &bytes); one != NULL; one = next_in_list(one + bytes, &bytes)) {
+    for (const char *one = endings_next_in_list(row->rests, &bytes); one != NULL;
+         one = endings_next_in_list(one + bytes, &bytes)) {
         bool again = one[0] == '+';
         if (again && rest[0] == word[endings->stem_bytes - 1] && bytes == rest_bytes &&
             memcmp(one + 1, rest + 1, bytes - 1) == 0) {
@@ -200,5 +203,5 @@ bool endings_fit(const struct endings *endings, const char *word, const char *re
 
 bool endings_fit_before(const struct endings *endings, const char *before, size_t before_bytes)
 {
-    return in_list(endings->row->prefixes, before, before_bytes);
+    return endings_in_list(endings->row->prefixes, before, before_bytes);
 }

@@ -34,13 +34,13 @@
 // The weights.  Set by reasoning; language.c tells how they were checked.  That a word of another language
 // looks like one of ours is less likely the longer it is: about one in two for one letter, one in seventeen
 // for four and more.
-static const double word_weight[] = { 0.0, 0.7, 1.5, 2.2, 2.8 };
-static const double everyday_share = 0.8;  // a word of daily life, against one of grammar
-static const double stripped_share = 0.7;  // written without its diacritics
-static const double name_share = 0.4;      // with a capital inside a sentence: perhaps a name
-static const double piece_weight = 0.22;   // for each letter of an ending, beginning or sequence
-static const double foreign_letter = -2.0; // a word with a letter that the language does not have
-static const double rare_letter = -0.5;    // a word with a letter that only borrowed words have
+static const double function_words_word_weight[] = { 0.0, 0.7, 1.5, 2.2, 2.8 };
+static const double function_words_everyday_share = 0.8;  // a word of daily life, against one of grammar
+static const double function_words_stripped_share = 0.7;  // written without its diacritics
+static const double function_words_name_share = 0.4;      // with a capital inside a sentence: perhaps a name
+static const double function_words_piece_weight = 0.22;   // for each letter of an ending, beginning or sequence
+static const double function_words_foreign_letter = -2.0; // a word with a letter that the language does not have
+static const double function_words_rare_letter = -0.5;    // a word with a letter that only borrowed words have
 
 enum script {
     ANY,
@@ -107,7 +107,7 @@ struct alphabet_row {
     const char *rare;
 };
 
-static const struct row rows[] = {
+static const struct row function_words_rows[] = {
 #define GRAMMAR(code, words) { 'g', code, words },
 #define EVERYDAY(code, words) { 'e', code, words },
 #define SPELLING(code, pieces) { 's', code, pieces },
@@ -119,7 +119,7 @@ static const struct row rows[] = {
 #undef ALPHABET
 };
 
-static const struct alphabet_row alphabet_rows[] = {
+static const struct alphabet_row function_words_alphabet_rows[] = {
 #define GRAMMAR(code, words)
 #define EVERYDAY(code, words)
 #define SPELLING(code, pieces)
@@ -134,23 +134,26 @@ static const struct alphabet_row alphabet_rows[] = {
 #define LISTING_COUNT 40000
 #define LETTER_CODES 0x2000 // letters below this have a place in the alphabets
 
-_Static_assert(sizeof alphabet_rows / sizeof *alphabet_rows <= 64, "an alphabet is a bit of a letter");
+_Static_assert(sizeof function_words_alphabet_rows / sizeof *function_words_alphabet_rows <= 64,
+               "an alphabet is a bit of a letter");
 
-static struct slot slots[TABLE_SLOTS];
-static uint32_t slot_hashes[TABLE_SLOTS]; // of the slots' keys, 0 where free: nearly all that is looked up is not there
-static uint64_t piece_known[PIECE_BITS / 64]; // a bit for the hash of every piece: small enough to be at hand
-static struct listing listings[LISTING_COUNT];
+static struct slot function_words_slots[TABLE_SLOTS];
+static uint32_t function_words_slot_hashes[TABLE_SLOTS]; // of the slots' keys, 0 where free: nearly all that is looked
+                                                         // up is not there
+static uint64_t
+    function_words_piece_known[PIECE_BITS / 64]; // a bit for the hash of every piece: small enough to be at hand
+static struct listing function_words_listings[LISTING_COUNT];
 static size_t slot_count;
 static size_t listing_count;
-static uint64_t letter_known[LETTER_CODES]; // bit: index into alphabet_rows
-static uint64_t letter_rare[LETTER_CODES];
-static int alphabet_language[sizeof alphabet_rows / sizeof *alphabet_rows];
-static pthread_once_t built = PTHREAD_ONCE_INIT;
+static uint64_t function_words_letter_known[LETTER_CODES]; // bit: index into function_words_alphabet_rows
+static uint64_t function_words_letter_rare[LETTER_CODES];
+static int alphabet_language[sizeof function_words_alphabet_rows / sizeof *function_words_alphabet_rows];
+static pthread_once_t function_words_built = PTHREAD_ONCE_INIT;
 
 // The first language whose code begins with two letters, and the next of the same; their number + 1, 0 at the end.
-static uint8_t languages_by_letters[26 * 26];
-static uint8_t language_of_same_letters[LANGUAGE_COUNT];
-static pthread_once_t languages_sorted = PTHREAD_ONCE_INIT;
+static uint8_t function_words_languages_by_letters[26 * 26];
+static uint8_t function_words_language_of_same_letters[LANGUAGE_COUNT];
+static pthread_once_t function_words_languages_sorted = PTHREAD_ONCE_INIT;
 
 _Static_assert(LANGUAGE_COUNT < UINT8_MAX, "a language's number + 1 fits a byte");
 
@@ -159,30 +162,30 @@ static bool small_letter(char c)
     return c >= 'a' && c <= 'z';
 }
 
-static size_t place_of_letters(const char *code)
+static size_t function_words_place_of_letters(const char *code)
 {
     return (size_t) (code[0] - 'a') * 26 + (size_t) (code[1] - 'a');
 }
 
-static void sort_languages(void)
+static void function_words_sort_languages(void)
 {
     for (int i = LANGUAGE_COUNT - 1; i >= 0; i--) {
         must(small_letter(languages[i].code[0]) && small_letter(languages[i].code[1]));
-        uint8_t *first = &languages_by_letters[place_of_letters(languages[i].code)];
-        language_of_same_letters[i] = *first;
+        uint8_t *first = &function_words_languages_by_letters[function_words_place_of_letters(languages[i].code)];
+        function_words_language_of_same_letters[i] = *first;
         *first = (uint8_t) (i + 1);
     }
 }
 
 int function_words_language(const char *code)
 {
-    pthread_once(&languages_sorted, sort_languages);
+    pthread_once(&function_words_languages_sorted, function_words_sort_languages);
     if (!small_letter(code[0]) || !small_letter(code[1])) {
         return -1;
     }
-    int found = languages_by_letters[place_of_letters(code)];
+    int found = function_words_languages_by_letters[function_words_place_of_letters(code)];
     while (found > 0 && strcmp(languages[found - 1].code + 2, code + 2) != 0) {
-        found = language_of_same_letters[found - 1];
+        found = function_words_language_of_same_letters[found - 1];
     }
     return found - 1;
 }
@@ -217,12 +220,12 @@ bool function_words_has_own_script(int index)
 }
 
 // A hash is begun with the kind of a key, extended by its text piece by piece, and then ended.
-static uint32_t hash_begin(char kind)
+static uint32_t function_words_hash_begin(char kind)
 {
     return (2166136261u ^ (unsigned char) kind) * 16777619u;
 }
 
-static uint32_t hash_extend(uint32_t hash, const char *text, size_t bytes)
+static uint32_t function_words_hash_extend(uint32_t hash, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
         hash = (hash ^ (unsigned char) text[i]) * 16777619u;
@@ -230,47 +233,50 @@ static uint32_t hash_extend(uint32_t hash, const char *text, size_t bytes)
     return hash;
 }
 
-static uint32_t hash_end(uint32_t hash)
+static uint32_t function_words_hash_end(uint32_t hash)
 {
     hash ^= hash >> 15;
     return hash != 0 ? hash : 1; // 0 is a free slot
 }
 
-static bool key_is(const char *key, char kind, const char *text, size_t bytes)
+static bool function_words_key_is(const char *key, char kind, const char *text, size_t bytes)
 {
     return key[0] == kind && memcmp(key + 1, text, bytes) == 0 && key[1 + bytes] == '\0';
 }
 
 // The slot of a key, or the free one where it would be.  The text holds no NUL, and fits a key.
-static struct slot *find_slot(char kind, const char *text, size_t bytes, uint32_t hash)
+static struct slot *function_words_find_slot(char kind, const char *text, size_t bytes, uint32_t hash)
 {
     uint32_t i = hash & (TABLE_SLOTS - 1);
-    while (slot_hashes[i] != 0 && !(slot_hashes[i] == hash && key_is(slots[i].key, kind, text, bytes))) {
+    while (function_words_slot_hashes[i] != 0 &&
+           !(function_words_slot_hashes[i] == hash &&
+             function_words_key_is(function_words_slots[i].key, kind, text, bytes))) {
         i = (i + 1) & (TABLE_SLOTS - 1);
     }
-    return &slots[i];
+    return &function_words_slots[i];
 }
 
-static uint32_t piece_bit(uint32_t hash)
+static uint32_t function_words_piece_bit(uint32_t hash)
 {
     return (hash >> 16) & (PIECE_BITS - 1); // not the bits that choose the slot
 }
 
-static bool fits_key(size_t bytes)
+static bool function_words_fits_key(size_t bytes)
 {
     return bytes + 2 <= KEY_BYTES;
 }
 
 // Building the table.
 
-static void add_listing(const char *key, int language, double weight)
+static void function_words_add_listing(const char *key, int language, double weight)
 {
-    uint32_t hash = hash_end(hash_extend(hash_begin(key[0]), key + 1, strlen(key + 1)));
-    struct slot *slot = find_slot(key[0], key + 1, strlen(key + 1), hash);
-    for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
-        if (listings[i].language == language) {
-            if (listings[i].weight < (float) weight) {
-                listings[i].weight = (float) weight;
+    uint32_t hash = function_words_hash_end(
+        function_words_hash_extend(function_words_hash_begin(key[0]), key + 1, strlen(key + 1)));
+    struct slot *slot = function_words_find_slot(key[0], key + 1, strlen(key + 1), hash);
+    for (uint16_t i = slot->first; i != 0; i = function_words_listings[i].next) {
+        if (function_words_listings[i].language == language) {
+            if (function_words_listings[i].weight < (float) weight) {
+                function_words_listings[i].weight = (float) weight;
             }
             return;
         }
@@ -279,23 +285,24 @@ static void add_listing(const char *key, int language, double weight)
     if (slot->key[0] == '\0') {
         must(++slot_count <= TABLE_SLOTS / 2); // a full table has no end to a search
         strcpy(slot->key, key);
-        slot_hashes[slot - slots] = hash;
+        function_words_slot_hashes[slot - function_words_slots] = hash;
         if (key[0] != WORD) {
-            piece_known[piece_bit(hash) / 64] |= UINT64_C(1) << piece_bit(hash) % 64;
+            function_words_piece_known[function_words_piece_bit(hash) / 64] |= UINT64_C(1)
+                                                                               << function_words_piece_bit(hash) % 64;
         }
     }
-    listings[listing_count] =
+    function_words_listings[listing_count] =
         (struct listing){ .next = slot->first, .language = (uint8_t) language, .weight = (float) weight };
     slot->first = (uint16_t) listing_count++;
 }
 
-static size_t count_letters(const char *word)
+static size_t function_words_count_letters(const char *word)
 {
     return u8_mbsnlen((const uint8_t *) word, strlen(word));
 }
 
 // `word` without the marks of its letters; false if it has none.
-static bool strip_marks(const char *word, char *out, size_t out_bytes)
+static bool function_words_strip_marks(const char *word, char *out, size_t out_bytes)
 {
     size_t bytes = 0;
     size_t written = 0;
@@ -315,22 +322,22 @@ static bool strip_marks(const char *word, char *out, size_t out_bytes)
     return strcmp(out, word) != 0;
 }
 
-static void add_word(const char *word, int language, double share)
+static void function_words_add_word(const char *word, int language, double share)
 {
     char key[KEY_BYTES] = { WORD };
     char stripped[KEY_BYTES];
-    size_t letters = count_letters(word);
-    double weight = share * word_weight[letters > 4 ? 4 : letters];
+    size_t letters = function_words_count_letters(word);
+    double weight = share * function_words_word_weight[letters > 4 ? 4 : letters];
     must(strlen(word) + 2 <= KEY_BYTES);
     strcpy(key + 1, word);
-    add_listing(key, language, weight);
-    if (languages[language].script == LATIN && strip_marks(word, stripped, sizeof stripped)) {
+    function_words_add_listing(key, language, weight);
+    if (languages[language].script == LATIN && function_words_strip_marks(word, stripped, sizeof stripped)) {
         strcpy(key + 1, stripped);
-        add_listing(key, language, weight * stripped_share);
+        function_words_add_listing(key, language, weight * function_words_stripped_share);
     }
 }
 
-static void add_piece(const char *piece, int language)
+static void function_words_add_piece(const char *piece, int language)
 {
     char key[KEY_BYTES] = { SEQUENCE };
     size_t bytes = strlen(piece);
@@ -345,10 +352,11 @@ static void add_piece(const char *piece, int language)
         key[strlen(key) - 1] = '\0';
     }
     double beyond_ascii = key[1] & 0x80 ? 1.5 : 1.0;
-    add_listing(key, language, piece_weight * beyond_ascii * (double) count_letters(key + 1));
+    function_words_add_listing(
+        key, language, function_words_piece_weight * beyond_ascii * (double) function_words_count_letters(key + 1));
 }
 
-static void add_row(const struct row *row)
+static void function_words_add_row(const struct row *row)
 {
     int language = function_words_language(row->code);
     must(language >= 0);
@@ -360,16 +368,16 @@ static void add_row(const struct row *row)
         memcpy(one, word, bytes);
         one[bytes] = '\0';
         if (row->kind == 's') {
-            add_piece(one, language);
+            function_words_add_piece(one, language);
         } else {
-            add_word(one, language, row->kind == 'g' ? 1.0 : everyday_share);
+            function_words_add_word(one, language, row->kind == 'g' ? 1.0 : function_words_everyday_share);
         }
         word += bytes;
         word += strspn(word, " ");
     }
 }
 
-static void mark_letters(const char *letters, uint64_t *marks, uint64_t bit)
+static void function_words_mark_letters(const char *letters, uint64_t *marks, uint64_t bit)
 {
     size_t bytes = strlen(letters);
     for (size_t i = 0; i < bytes;) {
@@ -380,19 +388,21 @@ static void mark_letters(const char *letters, uint64_t *marks, uint64_t bit)
     }
 }
 
-static void build(void)
+static void function_words_build(void)
 {
     listing_count = 1; // 0 ends a list
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        add_row(&rows[i]);
+    for (size_t i = 0; i < sizeof function_words_rows / sizeof *function_words_rows; i++) {
+        function_words_add_row(&function_words_rows[i]);
     }
-    for (size_t i = 0; i < sizeof alphabet_rows / sizeof *alphabet_rows; i++) {
-        alphabet_language[i] = function_words_language(alphabet_rows[i].code);
+    for (size_t i = 0; i < sizeof function_words_alphabet_rows / sizeof *function_words_alphabet_rows; i++) {
+        alphabet_language[i] = function_words_language(function_words_alphabet_rows[i].code);
         must(alphabet_language[i] >= 0);
-        mark_letters("abcdefghijklmnopqrstuvwxyz", letter_known, UINT64_C(1) << i);
-        mark_letters(alphabet_rows[i].letters, letter_known, UINT64_C(1) << i);
-        mark_letters(alphabet_rows[i].rare, letter_rare, UINT64_C(1) << i);
-        mark_letters(alphabet_rows[i].rare, letter_known, UINT64_C(1) << i);
+        function_words_mark_letters("abcdefghijklmnopqrstuvwxyz", function_words_letter_known, UINT64_C(1) << i);
+        function_words_mark_letters(function_words_alphabet_rows[i].letters, function_words_letter_known,
+                                    UINT64_C(1) << i);
+        function_words_mark_letters(function_words_alphabet_rows[i].rare, function_words_letter_rare, UINT64_C(1) << i);
+        function_words_mark_letters(function_words_alphabet_rows[i].rare, function_words_letter_known,
+                                    UINT64_C(1) << i);
     }
 }
 
@@ -408,7 +418,7 @@ struct word {
     bool capital; // begins with a capital
 };
 
-static enum script script_of(uint32_t code)
+static enum script function_words_script_of(uint32_t code)
 {
     static const struct {
         uint32_t first, last;
@@ -438,7 +448,7 @@ static enum script script_of(uint32_t code)
     return ANY;
 }
 
-static bool letter(uint32_t code)
+static bool function_words_letter(uint32_t code)
 {
     if (code < 0x80) {
         return (code | 0x20) >= 'a' && (code | 0x20) <= 'z';
@@ -446,18 +456,18 @@ static bool letter(uint32_t code)
     return uc_is_general_category_withtable((ucs4_t) code, UC_CATEGORY_MASK_L | UC_CATEGORY_MASK_M) || code == 0xB7;
 }
 
-static uint32_t apostrophe_or(uint32_t code)
+static uint32_t function_words_apostrophe_or(uint32_t code)
 {
     return code == 0x2019 || code == 0x2018 || code == 0xB4 || code == 0x60 ? '\'' : code;
 }
 
-static void drop_last(struct word *word)
+static void function_words_drop_last(struct word *word)
 {
     word->characters--;
     word->text[word->offset[word->characters]] = '\0';
 }
 
-static uint32_t lower_case(uint32_t code)
+static uint32_t function_words_lower_case(uint32_t code)
 {
     if (code < 0x80) {
         return code >= 'A' && code <= 'Z' ? code | 0x20 : code;
@@ -465,14 +475,14 @@ static uint32_t lower_case(uint32_t code)
     return uc_tolower((ucs4_t) code);
 }
 
-static void add_character(struct word *word, uint32_t code)
+static void function_words_add_character(struct word *word, uint32_t code)
 {
-    uint32_t lower = lower_case(code);
+    uint32_t lower = function_words_lower_case(code);
     size_t n = word->characters;
     // People stretch words: three and more of a letter stand for one.
     word->repeats = n > 0 && word->code[n - 1] == lower ? word->repeats + 1 : 1;
     if (word->repeats == 3) {
-        drop_last(word);
+        function_words_drop_last(word);
     }
     if (word->repeats >= 3 || n == WORD_CHARACTERS) {
         return;
@@ -496,7 +506,7 @@ static void add_character(struct word *word, uint32_t code)
 
 // Reads the next word from `text` on.  Words keep their apostrophes and hyphens inside.  Returns the bytes
 // taken, 0 at the end of the text.
-static size_t next_word(const char *text, size_t bytes, struct word *word)
+static size_t function_words_next_word(const char *text, size_t bytes, struct word *word)
 {
     size_t i = 0;
     word->characters = 0;
@@ -506,10 +516,10 @@ static size_t next_word(const char *text, size_t bytes, struct word *word)
     while (i < bytes) {
         uint32_t code = (unsigned char) text[i];
         size_t used = code < 0x80 ? 1 : plain_text_character(text + i, bytes - i, &code);
-        code = apostrophe_or(code);
+        code = function_words_apostrophe_or(code);
         bool joins = (code == '\'' || code == '-') && word->characters > 0;
-        if (letter(code) || joins) {
-            add_character(word, code);
+        if (function_words_letter(code) || joins) {
+            function_words_add_character(word, code);
         } else if (word->characters > 0) {
             break;
         }
@@ -517,35 +527,40 @@ static size_t next_word(const char *text, size_t bytes, struct word *word)
     }
     // What stands at the end does not join anything, but for French "j'" and the like.
     while (word->characters > 0 && word->code[word->characters - 1] == '-') {
-        drop_last(word);
+        function_words_drop_last(word);
     }
     return word->characters > 0 ? i : 0;
 }
 
 // Adds what the table says for a word.  False if it has no entry.
-static bool weigh_word_text(const char *text, size_t bytes, double share, struct word_evidence *out)
+static bool function_words_weigh_word_text(const char *text, size_t bytes, double share, struct word_evidence *out)
 {
-    if (bytes == 0 || !fits_key(bytes)) {
+    if (bytes == 0 || !function_words_fits_key(bytes)) {
         return false;
     }
-    const struct slot *slot = find_slot(WORD, text, bytes, hash_end(hash_extend(hash_begin(WORD), text, bytes)));
-    for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
-        out->words[listings[i].language] += share * (double) listings[i].weight;
-        out->known[listings[i].language]++;
-        out->knowing[out->word_count].bits[listings[i].language / 64] |= UINT64_C(1) << listings[i].language % 64;
+    const struct slot *slot = function_words_find_slot(
+        WORD, text, bytes,
+        function_words_hash_end(function_words_hash_extend(function_words_hash_begin(WORD), text, bytes)));
+    for (uint16_t i = slot->first; i != 0; i = function_words_listings[i].next) {
+        out->words[function_words_listings[i].language] += share * (double) function_words_listings[i].weight;
+        out->known[function_words_listings[i].language]++;
+        out->knowing[out->word_count].bits[function_words_listings[i].language / 64] |=
+            UINT64_C(1) << function_words_listings[i].language % 64;
     }
     return slot->first != 0;
 }
 
 bool function_words_known(const char *word, size_t bytes)
 {
-    pthread_once(&built, build);
-    if (!fits_key(bytes)) {
+    pthread_once(&function_words_built, function_words_build);
+    if (!function_words_fits_key(bytes)) {
         return false;
     }
-    const struct slot *slot = find_slot(WORD, word, bytes, hash_end(hash_extend(hash_begin(WORD), word, bytes)));
-    for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
-        if (languages[listings[i].language].speakers >= LARGE_MILLIONS) {
+    const struct slot *slot = function_words_find_slot(
+        WORD, word, bytes,
+        function_words_hash_end(function_words_hash_extend(function_words_hash_begin(WORD), word, bytes)));
+    for (uint16_t i = slot->first; i != 0; i = function_words_listings[i].next) {
+        if (languages[function_words_listings[i].language].speakers >= LARGE_MILLIONS) {
             return true;
         }
     }
@@ -553,10 +568,10 @@ bool function_words_known(const char *word, size_t bytes)
 }
 
 // The whole word, else its parts at the apostrophe or hyphens: "qu'" and "il", "don" and "'t".
-static void weigh_word(const struct word *word, double share, struct word_evidence *out)
+static void function_words_weigh_word(const struct word *word, double share, struct word_evidence *out)
 {
     size_t bytes = word->offset[word->characters];
-    if (weigh_word_text(word->text, bytes, share, out)) {
+    if (function_words_weigh_word_text(word->text, bytes, share, out)) {
         return;
     }
 
@@ -565,11 +580,11 @@ static void weigh_word(const struct word *word, double share, struct word_eviden
         return;
     }
     size_t head = (size_t) (joint - word->text);
-    if (!(*joint == '\'' && weigh_word_text(word->text, head + 1, share, out))) {
-        weigh_word_text(word->text, head, share, out);
+    if (!(*joint == '\'' && function_words_weigh_word_text(word->text, head + 1, share, out))) {
+        function_words_weigh_word_text(word->text, head, share, out);
     }
-    if (!weigh_word_text(joint, bytes - head, share, out)) {
-        weigh_word_text(joint + 1, bytes - head - 1, share, out);
+    if (!function_words_weigh_word_text(joint, bytes - head, share, out)) {
+        function_words_weigh_word_text(joint + 1, bytes - head - 1, share, out);
     }
 }
 
@@ -580,7 +595,7 @@ struct best_pieces {
     size_t count;
 };
 
-static void keep_if_best(struct best_pieces *best, const struct listing *listing)
+static void function_words_keep_if_best(struct best_pieces *best, const struct listing *listing)
 {
     double *weight = &best->weight[listing->language];
     if (*weight == 0) {
@@ -592,7 +607,7 @@ static void keep_if_best(struct best_pieces *best, const struct listing *listing
 }
 
 // Adds them up and forgets them.
-static void take_best(struct best_pieces *best, double share, struct word_evidence *out)
+static void function_words_take_best(struct best_pieces *best, double share, struct word_evidence *out)
 {
     for (size_t i = 0; i < best->count; i++) {
         int language = best->languages[i];
@@ -603,63 +618,68 @@ static void take_best(struct best_pieces *best, double share, struct word_eviden
 }
 
 // False of nearly all that is not in the table.
-static inline bool may_be_piece(uint32_t hash)
+static inline bool function_words_may_be_piece(uint32_t hash)
 {
-    return piece_known[piece_bit(hash) / 64] >> piece_bit(hash) % 64 & 1;
+    return function_words_piece_known[function_words_piece_bit(hash) / 64] >> function_words_piece_bit(hash) % 64 & 1;
 }
 
 // Keeps the best piece of a kind for each language, lest one long ending count for all the shorter in it.
-static void keep_best(char kind, const struct word *word, size_t from, size_t to, uint32_t hash,
-                      struct best_pieces *best)
+static void function_words_keep_best(char kind, const struct word *word, size_t from, size_t to, uint32_t hash,
+                                     struct best_pieces *best)
 {
     size_t bytes = word->offset[to] - word->offset[from];
-    if (!fits_key(bytes)) {
+    if (!function_words_fits_key(bytes)) {
         return;
     }
-    const struct slot *slot = find_slot(kind, word->text + word->offset[from], bytes, hash);
-    for (uint16_t i = slot->first; i != 0; i = listings[i].next) {
-        keep_if_best(best, &listings[i]);
+    const struct slot *slot = function_words_find_slot(kind, word->text + word->offset[from], bytes, hash);
+    for (uint16_t i = slot->first; i != 0; i = function_words_listings[i].next) {
+        function_words_keep_if_best(best, &function_words_listings[i]);
     }
 }
 
 // The same of the pieces of one character and more that begin at `from`, up to a number of them.
-static void keep_best_from(char kind, const struct word *word, size_t from, size_t length_max, struct best_pieces *best)
+static void function_words_keep_best_from(char kind, const struct word *word, size_t from, size_t length_max,
+                                          struct best_pieces *best)
 {
-    uint32_t hash = hash_begin(kind);
+    uint32_t hash = function_words_hash_begin(kind);
     for (size_t to = from + 1; to <= from + length_max; to++) {
-        hash = hash_extend(hash, word->text + word->offset[to - 1], word->offset[to] - word->offset[to - 1]);
-        uint32_t ended = hash_end(hash);
-        if (may_be_piece(ended)) {
-            keep_best(kind, word, from, to, ended, best);
+        hash = function_words_hash_extend(hash, word->text + word->offset[to - 1],
+                                          word->offset[to] - word->offset[to - 1]);
+        uint32_t ended = function_words_hash_end(hash);
+        if (function_words_may_be_piece(ended)) {
+            function_words_keep_best(kind, word, from, to, ended, best);
         }
     }
 }
 
-static size_t at_most(size_t count, size_t maximum)
+static size_t function_words_at_most(size_t count, size_t maximum)
 {
     return count < maximum ? count : maximum;
 }
 
 // `best` is empty before and after.
-static void weigh_spelling(const struct word *word, double share, struct best_pieces *best, struct word_evidence *out)
+static void function_words_weigh_spelling(const struct word *word, double share, struct best_pieces *best,
+                                          struct word_evidence *out)
 {
     size_t n = word->characters;
     for (size_t length = 1; length <= PIECE_CHARACTERS && length < n; length++) {
         size_t begin = word->offset[n - length];
-        uint32_t hash = hash_end(hash_extend(hash_begin(ENDING), word->text + begin, word->offset[n] - begin));
-        if (may_be_piece(hash)) {
-            keep_best(ENDING, word, n - length, n, hash, best);
+        uint32_t hash = function_words_hash_end(
+            function_words_hash_extend(function_words_hash_begin(ENDING), word->text + begin, word->offset[n] - begin));
+        if (function_words_may_be_piece(hash)) {
+            function_words_keep_best(ENDING, word, n - length, n, hash, best);
         }
     }
-    take_best(best, share, out);
-    keep_best_from(BEGINNING, word, 0, at_most(n - 1, PIECE_CHARACTERS), best);
+    function_words_take_best(best, share, out);
+    function_words_keep_best_from(BEGINNING, word, 0, function_words_at_most(n - 1, PIECE_CHARACTERS), best);
     for (size_t from = 0; from < n; from++) {
-        keep_best_from(SEQUENCE, word, from, at_most(n - from, SEQUENCE_CHARACTERS), best);
+        function_words_keep_best_from(SEQUENCE, word, from, function_words_at_most(n - from, SEQUENCE_CHARACTERS),
+                                      best);
     }
-    take_best(best, share, out);
+    function_words_take_best(best, share, out);
 }
 
-static void weigh_letters(const struct word *word, double share, struct word_evidence *out)
+static void function_words_weigh_letters(const struct word *word, double share, struct word_evidence *out)
 {
     uint64_t known = UINT64_MAX;
     uint64_t rare = 0;
@@ -670,25 +690,26 @@ static void weigh_letters(const struct word *word, double share, struct word_evi
         if (code == '\'' || code == '-' || code >= LETTER_CODES) {
             continue;
         }
-        known &= letter_known[code];
-        rare |= letter_rare[code];
+        known &= function_words_letter_known[code];
+        rare |= function_words_letter_rare[code];
     }
-    uint64_t foreign = ~known & (UINT64_MAX >> (64 - sizeof alphabet_rows / sizeof *alphabet_rows));
+    uint64_t foreign =
+        ~known & (UINT64_MAX >> (64 - sizeof function_words_alphabet_rows / sizeof *function_words_alphabet_rows));
     for (uint64_t left = foreign; left != 0; left &= left - 1) {
-        out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * foreign_letter;
+        out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * function_words_foreign_letter;
     }
     for (uint64_t left = rare & known; left != 0; left &= left - 1) {
-        out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * rare_letter;
+        out->spelling[alphabet_language[__builtin_ctzll(left)]] += share * function_words_rare_letter;
     }
     for (int i = 0; i < LANGUAGE_COUNT && beyond_ascii; i++) {
         if (languages[i].parent >= 0) { // whoever writes these has a to z at hand
-            out->spelling[i] += share * foreign_letter;
+            out->spelling[i] += share * function_words_foreign_letter;
         }
     }
 }
 
 // Which share of the letters each language could have written.
-static void weigh_scripts(const int *letters, int total, struct word_evidence *out)
+static void function_words_weigh_scripts(const int *letters, int total, struct word_evidence *out)
 {
     if (total == 0) {
         return;
@@ -711,7 +732,7 @@ static void weigh_scripts(const int *letters, int total, struct word_evidence *o
     }
 }
 
-static int knows(const struct language_set *set, int language)
+static int function_words_knows(const struct language_set *set, int language)
 {
     return (int) (set->bits[language / 64] >> language % 64 & 1);
 }
@@ -721,14 +742,14 @@ void function_words_apart(const struct word_evidence *evidence, int one, int oth
     *only_one = 0;
     *only_other = 0;
     for (int i = 0; i < evidence->word_count; i++) {
-        int by_one = knows(&evidence->knowing[i], one);
-        int by_other = knows(&evidence->knowing[i], other);
+        int by_one = function_words_knows(&evidence->knowing[i], one);
+        int by_other = function_words_knows(&evidence->knowing[i], other);
         *only_one += by_one & !by_other;
         *only_other += by_other & !by_one;
     }
 }
 
-static bool all_capitals(const char *text, size_t bytes)
+static bool function_words_all_capitals(const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
         if (text[i] >= 'a' && text[i] <= 'z') {
@@ -740,31 +761,32 @@ static bool all_capitals(const char *text, size_t bytes)
 
 void function_words_weigh(const char *text, size_t bytes, struct word_evidence *out)
 {
-    pthread_once(&built, build);
+    pthread_once(&function_words_built, function_words_build);
     memset(out, 0, offsetof(struct word_evidence, knowing));
 
     int letters[SCRIPT_COUNT] = { 0 };
-    bool shouted = all_capitals(text, bytes);
+    bool shouted = function_words_all_capitals(text, bytes);
     bool sentence_start = true;
     struct best_pieces best = { 0 };
     struct word word;
     size_t at = 0;
     size_t used;
-    while (out->word_count < FUNCTION_WORDS_COUNT_MAX && (used = next_word(text + at, bytes - at, &word)) > 0) {
-        double share = word.capital && !sentence_start && !shouted ? name_share : 1.0;
+    while (out->word_count < FUNCTION_WORDS_COUNT_MAX &&
+           (used = function_words_next_word(text + at, bytes - at, &word)) > 0) {
+        double share = word.capital && !sentence_start && !shouted ? function_words_name_share : 1.0;
         for (size_t i = 0; i < word.characters; i++) {
-            enum script script = script_of(word.code[i]);
+            enum script script = function_words_script_of(word.code[i]);
             letters[script] += script >= KANA ? 3 : 1;
         }
         out->knowing[out->word_count] = (struct language_set){ 0 };
-        weigh_word(&word, share, out);
+        function_words_weigh_word(&word, share, out);
         if (word.characters < 2) {
             out->knowing[out->word_count] = (struct language_set){ 0 };
         }
-        if (script_of(word.code[0]) != HAN && script_of(word.code[0]) != KANA) {
-            weigh_spelling(&word, share, &best, out);
+        if (function_words_script_of(word.code[0]) != HAN && function_words_script_of(word.code[0]) != KANA) {
+            function_words_weigh_spelling(&word, share, &best, out);
         }
-        weigh_letters(&word, share, out);
+        function_words_weigh_letters(&word, share, out);
         out->word_count++;
         out->letter_count += (int) word.characters;
         at += used;
@@ -774,5 +796,5 @@ void function_words_weigh(const char *text, size_t bytes, struct word_evidence *
     for (int i = LATIN; i < SCRIPT_COUNT; i++) {
         total += letters[i];
     }
-    weigh_scripts(letters, total, out);
+    function_words_weigh_scripts(letters, total, out);
 }

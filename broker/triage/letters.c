@@ -20,33 +20,35 @@
 #define PLANE 0x10000
 #define CLASSES 0x20000 // with emoji
 
-static uint16_t classes[CLASSES];
-static uint16_t lowers[PLANE];
-static uint16_t bases[PLANE];
-static char lookalikes[PLANE];
+static uint16_t letters_classes[CLASSES];
+static uint16_t letters_lowers[PLANE];
+static uint16_t letters_bases[PLANE];
+static char letters_lookalikes[PLANE];
 static char turned[PLANE];
 static uint16_t unstyled[PLANE];
-static pthread_once_t built = PTHREAD_ONCE_INIT;
+static pthread_once_t letters_built = PTHREAD_ONCE_INIT;
 
 // ---- classes ----
 
-static bool within(uint32_t code, uint32_t first, uint32_t last)
+static bool letters_within(uint32_t code, uint32_t first, uint32_t last)
 {
     return code >= first && code <= last;
 }
 
 // Marks that people leave out: those of all scripts (accents), the points of Hebrew and Arabic, Syriac's, and
 // nukta, which has its own combining class.  Vowel signs of Indic scripts and the voicing of kana are letters.
-static bool is_loose_mark(uint32_t code)
+static bool letters_is_loose_mark(uint32_t code)
 {
-    return within(code, 0x300, 0x36F) || within(code, 0x483, 0x489) || within(code, 0x591, 0x5C7) ||
-           within(code, 0x610, 0x61A) || within(code, 0x64B, 0x65F) || code == 0x670 || within(code, 0x6D6, 0x6ED) ||
-           within(code, 0x730, 0x74A) || within(code, 0x1AB0, 0x1AFF) || within(code, 0x1DC0, 0x1DFF) ||
-           within(code, 0x20D0, 0x20FF) || within(code, 0xFE20, 0xFE2F) || u_getCombiningClass((UChar32) code) == 7;
+    return letters_within(code, 0x300, 0x36F) || letters_within(code, 0x483, 0x489) ||
+           letters_within(code, 0x591, 0x5C7) || letters_within(code, 0x610, 0x61A) ||
+           letters_within(code, 0x64B, 0x65F) || code == 0x670 || letters_within(code, 0x6D6, 0x6ED) ||
+           letters_within(code, 0x730, 0x74A) || letters_within(code, 0x1AB0, 0x1AFF) ||
+           letters_within(code, 0x1DC0, 0x1DFF) || letters_within(code, 0x20D0, 0x20FF) ||
+           letters_within(code, 0xFE20, 0xFE2F) || u_getCombiningClass((UChar32) code) == 7;
 }
 
 // Scripts whose words are not parted by blanks.  U+3000 to U+30FF holds signs that kana share.
-static unsigned script_class(uint32_t code)
+static unsigned letters_script_class(uint32_t code)
 {
     UErrorCode error = U_ZERO_ERROR;
     switch (uscript_getScript((UChar32) code, &error)) {
@@ -64,14 +66,14 @@ static unsigned script_class(uint32_t code)
     case USCRIPT_MYANMAR:
         return LETTER_RUNS_ON;
     default:
-        return within(code, 0x3000, 0x30FF) ? LETTER_RUNS_ON : 0;
+        return letters_within(code, 0x3000, 0x30FF) ? LETTER_RUNS_ON : 0;
     }
 }
 
-static unsigned find_class(uint32_t code)
+static unsigned letters_find_class(uint32_t code)
 {
     uint32_t mask = U_GET_GC_MASK((UChar32) code);
-    unsigned class = script_class(code);
+    unsigned class = letters_script_class(code);
     if (mask & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK)) {
         class |= LETTER_WORD;
     }
@@ -87,7 +89,7 @@ static unsigned find_class(uint32_t code)
     if (mask & U_GC_M_MASK) {
         class |= LETTER_MARK;
     }
-    if ((mask & U_GC_M_MASK) && is_loose_mark(code)) {
+    if ((mask & U_GC_M_MASK) && letters_is_loose_mark(code)) {
         class |= LETTER_LOOSE;
     }
     if (mask & U_GC_SC_MASK) {
@@ -99,7 +101,7 @@ static unsigned find_class(uint32_t code)
     }
     if (code == 0x2800 || u_hasBinaryProperty((UChar32) code, UCHAR_WHITE_SPACE)) {
         class |= LETTER_BLANK;
-    } else if (code < 0x20 || within(code, 0x7F, 0x9F) || within(code, 0xFFF9, 0xFFFB) ||
+    } else if (code < 0x20 || letters_within(code, 0x7F, 0x9F) || letters_within(code, 0xFFF9, 0xFFFB) ||
                u_hasBinaryProperty((UChar32) code, UCHAR_DEFAULT_IGNORABLE_CODE_POINT)) {
         class |= LETTER_HIDDEN;
     }
@@ -109,7 +111,7 @@ static unsigned find_class(uint32_t code)
 // ---- letters without what stands on them ----
 
 // Letters that no decomposition takes apart, and those that are written for one another.
-static uint32_t odd_base(uint32_t code)
+static uint32_t letters_odd_base(uint32_t code)
 {
     static const uint16_t pairs[][2] = {
         { 0x131, 'i' },   // Turkish dotless i
@@ -143,31 +145,31 @@ static uint32_t odd_base(uint32_t code)
 }
 
 // True of letters with a mark that nobody leaves out.
-static bool own_letter(uint32_t code)
+static bool letters_own(uint32_t code)
 {
     return code == 0x439 || code == 0x45E || code == 0x457; // Cyrillic short i and u, Ukrainian yi
 }
 
-static uint32_t find_base(const UNormalizer2 *decomposer, uint32_t code)
+static uint32_t letters_find_base(const UNormalizer2 *decomposer, uint32_t code)
 {
     UChar parts[32];
     UErrorCode error = U_ZERO_ERROR;
-    if (own_letter(code)) {
+    if (letters_own(code)) {
         return code;
     }
     int32_t length = unorm2_getDecomposition(decomposer, (UChar32) code, parts, 32, &error);
-    if (length <= 0 || U_FAILURE(error) || within(code, 0xAC00, 0xD7A3)) {
-        return odd_base(code);
+    if (length <= 0 || U_FAILURE(error) || letters_within(code, 0xAC00, 0xD7A3)) {
+        return letters_odd_base(code);
     }
     UChar32 codes[32];
     int32_t count = 0;
     u_strToUTF32(codes, 32, &count, parts, length, &error);
     for (int32_t i = 1; i < count; i++) {
-        if (!is_loose_mark((uint32_t) codes[i])) {
+        if (!letters_is_loose_mark((uint32_t) codes[i])) {
             return code;
         }
     }
-    return codes[0] < PLANE ? odd_base((uint32_t) codes[0]) : code;
+    return codes[0] < PLANE ? letters_odd_base((uint32_t) codes[0]) : code;
 }
 
 // ---- letters by their names ----
@@ -185,7 +187,7 @@ static char letter_in_name(const char *name, const char *begins, bool with)
     return good ? (char) (name[bytes] | 0x20) : 0;
 }
 
-static void read_names(uint32_t first, uint32_t last)
+static void letters_read_names(uint32_t first, uint32_t last)
 {
     for (uint32_t code = first; code <= last; code++) {
         char name[128] = "";
@@ -194,8 +196,8 @@ static void read_names(uint32_t first, uint32_t last)
         char with = letter_in_name(name, "LATIN SMALL LETTER ", true);
         char small_capital = letter_in_name(name, "LATIN LETTER SMALL CAPITAL ", false);
         char upside_down = letter_in_name(name, "LATIN SMALL LETTER TURNED ", false);
-        if (with != 0 && bases[code] == code) {
-            bases[code] = (uint16_t) with;
+        if (with != 0 && letters_bases[code] == code) {
+            letters_bases[code] = (uint16_t) with;
         }
         if (small_capital != 0) {
             unstyled[code] = (uint16_t) small_capital;
@@ -208,7 +210,7 @@ static void read_names(uint32_t first, uint32_t last)
 
 // ---- letters that look alike ----
 
-static uint32_t skeleton_of(const USpoofChecker *checker, uint32_t code)
+static uint32_t letters_skeleton_of(const USpoofChecker *checker, uint32_t code)
 {
     UChar one[2];
     UChar skeleton[8];
@@ -225,68 +227,69 @@ static uint32_t skeleton_of(const USpoofChecker *checker, uint32_t code)
 }
 
 // Of capitals: that which looks like it as a capital, unless the small ones tell better (I and l are one skeleton).
-static void find_lookalikes(uint32_t first, uint32_t last)
+static void letters_find_lookalikes(uint32_t first, uint32_t last)
 {
     UErrorCode error = U_ZERO_ERROR;
     USpoofChecker *checker = uspoof_open(&error);
     must(U_SUCCESS(error));
     for (uint32_t code = first; code <= last; code++) {
-        if ((classes[code] & LETTER_ALPHABETIC) == 0 || (classes[code] & LETTER_RUNS_ON) != 0) {
+        if ((letters_classes[code] & LETTER_ALPHABETIC) == 0 || (letters_classes[code] & LETTER_RUNS_ON) != 0) {
             continue;
         }
-        uint32_t letter = skeleton_of(checker, code);
-        if (letter == 'l' && skeleton_of(checker, letters_lower(code)) == 'i') {
+        uint32_t letter = letters_skeleton_of(checker, code);
+        if (letter == 'l' && letters_skeleton_of(checker, letters_lower(code)) == 'i') {
             letter = 'i';
         }
-        lookalikes[code] = (char) letter;
+        letters_lookalikes[code] = (char) letter;
     }
     uspoof_close(checker);
 }
 
-static void build(void)
+static void letters_build(void)
 {
     UErrorCode error = U_ZERO_ERROR;
     const UNormalizer2 *decomposer = unorm2_getNFDInstance(&error);
     must(U_SUCCESS(error));
     for (uint32_t code = 0; code < CLASSES; code++) {
-        classes[code] = (uint16_t) find_class(code);
+        letters_classes[code] = (uint16_t) letters_find_class(code);
     }
     for (uint32_t code = 0; code < PLANE; code++) {
         // Cherokee would fold to its capitals.
-        lowers[code] = (uint16_t) (within(code, 0x13A0, 0x13FF) ? (UChar32) code : u_foldCase((UChar32) code, 0));
-        bases[code] = (uint16_t) find_base(decomposer, code);
+        letters_lowers[code] =
+            (uint16_t) (letters_within(code, 0x13A0, 0x13FF) ? (UChar32) code : u_foldCase((UChar32) code, 0));
+        letters_bases[code] = (uint16_t) letters_find_base(decomposer, code);
     }
-    read_names(0xDF, 0x2AF);
-    read_names(0x1D00, 0x1DBF);
-    read_names(0x2C60, 0x2C7F);
-    read_names(0xA720, 0xA7FF);
+    letters_read_names(0xDF, 0x2AF);
+    letters_read_names(0x1D00, 0x1DBF);
+    letters_read_names(0x2C60, 0x2C7F);
+    letters_read_names(0xA720, 0xA7FF);
     turned[0x254] = 'c'; // open o
     turned[0x1DD] = 'e';
     turned[0x25F] = 'f'; // dotless j with stroke
     turned[0x183] = 'g'; // b with topbar
     turned[0x27E] = 'j';
     turned[0x5DF] = 'l'; // Hebrew final nun
-    find_lookalikes(0x250, 0x2FFF);
-    find_lookalikes(0xA4D0, 0xA4FF);
-    find_lookalikes(0xA640, 0xAB6F);
+    letters_find_lookalikes(0x250, 0x2FFF);
+    letters_find_lookalikes(0xA4D0, 0xA4FF);
+    letters_find_lookalikes(0xA640, 0xAB6F);
     for (uint32_t code = 'a'; code <= 'z'; code++) {
-        bases[code] = (uint16_t) code;
+        letters_bases[code] = (uint16_t) code;
     }
 }
 
 void letters_prepare(void)
 {
-    pthread_once(&built, build);
+    pthread_once(&letters_built, letters_build);
 }
 
 unsigned letters_class(uint32_t code)
 {
-    return code < CLASSES ? classes[code] : find_class(code);
+    return code < CLASSES ? letters_classes[code] : letters_find_class(code);
 }
 
 uint32_t letters_lower(uint32_t code)
 {
-    return code < PLANE ? lowers[code] : (uint32_t) u_foldCase((UChar32) code, U_FOLD_CASE_DEFAULT);
+    return code < PLANE ? letters_lowers[code] : (uint32_t) u_foldCase((UChar32) code, U_FOLD_CASE_DEFAULT);
 }
 
 uint32_t letters_unstyled(uint32_t code)
@@ -294,7 +297,8 @@ uint32_t letters_unstyled(uint32_t code)
     if (code < PLANE) {
         return unstyled[code] != 0 ? unstyled[code] : code;
     }
-    if (within(code, 0x1F130, 0x1F149) || within(code, 0x1F150, 0x1F169) || within(code, 0x1F170, 0x1F189)) {
+    if (letters_within(code, 0x1F130, 0x1F149) || letters_within(code, 0x1F150, 0x1F169) ||
+        letters_within(code, 0x1F170, 0x1F189)) {
         return 'a' + (code - 0x1F130) % 0x20;
     }
     return code;
@@ -302,7 +306,7 @@ uint32_t letters_unstyled(uint32_t code)
 
 uint32_t letters_base(uint32_t code)
 {
-    return code < PLANE ? bases[code] : code;
+    return code < PLANE ? letters_bases[code] : code;
 }
 
 const char *letters_digraph(uint32_t code)
@@ -330,7 +334,7 @@ const char *letters_digraph(uint32_t code)
 
 char letters_lookalike(uint32_t code)
 {
-    return code < PLANE ? lookalikes[code] : 0;
+    return code < PLANE ? letters_lookalikes[code] : 0;
 }
 
 char letters_turned(uint32_t code)
@@ -381,5 +385,5 @@ const char *letters_of_sign(uint32_t code)
 
 uint32_t letters_hiragana(uint32_t code)
 {
-    return within(code, 0x30A1, 0x30F6) ? code - 0x60 : code;
+    return letters_within(code, 0x30A1, 0x30F6) ? code - 0x60 : code;
 }

@@ -128,7 +128,7 @@ struct writing {
     size_t capacity;
 };
 
-static void write_text(struct writing *writing, const char *text)
+static void patterns_write_text(struct writing *writing, const char *text)
 {
     size_t bytes = strlen(text);
     if (writing->used + bytes + 1 > writing->capacity) {
@@ -140,7 +140,7 @@ static void write_text(struct writing *writing, const char *text)
     writing->used += bytes;
 }
 
-static void write_byte(struct writing *writing, unsigned char byte)
+static void patterns_write_byte(struct writing *writing, unsigned char byte)
 {
     char escaped[5];
     if (byte < 0x80 && isalnum(byte)) {
@@ -148,31 +148,31 @@ static void write_byte(struct writing *writing, unsigned char byte)
     } else {
         snprintf(escaped, sizeof escaped, "\\x%02x", byte);
     }
-    write_text(writing, escaped);
+    patterns_write_text(writing, escaped);
 }
 
-static bool is_apostrophe(uint32_t code)
+static bool patterns_is_apostrophe(uint32_t code)
 {
     return code == '\'' || code == '`' || code == 0x2018 || code == 0x2019 || code == 0x2032 || code == 0x2BC;
 }
 
-static bool is_gap(char byte)
+static bool patterns_is_gap(char byte)
 {
     return byte == ' ' || byte == '-';
 }
 
-static bool runs_on(uint32_t code)
+static bool patterns_runs_on(uint32_t code)
 {
     return (letters_class(code) & LETTER_RUNS_ON) != 0;
 }
 
-static bool belongs_to_word(uint32_t code)
+static bool patterns_belongs_to_word(uint32_t code)
 {
     return (letters_class(code) & LETTER_WORD) != 0;
 }
 
 // Reads the character that ends at the offset, which is not 0; returns where it begins.
-static size_t step_back(const char *text, size_t bytes, size_t offset, uint32_t *code)
+static size_t patterns_step_back(const char *text, size_t bytes, size_t offset, uint32_t *code)
 {
     size_t start = offset - 1;
     while (start > 0 && ((unsigned char) text[start] & 0xC0) == 0x80) {
@@ -183,16 +183,17 @@ static size_t step_back(const char *text, size_t bytes, size_t offset, uint32_t 
 }
 
 // True if a word may begin or end at the offset.
-static bool is_boundary(const char *text, size_t bytes, size_t offset)
+static bool patterns_is_boundary(const char *text, size_t bytes, size_t offset)
 {
     if (offset == 0 || offset >= bytes) {
         return true;
     }
     uint32_t before = 0;
     uint32_t after = 0;
-    step_back(text, bytes, offset, &before);
+    patterns_step_back(text, bytes, offset, &before);
     plain_text_character(text + offset, bytes - offset, &after);
-    return !belongs_to_word(before) || !belongs_to_word(after) || runs_on(before) || runs_on(after);
+    return !patterns_belongs_to_word(before) || !patterns_belongs_to_word(after) || patterns_runs_on(before) ||
+           patterns_runs_on(after);
 }
 
 // ---- words and phrases around what was found of them ----
@@ -203,7 +204,7 @@ struct places {
     size_t count;
 };
 
-static void add_place(struct places *places, size_t offset)
+static void patterns_add_place(struct places *places, size_t offset)
 {
     for (size_t i = places->count; i-- > 0;) {
         if (places->offsets[i] == offset) {
@@ -237,7 +238,7 @@ struct around {
 };
 
 // Goes past one character.  Returns false at the end.
-static bool step(const struct around *around, size_t *offset, uint32_t *code)
+static bool patterns_step(const struct around *around, size_t *offset, uint32_t *code)
 {
     around->search->steps -= around->search->steps > 0;
     if (around->forward) {
@@ -250,66 +251,70 @@ static bool step(const struct around *around, size_t *offset, uint32_t *code)
     if (*offset == 0) {
         return false;
     }
-    *offset = step_back(around->text, around->bytes, *offset, code);
+    *offset = patterns_step_back(around->text, around->bytes, *offset, code);
     return true;
 }
 
-static void follow_letters(const struct around *around, const struct piece *piece, size_t offset, struct places *places)
+static void patterns_follow_letters(const struct around *around, const struct piece *piece, size_t offset,
+                                    struct places *places)
 {
     if (around->forward ? around->bytes - offset < piece->bytes : offset < piece->bytes) {
         return;
     }
     size_t start = around->forward ? offset : offset - piece->bytes;
     if (memcmp(around->text + start, piece->text, piece->bytes) == 0) {
-        add_place(places, around->forward ? offset + piece->bytes : start);
+        patterns_add_place(places, around->forward ? offset + piece->bytes : start);
     }
 }
 
 // Goes past `least` to `most` characters that are letters, or are not.
-static void follow_run(const struct around *around, bool letters, size_t least, size_t most, size_t offset,
-                       struct places *places)
+static void patterns_follow_run(const struct around *around, bool letters, size_t least, size_t most, size_t offset,
+                                struct places *places)
 {
     uint32_t code = 0;
     if (least == 0) {
-        add_place(places, offset);
+        patterns_add_place(places, offset);
     }
-    for (size_t i = 1; i <= most && step(around, &offset, &code) && belongs_to_word(code) == letters; i++) {
-        add_place(places, offset);
+    for (size_t i = 1; i <= most && patterns_step(around, &offset, &code) && patterns_belongs_to_word(code) == letters;
+         i++) {
+        patterns_add_place(places, offset);
     }
 }
 
 // U+00B4, typed for an apostrophe, is a blank with an accent once folded.
-static void follow_apostrophe(const struct around *around, size_t offset, struct places *places)
+static void patterns_follow_apostrophe(const struct around *around, size_t offset, struct places *places)
 {
     struct piece accent = { PIECE_LETTERS, " \xCC\x81", 3 };
     bool loose = (around->exact & FOLDING_apostrophes) == 0;
     uint32_t code = 0;
-    follow_letters(around, &accent, offset, places);
+    patterns_follow_letters(around, &accent, offset, places);
     if (loose) {
-        add_place(places, offset);
+        patterns_add_place(places, offset);
     }
-    if (step(around, &offset, &code) && (is_apostrophe(code) || ((loose || code == 0xB4) && code == ' '))) {
-        add_place(places, offset);
+    if (patterns_step(around, &offset, &code) &&
+        (patterns_is_apostrophe(code) || ((loose || code == 0xB4) && code == ' '))) {
+        patterns_add_place(places, offset);
     }
 }
 
-static void follow(const struct around *around, const struct piece *piece, const struct places *from, struct places *to)
+static void patterns_follow(const struct around *around, const struct piece *piece, const struct places *from,
+                            struct places *to)
 {
     to->count = 0;
     for (size_t i = 0; i < from->count; i++) {
         size_t offset = from->offsets[i];
         switch (piece->kind) {
         case PIECE_LETTERS:
-            follow_letters(around, piece, offset, to);
+            patterns_follow_letters(around, piece, offset, to);
             break;
         case PIECE_GAP:
-            follow_run(around, false, around->hashtag ? 0 : 1, GAP_CHARACTERS_MAX, offset, to);
+            patterns_follow_run(around, false, around->hashtag ? 0 : 1, GAP_CHARACTERS_MAX, offset, to);
             break;
         case PIECE_STAR:
-            follow_run(around, true, 0, STAR_CHARACTERS_MAX, offset, to);
+            patterns_follow_run(around, true, 0, STAR_CHARACTERS_MAX, offset, to);
             break;
         case PIECE_APOSTROPHE:
-            follow_apostrophe(around, offset, to);
+            patterns_follow_apostrophe(around, offset, to);
             break;
         }
     }
@@ -318,7 +323,7 @@ static void follow(const struct around *around, const struct piece *piece, const
 // ---- where words begin in scripts that part none ----
 
 // Whether a word begins or ends at the offset, by the dictionaries of ICU.  True, too, once it was asked too often.
-static bool is_break(struct search *search, const char *text, size_t bytes, size_t offset)
+static bool patterns_is_break(struct search *search, const char *text, size_t bytes, size_t offset)
 {
     UErrorCode error = U_ZERO_ERROR;
     UChar around[4 * BREAK_LETTERS];
@@ -331,7 +336,7 @@ static bool is_break(struct search *search, const char *text, size_t bytes, size
     search->breaks--;
     size_t start = offset;
     for (int i = 0; i < BREAK_LETTERS && start > 0; i++) {
-        start = step_back(text, bytes, start, &code);
+        start = patterns_step_back(text, bytes, start, &code);
     }
     size_t end = offset;
     for (int i = 0; i < BREAK_LETTERS && end < bytes; i++) {
@@ -350,7 +355,7 @@ static bool is_break(struct search *search, const char *text, size_t bytes, size
 }
 
 // The verb kakeru makes another word of what it stands behind: uttaekakeru is to appeal, not to sue.
-static bool goes_on_as_another_word(const char *text, size_t bytes, size_t offset)
+static bool patterns_goes_on_as_another_word(const char *text, size_t bytes, size_t offset)
 {
     static const char kake[] = "かけ";
     return offset > 0 && bytes - offset >= sizeof kake - 1 && memcmp(text + offset, kake, sizeof kake - 1) == 0;
@@ -359,7 +364,7 @@ static bool goes_on_as_another_word(const char *text, size_t bytes, size_t offse
 // ---- hashtags ----
 
 // Where the hashtag around the offset begins, behind its #; SIZE_MAX if there is none, or too far to be looked for.
-static size_t hashtag_around(struct search *search, const char *text, size_t bytes, size_t offset)
+static size_t patterns_hashtag_around(struct search *search, const char *text, size_t bytes, size_t offset)
 {
     uint32_t code = 0;
     if (!search->hashtags) {
@@ -367,18 +372,18 @@ static size_t hashtag_around(struct search *search, const char *text, size_t byt
     }
     for (size_t at = offset; at > 0 && offset - at < HASHTAG_BYTES_MAX && search->steps > 0; search->steps--) {
         size_t end = at;
-        at = step_back(text, bytes, at, &code);
+        at = patterns_step_back(text, bytes, at, &code);
         if (code == '#') {
             return end;
         }
-        if (code != '_' && !belongs_to_word(code)) {
+        if (code != '_' && !patterns_belongs_to_word(code)) {
             return SIZE_MAX;
         }
     }
     return SIZE_MAX;
 }
 
-static bool is_name(const struct patterns *patterns, const char *text, size_t bytes)
+static bool patterns_is_name(const struct patterns *patterns, const char *text, size_t bytes)
 {
     char name[HASHTAG_BYTES_MAX + 3];
     if (bytes > HASHTAG_BYTES_MAX || patterns->names.text == NULL) {
@@ -390,17 +395,17 @@ static bool is_name(const struct patterns *patterns, const char *text, size_t by
 
 // True if what stands in a hashtag between two offsets is what people put before a word: a brand's name, a common word,
 // or both (skyline is).
-static bool is_first_word(const struct patterns *patterns, const char *text, size_t from, size_t to)
+static bool patterns_is_first_word(const struct patterns *patterns, const char *text, size_t from, size_t to)
 {
     size_t bytes = to - from;
     if (bytes < HASHTAG_FIRST_LETTERS) {
         return false;
     }
-    if (is_name(patterns, text + from, bytes) || function_words_known(text + from, bytes)) {
+    if (patterns_is_name(patterns, text + from, bytes) || function_words_known(text + from, bytes)) {
         return true;
     }
     for (size_t name = HASHTAG_FIRST_LETTERS; name + 2 <= bytes; name++) {
-        if (is_name(patterns, text + from, name) && function_words_known(text + from + name, bytes - name)) {
+        if (patterns_is_name(patterns, text + from, name) && function_words_known(text + from + name, bytes - name)) {
             return true;
         }
     }
@@ -410,16 +415,16 @@ static bool is_first_word(const struct patterns *patterns, const char *text, siz
 // ---- where a form lies in a text ----
 
 // The letters from the offset on up to the end of the word; SIZE_MAX if they are more than any ending has.
-static size_t letters_to_boundary(const struct around *around, size_t offset)
+static size_t patterns_letters_to_boundary(const struct around *around, size_t offset)
 {
     size_t at = offset;
     uint32_t code = 0;
     for (;;) {
         size_t before = at;
-        if (!step(around, &at, &code)) {
+        if (!patterns_step(around, &at, &code)) {
             break;
         }
-        if (!belongs_to_word(code) || runs_on(code)) {
+        if (!patterns_belongs_to_word(code) || patterns_runs_on(code)) {
             at = before;
             break;
         }
@@ -430,18 +435,18 @@ static size_t letters_to_boundary(const struct around *around, size_t offset)
     return at > offset ? at - offset : offset - at;
 }
 
-static bool may_begin(const struct form *form, const struct around *around, size_t offset)
+static bool patterns_may_begin(const struct form *form, const struct around *around, size_t offset)
 {
     const char *text = around->text;
     if (form->open_head) {
         return true;
     }
-    if (is_boundary(text, around->bytes, offset)) {
-        return !form->begins_word || is_break(around->search, text, around->bytes, offset);
+    if (patterns_is_boundary(text, around->bytes, offset)) {
+        return !form->begins_word || patterns_is_break(around->search, text, around->bytes, offset);
     }
     const struct endings *first = form->piece_count == 1 ? &form->endings : &form->first;
     if (first->row != NULL) {
-        size_t before = letters_to_boundary(around, offset);
+        size_t before = patterns_letters_to_boundary(around, offset);
         if (before != SIZE_MAX && before > 0 && endings_fit_before(first, text + offset - before, before)) {
             return true;
         }
@@ -449,32 +454,32 @@ static bool may_begin(const struct form *form, const struct around *around, size
     if (!form->long_word || (around->exact & FOLDING_hashtags)) {
         return false;
     }
-    size_t hashtag = hashtag_around(around->search, text, around->bytes, offset);
-    return hashtag != SIZE_MAX && is_first_word(around->search->patterns, text, hashtag, offset);
+    size_t hashtag = patterns_hashtag_around(around->search, text, around->bytes, offset);
+    return hashtag != SIZE_MAX && patterns_is_first_word(around->search->patterns, text, hashtag, offset);
 }
 
-static bool may_end(const struct form *form, const struct around *around, size_t offset)
+static bool patterns_may_end(const struct form *form, const struct around *around, size_t offset)
 {
     const char *text = around->text;
     if (form->open_tail) {
         return true;
     }
     if (form->endings.row != NULL) {
-        size_t rest = letters_to_boundary(around, offset);
+        size_t rest = patterns_letters_to_boundary(around, offset);
         const struct piece *last = &form->pieces[form->piece_count - 1];
         const char *word = last->text + last->bytes - form->endings.stem_bytes;
         return rest != SIZE_MAX && endings_fit(&form->endings, word, text + offset, rest);
     }
-    if (!is_boundary(text, around->bytes, offset)) {
+    if (!patterns_is_boundary(text, around->bytes, offset)) {
         return false;
     }
-    return (!form->ends_word || is_break(around->search, text, around->bytes, offset)) &&
-           !(form->begins_word && goes_on_as_another_word(text, around->bytes, offset));
+    return (!form->ends_word || patterns_is_break(around->search, text, around->bytes, offset)) &&
+           !(form->begins_word && patterns_goes_on_as_another_word(text, around->bytes, offset));
 }
 
 // True if the pieces on one side of the anchor lie in the text from `offset` on, up to the beginning or the end of a
 // word unless that end is open.
-static bool lies_around(const struct form *form, const struct around *around, size_t offset)
+static bool patterns_lies_around(const struct form *form, const struct around *around, size_t offset)
 {
     struct places places[2];
     size_t now = 0;
@@ -484,11 +489,11 @@ static bool lies_around(const struct form *form, const struct around *around, si
     size_t left = around->forward ? form->piece_count - 1 - form->anchor : form->anchor;
     for (size_t i = 1; i <= left && places[now].count > 0; i++, now = 1 - now) {
         size_t piece = around->forward ? form->anchor + i : form->anchor - i;
-        follow(around, &form->pieces[piece], &places[now], &places[1 - now]);
+        patterns_follow(around, &form->pieces[piece], &places[now], &places[1 - now]);
     }
     for (size_t i = 0; i < places[now].count; i++) {
         size_t at = places[now].offsets[i];
-        if (around->forward ? may_end(form, around, at) : may_begin(form, around, at)) {
+        if (around->forward ? patterns_may_end(form, around, at) : patterns_may_begin(form, around, at)) {
             return true;
         }
     }
@@ -496,38 +501,38 @@ static bool lies_around(const struct form *form, const struct around *around, si
 }
 
 // True if the whole form lies where its anchor was found to end.
-static bool lies_at(const struct form *form, struct search *search, size_t anchor_end)
+static bool patterns_lies_at(const struct form *form, struct search *search, size_t anchor_end)
 {
     const char *text = search->reading->text;
     size_t bytes = search->reading->bytes;
     size_t anchor_start = anchor_end - form->pieces[form->anchor].bytes;
     bool hashtag = form->piece_count > 1 && !(search->exact & FOLDING_hashtags) &&
-                   hashtag_around(search, text, bytes, anchor_start) != SIZE_MAX;
+                   patterns_hashtag_around(search, text, bytes, anchor_start) != SIZE_MAX;
     struct around back = { search, text, bytes, false, hashtag, search->exact };
     struct around ahead = { search, text, bytes, true, hashtag, search->exact };
-    return lies_around(form, &back, anchor_start) && lies_around(form, &ahead, anchor_end);
+    return patterns_lies_around(form, &back, anchor_start) && patterns_lies_around(form, &ahead, anchor_end);
 }
 
 // ---- making patterns ----
 
-static bool refuse(char reason[PATTERN_REASON_BYTES], const char *why)
+static bool patterns_refuse(char reason[PATTERN_REASON_BYTES], const char *why)
 {
     snprintf(reason, PATTERN_REASON_BYTES, "%s", why);
     return false;
 }
 
-static size_t count_letters(const char *text, size_t bytes)
+static size_t patterns_count_letters(const char *text, size_t bytes)
 {
     size_t count = 0;
     for (size_t i = 0; i < bytes; i++) {
-        if (text[i] != '*' && !is_gap(text[i]) && ((unsigned char) text[i] & 0xC0) != 0x80) {
+        if (text[i] != '*' && !patterns_is_gap(text[i]) && ((unsigned char) text[i] & 0xC0) != 0x80) {
             count++;
         }
     }
     return count;
 }
 
-static void add_piece(struct form *form, enum piece_kind kind, const char *text, size_t bytes)
+static void patterns_add_piece(struct form *form, enum piece_kind kind, const char *text, size_t bytes)
 {
     struct piece *last = form->piece_count > 0 ? &form->pieces[form->piece_count - 1] : NULL;
     if (last != NULL && last->kind == kind && kind != PIECE_APOSTROPHE) {
@@ -540,27 +545,27 @@ static void add_piece(struct form *form, enum piece_kind kind, const char *text,
 }
 
 // Takes a folded word or phrase without its outer stars apart.
-static void add_pieces(struct form *form, const char *text, size_t bytes)
+static void patterns_add_pieces(struct form *form, const char *text, size_t bytes)
 {
     for (size_t at = 0; at < bytes;) {
         uint32_t code = 0;
         size_t length = plain_text_character(text + at, bytes - at, &code);
         bool inside = at > 0 && at + length < bytes;
         if (code == '*') {
-            add_piece(form, PIECE_STAR, text + at, length);
-        } else if (inside && is_gap(text[at])) {
-            add_piece(form, PIECE_GAP, text + at, length);
-        } else if (is_apostrophe(code)) {
-            add_piece(form, PIECE_APOSTROPHE, text + at, length);
+            patterns_add_piece(form, PIECE_STAR, text + at, length);
+        } else if (inside && patterns_is_gap(text[at])) {
+            patterns_add_piece(form, PIECE_GAP, text + at, length);
+        } else if (patterns_is_apostrophe(code)) {
+            patterns_add_piece(form, PIECE_APOSTROPHE, text + at, length);
         } else {
-            add_piece(form, PIECE_LETTERS, text + at, length);
+            patterns_add_piece(form, PIECE_LETTERS, text + at, length);
         }
         at += length;
     }
 }
 
 // Makes the longest letters the anchor.  Returns false if there are none.
-static bool choose_anchor(struct form *form, size_t *stars)
+static bool patterns_choose_anchor(struct form *form, size_t *stars)
 {
     bool any = false;
     *stars = 0;
@@ -576,18 +581,18 @@ static bool choose_anchor(struct form *form, size_t *stars)
     return any;
 }
 
-static char *write_anchor(const struct form *form)
+static char *patterns_write_anchor(const struct form *form)
 {
     const struct piece *anchor = &form->pieces[form->anchor];
     struct writing writing = { 0 };
     for (size_t i = 0; i < anchor->bytes; i++) {
-        write_byte(&writing, (unsigned char) anchor->text[i]);
+        patterns_write_byte(&writing, (unsigned char) anchor->text[i]);
     }
     return writing.text;
 }
 
 // Finds out which forms the last word has, and leaves of it in the last piece what they share.
-static void find_endings(struct form *form, const struct pattern_terms *terms)
+static void patterns_find_endings(struct form *form, const struct pattern_terms *terms)
 {
     struct piece *last = &form->pieces[form->piece_count - 1];
     bool starred = form->open_tail || (form->piece_count > 1 && last[-1].kind != PIECE_GAP);
@@ -613,7 +618,7 @@ static void find_endings(struct form *form, const struct pattern_terms *terms)
 
 // Where a script parts no words: patterns that are too short, or made of signs that make up other words, to be found
 // anywhere.
-static void find_word_edges(struct form *form)
+static void patterns_find_word_edges(struct form *form)
 {
     uint32_t first = 0;
     const struct piece *piece = &form->pieces[0];
@@ -623,7 +628,7 @@ static void find_word_edges(struct form *form)
     size_t length = plain_text_character(piece->text, piece->bytes, &first);
     bool one_han = (letters_class(first) & LETTER_HAN) != 0 && length == piece->bytes && form->piece_count == 1;
     uint32_t last = 0;
-    step_back(piece->text, piece->bytes, piece->bytes, &last);
+    patterns_step_back(piece->text, piece->bytes, piece->bytes, &last);
     bool han_and_hiragana = (letters_class(first) & LETTER_HAN) != 0 && (letters_class(last) & LETTER_HIRAGANA) != 0;
     form->begins_word = one_han || han_and_hiragana || (letters_class(first) & LETTER_HIRAGANA) != 0;
     bool hiragana = (letters_class(first) & letters_class(last) & LETTER_HIRAGANA) != 0;
@@ -631,7 +636,7 @@ static void find_word_edges(struct form *form)
     form->ends_word = !form->open_tail && (one_han || (hiragana && short_one));
 }
 
-static bool has_address_sign(const char *text, size_t bytes)
+static bool patterns_has_address_sign(const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
         if (strchr("@/:.", text[i]) != NULL && i + 1 < bytes) {
@@ -641,8 +646,8 @@ static bool has_address_sign(const char *text, size_t bytes)
     return false;
 }
 
-static bool make_word(struct form *form, const char *text, size_t text_bytes, const struct pattern_terms *terms,
-                      char reason[PATTERN_REASON_BYTES])
+static bool patterns_make_word(struct form *form, const char *text, size_t text_bytes,
+                               const struct pattern_terms *terms, char reason[PATTERN_REASON_BYTES])
 {
     readings_write_pattern(&form->folded, text, text_bytes, form->which, terms->exact);
     const char *folded = form->folded.text;
@@ -655,24 +660,25 @@ static bool make_word(struct form *form, const char *text, size_t text_bytes, co
         form->open_tail = folded[--end] == '*' || form->open_tail;
     }
 
-    size_t letters = count_letters(folded + start, end - start);
+    size_t letters = patterns_count_letters(folded + start, end - start);
     size_t stars = 0;
-    add_pieces(form, folded + start, end - start);
-    if (letters == 0 || !choose_anchor(form, &stars)) {
-        return refuse(reason, "an empty pattern; write a word, a phrase or /a regular expression/");
+    patterns_add_pieces(form, folded + start, end - start);
+    if (letters == 0 || !patterns_choose_anchor(form, &stars)) {
+        return patterns_refuse(reason, "an empty pattern; write a word, a phrase or /a regular expression/");
     }
     if ((form->open_head || form->open_tail) && letters == 1 && (unsigned char) folded[start] < 0x80) {
-        return refuse(reason, "one letter and a * would be found in nearly every post; write more of the word");
+        return patterns_refuse(reason,
+                               "one letter and a * would be found in nearly every post; write more of the word");
     }
     if (stars > STARS_MAX) {
-        return refuse(reason, "more than 4 times a * inside of words; make several patterns of it");
+        return patterns_refuse(reason, "more than 4 times a * inside of words; make several patterns of it");
     }
-    form->addresses = has_address_sign(folded + start, end - start);
+    form->addresses = patterns_has_address_sign(folded + start, end - start);
     form->long_word = form->piece_count == 1 && letters >= HASHTAG_WORD_LETTERS;
-    find_word_edges(form);
-    find_endings(form, terms);
-    choose_anchor(form, &stars);
-    form->expression = write_anchor(form);
+    patterns_find_word_edges(form);
+    patterns_find_endings(form, terms);
+    patterns_choose_anchor(form, &stars);
+    form->expression = patterns_write_anchor(form);
     return true;
 }
 
@@ -687,7 +693,7 @@ struct survey {
 
 // Reads a repeat at `*at`, a {, and leaves `*at` at its }.  Returns its upper bound; 1, and nothing moved, when
 // it is no repeat.
-static size_t read_repeat(const char *text, size_t bytes, size_t *at)
+static size_t patterns_read_repeat(const char *text, size_t bytes, size_t *at)
 {
     size_t bound = 0;
     size_t number = 0;
@@ -711,7 +717,7 @@ static size_t read_repeat(const char *text, size_t bytes, size_t *at)
 }
 
 // Length of what begins a class: [ or [^, and a ] that stands for itself.
-static size_t class_start(const char *text, size_t bytes, size_t at)
+static size_t patterns_class_start(const char *text, size_t bytes, size_t at)
 {
     size_t length = 1;
     length += at + length < bytes && text[at + length] == '^';
@@ -720,7 +726,7 @@ static size_t class_start(const char *text, size_t bytes, size_t at)
 }
 
 // Looks at the escape at `*at`, a backslash, and leaves `*at` at its end.
-static void survey_escape(struct survey *survey, const char *text, size_t bytes, size_t *at, bool in_class)
+static void patterns_survey_escape(struct survey *survey, const char *text, size_t bytes, size_t *at, bool in_class)
 {
     char escaped = text[++*at];
     survey->boundary_inside |= !in_class && (escaped == 'b' || escaped == 'B');
@@ -733,7 +739,7 @@ static void survey_escape(struct survey *survey, const char *text, size_t bytes,
     }
 }
 
-static struct survey survey_expression(const char *text, size_t bytes)
+static struct survey patterns_survey_expression(const char *text, size_t bytes)
 {
     struct survey survey = { .repeats = 1 };
     size_t depth = 0;
@@ -741,13 +747,13 @@ static struct survey survey_expression(const char *text, size_t bytes)
     for (size_t at = 0; at < bytes; at++) {
         char byte = text[at];
         if (byte == '\\' && at + 1 < bytes) {
-            survey_escape(&survey, text, bytes, &at, in_class);
+            patterns_survey_escape(&survey, text, bytes, &at, in_class);
         } else if (in_class) {
             in_class = byte != ']';
         } else if (byte == '[') {
             in_class = true;
             survey.atoms++;
-            at += class_start(text, bytes, at) - 1;
+            at += patterns_class_start(text, bytes, at) - 1;
         } else if (byte == '(') {
             depth++;
         } else if (byte == ')' && depth > 0) {
@@ -755,7 +761,7 @@ static struct survey survey_expression(const char *text, size_t bytes)
         } else if (byte == '|' && depth == 0) {
             survey.outer_alternative = true;
         } else if (byte == '{' && survey.repeats <= PATTERN_COST_MAX) {
-            survey.repeats *= read_repeat(text, bytes, &at);
+            survey.repeats *= patterns_read_repeat(text, bytes, &at);
         } else {
             survey.atoms++;
         }
@@ -764,27 +770,27 @@ static struct survey survey_expression(const char *text, size_t bytes)
 }
 
 // Writes one escaped character of an expression: \w and \W stand for the letters of every script.
-static void write_escape(struct writing *writing, char escaped, bool in_class)
+static void patterns_write_escape(struct writing *writing, char escaped, bool in_class)
 {
     char plain[3] = { '\\', escaped, '\0' };
     if (escaped == 'w') {
-        write_text(writing, in_class ? LETTERS : "[" LETTERS "]");
+        patterns_write_text(writing, in_class ? LETTERS : "[" LETTERS "]");
     } else if (escaped == 'W') {
-        write_text(writing, "[^" LETTERS "]");
+        patterns_write_text(writing, "[^" LETTERS "]");
     } else {
-        write_text(writing, plain);
+        patterns_write_text(writing, plain);
     }
 }
 
 // Folds what is not ASCII of an expression as the text is; its ASCII may be syntax, and the case does not
 // matter to Vectorscan.
-static char *fold_expression(const char *text, size_t text_bytes, enum pattern_form which, unsigned exact)
+static char *patterns_fold_expression(const char *text, size_t text_bytes, enum pattern_form which, unsigned exact)
 {
     size_t bytes = 0;
     uint8_t *composed = u8_normalize(UNINORM_NFC, (const uint8_t *) text, text_bytes, NULL, &bytes);
     must(composed != NULL);
     struct writing writing = { 0 };
-    write_text(&writing, "");
+    patterns_write_text(&writing, "");
     struct plain_text folded = { 0 };
     bool in_class = false;
     for (size_t at = 0; at < bytes;) {
@@ -795,20 +801,20 @@ static char *fold_expression(const char *text, size_t text_bytes, enum pattern_f
         char ascii[2] = { (char) composed[at], '\0' };
         if (end > at) {
             readings_write_pattern(&folded, (const char *) composed + at, end - at, which, exact);
-            write_text(&writing, folded.text);
+            patterns_write_text(&writing, folded.text);
             at = end;
         } else if (ascii[0] == '\\' && at + 1 < bytes && composed[at + 1] < 0x80) {
-            write_escape(&writing, (char) composed[at + 1], in_class);
+            patterns_write_escape(&writing, (char) composed[at + 1], in_class);
             at += 2;
         } else if (ascii[0] == '[' && !in_class) {
             in_class = true;
-            for (size_t left = class_start((const char *) composed, bytes, at); left > 0; left--) {
+            for (size_t left = patterns_class_start((const char *) composed, bytes, at); left > 0; left--) {
                 char start[2] = { (char) composed[at++], '\0' };
-                write_text(&writing, start);
+                patterns_write_text(&writing, start);
             }
         } else {
             in_class = in_class && ascii[0] != ']';
-            write_text(&writing, ascii);
+            patterns_write_text(&writing, ascii);
             at++;
         }
     }
@@ -818,24 +824,24 @@ static char *fold_expression(const char *text, size_t text_bytes, enum pattern_f
 }
 
 // Asks Vectorscan whether it understands an expression.
-static bool understands(const char *expression, unsigned flags, char reason[PATTERN_REASON_BYTES])
+static bool patterns_understands(const char *expression, unsigned flags, char reason[PATTERN_REASON_BYTES])
 {
     hs_compile_error_t *error = NULL;
     hs_expr_info_t *information = NULL;
     bool good = hs_expression_info(expression, flags, &information, &error) == HS_SUCCESS;
     if (!good && strstr(error->message, "matches empty") != NULL) {
-        refuse(reason, "this expression is found in every text; something in it must not be optional");
+        patterns_refuse(reason, "this expression is found in every text; something in it must not be optional");
     } else if (!good) {
         snprintf(reason, PATTERN_REASON_BYTES, "not a regular expression that can be used here: %s", error->message);
     } else if (information->min_width == 0) {
-        good = refuse(reason, "this expression is found in every text; something in it must not be optional");
+        good = patterns_refuse(reason, "this expression is found in every text; something in it must not be optional");
     }
     hs_free_compile_error(error);
     free(information);
     return good;
 }
 
-static bool ends_with_boundary(const char *text, size_t bytes)
+static bool patterns_ends_with_boundary(const char *text, size_t bytes)
 {
     size_t slashes = 0;
     while (slashes + 1 < bytes && text[bytes - 2 - slashes] == '\\') {
@@ -845,7 +851,7 @@ static bool ends_with_boundary(const char *text, size_t bytes)
 }
 
 // True of an expression that seems to look for an address.
-static bool expects_address(const char *text, size_t bytes)
+static bool patterns_expects_address(const char *text, size_t bytes)
 {
     static const char *const signs[] = { "@", "://", "\\.", "\\/", "http", "www" };
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
@@ -856,55 +862,57 @@ static bool expects_address(const char *text, size_t bytes)
     return false;
 }
 
-static bool make_expression(struct form *form, const char *text, size_t bytes, const struct pattern_terms *terms,
-                            size_t *budget, char reason[PATTERN_REASON_BYTES])
+static bool patterns_make_expression(struct form *form, const char *text, size_t bytes,
+                                     const struct pattern_terms *terms, size_t *budget,
+                                     char reason[PATTERN_REASON_BYTES])
 {
     bool head = bytes >= 2 && text[0] == '\\' && text[1] == 'b';
     text += head ? 2 : 0;
     bytes -= head ? 2 : 0;
-    bool tail = ends_with_boundary(text, bytes);
+    bool tail = patterns_ends_with_boundary(text, bytes);
     bytes -= tail ? 2 : 0;
 
-    struct survey survey = survey_expression(text, bytes);
+    struct survey survey = patterns_survey_expression(text, bytes);
     if (survey.boundary_inside) {
-        return refuse(reason, "\\b can stand only at the beginning and at the end of an expression, and \\B nowhere");
+        return patterns_refuse(reason,
+                               "\\b can stand only at the beginning and at the end of an expression, and \\B nowhere");
     }
     if ((head || tail) && survey.outer_alternative) {
-        return refuse(reason, "with \\b, put alternatives into parentheses: /\\b(one|other)\\b/");
+        return patterns_refuse(reason, "with \\b, put alternatives into parentheses: /\\b(one|other)\\b/");
     }
     if (survey.negated_inside) {
-        return refuse(reason, "\\W cannot stand inside of [ ]; write [^\\w...] instead");
+        return patterns_refuse(reason, "\\W cannot stand inside of [ ]; write [^\\w...] instead");
     }
     size_t cost = survey.atoms * survey.repeats;
     if (cost > PATTERN_COST_MAX) {
-        return refuse(reason,
-                      "too costly: its characters, times the upper numbers in {}, make more than 1000 (\\p counts "
-                      "50; \\w finds letters of every script)");
+        return patterns_refuse(
+            reason, "too costly: its characters, times the upper numbers in {}, make more than 1000 (\\p counts "
+                    "50; \\w finds letters of every script)");
     }
     if (cost > *budget) {
-        return refuse(reason,
-                      "one too many: the regular expressions of a desk together are too costly; write words and "
-                      "phrases instead");
+        return patterns_refuse(
+            reason, "one too many: the regular expressions of a desk together are too costly; write words and "
+                    "phrases instead");
     }
     *budget -= cost;
 
-    char *folded = fold_expression(text, bytes, form->which, terms->exact);
-    form->addresses = expects_address(text, bytes);
+    char *folded = patterns_fold_expression(text, bytes, form->which, terms->exact);
+    form->addresses = patterns_expects_address(text, bytes);
     form->flags = HS_FLAG_UTF8 | HS_FLAG_CASELESS | HS_FLAG_SINGLEMATCH;
-    bool good = understands(folded, form->flags, reason);
+    bool good = patterns_understands(folded, form->flags, reason);
     if (good) {
         struct writing writing = { 0 };
-        write_text(&writing, head ? BEFORE "(?:" : "(?:");
-        write_text(&writing, folded);
-        write_text(&writing, tail ? ")" AFTER : ")");
+        patterns_write_text(&writing, head ? BEFORE "(?:" : "(?:");
+        patterns_write_text(&writing, folded);
+        patterns_write_text(&writing, tail ? ")" AFTER : ")");
         form->expression = writing.text;
-        good = understands(form->expression, form->flags, reason);
+        good = patterns_understands(form->expression, form->flags, reason);
     }
     free(folded);
     return good;
 }
 
-static void empty_form(struct form *form)
+static void patterns_empty_form(struct form *form)
 {
     free(form->expression);
     free(form->pieces);
@@ -928,7 +936,7 @@ void patterns_destroy(struct patterns **patterns_p)
         return;
     }
     for (size_t i = 0; i < patterns->form_count; i++) {
-        empty_form(&patterns->forms[i]);
+        patterns_empty_form(&patterns->forms[i]);
     }
     free(patterns->forms);
     free(patterns->form_groups);
@@ -941,7 +949,7 @@ void patterns_destroy(struct patterns **patterns_p)
 }
 
 // The index of the group of patterns that are exact about these; PATTERNS_EXACT_MAX if there is no room for it.
-static size_t group_for(struct patterns *patterns, unsigned exact)
+static size_t patterns_group_for(struct patterns *patterns, unsigned exact)
 {
     size_t i = 0;
     while (i < patterns->group_count && patterns->groups[i].exact != exact) {
@@ -953,7 +961,7 @@ static size_t group_for(struct patterns *patterns, unsigned exact)
     return i;
 }
 
-static void keep_form(struct patterns *patterns, struct form *form, size_t group)
+static void patterns_keep_form(struct patterns *patterns, struct form *form, size_t group)
 {
     if (patterns->form_count == patterns->form_capacity) {
         patterns->form_capacity = patterns->form_capacity > 0 ? 2 * patterns->form_capacity : 64;
@@ -968,7 +976,7 @@ static void keep_form(struct patterns *patterns, struct form *form, size_t group
 }
 
 // True if letters that look alike leave a word of two alphabets, which no text has but by them.
-static bool stays_mixed(const char *text)
+static bool patterns_stays_mixed(const char *text)
 {
     size_t bytes = strlen(text);
     bool latin = false;
@@ -984,7 +992,7 @@ static bool stays_mixed(const char *text)
 }
 
 // True if a further form of a pattern is one that the plain form is not.
-static bool differs(const char *text, size_t bytes, enum pattern_form which, unsigned exact)
+static bool patterns_differs(const char *text, size_t bytes, enum pattern_form which, unsigned exact)
 {
     unsigned folding = which == PATTERN_DIGRAPHS     ? FOLDING_accents
                        : which == PATTERN_LOOKALIKES ? FOLDING_lookalikes
@@ -996,14 +1004,15 @@ static bool differs(const char *text, size_t bytes, enum pattern_form which, uns
     struct plain_text other = { 0 };
     readings_write_pattern(&plain, text, bytes, PATTERN_PLAIN, exact);
     readings_write_pattern(&other, text, bytes, which, exact);
-    bool differ = strcmp(plain.text, other.text) != 0 && (which != PATTERN_LOOKALIKES || stays_mixed(other.text));
+    bool differ =
+        strcmp(plain.text, other.text) != 0 && (which != PATTERN_LOOKALIKES || patterns_stays_mixed(other.text));
     plain_text_fini(&plain);
     plain_text_fini(&other);
     return differ;
 }
 
 // What people write who mean several patterns.
-static bool check_signs(const char *text, size_t bytes, char reason[PATTERN_REASON_BYTES])
+static bool patterns_check_signs(const char *text, size_t bytes, char reason[PATTERN_REASON_BYTES])
 {
     const char *bar = memchr(text, '|', bytes);
     if (bar == NULL || bar == text || bar + 1 == text + bytes) {
@@ -1021,20 +1030,21 @@ bool patterns_add(struct patterns *patterns, const char *text, size_t bytes, con
     must(!patterns->compiled);
     bool expression = bytes >= 2 && text[0] == '/' && text[bytes - 1] == '/';
     if (bytes > PATTERN_BYTES_MAX) {
-        return refuse(reason, "longer than 256 bytes; make several patterns of it");
+        return patterns_refuse(reason, "longer than 256 bytes; make several patterns of it");
     }
     if (memchr(text, '\0', bytes) != NULL) {
-        return refuse(reason, "has a NUL character in it");
+        return patterns_refuse(reason, "has a NUL character in it");
     }
     if (!expression && patterns->words == PATTERNS_WORDS_MAX) {
-        return refuse(reason, "more than 8000 words and phrases");
+        return patterns_refuse(reason, "more than 8000 words and phrases");
     }
-    if (!expression && !check_signs(text, bytes, reason)) {
+    if (!expression && !patterns_check_signs(text, bytes, reason)) {
         return false;
     }
-    size_t group = group_for(patterns, terms->exact);
+    size_t group = patterns_group_for(patterns, terms->exact);
     if (group == PATTERNS_EXACT_MAX) {
-        return refuse(reason, "one too many: the rules of a desk can be exact in 4 ways at most, counting not at all");
+        return patterns_refuse(reason,
+                               "one too many: the rules of a desk can be exact in 4 ways at most, counting not at all");
     }
 
     struct form forms[PATTERN_FORM_COUNT] = { 0 };
@@ -1042,20 +1052,20 @@ bool patterns_add(struct patterns *patterns, const char *text, size_t bytes, con
     size_t free_of_charge = SIZE_MAX; // further forms of an expression
     bool good = true;
     for (int which = PATTERN_PLAIN; which < PATTERN_FORM_COUNT && good; which++) {
-        if (which != PATTERN_PLAIN && !differs(text, bytes, (enum pattern_form) which, terms->exact)) {
+        if (which != PATTERN_PLAIN && !patterns_differs(text, bytes, (enum pattern_form) which, terms->exact)) {
             continue;
         }
         struct form *form = &forms[count++];
         form->which = (enum pattern_form) which;
-        good = expression ? make_expression(form, text + 1, bytes - 2, terms,
-                                            count > 1 ? &free_of_charge : &patterns->budget, reason)
-                          : make_word(form, text, bytes, terms, reason);
+        good = expression ? patterns_make_expression(form, text + 1, bytes - 2, terms,
+                                                     count > 1 ? &free_of_charge : &patterns->budget, reason)
+                          : patterns_make_word(form, text, bytes, terms, reason);
     }
     for (size_t i = 0; i < count; i++) {
         if (good) {
-            keep_form(patterns, &forms[i], group);
+            patterns_keep_form(patterns, &forms[i], group);
         } else {
-            empty_form(&forms[i]);
+            patterns_empty_form(&forms[i]);
         }
     }
     patterns->count += good;
@@ -1088,8 +1098,8 @@ size_t patterns_count(const struct patterns *patterns)
     return patterns->count;
 }
 
-static bool compile_group(struct patterns *patterns, size_t group, uint32_t *at_fault,
-                          char reason[PATTERN_REASON_BYTES])
+static bool patterns_compile_group(struct patterns *patterns, size_t group, uint32_t *at_fault,
+                                   char reason[PATTERN_REASON_BYTES])
 {
     size_t count = 0;
     const char **expressions = calloc(patterns->form_count, sizeof *expressions);
@@ -1123,12 +1133,12 @@ bool patterns_compile(struct patterns *patterns, uint32_t *at_fault, char reason
     must(!patterns->compiled);
     *at_fault = UINT32_MAX;
     if (hs_valid_platform() != HS_SUCCESS) {
-        return refuse(reason, "this computer's processor lacks what Vectorscan needs (SSE4.2 or NEON)");
+        return patterns_refuse(reason, "this computer's processor lacks what Vectorscan needs (SSE4.2 or NEON)");
     }
     // A group of which no pattern was good in the end is empty.
     for (size_t i = 0; i < patterns->group_count; i++) {
         bool any = patterns->form_count > 0 && memchr(patterns->form_groups, (int) i, patterns->form_count) != NULL;
-        if (any && !compile_group(patterns, i, at_fault, reason)) {
+        if (any && !patterns_compile_group(patterns, i, at_fault, reason)) {
             return false;
         }
     }
@@ -1159,7 +1169,8 @@ void patterns_memory_destroy(struct patterns_memory **memory_p)
     *memory_p = NULL;
 }
 
-static int take_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *argument)
+static int patterns_take_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
+                               void *argument)
 {
     (void) from;
     (void) flags;
@@ -1176,13 +1187,13 @@ static int take_match(unsigned id, unsigned long long from, unsigned long long t
     if (form->piece_count > 1 && search->steps == 0) {
         return 0;
     }
-    if (form->piece_count == 0 || lies_at(form, search, (size_t) to)) {
+    if (form->piece_count == 0 || patterns_lies_at(form, search, (size_t) to)) {
         *found |= bit;
     }
     return 0;
 }
 
-static void make_room(struct patterns_memory *memory, const struct patterns *patterns)
+static void patterns_make_room(struct patterns_memory *memory, const struct patterns *patterns)
 {
     if (memory->serial == patterns->serial) {
         return;
@@ -1210,7 +1221,7 @@ const uint32_t *patterns_find(const struct patterns *patterns, struct patterns_m
 {
     must(patterns->compiled);
     *count = 0;
-    make_room(memory, patterns);
+    patterns_make_room(memory, patterns);
     struct search search = {
         .patterns = patterns, .memory = memory, .matches = MATCHES_MAX, .steps = STEPS_MAX, .breaks = BREAKS_MAX
     };
@@ -1225,7 +1236,7 @@ const uint32_t *patterns_find(const struct patterns *patterns, struct patterns_m
             search.reading = &all[i];
             search.hashtags = memchr(all[i].text, '#', all[i].bytes) != NULL;
             hs_error_t scanned = hs_scan(patterns->groups[group].database, all[i].text, (unsigned) all[i].bytes, 0,
-                                         memory->scratch, take_match, &search);
+                                         memory->scratch, patterns_take_match, &search);
             must(scanned == HS_SUCCESS || scanned == HS_SCAN_TERMINATED);
         }
     }

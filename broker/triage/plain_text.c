@@ -33,14 +33,14 @@ struct entity {
     uint32_t code;
 };
 
-static const struct entity entities[] = {
+static const struct entity plain_text_entities[] = {
 #define ENTITY(name, code) { name, code },
 #include "broker/triage/entities.def"
 #undef ENTITY
 };
 
 // Room for `bytes` more and the NUL.  Out of memory ends the process; the sizes are bounded by our caller.
-static void reserve(struct plain_text *self, size_t bytes)
+static void plain_text_reserve(struct plain_text *self, size_t bytes)
 {
     size_t needed = self->bytes + bytes + 1;
     if (needed <= self->capacity) {
@@ -59,22 +59,22 @@ static void reserve(struct plain_text *self, size_t bytes)
 void plain_text_clear(struct plain_text *self)
 {
     self->bytes = 0;
-    reserve(self, 0);
+    plain_text_reserve(self, 0);
     self->text[0] = '\0';
 }
 
-static void append_bytes(struct plain_text *self, const char *text, size_t bytes)
+static void plain_text_append_bytes(struct plain_text *self, const char *text, size_t bytes)
 {
-    reserve(self, bytes);
+    plain_text_reserve(self, bytes);
     memcpy(self->text + self->bytes, text, bytes);
     self->bytes += bytes;
     self->text[self->bytes] = '\0';
 }
 
-static void append_byte(struct plain_text *self, char byte)
+static void plain_text_append_byte(struct plain_text *self, char byte)
 {
     if (self->bytes + 2 > self->capacity) {
-        reserve(self, 1);
+        plain_text_reserve(self, 1);
     }
     self->text[self->bytes++] = byte;
     self->text[self->bytes] = '\0';
@@ -83,11 +83,11 @@ static void append_byte(struct plain_text *self, char byte)
 void plain_text_append(struct plain_text *self, uint32_t code)
 {
     if (code < 0x80) { // most of most posts
-        append_byte(self, (char) code);
+        plain_text_append_byte(self, (char) code);
         return;
     }
     must(code <= 0x10FFFF);
-    reserve(self, 4);
+    plain_text_reserve(self, 4);
     char *to = self->text + self->bytes;
     if (code < 0x800) {
         *to++ = (char) (0xC0 | code >> 6);
@@ -106,14 +106,14 @@ void plain_text_append(struct plain_text *self, uint32_t code)
 }
 
 // A blank, unless the text is empty or ends with one.
-static void append_blank(struct plain_text *self)
+static void plain_text_append_blank(struct plain_text *self)
 {
     if (self->bytes > 0 && self->text[self->bytes - 1] != ' ') {
-        append_bytes(self, " ", 1);
+        plain_text_append_bytes(self, " ", 1);
     }
 }
 
-static void trim_end(struct plain_text *self)
+static void plain_text_trim_end(struct plain_text *self)
 {
     if (self->bytes > 0 && self->text[self->bytes - 1] == ' ') {
         self->text[--self->bytes] = '\0';
@@ -140,23 +140,23 @@ size_t plain_text_character(const char *text, size_t bytes, uint32_t *code)
     return character == REPLACEMENT && (unsigned char) text[0] != 0xEF ? 1 : (size_t) used;
 }
 
-static bool ascii_letter(uint32_t code)
+static bool plain_text_ascii_letter(uint32_t code)
 {
     return (code | 0x20) >= 'a' && (code | 0x20) <= 'z';
 }
 
-static bool ascii_digit(uint32_t code)
+static bool plain_text_ascii_digit(uint32_t code)
 {
     return code >= '0' && code <= '9';
 }
 
-static bool sensible_code(uint32_t code)
+static bool plain_text_sensible_code(uint32_t code)
 {
     return code > 0 && code <= 0x10FFFF && !(code >= 0xD800 && code <= 0xDFFF);
 }
 
 // "#128514;" or "#x1F602;" at `text`: the bytes it takes, or 0.
-static size_t numeric_entity(const char *text, size_t bytes, uint32_t *code)
+static size_t plain_text_numeric_entity(const char *text, size_t bytes, uint32_t *code)
 {
     size_t i = 1;
     uint32_t base = 10;
@@ -168,7 +168,9 @@ static size_t numeric_entity(const char *text, size_t bytes, uint32_t *code)
     uint32_t value = 0;
     for (; i < bytes; i++) {
         uint32_t c = (unsigned char) text[i];
-        uint32_t digit = ascii_digit(c) ? c - '0' : ascii_letter(c) ? (c | 0x20) - 'a' + 10 : base;
+        uint32_t digit = plain_text_ascii_digit(c)    ? c - '0'
+                         : plain_text_ascii_letter(c) ? (c | 0x20) - 'a' + 10
+                                                      : base;
         if (digit >= base) {
             break;
         }
@@ -177,23 +179,23 @@ static size_t numeric_entity(const char *text, size_t bytes, uint32_t *code)
     if (i == first || i >= bytes || text[i] != ';') {
         return 0;
     }
-    *code = sensible_code(value) ? value : REPLACEMENT;
+    *code = plain_text_sensible_code(value) ? value : REPLACEMENT;
     return i + 1;
 }
 
-static int compare_entity(const void *key, const void *element)
+static int plain_text_compare_entity(const void *key, const void *element)
 {
     return strcmp(key, ((const struct entity *) element)->name);
 }
 
 // "eacute;" at `text`: the bytes it takes, or 0.  The few names that escape markup also count when a
 // platform has cut their semicolon off.
-static size_t named_entity(const char *text, size_t bytes, uint32_t *code)
+static size_t plain_text_named_entity(const char *text, size_t bytes, uint32_t *code)
 {
     char name[ENTITY_NAME_BYTES] = "";
     size_t length = 0;
-    while (length < bytes &&
-           (ascii_letter((unsigned char) text[length]) || ascii_digit((unsigned char) text[length]))) {
+    while (length < bytes && (plain_text_ascii_letter((unsigned char) text[length]) ||
+                              plain_text_ascii_digit((unsigned char) text[length]))) {
         if (length + 1 == sizeof name) {
             return 0;
         }
@@ -204,7 +206,8 @@ static size_t named_entity(const char *text, size_t bytes, uint32_t *code)
         return 0;
     }
     const struct entity *entity =
-        bsearch(name, entities, sizeof entities / sizeof *entities, sizeof *entities, compare_entity);
+        bsearch(name, plain_text_entities, sizeof plain_text_entities / sizeof *plain_text_entities,
+                sizeof *plain_text_entities, plain_text_compare_entity);
     if (entity == NULL) {
         return 0;
     }
@@ -217,7 +220,7 @@ static size_t named_entity(const char *text, size_t bytes, uint32_t *code)
 
 // An entity at the '&' in `text`, also one escaped again and again ("&amp;amp;lt;").  Always takes at least
 // the '&' itself.
-static size_t decode_entity(const char *text, size_t bytes, uint32_t *code)
+static size_t plain_text_decode_entity(const char *text, size_t bytes, uint32_t *code)
 {
     size_t used = 1;
     while (bytes - used >= 4 && memcmp(text + used, "amp;", 4) == 0) {
@@ -228,25 +231,25 @@ static size_t decode_entity(const char *text, size_t bytes, uint32_t *code)
         return used;
     }
     if (text[used] == '#') {
-        return used + numeric_entity(text + used, bytes - used, code);
+        return used + plain_text_numeric_entity(text + used, bytes - used, code);
     }
-    return used + named_entity(text + used, bytes - used, code);
+    return used + plain_text_named_entity(text + used, bytes - used, code);
 }
 
 // True of signs that are whole words, or sentences, under NFKC.
-static bool whole_words(uint32_t code)
+static bool plain_text_whole_words(uint32_t code)
 {
     return (code >= 0x3300 && code <= 0x33FF) || code == 0xFDFA || code == 0xFDFB;
 }
 
 // Invisible characters at which a word may end as well.
-static bool is_gap(uint32_t code)
+static bool plain_text_is_gap(uint32_t code)
 {
     return code == 0x200B || code == 0x200C || code == 0x2060 || code == 0xFEFF || code == 0x180E;
 }
 
 // How many bytes from `text` on are characters that stay as they are: ASCII that is seen, neither blank nor '&'.
-static size_t plain_run(const char *text, size_t bytes)
+static size_t plain_text_plain_run(const char *text, size_t bytes)
 {
     size_t i = 0;
     while (i < bytes && text[i] > ' ' && text[i] < 0x7F && text[i] != '&') {
@@ -262,41 +265,41 @@ static bool decode(struct plain_text *self, const char *text, size_t text_bytes,
     unsigned signs = 0;
     size_t bytes = text_bytes < PLAIN_TEXT_INPUT_BYTES ? text_bytes : PLAIN_TEXT_INPUT_BYTES;
     plain_text_clear(self);
-    reserve(self, bytes);
+    plain_text_reserve(self, bytes);
     for (size_t i = 0; i < bytes;) {
-        size_t run = plain_run(text + i, bytes - i);
+        size_t run = plain_text_plain_run(text + i, bytes - i);
         if (run > 0) {
-            append_bytes(self, text + i, run);
+            plain_text_append_bytes(self, text + i, run);
             i += run;
             continue;
         }
         uint32_t code;
-        size_t used = text[i] == '&' ? decode_entity(text + i, bytes - i, &code)
+        size_t used = text[i] == '&' ? plain_text_decode_entity(text + i, bytes - i, &code)
                                      : plain_text_character(text + i, bytes - i, &code);
         i += used;
         unsigned class = letters_class(code);
         if (class & LETTER_BLANK) {
-            append_blank(self);
+            plain_text_append_blank(self);
             continue;
         }
         if (class & LETTER_HIDDEN) {
-            code = keep && is_gap(code) ? 0x200B : code;
+            code = keep && plain_text_is_gap(code) ? 0x200B : code;
             if (!keep || (code != 0x200B && code != 0x202E && code != 0x202C)) {
                 continue;
             }
         }
-        if (whole_words(code) && ++signs > WHOLE_WORDS_MAX) {
+        if (plain_text_whole_words(code) && ++signs > WHOLE_WORDS_MAX) {
             code = ORNAMENT;
         }
         plain_text_append(self, code);
         beyond_ascii = beyond_ascii || code >= 0x80;
     }
-    trim_end(self);
+    plain_text_trim_end(self);
     return beyond_ascii;
 }
 
 // Replaces the text by its NFKC form.
-static void compose(struct plain_text *self)
+static void plain_text_compose(struct plain_text *self)
 {
     UErrorCode error = U_ZERO_ERROR;
     const UNormalizer2 *normalizer = unorm2_getNFKCInstance(&error);
@@ -316,7 +319,7 @@ static void compose(struct plain_text *self)
         text = normal;
         int32_t bytes = 0;
         self->bytes = 0;
-        reserve(self, (size_t) length * 3);
+        plain_text_reserve(self, (size_t) length * 3);
         u_strToUTF8WithSub(self->text, (int32_t) self->capacity, &bytes, text, length, REPLACEMENT, NULL, &error);
         must(U_SUCCESS(error));
         self->bytes = (size_t) bytes;
@@ -329,31 +332,32 @@ void plain_text_decode(struct plain_text *self, const char *text, size_t text_by
 {
     letters_prepare();
     if (decode(self, text, text_bytes, keep)) {
-        compose(self);
+        plain_text_compose(self);
     }
 }
 
 // For the language.
 
-static bool word_byte(char c)
+static bool plain_text_word_byte(char c)
 {
-    return ascii_letter((unsigned char) c) || ascii_digit((unsigned char) c) || c == '_' || (c & 0x80) != 0;
+    return plain_text_ascii_letter((unsigned char) c) || plain_text_ascii_digit((unsigned char) c) || c == '_' ||
+           (c & 0x80) != 0;
 }
 
 // Where in a token a link begins; its length if there is none.
-static size_t link_begins(const char *token, size_t bytes)
+static size_t plain_text_link_begins(const char *token, size_t bytes)
 {
     size_t step = 1;
     for (size_t i = 0; i < bytes; i += step) {
         step = 1;
         size_t left = bytes - i;
         if (left > 2 && memcmp(token + i, "://", 3) == 0 && i > 0) {
-            while (i > 0 && ascii_letter((unsigned char) token[i - 1])) {
+            while (i > 0 && plain_text_ascii_letter((unsigned char) token[i - 1])) {
                 i--;
             }
             return i;
         }
-        if ((i > 0 && word_byte(token[i - 1])) || !word_byte(token[i]) || token[i] == '_') {
+        if ((i > 0 && plain_text_word_byte(token[i - 1])) || !plain_text_word_byte(token[i]) || token[i] == '_') {
             continue;
         }
         if (left > 4 && strncasecmp(token + i, "http", 4) == 0 && (token[i + 4] == ':' || token[i + 4] == 's')) {
@@ -366,16 +370,16 @@ static size_t link_begins(const char *token, size_t bytes)
     return bytes;
 }
 
-static size_t word_end(const char *token, size_t bytes, size_t i)
+static size_t plain_text_word_end(const char *token, size_t bytes, size_t i)
 {
-    while (i < bytes && word_byte(token[i])) {
+    while (i < bytes && plain_text_word_byte(token[i])) {
         i++;
     }
     return i;
 }
 
 // ":D", ";-)", "xDDD", "<3", ":P" as a whole token, and ":D" at the end of one: where it begins.
-static size_t emoticon_begins(const char *token, size_t bytes)
+static size_t plain_text_emoticon_begins(const char *token, size_t bytes)
 {
     if (bytes >= 2 && (token[0] | 0x20) == 'x' && token[1] == 'D' && strspn(token + 1, "D") >= bytes - 1) {
         return 0;
@@ -399,10 +403,10 @@ static size_t emoticon_begins(const char *token, size_t bytes)
     return bytes;
 }
 
-static bool letter_or_punctuation(uint32_t code)
+static bool plain_text_letter_or_punctuation(uint32_t code)
 {
     if (code < 0x80) {
-        return ascii_letter(code) || strchr("'\"!?.,;:()-/", (int) code) != NULL;
+        return plain_text_ascii_letter(code) || strchr("'\"!?.,;:()-/", (int) code) != NULL;
     }
     unsigned class = letters_class(code);
     if ((class & (LETTER_ALPHABETIC | LETTER_MARK)) != 0) {
@@ -412,10 +416,10 @@ static bool letter_or_punctuation(uint32_t code)
 }
 
 // How many bytes from `piece` on are ASCII letters and punctuation.
-static size_t word_run(const char *piece, size_t bytes)
+static size_t plain_text_word_run(const char *piece, size_t bytes)
 {
     size_t i = 0;
-    while (i < bytes && (piece[i] & 0x80) == 0 && letter_or_punctuation((unsigned char) piece[i])) {
+    while (i < bytes && (piece[i] & 0x80) == 0 && plain_text_letter_or_punctuation((unsigned char) piece[i])) {
         i++;
     }
     return i;
@@ -423,91 +427,93 @@ static size_t word_run(const char *piece, size_t bytes)
 
 // Copies letters and punctuation of a piece of a token; what else there is parts words.  Letters that hang
 // on a figure ("20h", "2nd") go with it.
-static void copy_words(struct plain_text *self, const char *piece, size_t bytes)
+static void plain_text_copy_words(struct plain_text *self, const char *piece, size_t bytes)
 {
     bool after_digit = false;
     for (size_t i = 0; i < bytes;) {
-        size_t run = after_digit ? 0 : word_run(piece + i, bytes - i);
+        size_t run = after_digit ? 0 : plain_text_word_run(piece + i, bytes - i);
         if (run > 0) {
-            append_bytes(self, piece + i, run);
+            plain_text_append_bytes(self, piece + i, run);
             i += run;
             continue;
         }
         uint32_t code;
         size_t used = plain_text_character(piece + i, bytes - i, &code);
-        after_digit = ascii_digit(code) || (after_digit && ascii_letter(code));
-        if (!after_digit && letter_or_punctuation(code)) {
-            append_bytes(self, piece + i, used);
+        after_digit = plain_text_ascii_digit(code) || (after_digit && plain_text_ascii_letter(code));
+        if (!after_digit && plain_text_letter_or_punctuation(code)) {
+            plain_text_append_bytes(self, piece + i, used);
         } else {
-            append_blank(self);
+            plain_text_append_blank(self);
         }
         i += used;
     }
 }
 
-static bool mail_address(const char *token, size_t bytes)
+static bool plain_text_mail_address(const char *token, size_t bytes)
 {
     const char *at = memchr(token, '@', bytes);
-    return at != NULL && at > token && word_byte(at[-1]) && memchr(at, '.', bytes - (size_t) (at - token)) != NULL;
+    return at != NULL && at > token && plain_text_word_byte(at[-1]) &&
+           memchr(at, '.', bytes - (size_t) (at - token)) != NULL;
 }
 
 // The name of an account, or what stands for something taken out ("__phone__").
-static bool name_of_machine(const char *token, size_t bytes)
+static bool plain_text_name_of_machine(const char *token, size_t bytes)
 {
     return memchr(token, '_', bytes) != NULL && memchr(token, '@', bytes) == NULL && memchr(token, '#', bytes) == NULL;
 }
 
-static bool retweet_marker(const char *token, size_t bytes, bool first)
+static bool plain_text_retweet_marker(const char *token, size_t bytes, bool first)
 {
     return bytes >= 2 && (bytes == 2 || (bytes == 3 && token[2] == ':')) &&
            (memcmp(token, "RT", 2) == 0 || (first && strncasecmp(token, "rt", 2) == 0));
 }
 
 // One token (what white space parts) without what is not language.
-static void copy_token(struct plain_text *self, const char *token, size_t bytes)
+static void plain_text_copy_token(struct plain_text *self, const char *token, size_t bytes)
 {
-    if (mail_address(token, bytes)) {
+    if (plain_text_mail_address(token, bytes)) {
         return;
     }
-    bytes = link_begins(token, bytes);
-    bytes = emoticon_begins(token, bytes);
-    if (bytes == 0 || name_of_machine(token, bytes)) {
+    bytes = plain_text_link_begins(token, bytes);
+    bytes = plain_text_emoticon_begins(token, bytes);
+    if (bytes == 0 || plain_text_name_of_machine(token, bytes)) {
         return;
     }
     for (size_t i = 0; i < bytes;) {
-        bool tagged = (token[i] == '@' || token[i] == '#') && i + 1 < bytes && word_byte(token[i + 1]) &&
-                      (i == 0 || !word_byte(token[i - 1]));
+        bool tagged = (token[i] == '@' || token[i] == '#') && i + 1 < bytes && plain_text_word_byte(token[i + 1]) &&
+                      (i == 0 || !plain_text_word_byte(token[i - 1]));
         if (tagged) {
-            i = word_end(token, bytes, i + 1);
+            i = plain_text_word_end(token, bytes, i + 1);
             continue;
         }
         size_t next = i + 1;
         while (next < bytes && token[next] != '@' && token[next] != '#') {
             next++;
         }
-        copy_words(self, token + i, next - i);
+        plain_text_copy_words(self, token + i, next - i);
         i = next;
     }
 }
 
 // Adds the words of a part of a text.
-static void add_language(struct plain_text *self, const char *text, size_t text_bytes, struct plain_text *decoded)
+static void plain_text_add_language(struct plain_text *self, const char *text, size_t text_bytes,
+                                    struct plain_text *decoded)
 {
     plain_text_decode(decoded, text, text_bytes, false);
     for (size_t i = 0; i < decoded->bytes;) {
         const char *token = decoded->text + i;
         const char *blank = memchr(token, ' ', decoded->bytes - i);
         size_t bytes = blank != NULL ? (size_t) (blank - token) : decoded->bytes - i;
-        if (!retweet_marker(token, bytes, i == 0 && self->bytes == 0)) {
-            copy_token(self, token, bytes);
+        if (!plain_text_retweet_marker(token, bytes, i == 0 && self->bytes == 0)) {
+            plain_text_copy_token(self, token, bytes);
         }
-        append_blank(self);
+        plain_text_append_blank(self);
         i += bytes + 1;
     }
 }
 
 // Where a part of a text ends: at a blank, or else at a character.
-static size_t part_bytes(const char *text, size_t bytes)
+static size_t plain_text_part_bytes(const char *text, size_t bytes)
 {
     if (bytes <= LANGUAGE_PART_BYTES) {
         return bytes;
@@ -529,10 +535,10 @@ void plain_text_for_language(struct plain_text *self, const char *text, size_t t
     plain_text_clear(self);
     size_t end = text_bytes < PLAIN_TEXT_INPUT_BYTES ? text_bytes : PLAIN_TEXT_INPUT_BYTES;
     for (size_t at = 0; at < end && self->bytes < LANGUAGE_ENOUGH_BYTES;) {
-        size_t bytes = part_bytes(text + at, end - at);
-        add_language(self, text + at, bytes, &decoded);
+        size_t bytes = plain_text_part_bytes(text + at, end - at);
+        plain_text_add_language(self, text + at, bytes, &decoded);
         at += bytes;
     }
-    trim_end(self);
+    plain_text_trim_end(self);
     plain_text_fini(&decoded);
 }

@@ -90,7 +90,7 @@ struct manner {
 
 // ---- letters ----
 
-static void reserve(struct letters *letters, size_t more)
+static void readings_reserve(struct letters *letters, size_t more)
 {
     if (letters->count + more <= letters->capacity) {
         return;
@@ -100,31 +100,31 @@ static void reserve(struct letters *letters, size_t more)
     must(letters->letters != NULL);
 }
 
-static void add_letter(struct letters *letters, uint32_t code, unsigned class, unsigned place)
+static void readings_add_letter(struct letters *letters, uint32_t code, unsigned class, unsigned place)
 {
-    reserve(letters, 1);
+    readings_reserve(letters, 1);
     letters->letters[letters->count++] = (struct letter){ code, (uint16_t) class, (uint16_t) place };
 }
 
-static bool is(const struct letters *letters, size_t at, unsigned class)
+static bool readings_is(const struct letters *letters, size_t at, unsigned class)
 {
     return at < letters->count && (letters->letters[at].class & class) != 0;
 }
 
-static bool one_of(uint32_t code, const char *signs)
+static bool readings_one_of(uint32_t code, const char *signs)
 {
     return code > 0 && code < 0x80 && strchr(signs, (int) code) != NULL;
 }
 
-static bool is_flag(uint32_t code)
+static bool readings_is_flag(uint32_t code)
 {
     return code >= 0x1F1E6 && code <= 0x1F1FF;
 }
 
-static void take_text(struct letters *letters, const char *text, size_t bytes)
+static void readings_take_text(struct letters *letters, const char *text, size_t bytes)
 {
     letters->count = 0;
-    reserve(letters, bytes);
+    readings_reserve(letters, bytes);
     unsigned round = 0;
     for (size_t at = 0; at < bytes;) {
         uint32_t code = 0;
@@ -141,8 +141,8 @@ static void take_text(struct letters *letters, const char *text, size_t bytes)
     // A flag is two signs; one alone is a letter.
     for (size_t i = 0; i < letters->count; i++) {
         struct letter *letter = &letters->letters[i];
-        if (is_flag(letter->code) && !(i > 0 && is_flag(letter[-1].code)) &&
-            !(i + 1 < letters->count && is_flag(letter[1].code))) {
+        if (readings_is_flag(letter->code) && !(i > 0 && readings_is_flag(letter[-1].code)) &&
+            !(i + 1 < letters->count && readings_is_flag(letter[1].code))) {
             letter->code = 'a' + (letter->code - 0x1F1E6);
             letter->class = (uint16_t) letters_class(letter->code);
         }
@@ -152,20 +152,21 @@ static void take_text(struct letters *letters, const char *text, size_t bytes)
 // ---- what a text is made of ----
 
 // Marks where words begin in a hashtag from `start` on; returns true if it holds several.
-static bool cut_hashtag(struct readings *readings, size_t start, size_t end)
+static bool readings_cut_hashtag(struct readings *readings, size_t start, size_t end)
 {
     struct letters *all = &readings->taken;
     size_t words = 0;
     size_t length = 0; // letters of the word so far
     size_t runs_on = 0;
     for (size_t i = start; i < end; i++) {
-        bool upper = is(all, i, LETTER_UPPER);
-        bool letter = is(all, i, LETTER_ALPHABETIC | LETTER_MARK);
-        bool digit = is(all, i, LETTER_DIGIT);
-        bool after_letter = i > start && is(all, i - 1, LETTER_ALPHABETIC | LETTER_MARK);
-        bool after_upper = i > start && is(all, i - 1, LETTER_UPPER);
-        bool after_digit = i > start && is(all, i - 1, LETTER_DIGIT);
-        bool before_small = i + 1 < end && is(all, i + 1, LETTER_ALPHABETIC) && !is(all, i + 1, LETTER_UPPER);
+        bool upper = readings_is(all, i, LETTER_UPPER);
+        bool letter = readings_is(all, i, LETTER_ALPHABETIC | LETTER_MARK);
+        bool digit = readings_is(all, i, LETTER_DIGIT);
+        bool after_letter = i > start && readings_is(all, i - 1, LETTER_ALPHABETIC | LETTER_MARK);
+        bool after_upper = i > start && readings_is(all, i - 1, LETTER_UPPER);
+        bool after_digit = i > start && readings_is(all, i - 1, LETTER_DIGIT);
+        bool before_small =
+            i + 1 < end && readings_is(all, i + 1, LETTER_ALPHABETIC) && !readings_is(all, i + 1, LETTER_UPPER);
         bool cut = (upper && after_letter && (!after_upper || before_small)) || (digit && after_letter) ||
                    (letter && after_digit);
         if (cut) {
@@ -179,12 +180,12 @@ static bool cut_hashtag(struct readings *readings, size_t start, size_t end)
         }
         length += goes_on ? 2 : letter;
         words += length == 2 && !goes_on;
-        runs_on += is(all, i, LETTER_RUNS_ON);
+        runs_on += readings_is(all, i, LETTER_RUNS_ON);
     }
     return words >= 2 || runs_on >= 4;
 }
 
-static void mark_addresses(struct readings *readings)
+static void readings_mark_addresses(struct readings *readings)
 {
     const char *text = readings->decoded.text;
     size_t bytes = readings->decoded.bytes;
@@ -213,14 +214,14 @@ static void mark_addresses(struct readings *readings)
             }
             letter++;
         }
-        bool words = address.kind == ADDRESS_HASHTAG && cut_hashtag(readings, first + 1, letter);
+        bool words = address.kind == ADDRESS_HASHTAG && readings_cut_hashtag(readings, first + 1, letter);
         readings->contents |= words ? READINGS_WORDS : contents[address.kind];
         readings->odd |= address.kind == ADDRESS_HASHTAG ? 0 : ODD_ADDRESSES;
     }
 }
 
 // Tells what stands outside of addresses and hashtags.
-static void find_contents(struct readings *readings)
+static void readings_find_contents(struct readings *readings)
 {
     const struct letters *all = &readings->taken;
     for (size_t i = 0; i < all->count; i++) {
@@ -236,55 +237,57 @@ static void find_contents(struct readings *readings)
     }
 }
 
-static bool same_letter(uint32_t one, uint32_t other)
+static bool readings_same_letter(uint32_t one, uint32_t other)
 {
     return one == other || letters_lower(one) == letters_lower(other);
 }
 
-static bool apostrophe_at(const struct letters *all, size_t at)
+static bool readings_apostrophe_at(const struct letters *all, size_t at)
 {
     return at < all->count && (all->letters[at].code == '\'' || all->letters[at].code == 0x2019);
 }
 
 // True if the letter at `at` stands alone.
-static bool single(const struct letters *all, size_t at)
+static bool readings_single(const struct letters *all, size_t at)
 {
-    return is(all, at, LETTER_ALPHABETIC) && !is(all, at + 1, LETTER_ALPHABETIC | LETTER_DIGIT) &&
-           !apostrophe_at(all, at + 1) && !(at > 0 && (is(all, at - 1, LETTER_WORD) || apostrophe_at(all, at - 1)));
+    return readings_is(all, at, LETTER_ALPHABETIC) && !readings_is(all, at + 1, LETTER_ALPHABETIC | LETTER_DIGIT) &&
+           !readings_apostrophe_at(all, at + 1) &&
+           !(at > 0 && (readings_is(all, at - 1, LETTER_WORD) || readings_apostrophe_at(all, at - 1)));
 }
 
 // A sign that is put between letters, where the script parts no words.
-static bool parts_letters(const struct letters *all, size_t at)
+static bool readings_parts_letters(const struct letters *all, size_t at)
 {
     uint32_t code = all->letters[at].code;
-    return is(all, at, LETTER_EMOJI) || code == 0x30FB || one_of(code, " .*-_/");
+    return readings_is(all, at, LETTER_EMOJI) || code == 0x30FB || readings_one_of(code, " .*-_/");
 }
 
 // True of a digit or sign that may stand for a letter of the word around it; most signs at a word's end do not.
-static bool sign_for_letter(const struct letters *all, size_t at)
+static bool readings_sign_for_letter(const struct letters *all, size_t at)
 {
     if (letters_of_sign(all->letters[at].code) == NULL) {
         return false;
     }
-    bool after = at > 0 && is(all, at - 1, LETTER_ALPHABETIC);
-    bool before = is(all, at + 1, LETTER_ALPHABETIC);
-    return (after && before) || (!one_of(all->letters[at].code, "!|+*") && (after || before));
+    bool after = at > 0 && readings_is(all, at - 1, LETTER_ALPHABETIC);
+    bool before = readings_is(all, at + 1, LETTER_ALPHABETIC);
+    return (after && before) || (!readings_one_of(all->letters[at].code, "!|+*") && (after || before));
 }
 
 // What is odd about the letters at `at`.
-static unsigned oddity(const struct letters *all, size_t at)
+static unsigned readings_oddity(const struct letters *all, size_t at)
 {
     const struct letter *letter = &all->letters[at];
     unsigned odd = 0;
-    bool after_letter = at > 0 && is(all, at - 1, LETTER_ALPHABETIC);
-    if (after_letter && is(all, at, LETTER_ALPHABETIC) && is(all, at + 1, LETTER_ALPHABETIC) &&
-        same_letter(letter->code, letter[-1].code) && same_letter(letter->code, letter[1].code)) {
+    bool after_letter = at > 0 && readings_is(all, at - 1, LETTER_ALPHABETIC);
+    if (after_letter && readings_is(all, at, LETTER_ALPHABETIC) && readings_is(all, at + 1, LETTER_ALPHABETIC) &&
+        readings_same_letter(letter->code, letter[-1].code) && readings_same_letter(letter->code, letter[1].code)) {
         odd |= ODD_STRETCHES;
     }
-    if (single(all, at) && (single(all, at + 2) || single(all, at + 3) || single(all, at + 4))) {
+    if (readings_single(all, at) &&
+        (readings_single(all, at + 2) || readings_single(all, at + 3) || readings_single(all, at + 4))) {
         odd |= ODD_SPELLED;
     }
-    if (sign_for_letter(all, at)) {
+    if (readings_sign_for_letter(all, at)) {
         odd |= ODD_SIGNS;
     }
     if (letter->code < 0x80) {
@@ -302,10 +305,11 @@ static unsigned oddity(const struct letters *all, size_t at)
     if (letters_turned(letter->code) != 0) {
         odd |= ODD_TURNED;
     }
-    if ((letter->class & LETTER_EMOJI) && after_letter && is(all, at + 1, LETTER_ALPHABETIC | LETTER_EMOJI)) {
+    if ((letter->class & LETTER_EMOJI) && after_letter && readings_is(all, at + 1, LETTER_ALPHABETIC | LETTER_EMOJI)) {
         odd |= ODD_SPELLED;
     }
-    if ((letter->class & LETTER_RUNS_ON) && is(all, at + 2, LETTER_RUNS_ON) && parts_letters(all, at + 1)) {
+    if ((letter->class & LETTER_RUNS_ON) && readings_is(all, at + 2, LETTER_RUNS_ON) &&
+        readings_parts_letters(all, at + 1)) {
         odd |= ODD_SPELLED;
     }
     if (letter->code == GAP) {
@@ -314,7 +318,7 @@ static unsigned oddity(const struct letters *all, size_t at)
     return odd;
 }
 
-static void find_odd(struct readings *readings)
+static void readings_find_odd(struct readings *readings)
 {
     const struct letters *all = &readings->taken;
     for (size_t i = 0; i < all->count; i++) {
@@ -322,14 +326,14 @@ static void find_odd(struct readings *readings)
             readings->odd |= ODD_TURNED;
         }
         if ((all->letters[i].place & IN_ADDRESS) == 0) {
-            readings->odd |= oddity(all, i);
+            readings->odd |= readings_oddity(all, i);
         }
     }
 }
 
 // ---- writing ----
 
-static void write_barrier(struct plain_text *out)
+static void readings_write_barrier(struct plain_text *out)
 {
     for (int i = 0; i < BARRIER_CHARACTERS; i++) {
         plain_text_append(out, BARRIER);
@@ -337,25 +341,26 @@ static void write_barrier(struct plain_text *out)
 }
 
 // Marks that strike a letter through or ring it; no language spells with them.
-static bool overlay(uint32_t code)
+static bool readings_overlay(uint32_t code)
 {
     return (code >= 0x334 && code <= 0x338) || (code >= 0x20D0 && code <= 0x20F0);
 }
 
 // A small letter with its accents, but for what is decoration; `marks` counts those on the letter before.
-static void write_exact(struct plain_text *out, const struct letter *letter, uint32_t code, const struct letter *before,
-                        unsigned *marks)
+static void readings_write_exact(struct plain_text *out, const struct letter *letter, uint32_t code,
+                                 const struct letter *before, unsigned *marks)
 {
     if ((letter->class & LETTER_MARK) == 0) {
         *marks = 0;
-    } else if (overlay(code) || (code == 0x307 && before != NULL && (before->code | 0x20) == 'i') ||
+    } else if (readings_overlay(code) || (code == 0x307 && before != NULL && (before->code | 0x20) == 'i') ||
                ((letter->class & LETTER_LOOSE) != 0 && ++*marks > MARKS_PER_LETTER)) {
         return;
     }
     plain_text_append(out, code);
 }
 
-static void write_loose(struct plain_text *out, const struct letter *letter, uint32_t code, const struct manner *manner)
+static void readings_write_loose(struct plain_text *out, const struct letter *letter, uint32_t code,
+                                 const struct manner *manner)
 {
     if ((letter->class & LETTER_LOOSE) != 0 || code == 0x640) { // Arabic tatweel
         return;
@@ -369,8 +374,8 @@ static void write_loose(struct plain_text *out, const struct letter *letter, uin
     plain_text_append(out, letters_base(code));
 }
 
-static void write_letter(struct plain_text *out, const struct letter *letter, const struct letter *before,
-                         const struct manner *manner, unsigned *marks)
+static void readings_write_letter(struct plain_text *out, const struct letter *letter, const struct letter *before,
+                                  const struct manner *manner, unsigned *marks)
 {
     uint32_t code = letter->code;
     if (code < 0x80) {
@@ -386,21 +391,21 @@ static void write_letter(struct plain_text *out, const struct letter *letter, co
         plain_text_append(out, 's');
         plain_text_append(out, 's');
     } else if (manner->exact & FOLDING_accents) {
-        write_exact(out, letter, code, before, marks);
+        readings_write_exact(out, letter, code, before, marks);
     } else {
-        write_loose(out, letter, code, manner);
+        readings_write_loose(out, letter, code, manner);
     }
 }
 
 // No word goes from one kana to the other: ウケがいい has no けが in it.
-static bool changes_kana(unsigned before, unsigned class)
+static bool readings_changes_kana(unsigned before, unsigned class)
 {
     return ((before & LETTER_KATAKANA) != 0 && (class & LETTER_HIRAGANA) != 0) ||
            ((before & LETTER_HIRAGANA) != 0 && (class & LETTER_KATAKANA) != 0);
 }
 
 // True of a nasal that Devanagari also writes as anusvara before another consonant: हिन्दी, हिंदी.
-static bool is_anusvara(const struct letters *all, size_t at)
+static bool readings_is_anusvara(const struct letters *all, size_t at)
 {
     uint32_t code = all->letters[at].code;
     if (code != 0x919 && code != 0x91E && code != 0x923 && code != 0x928 && code != 0x92E) {
@@ -414,26 +419,26 @@ static bool is_anusvara(const struct letters *all, size_t at)
 }
 
 // How many of the same letter follow one another from `at` on.
-static size_t stretch_at(const struct letters *all, size_t at)
+static size_t readings_stretch_at(const struct letters *all, size_t at)
 {
     size_t end = at + 1;
-    if (!is(all, at, LETTER_ALPHABETIC)) {
+    if (!readings_is(all, at, LETTER_ALPHABETIC)) {
         return 1;
     }
-    while (end < all->count && same_letter(all->letters[at].code, all->letters[end].code)) {
+    while (end < all->count && readings_same_letter(all->letters[at].code, all->letters[end].code)) {
         end++;
     }
     return end - at;
 }
 
-static void write_letters(struct plain_text *out, const struct letters *all, const struct manner *manner)
+static void readings_write_letters(struct plain_text *out, const struct letters *all, const struct manner *manner)
 {
     unsigned marks = 0;
     for (size_t i = 0; i < all->count; i++) {
         const struct letter *letter = &all->letters[i];
         if ((letter->place & IN_ADDRESS) != 0 && !manner->addresses && !(manner->exact & FOLDING_addresses)) {
             if (letter->place & STARTS) {
-                write_barrier(out);
+                readings_write_barrier(out);
             }
             continue;
         }
@@ -446,30 +451,30 @@ static void write_letters(struct plain_text *out, const struct letters *all, con
         if ((letter->place & CUT) != 0 && manner->split) {
             plain_text_append(out, ' ');
         }
-        if (manner->hiragana && i > 0 && changes_kana(letter[-1].class, letter->class)) {
+        if (manner->hiragana && i > 0 && readings_changes_kana(letter[-1].class, letter->class)) {
             plain_text_append(out, BARRIER);
         }
-        if (!(manner->exact & FOLDING_accents) && is_anusvara(all, i)) {
+        if (!(manner->exact & FOLDING_accents) && readings_is_anusvara(all, i)) {
             plain_text_append(out, 0x902);
             i++;
             continue;
         }
-        size_t stretch = manner->stretch > 0 ? stretch_at(all, i) : 1;
+        size_t stretch = manner->stretch > 0 ? readings_stretch_at(all, i) : 1;
         for (unsigned n = stretch >= STRETCH ? manner->stretch : 1; n > 0; n--) {
-            write_letter(out, letter, i > 0 ? letter - 1 : NULL, manner, &marks);
+            readings_write_letter(out, letter, i > 0 ? letter - 1 : NULL, manner, &marks);
         }
         i += stretch >= STRETCH ? stretch - 1 : 0;
     }
 }
 
-static void begin_reading(struct readings *readings, bool addresses, bool hiragana, bool loose)
+static void readings_begin(struct readings *readings, bool addresses, bool hiragana, bool loose)
 {
     must(readings->count < READINGS_MAX);
     readings->readings[readings->count] =
         (struct reading){ .addresses = addresses, .hiragana = hiragana, .loose = loose };
 }
 
-static void end_reading(struct readings *readings)
+static void readings_end(struct readings *readings)
 {
     size_t start = readings->count > 0 ? readings->ends[readings->count - 1] : 0;
     struct reading *reading = &readings->readings[readings->count];
@@ -480,25 +485,25 @@ static void end_reading(struct readings *readings)
 
 static void write_reading(struct readings *readings, const struct letters *all, struct manner manner)
 {
-    begin_reading(readings, manner.addresses, manner.hiragana, false);
-    write_letters(&readings->text, all, &manner);
-    end_reading(readings);
+    readings_begin(readings, manner.addresses, manner.hiragana, false);
+    readings_write_letters(&readings->text, all, &manner);
+    readings_end(readings);
 }
 
 // ---- tidying ----
 
 // Copies the letters taken with their hashtags in words, without invisible gaps, and without what is in addresses.
-static void copy_letters(struct readings *readings, unsigned exact)
+static void readings_copy_letters(struct readings *readings, unsigned exact)
 {
     struct letters *tidy = &readings->tidy;
     tidy->count = 0;
-    reserve(tidy, readings->taken.count);
+    readings_reserve(tidy, readings->taken.count);
     for (size_t i = 0; i < readings->taken.count; i++) {
         const struct letter *letter = &readings->taken.letters[i];
         if ((letter->place & IN_ADDRESS) != 0 && !(exact & FOLDING_addresses)) {
             if (letter->place & STARTS) {
                 for (int n = 0; n < BARRIER_CHARACTERS; n++) {
-                    add_letter(tidy, BARRIER, 0, 0);
+                    readings_add_letter(tidy, BARRIER, 0, 0);
                 }
             }
             continue;
@@ -507,45 +512,46 @@ static void copy_letters(struct readings *readings, unsigned exact)
             continue;
         }
         if ((letter->place & CUT) != 0 && !(exact & FOLDING_hashtags)) {
-            add_letter(tidy, ' ', 0, 0);
+            readings_add_letter(tidy, ' ', 0, 0);
         }
-        add_letter(tidy, letter->code, letter->class, letter->place & TURNED_ROUND);
+        readings_add_letter(tidy, letter->code, letter->class, letter->place & TURNED_ROUND);
     }
 }
 
 // Where a letter with its marks ends.
-static size_t after_marks(const struct letters *all, size_t at)
+static size_t readings_after_marks(const struct letters *all, size_t at)
 {
     at++;
-    while (is(all, at, LETTER_MARK)) {
+    while (readings_is(all, at, LETTER_MARK)) {
         at++;
     }
     return at;
 }
 
 // The end of a run of single letters that begins at `at`, with signs or blanks between them, or `at` if it is none.
-static size_t spelled_end(const struct letters *all, size_t at)
+static size_t readings_spelled_end(const struct letters *all, size_t at)
 {
-    if (!is(all, at, LETTER_ALPHABETIC) || (at > 0 && (is(all, at - 1, LETTER_WORD) || apostrophe_at(all, at - 1)))) {
+    if (!readings_is(all, at, LETTER_ALPHABETIC) ||
+        (at > 0 && (readings_is(all, at - 1, LETTER_WORD) || readings_apostrophe_at(all, at - 1)))) {
         return at;
     }
-    size_t end = after_marks(all, at);
+    size_t end = readings_after_marks(all, at);
     size_t count = 1;
     bool signs = false;
-    bool latin = is(all, at, LETTER_LATIN);
-    while (!is(all, end, LETTER_WORD)) {
+    bool latin = readings_is(all, at, LETTER_LATIN);
+    while (!readings_is(all, end, LETTER_WORD)) {
         size_t next = end;
         bool sign = false;
-        while (next < all->count && next - end < SPELLED_SIGNS_MAX && !is(all, next, LETTER_WORD) &&
-               all->letters[next].code != BARRIER && !apostrophe_at(all, next)) {
+        while (next < all->count && next - end < SPELLED_SIGNS_MAX && !readings_is(all, next, LETTER_WORD) &&
+               all->letters[next].code != BARRIER && !readings_apostrophe_at(all, next)) {
             sign = sign || all->letters[next].code != ' ';
             next++;
         }
-        if (next == end || !is(all, next, LETTER_ALPHABETIC)) {
+        if (next == end || !readings_is(all, next, LETTER_ALPHABETIC)) {
             break;
         }
-        size_t after = after_marks(all, next);
-        if (is(all, after, LETTER_WORD)) {
+        size_t after = readings_after_marks(all, next);
+        if (readings_is(all, after, LETTER_WORD)) {
             break;
         }
         signs = signs || sign;
@@ -557,35 +563,36 @@ static size_t spelled_end(const struct letters *all, size_t at)
 
 // How many signs at `at` stand between letters that belong together: emoji inside a word, and what parts letters of a
 // script that parts no words.
-static size_t signs_inside(const struct letters *all, size_t at)
+static size_t readings_signs_inside(const struct letters *all, size_t at)
 {
-    if (at == 0 || is(all, at, LETTER_WORD)) {
+    if (at == 0 || readings_is(all, at, LETTER_WORD)) {
         return 0;
     }
     size_t end = at;
     bool emoji = true;
-    while (end < all->count && end - at < SPELLED_SIGNS_MAX && !is(all, end, LETTER_WORD)) {
-        emoji = emoji && is(all, end, LETTER_EMOJI);
-        if (!parts_letters(all, end)) {
+    while (end < all->count && end - at < SPELLED_SIGNS_MAX && !readings_is(all, end, LETTER_WORD)) {
+        emoji = emoji && readings_is(all, end, LETTER_EMOJI);
+        if (!readings_parts_letters(all, end)) {
             return 0;
         }
         end++;
     }
-    bool run_on = is(all, at - 1, LETTER_RUNS_ON) && is(all, end, LETTER_RUNS_ON);
-    bool word = emoji && is(all, at - 1, LETTER_ALPHABETIC | LETTER_MARK) && is(all, end, LETTER_ALPHABETIC);
+    bool run_on = readings_is(all, at - 1, LETTER_RUNS_ON) && readings_is(all, end, LETTER_RUNS_ON);
+    bool word =
+        emoji && readings_is(all, at - 1, LETTER_ALPHABETIC | LETTER_MARK) && readings_is(all, end, LETTER_ALPHABETIC);
     return run_on || word ? end - at : 0;
 }
 
-static void join_letters(struct letters *all)
+static void readings_join_letters(struct letters *all)
 {
     size_t to = 0;
     size_t spelled = 0; // up to where single letters are joined
     for (size_t at = 0; at < all->count;) {
         if (at >= spelled) {
-            spelled = spelled_end(all, at);
+            spelled = readings_spelled_end(all, at);
             all->letters[at].place |= spelled > at ? SPELLED : 0;
         }
-        size_t inside = at < spelled ? !is(all, at, LETTER_WORD) : signs_inside(all, at);
+        size_t inside = at < spelled ? !readings_is(all, at, LETTER_WORD) : readings_signs_inside(all, at);
         if (inside > 0) {
             at += inside;
             continue;
@@ -597,9 +604,9 @@ static void join_letters(struct letters *all)
 }
 
 // The end of the word at `at`.
-static size_t word_end(const struct letters *all, size_t at, bool with_signs)
+static size_t readings_word_end(const struct letters *all, size_t at, bool with_signs)
 {
-    while (is(all, at, LETTER_WORD) ||
+    while (readings_is(all, at, LETTER_WORD) ||
            (with_signs && at < all->count && letters_of_sign(all->letters[at].code) != NULL)) {
         at++;
     }
@@ -607,19 +614,19 @@ static size_t word_end(const struct letters *all, size_t at, bool with_signs)
 }
 
 // Letters of a word that look like Latin ones, and those that are Latin, of those that are neither mark nor digit.
-static void count_alphabets(const struct letters *all, size_t at, size_t end, size_t *alike, size_t *latin,
-                            size_t *other)
+static void readings_count_alphabets(const struct letters *all, size_t at, size_t end, size_t *alike, size_t *latin,
+                                     size_t *other)
 {
     *alike = *latin = *other = 0;
     for (; at < end; at++) {
-        if (!is(all, at, LETTER_ALPHABETIC)) {
+        if (!readings_is(all, at, LETTER_ALPHABETIC)) {
             continue;
         }
         if (all->letters[at].code < 0x80) {
             ++*latin;
         } else if (letters_lookalike(all->letters[at].code) != 0) {
             ++*alike;
-        } else if (is(all, at, LETTER_LATIN)) {
+        } else if (readings_is(all, at, LETTER_LATIN)) {
             ++*latin;
         } else {
             ++*other;
@@ -628,13 +635,13 @@ static void count_alphabets(const struct letters *all, size_t at, size_t end, si
 }
 
 // True if the text is in Latin letters, and all its words of another alphabet are made of letters that look Latin.
-static bool all_alike(const struct letters *all)
+static bool readings_all_alike(const struct letters *all)
 {
     bool any_latin = false;
     for (size_t at = 0; at < all->count; at++) {
-        size_t end = word_end(all, at, false);
+        size_t end = readings_word_end(all, at, false);
         size_t alike, latin, other;
-        count_alphabets(all, at, end, &alike, &latin, &other);
+        readings_count_alphabets(all, at, end, &alike, &latin, &other);
         if (other > 0) {
             return false;
         }
@@ -644,13 +651,13 @@ static bool all_alike(const struct letters *all)
     return any_latin;
 }
 
-static void read_lookalikes(struct letters *all)
+static void readings_read_lookalikes(struct letters *all)
 {
-    bool whole_words = all_alike(all);
+    bool whole_words = readings_all_alike(all);
     for (size_t at = 0; at < all->count; at++) {
-        size_t end = word_end(all, at, false);
+        size_t end = readings_word_end(all, at, false);
         size_t alike, latin, other;
-        count_alphabets(all, at, end, &alike, &latin, &other);
+        readings_count_alphabets(all, at, end, &alike, &latin, &other);
         bool mixed = alike > 0 && (latin > 0 || (whole_words && other == 0));
         for (; at < end; at++) {
             struct letter *letter = &all->letters[at];
@@ -667,35 +674,35 @@ static void read_lookalikes(struct letters *all)
 
 // ---- words written one by one ----
 
-static void write_word(struct readings *readings, unsigned exact, unsigned stretch)
+static void readings_write_word(struct readings *readings, unsigned exact, unsigned stretch)
 {
     struct manner manner = { .exact = exact, .stretch = stretch };
-    write_barrier(&readings->text);
-    write_letters(&readings->text, &readings->word, &manner);
-    write_barrier(&readings->text);
+    readings_write_barrier(&readings->text);
+    readings_write_letters(&readings->text, &readings->word, &manner);
+    readings_write_barrier(&readings->text);
 }
 
-static void take_word(struct readings *readings, size_t at, size_t end)
+static void readings_take_word(struct readings *readings, size_t at, size_t end)
 {
     readings->word.count = 0;
     for (; at < end; at++) {
-        add_letter(&readings->word, readings->tidy.letters[at].code, readings->tidy.letters[at].class, 0);
+        readings_add_letter(&readings->word, readings->tidy.letters[at].code, readings->tidy.letters[at].class, 0);
     }
 }
 
 // What follows "a" or "I", where these were spelled as well: a l a w y e r.
-static void write_without_first(struct readings *readings, size_t at, size_t end, unsigned exact)
+static void readings_write_without_first(struct readings *readings, size_t at, size_t end, unsigned exact)
 {
     uint32_t first = letters_lower(readings->tidy.letters[at].code);
     if ((readings->tidy.letters[at].place & SPELLED) == 0 || (first != 'a' && first != 'i')) {
         return;
     }
-    take_word(readings, at + 1, end);
-    write_word(readings, exact, 0);
+    readings_take_word(readings, at + 1, end);
+    readings_write_word(readings, exact, 0);
 }
 
 // A word turned upside down: from its end, each letter the one that it is upside down.
-static void write_turned(struct readings *readings, size_t at, size_t end, unsigned exact)
+static void readings_write_turned(struct readings *readings, size_t at, size_t end, unsigned exact)
 {
     const struct letter *letters = readings->tidy.letters;
     size_t turned = 0;
@@ -707,21 +714,21 @@ static void write_turned(struct readings *readings, size_t at, size_t end, unsig
         if (letter == 0) {
             return;
         }
-        add_letter(&readings->word, (uint32_t) letter, letters_class((uint32_t) letter), 0);
+        readings_add_letter(&readings->word, (uint32_t) letter, letters_class((uint32_t) letter), 0);
     }
     if (turned >= 2) {
-        write_word(readings, exact, 0);
+        readings_write_word(readings, exact, 0);
     }
 }
 
 // Each stretch of a word brought to one or two, in all ways in which these are mixed.
-static void write_stretches(struct readings *readings, size_t at, size_t end, unsigned exact)
+static void readings_write_stretches(struct readings *readings, size_t at, size_t end, unsigned exact)
 {
     size_t starts[4];
     size_t count = 0;
-    take_word(readings, at, end);
-    for (size_t i = 0; i < readings->word.count && count < 4; i += stretch_at(&readings->word, i)) {
-        if (stretch_at(&readings->word, i) >= STRETCH) {
+    readings_take_word(readings, at, end);
+    for (size_t i = 0; i < readings->word.count && count < 4; i += readings_stretch_at(&readings->word, i)) {
+        if (readings_stretch_at(&readings->word, i) >= STRETCH) {
             starts[count++] = at + i;
         }
     }
@@ -733,7 +740,7 @@ static void write_stretches(struct readings *readings, size_t at, size_t end, un
         size_t next = 0;
         for (size_t i = at; i < end;) {
             const struct letter *letter = &readings->tidy.letters[i];
-            size_t length = stretch_at(&readings->tidy, i);
+            size_t length = readings_stretch_at(&readings->tidy, i);
             size_t copies = 1;
             if (next < count && starts[next] == i) {
                 copies = choice >> next++ & 1 ? 2 : 1;
@@ -741,24 +748,24 @@ static void write_stretches(struct readings *readings, size_t at, size_t end, un
                 length = 1;
             }
             while (copies-- > 0) {
-                add_letter(&readings->word, letter->code, letter->class, 0);
+                readings_add_letter(&readings->word, letter->code, letter->class, 0);
             }
             i += length;
         }
-        write_word(readings, exact, 0);
+        readings_write_word(readings, exact, 0);
     }
 }
 
 // Writes a word with signs for letters in every way in which its first few can be read.
-static void write_signs(struct readings *readings, size_t at, size_t end, unsigned exact)
+static void readings_write_signs(struct readings *readings, size_t at, size_t end, unsigned exact)
 {
     size_t letters = 0;
     size_t signs = 0;
     size_t stars = 0;
-    while (at < end && one_of(readings->tidy.letters[at].code, "!|+*")) {
+    while (at < end && readings_one_of(readings->tidy.letters[at].code, "!|+*")) {
         at++;
     }
-    while (end > at && one_of(readings->tidy.letters[end - 1].code, "!|+*")) {
+    while (end > at && readings_one_of(readings->tidy.letters[end - 1].code, "!|+*")) {
         end--;
     }
     for (size_t i = at; i < end; i++) {
@@ -767,7 +774,7 @@ static void write_signs(struct readings *readings, size_t at, size_t end, unsign
         letters += read == NULL;
         signs += read != NULL;
         stars += code == '*';
-        if (read == NULL && !(code < 0x80 && is(&readings->tidy, i, LETTER_ALPHABETIC))) {
+        if (read == NULL && !(code < 0x80 && readings_is(&readings->tidy, i, LETTER_ALPHABETIC))) {
             return;
         }
     }
@@ -785,17 +792,17 @@ static void write_signs(struct readings *readings, size_t at, size_t end, unsign
                 code = (uint32_t) (unsigned char) read[left % ways];
                 left /= (unsigned) ways;
             }
-            add_letter(&readings->word, code, letters_class(code), 0);
+            readings_add_letter(&readings->word, code, letters_class(code), 0);
         }
         if (left > 0) {
             break;
         }
-        write_word(readings, exact, 1);
+        readings_write_word(readings, exact, 1);
     }
 }
 
 // Text that an override shows from right to left, turned round.
-static void write_turned_round(struct readings *readings, unsigned exact)
+static void readings_write_turned_round(struct readings *readings, unsigned exact)
 {
     const struct letters *all = &readings->tidy;
     for (size_t at = 0; at < all->count; at++) {
@@ -808,9 +815,9 @@ static void write_turned_round(struct readings *readings, unsigned exact)
         }
         readings->word.count = 0;
         for (size_t i = end; i-- > at;) {
-            add_letter(&readings->word, all->letters[i].code, all->letters[i].class, 0);
+            readings_add_letter(&readings->word, all->letters[i].code, all->letters[i].class, 0);
         }
-        write_word(readings, exact, 0);
+        readings_write_word(readings, exact, 0);
         at = end;
         if (readings->text.bytes > readings->ends[readings->count - 1] + WORDS_BYTES_MAX) {
             return;
@@ -818,25 +825,25 @@ static void write_turned_round(struct readings *readings, unsigned exact)
     }
 }
 
-static void write_words(struct readings *readings, unsigned odd, unsigned exact)
+static void readings_write_words(struct readings *readings, unsigned odd, unsigned exact)
 {
     const struct letters *all = &readings->tidy;
-    begin_reading(readings, false, false, true);
+    readings_begin(readings, false, false, true);
     if ((odd & ODD_TURNED) && !(exact & FOLDING_lookalikes)) {
-        write_turned_round(readings, exact);
+        readings_write_turned_round(readings, exact);
     }
     for (size_t at = 0; at < all->count; at++) {
-        size_t end = word_end(all, at, true);
+        size_t end = readings_word_end(all, at, true);
         if (end > at + 2 && end - at <= WORD_LETTERS_MAX) {
-            write_without_first(readings, at, end, exact);
+            readings_write_without_first(readings, at, end, exact);
             if ((odd & ODD_TURNED) && !(exact & FOLDING_lookalikes)) {
-                write_turned(readings, at, end, exact);
+                readings_write_turned(readings, at, end, exact);
             }
             if ((odd & ODD_STRETCHES) && !(exact & FOLDING_stretches)) {
-                write_stretches(readings, at, end, exact);
+                readings_write_stretches(readings, at, end, exact);
             }
             if ((odd & ODD_SIGNS) && !(exact & FOLDING_signs)) {
-                write_signs(readings, at, end, exact);
+                readings_write_signs(readings, at, end, exact);
             }
         }
         at = end;
@@ -844,7 +851,7 @@ static void write_words(struct readings *readings, unsigned odd, unsigned exact)
             break;
         }
     }
-    end_reading(readings);
+    readings_end(readings);
 }
 
 // ---- outside ----
@@ -877,10 +884,10 @@ void readings_take(struct readings *readings, const char *text, size_t text_byte
     readings->contents = 0;
     readings->odd = 0;
     plain_text_decode(&readings->decoded, text, text_bytes, true);
-    take_text(&readings->taken, readings->decoded.text, readings->decoded.bytes);
-    mark_addresses(readings);
-    find_contents(readings);
-    find_odd(readings);
+    readings_take_text(&readings->taken, readings->decoded.text, readings->decoded.bytes);
+    readings_mark_addresses(readings);
+    readings_find_contents(readings);
+    readings_find_odd(readings);
 }
 
 unsigned readings_contents(const struct readings *readings)
@@ -922,12 +929,12 @@ const struct reading *readings_write(struct readings *readings, unsigned exact, 
         write_reading(readings, taken, (struct manner){ .exact = exact, .addresses = true });
     }
     if (odd & ODD_TIDY) {
-        copy_letters(readings, exact);
+        readings_copy_letters(readings, exact);
         if ((odd & ODD_SPELLED) && !(exact & FOLDING_spelling)) {
-            join_letters(&readings->tidy);
+            readings_join_letters(&readings->tidy);
         }
         if ((odd & ODD_LOOKALIKES) && !(exact & FOLDING_lookalikes)) {
-            read_lookalikes(&readings->tidy);
+            readings_read_lookalikes(&readings->tidy);
         }
         bool stretched = (odd & ODD_STRETCHES) != 0 && !(exact & FOLDING_stretches);
         write_reading(readings, &readings->tidy, (struct manner){ .exact = exact, .stretch = stretched ? 1 : 0 });
@@ -935,7 +942,7 @@ const struct reading *readings_write(struct readings *readings, unsigned exact, 
             write_reading(readings, &readings->tidy, (struct manner){ .exact = exact, .stretch = 2 });
         }
         if (odd & (ODD_TURNED | ODD_STRETCHES | ODD_SIGNS | ODD_SPELLED)) {
-            write_words(readings, odd, exact);
+            readings_write_words(readings, odd, exact);
         }
     }
     size_t start = 0;
@@ -954,7 +961,7 @@ void readings_write_pattern(struct plain_text *form, const char *text, size_t by
     struct letters letters = { 0 };
     struct manner manner = { .exact = exact, .addresses = true };
     plain_text_decode(&decoded, text, bytes, false);
-    take_text(&letters, decoded.text, decoded.bytes);
+    readings_take_text(&letters, decoded.text, decoded.bytes);
     manner.digraphs = which == PATTERN_DIGRAPHS;
     manner.hiragana = which == PATTERN_HIRAGANA;
     if (which == PATTERN_LOOKALIKES) {
@@ -966,7 +973,7 @@ void readings_write_pattern(struct plain_text *form, const char *text, size_t by
         }
     }
     plain_text_clear(form);
-    write_letters(form, &letters, &manner);
+    readings_write_letters(form, &letters, &manner);
     plain_text_fini(&decoded);
     free(letters.letters);
 }

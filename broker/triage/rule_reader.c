@@ -63,14 +63,14 @@ struct section {
     size_t key_count;
 };
 
-static const struct section sections[RULE_SECTION_COUNT] = {
+static const struct section rule_reader_sections[RULE_SECTION_COUNT] = {
 #define SECTION(name, doc) { #name, doc, name##_keys, sizeof name##_keys / sizeof name##_keys[0] },
 #include "broker/triage/rule_keys.def"
 };
 
 // ---- problems ----
 
-static bool is_control(uint32_t code)
+static bool rule_reader_is_control(uint32_t code)
 {
     return uc_is_general_category_withtable(code, UC_CATEGORY_MASK_Cc | UC_CATEGORY_MASK_Cs | UC_CATEGORY_MASK_Cn |
                                                       UC_CATEGORY_MASK_Zl | UC_CATEGORY_MASK_Zp) ||
@@ -78,7 +78,7 @@ static bool is_control(uint32_t code)
 }
 
 // Copies a text into one that can be sent and shown anywhere: what is no whole, visible character is '?'.
-static char *presentable(const char *text)
+static char *rule_reader_presentable(const char *text)
 {
     size_t bytes = strlen(text);
     char *copy = malloc(bytes + 1);
@@ -87,7 +87,7 @@ static char *presentable(const char *text)
     for (size_t at = 0; at < bytes;) {
         uint32_t code = 0;
         size_t length = plain_text_character(text + at, bytes - at, &code);
-        if (code == 0xFFFD || is_control(code)) {
+        if (code == 0xFFFD || rule_reader_is_control(code)) {
             copy[used++] = '?';
         } else {
             for (size_t i = 0; i < length; i++) {
@@ -100,8 +100,8 @@ static char *presentable(const char *text)
     return copy;
 }
 
-static void add_problem(struct rule_problems *problems, struct yaml_mark mark, const char *key, const char *format,
-                        va_list arguments)
+static void rule_reader_add_problem(struct rule_problems *problems, struct yaml_mark mark, const char *key,
+                                    const char *format, va_list arguments)
 {
     problems->found++;
     if (problems->count == PROBLEMS_KEPT) {
@@ -117,8 +117,8 @@ static void add_problem(struct rule_problems *problems, struct yaml_mark mark, c
     problems->problems[problems->count++] = (struct behalf_problem){
         .line = (int64_t) mark.line,
         .column = (int64_t) mark.column,
-        .key = presentable(key),
-        .message = presentable(message),
+        .key = rule_reader_presentable(key),
+        .message = rule_reader_presentable(message),
     };
 }
 
@@ -126,7 +126,7 @@ void rule_problem(struct rule_problems *problems, struct yaml_mark mark, const c
 {
     va_list arguments;
     va_start(arguments, format);
-    add_problem(problems, mark, key, format, arguments);
+    rule_reader_add_problem(problems, mark, key, format, arguments);
     va_end(arguments);
 }
 
@@ -135,11 +135,11 @@ void rule_problem_at(struct rule_problems *problems, const struct yaml_node *nod
     char path[YAML_TREE_PATH_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    add_problem(problems, node->mark, yaml_node_path(node, NULL, path), format, arguments);
+    rule_reader_add_problem(problems, node->mark, yaml_node_path(node, NULL, path), format, arguments);
     va_end(arguments);
 }
 
-static int by_line(const void *left, const void *right)
+static int rule_reader_by_line(const void *left, const void *right)
 {
     const struct behalf_problem *a = left;
     const struct behalf_problem *b = right;
@@ -156,7 +156,7 @@ static int by_line(const void *left, const void *right)
 void rule_problems_finish(struct rule_problems *problems, struct rules_problems *out)
 {
     if (problems->count > 0) {
-        qsort(problems->problems, problems->count, sizeof *problems->problems, by_line);
+        qsort(problems->problems, problems->count, sizeof *problems->problems, rule_reader_by_line);
     }
     *out = (struct rules_problems){ problems->problems, problems->count, problems->found };
     while (out->count > PROBLEMS_SHOWN) {
@@ -206,78 +206,81 @@ struct reading {
     const struct yaml_node *node;
 };
 
-static bool wrong(const struct reading *reading, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool rule_reader_wrong(const struct reading *reading, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static bool wrong(const struct reading *reading, const char *format, ...)
+static bool rule_reader_wrong(const struct reading *reading, const char *format, ...)
 {
     char path[YAML_TREE_PATH_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    add_problem(reading->problems, reading->node->mark, yaml_node_path(reading->node, NULL, path), format, arguments);
+    rule_reader_add_problem(reading->problems, reading->node->mark, yaml_node_path(reading->node, NULL, path), format,
+                            arguments);
     va_end(arguments);
     return false;
 }
 
 // A key with nothing behind it, "guidance:".
-static bool is_nothing(const struct yaml_node *node)
+static bool rule_reader_is_nothing(const struct yaml_node *node)
 {
     return node->kind == YAML_SCALAR && !node->quoted && (node->bytes == 0 || strcmp(node->text, "~") == 0);
 }
 
 // Only letters, signs and blanks, so that a name cannot hide in a log line or break it.
-static bool is_clean(const char *text, size_t bytes, const char *allowed)
+static bool rule_reader_is_clean(const char *text, size_t bytes, const char *allowed)
 {
     for (size_t at = 0; at < bytes;) {
         uint32_t code = 0;
         at += plain_text_character(text + at, bytes - at, &code);
         bool allow = code != 0 && code < 0x80 && strchr(allowed, (int) code) != NULL;
-        if (code == 0xFFFD || (is_control(code) && !allow)) {
+        if (code == 0xFFFD || (rule_reader_is_control(code) && !allow)) {
             return false;
         }
     }
     return true;
 }
 
-static bool check_name(const struct reading *reading, const char *text, size_t bytes)
+static bool rule_reader_check_name(const struct reading *reading, const char *text, size_t bytes)
 {
     if (bytes == 0) {
-        return wrong(reading, "a name must have at least one letter");
+        return rule_reader_wrong(reading, "a name must have at least one letter");
     }
     if (bytes > BEHALF_NAME_BYTES) {
-        return wrong(reading, "a name of %zu bytes; at most %d are allowed", bytes, BEHALF_NAME_BYTES);
+        return rule_reader_wrong(reading, "a name of %zu bytes; at most %d are allowed", bytes, BEHALF_NAME_BYTES);
     }
     if (strpbrk(text, ",/") != NULL) {
-        return wrong(reading, "a name cannot have a comma or a slash in it");
+        return rule_reader_wrong(reading, "a name cannot have a comma or a slash in it");
     }
-    if (!is_clean(text, bytes, "")) {
-        return wrong(reading, "a name cannot have control or invisible characters in it");
+    if (!rule_reader_is_clean(text, bytes, "")) {
+        return rule_reader_wrong(reading, "a name cannot have control or invisible characters in it");
     }
     if (text[0] == ' ' || text[bytes - 1] == ' ') {
-        return wrong(reading, "a name cannot begin or end with a blank");
+        return rule_reader_wrong(reading, "a name cannot begin or end with a blank");
     }
     return true;
 }
 
-static bool read_name(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_name(const struct reading *reading, struct rule_value *value)
 {
-    if (!check_name(reading, reading->node->text, reading->node->bytes)) {
+    if (!rule_reader_check_name(reading, reading->node->text, reading->node->bytes)) {
         return false;
     }
     value->text = reading->node->text;
     return true;
 }
 
-static bool read_text(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_text(const struct reading *reading, struct rule_value *value)
 {
     const struct yaml_node *node = reading->node;
     if ((int64_t) node->bytes < reading->key->minimum) {
-        return wrong(reading, "must not be empty");
+        return rule_reader_wrong(reading, "must not be empty");
     }
     if ((int64_t) node->bytes > reading->key->maximum) {
-        return wrong(reading, "%zu bytes long; at most %" PRId64 " are allowed", node->bytes, reading->key->maximum);
+        return rule_reader_wrong(reading, "%zu bytes long; at most %" PRId64 " are allowed", node->bytes,
+                                 reading->key->maximum);
     }
-    if (!is_clean(node->text, node->bytes, reading->key->maximum > 1024 ? "\n\t" : "")) {
-        return wrong(reading, "has control or invisible characters in it");
+    if (!rule_reader_is_clean(node->text, node->bytes, reading->key->maximum > 1024 ? "\n\t" : "")) {
+        return rule_reader_wrong(reading, "has control or invisible characters in it");
     }
     value->text = node->text;
     return true;
@@ -285,7 +288,7 @@ static bool read_text(const struct reading *reading, struct rule_value *value)
 
 // Reads the digits at the beginning of a text, which may be grouped by single blanks or underscores.
 // Returns what comes after, or NULL if there are no digits.
-static const char *read_digits(const char *text, int64_t *number)
+static const char *rule_reader_read_digits(const char *text, int64_t *number)
 {
     *number = 0;
     if (!isdigit((unsigned char) *text)) {
@@ -307,7 +310,7 @@ static const char *read_digits(const char *text, int64_t *number)
 
 static bool parse_count(const char *text, int64_t *number)
 {
-    const char *rest = read_digits(text, number);
+    const char *rest = rule_reader_read_digits(text, number);
     return rest != NULL && *rest == '\0';
 }
 
@@ -326,7 +329,7 @@ static bool parse_time(const char *text, int64_t *milliseconds)
         return true;
     }
     int64_t number = 0;
-    const char *rest = read_digits(text, &number);
+    const char *rest = rule_reader_read_digits(text, &number);
     if (rest == NULL) {
         return false;
     }
@@ -347,7 +350,7 @@ static bool parse_answer(const char *text, int64_t *number)
 }
 
 // Finds a word among those parted by |; -1 if it is none of them.
-static int64_t find_word(const char *words, const char *text)
+static int64_t rule_reader_find_word(const char *words, const char *text)
 {
     size_t bytes = strlen(text);
     if (bytes == 0) {
@@ -365,7 +368,7 @@ static int64_t find_word(const char *words, const char *text)
 }
 
 // Writes "explicit or automatic" for "explicit|automatic".
-static const char *in_words(const char *words, char *out, size_t out_bytes)
+static const char *rule_reader_in_words(const char *words, char *out, size_t out_bytes)
 {
     size_t used = 0;
     out[0] = '\0';
@@ -382,7 +385,7 @@ static const char *in_words(const char *words, char *out, size_t out_bytes)
     return out;
 }
 
-static void write_time(int64_t milliseconds, char out[32])
+static void rule_reader_write_time(int64_t milliseconds, char out[32])
 {
     if (milliseconds % 86400000 == 0) {
         snprintf(out, 32, "%" PRId64 " day%s", milliseconds / 86400000, milliseconds == 86400000 ? "" : "s");
@@ -393,60 +396,60 @@ static void write_time(int64_t milliseconds, char out[32])
     }
 }
 
-static bool read_count(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_count(const struct reading *reading, struct rule_value *value)
 {
     const struct key *key = reading->key;
     if (!parse_count(reading->node->text, &value->number)) {
-        return wrong(reading,
-                     "must be a whole number from %" PRId64 " to %" PRId64 ", such as %" PRId64 ", not \"%.64s\"",
-                     key->minimum, key->maximum, key->minimum + 1, reading->node->text);
+        return rule_reader_wrong(
+            reading, "must be a whole number from %" PRId64 " to %" PRId64 ", such as %" PRId64 ", not \"%.64s\"",
+            key->minimum, key->maximum, key->minimum + 1, reading->node->text);
     }
     if (value->number < key->minimum || value->number > key->maximum) {
-        return wrong(reading, "must be from %" PRId64 " to %" PRId64, key->minimum, key->maximum);
+        return rule_reader_wrong(reading, "must be from %" PRId64 " to %" PRId64, key->minimum, key->maximum);
     }
     return true;
 }
 
-static bool read_time(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_time(const struct reading *reading, struct rule_value *value)
 {
     const struct key *key = reading->key;
     const char *never = key->minimum == 0 ? ", or never" : "";
     bool is_never = strcmp(reading->node->text, "never") == 0;
     if (!parse_time(reading->node->text, &value->number) || (is_never && key->minimum > 0)) {
-        return wrong(reading, "must be a time such as 30 s, 5 min, 24 h or 7 days%s, not \"%.64s\"", never,
-                     reading->node->text);
+        return rule_reader_wrong(reading, "must be a time such as 30 s, 5 min, 24 h or 7 days%s, not \"%.64s\"", never,
+                                 reading->node->text);
     }
     if (value->number < key->minimum || value->number > key->maximum) {
         char longest[32];
-        write_time(key->maximum, longest);
-        return wrong(reading, "must be at most %s%s%s", longest, key->minimum > 0 ? " and more than nothing" : "",
-                     never);
+        rule_reader_write_time(key->maximum, longest);
+        return rule_reader_wrong(reading, "must be at most %s%s%s", longest,
+                                 key->minimum > 0 ? " and more than nothing" : "", never);
     }
     return true;
 }
 
-static bool read_answer(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_answer(const struct reading *reading, struct rule_value *value)
 {
     if (!parse_answer(reading->node->text, &value->number)) {
-        return wrong(reading, "must be yes or no, not \"%.64s\"", reading->node->text);
+        return rule_reader_wrong(reading, "must be yes or no, not \"%.64s\"", reading->node->text);
     }
     return true;
 }
 
-static bool read_word(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_word(const struct reading *reading, struct rule_value *value)
 {
     char words[128];
-    value->number = find_word(reading->key->refers, reading->node->text);
+    value->number = rule_reader_find_word(reading->key->refers, reading->node->text);
     if (value->number < 0) {
-        return wrong(reading, "must be %s, not \"%.64s\"", in_words(reading->key->refers, words, sizeof words),
-                     reading->node->text);
+        return rule_reader_wrong(reading, "must be %s, not \"%.64s\"",
+                                 rule_reader_in_words(reading->key->refers, words, sizeof words), reading->node->text);
     }
     return true;
 }
 
 // ---- lists and maps ----
 
-static int by_text(const void *left, const void *right)
+static int rule_reader_by_text(const void *left, const void *right)
 {
     const struct yaml_node *const *a = left;
     const struct yaml_node *const *b = right;
@@ -454,7 +457,7 @@ static int by_text(const void *left, const void *right)
     return order != 0 ? order : (*a)->position < (*b)->position ? -1 : 1;
 }
 
-static bool report_repeated_names(const struct reading *reading)
+static bool rule_reader_report_repeated_names(const struct reading *reading)
 {
     const struct yaml_node *list = reading->node;
     const struct yaml_node **sorted = calloc(list->count + 1, sizeof *sorted);
@@ -463,12 +466,12 @@ static bool report_repeated_names(const struct reading *reading)
     for (const struct yaml_node *child = list->first; child != NULL; child = child->next) {
         sorted[count++] = child;
     }
-    qsort(sorted, count, sizeof *sorted, by_text);
+    qsort(sorted, count, sizeof *sorted, rule_reader_by_text);
     bool good = true;
     for (size_t i = 1; i < count; i++) {
         if (strcmp(sorted[i]->text, sorted[i - 1]->text) == 0) {
-            good = wrong(&(struct reading){ reading->problems, reading->key, sorted[i] },
-                         "\"%s\" stands in this list twice", sorted[i]->text);
+            good = rule_reader_wrong(&(struct reading){ reading->problems, reading->key, sorted[i] },
+                                     "\"%s\" stands in this list twice", sorted[i]->text);
         }
     }
     free(sorted);
@@ -476,114 +479,117 @@ static bool report_repeated_names(const struct reading *reading)
 }
 
 // Checks that a list has only texts, names unless it is of patterns.
-static bool check_list(const struct reading *reading, bool names)
+static bool rule_reader_check_list(const struct reading *reading, bool names)
 {
     bool good = true;
     for (const struct yaml_node *child = reading->node->first; child != NULL; child = child->next) {
         struct reading entry = { reading->problems, reading->key, child };
         if (child->kind != YAML_SCALAR) {
-            good = wrong(&entry, "must be a %s, not a %s", names ? "name" : "pattern",
-                         child->kind == YAML_LIST ? "list" : "map");
+            good = rule_reader_wrong(&entry, "must be a %s, not a %s", names ? "name" : "pattern",
+                                     child->kind == YAML_LIST ? "list" : "map");
         } else if (names) {
-            good = check_name(&entry, child->text, child->bytes) && good;
+            good = rule_reader_check_name(&entry, child->text, child->bytes) && good;
         }
     }
-    return good && (!names || report_repeated_names(reading));
+    return good && (!names || rule_reader_report_repeated_names(reading));
 }
 
-static bool check_number_of(const struct reading *reading, size_t count, const char *what)
+static bool rule_reader_check_number_of(const struct reading *reading, size_t count, const char *what)
 {
     const struct key *key = reading->key;
     if ((int64_t) count < key->minimum) {
-        return wrong(reading, "needs at least %" PRId64 " %s", key->minimum, what);
+        return rule_reader_wrong(reading, "needs at least %" PRId64 " %s", key->minimum, what);
     }
     if ((int64_t) count > key->maximum) {
-        return wrong(reading, "%zu %s; at most %" PRId64 " are allowed", count, what, key->maximum);
+        return rule_reader_wrong(reading, "%zu %s; at most %" PRId64 " are allowed", count, what, key->maximum);
     }
     return true;
 }
 
-static bool read_names(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_names(const struct reading *reading, struct rule_value *value)
 {
     const struct yaml_node *node = reading->node;
     value->number = -1;
     if (node->kind == YAML_SCALAR) {
-        value->number = find_word(reading->key->refers, node->text);
-        return value->number >= 0 || check_name(reading, node->text, node->bytes);
+        value->number = rule_reader_find_word(reading->key->refers, node->text);
+        return value->number >= 0 || rule_reader_check_name(reading, node->text, node->bytes);
     }
     if (node->kind == YAML_MAP) {
-        return wrong(reading, "must be a list of names: [one, another]");
+        return rule_reader_wrong(reading, "must be a list of names: [one, another]");
     }
-    return check_number_of(reading, node->count, "names") && check_list(reading, true);
+    return rule_reader_check_number_of(reading, node->count, "names") && rule_reader_check_list(reading, true);
 }
 
-static bool read_levels(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_levels(const struct reading *reading, struct rule_value *value)
 {
     const struct yaml_node *node = reading->node;
     if (node->kind != YAML_MAP) {
-        return read_names(reading, value);
+        return rule_reader_read_names(reading, value);
     }
     value->number = -1;
-    bool good = check_number_of(reading, node->count, "names");
+    bool good = rule_reader_check_number_of(reading, node->count, "names");
     for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
         struct reading entry = { reading->problems, reading->key, child };
         int64_t level = 0;
-        good = check_name(&entry, child->key, strlen(child->key)) && good;
+        good = rule_reader_check_name(&entry, child->key, strlen(child->key)) && good;
         if (child->kind != YAML_SCALAR || !parse_count(child->text, &level) || level < 1 || level > RULE_LEVEL_MAX) {
-            good = wrong(&entry, "must be a level from 1 to %d, higher is better", RULE_LEVEL_MAX);
+            good = rule_reader_wrong(&entry, "must be a level from 1 to %d, higher is better", RULE_LEVEL_MAX);
         }
     }
     return good;
 }
 
-static bool read_pattern_map(const struct reading *reading)
+static bool rule_reader_read_pattern_map(const struct reading *reading)
 {
     bool good = true;
     size_t count = 0;
     for (const struct yaml_node *child = reading->node->first; child != NULL; child = child->next) {
         struct reading entry = { reading->problems, reading->key, child };
-        if (strlen(child->key) > 8 || !check_name(&entry, child->key, strlen(child->key))) {
-            good = wrong(&entry, "patterns are put under languages, by code: en, es, ja; or all into one list");
+        if (strlen(child->key) > 8 || !rule_reader_check_name(&entry, child->key, strlen(child->key))) {
+            good = rule_reader_wrong(&entry,
+                                     "patterns are put under languages, by code: en, es, ja; or all into one list");
         } else if (child->kind != YAML_LIST) {
-            good = wrong(&entry, "must be a list of patterns: [one, another]");
+            good = rule_reader_wrong(&entry, "must be a list of patterns: [one, another]");
         } else {
-            good = check_list(&entry, false) && good;
+            good = rule_reader_check_list(&entry, false) && good;
         }
         count += child->count;
     }
-    return good && check_number_of(reading, count, "patterns");
+    return good && rule_reader_check_number_of(reading, count, "patterns");
 }
 
-static bool read_patterns(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_patterns(const struct reading *reading, struct rule_value *value)
 {
     const struct yaml_node *node = reading->node;
     value->number = -1;
     if (node->kind == YAML_MAP) {
-        return read_pattern_map(reading);
+        return rule_reader_read_pattern_map(reading);
     }
     if (node->kind == YAML_SCALAR) {
         return true;
     }
-    return check_number_of(reading, node->count, "patterns") && check_list(reading, false);
+    return rule_reader_check_number_of(reading, node->count, "patterns") && rule_reader_check_list(reading, false);
 }
 
-static bool read_wording(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_wording(const struct reading *reading, struct rule_value *value)
 {
     const struct yaml_node *node = reading->node;
     if (node->kind == YAML_SCALAR) {
-        return read_text(reading, value);
+        return rule_reader_read_text(reading, value);
     }
     if (node->kind == YAML_LIST || node->count == 0) {
-        return wrong(reading, "must be a text, or a text for each of some languages, by code: { en: ..., de: ... }");
+        return rule_reader_wrong(reading,
+                                 "must be a text, or a text for each of some languages, by code: { en: ..., de: ... }");
     }
     bool good = true;
     for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
         struct reading entry = { reading->problems, reading->key, child };
         struct rule_value text = { .text = "" };
         if (child->kind != YAML_SCALAR) {
-            good = wrong(&entry, "must be a text");
+            good = rule_reader_wrong(&entry, "must be a text");
         } else {
-            good = check_name(&entry, child->key, strlen(child->key)) && read_text(&entry, &text) && good;
+            good = rule_reader_check_name(&entry, child->key, strlen(child->key)) &&
+                   rule_reader_read_text(&entry, &text) && good;
         }
         if (child == node->first) {
             value->text = text.text;
@@ -592,67 +598,67 @@ static bool read_wording(const struct reading *reading, struct rule_value *value
     return good;
 }
 
-static bool read_parts(const struct reading *reading)
+static bool rule_reader_read_parts(const struct reading *reading)
 {
-    if (is_nothing(reading->node) && reading->key->minimum == 0) {
+    if (rule_reader_is_nothing(reading->node) && reading->key->minimum == 0) {
         return true;
     }
     if (reading->node->kind != YAML_MAP) {
-        return wrong(reading, "must be names with what belongs to each below, set in");
+        return rule_reader_wrong(reading, "must be names with what belongs to each below, set in");
     }
-    bool good = check_number_of(reading, reading->node->count, reading->key->name);
+    bool good = rule_reader_check_number_of(reading, reading->node->count, reading->key->name);
     for (const struct yaml_node *child = reading->node->first; child != NULL; child = child->next) {
-        good =
-            check_name(&(struct reading){ reading->problems, reading->key, child }, child->key, strlen(child->key)) &&
-            good;
+        good = rule_reader_check_name(&(struct reading){ reading->problems, reading->key, child }, child->key,
+                                      strlen(child->key)) &&
+               good;
     }
     return good;
 }
 
-static bool read_value(const struct reading *reading, struct rule_value *value)
+static bool rule_reader_read_value(const struct reading *reading, struct rule_value *value)
 {
     enum value_kind kind = reading->key->kind;
     if (kind < KIND_NAMES && reading->node->kind != YAML_SCALAR) {
-        return wrong(reading, "must be a single %s, not a %s",
-                     kind == KIND_TEXT || kind == KIND_NAME ? "text" : "value",
-                     reading->node->kind == YAML_LIST ? "list" : "map");
+        return rule_reader_wrong(reading, "must be a single %s, not a %s",
+                                 kind == KIND_TEXT || kind == KIND_NAME ? "text" : "value",
+                                 reading->node->kind == YAML_LIST ? "list" : "map");
     }
     if (kind < KIND_NAMES && kind != KIND_TEXT && kind != KIND_NAME &&
         strlen(reading->node->text) != reading->node->bytes) {
-        return wrong(reading, "has a NUL character in it");
+        return rule_reader_wrong(reading, "has a NUL character in it");
     }
     switch (kind) {
     case KIND_NAME:
-        return read_name(reading, value);
+        return rule_reader_read_name(reading, value);
     case KIND_TEXT:
-        return read_text(reading, value);
+        return rule_reader_read_text(reading, value);
     case KIND_COUNT:
-        return read_count(reading, value);
+        return rule_reader_read_count(reading, value);
     case KIND_TIME:
-        return read_time(reading, value);
+        return rule_reader_read_time(reading, value);
     case KIND_ANSWER:
-        return read_answer(reading, value);
+        return rule_reader_read_answer(reading, value);
     case KIND_WORD:
-        return read_word(reading, value);
+        return rule_reader_read_word(reading, value);
     case KIND_NAMES:
-        return read_names(reading, value);
+        return rule_reader_read_names(reading, value);
     case KIND_LEVELS:
-        return read_levels(reading, value);
+        return rule_reader_read_levels(reading, value);
     case KIND_PATTERNS:
-        return read_patterns(reading, value);
+        return rule_reader_read_patterns(reading, value);
     case KIND_WORDING:
-        return read_wording(reading, value);
+        return rule_reader_read_wording(reading, value);
     case KIND_PART:
-        return reading->node->kind == YAML_MAP || is_nothing(reading->node) ||
-               wrong(reading, "must be keys with their values below, set in");
+        return reading->node->kind == YAML_MAP || rule_reader_is_nothing(reading->node) ||
+               rule_reader_wrong(reading, "must be keys with their values below, set in");
     case KIND_PARTS:
-        return read_parts(reading);
+        return rule_reader_read_parts(reading);
     }
     return false;
 }
 
 // The value that holds when a key is absent.
-static struct rule_value fallback_of(const struct key *key)
+static struct rule_value rule_reader_fallback_of(const struct key *key)
 {
     struct rule_value value = { .text = "" };
     switch (key->kind) {
@@ -668,7 +674,7 @@ static struct rule_value fallback_of(const struct key *key)
     case KIND_WORD:
     case KIND_NAMES:
     case KIND_LEVELS:
-        value.number = find_word(key->refers, key->fallback);
+        value.number = rule_reader_find_word(key->refers, key->fallback);
         break;
     default:
         value.text = key->fallback;
@@ -676,8 +682,8 @@ static struct rule_value fallback_of(const struct key *key)
     return value;
 }
 
-static void report_unknown_key(struct rule_problems *problems, const struct section *section,
-                               const struct yaml_node *child)
+static void rule_reader_report_unknown_key(struct rule_problems *problems, const struct section *section,
+                                           const struct yaml_node *child)
 {
     char path[YAML_TREE_PATH_BYTES];
     char known[512] = "";
@@ -695,13 +701,14 @@ static void report_unknown_key(struct rule_problems *problems, const struct sect
     }
 }
 
-static void report_missing_key(struct rule_problems *problems, const struct yaml_node *map, const struct key *key)
+static void rule_reader_report_missing_key(struct rule_problems *problems, const struct yaml_node *map,
+                                           const struct key *key)
 {
     char path[YAML_TREE_PATH_BYTES];
     rule_problem(problems, map->key_mark, yaml_node_path(map, key->name, path), "missing: %s", key->doc);
 }
 
-static size_t index_of_key(const struct section *section, const char *name)
+static size_t rule_reader_index_of_key(const struct section *section, const char *name)
 {
     size_t i = 0;
     while (i < section->key_count && strcmp(section->keys[i].name, name) != 0) {
@@ -712,7 +719,7 @@ static size_t index_of_key(const struct section *section, const char *name)
 
 // A list of names is taken as it is in spite of what is wrong with one, so that names it defines do not seem
 // to be missing wherever they are used.
-static bool can_be_followed(const struct key *key, const struct yaml_node *node)
+static bool rule_reader_can_be_followed(const struct key *key, const struct yaml_node *node)
 {
     if (key->kind != KIND_NAMES || node->kind != YAML_LIST) {
         return false;
@@ -727,33 +734,33 @@ static bool can_be_followed(const struct key *key, const struct yaml_node *node)
 
 void rule_read(struct rule_problems *problems, enum rule_section which, const struct yaml_node *map, void *values)
 {
-    const struct section *section = &sections[which];
+    const struct section *section = &rule_reader_sections[which];
     struct rule_value *value = values; // a section's struct has nothing but values
     bool given[32] = { false };
     must(section->key_count <= 32);
     for (size_t i = 0; i < section->key_count; i++) {
-        value[i] = fallback_of(&section->keys[i]);
+        value[i] = rule_reader_fallback_of(&section->keys[i]);
     }
     if (map == NULL) {
         return;
     }
-    if (map->kind != YAML_MAP && !is_nothing(map)) {
+    if (map->kind != YAML_MAP && !rule_reader_is_nothing(map)) {
         rule_problem_at(problems, map, "must be keys with their values below, set in");
         return;
     }
     for (const struct yaml_node *child = map->first; child != NULL; child = child->next) {
-        size_t i = index_of_key(section, child->key);
+        size_t i = rule_reader_index_of_key(section, child->key);
         if (i == section->key_count) {
-            report_unknown_key(problems, section, child);
+            rule_reader_report_unknown_key(problems, section, child);
             continue;
         }
-        if (given[i] || (section->keys[i].presence == PRESENCE_OPTIONAL && is_nothing(child))) {
+        if (given[i] || (section->keys[i].presence == PRESENCE_OPTIONAL && rule_reader_is_nothing(child))) {
             continue; // a repeated key was reported by the tree
         }
         given[i] = true;
         struct rule_value written = value[i];
-        bool good = read_value(&(struct reading){ problems, &section->keys[i], child }, &written);
-        if (!good && !can_be_followed(&section->keys[i], child)) {
+        bool good = rule_reader_read_value(&(struct reading){ problems, &section->keys[i], child }, &written);
+        if (!good && !rule_reader_can_be_followed(&section->keys[i], child)) {
             continue;
         }
         written.node = child;
@@ -761,7 +768,7 @@ void rule_read(struct rule_problems *problems, enum rule_section which, const st
     }
     for (size_t i = 0; i < section->key_count; i++) {
         if (!given[i] && section->keys[i].presence == PRESENCE_REQUIRED) {
-            report_missing_key(problems, map, &section->keys[i]);
+            rule_reader_report_missing_key(problems, map, &section->keys[i]);
         }
     }
 }
@@ -772,7 +779,7 @@ const struct yaml_node *rule_next(const struct rule_value *value, const struct y
         return NULL;
     }
     if (value->node->kind == YAML_SCALAR) {
-        return previous == NULL && value->number < 0 && !is_nothing(value->node) ? value->node : NULL;
+        return previous == NULL && value->number < 0 && !rule_reader_is_nothing(value->node) ? value->node : NULL;
     }
     return previous == NULL ? value->node->first : previous->next;
 }
@@ -792,20 +799,20 @@ const char *rule_level(const struct yaml_node *entry, uint8_t *level)
 
 // ---- the manual ----
 
-static const struct section *find_section(const char *name)
+static const struct section *rule_reader_find_section(const char *name)
 {
     for (size_t i = 0; i < RULE_SECTION_COUNT; i++) {
-        if (strcmp(sections[i].name, name) == 0) {
-            return &sections[i];
+        if (strcmp(rule_reader_sections[i].name, name) == 0) {
+            return &rule_reader_sections[i];
         }
     }
     return NULL;
 }
 
-static void print_kind(FILE *file, const struct key *key)
+static void rule_reader_print_kind(FILE *file, const struct key *key)
 {
     char words[128];
-    in_words(key->refers, words, sizeof words);
+    rule_reader_in_words(key->refers, words, sizeof words);
     switch (key->kind) {
     case KIND_NAME:
         fprintf(file, "name");
@@ -848,12 +855,12 @@ static void print_kind(FILE *file, const struct key *key)
     }
 }
 
-static void print_section(FILE *file, const struct section *section, const char *path)
+static void rule_reader_print_section(FILE *file, const struct section *section, const char *path)
 {
     for (size_t i = 0; i < section->key_count; i++) {
         const struct key *key = &section->keys[i];
         fprintf(file, "%s%s\n    ", path, key->name);
-        print_kind(file, key);
+        rule_reader_print_kind(file, key);
         if (key->presence == PRESENCE_REQUIRED) {
             fprintf(file, "; required\n");
         } else if (key->fallback[0] != '\0') {
@@ -863,16 +870,16 @@ static void print_section(FILE *file, const struct section *section, const char 
         }
         fprintf(file, "    %s\n\n", key->doc);
         if (key->kind == KIND_PART || key->kind == KIND_PARTS) {
-            const struct section *part = find_section(key->refers);
+            const struct section *part = rule_reader_find_section(key->refers);
             char below[YAML_TREE_PATH_BYTES];
             must(part != NULL);
             snprintf(below, sizeof below, "%s%s.%s", path, key->name, key->kind == KIND_PARTS ? "NAME." : "");
-            print_section(file, part, below);
+            rule_reader_print_section(file, part, below);
         }
     }
 }
 
-static void print_foldings(FILE *file)
+static void rule_reader_print_foldings(FILE *file)
 {
 #define FOLDING(name, doc) fprintf(file, "%s\n    %s\n\n", #name, doc);
 #include "broker/triage/foldings.def"
@@ -882,7 +889,7 @@ static void print_foldings(FILE *file)
 void rules_manual(FILE *file)
 {
     fprintf(file, "The keys of the rules of engagement.  NAME stands for a name of your own.\n\n");
-    print_section(file, find_section("desk"), "");
+    rule_reader_print_section(file, rule_reader_find_section("desk"), "");
     fprintf(file,
             "Patterns: a word or a phrase, found as whole words in any script.  A * stands for any letters of the\n"
             "same word: refund* finds refunded, refundable.  Between slashes stands a regular expression, found\n"
@@ -892,7 +899,7 @@ void rules_manual(FILE *file)
             "Capitals, width, styled letters (bold, in circles), markup entities and invisible characters never\n"
             "make a difference to patterns.  Neither do these foldings, unless a rule names them under `exact`\n"
             "(`exact: [accents]`; `exact: all` for none of them):\n\n");
-    print_foldings(file);
+    rule_reader_print_foldings(file);
     fprintf(file,
             "Order: a post that a sensitive rule holds for goes to PR, whatever else it says.  Else the topics it\n"
             "is about each add their skill, and the most urgent band holds.  Only a post that is neither can be\n"

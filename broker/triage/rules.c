@@ -19,7 +19,7 @@
 
 // ---- what a policy owns ----
 
-static void free_names(struct policy_name *names, size_t count)
+static void rules_free_names(struct policy_name *names, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free(names[i].name);
@@ -28,7 +28,7 @@ static void free_names(struct policy_name *names, size_t count)
 }
 
 // What a channel owns but for its name.
-static void empty_channel(struct policy_channel *channel)
+static void rules_empty_channel(struct policy_channel *channel)
 {
     for (size_t i = 0; i < channel->anonymous_count; i++) {
         free(channel->anonymous[i]);
@@ -38,7 +38,7 @@ static void empty_channel(struct policy_channel *channel)
     channel->anonymous_count = 0;
 }
 
-static void free_policy(struct policy *policy)
+static void rules_free_policy(struct policy *policy)
 {
     free(policy->desk);
     for (size_t i = 0; i < policy->brand_count; i++) {
@@ -52,18 +52,18 @@ static void free_policy(struct policy *policy)
     }
     free(policy->people);
     for (size_t i = 0; i < policy->channel_count; i++) {
-        empty_channel(&policy->channels[i]);
+        rules_empty_channel(&policy->channels[i]);
         free(policy->channels[i].name);
     }
     free(policy->channels);
-    free_names(policy->languages, policy->language_count);
-    free_names(policy->skills, policy->skill_count);
-    free_names(policy->agencies, policy->agency_count);
+    rules_free_names(policy->languages, policy->language_count);
+    rules_free_names(policy->skills, policy->skill_count);
+    rules_free_names(policy->agencies, policy->agency_count);
 }
 
 // ---- the desk, its times, channels, skills, agencies ----
 
-static void build_times(struct building *building)
+static void rules_build_times(struct building *building)
 {
     struct rule_times times;
     rule_read(&building->problems, RULE_SECTION_times, building->desk.times.node, &times);
@@ -85,30 +85,30 @@ static void build_times(struct building *building)
     };
 }
 
-static void add_anonymous(struct policy_channel *channel, const char *name)
+static void rules_add_anonymous(struct policy_channel *channel, const char *name)
 {
     size_t count = channel->anonymous_count++;
     channel->anonymous = building_grow(channel->anonymous, count + 1, sizeof *channel->anonymous);
     channel->anonymous[count] = author_fold(name);
 }
 
-static void build_authors(struct policy_channel *channel, const struct rule_channel *values)
+static void rules_build_authors(struct policy_channel *channel, const struct rule_channel *values)
 {
-    empty_channel(channel);
+    rules_empty_channel(channel);
     channel->authors_caseless = values->authors.number == 1;
     for (size_t i = 0; values->anonymous.node == NULL && authors_anonymous[i] != NULL; i++) {
-        add_anonymous(channel, authors_anonymous[i]);
+        rules_add_anonymous(channel, authors_anonymous[i]);
     }
     if (values->anonymous.node != NULL && values->anonymous.number >= 0) {
         return; // none
     }
     for (const struct yaml_node *name = rule_next(&values->anonymous, NULL); name != NULL;
          name = rule_next(&values->anonymous, name)) {
-        add_anonymous(channel, name->text);
+        rules_add_anonymous(channel, name->text);
     }
 }
 
-static void build_channels(struct building *building)
+static void rules_build_channels(struct building *building)
 {
     struct policy *policy = building->policy;
     const struct rule_value *channels = &building->desk.channels;
@@ -132,12 +132,12 @@ static void build_channels(struct building *building)
         channel->link_length = values.url_length.node != NULL ? values.url_length.number : defaults->link_length;
         channel->reply_window_ms = values.reply_window.number;
         channel->retired = false;
-        build_authors(channel, &values);
+        rules_build_authors(channel, &values);
         building->all_channels |= bit_of((uint32_t) index);
     }
 }
 
-static void build_skills_and_agencies(struct building *building)
+static void rules_build_skills_and_agencies(struct building *building)
 {
     struct policy *policy = building->policy;
     const struct rule_value *skills = &building->desk.skills;
@@ -157,7 +157,7 @@ static void build_skills_and_agencies(struct building *building)
 
 // ---- all of it ----
 
-static void compile_patterns(struct building *building)
+static void rules_compile_patterns(struct building *building)
 {
     char reason[PATTERN_REASON_BYTES];
     uint32_t at_fault = UINT32_MAX;
@@ -171,14 +171,14 @@ static void compile_patterns(struct building *building)
     }
 }
 
-static void build_desk(struct building *building)
+static void rules_build_desk(struct building *building)
 {
     struct policy *policy = building->policy;
     policy->desk = building_copy_text(building->desk.desk.text);
     policy->few = (uint32_t) building->desk.few.number;
-    build_times(building);
-    build_channels(building);
-    build_skills_and_agencies(building);
+    rules_build_times(building);
+    rules_build_channels(building);
+    rules_build_skills_and_agencies(building);
     building->all_languages = bit_of(building_require_language(building, LANGUAGE_UNKNOWN, building->desk.brands.node));
     building_add_brands(building);
     for (uint32_t i = 0; i < policy->language_count; i++) {
@@ -195,7 +195,7 @@ static void build_desk(struct building *building)
     building_check_topics(building);
 }
 
-static void check_same_desk(struct building *building, const struct rules *previous)
+static void rules_check_same_desk(struct building *building, const struct rules *previous)
 {
     const struct rule_value *desk = &building->desk.desk;
     if (previous != NULL && desk->node != NULL && strcmp(previous->policy.desk, desk->text) != 0) {
@@ -205,26 +205,26 @@ static void check_same_desk(struct building *building, const struct rules *previ
     }
 }
 
-static void report_tree_problem(void *argument, struct yaml_mark mark, const char *key, const char *message)
+static void rules_report_tree_problem(void *argument, struct yaml_mark mark, const char *key, const char *message)
 {
     rule_problem(argument, mark, key, "%s", message);
 }
 
-static void build_tree(struct building *building, const struct yaml_tree *tree, const struct rules *previous)
+static void rules_build_tree(struct building *building, const struct yaml_tree *tree, const struct rules *previous)
 {
     if (previous != NULL) {
         building_start_from(building->policy, &previous->policy);
     }
     rule_read(&building->problems, RULE_SECTION_desk, yaml_tree_root(tree), &building->desk);
-    check_same_desk(building, previous);
-    build_desk(building);
+    rules_check_same_desk(building, previous);
+    rules_build_desk(building);
     if (building->problems.found == 0) {
-        compile_patterns(building);
+        rules_compile_patterns(building);
     }
 }
 
 // The first detection builds tables, which takes longer than a post may keep the loop; rules are compiled beside it.
-static void build_language_tables(void)
+static void rules_build_language_tables(void)
 {
     struct language_verdict verdict;
     language_detect("where is my submission, it was due on monday", &(struct language_request){ 0 }, &verdict);
@@ -243,16 +243,16 @@ struct rules *rules_new(const char *text, size_t text_bytes, const struct rules 
         rule_problem(&building.problems, (struct yaml_mark){ 1, 1 }, "", "%zu bytes long; at most %d are allowed",
                      text_bytes, BEHALF_RULES_BYTES);
     } else {
-        tree = yaml_tree_new(text, text_bytes, report_tree_problem, &building.problems);
+        tree = yaml_tree_new(text, text_bytes, rules_report_tree_problem, &building.problems);
     }
     if (tree != NULL) {
-        build_tree(&building, tree, previous);
+        rules_build_tree(&building, tree, previous);
     }
     yaml_tree_destroy(&tree);
     free(building.pattern_nodes);
     rules->text = strndup(text, text_bytes);
     must(rules->text != NULL);
-    build_language_tables();
+    rules_build_language_tables();
     rule_problems_finish(&building.problems, problems);
     rule_problems_finish(&building.warnings, &rules->warnings);
     if (problems->found > 0) {
@@ -267,7 +267,7 @@ void rules_destroy(struct rules **rules_p)
     if (rules == NULL) {
         return;
     }
-    free_policy(&rules->policy);
+    rules_free_policy(&rules->policy);
     for (size_t i = 0; i < rules->set.rule_count; i++) {
         free(rules->set.rules[i].name);
     }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void free_wordings(struct policy_wordings *wordings)
+static void rules_brands_free_wordings(struct policy_wordings *wordings)
 {
     for (size_t i = 0; i < wordings->count; i++) {
         free(wordings->list[i].text);
@@ -18,9 +18,9 @@ static void free_wordings(struct policy_wordings *wordings)
 
 void building_empty_brand(struct policy_brand *brand)
 {
-    free_wordings(&brand->guidance_in);
-    free_wordings(&brand->disclosure_in);
-    free_wordings(&brand->disclosure_pr_in);
+    rules_brands_free_wordings(&brand->guidance_in);
+    rules_brands_free_wordings(&brand->disclosure_in);
+    rules_brands_free_wordings(&brand->disclosure_pr_in);
     free(brand->display_name);
     free(brand->guidance);
     free(brand->disclosure);
@@ -28,7 +28,8 @@ void building_empty_brand(struct policy_brand *brand)
 }
 
 // Checks the placeholders of a disclosure line; `allowed` holds those that can stand in it.
-static void check_placeholders(struct building *building, const struct yaml_node *line, const char *allowed)
+static void rules_brands_check_placeholders(struct building *building, const struct yaml_node *line,
+                                            const char *allowed)
 {
     for (const char *open = strchr(line->text, '{'); open != NULL; open = strchr(open + 1, '{')) {
         size_t bytes = strcspn(open, "}");
@@ -55,12 +56,12 @@ static void check_placeholders(struct building *building, const struct yaml_node
 }
 
 // A reader of the reply must learn from the line for whom and from where it was written.
-static void check_line(struct building *building, const struct yaml_node *line, const struct rule_brand *brand,
-                       bool of_agents)
+static void rules_brands_check_line(struct building *building, const struct yaml_node *line,
+                                    const struct rule_brand *brand, bool of_agents)
 {
     const char *name = brand->display_name.text;
-    check_placeholders(building, line,
-                       of_agents ? "{first_name}, {name}, {agency}, {brand}" : "{first_name}, {name}, {brand}");
+    rules_brands_check_placeholders(
+        building, line, of_agents ? "{first_name}, {name}, {agency}, {brand}" : "{first_name}, {name}, {brand}");
     if (of_agents && strstr(line->text, "{agency}") == NULL) {
         rule_problem_at(&building->problems, line,
                         "does not say for which company the agent works; put {agency} into it");
@@ -70,25 +71,25 @@ static void check_line(struct building *building, const struct yaml_node *line, 
     }
 }
 
-static void check_disclosure(struct building *building, const struct rule_value *value, const struct rule_brand *brand,
-                             bool of_agents)
+static void rules_brands_check_disclosure(struct building *building, const struct rule_value *value,
+                                          const struct rule_brand *brand, bool of_agents)
 {
     const struct yaml_node *line = value->node;
     if (line == NULL) {
         return;
     }
     if (line->kind == YAML_SCALAR) {
-        check_line(building, line, brand, of_agents);
+        rules_brands_check_line(building, line, brand, of_agents);
     } else {
         for (line = rule_next(value, NULL); line != NULL; line = rule_next(value, line)) {
-            check_line(building, line, brand, of_agents);
+            rules_brands_check_line(building, line, brand, of_agents);
         }
     }
 }
 
 // The texts of a WORDING value that stand under languages, which must be the brand's.
-static struct policy_wordings build_wordings(struct building *building, const struct policy_brand *brand,
-                                             const struct rule_value *value)
+static struct policy_wordings rules_brands_build_wordings(struct building *building, const struct policy_brand *brand,
+                                                          const struct rule_value *value)
 {
     struct policy_wordings wordings = { 0 };
     if (value->node == NULL || value->node->kind != YAML_MAP) {
@@ -106,7 +107,8 @@ static struct policy_wordings build_wordings(struct building *building, const st
     return wordings;
 }
 
-static void build_service_levels(struct building *building, struct policy_brand *brand, const struct yaml_node *node)
+static void rules_brands_build_service_levels(struct building *building, struct policy_brand *brand,
+                                              const struct yaml_node *node)
 {
     struct rule_service_level values;
     rule_read(&building->problems, RULE_SECTION_service_level, node, &values);
@@ -116,8 +118,8 @@ static void build_service_levels(struct building *building, struct policy_brand 
     brand->service_level_ms[AUDIENCE_SUPERVISOR] = values.supervisor.number;
 }
 
-static void build_brand_languages(struct building *building, struct policy_brand *brand,
-                                  const struct rule_brand *values)
+static void rules_brands_build_brand_languages(struct building *building, struct policy_brand *brand,
+                                               const struct rule_brand *values)
 {
     uint32_t main_language = POLICY_NONE;
     for (const struct yaml_node *node = rule_next(&values->languages, NULL); node != NULL;
@@ -144,8 +146,8 @@ static void build_brand_languages(struct building *building, struct policy_brand
 }
 
 // Of languages that are nearly written alike the smaller is hardly ever the answer.
-static void warn_of_rivals(struct building *building, const struct policy_brand *brand,
-                           const struct rule_value *languages)
+static void rules_brands_warn_of_rivals(struct building *building, const struct policy_brand *brand,
+                                        const struct rule_value *languages)
 {
     for (const struct yaml_node *node = rule_next(languages, NULL); node != NULL; node = rule_next(languages, node)) {
         const char *rival = language_rival(node->text);
@@ -159,7 +161,8 @@ static void warn_of_rivals(struct building *building, const struct policy_brand 
     }
 }
 
-static void build_unsure(struct building *building, struct policy_brand *brand, const struct yaml_node *node)
+static void rules_brands_build_unsure(struct building *building, struct policy_brand *brand,
+                                      const struct yaml_node *node)
 {
     struct rule_unsure values;
     rule_read(&building->problems, RULE_SECTION_unsure, node, &values);
@@ -176,7 +179,8 @@ static void build_unsure(struct building *building, struct policy_brand *brand, 
 }
 
 // What the rule names, then what it left out, in its usual order.
-static void build_choose(struct building *building, struct policy_brand *brand, const struct rule_value *value)
+static void rules_brands_build_choose(struct building *building, struct policy_brand *brand,
+                                      const struct rule_value *value)
 {
     size_t count = 0;
     bool named[CHOICE_COUNT] = { false };
@@ -202,7 +206,7 @@ static void build_choose(struct building *building, struct policy_brand *brand, 
     }
 }
 
-static struct policy_brand *require_brand(struct building *building, const struct yaml_node *node)
+static struct policy_brand *rules_brands_require_brand(struct building *building, const struct yaml_node *node)
 {
     struct policy *policy = building->policy;
     size_t index;
@@ -221,11 +225,11 @@ static struct policy_brand *require_brand(struct building *building, const struc
     return &policy->brands[index];
 }
 
-static void build_brand(struct building *building, const struct yaml_node *node)
+static void rules_brands_build_brand(struct building *building, const struct yaml_node *node)
 {
     struct rule_brand values;
     rule_read(&building->problems, RULE_SECTION_brand, node, &values);
-    struct policy_brand *brand = require_brand(building, node);
+    struct policy_brand *brand = rules_brands_require_brand(building, node);
     if (brand == NULL) {
         return;
     }
@@ -239,16 +243,16 @@ static void build_brand(struct building *building, const struct yaml_node *node)
         .approve_all = values.approve.number == 1,
         .escalate_late = values.escalate_late.number == 1,
     };
-    check_disclosure(building, &values.disclosure, &values, true);
-    check_disclosure(building, &values.disclosure_pr, &values, false);
-    build_choose(building, brand, &values.choose);
-    build_brand_languages(building, brand, &values);
-    warn_of_rivals(building, brand, &values.languages);
-    build_unsure(building, brand, values.unsure.node);
-    brand->guidance_in = build_wordings(building, brand, &values.guidance);
-    brand->disclosure_in = build_wordings(building, brand, &values.disclosure);
-    brand->disclosure_pr_in = build_wordings(building, brand, &values.disclosure_pr);
-    build_service_levels(building, brand, values.service_level.node);
+    rules_brands_check_disclosure(building, &values.disclosure, &values, true);
+    rules_brands_check_disclosure(building, &values.disclosure_pr, &values, false);
+    rules_brands_build_choose(building, brand, &values.choose);
+    rules_brands_build_brand_languages(building, brand, &values);
+    rules_brands_warn_of_rivals(building, brand, &values.languages);
+    rules_brands_build_unsure(building, brand, values.unsure.node);
+    brand->guidance_in = rules_brands_build_wordings(building, brand, &values.guidance);
+    brand->disclosure_in = rules_brands_build_wordings(building, brand, &values.disclosure);
+    brand->disclosure_pr_in = rules_brands_build_wordings(building, brand, &values.disclosure_pr);
+    rules_brands_build_service_levels(building, brand, values.service_level.node);
     if (brand->escalate_late && brand->service_level_ms[AUDIENCE_AGENT] == 0) {
         rule_problem_at(&building->warnings, values.escalate_late.node,
                         "nothing is ever late: the brand has no service_level for agent");
@@ -259,6 +263,6 @@ void building_add_brands(struct building *building)
 {
     const struct rule_value *brands = &building->desk.brands;
     for (const struct yaml_node *node = rule_next(brands, NULL); node != NULL; node = rule_next(brands, node)) {
-        build_brand(building, node);
+        rules_brands_build_brand(building, node);
     }
 }

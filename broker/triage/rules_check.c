@@ -13,18 +13,19 @@
 #define DISCLOSURE_BYTES_MAX BEHALF_DISCLOSURE_BYTES
 #define DISCLOSURE_ROOM 40 // what a channel should leave beside the line, as it counts
 
-static bool works_for(const struct policy_person *person, uint32_t brand, enum audience audience)
+static bool rules_check_works_for(const struct policy_person *person, uint32_t brand, enum audience audience)
 {
     return !person->retired && (person->brands & bit_of(brand)) != 0 && (person->audiences & 1u << audience) != 0;
 }
 
 // Everything that the people of an audience can do for a brand.
-static uint64_t covered_languages(const struct policy *policy, uint32_t brand, enum audience audience, size_t *people)
+static uint64_t rules_check_covered_languages(const struct policy *policy, uint32_t brand, enum audience audience,
+                                              size_t *people)
 {
     uint64_t languages = 0;
     *people = 0;
     for (size_t i = 0; i < policy->person_count; i++) {
-        if (!works_for(&policy->people[i], brand, audience)) {
+        if (!rules_check_works_for(&policy->people[i], brand, audience)) {
             continue;
         }
         languages |= policy->people[i].languages;
@@ -33,8 +34,8 @@ static uint64_t covered_languages(const struct policy *policy, uint32_t brand, e
     return languages;
 }
 
-static void warn_of_languages(struct building *building, const struct yaml_node *node, uint64_t missing,
-                              const char *whom)
+static void rules_check_warn_of_languages(struct building *building, const struct yaml_node *node, uint64_t missing,
+                                          const char *whom)
 {
     for (uint32_t i = 0; i < building->policy->language_count; i++) {
         if (missing & bit_of(i)) {
@@ -45,35 +46,35 @@ static void warn_of_languages(struct building *building, const struct yaml_node 
     }
 }
 
-static void check_brand_people(struct building *building, const struct yaml_node *node, uint32_t brand)
+static void rules_check_check_brand_people(struct building *building, const struct yaml_node *node, uint32_t brand)
 {
     const struct policy *policy = building->policy;
     size_t people = 0;
     uint64_t served = policy->brands[brand].languages;
-    uint64_t covered = covered_languages(policy, brand, AUDIENCE_PR, &people);
+    uint64_t covered = rules_check_covered_languages(policy, brand, AUDIENCE_PR, &people);
     char path[YAML_TREE_PATH_BYTES];
     if (people == 0) {
         rule_problem(&building->problems, node->key_mark, yaml_node_path(node, NULL, path),
                      "nobody with the role pr works for this brand: sensitive posts would reach nobody");
     } else {
-        warn_of_languages(building, node, served & ~covered, "pr person");
+        rules_check_warn_of_languages(building, node, served & ~covered, "pr person");
     }
-    covered = covered_languages(policy, brand, AUDIENCE_AGENT, &people);
+    covered = rules_check_covered_languages(policy, brand, AUDIENCE_AGENT, &people);
     if (people == 0) {
         rule_problem_at(&building->warnings, node, "no agent works for this brand: its posts would wait for nobody");
     } else {
-        warn_of_languages(building, node, served & ~covered, "agent");
+        rules_check_warn_of_languages(building, node, served & ~covered, "agent");
     }
 }
 
-static bool has_approver(const struct policy *policy, uint32_t brand)
+static bool rules_check_has_approver(const struct policy *policy, uint32_t brand)
 {
     size_t people = 0;
-    covered_languages(policy, brand, AUDIENCE_APPROVER, &people);
+    rules_check_covered_languages(policy, brand, AUDIENCE_APPROVER, &people);
     return people > 0;
 }
 
-static void check_approval(struct building *building, const struct yaml_node *node, uint32_t brand)
+static void rules_check_check_approval(struct building *building, const struct yaml_node *node, uint32_t brand)
 {
     const struct policy *policy = building->policy;
     const struct rule_set *set = &building->rules->set;
@@ -81,14 +82,14 @@ static void check_approval(struct building *building, const struct yaml_node *no
     for (size_t i = 0; i < set->rule_count; i++) {
         approves = approves || (set->rules[i].approve_brands & set->rules[i].brands & bit_of(brand)) != 0;
     }
-    if (approves && !has_approver(policy, brand)) {
+    if (approves && !rules_check_has_approver(policy, brand)) {
         rule_problem_at(&building->warnings, node,
                         "replies of this brand are to be approved, and nobody with the role approver works for it");
     }
 }
 
 // The topics that a brand wants approved must exist, and be the brand's.
-static void check_approved_topics(struct building *building, const struct yaml_node *node, uint32_t brand)
+static void rules_check_check_approved_topics(struct building *building, const struct yaml_node *node, uint32_t brand)
 {
     struct rule_value topics = building_approved_topics(node);
     const struct rule_set *set = &building->rules->set;
@@ -113,8 +114,8 @@ static void check_approved_topics(struct building *building, const struct yaml_n
 }
 
 // Says whether a line, the longest that anybody makes of it, leaves a channel's replies room.
-static void check_room(struct building *building, const struct yaml_node *line, const struct policy_channel *channel,
-                       int64_t room)
+static void rules_check_check_room(struct building *building, const struct yaml_node *line,
+                                   const struct policy_channel *channel, int64_t room)
 {
     const char *unit = counting_defaults(channel->counting)->unit;
     long long length = (long long) (channel->length_max - room);
@@ -129,7 +130,7 @@ static void check_room(struct building *building, const struct yaml_node *line, 
 }
 
 // Checks what the people of an audience make of the line for posts in one language.
-static void check_line(struct building *building, const struct yaml_node *line, struct answering answering)
+static void rules_check_check_line(struct building *building, const struct yaml_node *line, struct answering answering)
 {
     const struct policy *policy = building->policy;
     size_t bytes_max = 0;
@@ -139,7 +140,7 @@ static void check_line(struct building *building, const struct yaml_node *line, 
     }
     for (uint32_t person = 0; person < policy->person_count; person++) {
         const struct policy_person *who = &policy->people[person];
-        if (!works_for(who, answering.brand, answering.audience) ||
+        if (!rules_check_works_for(who, answering.brand, answering.audience) ||
             (answering.audience == AUDIENCE_AGENT && who->agency == POLICY_NONE)) {
             continue;
         }
@@ -160,38 +161,40 @@ static void check_line(struct building *building, const struct yaml_node *line, 
     }
     for (size_t c = 0; c < policy->channel_count; c++) {
         if (!policy->channels[c].retired && policy->channels[c].length_max > 0) {
-            check_room(building, line, &policy->channels[c], room[c]);
+            rules_check_check_room(building, line, &policy->channels[c], room[c]);
         }
     }
 }
 
 // A line, or a line for each of some languages.
-static void check_lines(struct building *building, const struct yaml_node *lines, struct answering answering)
+static void rules_check_check_lines(struct building *building, const struct yaml_node *lines,
+                                    struct answering answering)
 {
     if (lines == NULL || lines->kind == YAML_LIST) { // a list was reported where it was read
         return;
     }
     if (lines->kind == YAML_SCALAR) {
-        check_line(building, lines, answering);
+        rules_check_check_line(building, lines, answering);
         return;
     }
     for (const struct yaml_node *line = lines->first; line != NULL; line = line->next) {
         answering.language = policy_find_language(building->policy, line->key);
         if (answering.language != POLICY_NONE) {
-            check_line(building, line, answering);
+            rules_check_check_line(building, line, answering);
         }
     }
 }
 
-static void check_disclosure_lengths(struct building *building, const struct yaml_node *node, uint32_t brand)
+static void rules_check_check_disclosure_lengths(struct building *building, const struct yaml_node *node,
+                                                 uint32_t brand)
 {
     if (building->unknown_placeholder) {
         return;
     }
-    check_lines(building, yaml_node_find(node, "disclosure"),
-                (struct answering){ .brand = brand, .audience = AUDIENCE_AGENT });
-    check_lines(building, yaml_node_find(node, "disclosure_pr"),
-                (struct answering){ .brand = brand, .audience = AUDIENCE_PR });
+    rules_check_check_lines(building, yaml_node_find(node, "disclosure"),
+                            (struct answering){ .brand = brand, .audience = AUDIENCE_AGENT });
+    rules_check_check_lines(building, yaml_node_find(node, "disclosure_pr"),
+                            (struct answering){ .brand = brand, .audience = AUDIENCE_PR });
 }
 
 void building_check_brands(struct building *building)
@@ -202,14 +205,15 @@ void building_check_brands(struct building *building)
         if (index == POLICY_NONE) {
             continue;
         }
-        check_brand_people(building, node, index);
-        check_approval(building, node, index);
-        check_approved_topics(building, node, index);
-        check_disclosure_lengths(building, node, index);
+        rules_check_check_brand_people(building, node, index);
+        rules_check_check_approval(building, node, index);
+        rules_check_check_approved_topics(building, node, index);
+        rules_check_check_disclosure_lengths(building, node, index);
     }
 }
 
-static void check_topic_skill(struct building *building, const struct yaml_node *node, const struct rule *topic)
+static void rules_check_check_topic_skill(struct building *building, const struct yaml_node *node,
+                                          const struct rule *topic)
 {
     const struct policy *policy = building->policy;
     for (uint32_t brand = 0; brand < policy->brand_count; brand++) {
@@ -218,7 +222,7 @@ static void check_topic_skill(struct building *building, const struct yaml_node 
         }
         bool somebody = false;
         for (size_t i = 0; i < policy->person_count && !somebody; i++) {
-            somebody = works_for(&policy->people[i], brand, AUDIENCE_AGENT) &&
+            somebody = rules_check_works_for(&policy->people[i], brand, AUDIENCE_AGENT) &&
                        (policy->people[i].skills & bit_of(topic->skill)) != 0;
         }
         if (!somebody) {
@@ -239,6 +243,6 @@ void building_check_topics(struct building *building)
         }
         const struct yaml_node *node = yaml_node_find(building->desk.topics.node, rule->name);
         must(node != NULL);
-        check_topic_skill(building, node, rule);
+        rules_check_check_topic_skill(building, node, rule);
     }
 }

@@ -50,7 +50,7 @@ uint32_t building_require_name(struct building *building, struct policy_name **n
 }
 
 // A language, with a region (pt-BR) or a script (zh-Hant, hi-Latn) or without.
-static bool looks_like_language(const char *code)
+static bool rules_names_looks_like_language(const char *code)
 {
     static const char small[] = "abcdefghijklmnopqrstuvwxyz";
     static const char large[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -70,13 +70,14 @@ static bool looks_like_language(const char *code)
     return code[bytes] == '-' && (region || script) && strlen(code) < LANGUAGE_CODE_BYTES;
 }
 
-static bool same_base(const char *one, const char *other)
+static bool rules_names_same_base(const char *one, const char *other)
 {
     size_t bytes = strcspn(one, "-");
     return bytes == strcspn(other, "-") && strncmp(one, other, bytes) == 0;
 }
 
-static void warn_of_unknown_language(struct building *building, const char *code, const struct yaml_node *node)
+static void rules_names_warn_of_unknown_language(struct building *building, const char *code,
+                                                 const struct yaml_node *node)
 {
     if (strcmp(code, LANGUAGE_UNKNOWN) != 0 && !language_is_known(code)) {
         rule_problem_at(&building->warnings, node,
@@ -86,7 +87,7 @@ static void warn_of_unknown_language(struct building *building, const char *code
 
 uint32_t building_require_language(struct building *building, const char *code, const struct yaml_node *node)
 {
-    if (!looks_like_language(code)) {
+    if (!rules_names_looks_like_language(code)) {
         rule_problem_at(&building->problems, node, "\"%s\" is not a language code; write en, es, ja, pt-BR or the like",
                         code);
         return POLICY_NONE;
@@ -95,7 +96,7 @@ uint32_t building_require_language(struct building *building, const char *code, 
     if (index != POLICY_NONE) {
         return index;
     }
-    warn_of_unknown_language(building, code, node);
+    rules_names_warn_of_unknown_language(building, code, node);
     return building_require_name(building, &building->policy->languages, &building->policy->language_count, code, node,
                                  "languages", POLICY_SET_MAX);
 }
@@ -143,7 +144,7 @@ uint32_t building_known_language(struct building *building, const char *name, co
     const struct policy *policy = building->policy;
     uint32_t index = policy_find_language(policy, name);
     for (uint32_t i = 1; i < policy->language_count && index == POLICY_NONE; i++) {
-        if (!policy->languages[i].retired && same_base(policy->languages[i].name, name) &&
+        if (!policy->languages[i].retired && rules_names_same_base(policy->languages[i].name, name) &&
             strstr(policy->languages[i].name, "-Latn") == NULL) {
             index = i;
         }
@@ -163,7 +164,8 @@ uint64_t building_languages_like(const struct building *building, const char *na
         bool exact = strcmp(other, name) == 0;
         bool romanised = strstr(other, "-Latn") != NULL || strstr(name, "-Latn") != NULL;
         bool regions = strchr(other, '-') != NULL && strchr(name, '-') != NULL;
-        if (!policy->languages[i].retired && (exact || (same_base(other, name) && !romanised && !regions))) {
+        if (!policy->languages[i].retired &&
+            (exact || (rules_names_same_base(other, name) && !romanised && !regions))) {
             set |= bit_of(i);
         }
     }

@@ -12,7 +12,8 @@ void building_empty_person(struct policy_person *person)
     free(person->display_name);
 }
 
-static void build_roles(struct building *building, struct policy_person *person, const struct rule_person *values)
+static void rules_people_build_roles(struct building *building, struct policy_person *person,
+                                     const struct rule_person *values)
 {
     for (const struct yaml_node *node = rule_next(&values->roles, NULL); node != NULL;
          node = rule_next(&values->roles, node)) {
@@ -27,8 +28,8 @@ static void build_roles(struct building *building, struct policy_person *person,
 }
 
 // Agents are an agency's, those who may see what is sensitive are the brand's own.
-static void build_agency(struct building *building, struct policy_person *person, const struct rule_person *values,
-                         const struct yaml_node *node)
+static void rules_people_build_agency(struct building *building, struct policy_person *person,
+                                      const struct rule_person *values, const struct yaml_node *node)
 {
     struct policy *policy = building->policy;
     char path[YAML_TREE_PATH_BYTES];
@@ -64,8 +65,8 @@ static void build_agency(struct building *building, struct policy_person *person
 }
 
 // Fills a set and its levels; `all` is what the word "all" stands for, or 0.
-static uint64_t build_levels(struct building *building, const struct rule_value *value, uint64_t all,
-                             building_find_function *find, uint8_t levels[POLICY_SET_MAX])
+static uint64_t rules_people_build_levels(struct building *building, const struct rule_value *value, uint64_t all,
+                                          building_find_function *find, uint8_t levels[POLICY_SET_MAX])
 {
     uint64_t set = value->number >= 0 ? all : 0;
     for (uint32_t i = 0; i < POLICY_SET_MAX; i++) {
@@ -84,7 +85,8 @@ static uint64_t build_levels(struct building *building, const struct rule_value 
 }
 
 // Who speaks a language speaks its regions as well, at the level that is not given for them.
-static void add_regions(const struct building *building, struct policy_person *person, const struct rule_value *value)
+static void rules_people_add_regions(const struct building *building, struct policy_person *person,
+                                     const struct rule_value *value)
 {
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         uint8_t level = 0;
@@ -98,7 +100,7 @@ static void add_regions(const struct building *building, struct policy_person *p
     }
 }
 
-static char *first_word(const char *text)
+static char *rules_people_first_word(const char *text)
 {
     text += strspn(text, " ");
     size_t bytes = strcspn(text, " ");
@@ -107,7 +109,7 @@ static char *first_word(const char *text)
     return word;
 }
 
-static struct policy_person *require_person(struct building *building, const struct yaml_node *node)
+static struct policy_person *rules_people_require_person(struct building *building, const struct yaml_node *node)
 {
     struct policy *policy = building->policy;
     size_t index;
@@ -125,11 +127,11 @@ static struct policy_person *require_person(struct building *building, const str
     return &policy->people[index];
 }
 
-static void build_person(struct building *building, const struct yaml_node *node)
+static void rules_people_build_person(struct building *building, const struct yaml_node *node)
 {
     struct rule_person values;
     rule_read(&building->problems, RULE_SECTION_person, node, &values);
-    struct policy_person *person = require_person(building, node);
+    struct policy_person *person = rules_people_require_person(building, node);
     if (person == NULL) {
         return;
     }
@@ -137,20 +139,22 @@ static void build_person(struct building *building, const struct yaml_node *node
     *person = (struct policy_person){
         .name = person->name,
         .display_name = building_copy_text(values.display_name.text),
-        .first_name = first_name[0] != '\0' ? building_copy_text(first_name) : first_word(values.display_name.text),
+        .first_name =
+            first_name[0] != '\0' ? building_copy_text(first_name) : rules_people_first_word(values.display_name.text),
         .capacity = (uint32_t) values.capacity.number,
         .approve_all = values.approve.number == 1,
     };
-    build_roles(building, person, &values);
-    build_agency(building, person, &values, node);
+    rules_people_build_roles(building, person, &values);
+    rules_people_build_agency(building, person, &values, node);
     if (values.brands.node != NULL) {
         person->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
     }
-    person->languages =
-        build_levels(building, &values.languages, values.languages.node != NULL ? building->all_languages : 0,
-                     building_known_language, person->language_level);
-    add_regions(building, person, &values.languages);
-    person->skills = build_levels(building, &values.skills, values.skills.number == 0 ? building->all_skills : 0,
+    person->languages = rules_people_build_levels(building, &values.languages,
+                                                  values.languages.node != NULL ? building->all_languages : 0,
+                                                  building_known_language, person->language_level);
+    rules_people_add_regions(building, person, &values.languages);
+    person->skills =
+        rules_people_build_levels(building, &values.skills, values.skills.number == 0 ? building->all_skills : 0,
                                   building_known_skill, person->skill_level);
 }
 
@@ -158,6 +162,6 @@ void building_add_people(struct building *building)
 {
     const struct rule_value *people = &building->desk.people;
     for (const struct yaml_node *node = rule_next(people, NULL); node != NULL; node = rule_next(people, node)) {
-        build_person(building, node);
+        rules_people_build_person(building, node);
     }
 }

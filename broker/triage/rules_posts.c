@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct rule *add_rule(struct building *building, enum rule_kind kind, const struct yaml_node *node)
+static struct rule *rules_posts_add_rule(struct building *building, enum rule_kind kind, const struct yaml_node *node)
 {
     struct rule_set *set = &building->rules->set;
     set->rules = building_grow(set->rules, ++set->rule_count, sizeof *set->rules);
@@ -25,7 +25,7 @@ static struct rule *add_rule(struct building *building, enum rule_kind kind, con
 }
 
 // The foldings that a value of `exact` turns off.
-static unsigned exact_of(struct building *building, const struct rule_value *value)
+static unsigned rules_posts_exact_of(struct building *building, const struct rule_value *value)
 {
     static const char *const names[] = {
 #define FOLDING(name, doc) #name,
@@ -51,8 +51,8 @@ static unsigned exact_of(struct building *building, const struct rule_value *val
     return exact;
 }
 
-static void add_pattern(struct building *building, const struct yaml_node *node, const char *label, uint32_t number,
-                        unsigned exact)
+static void rules_posts_add_pattern(struct building *building, const struct yaml_node *node, const char *label,
+                                    uint32_t number, unsigned exact)
 {
     struct rule_set *set = &building->rules->set;
     char reason[PATTERN_REASON_BYTES];
@@ -77,27 +77,28 @@ static void add_pattern(struct building *building, const struct yaml_node *node,
 }
 
 // Adds the patterns of the rule added last.
-static void add_patterns(struct building *building, const struct rule_value *value, const struct rule_value *own_exact)
+static void rules_posts_add_patterns(struct building *building, const struct rule_value *value,
+                                     const struct rule_value *own_exact)
 {
     uint32_t number = 0;
-    unsigned exact = own_exact->node != NULL ? exact_of(building, own_exact) : building->exact;
+    unsigned exact = own_exact->node != NULL ? rules_posts_exact_of(building, own_exact) : building->exact;
     for (const struct yaml_node *node = rule_next(value, NULL); node != NULL; node = rule_next(value, node)) {
         if (node->kind == YAML_SCALAR) {
-            add_pattern(building, node, "", ++number, exact);
+            rules_posts_add_pattern(building, node, "", ++number, exact);
             continue;
         }
         uint32_t under_label = 0;
         for (const struct yaml_node *pattern = node->first; pattern != NULL; pattern = pattern->next) {
-            add_pattern(building, pattern, node->key, ++under_label, exact);
+            rules_posts_add_pattern(building, pattern, node->key, ++under_label, exact);
         }
     }
 }
 
-static void build_sensitive(struct building *building, const struct yaml_node *node)
+static void rules_posts_build_sensitive(struct building *building, const struct yaml_node *node)
 {
     struct rule_sensitive values;
     rule_read(&building->problems, RULE_SECTION_sensitive, node, &values);
-    struct rule *rule = add_rule(building, RULE_SENSITIVE, node);
+    struct rule *rule = rules_posts_add_rule(building, RULE_SENSITIVE, node);
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
     if (values.languages.node != NULL) {
         rule->languages = building_set_of_languages(building, &values.languages);
@@ -115,7 +116,7 @@ static void build_sensitive(struct building *building, const struct yaml_node *n
         rule_problem_at(&building->problems, node,
                         "holds for every post; state patterns, reach, languages or channels");
     }
-    add_patterns(building, &values.patterns, &values.exact);
+    rules_posts_add_patterns(building, &values.patterns, &values.exact);
 }
 
 struct rule_value building_approved_topics(const struct yaml_node *brand)
@@ -130,7 +131,7 @@ struct rule_value building_approved_topics(const struct yaml_node *brand)
     return value;
 }
 
-static uint64_t approving_brands(struct building *building, const char *topic)
+static uint64_t rules_posts_approving_brands(struct building *building, const char *topic)
 {
     uint64_t set = 0;
     const struct rule_value *brands = &building->desk.brands;
@@ -146,11 +147,11 @@ static uint64_t approving_brands(struct building *building, const char *topic)
     return set;
 }
 
-static void build_topic(struct building *building, const struct yaml_node *node)
+static void rules_posts_build_topic(struct building *building, const struct yaml_node *node)
 {
     struct rule_topic values;
     rule_read(&building->problems, RULE_SECTION_topic, node, &values);
-    struct rule *rule = add_rule(building, RULE_TOPIC, node);
+    struct rule *rule = rules_posts_add_rule(building, RULE_TOPIC, node);
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
     if (values.languages.node != NULL) {
         rule->languages = building_set_of_languages(building, &values.languages);
@@ -161,11 +162,12 @@ static void build_topic(struct building *building, const struct yaml_node *node)
     }
     rule->band = (uint8_t) values.band.number;
     rule->has_patterns = true;
-    rule->approve_brands = values.approve.number == 1 ? rule->brands : approving_brands(building, node->key);
-    add_patterns(building, &values.patterns, &values.exact);
+    rule->approve_brands =
+        values.approve.number == 1 ? rule->brands : rules_posts_approving_brands(building, node->key);
+    rules_posts_add_patterns(building, &values.patterns, &values.exact);
 }
 
-static unsigned only_of(struct building *building, const struct rule_value *value)
+static unsigned rules_posts_only_of(struct building *building, const struct rule_value *value)
 {
     static const char *const kinds[] = { "links", "mentions", "hashtags", "emoji" };
     static const unsigned bits[] = { RULE_ONLY_LINKS, RULE_ONLY_MENTIONS, RULE_ONLY_HASHTAGS, RULE_ONLY_EMOJI };
@@ -185,26 +187,26 @@ static unsigned only_of(struct building *building, const struct rule_value *valu
     return only;
 }
 
-static void build_noise(struct building *building, const struct yaml_node *node)
+static void rules_posts_build_noise(struct building *building, const struct yaml_node *node)
 {
     struct rule_noise values;
     rule_read(&building->problems, RULE_SECTION_noise, node, &values);
-    struct rule *rule = add_rule(building, RULE_NOISE, node);
+    struct rule *rule = rules_posts_add_rule(building, RULE_NOISE, node);
     rule->brands = building_set_of(building, &values.brands, building->all_brands, building_known_brand);
     rule->has_patterns = values.patterns.node != NULL;
     rule->empty = values.empty.number == 1;
-    rule->only = only_of(building, &values.only);
+    rule->only = rules_posts_only_of(building, &values.only);
     if (!rule->has_patterns && !rule->empty && values.only.node == NULL && yaml_node_find(node, "patterns") == NULL &&
         yaml_node_find(node, "only") == NULL) {
         rule_problem_at(&building->problems, node, "holds for no post; state patterns, empty or only");
     }
-    add_patterns(building, &values.patterns, &values.exact);
+    rules_posts_add_patterns(building, &values.patterns, &values.exact);
 }
 
 void building_add_rules(struct building *building)
 {
     struct policy *policy = building->policy;
-    building->exact = exact_of(building, &building->desk.exact);
+    building->exact = rules_posts_exact_of(building, &building->desk.exact);
     for (size_t i = 0; i < policy->brand_count; i++) {
         patterns_add_name(building->rules->set.patterns, policy->brands[i].name);
         patterns_add_name(building->rules->set.patterns, policy->brands[i].display_name);
@@ -213,9 +215,9 @@ void building_add_rules(struct building *building)
         enum rule_kind kind;
         void (*build)(struct building *building, const struct yaml_node *node);
     } kinds[] = {
-        { RULE_SENSITIVE, build_sensitive },
-        { RULE_TOPIC, build_topic },
-        { RULE_NOISE, build_noise },
+        { RULE_SENSITIVE, rules_posts_build_sensitive },
+        { RULE_TOPIC, rules_posts_build_topic },
+        { RULE_NOISE, rules_posts_build_noise },
     };
     const struct rule_value *values[] = { &building->desk.sensitive, &building->desk.topics, &building->desk.noise };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-static struct policy_name *retire_names(const struct policy_name *names, size_t count)
+static struct policy_name *rules_previous_retire_names(const struct policy_name *names, size_t count)
 {
     struct policy_name *copies = calloc(count + 1, sizeof *copies);
     must(copies != NULL);
@@ -19,7 +19,7 @@ static struct policy_name *retire_names(const struct policy_name *names, size_t 
     return copies;
 }
 
-static struct policy_wordings copy_wordings(const struct policy_wordings *from)
+static struct policy_wordings rules_previous_copy_wordings(const struct policy_wordings *from)
 {
     struct policy_wordings copy = { .list = calloc(from->count + 1, sizeof *copy.list), .count = from->count };
     must(copy.list != NULL);
@@ -29,7 +29,7 @@ static struct policy_wordings copy_wordings(const struct policy_wordings *from)
     return copy;
 }
 
-static void retire_brands(struct policy *policy, const struct policy *previous)
+static void rules_previous_retire_brands(struct policy *policy, const struct policy *previous)
 {
     policy->brands = calloc(previous->brand_count + 1, sizeof *policy->brands);
     must(policy->brands != NULL);
@@ -43,14 +43,14 @@ static void retire_brands(struct policy *policy, const struct policy *previous)
         to->guidance = building_copy_text(from->guidance);
         to->disclosure = building_copy_text(from->disclosure);
         to->disclosure_pr = building_copy_text(from->disclosure_pr);
-        to->guidance_in = copy_wordings(&from->guidance_in);
-        to->disclosure_in = copy_wordings(&from->disclosure_in);
-        to->disclosure_pr_in = copy_wordings(&from->disclosure_pr_in);
+        to->guidance_in = rules_previous_copy_wordings(&from->guidance_in);
+        to->disclosure_in = rules_previous_copy_wordings(&from->disclosure_in);
+        to->disclosure_pr_in = rules_previous_copy_wordings(&from->disclosure_pr_in);
         to->retired = true;
     }
 }
 
-static void retire_people(struct policy *policy, const struct policy *previous)
+static void rules_previous_retire_people(struct policy *policy, const struct policy *previous)
 {
     policy->people = calloc(previous->person_count + 1, sizeof *policy->people);
     must(policy->people != NULL);
@@ -66,7 +66,7 @@ static void retire_people(struct policy *policy, const struct policy *previous)
     }
 }
 
-static void retire_channels(struct policy *policy, const struct policy *previous)
+static void rules_previous_retire_channels(struct policy *policy, const struct policy *previous)
 {
     policy->channels = calloc(previous->channel_count + 1, sizeof *policy->channels);
     must(policy->channels != NULL);
@@ -82,13 +82,13 @@ static void retire_channels(struct policy *policy, const struct policy *previous
 
 void building_start_from(struct policy *policy, const struct policy *previous)
 {
-    retire_brands(policy, previous);
-    retire_people(policy, previous);
-    retire_channels(policy, previous);
-    policy->languages = retire_names(previous->languages, previous->language_count);
+    rules_previous_retire_brands(policy, previous);
+    rules_previous_retire_people(policy, previous);
+    rules_previous_retire_channels(policy, previous);
+    policy->languages = rules_previous_retire_names(previous->languages, previous->language_count);
     policy->language_count = previous->language_count;
-    policy->skills = retire_names(previous->skills, previous->skill_count);
+    policy->skills = rules_previous_retire_names(previous->skills, previous->skill_count);
     policy->skill_count = previous->skill_count;
-    policy->agencies = retire_names(previous->agencies, previous->agency_count);
+    policy->agencies = rules_previous_retire_names(previous->agencies, previous->agency_count);
     policy->agency_count = previous->agency_count;
 }

@@ -70,9 +70,10 @@ void triage_destroy(struct triage **triage_p)
 }
 
 // Adds words to a text as far as they fit whole.
-static void add_words(char *text, size_t text_bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void triage_add_words(char *text, size_t text_bytes, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-static void add_words(char *text, size_t text_bytes, const char *format, ...)
+static void triage_add_words(char *text, size_t text_bytes, const char *format, ...)
 {
     size_t used = strlen(text);
     va_list arguments;
@@ -86,7 +87,7 @@ static void add_words(char *text, size_t text_bytes, const char *format, ...)
 
 // ---- language ----
 
-static void find_language(struct finding *finding, const char *author_language)
+static void triage_find_language(struct finding *finding, const char *author_language)
 {
     const struct policy *policy = rules_policy(finding->rules);
     const struct policy_brand *brand = &policy->brands[finding->needs->brand];
@@ -119,30 +120,30 @@ static void find_language(struct finding *finding, const char *author_language)
                                                      : brand->und_language;
 }
 
-static void tell_language(struct finding *finding)
+static void triage_tell_language(struct finding *finding)
 {
     const struct policy *policy = rules_policy(finding->rules);
     char *detail = finding->triage->detail;
     const char *before = detail[0] != '\0' ? "; " : "";
     const char *queue = policy->languages[finding->needs->language].name;
     if (finding->unsure) {
-        add_words(detail, DETAIL_BYTES, "%slanguage not told surely: %s by %s, %d is below %d; waits with %s", before,
-                  finding->verdict.language, finding->verdict.reason, finding->verdict.confidence,
-                  finding->set->unsure[finding->needs->brand].below, queue);
+        triage_add_words(detail, DETAIL_BYTES, "%slanguage not told surely: %s by %s, %d is below %d; waits with %s",
+                         before, finding->verdict.language, finding->verdict.reason, finding->verdict.confidence,
+                         finding->set->unsure[finding->needs->brand].below, queue);
     } else if (finding->language > 0) {
-        add_words(detail, DETAIL_BYTES, "%slanguage %s by %s, %d", before, queue, finding->verdict.reason,
-                  finding->verdict.confidence);
+        triage_add_words(detail, DETAIL_BYTES, "%slanguage %s by %s, %d", before, queue, finding->verdict.reason,
+                         finding->verdict.confidence);
     } else if (finding->needs->language > 0) {
-        add_words(detail, DETAIL_BYTES, "%slanguage not told: %s; waits with %s", before, finding->verdict.reason,
-                  queue);
+        triage_add_words(detail, DETAIL_BYTES, "%slanguage not told: %s; waits with %s", before,
+                         finding->verdict.reason, queue);
     } else {
-        add_words(detail, DETAIL_BYTES, "%slanguage not told: %s", before, finding->verdict.reason);
+        triage_add_words(detail, DETAIL_BYTES, "%slanguage not told: %s", before, finding->verdict.reason);
     }
 }
 
 // ---- patterns ----
 
-static void find_patterns(struct finding *finding)
+static void triage_find_patterns(struct finding *finding)
 {
     struct triage *triage = finding->triage;
     const struct rule_set *set = finding->set;
@@ -165,16 +166,16 @@ static void find_patterns(struct finding *finding)
     }
 }
 
-static void tell_pattern(struct finding *finding, uint32_t pattern)
+static void triage_tell_pattern(struct finding *finding, uint32_t pattern)
 {
     const struct rule_pattern *which = &finding->set->rule_patterns[pattern];
-    add_words(finding->triage->detail, DETAIL_BYTES, " pattern %s%s%u", which->label,
-              which->label[0] != '\0' ? " " : "", which->number);
+    triage_add_words(finding->triage->detail, DETAIL_BYTES, " pattern %s%s%u", which->label,
+                     which->label[0] != '\0' ? " " : "", which->number);
 }
 
 // ---- rules ----
 
-static bool concerns(const struct finding *finding, const struct rule *rule)
+static bool triage_concerns(const struct finding *finding, const struct rule *rule)
 {
     return (rule->brands & UINT64_C(1) << finding->needs->brand) != 0 &&
            (rule->channels & UINT64_C(1) << finding->needs->channel) != 0 &&
@@ -182,42 +183,42 @@ static bool concerns(const struct finding *finding, const struct rule *rule)
 }
 
 // True if all that a sensitive rule or a topic states is so.
-static bool holds(const struct finding *finding, size_t index)
+static bool triage_holds(const struct finding *finding, size_t index)
 {
     const struct rule *rule = &finding->set->rules[index];
-    return concerns(finding, rule) && finding->post->reach >= rule->reach &&
+    return triage_concerns(finding, rule) && finding->post->reach >= rule->reach &&
            (!rule->has_patterns || finding->triage->first_pattern[index] != NO_PATTERN);
 }
 
-static void tell_sensitive(struct finding *finding, size_t index)
+static void triage_tell_sensitive(struct finding *finding, size_t index)
 {
     const struct policy *policy = rules_policy(finding->rules);
     const struct rule *rule = &finding->set->rules[index];
     char *detail = finding->triage->detail;
-    add_words(detail, DETAIL_BYTES, "%ssensitive %s:", detail[0] != '\0' ? "; " : "", rule->name);
+    triage_add_words(detail, DETAIL_BYTES, "%ssensitive %s:", detail[0] != '\0' ? "; " : "", rule->name);
     if (rule->has_patterns) {
-        tell_pattern(finding, finding->triage->first_pattern[index]);
+        triage_tell_pattern(finding, finding->triage->first_pattern[index]);
     }
     if (rule->reach > 0) {
-        add_words(detail, DETAIL_BYTES, " reach %lld is at least %lld", (long long) finding->post->reach,
-                  (long long) rule->reach);
+        triage_add_words(detail, DETAIL_BYTES, " reach %lld is at least %lld", (long long) finding->post->reach,
+                         (long long) rule->reach);
     }
     if (rule->languages != UINT64_MAX) {
-        add_words(detail, DETAIL_BYTES, " in %s", policy->languages[finding->language].name);
+        triage_add_words(detail, DETAIL_BYTES, " in %s", policy->languages[finding->language].name);
     }
     if (rule->channels != UINT64_MAX) {
-        add_words(detail, DETAIL_BYTES, " on %s", policy->channels[finding->needs->channel].name);
+        triage_add_words(detail, DETAIL_BYTES, " on %s", policy->channels[finding->needs->channel].name);
     }
 }
 
 // The most urgent of the sensitive rules that hold decides, the first written among equals.
-static bool apply_sensitive(struct finding *finding)
+static bool triage_apply_sensitive(struct finding *finding)
 {
     struct needs *needs = finding->needs;
     size_t decided = SIZE_MAX;
     for (size_t i = 0; i < finding->set->rule_count; i++) {
         const struct rule *rule = &finding->set->rules[i];
-        if (rule->kind == RULE_SENSITIVE && holds(finding, i)) {
+        if (rule->kind == RULE_SENSITIVE && triage_holds(finding, i)) {
             if (decided == SIZE_MAX || rule->band < finding->set->rules[decided].band) {
                 decided = i;
             }
@@ -228,17 +229,17 @@ static bool apply_sensitive(struct finding *finding)
     }
     needs->audience = AUDIENCE_PR;
     needs->band = finding->set->rules[decided].band;
-    add_words(finding->triage->rule, RULE_BYTES, "sensitive %s", finding->set->rules[decided].name);
-    tell_sensitive(finding, decided);
+    triage_add_words(finding->triage->rule, RULE_BYTES, "sensitive %s", finding->set->rules[decided].name);
+    triage_tell_sensitive(finding, decided);
     for (size_t i = 0; i < finding->set->rule_count; i++) {
-        if (i != decided && finding->set->rules[i].kind == RULE_SENSITIVE && holds(finding, i)) {
-            tell_sensitive(finding, i);
+        if (i != decided && finding->set->rules[i].kind == RULE_SENSITIVE && triage_holds(finding, i)) {
+            triage_tell_sensitive(finding, i);
         }
     }
     return true;
 }
 
-static void apply_topic(struct finding *finding, size_t index, bool first)
+static void triage_apply_topic(struct finding *finding, size_t index, bool first)
 {
     const struct rule *rule = &finding->set->rules[index];
     struct needs *needs = finding->needs;
@@ -250,31 +251,31 @@ static void apply_topic(struct finding *finding, size_t index, bool first)
     if (first || rule->band < needs->band) {
         needs->band = rule->band;
     }
-    add_words(finding->triage->rule, RULE_BYTES, "%s%s", first ? "topic " : ", ", rule->name);
-    add_words(detail, DETAIL_BYTES, "%stopic %s:", first ? "" : "; ", rule->name);
-    tell_pattern(finding, finding->triage->first_pattern[index]);
+    triage_add_words(finding->triage->rule, RULE_BYTES, "%s%s", first ? "topic " : ", ", rule->name);
+    triage_add_words(detail, DETAIL_BYTES, "%stopic %s:", first ? "" : "; ", rule->name);
+    triage_tell_pattern(finding, finding->triage->first_pattern[index]);
 }
 
-static bool apply_topics(struct finding *finding)
+static bool triage_apply_topics(struct finding *finding)
 {
     bool any = false;
     for (size_t i = 0; i < finding->set->rule_count; i++) {
-        if (finding->set->rules[i].kind != RULE_TOPIC || !holds(finding, i)) {
+        if (finding->set->rules[i].kind != RULE_TOPIC || !triage_holds(finding, i)) {
             continue;
         }
-        apply_topic(finding, i, !any);
+        triage_apply_topic(finding, i, !any);
         any = true;
     }
     return any;
 }
 
-static void apply_noise(struct finding *finding)
+static void triage_apply_noise(struct finding *finding)
 {
     struct triage *triage = finding->triage;
     unsigned kinds = readings_contents(triage->readings);
     for (size_t i = 0; i < finding->set->rule_count && !finding->needs->noise; i++) {
         const struct rule *rule = &finding->set->rules[i];
-        if (rule->kind != RULE_NOISE || !concerns(finding, rule)) {
+        if (rule->kind != RULE_NOISE || !triage_concerns(finding, rule)) {
             continue;
         }
         bool empty = rule->empty && readings_empty(triage->readings);
@@ -284,13 +285,13 @@ static void apply_noise(struct finding *finding)
             continue;
         }
         finding->needs->noise = true;
-        add_words(triage->rule, RULE_BYTES, "noise %s", rule->name);
-        add_words(triage->detail, DETAIL_BYTES, "noise %s:%s", rule->name,
-                  empty  ? " no text"
-                  : only ? " no words"
-                         : "");
+        triage_add_words(triage->rule, RULE_BYTES, "noise %s", rule->name);
+        triage_add_words(triage->detail, DETAIL_BYTES, "noise %s:%s", rule->name,
+                         empty  ? " no text"
+                         : only ? " no words"
+                                : "");
         if (!empty && !only) {
-            tell_pattern(finding, triage->first_pattern[i]);
+            triage_tell_pattern(finding, triage->first_pattern[i]);
         }
     }
 }
@@ -339,11 +340,11 @@ bool triage_post(struct triage *triage, const struct rules *rules, const struct 
     };
     const char *text = post->text != NULL ? post->text : "";
     readings_take(triage->readings, text, strlen(text));
-    find_language(&finding, author_language);
-    find_patterns(&finding);
-    if (!apply_sensitive(&finding) && !apply_topics(&finding)) {
-        apply_noise(&finding);
+    triage_find_language(&finding, author_language);
+    triage_find_patterns(&finding);
+    if (!triage_apply_sensitive(&finding) && !triage_apply_topics(&finding)) {
+        triage_apply_noise(&finding);
     }
-    tell_language(&finding);
+    triage_tell_language(&finding);
     return true;
 }

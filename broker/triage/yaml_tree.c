@@ -41,7 +41,7 @@ struct reading {
     size_t documents;
 };
 
-static void *take_memory(struct yaml_tree *tree, size_t bytes)
+static void *yaml_tree_take_memory(struct yaml_tree *tree, size_t bytes)
 {
     bytes = (bytes + 15) & ~(size_t) 15;
     struct block *block = tree->blocks;
@@ -59,21 +59,21 @@ static void *take_memory(struct yaml_tree *tree, size_t bytes)
     return memory;
 }
 
-static const char *take_text(struct yaml_tree *tree, const char *text, size_t bytes)
+static const char *yaml_tree_take_text(struct yaml_tree *tree, const char *text, size_t bytes)
 {
-    char *copy = take_memory(tree, bytes + 1);
+    char *copy = yaml_tree_take_memory(tree, bytes + 1);
     memcpy(copy, text, bytes);
     copy[bytes] = '\0';
     return copy;
 }
 
-static struct yaml_mark mark_of(const yaml_mark_t *mark)
+static struct yaml_mark yaml_tree_mark_of(const yaml_mark_t *mark)
 {
     return (struct yaml_mark){ mark->line + 1, mark->column + 1 };
 }
 
 // libyaml tells an offset, not a line, for bytes that are not text.
-static struct yaml_mark mark_of_offset(const struct reading *reading, size_t offset)
+static struct yaml_mark yaml_tree_mark_of_offset(const struct reading *reading, size_t offset)
 {
     struct yaml_mark mark = { 1, 1 };
     for (size_t i = 0; i < offset && i < reading->text_bytes; i++) {
@@ -87,7 +87,7 @@ static struct yaml_mark mark_of_offset(const struct reading *reading, size_t off
     return mark;
 }
 
-static void report_at(struct reading *reading, struct yaml_mark mark, const char *key, const char *message)
+static void yaml_tree_report_at(struct reading *reading, struct yaml_mark mark, const char *key, const char *message)
 {
     char path[YAML_TREE_PATH_BYTES] = "";
     if (reading->open != NULL) {
@@ -96,14 +96,14 @@ static void report_at(struct reading *reading, struct yaml_mark mark, const char
     reading->report(reading->argument, mark, path, message);
 }
 
-static void report_parser(struct reading *reading)
+static void yaml_tree_report_parser(struct reading *reading)
 {
     const yaml_parser_t *parser = &reading->parser;
     char message[512];
-    struct yaml_mark mark = mark_of(&parser->problem_mark);
+    struct yaml_mark mark = yaml_tree_mark_of(&parser->problem_mark);
     const char *problem = parser->problem != NULL ? parser->problem : "cannot be read";
     if (parser->error == YAML_READER_ERROR) {
-        mark = mark_of_offset(reading, parser->problem_offset);
+        mark = yaml_tree_mark_of_offset(reading, parser->problem_offset);
         snprintf(message, sizeof message, "not text: %s; save the file as UTF-8", problem);
     } else if (strstr(problem, "cannot start any token") != NULL) {
         snprintf(message, sizeof message,
@@ -116,11 +116,11 @@ static void report_parser(struct reading *reading)
     } else {
         snprintf(message, sizeof message, "not YAML: %s; check indentation, colons, quotes and brackets", problem);
     }
-    report_at(reading, mark, NULL, message);
+    yaml_tree_report_at(reading, mark, NULL, message);
 }
 
 // Appends a node to what is open and returns it; NULL when it is one too many.
-static struct yaml_node *add_node(struct reading *reading, enum yaml_kind kind, const yaml_mark_t *start)
+static struct yaml_node *yaml_tree_add_node(struct reading *reading, enum yaml_kind kind, const yaml_mark_t *start)
 {
     struct yaml_tree *tree = reading->tree;
     if (tree->node_count >= YAML_TREE_NODES_MAX) {
@@ -128,10 +128,12 @@ static struct yaml_node *add_node(struct reading *reading, enum yaml_kind kind, 
     }
     tree->node_count++;
 
-    struct yaml_node *node = take_memory(tree, sizeof *node);
-    *node = (struct yaml_node){
-        .kind = kind, .text = "", .mark = mark_of(start), .key_mark = mark_of(start), .parent = reading->open
-    };
+    struct yaml_node *node = yaml_tree_take_memory(tree, sizeof *node);
+    *node = (struct yaml_node){ .kind = kind,
+                                .text = "",
+                                .mark = yaml_tree_mark_of(start),
+                                .key_mark = yaml_tree_mark_of(start),
+                                .parent = reading->open };
     struct yaml_node *parent = reading->open;
     if (parent == NULL) {
         tree->root = node;
@@ -153,70 +155,72 @@ static struct yaml_node *add_node(struct reading *reading, enum yaml_kind kind, 
     return node;
 }
 
-static bool refuse_extras(struct reading *reading, const yaml_event_t *event, const yaml_char_t *anchor,
-                          const yaml_char_t *tag)
+static bool yaml_tree_refuse_extras(struct reading *reading, const yaml_event_t *event, const yaml_char_t *anchor,
+                                    const yaml_char_t *tag)
 {
     if (anchor != NULL) {
-        report_at(reading, mark_of(&event->start_mark), NULL,
-                  "anchors (&name) are not used here; write the text out, or put it into \"quotes\"");
+        yaml_tree_report_at(reading, yaml_tree_mark_of(&event->start_mark), NULL,
+                            "anchors (&name) are not used here; write the text out, or put it into \"quotes\"");
         return false;
     }
     if (tag != NULL) {
-        report_at(reading, mark_of(&event->start_mark), NULL,
-                  "tags (!name) are not used here; put a text that begins with ! into \"quotes\"");
+        yaml_tree_report_at(reading, yaml_tree_mark_of(&event->start_mark), NULL,
+                            "tags (!name) are not used here; put a text that begins with ! into \"quotes\"");
         return false;
     }
     return true;
 }
 
-static bool take_key(struct reading *reading, const yaml_event_t *event)
+static bool yaml_tree_take_key(struct reading *reading, const yaml_event_t *event)
 {
     const char *text = (const char *) event->data.scalar.value;
     size_t bytes = event->data.scalar.length;
     if (memchr(text, '\0', bytes) != NULL) {
-        report_at(reading, mark_of(&event->start_mark), NULL, "a key with a NUL character in it");
+        yaml_tree_report_at(reading, yaml_tree_mark_of(&event->start_mark), NULL, "a key with a NUL character in it");
         return false;
     }
-    reading->key = take_text(reading->tree, text, bytes);
-    reading->key_mark = mark_of(&event->start_mark);
+    reading->key = yaml_tree_take_text(reading->tree, text, bytes);
+    reading->key_mark = yaml_tree_mark_of(&event->start_mark);
     return true;
 }
 
-static bool read_scalar(struct reading *reading, const yaml_event_t *event)
+static bool yaml_tree_read_scalar(struct reading *reading, const yaml_event_t *event)
 {
-    if (!refuse_extras(reading, event, event->data.scalar.anchor, event->data.scalar.tag)) {
+    if (!yaml_tree_refuse_extras(reading, event, event->data.scalar.anchor, event->data.scalar.tag)) {
         return false;
     }
     if (reading->open != NULL && reading->open->kind == YAML_MAP && reading->key == NULL) {
-        return take_key(reading, event);
+        return yaml_tree_take_key(reading, event);
     }
-    struct yaml_node *node = add_node(reading, YAML_SCALAR, &event->start_mark);
+    struct yaml_node *node = yaml_tree_add_node(reading, YAML_SCALAR, &event->start_mark);
     if (node == NULL) {
         return false;
     }
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
-    node->text = take_text(reading->tree, (const char *) event->data.scalar.value, event->data.scalar.length);
+    node->text = yaml_tree_take_text(reading->tree, (const char *) event->data.scalar.value, event->data.scalar.length);
     node->bytes = event->data.scalar.length;
     return true;
 }
 
-static bool read_start(struct reading *reading, const yaml_event_t *event, enum yaml_kind kind)
+static bool yaml_tree_read_start(struct reading *reading, const yaml_event_t *event, enum yaml_kind kind)
 {
     bool map = kind == YAML_MAP;
-    if (!refuse_extras(reading, event, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
-                       map ? event->data.mapping_start.tag : event->data.sequence_start.tag)) {
+    if (!yaml_tree_refuse_extras(reading, event,
+                                 map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
+                                 map ? event->data.mapping_start.tag : event->data.sequence_start.tag)) {
         return false;
     }
-    struct yaml_mark mark = mark_of(&event->start_mark);
+    struct yaml_mark mark = yaml_tree_mark_of(&event->start_mark);
     if (reading->open != NULL && reading->open->kind == YAML_MAP && reading->key == NULL) {
-        report_at(reading, mark, NULL, "a key must be a word, not a list or a map; check brackets and braces");
+        yaml_tree_report_at(reading, mark, NULL,
+                            "a key must be a word, not a list or a map; check brackets and braces");
         return false;
     }
     if (reading->depth == YAML_TREE_DEPTH_MAX) {
-        report_at(reading, mark, NULL, "nested too deeply; the rules need no more than five levels");
+        yaml_tree_report_at(reading, mark, NULL, "nested too deeply; the rules need no more than five levels");
         return false;
     }
-    struct yaml_node *node = add_node(reading, kind, &event->start_mark);
+    struct yaml_node *node = yaml_tree_add_node(reading, kind, &event->start_mark);
     if (node == NULL) {
         return false;
     }
@@ -225,7 +229,7 @@ static bool read_start(struct reading *reading, const yaml_event_t *event, enum 
     return true;
 }
 
-static int by_key_then_position(const void *left, const void *right)
+static int yaml_tree_by_key_then_position(const void *left, const void *right)
 {
     const struct yaml_node *const *a = left;
     const struct yaml_node *const *b = right;
@@ -236,7 +240,7 @@ static int by_key_then_position(const void *left, const void *right)
     return (*a)->position < (*b)->position ? -1 : 1;
 }
 
-static void report_repeated_keys(struct reading *reading, const struct yaml_node *map)
+static void yaml_tree_report_repeated_keys(struct reading *reading, const struct yaml_node *map)
 {
     if (map->count < 2) {
         return;
@@ -247,7 +251,7 @@ static void report_repeated_keys(struct reading *reading, const struct yaml_node
     for (const struct yaml_node *child = map->first; child != NULL; child = child->next) {
         sorted[count++] = child;
     }
-    qsort(sorted, count, sizeof *sorted, by_key_then_position);
+    qsort(sorted, count, sizeof *sorted, yaml_tree_by_key_then_position);
     size_t original = 0;
     for (size_t i = 1; i < count; i++) {
         if (strcmp(sorted[i]->key, sorted[original]->key) != 0) {
@@ -257,16 +261,16 @@ static void report_repeated_keys(struct reading *reading, const struct yaml_node
         char message[128];
         snprintf(message, sizeof message, "given twice, first in line %zu; keep one of them",
                  sorted[original]->key_mark.line);
-        report_at(reading, sorted[i]->key_mark, sorted[i]->key, message);
+        yaml_tree_report_at(reading, sorted[i]->key_mark, sorted[i]->key, message);
     }
     free(sorted);
 }
 
-static bool read_end(struct reading *reading)
+static bool yaml_tree_read_end(struct reading *reading)
 {
     must(reading->open != NULL);
     if (reading->open->kind == YAML_MAP) {
-        report_repeated_keys(reading, reading->open);
+        yaml_tree_report_repeated_keys(reading, reading->open);
     }
     reading->open = reading->open->parent;
     reading->key = NULL;
@@ -274,32 +278,33 @@ static bool read_end(struct reading *reading)
     return true;
 }
 
-static bool read_document(struct reading *reading, const yaml_event_t *event)
+static bool yaml_tree_read_document(struct reading *reading, const yaml_event_t *event)
 {
     if (++reading->documents == 1) {
         return true;
     }
-    report_at(reading, mark_of(&event->start_mark), NULL, "a second document begins here (---); one file is one desk");
+    yaml_tree_report_at(reading, yaml_tree_mark_of(&event->start_mark), NULL,
+                        "a second document begins here (---); one file is one desk");
     return false;
 }
 
-static bool read_event(struct reading *reading, const yaml_event_t *event)
+static bool yaml_tree_read_event(struct reading *reading, const yaml_event_t *event)
 {
     switch (event->type) {
     case YAML_SCALAR_EVENT:
-        return read_scalar(reading, event);
+        return yaml_tree_read_scalar(reading, event);
     case YAML_SEQUENCE_START_EVENT:
-        return read_start(reading, event, YAML_LIST);
+        return yaml_tree_read_start(reading, event, YAML_LIST);
     case YAML_MAPPING_START_EVENT:
-        return read_start(reading, event, YAML_MAP);
+        return yaml_tree_read_start(reading, event, YAML_MAP);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
-        return read_end(reading);
+        return yaml_tree_read_end(reading);
     case YAML_DOCUMENT_START_EVENT:
-        return read_document(reading, event);
+        return yaml_tree_read_document(reading, event);
     case YAML_ALIAS_EVENT:
-        report_at(reading, mark_of(&event->start_mark), NULL,
-                  "aliases (*name) are not used here; a pattern that begins with * goes into \"quotes\"");
+        yaml_tree_report_at(reading, yaml_tree_mark_of(&event->start_mark), NULL,
+                            "aliases (*name) are not used here; a pattern that begins with * goes into \"quotes\"");
         return false;
     default:
         return true;
@@ -307,18 +312,19 @@ static bool read_event(struct reading *reading, const yaml_event_t *event)
 }
 
 // Reads to the end of the text; false when it had to stop before, which was reported.
-static bool read_all(struct reading *reading)
+static bool yaml_tree_read_all(struct reading *reading)
 {
     for (bool more = true; more;) {
         yaml_event_t event;
         if (!yaml_parser_parse(&reading->parser, &event)) {
-            report_parser(reading);
+            yaml_tree_report_parser(reading);
             return false;
         }
         more = event.type != YAML_STREAM_END_EVENT;
-        bool good = read_event(reading, &event);
+        bool good = yaml_tree_read_event(reading, &event);
         if (!good && reading->tree->node_count >= YAML_TREE_NODES_MAX) {
-            report_at(reading, mark_of(&event.start_mark), NULL, "too many words, lists and maps in one file");
+            yaml_tree_report_at(reading, yaml_tree_mark_of(&event.start_mark), NULL,
+                                "too many words, lists and maps in one file");
         }
         yaml_event_delete(&event);
         if (!good) {
@@ -338,7 +344,7 @@ struct yaml_tree *yaml_tree_new(const char *text, size_t text_bytes, yaml_report
     must(yaml_parser_initialize(&reading.parser) == 1);
     yaml_parser_set_encoding(&reading.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&reading.parser, (const unsigned char *) text, text_bytes);
-    bool good = read_all(&reading);
+    bool good = yaml_tree_read_all(&reading);
     yaml_parser_delete(&reading.parser);
     if (!good) {
         yaml_tree_destroy(&tree);
@@ -347,7 +353,7 @@ struct yaml_tree *yaml_tree_new(const char *text, size_t text_bytes, yaml_report
     if (tree->root == NULL) {
         yaml_mark_t start = { 0 };
         reading.open = NULL;
-        add_node(&reading, YAML_MAP, &start);
+        yaml_tree_add_node(&reading, YAML_MAP, &start);
     }
     return tree;
 }

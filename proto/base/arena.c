@@ -18,7 +18,7 @@ struct arena_chunk {
     alignas(max_align_t) char memory[];
 };
 
-static size_t round_up(size_t bytes)
+static size_t arena_round_up(size_t bytes)
 {
     const size_t unit = alignof(max_align_t);
 
@@ -26,7 +26,7 @@ static size_t round_up(size_t bytes)
     return (bytes + unit - 1) / unit * unit;
 }
 
-static void add_chunk(struct arena *arena, size_t wanted)
+static void arena_add_chunk(struct arena *arena, size_t wanted)
 {
     size_t bytes = arena->newest == NULL ? CHUNK_BYTES_MIN : arena->newest->bytes * 2;
 
@@ -55,9 +55,9 @@ void arena_fini(struct arena *arena)
 
 void *arena_allocate(struct arena *arena, size_t bytes)
 {
-    bytes = round_up(bytes == 0 ? 1 : bytes);
+    bytes = arena_round_up(bytes == 0 ? 1 : bytes);
     if (arena->newest == NULL || arena->newest->bytes - arena->newest->used < bytes) {
-        add_chunk(arena, bytes);
+        arena_add_chunk(arena, bytes);
     }
     struct arena_chunk *chunk = arena->newest;
     void *piece = chunk->memory + chunk->used;

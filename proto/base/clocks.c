@@ -6,7 +6,7 @@
 
 #include <time.h>
 
-static int64_t read_ms(clockid_t clock)
+static int64_t clocks_read_ms(clockid_t clock)
 {
     struct timespec now;
 
@@ -16,15 +16,15 @@ static int64_t read_ms(clockid_t clock)
 
 int64_t clocks_boot_ms(void)
 {
-    return read_ms(CLOCK_BOOTTIME);
+    return clocks_read_ms(CLOCK_BOOTTIME);
 }
 
 int64_t clocks_monotonic_ms(void)
 {
-    return read_ms(CLOCK_MONOTONIC);
+    return clocks_read_ms(CLOCK_MONOTONIC);
 }
 
 int64_t clocks_utc_ms(void)
 {
-    return read_ms(CLOCK_REALTIME);
+    return clocks_read_ms(CLOCK_REALTIME);
 }

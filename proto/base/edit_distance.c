@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-static size_t least(size_t a, size_t b, size_t c)
+static size_t edit_distance_least(size_t a, size_t b, size_t c)
 {
     size_t less = a < b ? a : b;
     return less < c ? less : c;
@@ -28,7 +28,7 @@ size_t edit_distance(const char *one, const char *other)
         for (size_t j = 1; j <= other_bytes; j++) {
             size_t above = row[j];
             bool same = tolower((unsigned char) one[i - 1]) == tolower((unsigned char) other[j - 1]);
-            row[j] = least(above + 1, row[j - 1] + 1, diagonal + !same);
+            row[j] = edit_distance_least(above + 1, row[j - 1] + 1, diagonal + !same);
             diagonal = above;
         }
     }

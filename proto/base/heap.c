@@ -18,13 +18,13 @@ static void *at(const struct heap *heap, uint32_t index)
     return pool_at(heap->pool, heap->numbers[index]);
 }
 
-static void place(struct heap *heap, uint32_t index, void *element)
+static void heap_place(struct heap *heap, uint32_t index, void *element)
 {
     heap->numbers[index] = heap->number(element);
     *heap->slot(element) = index + 1;
 }
 
-static void rise(struct heap *heap, uint32_t index)
+static void heap_rise(struct heap *heap, uint32_t index)
 {
     void *element = at(heap, index);
     while (index > 0) {
@@ -33,13 +33,13 @@ static void rise(struct heap *heap, uint32_t index)
         if (!heap->before(heap, element, above)) {
             break;
         }
-        place(heap, index, above);
+        heap_place(heap, index, above);
         index = parent;
     }
-    place(heap, index, element);
+    heap_place(heap, index, element);
 }
 
-static void sink(struct heap *heap, uint32_t index)
+static void heap_sink(struct heap *heap, uint32_t index)
 {
     void *element = at(heap, index);
     for (;;) {
@@ -54,10 +54,10 @@ static void sink(struct heap *heap, uint32_t index)
         if (!heap->before(heap, below, element)) {
             break;
         }
-        place(heap, index, below);
+        heap_place(heap, index, below);
         index = child;
     }
-    place(heap, index, element);
+    heap_place(heap, index, element);
 }
 
 void heap_push(struct heap *heap, void *element)
@@ -69,8 +69,8 @@ void heap_push(struct heap *heap, void *element)
         must(heap->numbers);
         heap->capacity = capacity;
     }
-    place(heap, heap->count++, element);
-    rise(heap, heap->count - 1);
+    heap_place(heap, heap->count++, element);
+    heap_rise(heap, heap->count - 1);
 }
 
 bool heap_has(const struct heap *heap, const void *element)
@@ -88,15 +88,15 @@ void heap_remove(struct heap *heap, void *element)
     if (last == element) {
         return;
     }
-    place(heap, slot - 1, last);
-    rise(heap, slot - 1);
-    sink(heap, *heap->slot(last) - 1);
+    heap_place(heap, slot - 1, last);
+    heap_rise(heap, slot - 1);
+    heap_sink(heap, *heap->slot(last) - 1);
 }
 
 void heap_reorder(struct heap *heap, void *element)
 {
-    rise(heap, *heap->slot(element) - 1);
-    sink(heap, *heap->slot(element) - 1);
+    heap_rise(heap, *heap->slot(element) - 1);
+    heap_sink(heap, *heap->slot(element) - 1);
 }
 
 void *heap_first(const struct heap *heap)
@@ -107,7 +107,7 @@ void *heap_first(const struct heap *heap)
 void heap_rebuild(struct heap *heap)
 {
     for (uint32_t i = heap->count / 2; i > 0; i--) {
-        sink(heap, i - 1);
+        heap_sink(heap, i - 1);
     }
 }
 

@@ -11,15 +11,15 @@
 #define CAPACITY_KEPT 4096u
 
 // Request ids count up, hashes do not: mixing spreads both.
-static size_t home_of(const struct key_set *set, uint64_t key)
+static size_t key_set_home_of(const struct key_set *set, uint64_t key)
 {
     return (size_t) (hash_number(key) >> 20) & (set->capacity - 1);
 }
 
 // The place of a key, or the free place where it belongs.  Asserts capacity.
-static size_t find_place(const struct key_set *set, uint64_t key)
+static size_t key_set_find_place(const struct key_set *set, uint64_t key)
 {
-    size_t place = home_of(set, key);
+    size_t place = key_set_home_of(set, key);
 
     while (set->places[place] != 0 && set->places[place] != key) {
         place = (place + 1) & (set->capacity - 1);
@@ -27,7 +27,7 @@ static size_t find_place(const struct key_set *set, uint64_t key)
     return place;
 }
 
-static void grow(struct key_set *set)
+static void key_set_grow(struct key_set *set)
 {
     struct key_set larger = { .capacity = set->capacity == 0 ? CAPACITY_MIN : set->capacity * 2 };
 
@@ -35,7 +35,7 @@ static void grow(struct key_set *set)
     must(larger.places != NULL);
     for (size_t i = 0; i < set->capacity; i++) {
         if (set->places[i] != 0) {
-            larger.places[find_place(&larger, set->places[i])] = set->places[i];
+            larger.places[key_set_find_place(&larger, set->places[i])] = set->places[i];
         }
     }
     free(set->places);
@@ -67,7 +67,7 @@ bool key_set_has(const struct key_set *set, uint64_t key)
     if (key == 0) {
         return set->has_zero;
     }
-    return set->count > 0 && set->places[find_place(set, key)] == key;
+    return set->count > 0 && set->places[key_set_find_place(set, key)] == key;
 }
 
 void key_set_add(struct key_set *set, uint64_t key)
@@ -77,9 +77,9 @@ void key_set_add(struct key_set *set, uint64_t key)
         return;
     }
     if ((set->count + 1) * 4 > set->capacity * 3) {
-        grow(set);
+        key_set_grow(set);
     }
-    size_t place = find_place(set, key);
+    size_t place = key_set_find_place(set, key);
     if (set->places[place] == 0) {
         set->places[place] = key;
         set->count++;
@@ -87,12 +87,12 @@ void key_set_add(struct key_set *set, uint64_t key)
 }
 
 // Closes the gap at `gap`: whatever probed past it moves back.
-static void close_gap(struct key_set *set, size_t gap)
+static void key_set_close_gap(struct key_set *set, size_t gap)
 {
     size_t mask = set->capacity - 1;
 
     for (size_t place = (gap + 1) & mask; set->places[place] != 0; place = (place + 1) & mask) {
-        size_t home = home_of(set, set->places[place]);
+        size_t home = key_set_home_of(set, set->places[place]);
         if (((place - home) & mask) >= ((place - gap) & mask)) {
             set->places[gap] = set->places[place];
             gap = place;
@@ -111,11 +111,11 @@ bool key_set_remove(struct key_set *set, uint64_t key)
     if (set->count == 0) {
         return false;
     }
-    size_t place = find_place(set, key);
+    size_t place = key_set_find_place(set, key);
     if (set->places[place] == 0) {
         return false;
     }
-    close_gap(set, place);
+    key_set_close_gap(set, place);
     set->count--;
     return true;
 }

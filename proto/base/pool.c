@@ -31,12 +31,12 @@ void pool_fini(struct pool *pool)
     *pool = (struct pool){ .element_bytes = pool->element_bytes };
 }
 
-static bool has_room(const struct pool_chunk *chunk)
+static bool pool_has_room(const struct pool_chunk *chunk)
 {
     return chunk->used < CHUNK_ELEMENTS;
 }
 
-static void link_roomy(struct pool *pool, struct pool_chunk *chunk)
+static void pool_link_roomy(struct pool *pool, struct pool_chunk *chunk)
 {
     chunk->previous = NULL;
     chunk->next = pool->roomy;
@@ -46,7 +46,7 @@ static void link_roomy(struct pool *pool, struct pool_chunk *chunk)
     pool->roomy = chunk;
 }
 
-static void unlink_roomy(struct pool *pool, const struct pool_chunk *chunk)
+static void pool_unlink_roomy(struct pool *pool, const struct pool_chunk *chunk)
 {
     *(chunk->previous != NULL ? &chunk->previous->next : &pool->roomy) = chunk->next;
     if (chunk->next != NULL) {
@@ -55,7 +55,7 @@ static void unlink_roomy(struct pool *pool, const struct pool_chunk *chunk)
 }
 
 // The place in the directory of a chunk to come.
-static uint32_t free_index(struct pool *pool)
+static uint32_t pool_free_index(struct pool *pool)
 {
     for (uint32_t i = 0; i < pool->chunk_count; i++) {
         if (pool->chunks[i] == NULL) {
@@ -71,20 +71,20 @@ static uint32_t free_index(struct pool *pool)
     return pool->chunk_count++;
 }
 
-static void add_chunk(struct pool *pool)
+static void pool_add_chunk(struct pool *pool)
 {
     must(pool->element_bytes >= sizeof(uint32_t));
     struct pool_chunk *chunk = malloc(sizeof *chunk + CHUNK_ELEMENTS * pool->element_bytes);
     must(chunk);
-    *chunk = (struct pool_chunk){ .index = free_index(pool) };
+    *chunk = (struct pool_chunk){ .index = pool_free_index(pool) };
     pool->chunks[chunk->index] = chunk;
-    link_roomy(pool, chunk);
+    pool_link_roomy(pool, chunk);
 }
 
 void *pool_take(struct pool *pool, uint32_t *number)
 {
     if (pool->roomy == NULL) {
-        add_chunk(pool);
+        pool_add_chunk(pool);
     }
     struct pool_chunk *chunk = pool->roomy;
     *number = chunk->given_back ? chunk->given_back : 1 + chunk->index * CHUNK_ELEMENTS + chunk->fresh;
@@ -96,8 +96,8 @@ void *pool_take(struct pool *pool, uint32_t *number)
     }
     chunk->used++;
     pool->count++;
-    if (!has_room(chunk)) {
-        unlink_roomy(pool, chunk);
+    if (!pool_has_room(chunk)) {
+        pool_unlink_roomy(pool, chunk);
     }
     memset(element, 0, pool->element_bytes);
     return element;
@@ -108,15 +108,15 @@ void pool_give(struct pool *pool, uint32_t number)
     must(number && (number - 1) / CHUNK_ELEMENTS < pool->chunk_count);
     struct pool_chunk *chunk = pool->chunks[(number - 1) / CHUNK_ELEMENTS];
     must(chunk && chunk->used);
-    if (!has_room(chunk)) {
-        link_roomy(pool, chunk);
+    if (!pool_has_room(chunk)) {
+        pool_link_roomy(pool, chunk);
     }
     memcpy(pool_at(pool, number), &chunk->given_back, sizeof chunk->given_back);
     chunk->given_back = number;
     chunk->used--;
     pool->count--;
     if (!chunk->used && (chunk->next != NULL || chunk->previous != NULL)) {
-        unlink_roomy(pool, chunk);
+        pool_unlink_roomy(pool, chunk);
         pool->chunks[chunk->index] = NULL;
         free(chunk);
     }

@@ -12,7 +12,7 @@ void table_fini(struct table *table)
 }
 
 // Consecutive ids spread, hashes stay spread.
-static size_t home(const struct table *table, uint64_t key)
+static size_t table_home(const struct table *table, uint64_t key)
 {
     return (size_t) (hash_number(key) >> 32) & (table->capacity - 1);
 }
@@ -22,7 +22,7 @@ void *table_find(const struct table *table, uint64_t key)
     if (!table->capacity) {
         return NULL;
     }
-    for (size_t i = home(table, key); table->entries[i].element != NULL; i = (i + 1) & (table->capacity - 1)) {
+    for (size_t i = table_home(table, key); table->entries[i].element != NULL; i = (i + 1) & (table->capacity - 1)) {
         if (table->entries[i].key == key) {
             return table->entries[i].element;
         }
@@ -30,16 +30,16 @@ void *table_find(const struct table *table, uint64_t key)
     return NULL;
 }
 
-static void insert(struct table *table, uint64_t key, void *element)
+static void table_insert(struct table *table, uint64_t key, void *element)
 {
-    size_t i = home(table, key);
+    size_t i = table_home(table, key);
     while (table->entries[i].element != NULL) {
         i = (i + 1) & (table->capacity - 1);
     }
     table->entries[i] = (struct table_entry){ key, element };
 }
 
-static void grow(struct table *table)
+static void table_grow(struct table *table)
 {
     struct table_entry *old = table->entries;
     size_t old_capacity = table->capacity;
@@ -48,7 +48,7 @@ static void grow(struct table *table)
     must(table->entries);
     for (size_t i = 0; i < old_capacity; i++) {
         if (old[i].element != NULL) {
-            insert(table, old[i].key, old[i].element);
+            table_insert(table, old[i].key, old[i].element);
         }
     }
     free(old);
@@ -58,9 +58,9 @@ void table_put(struct table *table, uint64_t key, void *element)
 {
     must(element);
     if ((table->count + 1) * 4 > table->capacity * 3) {
-        grow(table);
+        table_grow(table);
     }
-    insert(table, key, element);
+    table_insert(table, key, element);
     table->count++;
 }
 
@@ -70,7 +70,7 @@ void table_remove(struct table *table, uint64_t key, const void *element)
         return;
     }
     size_t mask = table->capacity - 1;
-    size_t hole = home(table, key);
+    size_t hole = table_home(table, key);
     while (table->entries[hole].element != NULL &&
            (table->entries[hole].element != element || table->entries[hole].key != key)) {
         hole = (hole + 1) & mask;
@@ -81,7 +81,7 @@ void table_remove(struct table *table, uint64_t key, const void *element)
     table->count--;
     // What comes behind the hole moves up if its home is not between the hole and where it is.
     for (size_t i = (hole + 1) & mask; table->entries[i].element != NULL; i = (i + 1) & mask) {
-        size_t distance = (i - home(table, table->entries[i].key)) & mask;
+        size_t distance = (i - table_home(table, table->entries[i].key)) & mask;
         if (distance >= ((i - hole) & mask)) {
             table->entries[hole] = table->entries[i];
             hole = i;

@@ -61,7 +61,7 @@ static const struct {
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
-static char *trim(char *text)
+static char *command_trim(char *text)
 {
     text += strspn(text, " \t\r\n");
     size_t bytes = strlen(text);
@@ -73,16 +73,16 @@ static char *trim(char *text)
 
 char *command_word(char **rest)
 {
-    char *word = trim(*rest);
+    char *word = command_trim(*rest);
     char *end = word + strcspn(word, " \t\n");
-    *rest = *end != '\0' ? trim(end + 1) : end;
+    *rest = *end != '\0' ? command_trim(end + 1) : end;
     *end = '\0';
     return word;
 }
 
 // The command of this name or letter, or the only one that begins so; COMMAND_COUNT if there is none, and
 // one more if there are several.
-static size_t find(const char *word)
+static size_t command_find(const char *word)
 {
     size_t found = COMMAND_COUNT;
     size_t bytes = strlen(word);
@@ -99,7 +99,7 @@ static size_t find(const char *word)
 
 bool command_parse(char *line, struct command *command, char *problem, size_t problem_bytes)
 {
-    *command = (struct command){ .verb = COMMAND_NONE, .word = "", .rest = trim(line) };
+    *command = (struct command){ .verb = COMMAND_NONE, .word = "", .rest = command_trim(line) };
     if (command->rest[0] == '\0') {
         return true;
     }
@@ -111,7 +111,7 @@ bool command_parse(char *line, struct command *command, char *problem, size_t pr
     for (char *letter = word; *letter != '\0'; letter++) {
         *letter = (char) tolower((unsigned char) *letter);
     }
-    size_t found = find(word);
+    size_t found = command_find(word);
     if (found >= COMMAND_COUNT) {
         snprintf(problem, problem_bytes, "%s: %.40s; `help` lists the commands",
                  found == COMMAND_COUNT ? "no such command" : "several commands begin so", word);
@@ -122,7 +122,7 @@ bool command_parse(char *line, struct command *command, char *problem, size_t pr
     return true;
 }
 
-static size_t index_of(enum command_verb verb)
+static size_t command_index_of(enum command_verb verb)
 {
     size_t i = 0;
     while (i < COMMAND_COUNT && commands[i].verb != verb) {
@@ -133,18 +133,18 @@ static size_t index_of(enum command_verb verb)
 
 bool command_needs_item(enum command_verb verb)
 {
-    size_t i = index_of(verb);
+    size_t i = command_index_of(verb);
     return i < COMMAND_COUNT && commands[i].item;
 }
 
 const char *command_question(enum command_verb verb)
 {
-    size_t i = index_of(verb);
+    size_t i = command_index_of(verb);
     return i < COMMAND_COUNT ? commands[i].question : NULL;
 }
 
 // The next time that the clock on the wall shows this.
-static bool time_of_day(const char *text, int64_t now_ms, int64_t *until_ms)
+static bool command_time_of_day(const char *text, int64_t now_ms, int64_t *until_ms)
 {
     char *end;
     long hour = strtol(text, &end, 10);
@@ -179,7 +179,7 @@ bool command_until(const char *text, int64_t now_ms, int64_t *until_ms)
         return false;
     }
     if (strchr(text, ':') != NULL) {
-        return time_of_day(text, now_ms, until_ms);
+        return command_time_of_day(text, now_ms, until_ms);
     }
     char *end;
     long long count = strtoll(text, &end, 10);
@@ -219,7 +219,7 @@ const char *command_outcome(const char *word)
     return found;
 }
 
-static void help_of(FILE *out, size_t i)
+static void command_help_of(FILE *out, size_t i)
 {
     char form[80];
     snprintf(form, sizeof form, "%s%s%s", commands[i].word, commands[i].argument[0] != '\0' ? " " : "",
@@ -246,7 +246,7 @@ bool command_has_role(const char *roles, const char *role)
 
 const char *command_roles(enum command_verb verb)
 {
-    size_t i = index_of(verb);
+    size_t i = command_index_of(verb);
     return i < COMMAND_COUNT && commands[i].roles != NULL ? commands[i].roles : "";
 }
 
@@ -268,15 +268,15 @@ bool command_is_for(enum command_verb verb, const char *roles)
 bool command_help(FILE *out, const char *word, const char *roles)
 {
     if (word[0] != '\0') {
-        size_t found = find(word);
+        size_t found = command_find(word);
         if (found < COMMAND_COUNT) {
-            help_of(out, found);
+            command_help_of(out, found);
         }
         return found < COMMAND_COUNT;
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (command_is_for(commands[i].verb, roles)) {
-            help_of(out, i);
+            command_help_of(out, i);
         }
     }
     fputs("A command may be shortened as long as it is the only one. Ctrl-C leaves what you are in the middle of;\n"

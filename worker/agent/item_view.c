@@ -16,13 +16,13 @@
 
 // ---- pieces ----
 
-static size_t columns_of(const struct view *view)
+static size_t item_view_columns_of(const struct view *view)
 {
     return view->columns > COLUMNS_MAX ? COLUMNS_MAX : view->columns;
 }
 
 // A text from outside on one line; freed by the caller.
-static char *line_of(const struct view *view, const char *text)
+static char *item_view_line_of(const struct view *view, const char *text)
 {
     return visible_string(text, view->options);
 }
@@ -30,7 +30,7 @@ static char *line_of(const struct view *view, const char *text)
 void view_text(const struct view *view, const char *text)
 {
     char *visible = visible_string(text, view->options | VISIBLE_LINES);
-    char *wrapped = visible_wrap(visible, columns_of(view), BAR);
+    char *wrapped = visible_wrap(visible, item_view_columns_of(view), BAR);
     fputs(wrapped, view->out);
     free(wrapped);
     free(visible);
@@ -38,10 +38,10 @@ void view_text(const struct view *view, const char *text)
 
 void view_line(const struct view *view, const char *ours, const char *theirs)
 {
-    char *visible = line_of(view, theirs);
+    char *visible = item_view_line_of(view, theirs);
     char *whole = NULL;
     must(asprintf(&whole, "%s%s", ours, visible) >= 0);
-    char *wrapped = visible_wrap(whole, columns_of(view), "");
+    char *wrapped = visible_wrap(whole, item_view_columns_of(view), "");
     fputs(wrapped, view->out);
     free(wrapped);
     free(whole);
@@ -75,7 +75,7 @@ void view_clock_time(char *text, size_t text_bytes, int64_t at_ms, int64_t now_m
     strftime(text, text_bytes, format, &at_local);
 }
 
-static void time_left(const struct view *view, char *text, size_t text_bytes, int64_t due_ms)
+static void item_view_time_left(const struct view *view, char *text, size_t text_bytes, int64_t due_ms)
 {
     char duration[32], at[32];
     int64_t left_ms = due_ms - view->now_ms;
@@ -90,10 +90,10 @@ static void time_left(const struct view *view, char *text, size_t text_bytes, in
 
 // ---- an item ----
 
-static void show_header(const struct view *view, const struct behalf_item *item)
+static void item_view_show_header(const struct view *view, const struct behalf_item *item)
 {
-    char *brand = line_of(view, item->brand);
-    char *channel = line_of(view, item->channel);
+    char *brand = item_view_line_of(view, item->brand);
+    char *channel = item_view_line_of(view, item->channel);
     fprintf(view->out, "\n=== item %" PRId64 " | %s | %s | %s | %s", item->item, brand, channel, item->language,
             item->state);
     if (strcmp(item->audience, "agent") != 0) {
@@ -107,18 +107,18 @@ static void show_header(const struct view *view, const struct behalf_item *item)
     free(channel);
 }
 
-static void show_times(const struct view *view, const struct behalf_item *item)
+static void item_view_show_times(const struct view *view, const struct behalf_item *item)
 {
     char text[128], waited[32];
     view_duration(waited, sizeof waited, view->now_ms > item->created_ms ? view->now_ms - item->created_ms : 0);
     if (item->due_ms > 0) {
-        time_left(view, text, sizeof text, item->due_ms);
+        item_view_time_left(view, text, sizeof text, item->due_ms);
         fprintf(view->out, "Service level: %s; waiting for %s\n", text, waited);
     } else if (item->created_ms > 0) {
         fprintf(view->out, "Waiting for %s\n", waited);
     }
     if (strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0) {
-        time_left(view, text, sizeof text, item->answer_by_ms);
+        item_view_time_left(view, text, sizeof text, item->answer_by_ms);
         fprintf(view->out, "Offered to you: take it, %s\n", text);
         if (item->missed_max > 0) {
             fprintf(view->out,
@@ -129,10 +129,10 @@ static void show_times(const struct view *view, const struct behalf_item *item)
     }
 }
 
-static void show_author(const struct view *view, const struct behalf_item *item)
+static void item_view_show_author(const struct view *view, const struct behalf_item *item)
 {
-    char *author = line_of(view, item->author);
-    char *name = line_of(view, item->author_name);
+    char *author = item_view_line_of(view, item->author);
+    char *name = item_view_line_of(view, item->author_name);
     fprintf(view->out, "From %s", author[0] != '\0' ? author : "somebody");
     if (name[0] != '\0') {
         fprintf(view->out, " (%s)", name);
@@ -146,9 +146,9 @@ static void show_author(const struct view *view, const struct behalf_item *item)
 }
 
 // Until when the platform takes a reply, or since when it takes none.
-static void show_window(const struct view *view, const struct behalf_item *item)
+static void item_view_show_window(const struct view *view, const struct behalf_item *item)
 {
-    char left[32], until[32], *channel = line_of(view, item->channel);
+    char left[32], until[32], *channel = item_view_line_of(view, item->channel);
     view_clock_time(until, sizeof until, item->reply_until_ms, view->now_ms);
     view_duration(left, sizeof left, item->reply_until_ms - view->now_ms);
     if (item->reply_until_ms <= view->now_ms) {
@@ -160,10 +160,10 @@ static void show_window(const struct view *view, const struct behalf_item *item)
     free(channel);
 }
 
-static void show_warnings(const struct view *view, const struct behalf_item *item)
+static void item_view_show_warnings(const struct view *view, const struct behalf_item *item)
 {
     if (item->reply_until_ms > 0) {
-        show_window(view, item);
+        item_view_show_window(view, item);
     }
     if (item->frozen) {
         fputs("FROZEN: this brand's replies are not going out at present.\n", view->out);
@@ -178,7 +178,7 @@ static void show_warnings(const struct view *view, const struct behalf_item *ite
     }
 }
 
-static const char *entry_title(const struct behalf_entry *entry)
+static const char *item_view_entry_title(const struct behalf_entry *entry)
 {
     static const struct {
         const char *kind, *title;
@@ -196,13 +196,13 @@ static const char *entry_title(const struct behalf_entry *entry)
     return entry->kind;
 }
 
-static void show_entry(const struct view *view, const struct behalf_entry *entry)
+static void item_view_show_entry(const struct view *view, const struct behalf_entry *entry)
 {
     char at[32];
     view_clock_time(at, sizeof at, entry->at_ms, view->now_ms);
     bool by_rule = entry->author[0] == '\0' && strcmp(entry->kind, "note") == 0;
-    char *author = line_of(view, entry->author[0] != '\0' ? entry->author : by_rule ? "Behalf" : "somebody");
-    fprintf(view->out, "%s  %s %s", entry->at_ms > 0 ? at : "", author, entry_title(entry));
+    char *author = item_view_line_of(view, entry->author[0] != '\0' ? entry->author : by_rule ? "Behalf" : "somebody");
+    fprintf(view->out, "%s  %s %s", entry->at_ms > 0 ? at : "", author, item_view_entry_title(entry));
     if (entry->language[0] != '\0') {
         fprintf(view->out, " [%s]", entry->language);
     }
@@ -233,42 +233,42 @@ static void show_entry(const struct view *view, const struct behalf_entry *entry
 }
 
 // In what a channel counts; an earlier broker does not say.
-static const char *unit_of(const char *unit)
+static const char *item_view_unit_of(const char *unit)
 {
     return unit[0] != '\0' ? unit : "characters";
 }
 
-static void show_draft(const struct view *view, const struct behalf_item *item)
+static void item_view_show_draft(const struct view *view, const struct behalf_item *item)
 {
     if (item->draft[0] == '\0') {
         return;
     }
-    char *by = line_of(view, item->draft_by);
+    char *by = item_view_line_of(view, item->draft_by);
     fprintf(view->out, "Draft%s%s:\n", by[0] != '\0' ? " by " : "", by);
     free(by);
     view_text(view, item->draft);
 }
 
-static void show_limits(const struct view *view, const struct behalf_item *item)
+static void item_view_show_limits(const struct view *view, const struct behalf_item *item)
 {
     if (item->disclosure[0] != '\0') {
         view_line(view, "Added to your answer: ", item->disclosure);
     }
     if (item->length_max > 0) {
         fprintf(view->out, "Room for your text: %" PRId64 " of %" PRId64 " %s\n", item->length_left, item->length_max,
-                unit_of(item->unit));
+                item_view_unit_of(item->unit));
     }
 }
 
 void view_item(const struct view *view, const struct behalf_item *item)
 {
-    show_header(view, item);
-    show_times(view, item);
-    show_author(view, item);
+    item_view_show_header(view, item);
+    item_view_show_times(view, item);
+    item_view_show_author(view, item);
     if (item->reason[0] != '\0') {
         view_line(view, "Why here: ", item->reason);
     }
-    show_warnings(view, item);
+    item_view_show_warnings(view, item);
     if (item->brand_guidance[0] != '\0') {
         fputs("The brand says:\n", view->out);
         view_text(view, item->brand_guidance);
@@ -278,11 +278,11 @@ void view_item(const struct view *view, const struct behalf_item *item)
         fputs("The story is longer: what comes before is not shown.\n", view->out);
     }
     for (size_t i = 0; i < item->story_count; i++) {
-        show_entry(view, &item->story[i]);
+        item_view_show_entry(view, &item->story[i]);
     }
     fputc('\n', view->out);
-    show_draft(view, item);
-    show_limits(view, item);
+    item_view_show_draft(view, item);
+    item_view_show_limits(view, item);
 }
 
 void view_item_line(const struct view *view, const char *lead, const struct behalf_item *item)
@@ -290,18 +290,18 @@ void view_item_line(const struct view *view, const char *lead, const struct beha
     char until[128] = "", left[128] = "";
     bool offered = strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0;
     if (offered) {
-        time_left(view, until, sizeof until, item->answer_by_ms);
+        item_view_time_left(view, until, sizeof until, item->answer_by_ms);
     }
     if (item->due_ms > 0) {
-        time_left(view, left, sizeof left, item->due_ms);
+        item_view_time_left(view, left, sizeof left, item->due_ms);
     }
-    char *brand = line_of(view, item->brand);
-    char *author = line_of(view, item->author[0] != '\0' ? item->author : "somebody");
+    char *brand = item_view_line_of(view, item->brand);
+    char *author = item_view_line_of(view, item->author[0] != '\0' ? item->author : "somebody");
     char *whole = NULL;
     must(asprintf(&whole, "%sitem %" PRId64 " | %s | %s | from %s | %s%s%s%s%s", lead, item->item, brand,
                   item->language, author, item->state, offered ? ", take it: " : "", until,
                   left[0] != '\0' ? " | service level: " : "", left) >= 0);
-    char *wrapped = visible_wrap(whole, columns_of(view), "");
+    char *wrapped = visible_wrap(whole, item_view_columns_of(view), "");
     fputs(wrapped, view->out);
     free(wrapped);
     free(whole);
@@ -311,48 +311,48 @@ void view_item_line(const struct view *view, const char *lead, const struct beha
 
 // ---- what changed ----
 
-static bool same_entry(const struct behalf_entry *left, const struct behalf_entry *right)
+static bool item_view_same_entry(const struct behalf_entry *left, const struct behalf_entry *right)
 {
     return strcmp(left->kind, right->kind) == 0 && strcmp(left->author, right->author) == 0 &&
            strcmp(left->post, right->post) == 0 && strcmp(left->text, right->text) == 0 &&
            left->at_ms == right->at_ms && left->edited == right->edited && left->deleted == right->deleted;
 }
 
-static bool has_entry(const struct behalf_item *item, const struct behalf_entry *entry)
+static bool item_view_has_entry(const struct behalf_item *item, const struct behalf_entry *entry)
 {
     for (size_t i = 0; i < item->story_count; i++) {
-        if (same_entry(&item->story[i], entry)) {
+        if (item_view_same_entry(&item->story[i], entry)) {
             return true;
         }
     }
     return false;
 }
 
-static size_t show_new_entries(const struct view *view, const struct behalf_item *before,
-                               const struct behalf_item *item)
+static size_t item_view_show_new_entries(const struct view *view, const struct behalf_item *before,
+                                         const struct behalf_item *item)
 {
     size_t count = 0;
     for (size_t i = 0; i < item->story_count; i++) {
-        if (has_entry(before, &item->story[i])) {
+        if (item_view_has_entry(before, &item->story[i])) {
             continue;
         }
         if (count++ == 0) {
             fprintf(view->out, "--- new or changed in item %" PRId64 " ---\n", item->item);
         }
-        show_entry(view, &item->story[i]);
+        item_view_show_entry(view, &item->story[i]);
     }
     return count;
 }
 
 bool view_item_changes(const struct view *view, const struct behalf_item *before, const struct behalf_item *item)
 {
-    bool shown = show_new_entries(view, before, item) > 0;
+    bool shown = item_view_show_new_entries(view, before, item) > 0;
     if (before->frozen != item->frozen || before->fate_unknown != item->fate_unknown ||
         before->approval != item->approval || before->reply_until_ms != item->reply_until_ms) {
         if (before->frozen && !item->frozen) {
             fputs("The brand's replies go out again.\n", view->out);
         }
-        show_warnings(view, item);
+        item_view_show_warnings(view, item);
         shown = true;
     }
     if (strcmp(before->reason, item->reason) != 0) {
@@ -371,9 +371,9 @@ void view_preview(const struct view *view, const struct behalf_previewed *previe
     fputc('\n', view->out);
     if (preview->length_max > 0) {
         fprintf(view->out, "%" PRId64 " of %" PRId64 " %s", preview->length, preview->length_max,
-                unit_of(preview->unit));
+                item_view_unit_of(preview->unit));
     } else {
-        fprintf(view->out, "%" PRId64 " %s", preview->length, unit_of(preview->unit));
+        fprintf(view->out, "%" PRId64 " %s", preview->length, item_view_unit_of(preview->unit));
     }
     fputs(preview->approval ? "; an approver sees it first\n" : "\n", view->out);
     if (preview->refused[0] != '\0') {
@@ -388,7 +388,7 @@ struct column {
     int flags;
 };
 
-static struct libscols_table *new_table(const struct view *view, const struct column *columns)
+static struct libscols_table *item_view_new_table(const struct view *view, const struct column *columns)
 {
     struct libscols_table *table = scols_new_table();
     must(table != NULL);
@@ -401,21 +401,21 @@ static struct libscols_table *new_table(const struct view *view, const struct co
 }
 
 // Sets a cell to a text from outside, made visible on one line.
-static void set_text(const struct view *view, struct libscols_line *line, size_t column, const char *text)
+static void item_view_set_text(const struct view *view, struct libscols_line *line, size_t column, const char *text)
 {
-    char *visible = line_of(view, text);
+    char *visible = item_view_line_of(view, text);
     must(scols_line_set_data(line, column, visible) == 0);
     free(visible);
 }
 
-static void set_number(struct libscols_line *line, size_t column, int64_t number)
+static void item_view_set_number(struct libscols_line *line, size_t column, int64_t number)
 {
     char text[32];
     snprintf(text, sizeof text, "%" PRId64, number);
     must(scols_line_set_data(line, column, text) == 0);
 }
 
-static void set_duration(struct libscols_line *line, size_t column, int64_t duration_ms)
+static void item_view_set_duration(struct libscols_line *line, size_t column, int64_t duration_ms)
 {
     char text[40];
     text[0] = '-';
@@ -423,7 +423,7 @@ static void set_duration(struct libscols_line *line, size_t column, int64_t dura
     must(scols_line_set_data(line, column, text) == 0);
 }
 
-static void print_table(const struct view *view, struct libscols_table *table)
+static void item_view_print_table(const struct view *view, struct libscols_table *table)
 {
     char *text = NULL;
     if (scols_print_table_to_string(table, &text) == 0 && text != NULL) {
@@ -453,30 +453,30 @@ void view_listing(const struct view *view, const struct behalf_listing *listing)
         fputs("Nothing is open for you.\n", view->out);
         return;
     }
-    struct libscols_table *table = new_table(view, columns);
+    struct libscols_table *table = item_view_new_table(view, columns);
     for (size_t i = 0; i < listing->items_count; i++) {
         const struct behalf_listed *row = &listing->items[i];
         struct libscols_line *line = scols_table_new_line(table, NULL);
         must(line != NULL);
-        set_number(line, 0, row->item);
-        set_text(view, line, 1, row->audience);
-        set_text(view, line, 2, row->brand);
-        set_text(view, line, 3, row->language);
-        set_text(view, line, 4, row->skills);
-        set_text(view, line, 5, row->state);
-        set_text(view, line, 6, row->person);
+        item_view_set_number(line, 0, row->item);
+        item_view_set_text(view, line, 1, row->audience);
+        item_view_set_text(view, line, 2, row->brand);
+        item_view_set_text(view, line, 3, row->language);
+        item_view_set_text(view, line, 4, row->skills);
+        item_view_set_text(view, line, 5, row->state);
+        item_view_set_text(view, line, 6, row->person);
         if (row->due_ms > 0) {
-            set_duration(line, 7, row->due_ms - view->now_ms);
+            item_view_set_duration(line, 7, row->due_ms - view->now_ms);
         }
-        set_text(view, line, 8, row->text);
+        item_view_set_text(view, line, 8, row->text);
     }
-    print_table(view, table);
+    item_view_print_table(view, table);
     if (listing->more) {
         fputs("There are more.\n", view->out);
     }
 }
 
-static void view_queues(const struct view *view, const struct behalf_counts *counts)
+static void item_view_view_queues(const struct view *view, const struct behalf_counts *counts)
 {
     static const struct column columns[] = { { "FOR", 0 },
                                              { "BRAND", 0 },
@@ -491,26 +491,26 @@ static void view_queues(const struct view *view, const struct behalf_counts *cou
                                              { "OLDEST", SCOLS_FL_RIGHT },
                                              { "PEOPLE", SCOLS_FL_RIGHT },
                                              { NULL, 0 } };
-    struct libscols_table *table = new_table(view, columns);
+    struct libscols_table *table = item_view_new_table(view, columns);
     for (size_t i = 0; i < counts->queues_count; i++) {
         const struct behalf_queue_count *row = &counts->queues[i];
         struct libscols_line *line = scols_table_new_line(table, NULL);
         must(line != NULL);
-        set_text(view, line, 0, row->audience);
-        set_text(view, line, 1, row->brand);
-        set_text(view, line, 2, row->language);
-        set_text(view, line, 3, row->skills);
+        item_view_set_text(view, line, 0, row->audience);
+        item_view_set_text(view, line, 1, row->brand);
+        item_view_set_text(view, line, 2, row->language);
+        item_view_set_text(view, line, 3, row->skills);
         const int64_t numbers[] = { row->waiting, row->offered, row->held, row->parked, row->sending, row->late };
         for (size_t column = 0; column < 6; column++) {
-            set_number(line, 4 + column, numbers[column]);
+            item_view_set_number(line, 4 + column, numbers[column]);
         }
-        set_duration(line, 10, row->oldest_ms);
-        set_number(line, 11, row->people);
+        item_view_set_duration(line, 10, row->oldest_ms);
+        item_view_set_number(line, 11, row->people);
     }
-    print_table(view, table);
+    item_view_print_table(view, table);
 }
 
-static void view_people(const struct view *view, const struct behalf_counts *counts)
+static void item_view_view_people(const struct view *view, const struct behalf_counts *counts)
 {
     static const struct column columns[] = { { "PERSON", 0 },
                                              { "ROLES", 0 },
@@ -522,22 +522,22 @@ static void view_people(const struct view *view, const struct behalf_counts *cou
                                              { "CAPACITY", SCOLS_FL_RIGHT },
                                              { "ENDED", SCOLS_FL_RIGHT },
                                              { NULL, 0 } };
-    struct libscols_table *table = new_table(view, columns);
+    struct libscols_table *table = item_view_new_table(view, columns);
     for (size_t i = 0; i < counts->people_count; i++) {
         const struct behalf_person_count *row = &counts->people[i];
         struct libscols_line *line = scols_table_new_line(table, NULL);
         must(line != NULL);
-        set_text(view, line, 0, row->name);
-        set_text(view, line, 1, row->roles);
-        set_text(view, line, 2, row->agency);
-        set_text(view, line, 3, row->presence);
-        set_text(view, line, 4, row->reason);
+        item_view_set_text(view, line, 0, row->name);
+        item_view_set_text(view, line, 1, row->roles);
+        item_view_set_text(view, line, 2, row->agency);
+        item_view_set_text(view, line, 3, row->presence);
+        item_view_set_text(view, line, 4, row->reason);
         const int64_t numbers[] = { row->offered, row->held, row->capacity, row->ended };
         for (size_t column = 0; column < 4; column++) {
-            set_number(line, 5 + column, numbers[column]);
+            item_view_set_number(line, 5 + column, numbers[column]);
         }
     }
-    print_table(view, table);
+    item_view_print_table(view, table);
 }
 
 void view_counts(const struct view *view, const struct behalf_counts *counts)
@@ -547,10 +547,10 @@ void view_counts(const struct view *view, const struct behalf_counts *counts)
         view_line(view, "Frozen brands: ", counts->frozen);
     }
     if (counts->queues_count > 0) {
-        view_queues(view, counts);
+        item_view_view_queues(view, counts);
     }
     fputc('\n', view->out);
     if (counts->people_count > 0) {
-        view_people(view, counts);
+        item_view_view_people(view, counts);
     }
 }

@@ -53,22 +53,23 @@ struct json_mode {
 
 // ---- out ----
 
-static void finish(struct json_mode *mode, enum worker_end end)
+static void json_mode_finish(struct json_mode *mode, enum worker_end end)
 {
     mode->over = true;
     mode->end = end;
 }
 
 // Writes an object as a line, and frees it.  Nobody reads any more: signs out.
-static void put(struct json_mode *mode, json_t *object)
+static void json_mode_put(struct json_mode *mode, json_t *object)
 {
     if (json_dumpf(object, stdout, JSON_COMPACT) != 0 || putchar('\n') == EOF || fflush(stdout) != 0) {
-        finish(mode, WORKER_SIGNED_OUT);
+        json_mode_finish(mode, WORKER_SIGNED_OUT);
     }
     json_decref(object);
 }
 
-static void put_error(struct json_mode *mode, json_t *own_id, const char *code, const char *field, const char *reason)
+static void json_mode_put_error(struct json_mode *mode, json_t *own_id, const char *code, const char *field,
+                                const char *reason)
 {
     json_t *object = json_pack("{ss ss ss}", "type", "ERROR", "code", code, "reason", reason);
     must(object != NULL);
@@ -79,16 +80,16 @@ static void put_error(struct json_mode *mode, json_t *own_id, const char *code, 
         json_object_set(object, "id", own_id);
     }
     json_object_set_new(object, "line", json_integer(mode->lines.number));
-    put(mode, object);
+    json_mode_put(mode, object);
 }
 
-static void put_connection(struct json_mode *mode, const char *state)
+static void json_mode_put_connection(struct json_mode *mode, const char *state)
 {
-    put(mode, json_pack("{ss ss sb ss}", "type", "CONNECTION", "state", state, "sure", mode->sure, "reason",
-                        behalf_client_reason(mode->client)));
+    json_mode_put(mode, json_pack("{ss ss sb ss}", "type", "CONNECTION", "state", state, "sure", mode->sure, "reason",
+                                  behalf_client_reason(mode->client)));
 }
 
-static void put_message(struct json_mode *mode, const struct behalf_message *message)
+static void json_mode_put_message(struct json_mode *mode, const struct behalf_message *message)
 {
     json_t *object = message_to_json(message);
     for (size_t i = 0; i < REQUESTS_MAX && message->id > 0; i++) {
@@ -103,18 +104,18 @@ static void put_message(struct json_mode *mode, const struct behalf_message *mes
         mode->request_count--;
         break;
     }
-    put(mode, object);
+    json_mode_put(mode, object);
 }
 
 // ---- in ----
 
-static bool may_send(enum behalf_type type)
+static bool json_mode_may_send(enum behalf_type type)
 {
     return type != BEHALF_NONE && type != BEHALF_HELLO && type != BEHALF_HEARTBEAT && type != BEHALF_BYE &&
            (behalf_type_senders(type) & BEHALF_BY_PERSON) != 0;
 }
 
-static void note_request(struct json_mode *mode, int64_t id, json_t *own_id)
+static void json_mode_note_request(struct json_mode *mode, int64_t id, json_t *own_id)
 {
     for (size_t i = 0; i < REQUESTS_MAX; i++) {
         if (mode->requests[i].id != 0) {
@@ -126,27 +127,27 @@ static void note_request(struct json_mode *mode, int64_t id, json_t *own_id)
     }
 }
 
-static void send_request(struct json_mode *mode, enum behalf_type type, json_t *line, json_t *own_id)
+static void json_mode_send_request(struct json_mode *mode, enum behalf_type type, json_t *line, json_t *own_id)
 {
     struct behalf_fault fault;
     char unknown[64];
     struct behalf_message *message = message_from_json(type, line, unknown, &fault);
     if (message == NULL) {
-        put_error(mode, own_id, behalf_code_name(fault.code), fault.field, fault.reason);
+        json_mode_put_error(mode, own_id, behalf_code_name(fault.code), fault.field, fault.reason);
     } else if (unknown[0] != '\0') {
-        put_error(mode, own_id, "INVALID", unknown, "the message has no such field");
+        json_mode_put_error(mode, own_id, "INVALID", unknown, "the message has no such field");
     } else {
         int64_t id = behalf_client_send(mode->client, message, &fault);
         if (id > 0) {
-            note_request(mode, id, own_id);
+            json_mode_note_request(mode, id, own_id);
         } else {
-            put_error(mode, own_id, behalf_code_name(fault.code), fault.field, fault.reason);
+            json_mode_put_error(mode, own_id, behalf_code_name(fault.code), fault.field, fault.reason);
         }
     }
     behalf_message_destroy(&message);
 }
 
-static void take_line(struct json_mode *mode, const char *text, size_t bytes)
+static void json_mode_take_line(struct json_mode *mode, const char *text, size_t bytes)
 {
     char reason[200];
     if (bytes == 0 || (bytes == 1 && text[0] == '\r')) {
@@ -154,40 +155,42 @@ static void take_line(struct json_mode *mode, const char *text, size_t bytes)
     }
     json_t *line = json_line_parse(text, bytes, reason, sizeof reason);
     if (line == NULL) {
-        put_error(mode, NULL, "MALFORMED", "", reason);
+        json_mode_put_error(mode, NULL, "MALFORMED", "", reason);
         return;
     }
     json_t *own_id = json_object_get(line, "id");
     const char *name = json_string_value(json_object_get(line, "type"));
     enum behalf_type type = name != NULL ? behalf_type_from_name(name) : BEHALF_NONE;
     if (type == BEHALF_BYE) {
-        finish(mode, WORKER_SIGNED_OUT);
-    } else if (!may_send(type)) {
-        put_error(mode, own_id, "UNKNOWN_TYPE", "type", "no message of this type exists that a person may send");
+        json_mode_finish(mode, WORKER_SIGNED_OUT);
+    } else if (!json_mode_may_send(type)) {
+        json_mode_put_error(mode, own_id, "UNKNOWN_TYPE", "type",
+                            "no message of this type exists that a person may send");
     } else {
-        send_request(mode, type, line, own_id);
+        json_mode_send_request(mode, type, line, own_id);
     }
     json_decref(line);
 }
 
 // ---- the loop ----
 
-static bool may_read(const struct json_mode *mode)
+static bool json_mode_may_read(const struct json_mode *mode)
 {
     return mode->leave_at_ms < 0 && mode->request_count < REQUESTS_MAX;
 }
 
-static bool take_lines(struct json_mode *mode)
+static bool json_mode_take_lines(struct json_mode *mode)
 {
     bool taken = false;
     const char *text;
     size_t bytes;
     enum line_kind kind;
-    while (!mode->over && may_read(mode) && (kind = line_reader_next(&mode->lines, &text, &bytes)) != LINE_NONE) {
+    while (!mode->over && json_mode_may_read(mode) &&
+           (kind = line_reader_next(&mode->lines, &text, &bytes)) != LINE_NONE) {
         if (kind == LINE_TOO_LONG) {
-            put_error(mode, NULL, "MALFORMED", "", "the line is longer than 1 MiB");
+            json_mode_put_error(mode, NULL, "MALFORMED", "", "the line is longer than 1 MiB");
         } else {
-            take_line(mode, text, bytes);
+            json_mode_take_line(mode, text, bytes);
         }
         taken = true;
     }
@@ -197,7 +200,7 @@ static bool take_lines(struct json_mode *mode)
     return taken;
 }
 
-static void watch_session(struct json_mode *mode)
+static void json_mode_watch_session(struct json_mode *mode)
 {
     enum behalf_client_state state = behalf_client_state(mode->client);
     bool sure = behalf_client_is_sure(mode->client);
@@ -207,64 +210,64 @@ static void watch_session(struct json_mode *mode)
     mode->state = state;
     mode->sure = sure;
     if (state == BEHALF_CLIENT_READY) {
-        put_connection(mode, "ready");
+        json_mode_put_connection(mode, "ready");
     } else if (state == BEHALF_CLIENT_CONNECTING) {
-        put_connection(mode, "lost");
+        json_mode_put_connection(mode, "lost");
     } else {
-        put_connection(mode, state == BEHALF_CLIENT_REFUSED ? "refused" : "ended");
-        finish(mode, state == BEHALF_CLIENT_REFUSED ? WORKER_REFUSED : WORKER_ENDED);
+        json_mode_put_connection(mode, state == BEHALF_CLIENT_REFUSED ? "refused" : "ended");
+        json_mode_finish(mode, state == BEHALF_CLIENT_REFUSED ? WORKER_REFUSED : WORKER_ENDED);
     }
 }
 
-static bool take_messages(struct json_mode *mode)
+static bool json_mode_take_messages(struct json_mode *mode)
 {
     bool taken = false;
     struct behalf_message *message;
     while ((message = behalf_client_next(mode->client)) != NULL) {
-        put_message(mode, message);
+        json_mode_put_message(mode, message);
         behalf_message_destroy(&message);
-        watch_session(mode); // the next call may already lose what this message began
+        json_mode_watch_session(mode); // the next call may already lose what this message began
         taken = true;
     }
     return taken;
 }
 
-static void watch_end(struct json_mode *mode)
+static void json_mode_watch_end(struct json_mode *mode)
 {
     if (mode->over || mode->leave_at_ms < 0) {
         return;
     }
     if (mode->request_count == 0) {
-        finish(mode, WORKER_SIGNED_OUT);
+        json_mode_finish(mode, WORKER_SIGNED_OUT);
     } else if (clocks_boot_ms() >= mode->leave_at_ms) {
-        finish(mode, WORKER_UNSAVED);
+        json_mode_finish(mode, WORKER_UNSAVED);
     }
 }
 
-static void turn(struct json_mode *mode)
+static void json_mode_turn(struct json_mode *mode)
 {
     bool busy = true;
     while (busy && !mode->over) {
-        busy = take_messages(mode);
-        watch_session(mode);
-        busy |= take_lines(mode);
-        watch_end(mode);
+        busy = json_mode_take_messages(mode);
+        json_mode_watch_session(mode);
+        busy |= json_mode_take_lines(mode);
+        json_mode_watch_end(mode);
     }
 }
 
 // Takes the lines that stood in the input before the signal came: whoever wrote them has done their part.
-static void take_last_lines(struct json_mode *mode)
+static void json_mode_take_last_lines(struct json_mode *mode)
 {
     struct pollfd input = { .fd = mode->lines.fd, .events = POLLIN };
     do {
-        take_lines(mode);
-    } while (!mode->over && may_read(mode) && !mode->lines.ended && poll(&input, 1, 0) > 0 &&
+        json_mode_take_lines(mode);
+    } while (!mode->over && json_mode_may_read(mode) && !mode->lines.ended && poll(&input, 1, 0) > 0 &&
              line_reader_fill(&mode->lines));
-    take_lines(mode);
+    json_mode_take_lines(mode);
 }
 
 // Nothing that was asked for is left behind in a socket.
-static void await_answers(struct json_mode *mode)
+static void json_mode_await_answers(struct json_mode *mode)
 {
     int64_t deadline_ms = clocks_boot_ms() + LAST_ANSWERS_MS;
     for (size_t i = 0; i < REQUESTS_MAX; i++) {
@@ -274,24 +277,24 @@ static void await_answers(struct json_mode *mode)
         }
         struct behalf_message *answer = behalf_client_wait_answer(mode->client, mode->requests[i].id, (int) left_ms);
         if (answer != NULL) {
-            put_message(mode, answer);
+            json_mode_put_message(mode, answer);
         }
         behalf_message_destroy(&answer);
     }
 }
 
 // SIGHUP is a lost connection: what is held waits for the person.
-static void hear_signal(struct json_mode *mode)
+static void json_mode_hear_signal(struct json_mode *mode)
 {
     struct signalfd_siginfo info;
     bool known = read(mode->signals, &info, sizeof info) == (ssize_t) sizeof info;
-    take_last_lines(mode);
-    finish(mode, known && info.ssi_signo == SIGHUP ? WORKER_HUNG_UP : WORKER_SIGNED_OUT);
+    json_mode_take_last_lines(mode);
+    json_mode_finish(mode, known && info.ssi_signo == SIGHUP ? WORKER_HUNG_UP : WORKER_SIGNED_OUT);
 }
 
-static void wait_for_work(struct json_mode *mode)
+static void json_mode_wait_for_work(struct json_mode *mode)
 {
-    bool read = may_read(mode) && !mode->lines.ended;
+    bool read = json_mode_may_read(mode) && !mode->lines.ended;
     struct pollfd fds[] = { { .fd = mode->signals, .events = POLLIN },
                             { .fd = behalf_client_fd(mode->client), .events = POLLIN },
                             { .fd = read ? mode->lines.fd : -1, .events = POLLIN } };
@@ -304,7 +307,7 @@ static void wait_for_work(struct json_mode *mode)
         return;
     }
     if (fds[0].revents != 0) {
-        hear_signal(mode); // and takes what there is to read
+        json_mode_hear_signal(mode); // and takes what there is to read
     } else if (fds[2].revents != 0) {
         line_reader_fill(&mode->lines);
     }
@@ -326,16 +329,16 @@ enum worker_end json_run(const struct worker_options *options)
     mode->client = behalf_client_new(options->brokers, &hello);
     if (mode->client == NULL) {
         fprintf(stderr, "behalf-worker: the broker's address or the name cannot be used\n");
-        finish(mode, WORKER_USAGE);
+        json_mode_finish(mode, WORKER_USAGE);
     }
     while (!mode->over) {
-        turn(mode);
+        json_mode_turn(mode);
         if (!mode->over) {
-            wait_for_work(mode);
+            json_mode_wait_for_work(mode);
         }
     }
     if (mode->client != NULL && mode->end == WORKER_HUNG_UP) {
-        await_answers(mode);
+        json_mode_await_answers(mode);
     } else if (mode->client != NULL) {
         behalf_client_close(mode->client, "signed out", BYE_MS);
     }

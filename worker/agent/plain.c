@@ -19,7 +19,7 @@
 #define LAST_DRAFT_MS 2000     // to save the last draft, before signing out
 #define BYE_MS 1000
 
-static void take_argument(struct plain *plain, char *line)
+static void plain_take_argument(struct plain *plain, char *line)
 {
     plain->mode = MODE_COMMAND;
     if (line[strspn(line, " \t")] == '\0') {
@@ -29,7 +29,7 @@ static void take_argument(struct plain *plain, char *line)
     }
 }
 
-static void take_leave(struct plain *plain, const char *line)
+static void plain_take_leave(struct plain *plain, const char *line)
 {
     enum command_reply reply = command_reply(line);
     if (reply == REPLY_YES) {
@@ -41,7 +41,7 @@ static void take_leave(struct plain *plain, const char *line)
     }
 }
 
-static void take_line(struct plain *plain, char *line)
+static void plain_take_line(struct plain *plain, char *line)
 {
     plain->interrupted = false;
     switch (plain->mode) {
@@ -49,7 +49,7 @@ static void take_line(struct plain *plain, char *line)
         plain_take_command(plain, line);
         break;
     case MODE_ARGUMENT:
-        take_argument(plain, line);
+        plain_take_argument(plain, line);
         break;
     case MODE_TEXT:
         plain_take_text_line(plain, line);
@@ -67,7 +67,7 @@ static void take_line(struct plain *plain, char *line)
         plain_take_confirmation(plain, line);
         break;
     case MODE_LEAVE:
-        take_leave(plain, line);
+        plain_take_leave(plain, line);
         break;
     case MODE_WAIT:
         break;
@@ -75,7 +75,7 @@ static void take_line(struct plain *plain, char *line)
 }
 
 // Ctrl-D, or the end of a script.
-static void take_end(struct plain *plain)
+static void plain_take_end(struct plain *plain)
 {
     if (plain_is_writing(plain->mode) && prompt_is_terminal(plain->prompt)) {
         plain_end_text(plain);
@@ -89,7 +89,7 @@ static void take_end(struct plain *plain)
 }
 
 // What signing out does to what is held, and to what is only offered.
-static void question_to_leave(const struct plain *plain, char *question, size_t bytes)
+static void plain_question_to_leave(const struct plain *plain, char *question, size_t bytes)
 {
     size_t held = plain_count(plain, "held"), offered = plain_count(plain, "offered");
     if (held == 0) {
@@ -105,7 +105,7 @@ static void question_to_leave(const struct plain *plain, char *question, size_t 
 }
 
 // The offer that runs out first, or NULL.
-static const struct behalf_item *first_offer(const struct plain *plain)
+static const struct behalf_item *plain_first_offer(const struct plain *plain)
 {
     const struct behalf_item *first = NULL;
     for (const struct held *held = plain->items; held != NULL; held = held->next) {
@@ -120,9 +120,9 @@ static const struct behalf_item *first_offer(const struct plain *plain)
 
 // "12 offered, 24 s>", "7 (2 offered, 9 s)>": what waits for the person to take it, and how long still.  Where lines
 // cannot be written over, without what changes by itself.
-static void question_with_offers(const struct plain *plain, char *question, size_t bytes)
+static void plain_question_with_offers(const struct plain *plain, char *question, size_t bytes)
 {
-    const struct behalf_item *front = plain_front(plain), *offer = first_offer(plain);
+    const struct behalf_item *front = plain_front(plain), *offer = plain_first_offer(plain);
     const char *unsure = plain->unsure ? " (not sure that it is still yours)" : "";
     bool offered = strcmp(front->state, "offered") == 0, shown = prompt_is_terminal(plain->prompt);
     char left[32] = "";
@@ -144,7 +144,7 @@ static void question_with_offers(const struct plain *plain, char *question, size
 }
 
 // The question that the next line answers.
-static void ask_person(struct plain *plain)
+static void plain_ask_person(struct plain *plain)
 {
     char question[160];
     char *prefill = NULL;
@@ -153,7 +153,7 @@ static void ask_person(struct plain *plain)
         if (plain->front == NULL) {
             snprintf(question, sizeof question, "behalf> ");
         } else {
-            question_with_offers(plain, question, sizeof question);
+            plain_question_with_offers(plain, question, sizeof question);
         }
         break;
     case MODE_ARGUMENT:
@@ -176,7 +176,7 @@ static void ask_person(struct plain *plain)
                  plain->verb == COMMAND_APPROVE ? "let it go out? (y/n/edit) " : "send it? (y/n/edit) ");
         break;
     case MODE_LEAVE:
-        question_to_leave(plain, question, sizeof question);
+        plain_question_to_leave(plain, question, sizeof question);
         break;
     default:
         snprintf(question, sizeof question, "write: ");
@@ -190,18 +190,18 @@ static void ask_person(struct plain *plain)
     free(prefill);
 }
 
-static bool may_type(const struct plain *plain)
+static bool plain_may_type(const struct plain *plain)
 {
     return !plain->over && plain->asked == 0 && plain->mode != MODE_WAIT &&
            (plain->timeout_ms > 0 || prompt_is_terminal(plain->prompt)); // a script waits for the session
 }
 
-static void hear_person(struct plain *plain, bool readable)
+static void plain_hear_person(struct plain *plain, bool readable)
 {
     char *line;
     switch (prompt_read(plain->prompt, readable, &line)) {
     case PROMPT_LINE:
-        take_line(plain, line);
+        plain_take_line(plain, line);
         break;
     case PROMPT_BAD:
         plain_tell(plain, "That line was not taken: it is too long, or not UTF-8.");
@@ -212,7 +212,7 @@ static void hear_person(struct plain *plain, bool readable)
                    " the first was taken: say n, and `answer` alone takes them all.");
         break;
     case PROMPT_END:
-        take_end(plain);
+        plain_take_end(plain);
         break;
     case PROMPT_NOTHING:
         break;
@@ -223,7 +223,7 @@ static void hear_person(struct plain *plain, bool readable)
 // ---- signals and time ----
 
 // Ctrl-C leaves what one is in the middle of; at a bare prompt it asks, and the second time it signs out.
-static void interrupt(struct plain *plain)
+static void plain_interrupt(struct plain *plain)
 {
     bool typed = prompt_typed(plain->prompt)[0] != '\0';
     bool idle = (plain->mode == MODE_COMMAND && !typed) || plain->mode == MODE_LEAVE || plain->asked != 0;
@@ -255,19 +255,19 @@ static void interrupt(struct plain *plain)
 
 // The terminal is gone, as when its window is closed or the line to it breaks: that is no signing out.  What the person
 // holds waits for them for a while, as after any lost connection.
-static void hang_up(struct plain *plain)
+static void plain_hang_up(struct plain *plain)
 {
     plain->hung_up = true;
     plain_finish(plain, WORKER_HUNG_UP);
 }
 
-static void hear_signals(struct plain *plain)
+static void plain_hear_signals(struct plain *plain)
 {
     struct signalfd_siginfo info;
     while (read(plain->signals, &info, sizeof info) == (ssize_t) sizeof info) {
         switch (info.ssi_signo) {
         case SIGINT:
-            interrupt(plain);
+            plain_interrupt(plain);
             break;
         case SIGWINCH:
             prompt_resize(plain->prompt);
@@ -276,7 +276,7 @@ static void hear_signals(struct plain *plain)
             prompt_suspend(plain->prompt);
             break;
         case SIGHUP:
-            hang_up(plain);
+            plain_hang_up(plain);
             break;
         default:
             plain_finish(plain, WORKER_SIGNED_OUT);
@@ -286,7 +286,7 @@ static void hear_signals(struct plain *plain)
 }
 
 // Warns once of an offer that runs out and of a service level that has ended.
-static void warn_of_times(struct plain *plain)
+static void plain_warn_of_times(struct plain *plain)
 {
     int64_t now_ms = plain_broker_ms(plain);
     for (struct held *held = plain->items; held != NULL; held = held->next) {
@@ -305,41 +305,41 @@ static void warn_of_times(struct plain *plain)
     }
 }
 
-static int sooner(int timeout_ms, int64_t due_ms)
+static int plain_sooner(int timeout_ms, int64_t due_ms)
 {
     int64_t due = due_ms < 0 ? 0 : due_ms > 3600000 ? 3600000 : due_ms;
     return timeout_ms < 0 || due < timeout_ms ? (int) due : timeout_ms;
 }
 
-static int wait_ms(struct plain *plain)
+static int plain_wait_ms(struct plain *plain)
 {
     int64_t now_ms = plain_broker_ms(plain);
     int timeout_ms = behalf_client_timeout_ms(plain->client);
     for (struct held *held = plain->items; held != NULL; held = held->next) {
         const struct behalf_item *item = &held->message->item;
         if (strcmp(item->state, "offered") == 0 && item->answer_by_ms > 0 && !held->offer_warned) {
-            timeout_ms = sooner(timeout_ms, item->answer_by_ms - OFFER_WARNING_MS - now_ms);
+            timeout_ms = plain_sooner(timeout_ms, item->answer_by_ms - OFFER_WARNING_MS - now_ms);
         }
         if (!held->due_warned && item->due_ms > 0) {
-            timeout_ms = sooner(timeout_ms, item->due_ms - now_ms);
+            timeout_ms = plain_sooner(timeout_ms, item->due_ms - now_ms);
         }
     }
-    if (plain->mode == MODE_COMMAND && prompt_is_terminal(plain->prompt) && first_offer(plain) != NULL) {
-        timeout_ms = sooner(timeout_ms, 1000); // the seconds at the prompt
+    if (plain->mode == MODE_COMMAND && prompt_is_terminal(plain->prompt) && plain_first_offer(plain) != NULL) {
+        timeout_ms = plain_sooner(timeout_ms, 1000); // the seconds at the prompt
     }
     if (plain_is_writing(plain->mode)) {
-        timeout_ms = sooner(timeout_ms, plain->save_at_ms - clocks_boot_ms());
+        timeout_ms = plain_sooner(timeout_ms, plain->save_at_ms - clocks_boot_ms());
     }
     if (plain->mode == MODE_WAIT) {
-        timeout_ms = sooner(timeout_ms, plain->wait_until_ms - clocks_boot_ms());
+        timeout_ms = plain_sooner(timeout_ms, plain->wait_until_ms - clocks_boot_ms());
     }
     return timeout_ms;
 }
 
-static void watch_time(struct plain *plain)
+static void plain_watch_time(struct plain *plain)
 {
     if (plain->timeout_ms > 0) {
-        warn_of_times(plain);
+        plain_warn_of_times(plain);
     }
     if (plain_is_writing(plain->mode) && clocks_boot_ms() >= plain->save_at_ms) {
         plain_save_written(plain);
@@ -352,45 +352,45 @@ static void watch_time(struct plain *plain)
 
 // ---- the loop ----
 
-static void turn(struct plain *plain)
+static void plain_turn(struct plain *plain)
 {
     bool busy = true;
     while (busy && !plain->over) {
         busy = plain_hear_broker(plain);
         plain_watch_session(plain);
-        watch_time(plain);
-        if (may_type(plain)) {
-            ask_person(plain);
+        plain_watch_time(plain);
+        if (plain_may_type(plain)) {
+            plain_ask_person(plain);
             if (prompt_ready(plain->prompt)) {
-                hear_person(plain, false);
+                plain_hear_person(plain, false);
                 busy = busy || prompt_ready(plain->prompt) || prompt_fd(plain->prompt) < 0;
             }
         }
     }
 }
 
-static void wait_for_work(struct plain *plain)
+static void plain_wait_for_work(struct plain *plain)
 {
-    bool type = may_type(plain);
+    bool type = plain_may_type(plain);
     struct pollfd fds[] = { { .fd = plain->signals, .events = POLLIN },
                             { .fd = behalf_client_fd(plain->client), .events = POLLIN },
                             { .fd = type ? prompt_fd(plain->prompt) : -1, .events = POLLIN } };
-    if (poll(fds, 3, wait_ms(plain)) < 0) {
+    if (poll(fds, 3, plain_wait_ms(plain)) < 0) {
         must(errno == EINTR);
         return;
     }
     if (fds[0].revents != 0) {
-        hear_signals(plain);
+        plain_hear_signals(plain);
     }
     if (plain->from_terminal && (fds[2].revents & (POLLHUP | POLLERR)) != 0) {
-        hang_up(plain);
+        plain_hang_up(plain);
     }
     if (fds[2].revents != 0 && !plain->over) {
-        hear_person(plain, true);
+        plain_hear_person(plain, true);
     }
 }
 
-static void await_answer(struct plain *plain, int64_t request)
+static void plain_await_answer(struct plain *plain, int64_t request)
 {
     if (request <= 0) {
         return;
@@ -400,13 +400,13 @@ static void await_answer(struct plain *plain, int64_t request)
 }
 
 // Signs out, or only goes if the terminal is gone; what was being written is saved first.
-static void leave(struct plain *plain)
+static void plain_leave(struct plain *plain)
 {
-    await_answer(plain, plain->saving); // one on its way is of before
+    plain_await_answer(plain, plain->saving); // one on its way is of before
     plain->saving = 0;
-    await_answer(plain, plain_keep_half_typed(plain));
+    plain_await_answer(plain, plain_keep_half_typed(plain));
     plain_save_written(plain);
-    await_answer(plain, plain->saving);
+    plain_await_answer(plain, plain->saving);
     if (plain->hung_up) {
         return;
     }
@@ -437,13 +437,13 @@ enum worker_end plain_run(const struct worker_options *options)
         plain_tell(plain, "%s", behalf_client_reason(plain->client));
     }
     while (!plain->over) {
-        turn(plain);
+        plain_turn(plain);
         if (!plain->over) {
-            wait_for_work(plain);
+            plain_wait_for_work(plain);
         }
     }
     if (plain->client != NULL) {
-        leave(plain);
+        plain_leave(plain);
     }
     enum worker_end end = plain->end;
     while (plain->items != NULL) {

@@ -9,7 +9,7 @@
 
 #define WAIT_MS 30000 // of `wait` without an argument
 
-static void run_answer(struct plain *plain, const char *text)
+static void plain_commands_run_answer(struct plain *plain, const char *text)
 {
     plain->verb = COMMAND_ANSWER;
     const char *kept = plain_kept_text(plain);
@@ -31,7 +31,7 @@ static void run_answer(struct plain *plain, const char *text)
     }
 }
 
-static void run_preview(struct plain *plain, const char *text)
+static void plain_commands_run_preview(struct plain *plain, const char *text)
 {
     plain->verb = COMMAND_PREVIEW;
     const char *kept = plain_kept_text(plain);
@@ -44,7 +44,7 @@ static void run_preview(struct plain *plain, const char *text)
     }
 }
 
-static void run_draft(struct plain *plain, const char *text)
+static void plain_commands_run_draft(struct plain *plain, const char *text)
 {
     if (text[0] != '\0') {
         if (plain_too_long(plain, text, "not saved")) {
@@ -67,7 +67,7 @@ static void run_draft(struct plain *plain, const char *text)
     plain_page_show(&page);
 }
 
-static void run_approve(struct plain *plain)
+static void plain_commands_run_approve(struct plain *plain)
 {
     plain->verb = COMMAND_APPROVE;
     if (plain_kept_text(plain)[0] == '\0') {
@@ -79,13 +79,13 @@ static void run_approve(struct plain *plain)
     free(text);
 }
 
-static void run_edit(struct plain *plain)
+static void plain_commands_run_edit(struct plain *plain)
 {
     plain->verb = strcmp(plain_front(plain)->audience, "approver") == 0 ? COMMAND_APPROVE : COMMAND_ANSWER;
     plain_begin_edit(plain);
 }
 
-static void run_close(struct plain *plain, char *rest)
+static void plain_commands_run_close(struct plain *plain, char *rest)
 {
     const char *word = command_word(&rest);
     const char *outcome = command_outcome(word);
@@ -98,7 +98,7 @@ static void run_close(struct plain *plain, char *rest)
     ASK_FRONT(plain, CLOSE, close, request.close.outcome = outcome; request.close.note = rest);
 }
 
-static void run_park(struct plain *plain, char *rest)
+static void plain_commands_run_park(struct plain *plain, char *rest)
 {
     int64_t until_ms;
     const char *word = command_word(&rest);
@@ -110,7 +110,7 @@ static void run_park(struct plain *plain, char *rest)
     ASK_FRONT(plain, PARK, park, request.park.until_ms = until_ms; request.park.reason = rest);
 }
 
-static void run_transfer(struct plain *plain, char *rest)
+static void plain_commands_run_transfer(struct plain *plain, char *rest)
 {
     const char *skills[16];
     size_t skill_count = 0;
@@ -143,7 +143,7 @@ void plain_look(struct plain *plain, int64_t after)
     plain_ask(plain, &look, 0);
 }
 
-static void run_look(struct plain *plain, char *rest)
+static void plain_commands_run_look(struct plain *plain, char *rest)
 {
     const char *audience = command_word(&rest);
     static const char every[] = "agent,pr,approver,supervisor";
@@ -160,7 +160,7 @@ static void run_look(struct plain *plain, char *rest)
     plain_look(plain, 0);
 }
 
-static void run_presence(struct plain *plain, const char *state, const char *reason)
+static void plain_commands_run_presence(struct plain *plain, const char *state, const char *reason)
 {
     struct behalf_message presence = { .type = BEHALF_PRESENCE };
     presence.presence.state = state;
@@ -169,7 +169,7 @@ static void run_presence(struct plain *plain, const char *state, const char *rea
     plain_ask(plain, &presence, 0);
 }
 
-static void run_freeze(struct plain *plain, bool frozen, char *rest)
+static void plain_commands_run_freeze(struct plain *plain, bool frozen, char *rest)
 {
     struct behalf_message freeze = { .type = BEHALF_FREEZE };
     freeze.freeze.brand = command_word(&rest);
@@ -182,7 +182,7 @@ static void run_freeze(struct plain *plain, bool frozen, char *rest)
     }
 }
 
-static void run_recall(struct plain *plain, char *rest)
+static void plain_commands_run_recall(struct plain *plain, char *rest)
 {
     struct behalf_message recall = { .type = BEHALF_RECALL };
     char *end;
@@ -197,7 +197,7 @@ static void run_recall(struct plain *plain, char *rest)
     plain_ask(plain, &recall, 0);
 }
 
-static void run_status(struct plain *plain)
+static void plain_commands_run_status(struct plain *plain)
 {
     plain_tell(plain, "%s, %s, %s; %zu held, %zu offered. %s", plain->options->name, plain->roles, plain->presence,
                plain_count(plain, "held"), plain_count(plain, "offered"), behalf_client_reason(plain->client));
@@ -206,7 +206,7 @@ static void run_status(struct plain *plain)
     }
 }
 
-static void run_items(struct plain *plain)
+static void plain_commands_run_items(struct plain *plain)
 {
     struct page page;
     struct view *view = plain_page_open(&page, plain);
@@ -219,7 +219,7 @@ static void run_items(struct plain *plain)
     plain_page_show(&page);
 }
 
-static void run_show(struct plain *plain, const char *rest)
+static void plain_commands_run_show(struct plain *plain, const char *rest)
 {
     char *end;
     long long number = strtoll(rest, &end, 10);
@@ -231,7 +231,7 @@ static void run_show(struct plain *plain, const char *rest)
     }
 }
 
-static void run_help(struct plain *plain, const char *word)
+static void plain_commands_run_help(struct plain *plain, const char *word)
 {
     struct page page;
     struct view *view = plain_page_open(&page, plain);
@@ -241,7 +241,7 @@ static void run_help(struct plain *plain, const char *word)
     plain_page_show(&page);
 }
 
-static void run_wait(struct plain *plain, const char *rest)
+static void plain_commands_run_wait(struct plain *plain, const char *rest)
 {
     int64_t now_ms = clocks_boot_ms(), until_ms = now_ms + WAIT_MS;
     if (rest[0] != '\0' && !command_until(rest, now_ms, &until_ms)) {
@@ -264,7 +264,7 @@ void plain_run_quit(struct plain *plain)
     plain->mode = MODE_LEAVE;
 }
 
-static void run_about_item(struct plain *plain, enum command_verb verb, char *rest)
+static void plain_commands_run_about_item(struct plain *plain, enum command_verb verb, char *rest)
 {
     switch (verb) {
     case COMMAND_TAKE:
@@ -274,22 +274,22 @@ static void run_about_item(struct plain *plain, enum command_verb verb, char *re
         ASK_FRONT(plain, DECLINE, decline, request.decline.reason = rest);
         break;
     case COMMAND_ANSWER:
-        run_answer(plain, rest);
+        plain_commands_run_answer(plain, rest);
         break;
     case COMMAND_PREVIEW:
-        run_preview(plain, rest);
+        plain_commands_run_preview(plain, rest);
         break;
     case COMMAND_EDIT:
-        run_edit(plain);
+        plain_commands_run_edit(plain);
         break;
     case COMMAND_DRAFT:
-        run_draft(plain, rest);
+        plain_commands_run_draft(plain, rest);
         break;
     case COMMAND_NOTE:
         ASK_FRONT(plain, NOTE, note, request.note.text = rest);
         break;
     case COMMAND_CLOSE:
-        run_close(plain, rest);
+        plain_commands_run_close(plain, rest);
         break;
     case COMMAND_ESCALATE:
         ASK_FRONT(plain, ESCALATE, escalate, request.escalate.reason = rest);
@@ -298,16 +298,16 @@ static void run_about_item(struct plain *plain, enum command_verb verb, char *re
         ASK_FRONT(plain, RETURN, return_item, request.return_item.guidance = rest);
         break;
     case COMMAND_APPROVE:
-        run_approve(plain);
+        plain_commands_run_approve(plain);
         break;
     case COMMAND_REJECT:
         ASK_FRONT(plain, REJECT, reject, request.reject.reason = rest);
         break;
     case COMMAND_TRANSFER:
-        run_transfer(plain, rest);
+        plain_commands_run_transfer(plain, rest);
         break;
     case COMMAND_PARK:
-        run_park(plain, rest);
+        plain_commands_run_park(plain, rest);
         break;
     default:
         break;
@@ -323,47 +323,47 @@ void plain_run_command(struct plain *plain, enum command_verb verb, char *rest)
     }
     switch (verb) {
     case COMMAND_HELP:
-        run_help(plain, rest);
+        plain_commands_run_help(plain, rest);
         break;
     case COMMAND_SHOW:
-        run_show(plain, rest);
+        plain_commands_run_show(plain, rest);
         break;
     case COMMAND_ITEMS:
-        run_items(plain);
+        plain_commands_run_items(plain);
         break;
     case COMMAND_LOOK:
-        run_look(plain, rest);
+        plain_commands_run_look(plain, rest);
         break;
     case COMMAND_AWAY:
-        run_presence(plain, "away", rest);
+        plain_commands_run_presence(plain, "away", rest);
         break;
     case COMMAND_BACK:
-        run_presence(plain, "available", "");
+        plain_commands_run_presence(plain, "available", "");
         break;
     case COMMAND_FREEZE:
     case COMMAND_UNFREEZE:
-        run_freeze(plain, verb == COMMAND_FREEZE, rest);
+        plain_commands_run_freeze(plain, verb == COMMAND_FREEZE, rest);
         break;
     case COMMAND_RECALL:
-        run_recall(plain, rest);
+        plain_commands_run_recall(plain, rest);
         break;
     case COMMAND_STATUS:
-        run_status(plain);
+        plain_commands_run_status(plain);
         break;
     case COMMAND_WAIT:
-        run_wait(plain, rest);
+        plain_commands_run_wait(plain, rest);
         break;
     case COMMAND_QUIT:
         plain_run_quit(plain);
         break;
     default:
-        run_about_item(plain, verb, rest);
+        plain_commands_run_about_item(plain, verb, rest);
         break;
     }
 }
 
 // Says at once what the broker would refuse.  True if the person may.
-static bool may_run(struct plain *plain, const struct command *command)
+static bool plain_commands_may_run(struct plain *plain, const struct command *command)
 {
     const char *needed = command_roles(command->verb);
     if (!command_is_for(command->verb, plain->roles)) {
@@ -397,7 +397,7 @@ void plain_take_command(struct plain *plain, char *line)
         plain_tell(plain, "%s", problem);
         return;
     }
-    if (command.verb == COMMAND_NONE || !may_run(plain, &command)) {
+    if (command.verb == COMMAND_NONE || !plain_commands_may_run(plain, &command)) {
         return;
     }
     if (command_needs_item(command.verb) && plain->front == NULL) {

@@ -51,7 +51,7 @@ void plain_tell(struct plain *plain, const char *format, ...)
     free(text);
 }
 
-static void show_front(struct plain *plain)
+static void plain_hand_show_front(struct plain *plain)
 {
     struct page page;
     struct view *view = plain_page_open(&page, plain);
@@ -172,7 +172,7 @@ void plain_bring_to_front(struct plain *plain, struct held *held)
     }
     plain->front = held;
     if (held != NULL) {
-        show_front(plain);
+        plain_hand_show_front(plain);
     } else if (strcmp(plain->presence, "away") == 0) {
         plain_tell(plain, "Nothing in hand, and you are away. `back` when you are.");
     } else {
@@ -236,7 +236,7 @@ void plain_ask(struct plain *plain, const struct behalf_message *message, int64_
     }
 }
 
-static void add_to_written(struct held *front, const char *text)
+static void plain_hand_add_to_written(struct held *front, const char *text)
 {
     const char *kept = front->text != NULL ? front->text : front->message->item.draft;
     char *whole = NULL;
@@ -245,7 +245,7 @@ static void add_to_written(struct held *front, const char *text)
     free(whole);
 }
 
-static int64_t send_unfinished(struct plain *plain, const char *text)
+static int64_t plain_hand_send_unfinished(struct plain *plain, const char *text)
 {
     char note[BEHALF_NOTE_BYTES + 1];
     struct behalf_fault fault;
@@ -275,10 +275,10 @@ int64_t plain_keep_half_typed(struct plain *plain)
     }
     bool half_typed = (plain->mode == MODE_COMMAND || plain->mode == MODE_ARGUMENT) && command.rest[0] != '\0';
     if (half_typed && (command.verb == COMMAND_ANSWER || command.verb == COMMAND_DRAFT)) {
-        add_to_written(front, command.rest);
+        plain_hand_add_to_written(front, command.rest);
     } else if (half_typed && command.verb == COMMAND_NOTE &&
                behalf_client_state(plain->client) == BEHALF_CLIENT_READY) {
-        request = send_unfinished(plain, command.rest);
+        request = plain_hand_send_unfinished(plain, command.rest);
     }
     free(line);
     return request;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void take_changed_item(struct plain *plain, struct held *held, struct behalf_message **message_p)
+static void plain_news_take_changed_item(struct plain *plain, struct held *held, struct behalf_message **message_p)
 {
     struct behalf_message *before = held->message;
     held->message = *message_p;
@@ -28,14 +28,14 @@ static void take_changed_item(struct plain *plain, struct held *held, struct beh
     behalf_message_destroy(&before);
 }
 
-static void take_item(struct plain *plain, struct behalf_message **message_p)
+static void plain_news_take_item(struct plain *plain, struct behalf_message **message_p)
 {
     if (plain->items_to_come > 0) {
         plain->items_to_come--;
     }
     struct held *held = plain_find(plain, (*message_p)->item.item);
     if (held != NULL) {
-        take_changed_item(plain, held, message_p);
+        plain_news_take_changed_item(plain, held, message_p);
         return;
     }
     held = plain_add(plain, message_p);
@@ -56,7 +56,7 @@ static void take_item(struct plain *plain, struct behalf_message **message_p)
 }
 
 // Says something about all items in hand, by their numbers.
-static void tell_of_items(struct plain *plain, const char *what)
+static void plain_news_tell_of_items(struct plain *plain, const char *what)
 {
     char numbers[160] = "";
     size_t bytes = 0;
@@ -68,7 +68,7 @@ static void tell_of_items(struct plain *plain, const char *what)
 }
 
 // After a new session: what the broker did not name again is gone, and the rest is sure.
-static void drop_unconfirmed(struct plain *plain)
+static void plain_news_drop_unconfirmed(struct plain *plain)
 {
     if (plain->items_to_come > 0) {
         return;
@@ -81,12 +81,12 @@ static void drop_unconfirmed(struct plain *plain)
         held = next;
     }
     if (plain->unsure && plain->items != NULL) {
-        tell_of_items(plain, "Yours, says the broker");
+        plain_news_tell_of_items(plain, "Yours, says the broker");
     }
     plain->unsure = false;
 }
 
-static void take_welcome(struct plain *plain, const struct behalf_welcome *welcome)
+static void plain_news_take_welcome(struct plain *plain, const struct behalf_welcome *welcome)
 {
     plain->clock_offset_ms = welcome->now_ms - clocks_boot_ms();
     plain->timeout_ms = welcome->timeout_ms;
@@ -110,7 +110,7 @@ static void take_welcome(struct plain *plain, const struct behalf_welcome *welco
 }
 
 // What to say when a request about an item has taken effect; NULL: the item is not done with.
-static const char *farewell(enum behalf_type type, const char *state, bool frozen)
+static const char *plain_news_farewell(enum behalf_type type, const char *state, bool frozen)
 {
     switch (type) {
     case BEHALF_DECLINE:
@@ -139,7 +139,7 @@ static const char *farewell(enum behalf_type type, const char *state, bool froze
 }
 
 // The table of messages keeps lease and state of an item as plain fields; DONE tells them anew.
-static void note_done(struct held *held, const struct behalf_done *done)
+static void plain_news_note_done(struct held *held, const struct behalf_done *done)
 {
     if (done->lease > 0) {
         held->message->item.lease = done->lease;
@@ -150,9 +150,9 @@ static void note_done(struct held *held, const struct behalf_done *done)
 }
 
 // Says what has become of an item that is done with; `held` is NULL if it is not known here.  False if it is not done.
-static bool bid_farewell(struct plain *plain, const struct behalf_done *done, const struct held *held)
+static bool plain_news_bid_farewell(struct plain *plain, const struct behalf_done *done, const struct held *held)
 {
-    const char *words = farewell(plain->asked_type, done->state, held != NULL && held->message->item.frozen);
+    const char *words = plain_news_farewell(plain->asked_type, done->state, held != NULL && held->message->item.frozen);
     if (plain->asked_type == BEHALF_PARK) {
         char until[40];
         view_clock_time(until, sizeof until, plain->asked_until_ms, plain_broker_ms(plain));
@@ -167,17 +167,17 @@ static bool bid_farewell(struct plain *plain, const struct behalf_done *done, co
     return true;
 }
 
-static void take_done(struct plain *plain, const struct behalf_done *done)
+static void plain_news_take_done(struct plain *plain, const struct behalf_done *done)
 {
     struct held *held = plain_find(plain, plain->asked_item);
-    if (bid_farewell(plain, done, held)) {
+    if (plain_news_bid_farewell(plain, done, held)) {
         if (held != NULL) {
             plain_drop(plain, held);
         }
         return;
     }
     if (held != NULL) {
-        note_done(held, done);
+        plain_news_note_done(held, done);
     }
     if (held != NULL && plain->asked_type == BEHALF_DRAFT) {
         plain_set_text(&held->saved, held->text);
@@ -199,7 +199,7 @@ static void take_done(struct plain *plain, const struct behalf_done *done)
     }
 }
 
-static void take_previewed(struct plain *plain, const struct behalf_previewed *preview)
+static void plain_news_take_previewed(struct plain *plain, const struct behalf_previewed *preview)
 {
     struct page page;
     view_preview(plain_page_open(&page, plain), preview);
@@ -217,7 +217,8 @@ static void take_previewed(struct plain *plain, const struct behalf_previewed *p
 
 // Whether a refusal means that the item is no longer the person's.  NOT_FOUND may be about a person, a skill
 // or a language that the request named; and the item may have come under another lease meanwhile.
-static bool tells_of_loss(const struct plain *plain, const struct held *held, const struct behalf_error *error)
+static bool plain_news_tells_of_loss(const struct plain *plain, const struct held *held,
+                                     const struct behalf_error *error)
 {
     if (held->message->item.lease != plain->asked_lease) {
         return false;
@@ -229,7 +230,7 @@ static bool tells_of_loss(const struct plain *plain, const struct held *held, co
            (strcmp(error->field, "item") == 0 || (error->field[0] == '\0' && strcmp(error->state, "closed") == 0));
 }
 
-static void take_refusal(struct plain *plain, const struct behalf_error *error)
+static void plain_news_take_refusal(struct plain *plain, const struct behalf_error *error)
 {
     plain_tell(plain, "Not done: %s%s%s (%s%s%s)", error->reason, error->state[0] != '\0' ? "; the item is " : "",
                error->state, error->code, error->field[0] != '\0' ? " " : "", error->field);
@@ -244,12 +245,12 @@ static void take_refusal(struct plain *plain, const struct behalf_error *error)
     if (held != NULL && plain->asked_type == BEHALF_DRAFT) {
         held->unsaved = true;
     }
-    if (held != NULL && tells_of_loss(plain, held, error)) {
+    if (held != NULL && plain_news_tells_of_loss(plain, held, error)) {
         plain_lose(plain, held, "somebody or something else has moved it");
     }
 }
 
-static void take_answer(struct plain *plain, const struct behalf_message *message)
+static void plain_news_take_answer(struct plain *plain, const struct behalf_message *message)
 {
     if (message->id == plain->saving) {
         struct held *held = plain_find(plain, plain->saving_item);
@@ -269,13 +270,13 @@ static void take_answer(struct plain *plain, const struct behalf_message *messag
     struct page page;
     switch (message->type) {
     case BEHALF_DONE:
-        take_done(plain, &message->done);
+        plain_news_take_done(plain, &message->done);
         break;
     case BEHALF_ERROR:
-        take_refusal(plain, &message->error);
+        plain_news_take_refusal(plain, &message->error);
         break;
     case BEHALF_PREVIEWED:
-        take_previewed(plain, &message->previewed);
+        plain_news_take_previewed(plain, &message->previewed);
         break;
     case BEHALF_LISTING:
         if (message->listing.items_count == 0 && message->listing.more) {
@@ -294,25 +295,25 @@ static void take_answer(struct plain *plain, const struct behalf_message *messag
     }
 }
 
-static void take_presence(struct plain *plain, const struct behalf_presence *presence)
+static void plain_news_take_presence(struct plain *plain, const struct behalf_presence *presence)
 {
     snprintf(plain->presence, sizeof plain->presence, "%s", presence->state);
     plain_tell(plain, "*** You are now %s%s%s.", presence->state, presence->reason[0] != '\0' ? ": " : "",
                presence->reason);
 }
 
-static void take_message(struct plain *plain, struct behalf_message **message_p)
+static void plain_news_take_message(struct plain *plain, struct behalf_message **message_p)
 {
     const struct behalf_message *message = *message_p;
     struct held *held;
     switch (message->type) {
     case BEHALF_WELCOME:
-        take_welcome(plain, &message->welcome);
-        drop_unconfirmed(plain);
+        plain_news_take_welcome(plain, &message->welcome);
+        plain_news_drop_unconfirmed(plain);
         break;
     case BEHALF_ITEM:
-        take_item(plain, message_p);
-        drop_unconfirmed(plain);
+        plain_news_take_item(plain, message_p);
+        plain_news_drop_unconfirmed(plain);
         break;
     case BEHALF_GONE:
         held = plain_find(plain, message->gone.item);
@@ -321,11 +322,11 @@ static void take_message(struct plain *plain, struct behalf_message **message_p)
         }
         break;
     case BEHALF_PRESENCE:
-        take_presence(plain, &message->presence);
+        plain_news_take_presence(plain, &message->presence);
         break;
     default:
         if (message->id > 0) {
-            take_answer(plain, message);
+            plain_news_take_answer(plain, message);
         } else if (message->type == BEHALF_ERROR) {
             plain_tell(plain, "*** The broker says: %s %s", message->error.code, message->error.reason);
         }
@@ -338,7 +339,7 @@ bool plain_hear_broker(struct plain *plain)
     bool heard = false;
     struct behalf_message *message;
     while ((message = behalf_client_next(plain->client)) != NULL) {
-        take_message(plain, &message);
+        plain_news_take_message(plain, &message);
         behalf_message_destroy(&message);
         plain_watch_session(plain); // the next call may already lose what this message began
         heard = true;
@@ -357,7 +358,7 @@ void plain_watch_session(struct plain *plain)
     if (state == BEHALF_CLIENT_CONNECTING && plain->items != NULL) {
         plain->unsure = true;
         plain_tell(plain, "*** Connection lost (%s); reconnecting.", reason);
-        tell_of_items(plain, "Not sure that this is still yours");
+        plain_news_tell_of_items(plain, "Not sure that this is still yours");
     } else if (state == BEHALF_CLIENT_CONNECTING) {
         plain_tell(plain, "*** Connection lost (%s); reconnecting.", reason);
     } else if (state == BEHALF_CLIENT_REFUSED) {

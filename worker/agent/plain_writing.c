@@ -83,7 +83,7 @@ void plain_begin_edit(struct plain *plain)
                "Mend each line; Enter keeps it, an emptied one is dropped. Then go on, or end with a full stop.");
 }
 
-static void append_line(struct plain *plain, const char *line)
+static void plain_writing_append_line(struct plain *plain, const char *line)
 {
     char *longer = NULL;
     must(asprintf(&longer, "%s%s%s", plain->text != NULL ? plain->text : "", plain->text != NULL ? "\n" : "", line) >=
@@ -111,7 +111,8 @@ void plain_take_text_line(struct plain *plain, const char *line)
     if (bytes > BEHALF_POST_BYTES) {
         plain_tell(plain, "That line was not taken: a text has %d bytes at most.", BEHALF_POST_BYTES);
     } else {
-        append_line(plain, strcmp(line, "..") == 0 ? "." : line); // so that a lone full stop can be written
+        plain_writing_append_line(plain,
+                                  strcmp(line, "..") == 0 ? "." : line); // so that a lone full stop can be written
     }
 }
 
@@ -129,7 +130,7 @@ void plain_take_edited_line(struct plain *plain, const char *line)
     free(plain->rest);
     plain->rest = rest;
     if (line[0] != '\0' || before[0] == '\0') {
-        append_line(plain, line);
+        plain_writing_append_line(plain, line);
     }
     free(before);
     if (plain->rest == NULL) {

@@ -38,7 +38,7 @@ struct prompt {
 // Readline calls back without an argument of ours.
 static struct prompt *the_prompt;
 
-static void take_line(char *line)
+static void prompt_take_line(char *line)
 {
     the_prompt->got_line = true;
     the_prompt->line = line;
@@ -46,7 +46,7 @@ static void take_line(char *line)
     rl_callback_handler_remove();
 }
 
-static char *generate_command(const char *text, int state)
+static char *prompt_generate_command(const char *text, int state)
 {
     static size_t index;
     index = state == 0 ? 0 : index + 1;
@@ -54,11 +54,11 @@ static char *generate_command(const char *text, int state)
     return word != NULL ? strdup(word) : NULL;
 }
 
-static char **complete(const char *text, int start, int end)
+static char **prompt_complete(const char *text, int start, int end)
 {
     (void) end;
     rl_attempted_completion_over = 1; // never names of files
-    return start == 0 && the_prompt->commands ? rl_completion_matches(text, generate_command) : NULL;
+    return start == 0 && the_prompt->commands ? rl_completion_matches(text, prompt_generate_command) : NULL;
 }
 
 struct prompt *prompt_new(void)
@@ -76,7 +76,7 @@ struct prompt *prompt_new(void)
         rl_readline_name = "behalf-worker";
         rl_catch_signals = 0;
         rl_catch_sigwinch = 0;
-        rl_attempted_completion_function = complete;
+        rl_attempted_completion_function = prompt_complete;
         using_history();
         stifle_history(HISTORY_LINES);
     }
@@ -141,7 +141,7 @@ void prompt_ask(struct prompt *prompt, const char *question, const char *prefill
         rl_redisplay();
         return;
     }
-    rl_callback_handler_install(question, take_line);
+    rl_callback_handler_install(question, prompt_take_line);
     prompt->asking = true;
     if (prefill != NULL) {
         rl_insert_text(prefill);
@@ -176,7 +176,7 @@ bool prompt_ready(const struct prompt *prompt)
     return prompt->lines.ended || prompt->lines.scanned < prompt->lines.end; // half a line waits for more
 }
 
-static enum prompt_event check(struct prompt *prompt, char *text, char **line)
+static enum prompt_event prompt_check(struct prompt *prompt, char *text, char **line)
 {
     if (u8_check((const uint8_t *) text, strlen(text)) != NULL) {
         free(text);
@@ -195,7 +195,7 @@ static enum prompt_event check(struct prompt *prompt, char *text, char **line)
     return PROMPT_LINE;
 }
 
-static enum prompt_event read_terminal(struct prompt *prompt, bool readable, char **line)
+static enum prompt_event prompt_read_terminal(struct prompt *prompt, bool readable, char **line)
 {
     if (readable && !prompt->got_line) {
         rl_callback_read_char();
@@ -210,10 +210,10 @@ static enum prompt_event read_terminal(struct prompt *prompt, bool readable, cha
         fputc('\n', stdout);
         return PROMPT_END;
     }
-    return check(prompt, text, line);
+    return prompt_check(prompt, text, line);
 }
 
-static enum prompt_event read_plain(struct prompt *prompt, bool readable, char **line)
+static enum prompt_event prompt_read_plain(struct prompt *prompt, bool readable, char **line)
 {
     const char *text;
     size_t bytes;
@@ -238,7 +238,7 @@ static enum prompt_event read_plain(struct prompt *prompt, bool readable, char *
     if (prompt->echo) {
         printf("%s%s\n", prompt->question, copy);
     }
-    return check(prompt, copy, line);
+    return prompt_check(prompt, copy, line);
 }
 
 enum prompt_event prompt_read(struct prompt *prompt, bool readable, char **line)
@@ -247,7 +247,7 @@ enum prompt_event prompt_read(struct prompt *prompt, bool readable, char **line)
     if (!prompt->asking) {
         return PROMPT_NOTHING;
     }
-    return prompt->terminal ? read_terminal(prompt, readable, line) : read_plain(prompt, readable, line);
+    return prompt->terminal ? prompt_read_terminal(prompt, readable, line) : prompt_read_plain(prompt, readable, line);
 }
 
 void prompt_print(struct prompt *prompt, const char *text)

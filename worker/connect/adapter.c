@@ -55,7 +55,7 @@ struct adapter *adapter_new(char *const *argv)
     return adapter;
 }
 
-static void close_end(int *fd)
+static void adapter_close_end(int *fd)
 {
     if (*fd >= 0) {
         close(*fd);
@@ -63,7 +63,7 @@ static void close_end(int *fd)
     *fd = -1;
 }
 
-static void drop_first(struct adapter *adapter)
+static void adapter_drop_first(struct adapter *adapter)
 {
     struct unsaid *line = adapter->first;
     adapter->first = line->next;
@@ -75,18 +75,18 @@ static void drop_first(struct adapter *adapter)
     free(line);
 }
 
-static void drop_unsaid(struct adapter *adapter)
+static void adapter_drop_unsaid(struct adapter *adapter)
 {
     while (adapter->first != NULL) {
-        drop_first(adapter);
+        adapter_drop_first(adapter);
     }
 }
 
-static void go_down(struct adapter *adapter)
+static void adapter_go_down(struct adapter *adapter)
 {
-    close_end(&adapter->input);
-    close_end(&adapter->output);
-    close_end(&adapter->errors);
+    adapter_close_end(&adapter->input);
+    adapter_close_end(&adapter->output);
+    adapter_close_end(&adapter->errors);
     line_reader_fini(&adapter->output_lines);
     line_reader_fini(&adapter->error_lines);
     adapter->state = ADAPTER_DOWN;
@@ -104,8 +104,8 @@ void adapter_destroy(struct adapter **adapter_p)
             continue;
         }
     }
-    drop_unsaid(adapter);
-    go_down(adapter);
+    adapter_drop_unsaid(adapter);
+    adapter_go_down(adapter);
     free(adapter);
     *adapter_p = NULL;
 }
@@ -123,7 +123,7 @@ int64_t adapter_run(const struct adapter *adapter)
 // ---- starting ----
 
 // Ours: [0] input we write, [1] output and [2] errors we read.  Theirs: the other ends.
-static int open_pipes(int ours[3], int theirs[3])
+static int adapter_open_pipes(int ours[3], int theirs[3])
 {
     for (int i = 0; i < 3; i++) {
         ours[i] = theirs[i] = -1;
@@ -142,7 +142,7 @@ static int open_pipes(int ours[3], int theirs[3])
     return 0;
 }
 
-static int spawn(struct adapter *adapter, const int theirs[3])
+static int adapter_spawn(struct adapter *adapter, const int theirs[3])
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -173,18 +173,18 @@ static int spawn(struct adapter *adapter, const int theirs[3])
 int adapter_start(struct adapter *adapter)
 {
     must(adapter->state == ADAPTER_DOWN);
-    drop_unsaid(adapter);
+    adapter_drop_unsaid(adapter);
     int ours[3], theirs[3];
-    int error = open_pipes(ours, theirs);
+    int error = adapter_open_pipes(ours, theirs);
     if (error == 0) {
-        error = spawn(adapter, theirs);
+        error = adapter_spawn(adapter, theirs);
     }
     for (int i = 0; i < 3; i++) {
-        close_end(&theirs[i]);
+        adapter_close_end(&theirs[i]);
     }
     if (error != 0) {
         for (int i = 0; i < 3; i++) {
-            close_end(&ours[i]);
+            adapter_close_end(&ours[i]);
         }
         return error;
     }
@@ -220,7 +220,7 @@ size_t adapter_watch(struct adapter *adapter, struct pollfd *fds, bool listen)
     return count;
 }
 
-static void write_unsaid(struct adapter *adapter, int64_t now_ms)
+static void adapter_write_unsaid(struct adapter *adapter, int64_t now_ms)
 {
     while (adapter->first != NULL && adapter->input >= 0) {
         struct unsaid *line = adapter->first;
@@ -238,13 +238,13 @@ static void write_unsaid(struct adapter *adapter, int64_t now_ms)
         }
         adapter->first_written += (size_t) count;
         if (adapter->first_written == line->bytes) {
-            drop_first(adapter);
+            adapter_drop_first(adapter);
         }
     }
 }
 
 // Reads a bounded part, for there may be no end of it.  Returns true if there may be more.
-static bool log_errors(struct adapter *adapter)
+static bool adapter_log_errors(struct adapter *adapter)
 {
     const char *line;
     size_t bytes;
@@ -269,8 +269,8 @@ bool adapter_work(struct adapter *adapter, int64_t now_ms)
     if (adapter->state == ADAPTER_DOWN) {
         return false;
     }
-    write_unsaid(adapter, now_ms);
-    return log_errors(adapter);
+    adapter_write_unsaid(adapter, now_ms);
+    return adapter_log_errors(adapter);
 }
 
 enum line_kind adapter_listen(struct adapter *adapter, const char **line, size_t *line_bytes, int64_t *number)
@@ -289,7 +289,7 @@ enum line_kind adapter_listen(struct adapter *adapter, const char **line, size_t
     }
     *number = lines->number;
     if (kind == LINE_NONE && adapter->state == ADAPTER_DRAINING) {
-        go_down(adapter);
+        adapter_go_down(adapter);
     }
     return kind;
 }
@@ -325,7 +325,7 @@ bool adapter_withdraw(struct adapter *adapter, int64_t reply)
             if (adapter->first_written > 0) {
                 return false;
             }
-            drop_first(adapter);
+            adapter_drop_first(adapter);
             return true;
         }
         before->next = line->next;
@@ -368,7 +368,7 @@ void adapter_stop(struct adapter *adapter, int64_t now_ms)
         return;
     }
     adapter->stopping_since_ms = now_ms;
-    close_end(&adapter->input);
+    adapter_close_end(&adapter->input);
 }
 
 void adapter_kill(struct adapter *adapter)
@@ -425,8 +425,8 @@ bool adapter_reap(struct adapter *adapter, char *how, size_t how_bytes, bool *cl
         snprintf(how, how_bytes, "pid=%d ended by signal %d (%s)", (int) adapter->pid, info.si_status,
                  strsignal(info.si_status));
     }
-    close_end(&adapter->input);
-    log_errors(adapter);
+    adapter_close_end(&adapter->input);
+    adapter_log_errors(adapter);
     adapter->state = ADAPTER_DRAINING;
     return true;
 }

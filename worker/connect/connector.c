@@ -85,7 +85,7 @@ struct connector {
 
 // ---- speaking to the adapter ----
 
-static void say(struct connector *connector, json_t *object, int64_t reply)
+static void connector_say(struct connector *connector, json_t *object, int64_t reply)
 {
     char *line = json_dumps(object, JSON_COMPACT);
     must(line != NULL);
@@ -94,34 +94,37 @@ static void say(struct connector *connector, json_t *object, int64_t reply)
     json_decref(object);
 }
 
-static const char *word_of(enum behalf_type type)
+static const char *connector_word_of(enum behalf_type type)
 {
     return type == BEHALF_POST ? "post" : type == BEHALF_EDIT ? "edit" : "delete";
 }
 
-static void say_taken(struct connector *connector, const struct post *post, const struct behalf_taken *taken)
+static void connector_say_taken(struct connector *connector, const struct post *post, const struct behalf_taken *taken)
 {
-    json_t *object = json_pack("{ss ss ss ss sI sb sb sb}", "type", "taken", "of", word_of(post->type), "channel",
-                               post->channel, "post", post->post, "item", (json_int_t) taken->item, "repeated",
-                               (int) taken->repeated, "differs", (int) taken->differs, "early", (int) taken->early);
+    json_t *object =
+        json_pack("{ss ss ss ss sI sb sb sb}", "type", "taken", "of", connector_word_of(post->type), "channel",
+                  post->channel, "post", post->post, "item", (json_int_t) taken->item, "repeated",
+                  (int) taken->repeated, "differs", (int) taken->differs, "early", (int) taken->early);
     must(object != NULL);
     if (post->mended[0] != '\0') {
         json_object_set_new(object, "mended", json_string(post->mended));
     }
-    say(connector, object, 0);
+    connector_say(connector, object, 0);
 }
 
-static void say_refused_post(struct connector *connector, const struct post *post, const struct behalf_error *error)
+static void connector_say_refused_post(struct connector *connector, const struct post *post,
+                                       const struct behalf_error *error)
 {
-    say(connector,
-        json_pack("{ss ss ss ss ss ss ss}", "type", "refused", "of", word_of(post->type), "channel", post->channel,
-                  "post", post->post, "code", error->code, "field", error->field, "reason", error->reason),
-        0);
+    connector_say(connector,
+                  json_pack("{ss ss ss ss ss ss ss}", "type", "refused", "of", connector_word_of(post->type), "channel",
+                            post->channel, "post", post->post, "code", error->code, "field", error->field, "reason",
+                            error->reason),
+                  0);
 }
 
 // Tells what is wrong with a line, to the adapter and to the log.  `line` is what could be read of it.
-static void say_bad_line(struct connector *connector, int64_t number, const json_t *line, const char *code,
-                         const char *reason)
+static void connector_say_bad_line(struct connector *connector, int64_t number, const json_t *line, const char *code,
+                                   const char *reason)
 {
     log_often("error", "adapter line %" PRId64 " is skipped: %s", number, reason);
     json_t *object =
@@ -138,13 +141,13 @@ static void say_bad_line(struct connector *connector, int64_t number, const json
     if (json_is_string(type) && json_string_length(type) <= BEHALF_NAME_BYTES) {
         json_object_set(object, "of", type);
     }
-    say(connector, object, 0);
+    connector_say(connector, object, 0);
 }
 
 // ---- settling ----
 
 // The longest beginning of a text that fits, cut between characters.
-static char *cut_text(const char *text, size_t bytes_max)
+static char *connector_cut_text(const char *text, size_t bytes_max)
 {
     size_t bytes = strlen(text);
     if (bytes > bytes_max) {
@@ -156,11 +159,11 @@ static char *cut_text(const char *text, size_t bytes_max)
     return strndup(text, bytes);
 }
 
-static int64_t send_settle(struct connector *connector, int64_t reply, const char *fate, const char *reference,
-                           const char *reason)
+static int64_t connector_send_settle(struct connector *connector, int64_t reply, const char *fate,
+                                     const char *reference, const char *reason)
 {
-    char *reference_cut = cut_text(reference, BEHALF_KEY_BYTES);
-    char *reason_cut = cut_text(reason, BEHALF_NOTE_BYTES);
+    char *reference_cut = connector_cut_text(reference, BEHALF_KEY_BYTES);
+    char *reason_cut = connector_cut_text(reason, BEHALF_NOTE_BYTES);
     struct behalf_message settle = { .type = BEHALF_SETTLE };
     settle.settle =
         (struct behalf_settle){ .reply = reply, .fate = fate, .reference = reference_cut, .reason = reason_cut };
@@ -174,11 +177,11 @@ static int64_t send_settle(struct connector *connector, int64_t reply, const cha
     return id;
 }
 
-static void settle(struct connector *connector, struct reply *reply, const char *fate, const char *reference,
-                   const char *reason)
+static void connector_settle(struct connector *connector, struct reply *reply, const char *fate, const char *reference,
+                             const char *reason)
 {
     int64_t number = reply->message->reply.reply;
-    int64_t id = send_settle(connector, number, fate, reference, reason);
+    int64_t id = connector_send_settle(connector, number, fate, reference, reason);
     if (strcmp(fate, "confirmed") != 0) {
         log_info("reply=%" PRId64 " item=%" PRId64 " settled as %s: %s", number, reply->message->reply.item, fate,
                  reason);
@@ -186,40 +189,42 @@ static void settle(struct connector *connector, struct reply *reply, const char 
     ledger_settling(connector->ledger, reply, fate, id);
 }
 
-static void settle_all(struct connector *connector, enum reply_state state, const char *fate, const char *reason)
+static void connector_settle_all(struct connector *connector, enum reply_state state, const char *fate,
+                                 const char *reason)
 {
     struct reply *reply;
     while ((reply = ledger_first(connector->ledger, state)) != NULL) {
-        settle(connector, reply, fate, "", reason);
+        connector_settle(connector, reply, fate, "", reason);
     }
 }
 
 // ---- what the broker says ----
 
-static void take_reply(struct connector *connector, struct behalf_message **message_p)
+static void connector_take_reply(struct connector *connector, struct behalf_message **message_p)
 {
     int64_t number = (*message_p)->reply.reply;
     const char *fate = "";
     switch (ledger_take(connector->ledger, message_p, &fate)) {
     case LEDGER_NEW:
         if (connector->phase != PHASE_WORK) {
-            settle(connector, ledger_find(connector->ledger, number), "failed", "",
-                   "the connector is stopping; the reply was not handed to the platform");
+            connector_settle(connector, ledger_find(connector->ledger, number), "failed", "",
+                             "the connector is stopping; the reply was not handed to the platform");
         }
         break;
     case LEDGER_KNOWN:
         break;
     case LEDGER_SETTLED:
-        send_settle(connector, number, fate, "", "told before");
+        connector_send_settle(connector, number, fate, "", "told before");
         break;
     case LEDGER_FULL:
         log_error("reply=%" PRId64 " is given back: %d are in hand", number, LEDGER_REPLIES_MAX);
-        send_settle(connector, number, "failed", "", "the connector has more replies in hand than it can take");
+        connector_send_settle(connector, number, "failed", "",
+                              "the connector has more replies in hand than it can take");
         break;
     }
 }
 
-static void take_answer(struct connector *connector, const struct behalf_message *message)
+static void connector_take_answer(struct connector *connector, const struct behalf_message *message)
 {
     for (size_t i = 0; i < POSTS_MAX; i++) {
         struct post *post = &connector->posts[i];
@@ -227,16 +232,16 @@ static void take_answer(struct connector *connector, const struct behalf_message
             continue;
         }
         if (message->type == BEHALF_ERROR) {
-            log_error("%s refused: %s %s %s", word_of(post->type), message->error.code, message->error.field,
+            log_error("%s refused: %s %s %s", connector_word_of(post->type), message->error.code, message->error.field,
                       message->error.reason);
         }
         if (message->type == BEHALF_TAKEN) {
             connector->taken++;
         }
         if (post->run == adapter_run(connector->adapter) && message->type == BEHALF_TAKEN) {
-            say_taken(connector, post, &message->taken);
+            connector_say_taken(connector, post, &message->taken);
         } else if (post->run == adapter_run(connector->adapter) && message->type == BEHALF_ERROR) {
-            say_refused_post(connector, post, &message->error);
+            connector_say_refused_post(connector, post, &message->error);
         }
         post->id = 0;
         connector->post_count--;
@@ -248,7 +253,7 @@ static void take_answer(struct connector *connector, const struct behalf_message
     ledger_settled(connector->ledger, message->id);
 }
 
-static void take_welcome(struct connector *connector, const struct behalf_welcome *welcome)
+static void connector_take_welcome(struct connector *connector, const struct behalf_welcome *welcome)
 {
     log_info("%ssigned in to desk %s%s", connector->away_told ? "the broker is back: " : "", welcome->desk,
              welcome->resumed ? ", resumed" : "");
@@ -267,7 +272,7 @@ static void end(struct connector *connector, enum connector_end how)
 }
 
 // Logs that there is no broker, soon and then once a minute.
-static void watch_absence(struct connector *connector, const char *reason)
+static void connector_watch_absence(struct connector *connector, const char *reason)
 {
     if (connector->client_state != BEHALF_CLIENT_CONNECTING || connector->now_ms < connector->away_at_ms) {
         return;
@@ -278,7 +283,7 @@ static void watch_absence(struct connector *connector, const char *reason)
 }
 
 // Logs how many posts were taken: the first at once, then at most once a second.
-static void watch_tally(struct connector *connector, bool last)
+static void connector_watch_tally(struct connector *connector, bool last)
 {
     if (connector->taken == 0 || (connector->now_ms < connector->tally_at_ms && !last)) {
         return;
@@ -289,12 +294,12 @@ static void watch_tally(struct connector *connector, bool last)
 }
 
 // Logs how the session stands when that has changed, and ends when it is over for good.
-static void watch_session(struct connector *connector)
+static void connector_watch_session(struct connector *connector)
 {
     enum behalf_client_state state = behalf_client_state(connector->client);
     const char *reason = behalf_client_reason(connector->client);
     if (state == connector->client_state) {
-        watch_absence(connector, reason);
+        connector_watch_absence(connector, reason);
         return;
     }
     connector->client_state = state;
@@ -316,35 +321,35 @@ static void watch_session(struct connector *connector)
     }
 }
 
-static bool hear_broker(struct connector *connector)
+static bool connector_hear_broker(struct connector *connector)
 {
     bool heard = false;
     struct behalf_message *message;
     while ((message = behalf_client_next(connector->client)) != NULL) {
         heard = true;
         if (message->type == BEHALF_WELCOME) {
-            take_welcome(connector, &message->welcome);
+            connector_take_welcome(connector, &message->welcome);
         } else if (message->type == BEHALF_REPLY) {
-            take_reply(connector, &message);
+            connector_take_reply(connector, &message);
         } else if (message->id > 0) {
-            take_answer(connector, message);
+            connector_take_answer(connector, message);
         } else if (message->type == BEHALF_ERROR) {
             log_error("the broker says: %s %s", message->error.code, message->error.reason);
         }
         behalf_message_destroy(&message);
-        watch_session(connector); // the next call may already lose what this message began
+        connector_watch_session(connector); // the next call may already lose what this message began
     }
     return heard;
 }
 
 // ---- what the adapter says ----
 
-static void copy_key(char *to, size_t bytes, const char *from)
+static void connector_copy_key(char *to, size_t bytes, const char *from)
 {
     snprintf(to, bytes, "%s", from != NULL ? from : "");
 }
 
-static void fill_in_defaults(const struct connector *connector, enum behalf_type type, json_t *line)
+static void connector_fill_in_defaults(const struct connector *connector, enum behalf_type type, json_t *line)
 {
     const struct connector_options *options = connector->options;
     if (options->channel_count == 1 && json_object_get(line, "channel") == NULL) {
@@ -355,7 +360,7 @@ static void fill_in_defaults(const struct connector *connector, enum behalf_type
     }
 }
 
-static struct post *free_post(struct connector *connector)
+static struct post *connector_free_post(struct connector *connector)
 {
     for (size_t i = 0; i < POSTS_MAX; i++) {
         if (connector->posts[i].id == 0) {
@@ -365,14 +370,15 @@ static struct post *free_post(struct connector *connector)
     return NULL;
 }
 
-static void hear_post(struct connector *connector, enum behalf_type type, json_t *line, int64_t number, bool characters)
+static void connector_hear_post(struct connector *connector, enum behalf_type type, json_t *line, int64_t number,
+                                bool characters)
 {
     if (connector->phase != PHASE_WORK) {
         return; // not acknowledged, so it is brought again
     }
     struct behalf_fault fault;
     char unknown[64];
-    fill_in_defaults(connector, type, line);
+    connector_fill_in_defaults(connector, type, line);
     mending_begin(connector->mending);
     if (characters) {
         mending_note(connector->mending, "line", MENDING_CHARACTERS);
@@ -389,41 +395,42 @@ static void hear_post(struct connector *connector, enum behalf_type type, json_t
         } else {
             snprintf(reason, sizeof reason, "`%s` %s", fault.field, fault.reason);
         }
-        say_bad_line(connector, number, line, behalf_code_name(fault.code), reason);
+        connector_say_bad_line(connector, number, line, behalf_code_name(fault.code), reason);
         return;
     }
     if (unknown[0] != '\0' && !connector->unknown_key_told) {
         log_info("adapter line %" PRId64 ": no such key, passed over here and from now on: %s", number, unknown);
         connector->unknown_key_told = true;
     }
-    struct post *post = free_post(connector);
+    struct post *post = connector_free_post(connector);
     must(post != NULL);
     *post = (struct post){ .id = id, .run = adapter_run(connector->adapter), .type = type };
-    copy_key(post->channel, sizeof post->channel, json_string_value(json_object_get(line, "channel")));
-    copy_key(post->post, sizeof post->post, json_string_value(json_object_get(line, "post")));
-    copy_key(post->mended, sizeof post->mended, mending_notes(connector->mending));
+    connector_copy_key(post->channel, sizeof post->channel, json_string_value(json_object_get(line, "channel")));
+    connector_copy_key(post->post, sizeof post->post, json_string_value(json_object_get(line, "post")));
+    connector_copy_key(post->mended, sizeof post->mended, mending_notes(connector->mending));
     if (post->mended[0] != '\0') {
         log_often("warning", "adapter line %" PRId64 " is mended: %s", number, post->mended);
     }
     connector->post_count++;
 }
 
-static const char *text_of(const json_t *line, const char *key)
+static const char *connector_text_of(const json_t *line, const char *key)
 {
     const char *text = json_string_value(json_object_get(line, key));
     return text != NULL ? text : "";
 }
 
-static void hear_fate(struct connector *connector, const char *fate, const json_t *line, int64_t number)
+static void connector_hear_fate(struct connector *connector, const char *fate, const json_t *line, int64_t number)
 {
     const json_t *value = json_object_get(line, "reply");
     if (!json_is_integer(value)) {
-        say_bad_line(connector, number, line, "MISSING", "`reply` must be the number of a reply");
+        connector_say_bad_line(connector, number, line, "MISSING", "`reply` must be the number of a reply");
         return;
     }
     struct reply *reply = ledger_find(connector->ledger, json_integer_value(value));
     if (reply == NULL || reply->state == REPLY_SETTLING) {
-        say_bad_line(connector, number, line, "NOT_FOUND", "no such reply is in hand; it may be settled already");
+        connector_say_bad_line(connector, number, line, "NOT_FOUND",
+                               "no such reply is in hand; it may be settled already");
         return;
     }
     adapter_withdraw(connector->adapter, json_integer_value(value));
@@ -432,14 +439,14 @@ static void hear_fate(struct connector *connector, const char *fate, const json_
     if (json_is_integer(reference)) {
         snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, json_integer_value(reference));
     }
-    const char *reason = text_of(line, "reason");
+    const char *reason = connector_text_of(line, "reason");
     if (reason[0] == '\0' && strcmp(fate, "confirmed") != 0) {
         reason = "the adapter gave no reason";
     }
-    settle(connector, reply, fate, digits[0] != '\0' ? digits : text_of(line, "reference"), reason);
+    connector_settle(connector, reply, fate, digits[0] != '\0' ? digits : connector_text_of(line, "reference"), reason);
 }
 
-static void hear_line(struct connector *connector, const char *text, size_t bytes, int64_t number)
+static void connector_hear_line(struct connector *connector, const char *text, size_t bytes, int64_t number)
 {
     char reason[200];
     if (bytes > 0 && text[bytes - 1] == '\r') {
@@ -456,28 +463,28 @@ static void hear_line(struct connector *connector, const char *text, size_t byte
         json_line_parse(mended != NULL ? mended : text, mended != NULL ? mended_bytes : bytes, reason, sizeof reason);
     free(mended);
     if (line == NULL) {
-        say_bad_line(connector, number, NULL, "MALFORMED", reason);
+        connector_say_bad_line(connector, number, NULL, "MALFORMED", reason);
         return;
     }
-    const char *type = text_of(line, "type");
+    const char *type = connector_text_of(line, "type");
     if (strcmp(type, "post") == 0) {
-        hear_post(connector, BEHALF_POST, line, number, characters);
+        connector_hear_post(connector, BEHALF_POST, line, number, characters);
     } else if (strcmp(type, "edit") == 0) {
-        hear_post(connector, BEHALF_EDIT, line, number, characters);
+        connector_hear_post(connector, BEHALF_EDIT, line, number, characters);
     } else if (strcmp(type, "delete") == 0) {
-        hear_post(connector, BEHALF_DELETE, line, number, characters);
+        connector_hear_post(connector, BEHALF_DELETE, line, number, characters);
     } else if (strcmp(type, "confirmed") == 0 || strcmp(type, "failed") == 0 || strcmp(type, "unknown") == 0) {
-        hear_fate(connector, type, line, number);
+        connector_hear_fate(connector, type, line, number);
     } else {
-        say_bad_line(connector, number, line, "UNKNOWN_TYPE",
-                     "`type` must be post, edit, delete, confirmed, failed or unknown");
+        connector_say_bad_line(connector, number, line, "UNKNOWN_TYPE",
+                               "`type` must be post, edit, delete, confirmed, failed or unknown");
     }
     json_decref(line);
 }
 
 // Whether another line may be taken: its post must find room on the way to the broker, and its answer on
 // the way back.  An adapter that is being stopped is heard in any case.
-static bool may_listen(const struct connector *connector)
+static bool connector_may_listen(const struct connector *connector)
 {
     if (connector->phase != PHASE_WORK) {
         return true;
@@ -488,21 +495,21 @@ static bool may_listen(const struct connector *connector)
            adapter_unsaid(connector->adapter) < UNSAID_BYTES_MAX;
 }
 
-static bool hear_adapter(struct connector *connector)
+static bool connector_hear_adapter(struct connector *connector)
 {
     const char *line;
     size_t bytes;
     int64_t number;
     int lines = 0;
-    while (lines < LINES_A_TURN && may_listen(connector)) {
+    while (lines < LINES_A_TURN && connector_may_listen(connector)) {
         enum line_kind kind = adapter_listen(connector->adapter, &line, &bytes, &number);
         if (kind == LINE_NONE) {
             break;
         }
         if (kind == LINE_TOO_LONG) {
-            say_bad_line(connector, number, NULL, "MALFORMED", "the line is longer than 1 MiB");
+            connector_say_bad_line(connector, number, NULL, "MALFORMED", "the line is longer than 1 MiB");
         } else {
-            hear_line(connector, line, bytes, number);
+            connector_hear_line(connector, line, bytes, number);
         }
         lines++;
     }
@@ -511,7 +518,7 @@ static bool hear_adapter(struct connector *connector)
 
 // ---- the adapter's life ----
 
-static void plan_start(struct connector *connector, int64_t ran_ms)
+static void connector_plan_start(struct connector *connector, int64_t ran_ms)
 {
     if (ran_ms >= RAN_WELL_MS || connector->backoff_ms == 0) {
         connector->backoff_ms = BACKOFF_FIRST_MS;
@@ -524,7 +531,7 @@ static void plan_start(struct connector *connector, int64_t ran_ms)
     }
 }
 
-static void start_adapter(struct connector *connector)
+static void connector_start_adapter(struct connector *connector)
 {
     int error = adapter_start(connector->adapter);
     if (error == 0) {
@@ -537,12 +544,12 @@ static void start_adapter(struct connector *connector)
     if (adapter_run(connector->adapter) == 0) {
         end(connector, CONNECTOR_NO_ADAPTER);
     } else {
-        plan_start(connector, 0);
+        connector_plan_start(connector, 0);
     }
 }
 
 // Decides about the replies that an adapter had when it ended.
-static void settle_given(struct connector *connector)
+static void connector_settle_given(struct connector *connector)
 {
     struct reply *reply;
     while ((reply = ledger_first(connector->ledger, REPLY_GIVEN)) != NULL) {
@@ -551,33 +558,35 @@ static void settle_given(struct connector *connector)
         if (goes_on && (unseen || connector->options->idempotent)) {
             reply->state = REPLY_WAITING;
         } else if (unseen) {
-            settle(connector, reply, "failed", "", "the adapter ended before the reply was handed to it");
+            connector_settle(connector, reply, "failed", "", "the adapter ended before the reply was handed to it");
         } else {
-            settle(connector, reply, "unknown", "", "the adapter ended without saying what became of the reply");
+            connector_settle(connector, reply, "unknown", "",
+                             "the adapter ended without saying what became of the reply");
         }
     }
 }
 
-static void begin_settling(struct connector *connector)
+static void connector_begin_settling(struct connector *connector)
 {
-    settle_all(connector, REPLY_WAITING, "failed", "the connector stopped before the reply was handed to the platform");
-    settle_all(connector, REPLY_WITHHELD, "failed",
-               "the connector stopped before the reply was handed to the platform");
+    connector_settle_all(connector, REPLY_WAITING, "failed",
+                         "the connector stopped before the reply was handed to the platform");
+    connector_settle_all(connector, REPLY_WITHHELD, "failed",
+                         "the connector stopped before the reply was handed to the platform");
     connector->phase = PHASE_SETTLE;
     connector->settle_until_ms = connector->now_ms + SETTLE_MS;
 }
 
-static void adapter_is_down(struct connector *connector)
+static void connector_adapter_is_down(struct connector *connector)
 {
-    settle_given(connector);
+    connector_settle_given(connector);
     if (connector->phase == PHASE_STOP) {
-        begin_settling(connector);
+        connector_begin_settling(connector);
     } else if (!connector->finished) {
-        plan_start(connector, connector->now_ms - connector->started_ms);
+        connector_plan_start(connector, connector->now_ms - connector->started_ms);
     }
 }
 
-static void reap_adapter(struct connector *connector)
+static void connector_reap_adapter(struct connector *connector)
 {
     char how[128];
     bool clean = false;
@@ -594,11 +603,11 @@ static void reap_adapter(struct connector *connector)
 }
 
 // Brings the adapter's process to where it should be.  True if something happened.
-static bool tend_adapter(struct connector *connector, enum adapter_state before)
+static bool connector_tend_adapter(struct connector *connector, enum adapter_state before)
 {
     enum adapter_state state = adapter_state(connector->adapter);
     if (before != ADAPTER_DOWN && state == ADAPTER_DOWN) {
-        adapter_is_down(connector);
+        connector_adapter_is_down(connector);
         return true;
     }
     if (state != ADAPTER_DOWN) {
@@ -606,10 +615,10 @@ static bool tend_adapter(struct connector *connector, enum adapter_state before)
     }
     if (connector->phase == PHASE_STOP || (connector->finished && connector->post_count == 0)) {
         if (connector->phase != PHASE_SETTLE) {
-            begin_settling(connector);
+            connector_begin_settling(connector);
         }
     } else if (connector->phase == PHASE_WORK && !connector->finished && connector->now_ms >= connector->start_at_ms) {
-        start_adapter(connector);
+        connector_start_adapter(connector);
         return true;
     }
     return false;
@@ -617,7 +626,7 @@ static bool tend_adapter(struct connector *connector, enum adapter_state before)
 
 // ---- replies to the adapter ----
 
-static bool give_replies(struct connector *connector)
+static bool connector_give_replies(struct connector *connector)
 {
     bool given = false;
     struct reply *reply;
@@ -629,7 +638,7 @@ static bool give_replies(struct connector *connector)
            (reply = ledger_first(connector->ledger, REPLY_WAITING)) != NULL) {
         json_t *object = message_to_json(reply->message);
         json_object_set_new(object, "type", json_string("reply"));
-        say(connector, object, reply->message->reply.reply);
+        connector_say(connector, object, reply->message->reply.reply);
         reply->state = REPLY_GIVEN;
         given = true;
     }
@@ -638,7 +647,7 @@ static bool give_replies(struct connector *connector)
 
 // While there is no session the broker may give our replies to somebody else: what the adapter has not
 // begun to read is taken back.
-static void take_back_unread(struct connector *connector)
+static void connector_take_back_unread(struct connector *connector)
 {
     int64_t number;
     while ((number = adapter_withdraw_any(connector->adapter)) > 0) {
@@ -650,16 +659,17 @@ static void take_back_unread(struct connector *connector)
 
 // ---- signals and the loop ----
 
-static void stop(struct connector *connector)
+static void connector_stop(struct connector *connector)
 {
     log_info("stopping");
     connector->phase = PHASE_STOP;
-    take_back_unread(connector);
-    settle_all(connector, REPLY_WAITING, "failed", "the connector stopped before the reply was handed to the platform");
+    connector_take_back_unread(connector);
+    connector_settle_all(connector, REPLY_WAITING, "failed",
+                         "the connector stopped before the reply was handed to the platform");
     adapter_stop(connector->adapter, connector->now_ms);
 }
 
-static void hear_signals(struct connector *connector)
+static void connector_hear_signals(struct connector *connector)
 {
     struct signalfd_siginfo info;
     while (read(connector->signals, &info, sizeof info) == (ssize_t) sizeof info) {
@@ -667,7 +677,7 @@ static void hear_signals(struct connector *connector)
             continue; // the turn looks after the adapter anyway
         }
         if (connector->phase == PHASE_WORK) {
-            stop(connector);
+            connector_stop(connector);
         } else {
             adapter_kill(connector->adapter);
             connector->settle_until_ms = connector->now_ms;
@@ -675,15 +685,16 @@ static void hear_signals(struct connector *connector)
     }
 }
 
-static void watch_withheld(struct connector *connector)
+static void connector_watch_withheld(struct connector *connector)
 {
     if (ledger_first(connector->ledger, REPLY_WITHHELD) == NULL || connector->now_ms < connector->withheld_until_ms) {
         return;
     }
-    settle_all(connector, REPLY_WITHHELD, "failed", "the session was lost before the reply was handed to the platform");
+    connector_settle_all(connector, REPLY_WITHHELD, "failed",
+                         "the session was lost before the reply was handed to the platform");
 }
 
-static void watch_end(struct connector *connector)
+static void connector_watch_end(struct connector *connector)
 {
     if (connector->phase != PHASE_SETTLE) {
         return;
@@ -697,59 +708,59 @@ static void watch_end(struct connector *connector)
 }
 
 // Does all there is to do now.
-static void turn(struct connector *connector)
+static void connector_turn(struct connector *connector)
 {
     bool busy = true;
     while (busy && connector->phase != PHASE_END) {
         connector->now_ms = clocks_boot_ms();
-        hear_signals(connector);
-        busy = hear_broker(connector);
-        watch_session(connector);
+        connector_hear_signals(connector);
+        busy = connector_hear_broker(connector);
+        connector_watch_session(connector);
         if (behalf_client_state(connector->client) != BEHALF_CLIENT_READY) {
-            take_back_unread(connector);
+            connector_take_back_unread(connector);
         }
-        reap_adapter(connector);
+        connector_reap_adapter(connector);
         enum adapter_state before = adapter_state(connector->adapter);
-        busy |= hear_adapter(connector);
+        busy |= connector_hear_adapter(connector);
         if (connector->phase != PHASE_END) {
-            busy |= tend_adapter(connector, before);
+            busy |= connector_tend_adapter(connector, before);
         }
-        watch_withheld(connector);
-        watch_tally(connector, false);
-        busy |= give_replies(connector);
+        connector_watch_withheld(connector);
+        connector_watch_tally(connector, false);
+        busy |= connector_give_replies(connector);
         busy |= adapter_work(connector->adapter, connector->now_ms);
         adapter_tick(connector->adapter, connector->now_ms); // also of one that is never silent
-        watch_end(connector);
+        connector_watch_end(connector);
     }
 }
 
-static int sooner(int timeout_ms, int64_t due_ms)
+static int connector_sooner(int timeout_ms, int64_t due_ms)
 {
     int64_t due = due_ms < 0 ? 0 : due_ms > 60000 ? 60000 : due_ms;
     return timeout_ms < 0 || due < timeout_ms ? (int) due : timeout_ms;
 }
 
-static int wait_ms(struct connector *connector)
+static int connector_wait_ms(struct connector *connector)
 {
     int timeout_ms = behalf_client_timeout_ms(connector->client);
     int signal_ms = adapter_tick(connector->adapter, connector->now_ms);
     if (signal_ms >= 0) {
-        timeout_ms = sooner(timeout_ms, signal_ms);
+        timeout_ms = connector_sooner(timeout_ms, signal_ms);
     }
     if (connector->phase == PHASE_WORK && adapter_state(connector->adapter) == ADAPTER_DOWN && !connector->finished) {
-        timeout_ms = sooner(timeout_ms, connector->start_at_ms - connector->now_ms);
+        timeout_ms = connector_sooner(timeout_ms, connector->start_at_ms - connector->now_ms);
     }
     if (connector->phase == PHASE_SETTLE) {
-        timeout_ms = sooner(timeout_ms, connector->settle_until_ms - connector->now_ms);
+        timeout_ms = connector_sooner(timeout_ms, connector->settle_until_ms - connector->now_ms);
     }
     if (connector->client_state == BEHALF_CLIENT_CONNECTING) {
-        timeout_ms = sooner(timeout_ms, connector->away_at_ms - connector->now_ms);
+        timeout_ms = connector_sooner(timeout_ms, connector->away_at_ms - connector->now_ms);
     }
     if (connector->taken > 0) {
-        timeout_ms = sooner(timeout_ms, connector->tally_at_ms - connector->now_ms);
+        timeout_ms = connector_sooner(timeout_ms, connector->tally_at_ms - connector->now_ms);
     }
     if (ledger_first(connector->ledger, REPLY_WITHHELD) != NULL) {
-        timeout_ms = sooner(timeout_ms, connector->withheld_until_ms - connector->now_ms);
+        timeout_ms = connector_sooner(timeout_ms, connector->withheld_until_ms - connector->now_ms);
     }
     return timeout_ms;
 }
@@ -757,14 +768,14 @@ static int wait_ms(struct connector *connector)
 static void run(struct connector *connector)
 {
     for (;;) {
-        turn(connector);
+        connector_turn(connector);
         if (connector->phase == PHASE_END) {
             return;
         }
         struct pollfd fds[5] = { { .fd = connector->signals, .events = POLLIN },
                                  { .fd = behalf_client_fd(connector->client), .events = POLLIN } };
-        int timeout_ms = wait_ms(connector);
-        nfds_t count = 2 + adapter_watch(connector->adapter, fds + 2, may_listen(connector));
+        int timeout_ms = connector_wait_ms(connector);
+        nfds_t count = 2 + adapter_watch(connector->adapter, fds + 2, connector_may_listen(connector));
         if (poll(fds, count, timeout_ms) < 0) {
             must(errno == EINTR);
         }
@@ -773,7 +784,7 @@ static void run(struct connector *connector)
 
 // ---- beginning and end ----
 
-static void make_instance(char instance[33])
+static void connector_make_instance(char instance[33])
 {
     unsigned char bytes[16];
     must(getrandom(bytes, sizeof bytes, 0) == (ssize_t) sizeof bytes);
@@ -782,7 +793,7 @@ static void make_instance(char instance[33])
     }
 }
 
-static bool open_client(struct connector *connector)
+static bool connector_open_client(struct connector *connector)
 {
     const struct connector_options *options = connector->options;
     struct behalf_hello hello = { .role = "connector",
@@ -804,16 +815,16 @@ enum connector_end connector_run(const struct connector_options *options)
     connector->options = options;
     connector->now_ms = clocks_boot_ms();
     connector->away_at_ms = connector->now_ms + AWAY_FIRST_MS;
-    make_instance(connector->instance);
+    connector_make_instance(connector->instance);
     connector->signals = signals_watch((const int[]){ SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 }, NULL);
     signal(SIGPIPE, SIG_IGN);
     connector->ledger = ledger_new();
     connector->mending = mending_new();
     connector->adapter = adapter_new(options->argv);
     enum connector_end how = CONNECTOR_USAGE;
-    if (open_client(connector)) {
+    if (connector_open_client(connector)) {
         run(connector);
-        watch_tally(connector, true);
+        connector_watch_tally(connector, true);
         how = connector->end;
         behalf_client_close(connector->client, "the connector stops", BYE_MS);
     } else {

@@ -66,7 +66,7 @@ size_t ledger_count(const struct ledger *ledger)
     return ledger->count;
 }
 
-static const struct settled *find_settled(const struct ledger *ledger, const struct behalf_reply *reply)
+static const struct settled *ledger_find_settled(const struct ledger *ledger, const struct behalf_reply *reply)
 {
     size_t kept = ledger->settled_count < LEDGER_SETTLED_MAX ? ledger->settled_count : LEDGER_SETTLED_MAX;
     for (size_t i = 0; i < kept; i++) {
@@ -77,7 +77,7 @@ static const struct settled *find_settled(const struct ledger *ledger, const str
     return NULL;
 }
 
-static void forget(struct ledger *ledger, struct reply *reply)
+static void ledger_forget(struct ledger *ledger, struct reply *reply)
 {
     const struct behalf_reply *body = &reply->message->reply;
     struct settled *settled = &ledger->settled[ledger->settled_count++ % LEDGER_SETTLED_MAX];
@@ -91,7 +91,7 @@ static void forget(struct ledger *ledger, struct reply *reply)
 }
 
 // Told as of unknown fate, and handed out once more before that was answered: the answer is only late.
-static bool is_handed_anew(const struct reply *known, const struct behalf_reply *body)
+static bool ledger_is_handed_anew(const struct reply *known, const struct behalf_reply *body)
 {
     return known->state == REPLY_SETTLING && strcmp(known->fate, "unknown") == 0 &&
            known->message->reply.attempt < body->attempt;
@@ -101,8 +101,8 @@ enum ledger_entry ledger_take(struct ledger *ledger, struct behalf_message **mes
 {
     const struct behalf_reply *body = &(*message_p)->reply;
     struct reply *known = ledger_find(ledger, body->reply);
-    if (known != NULL && is_handed_anew(known, body)) {
-        forget(ledger, known);
+    if (known != NULL && ledger_is_handed_anew(known, body)) {
+        ledger_forget(ledger, known);
         known = NULL;
     }
     if (known != NULL) {
@@ -112,7 +112,7 @@ enum ledger_entry ledger_take(struct ledger *ledger, struct behalf_message **mes
         known->message->reply.attempt = body->attempt;
         return LEDGER_KNOWN;
     }
-    const struct settled *settled = find_settled(ledger, body);
+    const struct settled *settled = ledger_find_settled(ledger, body);
     if (settled != NULL) {
         *fate = settled->fate;
         return LEDGER_SETTLED;
@@ -139,7 +139,7 @@ bool ledger_settled(struct ledger *ledger, int64_t settle_id)
     for (size_t i = 0; i < ledger->count; i++) {
         struct reply *reply = &ledger->replies[i];
         if (reply->state == REPLY_SETTLING && reply->settle_id == settle_id) {
-            forget(ledger, reply);
+            ledger_forget(ledger, reply);
             return true;
         }
     }

@@ -12,7 +12,7 @@
 
 static const char *name = "";
 
-static void write_line(const char *level, const char *format, va_list arguments)
+static void log_write_line(const char *level, const char *format, va_list arguments)
 {
     char *text = NULL;
     if (vasprintf(&text, format, arguments) < 0) {
@@ -39,7 +39,7 @@ void log_info(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    write_line("info", format, arguments);
+    log_write_line("info", format, arguments);
     va_end(arguments);
 }
 
@@ -47,7 +47,7 @@ void log_warning(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    write_line("warning", format, arguments);
+    log_write_line("warning", format, arguments);
     va_end(arguments);
 }
 
@@ -55,7 +55,7 @@ void log_error(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    write_line("error", format, arguments);
+    log_write_line("error", format, arguments);
     va_end(arguments);
 }
 
@@ -93,6 +93,6 @@ void log_often(const char *level, const char *format, ...)
     }
     often.lines++;
     va_start(arguments, format);
-    write_line(level, format, arguments);
+    log_write_line(level, format, arguments);
     va_end(arguments);
 }

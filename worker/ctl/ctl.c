@@ -16,7 +16,7 @@
 #define OPTION_AS 0x1001
 #define OPTION_DESK 'd'
 
-static const struct argp_option common_options[] = {
+static const struct argp_option ctl_common_options[] = {
     { "broker", OPTION_BROKER, "LIST", 0,
       "Brokers, separated by commas (default: what BEHALF_BROKER says, else " BEHALF_DEFAULT_ENDPOINT ")", 90 },
     { "desk", OPTION_DESK, "NAME", 0, "Which desk, where the broker serves several", 90 },
@@ -25,7 +25,7 @@ static const struct argp_option common_options[] = {
     { 0 }
 };
 
-static error_t parse_common(int key, char *argument, struct argp_state *state)
+static error_t ctl_parse_common(int key, char *argument, struct argp_state *state)
 {
     struct ctl_options *options = state->input;
     switch (key) {
@@ -52,7 +52,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
     }
 }
 
-const struct argp ctl_common_argp = { common_options, parse_common, NULL, NULL, NULL, NULL, NULL };
+const struct argp ctl_common_argp = { ctl_common_options, ctl_parse_common, NULL, NULL, NULL, NULL, NULL };
 const struct argp_child ctl_common_children[] = { { &ctl_common_argp, 0, "Of every command:", 90 }, { 0 } };
 
 int64_t ctl_number(struct argp_state *state, const char *option, const char *text, int64_t minimum, int64_t maximum)
@@ -114,7 +114,7 @@ void ctl_client_end(struct behalf_client **client_p)
     behalf_client_destroy(client_p);
 }
 
-static bool standing(const struct behalf_client *client)
+static bool ctl_standing(const struct behalf_client *client)
 {
     enum behalf_client_state state = behalf_client_state(client);
     return state == BEHALF_CLIENT_CONNECTING || state == BEHALF_CLIENT_READY;
@@ -132,7 +132,7 @@ struct behalf_message *ctl_ask_raw(struct behalf_client *client, const struct ct
     }
     int64_t deadline_ms = clocks_monotonic_ms() + options->wait_ms;
     struct behalf_message *answer = NULL;
-    while (answer == NULL && standing(client)) {
+    while (answer == NULL && ctl_standing(client)) {
         int64_t left_ms = deadline_ms - clocks_monotonic_ms();
         if (left_ms <= 0) {
             break;

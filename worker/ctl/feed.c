@@ -50,7 +50,7 @@ struct feed_options {
     bool strict, quiet, json, dry_run, fields;
 };
 
-static const struct argp_option argp_options[] = {
+static const struct argp_option feed_argp_options[] = {
     { NULL, 0, NULL, 0, "What the columns are:", 1 },
     { "map", OPTION_MAP, "FIELD=COLUMN", 0,
       "The field of the post comes from this column (of NDJSON: key, or keys joined by dots); FIELD==TEXT: it is this "
@@ -87,7 +87,7 @@ static const struct argp_option argp_options[] = {
     { 0 }
 };
 
-static const char doc[] =
+static const char feed_doc[] =
     "Brings in the posts of a CSV (RFC 4180, with a header line) or JSON file (one object a line, or a list), or of "
     "standard input.\v"
     "Feeding again is safe: the broker knows what it has taken and counts it as repeated; where another author or text "
@@ -120,7 +120,7 @@ static const char doc[] =
     "  zcat export.csv.gz | behalf-ctl feed - --channel mail --brand acme \\\n"
     "      --map post=id --map author=from --strict\n";
 
-static enum row_format parse_format(struct argp_state *state, const char *text)
+static enum row_format feed_parse_format(struct argp_state *state, const char *text)
 {
     if (strcmp(text, "csv") == 0) {
         return ROW_FORMAT_CSV;
@@ -131,7 +131,7 @@ static enum row_format parse_format(struct argp_state *state, const char *text)
     return ROW_FORMAT_NDJSON;
 }
 
-static char parse_delimiter(struct argp_state *state, const char *text)
+static char feed_parse_delimiter(struct argp_state *state, const char *text)
 {
     if (strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0) {
         return '\t';
@@ -143,7 +143,7 @@ static char parse_delimiter(struct argp_state *state, const char *text)
 }
 
 // Options that go to the map.
-static bool parse_mapping(struct feed_options *options, int key, const char *argument, char *fault)
+static bool feed_parse_mapping(struct feed_options *options, int key, const char *argument, char *fault)
 {
     switch (key) {
     case OPTION_MAP:
@@ -164,7 +164,7 @@ static bool parse_mapping(struct feed_options *options, int key, const char *arg
     }
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static error_t feed_parse(int key, char *argument, struct argp_state *state)
 {
     struct feed_options *options = state->input;
     char fault[FEED_FAULT_BYTES];
@@ -179,15 +179,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case OPTION_VALUES:
     case OPTION_TIME_FORMAT:
     case OPTION_ZONE:
-        if (!parse_mapping(options, key, argument, fault)) {
+        if (!feed_parse_mapping(options, key, argument, fault)) {
             argp_error(state, "%s", fault);
         }
         return 0;
     case OPTION_FORMAT:
-        options->format = parse_format(state, argument);
+        options->format = feed_parse_format(state, argument);
         return 0;
     case OPTION_DELIMITER:
-        options->delimiter = parse_delimiter(state, argument);
+        options->delimiter = feed_parse_delimiter(state, argument);
         return 0;
     case OPTION_FROM:
         options->from_row = (uint64_t) ctl_number(state, "--from", argument, 1, INT64_MAX);
@@ -226,19 +226,19 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static bool from_stdin(const struct feed_options *options)
+static bool feed_from_stdin(const struct feed_options *options)
 {
     return options->path == NULL || strcmp(options->path, "-") == 0;
 }
 
-static const char *shown_name(const struct feed_options *options)
+static const char *feed_shown_name(const struct feed_options *options)
 {
-    return from_stdin(options) ? "standard input" : options->path;
+    return feed_from_stdin(options) ? "standard input" : options->path;
 }
 
-static int open_input(const struct feed_options *options)
+static int feed_open_input(const struct feed_options *options)
 {
-    if (from_stdin(options)) {
+    if (feed_from_stdin(options)) {
         return dup(STDIN_FILENO);
     }
     int descriptor = open(options->path, O_RDONLY | O_CLOEXEC);
@@ -252,20 +252,20 @@ static int open_input(const struct feed_options *options)
 }
 
 // What a cursor calls the input: the same file by whatever path.
-static char *cursor_source(const struct feed_options *options)
+static char *feed_cursor_source(const struct feed_options *options)
 {
-    char *name = from_stdin(options) ? strdup("standard input") : realpath(options->path, NULL);
+    char *name = feed_from_stdin(options) ? strdup("standard input") : realpath(options->path, NULL);
     must(name);
     return name;
 }
 
-static uint64_t input_bytes(int descriptor)
+static uint64_t feed_input_bytes(int descriptor)
 {
     struct stat status;
     return fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) ? (uint64_t) status.st_size : 0;
 }
 
-static bool bind_map(const struct feed_options *options, struct row_reader *reader)
+static bool feed_bind_map(const struct feed_options *options, struct row_reader *reader)
 {
     char *words = NULL;
     size_t bytes;
@@ -280,13 +280,13 @@ static bool bind_map(const struct feed_options *options, struct row_reader *read
     for (char *line = words, *end; *line; line = end + 1) {
         must(end = strchr(line, '\n'));
         *end = '\0';
-        ctl_complain(options->common, "%s: %s", shown_name(options), line);
+        ctl_complain(options->common, "%s: %s", feed_shown_name(options), line);
     }
     free(words);
     return !found;
 }
 
-static void make_instance(char *instance, size_t bytes)
+static void feed_make_instance(char *instance, size_t bytes)
 {
     uint64_t number;
     must(getrandom(&number, sizeof number, 0) == (ssize_t) sizeof number);
@@ -294,7 +294,7 @@ static void make_instance(char *instance, size_t bytes)
 }
 
 // Signals are blocked before the client's threads are made, so that only feed_run's descriptor gets them.
-static struct behalf_client *connect_blocking_signals(const struct ctl_options *options)
+static struct behalf_client *feed_connect_blocking_signals(const struct ctl_options *options)
 {
     sigset_t signals, before;
     sigemptyset(&signals);
@@ -303,7 +303,7 @@ static struct behalf_client *connect_blocking_signals(const struct ctl_options *
     sigaddset(&signals, SIGHUP);
     must(sigprocmask(SIG_BLOCK, &signals, &before) == 0);
     char instance[64];
-    make_instance(instance, sizeof instance);
+    feed_make_instance(instance, sizeof instance);
     struct behalf_client *client = ctl_client_new(options, "connector", instance);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return client;
@@ -314,16 +314,16 @@ static int feed_from(const struct feed_options *options, int input, struct row_r
 {
     uint64_t rows_before = options->from_row ? options->from_row - 1 : 0;
     char fault[1024];
-    char *source = cursor_source(options);
+    char *source = feed_cursor_source(options);
     int status = CTL_USAGE;
     struct behalf_client *client = NULL;
     const char *cursor_path = options->dry_run ? NULL : options->cursor_path;
     if (cursor_path != NULL && !feed_cursor_load(cursor_path, source, &rows_before, fault, sizeof fault)) {
         ctl_complain(options->common, "%s", fault);
-    } else if (options->dry_run || (client = connect_blocking_signals(options->common)) != NULL) {
+    } else if (options->dry_run || (client = feed_connect_blocking_signals(options->common)) != NULL) {
         status = feed_run(&(struct feed_plan){
             .options = options->common,
-            .name = shown_name(options),
+            .name = feed_shown_name(options),
             .input = input,
             .reader = reader,
             .map = options->map,
@@ -331,7 +331,7 @@ static int feed_from(const struct feed_options *options, int input, struct row_r
             .from_row = rows_before + 1,
             .cursor_path = cursor_path,
             .cursor_source = source,
-            .input_bytes = input_bytes(input),
+            .input_bytes = feed_input_bytes(input),
             .strict = options->strict,
             .json = options->json,
             .quiet = options->quiet,
@@ -344,18 +344,18 @@ static int feed_from(const struct feed_options *options, int input, struct row_r
 
 static int feed_file(const struct feed_options *options)
 {
-    int input = open_input(options);
+    int input = feed_open_input(options);
     if (input < 0) {
-        ctl_complain(options->common, "%s: %s", shown_name(options), strerror(errno));
+        ctl_complain(options->common, "%s: %s", feed_shown_name(options), strerror(errno));
         return CTL_USAGE;
     }
-    const char *name = from_stdin(options) ? "" : options->path;
+    const char *name = feed_from_stdin(options) ? "" : options->path;
     struct row_reader *reader = row_reader_new(input, name, options->format, options->delimiter);
     char fault[ROW_FAULT_BYTES];
     int status = CTL_USAGE;
     if (!row_reader_open(reader, fault)) {
-        ctl_complain(options->common, "%s: %s", shown_name(options), fault);
-    } else if (bind_map(options, reader)) {
+        ctl_complain(options->common, "%s: %s", feed_shown_name(options), fault);
+    } else if (feed_bind_map(options, reader)) {
         status = feed_from(options, input, reader);
     }
     row_reader_destroy(&reader);
@@ -367,17 +367,17 @@ int feed_command(struct ctl_options *common, int argc, char **argv)
 {
     struct feed_options options = { .common = common, .map = feed_map_new() };
     const struct argp argp = {
-        .options = argp_options,
-        .parser = parse,
+        .options = feed_argp_options,
+        .parser = feed_parse,
         .args_doc = "[FILE|-]",
-        .doc = doc,
+        .doc = feed_doc,
         .children = ctl_common_children,
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     int status = CTL_DONE;
     if (options.fields) {
         feed_map_manual(stdout);
-    } else if (from_stdin(&options) && options.path == NULL && isatty(STDIN_FILENO)) {
+    } else if (feed_from_stdin(&options) && options.path == NULL && isatty(STDIN_FILENO)) {
         ctl_complain(common, "which file? (- for standard input; behalf-ctl feed --help)");
         status = CTL_USAGE;
     } else {

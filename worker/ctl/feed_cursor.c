@@ -40,7 +40,7 @@ bool feed_cursor_load(const char *path, const char *source, uint64_t *rows, char
     return same;
 }
 
-static bool write_whole(int descriptor, const char *text, size_t length)
+static bool feed_cursor_write_whole(int descriptor, const char *text, size_t length)
 {
     while (length) {
         ssize_t written = write(descriptor, text, length);
@@ -56,7 +56,7 @@ static bool write_whole(int descriptor, const char *text, size_t length)
     return fsync(descriptor) == 0;
 }
 
-static bool replace_file(const char *path, const char *text)
+static bool feed_cursor_replace_file(const char *path, const char *text)
 {
     char beside[PATH_MAX];
     if (snprintf(beside, sizeof beside, "%s.new", path) >= (int) sizeof beside) {
@@ -67,7 +67,7 @@ static bool replace_file(const char *path, const char *text)
     if (descriptor < 0) {
         return false;
     }
-    bool written = write_whole(descriptor, text, strlen(text));
+    bool written = feed_cursor_write_whole(descriptor, text, strlen(text));
     int reason = errno;
     close(descriptor);
     if (written && rename(beside, path) == 0) {
@@ -90,7 +90,7 @@ bool feed_cursor_save(const char *path, const char *source, uint64_t rows, char 
     char *text = json_dumps(cursor, JSON_INDENT(2));
     json_decref(cursor);
     must(text);
-    bool saved = replace_file(path, text);
+    bool saved = feed_cursor_replace_file(path, text);
     if (!saved) {
         snprintf(fault, fault_bytes, "%s: %s", path, strerror(errno));
     }

@@ -13,7 +13,7 @@
 #define ZEROS_AT_END 5
 
 // 1.29403E+18, 1,29403E+18, 1E+18: what a spreadsheet shows of a number that is too long.
-static bool has_exponent(const char *id)
+static bool feed_ids_has_exponent(const char *id)
 {
     size_t length = strspn(id, DIGITS);
     if (!length) {
@@ -33,7 +33,7 @@ static bool has_exponent(const char *id)
 }
 
 // Zeros at its end, if they are all that stands behind the digits that a spreadsheet keeps; else 0.
-static unsigned zeros_of(const char *id)
+static unsigned feed_ids_zeros_of(const char *id)
 {
     size_t length = strspn(id, DIGITS);
     if (id[length] || length <= DIGITS_KEPT || id[0] == '0') {
@@ -46,7 +46,7 @@ static unsigned zeros_of(const char *id)
     return zeros >= length - DIGITS_KEPT ? (unsigned) zeros : 0;
 }
 
-static enum feed_ids_verdict tell_rounded(const char *what, char *fault)
+static enum feed_ids_verdict feed_ids_tell_rounded(const char *what, char *fault)
 {
     snprintf(fault, FEED_IDS_FAULT_BYTES,
              "%s: the ids are rounded, and no longer the platform's; nothing after this is brought in. Export the file"
@@ -58,11 +58,11 @@ static enum feed_ids_verdict tell_rounded(const char *what, char *fault)
 enum feed_ids_verdict feed_ids_look(struct feed_ids *ids, const char *id, bool real, char *fault)
 {
     char what[256];
-    if (real || has_exponent(id)) {
+    if (real || feed_ids_has_exponent(id)) {
         snprintf(what, sizeof what, "post: %.100s is %s", id, real ? "a number with a point or an exponent" : "no id");
-        return tell_rounded(what, fault);
+        return feed_ids_tell_rounded(what, fault);
     }
-    unsigned zeros = zeros_of(id);
+    unsigned zeros = feed_ids_zeros_of(id);
     ids->sound = ids->sound || !zeros;
     if (ids->sound) {
         return FEED_IDS_SOUND;
@@ -72,7 +72,7 @@ enum feed_ids_verdict feed_ids_look(struct feed_ids *ids, const char *id, bool r
         return FEED_IDS_UNSURE;
     }
     snprintf(what, sizeof what, "post: every id so far, up to %.100s, ends in zeros behind its 15th digit", id);
-    return tell_rounded(what, fault);
+    return feed_ids_tell_rounded(what, fault);
 }
 
 enum feed_ids_verdict feed_ids_end(const struct feed_ids *ids, char *fault)
@@ -80,5 +80,5 @@ enum feed_ids_verdict feed_ids_end(const struct feed_ids *ids, char *fault)
     if (ids->sound || ids->zeros < ZEROS_AT_END) {
         return FEED_IDS_SOUND;
     }
-    return tell_rounded("post: every id of the file ends in zeros behind its 15th digit", fault);
+    return feed_ids_tell_rounded("post: every id of the file ends in zeros behind its 15th digit", fault);
 }

@@ -46,7 +46,7 @@ struct feed_map {
     char *formats[FEED_TIME_FORMATS_MAX];
 };
 
-static struct mapping *mapping_named(const struct feed_map *self, const char *name, size_t length)
+static struct mapping *feed_map_mapping_named(const struct feed_map *self, const char *name, size_t length)
 {
     for (size_t i = 0; i < self->count; i++) {
         const char *field = self->mappings[i].field->name;
@@ -57,10 +57,10 @@ static struct mapping *mapping_named(const struct feed_map *self, const char *na
     return NULL;
 }
 
-static void add_fields(struct feed_map *self, enum behalf_type type)
+static void feed_map_add_fields(struct feed_map *self, enum behalf_type type)
 {
     for (const struct behalf_field *field = behalf_type_fields(type); field->name != NULL; field++) {
-        if (mapping_named(self, field->name, strlen(field->name)) != NULL) {
+        if (feed_map_mapping_named(self, field->name, strlen(field->name)) != NULL) {
             continue;
         }
         must(self->mappings = realloc(self->mappings, (self->count + 1) * sizeof *self->mappings));
@@ -73,9 +73,9 @@ struct feed_map *feed_map_new(void)
     struct feed_map *self = calloc(1, sizeof *self);
     must(self);
     self->type_column = -1;
-    add_fields(self, BEHALF_POST);
-    add_fields(self, BEHALF_EDIT);
-    add_fields(self, BEHALF_DELETE);
+    feed_map_add_fields(self, BEHALF_POST);
+    feed_map_add_fields(self, BEHALF_EDIT);
+    feed_map_add_fields(self, BEHALF_DELETE);
     return self;
 }
 
@@ -97,7 +97,7 @@ void feed_map_destroy(struct feed_map **map_p)
     *map_p = NULL;
 }
 
-static bool refuse_field(const struct feed_map *self, const char *name, size_t length, char *fault)
+static bool feed_map_refuse_field(const struct feed_map *self, const char *name, size_t length, char *fault)
 {
     int written = snprintf(fault, FEED_FAULT_BYTES, "a post has no field %.*s; its fields are", (int) length, name);
     for (size_t i = 0; i < self->count && written < FEED_FAULT_BYTES; i++) {
@@ -107,20 +107,20 @@ static bool refuse_field(const struct feed_map *self, const char *name, size_t l
     return false;
 }
 
-static struct mapping *find_mapping(struct feed_map *self, const char *name, size_t length, char *fault)
+static struct mapping *feed_map_find_mapping(struct feed_map *self, const char *name, size_t length, char *fault)
 {
     if (length == strlen("posted") && memcmp(name, "posted", length) == 0) {
         name = TIME_FIELD;
         length = strlen(name);
     }
-    struct mapping *mapping = mapping_named(self, name, length);
+    struct mapping *mapping = feed_map_mapping_named(self, name, length);
     if (mapping == NULL) {
-        refuse_field(self, name, length, fault);
+        feed_map_refuse_field(self, name, length, fault);
     }
     return mapping;
 }
 
-static bool tell(struct mapping *mapping, enum source source, const char *text, char *fault)
+static bool feed_map_tell(struct mapping *mapping, enum source source, const char *text, char *fault)
 {
     if (mapping->told) {
         snprintf(fault, FEED_FAULT_BYTES, "%s is given twice", mapping->field->name);
@@ -135,8 +135,8 @@ static bool tell(struct mapping *mapping, enum source source, const char *text, 
 
 bool feed_map_constant(struct feed_map *self, const char *field, const char *text, char *fault)
 {
-    struct mapping *mapping = find_mapping(self, field, strlen(field), fault);
-    return mapping != NULL && tell(mapping, FROM_CONSTANT, text, fault);
+    struct mapping *mapping = feed_map_find_mapping(self, field, strlen(field), fault);
+    return mapping != NULL && feed_map_tell(mapping, FROM_CONSTANT, text, fault);
 }
 
 bool feed_map_add(struct feed_map *self, const char *option, char *fault)
@@ -146,17 +146,18 @@ bool feed_map_add(struct feed_map *self, const char *option, char *fault)
         snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD=COLUMN or FIELD==TEXT", option);
         return false;
     }
-    struct mapping *mapping = find_mapping(self, option, (size_t) (equals - option), fault);
+    struct mapping *mapping = feed_map_find_mapping(self, option, (size_t) (equals - option), fault);
     if (mapping == NULL) {
         return false;
     }
     if (equals[1] == '=') {
-        return tell(mapping, FROM_CONSTANT, equals + 2, fault);
+        return feed_map_tell(mapping, FROM_CONSTANT, equals + 2, fault);
     }
-    return tell(mapping, equals[1] ? FROM_COLUMN : FROM_NOTHING, equals + 1, fault);
+    return feed_map_tell(mapping, equals[1] ? FROM_COLUMN : FROM_NOTHING, equals + 1, fault);
 }
 
-static bool set_value(struct mapping *mapping, const char *from, size_t from_length, const char *to, char *fault)
+static bool feed_map_set_value(struct mapping *mapping, const char *from, size_t from_length, const char *to,
+                               char *fault)
 {
     if (mapping->values == NULL) {
         must(mapping->values = json_object());
@@ -181,11 +182,11 @@ bool feed_map_add_value(struct feed_map *self, const char *option, char *fault)
         snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD:FROM=TO, as in 'brand:Virgin America=virgin'", option);
         return false;
     }
-    struct mapping *mapping = find_mapping(self, option, (size_t) (colon - option), fault);
-    return mapping != NULL && set_value(mapping, colon + 1, (size_t) (equals - colon - 1), equals + 1, fault);
+    struct mapping *mapping = feed_map_find_mapping(self, option, (size_t) (colon - option), fault);
+    return mapping != NULL && feed_map_set_value(mapping, colon + 1, (size_t) (equals - colon - 1), equals + 1, fault);
 }
 
-static bool read_values(struct mapping *mapping, struct row_reader *reader, const char *path, char *fault)
+static bool feed_map_read_values(struct mapping *mapping, struct row_reader *reader, const char *path, char *fault)
 {
     const struct row *row;
     char reason[FEED_FAULT_BYTES];
@@ -200,7 +201,8 @@ static bool read_values(struct mapping *mapping, struct row_reader *reader, cons
             return false;
         case ROW_READY:
             snprintf(reason, sizeof reason, "%s", row->fault);
-            if (reason[0] || !set_value(mapping, row->cells[0].text, row->cells[0].bytes, row->cells[1].text, reason)) {
+            if (reason[0] ||
+                !feed_map_set_value(mapping, row->cells[0].text, row->cells[0].bytes, row->cells[1].text, reason)) {
                 snprintf(fault, FEED_FAULT_BYTES, "%.500s:%" PRIu64 ": %.1400s", path, row->line, reason);
                 return false;
             }
@@ -216,7 +218,7 @@ bool feed_map_add_values(struct feed_map *self, const char *option, char *fault)
         snprintf(fault, FEED_FAULT_BYTES, "%s: should be FIELD=FILE", option);
         return false;
     }
-    struct mapping *mapping = find_mapping(self, option, (size_t) (equals - option), fault);
+    struct mapping *mapping = feed_map_find_mapping(self, option, (size_t) (equals - option), fault);
     if (mapping == NULL) {
         return false;
     }
@@ -239,7 +241,7 @@ bool feed_map_add_values(struct feed_map *self, const char *option, char *fault)
     } else if (!sound) {
         snprintf(fault, FEED_FAULT_BYTES, "%s: should be a CSV file whose first line is from,to", path);
     }
-    sound = sound && read_values(mapping, reader, path, fault);
+    sound = sound && feed_map_read_values(mapping, reader, path, fault);
     row_reader_destroy(&reader);
     close(descriptor);
     return sound;
@@ -275,7 +277,7 @@ bool feed_map_set_zone(struct feed_map *self, const char *zone, char *fault)
 
 // Whether nobody would leave it out without knowing.  Rows that tell their type may all be edits or deletions, which
 // have little of a post: then what a row lacks is told with it.
-static bool is_wanted(const struct mapping *mapping, struct row_reader *reader)
+static bool feed_map_is_wanted(const struct mapping *mapping, struct row_reader *reader)
 {
     const char *name = mapping->field->name;
     bool of_any_type = strcmp(name, "post") == 0 || strcmp(name, "channel") == 0;
@@ -287,7 +289,7 @@ static bool is_wanted(const struct mapping *mapping, struct row_reader *reader)
 }
 
 // Returns the number of problems, 0 or 1.
-static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE *problems)
+static size_t feed_map_bind_one(struct mapping *mapping, struct row_reader *reader, FILE *problems)
 {
     const char *name = mapping->field->name, *named = row_reader_named(reader, name);
     if (mapping->source == FROM_NOTHING && !mapping->told && named != NULL) {
@@ -311,7 +313,7 @@ static size_t bind_one(struct mapping *mapping, struct row_reader *reader, FILE 
             fprintf(problems, "warning: --map %s=%s: the first rows have no %s\n", name, mapping->text, mapping->text);
         }
     }
-    if (mapping->source == FROM_NOTHING && is_wanted(mapping, reader)) {
+    if (mapping->source == FROM_NOTHING && feed_map_is_wanted(mapping, reader)) {
         fprintf(problems, "%s: which column is it? --map %s=COLUMN, or for all rows --map %s==TEXT%s%s (%s)\n", name,
                 name, name, mapping->field->required ? "" : ", or to leave it out --map ",
                 mapping->field->required    ? ""
@@ -330,7 +332,7 @@ size_t feed_map_bind(struct feed_map *self, struct row_reader *reader, FILE *pro
         self->type_column = row_reader_column(reader, "type");
     }
     for (size_t i = 0; i < self->count; i++) {
-        found += bind_one(&self->mappings[i], reader, problems);
+        found += feed_map_bind_one(&self->mappings[i], reader, problems);
     }
     if (found) {
         char columns[4096];
@@ -357,7 +359,7 @@ void feed_map_describe(const struct feed_map *self, FILE *out)
 // ---- one row ----
 
 // What programs write where a table has nothing.
-static bool means_nothing(const char *text)
+static bool feed_map_means_nothing(const char *text)
 {
     static const char *const words[] = { "n/a", "na", "nan", "none", "null", "nil", "nat", "-", "--", "\\N", "#N/A" };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
@@ -368,8 +370,8 @@ static bool means_nothing(const char *text)
     return strncmp(text, "0000-00-00", strlen("0000-00-00")) == 0;
 }
 
-static bool fill_number(const struct feed_map *self, const struct behalf_field *field, const char *text,
-                        struct mending *mending, int64_t *number, char *fault)
+static bool feed_map_fill_number(const struct feed_map *self, const struct behalf_field *field, const char *text,
+                                 struct mending *mending, int64_t *number, char *fault)
 {
     if (!field_is_time(field)) {
         mending_count(mending, field, text, number); // one that is none is left out
@@ -378,7 +380,7 @@ static bool fill_number(const struct feed_map *self, const struct behalf_field *
     if (feed_time_parse(&self->time, text, number)) {
         return true;
     }
-    if (means_nothing(text)) {
+    if (feed_map_means_nothing(text)) {
         mending_note(mending, field->name, MENDING_LEFT_OUT);
         return true;
     }
@@ -388,7 +390,7 @@ static bool fill_number(const struct feed_map *self, const struct behalf_field *
     return false;
 }
 
-static bool check_text(const struct behalf_field *field, const char *text, size_t bytes, char *fault)
+static bool feed_map_check_text(const struct behalf_field *field, const char *text, size_t bytes, char *fault)
 {
     const uint8_t *wrong = u8_check((const uint8_t *) text, bytes);
     const char *nul = memchr(text, '\0', bytes);
@@ -404,7 +406,7 @@ static bool check_text(const struct behalf_field *field, const char *text, size_
     return false;
 }
 
-static const char *map_value(const struct mapping *mapping, const char *text, char *fault)
+static const char *feed_map_map_value(const struct mapping *mapping, const char *text, char *fault)
 {
     const json_t *to = json_object_get(mapping->values, text);
     if (to == NULL) {
@@ -418,10 +420,10 @@ static const char *map_value(const struct mapping *mapping, const char *text, ch
 }
 
 // Fills `field` of a body with what its mapping gives.
-static bool fill_field(const struct feed_map *self, const struct behalf_field *field, const struct row *row,
-                       struct mending *mending, void *body, char *fault)
+static bool feed_map_fill_field(const struct feed_map *self, const struct behalf_field *field, const struct row *row,
+                                struct mending *mending, void *body, char *fault)
 {
-    const struct mapping *mapping = mapping_named(self, field->name, strlen(field->name));
+    const struct mapping *mapping = feed_map_mapping_named(self, field->name, strlen(field->name));
     must(mapping);
     const char *text = mapping->source == FROM_CONSTANT ? mapping->text : NULL;
     size_t bytes = text != NULL ? strlen(text) : 0;
@@ -442,17 +444,17 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
         }
         return !field->required;
     }
-    if (!check_text(field, text, bytes, fault)) {
+    if (!feed_map_check_text(field, text, bytes, fault)) {
         return false;
     }
-    if (mapping->values != NULL && (text = map_value(mapping, text, fault)) == NULL) {
+    if (mapping->values != NULL && (text = feed_map_map_value(mapping, text, fault)) == NULL) {
         return false;
     }
-    if (mapping->values != NULL && !check_text(field, text, strlen(text), fault)) {
+    if (mapping->values != NULL && !feed_map_check_text(field, text, strlen(text), fault)) {
         return false;
     }
     if (field->kind == 'n') {
-        return fill_number(self, field, text, mending, (int64_t *) ((char *) body + field->offset), fault);
+        return feed_map_fill_number(self, field, text, mending, (int64_t *) ((char *) body + field->offset), fault);
     }
     if (mending_text(mending, field, text, (const char **) ((char *) body + field->offset))) {
         return true;
@@ -462,7 +464,7 @@ static bool fill_field(const struct feed_map *self, const struct behalf_field *f
     return false;
 }
 
-static enum behalf_type type_of(const struct feed_map *self, const struct row *row)
+static enum behalf_type feed_map_type_of(const struct feed_map *self, const struct row *row)
 {
     const char *type = self->type_column >= 0 ? row->cells[self->type_column].text : NULL;
     if (type != NULL && strcmp(type, "edit") == 0) {
@@ -478,9 +480,10 @@ bool feed_map_apply(const struct feed_map *self, const struct row *row, struct m
     if (row->characters) {
         mending_note(mending, "row", MENDING_CHARACTERS);
     }
-    *post = (struct behalf_message){ .type = type_of(self, row) };
+    *post = (struct behalf_message){ .type = feed_map_type_of(self, row) };
     for (const struct behalf_field *field = behalf_type_fields(post->type); field->name != NULL; field++) {
-        if (!fill_field(self, field, row, mending, &post->post, fault)) { // every body begins where the union does
+        if (!feed_map_fill_field(self, field, row, mending, &post->post,
+                                 fault)) { // every body begins where the union does
             return false;
         }
     }
@@ -489,7 +492,7 @@ bool feed_map_apply(const struct feed_map *self, const struct row *row, struct m
 
 const struct row_cell *feed_map_post_cell(const struct feed_map *self, const struct row *row)
 {
-    const struct mapping *mapping = mapping_named(self, "post", strlen("post"));
+    const struct mapping *mapping = feed_map_mapping_named(self, "post", strlen("post"));
     must(mapping);
     return mapping->column >= 0 ? &row->cells[mapping->column] : NULL;
 }

@@ -84,7 +84,7 @@ struct feed_run {
 
 // ---- what is said ----
 
-static void hide_progress(struct feed_run *self)
+static void feed_run_hide_progress(struct feed_run *self)
 {
     if (self->progress_shown) {
         fputs("\r\033[K", stderr);
@@ -92,14 +92,15 @@ static void hide_progress(struct feed_run *self)
     self->progress_shown = false;
 }
 
-__attribute__((format(printf, 3, 4))) static void report(struct feed_run *self, uint64_t line, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void feed_run_report(struct feed_run *self, uint64_t line,
+                                                                  const char *format, ...)
 {
     char text[FEED_FAULT_BYTES + 256];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    hide_progress(self);
+    feed_run_hide_progress(self);
     if (line) {
         ctl_complain(self->plan->options, "%s:%" PRIu64 ": %s", self->plan->name, line, text);
     } else {
@@ -107,7 +108,7 @@ __attribute__((format(printf, 3, 4))) static void report(struct feed_run *self, 
     }
 }
 
-static void print_time_left(struct feed_run *self)
+static void feed_run_print_time_left(struct feed_run *self)
 {
     uint64_t done = row_reader_bytes(self->plan->reader), whole = self->plan->input_bytes;
     if (!whole || !done || done > whole) {
@@ -121,7 +122,7 @@ static void print_time_left(struct feed_run *self)
     }
 }
 
-static void show_progress(struct feed_run *self, int64_t now_ms)
+static void feed_run_show_progress(struct feed_run *self, int64_t now_ms)
 {
     if (!self->on_terminal || now_ms < self->progress_at_ms + PROGRESS_MS) {
         return;
@@ -132,10 +133,10 @@ static void show_progress(struct feed_run *self, int64_t now_ms)
     self->rate = self->rate > 0 ? 0.8 * self->rate + 0.2 * rate : rate;
     self->progress_rows = settled;
     self->progress_at_ms = now_ms;
-    hide_progress(self);
+    feed_run_hide_progress(self);
     fprintf(stderr, "%" PRIu64 " taken, %" PRIu64 " repeated, %" PRIu64 " bad, %.0f/s", self->taken, self->repeated,
             self->skipped + self->refused, self->rate);
-    print_time_left(self);
+    feed_run_print_time_left(self);
     struct behalf_client *client = self->plan->client;
     if (client != NULL && behalf_client_state(client) == BEHALF_CLIENT_CONNECTING) {
         fputs(", ", stderr);
@@ -147,14 +148,14 @@ static void show_progress(struct feed_run *self, int64_t now_ms)
 
 // ---- how far it has come ----
 
-static bool save_cursor(struct feed_run *self)
+static bool feed_run_save_cursor(struct feed_run *self)
 {
     if (self->plan->cursor_path == NULL || (self->saved && self->saved_row == self->settled_row)) {
         return true;
     }
     char fault[1024];
     if (!feed_cursor_save(self->plan->cursor_path, self->plan->cursor_source, self->settled_row, fault, sizeof fault)) {
-        hide_progress(self);
+        feed_run_hide_progress(self);
         ctl_complain(self->plan->options, "the cursor cannot be kept: %s", fault);
         return false;
     }
@@ -163,50 +164,50 @@ static bool save_cursor(struct feed_run *self)
     return true;
 }
 
-static struct flight *flight_at(const struct feed_run *self, size_t i)
+static struct flight *feed_run_flight_at(const struct feed_run *self, size_t i)
 {
     return &self->ring[(self->ring_first + i) & (self->ring_size - 1)];
 }
 
-static void add_flight(struct feed_run *self, struct flight flight)
+static void feed_run_add_flight(struct feed_run *self, struct flight flight)
 {
     if (self->ring_count == self->ring_size) {
         size_t size = self->ring_size ? 2 * self->ring_size : 256;
         struct flight *ring = calloc(size, sizeof *ring);
         must(ring);
         for (size_t i = 0; i < self->ring_count; i++) {
-            ring[i] = *flight_at(self, i);
+            ring[i] = *feed_run_flight_at(self, i);
         }
         free(self->ring);
         self->ring = ring;
         self->ring_size = size;
         self->ring_first = 0;
     }
-    *flight_at(self, self->ring_count++) = flight;
+    *feed_run_flight_at(self, self->ring_count++) = flight;
 }
 
 // Lets go of the rows at the front that need no more attention.
-static void drop_settled(struct feed_run *self)
+static void feed_run_drop_settled(struct feed_run *self)
 {
-    while (self->ring_count && flight_at(self, 0)->settled) {
-        self->settled_row = flight_at(self, 0)->row;
+    while (self->ring_count && feed_run_flight_at(self, 0)->settled) {
+        self->settled_row = feed_run_flight_at(self, 0)->row;
         self->ring_first = (self->ring_first + 1) & (self->ring_size - 1);
         self->ring_count--;
     }
 }
 
 // The row of an answer: most come in order, so it is near the front.
-static struct flight *find_flight(const struct feed_run *self, int64_t id)
+static struct flight *feed_run_find_flight(const struct feed_run *self, int64_t id)
 {
     for (size_t i = 0; i < self->ring_count; i++) {
-        if (flight_at(self, i)->id == id) {
-            return flight_at(self, i);
+        if (feed_run_flight_at(self, i)->id == id) {
+            return feed_run_flight_at(self, i);
         }
     }
     return NULL;
 }
 
-static void stop_for(struct feed_run *self, enum stop reason)
+static void feed_run_stop_for(struct feed_run *self, enum stop reason)
 {
     if (self->stop == STOP_NOT || self->stop == STOP_END) {
         self->stop = reason;
@@ -216,18 +217,18 @@ static void stop_for(struct feed_run *self, enum stop reason)
 
 // ---- rows out ----
 
-static void bad_row(struct feed_run *self, const struct row *row, const char *fault)
+static void feed_run_bad_row(struct feed_run *self, const struct row *row, const char *fault)
 {
     self->skipped++;
-    report(self, row->line, "skipped: %s", fault);
-    add_flight(self, (struct flight){ .row = row->number, .line = row->line, .settled = !self->plan->strict });
+    feed_run_report(self, row->line, "skipped: %s", fault);
+    feed_run_add_flight(self, (struct flight){ .row = row->number, .line = row->line, .settled = !self->plan->strict });
     if (self->plan->strict) {
-        stop_for(self, STOP_BAD_ROW);
+        feed_run_stop_for(self, STOP_BAD_ROW);
     }
 }
 
 // Checks the limits of a post that is not sent.
-static bool check_post(const struct behalf_message *post, struct behalf_fault *fault)
+static bool feed_run_check_post(const struct behalf_message *post, struct behalf_fault *fault)
 {
     struct behalf_message numbered = *post;
     numbered.id = 1;
@@ -237,21 +238,21 @@ static bool check_post(const struct behalf_message *post, struct behalf_fault *f
     return frame != NULL;
 }
 
-static struct flight *flight_of_row(const struct feed_run *self, uint64_t row)
+static struct flight *feed_run_flight_of_row(const struct feed_run *self, uint64_t row)
 {
     size_t i = 0;
-    while (i < self->ring_count && flight_at(self, i)->row != row) {
+    while (i < self->ring_count && feed_run_flight_at(self, i)->row != row) {
         i++;
     }
     must(i < self->ring_count);
-    return flight_at(self, i);
+    return feed_run_flight_at(self, i);
 }
 
 // Its flight is there already, in the order of rows.
-static void send_held(struct feed_run *self, const struct held_row *held)
+static void feed_run_send_held(struct feed_run *self, const struct held_row *held)
 {
     struct behalf_fault fault = { 0 };
-    struct flight *flight = flight_of_row(self, held->row);
+    struct flight *flight = feed_run_flight_of_row(self, held->row);
     struct behalf_message *post = behalf_message_decode(held->frame, held->frame_bytes, &fault);
     must(post);
     post->id = 0;
@@ -262,31 +263,31 @@ static void send_held(struct feed_run *self, const struct held_row *held)
         self->unanswered++;
     } else {
         self->skipped++;
-        report(self, held->line, "skipped: %s: %s", fault.field, fault.reason);
+        feed_run_report(self, held->line, "skipped: %s: %s", fault.field, fault.reason);
         flight->settled = !self->plan->strict;
     }
     behalf_message_destroy(&post);
 }
 
-static void let_go(struct feed_run *self, bool send)
+static void feed_run_let_go(struct feed_run *self, bool send)
 {
     for (size_t i = 0; i < self->held_count; i++) {
         if (send) {
-            send_held(self, &self->held[i]);
+            feed_run_send_held(self, &self->held[i]);
         }
         free(self->held[i].frame);
     }
     self->held_count = 0;
 }
 
-static void stop_for_ids(struct feed_run *self, uint64_t line, const char *fault)
+static void feed_run_stop_for_ids(struct feed_run *self, uint64_t line, const char *fault)
 {
-    report(self, line, "%s", fault);
-    let_go(self, false);
-    stop_for(self, STOP_ROUNDED);
+    feed_run_report(self, line, "%s", fault);
+    feed_run_let_go(self, false);
+    feed_run_stop_for(self, STOP_ROUNDED);
 }
 
-static void hold(struct feed_run *self, const struct row *row, const struct behalf_message *post)
+static void feed_run_hold(struct feed_run *self, const struct row *row, const struct behalf_message *post)
 {
     must(self->held_count < HELD_MAX);
     struct behalf_message numbered = *post;
@@ -297,14 +298,14 @@ static void hold(struct feed_run *self, const struct row *row, const struct beha
     if (held.frame == NULL) {
         char words[FEED_FAULT_BYTES];
         snprintf(words, sizeof words, "%s: %s", fault.field, fault.reason);
-        bad_row(self, row, words);
+        feed_run_bad_row(self, row, words);
         return;
     }
     self->held[self->held_count++] = held;
-    add_flight(self, (struct flight){ .row = row->number, .line = row->line });
+    feed_run_add_flight(self, (struct flight){ .row = row->number, .line = row->line });
 }
 
-static const char *id_of(const struct behalf_message *post)
+static const char *feed_run_id_of(const struct behalf_message *post)
 {
     return post->type == BEHALF_POST   ? post->post.post
            : post->type == BEHALF_EDIT ? post->edit.post
@@ -312,36 +313,36 @@ static const char *id_of(const struct behalf_message *post)
 }
 
 // Whether the row may be sent now; else it waits, or the file has been stopped.
-static bool look_at_id(struct feed_run *self, const struct row *row, const struct behalf_message *post)
+static bool feed_run_look_at_id(struct feed_run *self, const struct row *row, const struct behalf_message *post)
 {
     char fault[FEED_IDS_FAULT_BYTES];
     const struct row_cell *cell = feed_map_post_cell(self->plan->map, row);
     if (cell == NULL) {
         return true;
     }
-    switch (feed_ids_look(&self->ids, id_of(post), cell->real, fault)) {
+    switch (feed_ids_look(&self->ids, feed_run_id_of(post), cell->real, fault)) {
     case FEED_IDS_ROUNDED:
-        stop_for_ids(self, row->line, fault);
+        feed_run_stop_for_ids(self, row->line, fault);
         return false;
     case FEED_IDS_UNSURE:
-        hold(self, row, post);
+        feed_run_hold(self, row, post);
         return false;
     default:
-        let_go(self, true);
+        feed_run_let_go(self, true);
         return true;
     }
 }
 
-static void tell_mended(struct feed_run *self, const struct row *row)
+static void feed_run_tell_mended(struct feed_run *self, const struct row *row)
 {
     const char *notes = mending_notes(self->mending);
     if (notes[0] && mending_posts(self->mending) < MENDED_TOLD) {
-        report(self, row->line, "mended: %s", notes);
+        feed_run_report(self, row->line, "mended: %s", notes);
     }
     mending_end(self->mending);
 }
 
-static void send_row(struct feed_run *self, const struct row *row)
+static void feed_run_send_row(struct feed_run *self, const struct row *row)
 {
     struct behalf_message post;
     char words[FEED_FAULT_BYTES];
@@ -349,25 +350,25 @@ static void send_row(struct feed_run *self, const struct row *row)
     int64_t id = 0;
     self->rows++;
     if (row->fault[0]) {
-        bad_row(self, row, row->fault);
+        feed_run_bad_row(self, row, row->fault);
         return;
     }
     if (!feed_map_apply(self->plan->map, row, self->mending, &post, words)) {
-        bad_row(self, row, words);
+        feed_run_bad_row(self, row, words);
         return;
     }
-    tell_mended(self, row);
-    if (!look_at_id(self, row, &post)) {
+    feed_run_tell_mended(self, row);
+    if (!feed_run_look_at_id(self, row, &post)) {
         return;
     }
     bool sound = self->plan->client != NULL ? (id = behalf_client_send(self->plan->client, &post, &fault)) != 0
-                                            : check_post(&post, &fault);
+                                            : feed_run_check_post(&post, &fault);
     if (!sound) {
         snprintf(words, sizeof words, "%s: %s", fault.field, fault.reason);
-        bad_row(self, row, words);
+        feed_run_bad_row(self, row, words);
         return;
     }
-    add_flight(self, (struct flight){ .id = id, .row = row->number, .line = row->line, .settled = id == 0 });
+    feed_run_add_flight(self, (struct flight){ .id = id, .row = row->number, .line = row->line, .settled = id == 0 });
     if (id) {
         self->unanswered++;
     } else {
@@ -375,7 +376,7 @@ static void send_row(struct feed_run *self, const struct row *row)
     }
 }
 
-static bool has_room(const struct feed_run *self)
+static bool feed_run_has_room(const struct feed_run *self)
 {
     const struct behalf_client *client = self->plan->client;
     if (self->stop != STOP_NOT) {
@@ -385,24 +386,24 @@ static bool has_room(const struct feed_run *self)
            (behalf_client_state(client) == BEHALF_CLIENT_READY && self->unanswered < behalf_client_window(client));
 }
 
-static void end_rows(struct feed_run *self)
+static void feed_run_end_rows(struct feed_run *self)
 {
     char fault[FEED_IDS_FAULT_BYTES];
     if (feed_ids_end(&self->ids, fault) == FEED_IDS_ROUNDED) {
-        stop_for_ids(self, 0, fault);
+        feed_run_stop_for_ids(self, 0, fault);
         return;
     }
-    let_go(self, true);
+    feed_run_let_go(self, true);
     if (self->stop == STOP_NOT) {
         self->stop = STOP_END;
     }
 }
 
 // Sends rows until there is no room or no whole row; few enough that answers are not kept waiting.
-static void send_rows(struct feed_run *self)
+static void feed_run_send_rows(struct feed_run *self)
 {
     self->wants_input = false;
-    for (int i = 0; i < 256 && has_room(self); i++) {
+    for (int i = 0; i < 256 && feed_run_has_room(self); i++) {
         const struct row *row;
         enum row_result result = row_reader_next(self->plan->reader, &row);
         if (result == ROW_MORE) {
@@ -413,30 +414,30 @@ static void send_rows(struct feed_run *self)
             if (!self->rows) { // none was wanted; of those passed over the last may have been empty
                 self->passed_row = row_reader_rows(self->plan->reader);
             }
-            end_rows(self);
+            feed_run_end_rows(self);
             return;
         }
         if (row->number >= self->plan->from_row) {
-            send_row(self, row);
+            feed_run_send_row(self, row);
         } else {
             self->passed_row = row->number;
         }
     }
 }
 
-static void read_input(struct feed_run *self)
+static void feed_run_read_input(struct feed_run *self)
 {
     char fault[ROW_FAULT_BYTES];
     if (!row_reader_fill(self->plan->reader, fault)) {
-        report(self, 0, "%s", fault);
-        stop_for(self, STOP_INPUT);
+        feed_run_report(self, 0, "%s", fault);
+        feed_run_stop_for(self, STOP_INPUT);
     }
 }
 
 // ---- answers in ----
 
 // Whether the next row could fare better than this one.
-static bool hopeless(const char *code_name)
+static bool feed_run_hopeless(const char *code_name)
 {
     switch (behalf_code_from_name(code_name)) {
     case BEHALF_CODE_FORBIDDEN:
@@ -450,37 +451,37 @@ static bool hopeless(const char *code_name)
     }
 }
 
-static void refused_row(struct feed_run *self, struct flight *flight, const struct behalf_error *error)
+static void feed_run_refused_row(struct feed_run *self, struct flight *flight, const struct behalf_error *error)
 {
-    bool ends = hopeless(error->code);
+    bool ends = feed_run_hopeless(error->code);
     self->refused++;
-    report(self, flight->line, "refused by the broker: %s%s%s%s%s", error->code, error->field[0] ? ": " : "",
-           error->field, error->reason[0] ? ": " : "", error->reason);
+    feed_run_report(self, flight->line, "refused by the broker: %s%s%s%s%s", error->code, error->field[0] ? ": " : "",
+                    error->field, error->reason[0] ? ": " : "", error->reason);
     flight->settled = !ends && !self->plan->strict;
     if (ends) {
-        stop_for(self, STOP_REFUSED);
+        feed_run_stop_for(self, STOP_REFUSED);
     } else if (self->plan->strict) {
-        stop_for(self, STOP_BAD_ROW);
+        feed_run_stop_for(self, STOP_BAD_ROW);
     }
 }
 
-static void take_answer(struct feed_run *self, const struct behalf_message *message)
+static void feed_run_take_answer(struct feed_run *self, const struct behalf_message *message)
 {
-    struct flight *flight = message->id ? find_flight(self, message->id) : NULL;
+    struct flight *flight = message->id ? feed_run_find_flight(self, message->id) : NULL;
     if (flight == NULL) {
         return;
     }
     flight->id = 0;
     self->unanswered--;
     if (message->type == BEHALF_ERROR) {
-        refused_row(self, flight, &message->error);
+        feed_run_refused_row(self, flight, &message->error);
         return;
     }
     if (message->taken.differs && self->differing++ < DIFFERING_TOLD) {
-        report(self, flight->line,
-               "repeated, but under this id another author or another text was taken (item %" PRId64
-               "): nothing was changed",
-               message->taken.item);
+        feed_run_report(self, flight->line,
+                        "repeated, but under this id another author or another text was taken (item %" PRId64
+                        "): nothing was changed",
+                        message->taken.item);
     }
     if (message->taken.repeated) {
         self->repeated++;
@@ -490,17 +491,17 @@ static void take_answer(struct feed_run *self, const struct behalf_message *mess
     flight->settled = true;
 }
 
-static void take_answers(struct feed_run *self)
+static void feed_run_take_answers(struct feed_run *self)
 {
     struct behalf_message *message;
     while (self->plan->client != NULL && (message = behalf_client_next(self->plan->client)) != NULL) {
-        take_answer(self, message);
+        feed_run_take_answer(self, message);
         behalf_message_destroy(&message);
     }
-    drop_settled(self);
+    feed_run_drop_settled(self);
 }
 
-static void watch_session(struct feed_run *self, int64_t now_ms)
+static void feed_run_watch_session(struct feed_run *self, int64_t now_ms)
 {
     struct behalf_client *client = self->plan->client;
     if (client == NULL || self->stop == STOP_NO_BROKER || self->stop == STOP_REFUSED) {
@@ -514,7 +515,7 @@ static void watch_session(struct feed_run *self, int64_t now_ms)
     if (state != BEHALF_CLIENT_REFUSED && !gone) {
         return;
     }
-    hide_progress(self);
+    feed_run_hide_progress(self);
     ctl_complain(self->plan->options, "%s", behalf_client_reason(client));
     self->stop = state == BEHALF_CLIENT_REFUSED ? STOP_REFUSED : STOP_NO_BROKER;
     self->drain_until_ms = now_ms;
@@ -522,7 +523,7 @@ static void watch_session(struct feed_run *self, int64_t now_ms)
 
 // ---- the loop ----
 
-static bool finished(const struct feed_run *self, int64_t now_ms)
+static bool feed_run_finished(const struct feed_run *self, int64_t now_ms)
 {
     if (self->stop == STOP_NOT) {
         return false;
@@ -533,21 +534,21 @@ static bool finished(const struct feed_run *self, int64_t now_ms)
     return self->stop != STOP_END && now_ms >= self->drain_until_ms;
 }
 
-static void take_signal(struct feed_run *self)
+static void feed_run_take_signal(struct feed_run *self)
 {
     struct signalfd_siginfo info;
     if (read(self->signals, &info, sizeof info) != (ssize_t) sizeof info) {
         return;
     }
-    hide_progress(self);
+    feed_run_hide_progress(self);
     if (self->stop == STOP_NOT || self->stop == STOP_END) {
-        stop_for(self, STOP_SIGNAL);
+        feed_run_stop_for(self, STOP_SIGNAL);
     } else { // stopping already, and not soon enough
         self->drain_until_ms = clocks_monotonic_ms();
     }
 }
 
-static void wait_for_something(struct feed_run *self)
+static void feed_run_wait_for_something(struct feed_run *self)
 {
     int timeout_ms = PROGRESS_MS;
     struct pollfd polls[3] = { { .fd = self->signals, .events = POLLIN }, { .fd = -1 }, { .fd = -1 } };
@@ -560,52 +561,52 @@ static void wait_for_something(struct feed_run *self)
     }
     if (self->wants_input) {
         polls[2] = (struct pollfd){ .fd = self->plan->input, .events = POLLIN };
-    } else if (has_room(self)) {
+    } else if (feed_run_has_room(self)) {
         timeout_ms = 0;
     }
     if (poll(polls, 3, timeout_ms) <= 0) {
         return;
     }
     if (polls[0].revents) {
-        take_signal(self);
+        feed_run_take_signal(self);
     }
     if (polls[2].revents && self->stop == STOP_NOT) {
-        read_input(self);
+        feed_run_read_input(self);
     }
 }
 
-static void loop(struct feed_run *self)
+static void feed_run_loop(struct feed_run *self)
 {
     int64_t now_ms = clocks_monotonic_ms();
-    while (!finished(self, now_ms)) {
-        send_rows(self);
-        take_answers(self);
+    while (!feed_run_finished(self, now_ms)) {
+        feed_run_send_rows(self);
+        feed_run_take_answers(self);
         now_ms = clocks_monotonic_ms();
-        watch_session(self, now_ms);
-        show_progress(self, now_ms);
+        feed_run_watch_session(self, now_ms);
+        feed_run_show_progress(self, now_ms);
         if (now_ms >= self->cursor_at_ms + CURSOR_MS) {
             self->cursor_at_ms = now_ms;
-            save_cursor(self); // what it could not save it says; the last one decides
+            feed_run_save_cursor(self); // what it could not save it says; the last one decides
         }
-        if (!finished(self, now_ms)) {
-            wait_for_something(self);
+        if (!feed_run_finished(self, now_ms)) {
+            feed_run_wait_for_something(self);
         }
     }
-    hide_progress(self);
+    feed_run_hide_progress(self);
 }
 
 // ---- the end ----
 
-static double seconds_since(int64_t begun_ms)
+static double feed_run_seconds_since(int64_t begun_ms)
 {
     double seconds = (double) (clocks_monotonic_ms() - begun_ms) / 1000;
     return seconds > 0.001 ? seconds : 0.001;
 }
 
-static void print_summary(const struct feed_run *self)
+static void feed_run_print_summary(const struct feed_run *self)
 {
     const struct feed_plan *plan = self->plan;
-    double seconds = seconds_since(self->begun_ms);
+    double seconds = feed_run_seconds_since(self->begun_ms);
     double rate = (double) self->rows / seconds;
     char mended[1024];
     mending_describe(self->mending, mended, sizeof mended);
@@ -644,7 +645,7 @@ static void print_summary(const struct feed_run *self)
     }
 }
 
-static void print_how_to_go_on(const struct feed_run *self)
+static void feed_run_print_how_to_go_on(const struct feed_run *self)
 {
     if (self->stop == STOP_END || self->stop == STOP_ROUNDED || self->plan->client == NULL) {
         return;
@@ -660,7 +661,7 @@ static void print_how_to_go_on(const struct feed_run *self)
     }
 }
 
-static int exit_status(const struct feed_run *self)
+static int feed_run_exit_status(const struct feed_run *self)
 {
     switch (self->stop) {
     case STOP_SIGNAL:
@@ -682,13 +683,13 @@ static int exit_status(const struct feed_run *self)
 }
 
 // A beginning past the end tells of another file than this one.
-static bool beyond_end(struct feed_run *self)
+static bool feed_run_beyond_end(struct feed_run *self)
 {
     if (self->stop != STOP_END || self->rows || self->passed_row >= self->plan->from_row - 1) {
         return false;
     }
-    report(self, 0, "has only %" PRIu64 " rows, but is to be fed from row %" PRIu64, self->passed_row,
-           self->plan->from_row);
+    feed_run_report(self, 0, "has only %" PRIu64 " rows, but is to be fed from row %" PRIu64, self->passed_row,
+                    self->plan->from_row);
     return true;
 }
 
@@ -705,20 +706,20 @@ int feed_run(const struct feed_plan *plan)
     self->signals = signals_watch((const int[]){ SIGINT, SIGTERM, SIGHUP, 0 }, &signals_before);
     self->settled_row = plan->from_row - 1;
     int status = CTL_USAGE;
-    if (save_cursor(self)) { // one that cannot be written is known before anything is sent
-        loop(self);
-        bool short_input = beyond_end(self);
-        bool saved = save_cursor(self);
-        print_summary(self);
-        print_how_to_go_on(self);
-        status = exit_status(self);
+    if (feed_run_save_cursor(self)) { // one that cannot be written is known before anything is sent
+        feed_run_loop(self);
+        bool short_input = feed_run_beyond_end(self);
+        bool saved = feed_run_save_cursor(self);
+        feed_run_print_summary(self);
+        feed_run_print_how_to_go_on(self);
+        status = feed_run_exit_status(self);
         if (status == CTL_DONE && (!saved || short_input)) {
             status = CTL_USAGE;
         }
     }
     close(self->signals);
     sigprocmask(SIG_SETMASK, &signals_before, NULL);
-    let_go(self, false);
+    feed_run_let_go(self, false);
     mending_destroy(&self->mending);
     free(self->ring);
     free(self);

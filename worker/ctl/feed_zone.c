@@ -17,13 +17,13 @@
 #define NEAREST 3
 #define DAY_MS INT64_C(86400000)
 
-static const char *zones_folder(void)
+static const char *feed_zone_zones_folder(void)
 {
     const char *folder = getenv("TZDIR");
     return folder != NULL && *folder ? folder : ZONES;
 }
 
-static bool is_zone_file(const char *path)
+static bool feed_zone_is_zone_file(const char *path)
 {
     char begin[4];
     FILE *file = fopen(path, "re");
@@ -35,7 +35,7 @@ static bool is_zone_file(const char *path)
     return is;
 }
 
-static bool is_name(const char *name)
+static bool feed_zone_is_name(const char *name)
 {
     size_t length = strlen(name);
     if (length == 0 || length >= NAME_BYTES || !isalpha((unsigned char) name[0])) {
@@ -55,56 +55,57 @@ static struct {
     char names[NEAREST][NAME_BYTES];
     size_t distances[NEAREST];
     size_t count;
-} nearest;
+} feed_zone_nearest;
 
 // A city by itself ("Berlin") is as near as the whole name.
-static size_t distance_of(const char *name)
+static size_t feed_zone_distance_of(const char *name)
 {
     const char *city = strrchr(name, '/');
-    size_t whole = edit_distance(nearest.wanted, name),
-           part = city != NULL ? edit_distance(nearest.wanted, city + 1) : whole;
+    size_t whole = edit_distance(feed_zone_nearest.wanted, name),
+           part = city != NULL ? edit_distance(feed_zone_nearest.wanted, city + 1) : whole;
     return part < whole ? part : whole;
 }
 
-static int consider(const char *path, const struct stat *status, int kind, struct FTW *at)
+static int feed_zone_consider(const char *path, const struct stat *status, int kind, struct FTW *at)
 {
     (void) status;
     (void) at;
-    const char *name = path + nearest.folder_bytes + 1;
-    if (kind != FTW_F || !isupper((unsigned char) name[0]) || !is_name(name) || !is_zone_file(path)) {
+    const char *name = path + feed_zone_nearest.folder_bytes + 1;
+    if (kind != FTW_F || !isupper((unsigned char) name[0]) || !feed_zone_is_name(name) ||
+        !feed_zone_is_zone_file(path)) {
         return 0; // posix/, right/ and tables are not for people
     }
-    size_t from_wanted = distance_of(name);
-    size_t i = nearest.count < NEAREST ? nearest.count++ : NEAREST;
-    for (; i > 0 && nearest.distances[i - 1] > from_wanted; i--) {
+    size_t from_wanted = feed_zone_distance_of(name);
+    size_t i = feed_zone_nearest.count < NEAREST ? feed_zone_nearest.count++ : NEAREST;
+    for (; i > 0 && feed_zone_nearest.distances[i - 1] > from_wanted; i--) {
         if (i == NEAREST) {
             continue;
         }
-        memcpy(nearest.names[i], nearest.names[i - 1], NAME_BYTES);
-        nearest.distances[i] = nearest.distances[i - 1];
+        memcpy(feed_zone_nearest.names[i], feed_zone_nearest.names[i - 1], NAME_BYTES);
+        feed_zone_nearest.distances[i] = feed_zone_nearest.distances[i - 1];
     }
     if (i < NEAREST) {
-        snprintf(nearest.names[i], NAME_BYTES, "%s", name);
-        nearest.distances[i] = from_wanted;
+        snprintf(feed_zone_nearest.names[i], NAME_BYTES, "%s", name);
+        feed_zone_nearest.distances[i] = from_wanted;
     }
     return 0;
 }
 
-static void tell_nearest(const char *name, char *fault, size_t fault_bytes)
+static void feed_zone_tell_nearest(const char *name, char *fault, size_t fault_bytes)
 {
-    const char *folder = zones_folder();
-    memset(&nearest, 0, sizeof nearest);
-    nearest.wanted = name;
-    nearest.folder_bytes = strlen(folder);
+    const char *folder = feed_zone_zones_folder();
+    memset(&feed_zone_nearest, 0, sizeof feed_zone_nearest);
+    feed_zone_nearest.wanted = name;
+    feed_zone_nearest.folder_bytes = strlen(folder);
     if (strlen(name) < NAME_BYTES) {
-        nftw(folder, consider, 16, 0);
+        nftw(folder, feed_zone_consider, 16, 0);
     }
     int length = snprintf(fault, fault_bytes, "%.100s: should be like +02:00, -0800, Z or Europe/Berlin", name);
-    for (size_t i = 0; i < nearest.count; i++) {
+    for (size_t i = 0; i < feed_zone_nearest.count; i++) {
         length += snprintf(fault + length, fault_bytes - (size_t) length, "%s%s", i ? ", " : "; the nearest zones are ",
-                           nearest.names[i]);
+                           feed_zone_nearest.names[i]);
     }
-    if (nearest.count == 0 && strlen(name) < NAME_BYTES) {
+    if (feed_zone_nearest.count == 0 && strlen(name) < NAME_BYTES) {
         snprintf(fault + length, fault_bytes - (size_t) length, "; zones by name need the system's tzdata");
     }
 }
@@ -114,9 +115,9 @@ static void tell_nearest(const char *name, char *fault, size_t fault_bytes)
 bool feed_zone_use(const char *name, char *fault, size_t fault_bytes)
 {
     char path[512];
-    snprintf(path, sizeof path, "%s/%.*s", zones_folder(), NAME_BYTES, name);
-    if (!is_name(name) || !is_zone_file(path)) {
-        tell_nearest(name, fault, fault_bytes);
+    snprintf(path, sizeof path, "%s/%.*s", feed_zone_zones_folder(), NAME_BYTES, name);
+    if (!feed_zone_is_name(name) || !feed_zone_is_zone_file(path)) {
+        feed_zone_tell_nearest(name, fault, fault_bytes);
         return false;
     }
     must(setenv("TZ", name, 1) == 0);
@@ -124,7 +125,7 @@ bool feed_zone_use(const char *name, char *fault, size_t fault_bytes)
     return true;
 }
 
-static int64_t ahead_at(int64_t at_ms)
+static int64_t feed_zone_ahead_at(int64_t at_ms)
 {
     time_t seconds = (time_t) (at_ms / 1000);
     struct tm parts;
@@ -134,8 +135,9 @@ static int64_t ahead_at(int64_t at_ms)
 
 int64_t feed_zone_ahead_ms(int64_t clock_ms)
 {
-    int64_t before = ahead_at(clock_ms - DAY_MS), after = ahead_at(clock_ms + DAY_MS);
-    bool with_before = ahead_at(clock_ms - before) == before, with_after = ahead_at(clock_ms - after) == after;
+    int64_t before = feed_zone_ahead_at(clock_ms - DAY_MS), after = feed_zone_ahead_at(clock_ms + DAY_MS);
+    bool with_before = feed_zone_ahead_at(clock_ms - before) == before,
+         with_after = feed_zone_ahead_at(clock_ms - after) == after;
     if (with_before && with_after) {
         return before > after ? before : after; // shown twice
     }

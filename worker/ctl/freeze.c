@@ -11,11 +11,11 @@ struct freeze_options {
     const char *reason;
 };
 
-static const struct argp_option argp_options[] = {
+static const struct argp_option freeze_argp_options[] = {
     { "reason", 'r', "TEXT", 0, "Why; it is kept with the brand's items (required)", 0 }, { 0 }
 };
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static error_t freeze_parse(int key, char *argument, struct argp_state *state)
 {
     struct freeze_options *options = state->input;
     switch (key) {
@@ -44,12 +44,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static int set_frozen(struct ctl_options *common, int argc, char **argv, bool frozen, const char *doc)
+static int freeze_set_frozen(struct ctl_options *common, int argc, char **argv, bool frozen, const char *doc)
 {
     struct freeze_options options = { .common = common };
     const struct argp argp = {
-        .options = argp_options,
-        .parser = parse,
+        .options = freeze_argp_options,
+        .parser = freeze_parse,
         .args_doc = "BRAND",
         .doc = doc,
         .children = ctl_common_children,
@@ -75,15 +75,16 @@ static int set_frozen(struct ctl_options *common, int argc, char **argv, bool fr
 
 int freeze_command(struct ctl_options *common, int argc, char **argv)
 {
-    return set_frozen(common, argc, argv, true,
-                      "Stops a brand's replies that have not been handed out, and sends its new items to PR, until it "
-                      "is lifted.\v"
-                      "Example:\n  behalf-ctl freeze skyline --reason 'wrong compensation promised, see ticket 12'\n");
+    return freeze_set_frozen(
+        common, argc, argv, true,
+        "Stops a brand's replies that have not been handed out, and sends its new items to PR, until it "
+        "is lifted.\v"
+        "Example:\n  behalf-ctl freeze skyline --reason 'wrong compensation promised, see ticket 12'\n");
 }
 
 int unfreeze_command(struct ctl_options *common, int argc, char **argv)
 {
-    return set_frozen(common, argc, argv, false,
-                      "Lets a brand's replies go out again.\v"
-                      "Example:\n  behalf-ctl unfreeze skyline --reason 'statement is out, back to normal'\n");
+    return freeze_set_frozen(common, argc, argv, false,
+                             "Lets a brand's replies go out again.\v"
+                             "Example:\n  behalf-ctl unfreeze skyline --reason 'statement is out, back to normal'\n");
 }

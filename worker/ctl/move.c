@@ -29,7 +29,7 @@ struct move_options {
     uint64_t rows;
 };
 
-static const struct argp_option argp_options[] = {
+static const struct argp_option move_argp_options[] = {
     { "from", 'f', "DIR|URL", 0, "Where the desk is: the folder of --data, or the URL of --store (required)", 0 },
     { "to", 't', "DIR|URL", 0, "Where it goes (required)", 0 },
     { "desk", 'd', "NAME", 0, "Which desk, where the source has several", 0 },
@@ -39,15 +39,15 @@ static const struct argp_option argp_options[] = {
     { 0 }
 };
 
-static volatile sig_atomic_t stop;
+static volatile sig_atomic_t move_stop;
 
-static void take_signal(int signal)
+static void move_take_signal(int signal)
 {
-    stop = signal;
+    move_stop = signal;
 }
 
 // Keeps a place, and hides it where process listings look, as it may hold a password.
-static void keep_place(char **place, char *argument, const char *option, struct argp_state *state)
+static void move_keep_place(char **place, char *argument, const char *option, struct argp_state *state)
 {
     if (*place != NULL) {
         argp_error(state, "%s: once", option);
@@ -61,15 +61,15 @@ static void keep_place(char **place, char *argument, const char *option, struct 
     }
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static error_t move_parse(int key, char *argument, struct argp_state *state)
 {
     struct move_options *options = state->input;
     switch (key) {
     case 'f':
-        keep_place(&options->from, argument, "--from", state);
+        move_keep_place(&options->from, argument, "--from", state);
         return 0;
     case 't':
-        keep_place(&options->to, argument, "--to", state);
+        move_keep_place(&options->to, argument, "--to", state);
         return 0;
     case 'd':
         options->desk = argument;
@@ -99,13 +99,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static void tell(void *self, const char *text)
+static void move_tell(void *self, const char *text)
 {
     struct move_options *options = self;
     ctl_complain(options->common, "%s", text);
 }
 
-static void progress(void *self, const char *table, uint64_t rows, bool checking)
+static void move_progress(void *self, const char *table, uint64_t rows, bool checking)
 {
     struct move_options *options = self;
     int64_t now_ms = clocks_monotonic_ms();
@@ -127,38 +127,38 @@ static void progress(void *self, const char *table, uint64_t rows, bool checking
     fputc('\n', stderr);
 }
 
-static void print_digest(const struct move_sum *sum)
+static void move_print_digest(const struct move_sum *sum)
 {
     for (size_t i = 0; i < sizeof sum->digest; i++) {
         printf("%02x", sum->digest[i]);
     }
 }
 
-static void compared(void *self, const char *table, const struct move_sum *from, const struct move_sum *to)
+static void move_compared(void *self, const char *table, const struct move_sum *from, const struct move_sum *to)
 {
     (void) self;
     bool same = from->rows == to->rows && memcmp(from->digest, to->digest, sizeof from->digest) == 0;
     printf("%-12s %10" PRIu64 " rows ", table, from->rows);
-    print_digest(from);
+    move_print_digest(from);
     printf(same ? " the same\n" : " differs, target: %" PRIu64 " rows ", to->rows);
     if (!same) {
-        print_digest(to);
+        move_print_digest(to);
         putchar('\n');
     }
     fflush(stdout);
 }
 
 // The first one ends the move after the page at hand, a second one at once.
-static void watch_signals(void)
+static void move_watch_signals(void)
 {
-    struct sigaction action = { .sa_handler = take_signal, .sa_flags = (int) SA_RESETHAND };
+    struct sigaction action = { .sa_handler = move_take_signal, .sa_flags = (int) SA_RESETHAND };
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-static int run(struct move_options *options)
+static int move_run(struct move_options *options)
 {
     char reason[1600] = "";
     struct move_order order = {
@@ -168,11 +168,11 @@ static int run(struct move_options *options)
         .keep = options->keep,
         .replace = options->replace,
         .cancel = options->cancel,
-        .stop = &stop,
+        .stop = &move_stop,
         .self = options,
-        .tell = tell,
-        .progress = progress,
-        .compared = compared,
+        .tell = move_tell,
+        .progress = move_progress,
+        .compared = move_compared,
     };
     switch (move_desk(&order, reason, sizeof reason)) {
     case MOVE_DONE:
@@ -187,7 +187,7 @@ static int run(struct move_options *options)
     }
 }
 
-static void forget(char *place)
+static void move_forget(char *place)
 {
     if (place != NULL) {
         explicit_bzero(place, strlen(place));
@@ -199,8 +199,8 @@ int move_command(struct ctl_options *common, int argc, char **argv)
 {
     struct move_options options = { .common = common };
     const struct argp argp = {
-        .options = argp_options,
-        .parser = parse,
+        .options = move_argp_options,
+        .parser = move_parse,
         .doc =
             "Carries a desk with its whole history from one store to another, and compares the two row by row.\v"
             "No broker may run on the desk meanwhile.  Should it be cut off, the same command goes on where it was.  "
@@ -211,9 +211,9 @@ int move_command(struct ctl_options *common, int argc, char **argv)
             "Exit status: 0 done and the same; 1 refused or failed; 2 wrong usage; 130 stopped by Ctrl-C.\n",
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    watch_signals();
-    int status = run(&options);
-    forget(options.from);
-    forget(options.to);
+    move_watch_signals();
+    int status = move_run(&options);
+    move_forget(options.from);
+    move_forget(options.to);
     return status;
 }

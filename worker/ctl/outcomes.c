@@ -32,7 +32,7 @@ struct outcomes_options {
     int64_t limit; // -1: not given
 };
 
-static const struct argp_option argp_options[] = {
+static const struct argp_option outcomes_argp_options[] = {
     { "csv", 'c', NULL, 0, "CSV (RFC 4180) with a header line", 0 },
     { "spreadsheet", SPREADSHEET, NULL, 0,
       "CSV that a spreadsheet may open: marked as UTF-8, and an apostrophe before what it would take for a formula or "
@@ -49,7 +49,7 @@ static const struct argp_option argp_options[] = {
 };
 
 // "90m", "24h", "7d": the time that long before now.
-static bool parse_ago(const char *text, int64_t *at_ms)
+static bool outcomes_parse_ago(const char *text, int64_t *at_ms)
 {
     char *end;
     long long count = strtoll(text, &end, 10);
@@ -66,7 +66,7 @@ static bool parse_ago(const char *text, int64_t *at_ms)
     return true;
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static error_t outcomes_parse(int key, char *argument, struct argp_state *state)
 {
     struct outcomes_options *options = state->input;
     const struct feed_time usual = { 0 };
@@ -84,7 +84,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->form = FORM_JSON;
         return 0;
     case 's':
-        if (!parse_ago(argument, &options->since_ms) && !feed_time_parse(&usual, argument, &options->since_ms)) {
+        if (!outcomes_parse_ago(argument, &options->since_ms) &&
+            !feed_time_parse(&usual, argument, &options->since_ms)) {
             argp_error(state, "--since: %s is no time; try 24h or 2026-11-22", argument);
         }
         return 0;
@@ -102,14 +103,14 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static const struct output_column table_columns[] = {
+static const struct output_column outcomes_table_columns[] = {
     { "ENDED", false, false },    { "ITEM", true, false },   { "OUTCOME", false, false },  { "BRAND", false, false },
     { "CHANNEL", false, false },  { "AUTHOR", false, true }, { "LANGUAGE", false, false }, { "AUDIENCE", false, false },
     { "PERSON", false, false },   { "AGENCY", false, true }, { "TOOK", true, false },      { "LATE", false, false },
     { "ESCALATED", false, true }, { "REASON", false, true }, { "REPLY", false, true },
 };
 
-static void add_row(struct output_table *table, const struct behalf_outcome *row)
+static void outcomes_add_row(struct output_table *table, const struct behalf_outcome *row)
 {
     char closed[OUTPUT_TIME_BYTES], item[OUTPUT_TIME_BYTES], took[OUTPUT_TIME_BYTES] = "";
     if (row->closed_ms && row->created_ms) {
@@ -132,7 +133,7 @@ static const struct behalf_field *outcome_fields(void)
     return field->record;
 }
 
-static void print_csv_header(void)
+static void outcomes_print_csv_header(void)
 {
     const struct behalf_field *fields = outcome_fields();
     for (const struct behalf_field *field = fields; field->name != NULL; field++) {
@@ -144,7 +145,7 @@ static void print_csv_header(void)
 
 // Whether a spreadsheet would make something else of a text: a formula, or a number that it rounds (an id of more than
 // 15 digits) or shortens (leading zeros).
-static bool is_unsafe(const char *text)
+static bool outcomes_is_unsafe(const char *text)
 {
     if (text[0] != '\0' && strchr("=+-@\t\r\n", text[0]) != NULL) {
         return true;
@@ -155,17 +156,17 @@ static bool is_unsafe(const char *text)
     return number && (text[0] == '0' || digits > 11 || rest > 0);
 }
 
-static void print_csv_text(const char *text, bool first, bool guarded)
+static void outcomes_print_csv_text(const char *text, bool first, bool guarded)
 {
     char *safe = NULL;
-    if (guarded && is_unsafe(text)) {
+    if (guarded && outcomes_is_unsafe(text)) {
         must(asprintf(&safe, "'%s", text) >= 0);
     }
     output_csv_field(stdout, safe != NULL ? safe : text, first);
     free(safe);
 }
 
-static void print_csv_row(const struct behalf_outcome *row, bool for_spreadsheet)
+static void outcomes_print_csv_row(const struct behalf_outcome *row, bool for_spreadsheet)
 {
     const struct behalf_field *fields = outcome_fields();
     char number[OUTPUT_TIME_BYTES];
@@ -181,12 +182,12 @@ static void print_csv_row(const struct behalf_outcome *row, bool for_spreadsheet
         } else {
             output_number(number, *(const int64_t *) value, false);
         }
-        print_csv_text(text != NULL ? text : "", field == fields, for_spreadsheet && field->kind == 't');
+        outcomes_print_csv_text(text != NULL ? text : "", field == fields, for_spreadsheet && field->kind == 't');
     }
     fputs("\r\n", stdout);
 }
 
-static void show_page(const struct behalf_message *page, enum form form, struct output_table *table)
+static void outcomes_show_page(const struct behalf_message *page, enum form form, struct output_table *table)
 {
     const struct behalf_ended *ended = &page->ended;
     if (form == FORM_JSON) {
@@ -201,9 +202,9 @@ static void show_page(const struct behalf_message *page, enum form form, struct 
     }
     for (size_t i = 0; i < ended->rows_count; i++) {
         if (form != FORM_TABLE) {
-            print_csv_row(&ended->rows[i], form == FORM_SPREADSHEET);
+            outcomes_print_csv_row(&ended->rows[i], form == FORM_SPREADSHEET);
         } else {
-            add_row(table, &ended->rows[i]);
+            outcomes_add_row(table, &ended->rows[i]);
         }
     }
 }
@@ -226,7 +227,7 @@ static int outcome_pages(struct behalf_client *client, const struct outcomes_opt
         if (page == NULL) {
             return status;
         }
-        show_page(page, options->form, table);
+        outcomes_show_page(page, options->form, table);
         shown += (int64_t) page->ended.rows_count;
         left -= (int64_t) page->ended.rows_count;
         more = page->ended.more && page->ended.next > after;
@@ -248,8 +249,8 @@ int outcomes_command(struct ctl_options *common, int argc, char **argv)
 {
     struct outcomes_options options = { .common = common, .brand = "", .limit = -1 };
     const struct argp argp = {
-        .options = argp_options,
-        .parser = parse,
+        .options = outcomes_argp_options,
+        .parser = outcomes_parse,
         .doc =
             "Tells how items ended, in the order of their end.\v"
             "CSV and JSON carry authors, reasons and replies exactly as they were written.  A spreadsheet may take a "
@@ -264,13 +265,13 @@ int outcomes_command(struct ctl_options *common, int argc, char **argv)
     if (client == NULL) {
         return CTL_USAGE;
     }
-    struct output_table *table =
-        output_table_new(table_columns, sizeof table_columns / sizeof *table_columns, common->visible);
+    struct output_table *table = output_table_new(
+        outcomes_table_columns, sizeof outcomes_table_columns / sizeof *outcomes_table_columns, common->visible);
     if (options.form == FORM_SPREADSHEET) {
         fputs("\xef\xbb\xbf", stdout); // the mark by which it knows UTF-8
     }
     if (options.form == FORM_CSV || options.form == FORM_SPREADSHEET) {
-        print_csv_header();
+        outcomes_print_csv_header();
     }
     int status = outcome_pages(client, &options, table);
     output_table_destroy(&table);

@@ -22,7 +22,7 @@ struct output_table {
 };
 
 // How wide the terminal is that standard output goes to; 0 when it goes elsewhere.
-static size_t terminal_columns(void)
+static size_t output_terminal_columns(void)
 {
     struct winsize size;
     if (!isatty(STDOUT_FILENO)) {
@@ -39,7 +39,7 @@ struct output_table *output_table_new(const struct output_column *columns, size_
     self->visible = visible;
     self->table = scols_new_table();
     must(self->table);
-    self->columns = terminal_columns();
+    self->columns = output_terminal_columns();
     scols_table_set_termforce(self->table, self->columns ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
     if (self->columns) {
         scols_table_set_termwidth(self->table, self->columns);
@@ -92,7 +92,7 @@ void output_table_print(struct output_table *self)
     free(text);
 }
 
-static const char *format_time(char *text, int64_t at_ms, bool utc)
+static const char *output_format_time(char *text, int64_t at_ms, bool utc)
 {
     time_t seconds = (time_t) (at_ms / 1000);
     struct tm parts;
@@ -109,12 +109,12 @@ static const char *format_time(char *text, int64_t at_ms, bool utc)
 
 const char *output_time(char *text, int64_t at_ms)
 {
-    return format_time(text, at_ms, false);
+    return output_format_time(text, at_ms, false);
 }
 
 const char *output_time_utc(char *text, int64_t at_ms)
 {
-    return format_time(text, at_ms, true);
+    return output_format_time(text, at_ms, true);
 }
 
 const char *output_duration(char *text, int64_t duration_ms)

@@ -10,11 +10,11 @@ struct return_options {
     const char *reason;
 };
 
-static const struct argp_option argp_options[] = {
+static const struct argp_option return_argp_options[] = {
     { "reason", 'r', "TEXT", 0, "Why; whoever has it is told (default: asked for by an operator)", 0 }, { 0 }
 };
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static error_t return_parse(int key, char *argument, struct argp_state *state)
 {
     struct return_options *options = state->input;
     switch (key) {
@@ -44,8 +44,8 @@ int return_command(struct ctl_options *common, int argc, char **argv)
 {
     struct return_options options = { .common = common, .reason = "asked for by an operator" };
     const struct argp argp = {
-        .options = argp_options,
-        .parser = parse,
+        .options = return_argp_options,
+        .parser = return_parse,
         .args_doc = "ITEM",
         .doc = "Puts an item that somebody was offered, holds or has parked back at the head of its queue, with its "
                "draft. "

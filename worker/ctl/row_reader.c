@@ -81,21 +81,21 @@ struct row_reader {
     struct row row;
 };
 
-static void *grown(void *memory, size_t bytes)
+static void *row_reader_grown(void *memory, size_t bytes)
 {
     void *larger = realloc(memory, bytes);
     must(larger);
     return larger;
 }
 
-static void texts_clear(struct cell_texts *texts)
+static void row_reader_texts_clear(struct cell_texts *texts)
 {
     texts->bytes = 0;
     texts->count = 0;
     texts->too_many = false;
 }
 
-static void texts_add(struct cell_texts *texts, const void *bytes, size_t length, bool absent)
+static void row_reader_texts_add(struct cell_texts *texts, const void *bytes, size_t length, bool absent)
 {
     if (texts->count == ROW_COLUMNS_MAX) {
         texts->too_many = true;
@@ -103,7 +103,7 @@ static void texts_add(struct cell_texts *texts, const void *bytes, size_t length
     }
     if (texts->bytes + length + 1 > texts->capacity) {
         texts->capacity = 2 * (texts->bytes + length + 1);
-        texts->text = grown(texts->text, texts->capacity);
+        texts->text = row_reader_grown(texts->text, texts->capacity);
     }
     if (length) {
         memcpy(texts->text + texts->bytes, bytes, length);
@@ -119,38 +119,38 @@ static void texts_add(struct cell_texts *texts, const void *bytes, size_t length
 }
 
 // libcsv takes blanks around fields away unless told that nothing is one.
-static int no_space(unsigned char character)
+static int row_reader_no_space(unsigned char character)
 {
     (void) character;
     return 0;
 }
 
-static int only_blank(unsigned char character)
+static int row_reader_only_blank(unsigned char character)
 {
     return character == ' ';
 }
 
-static void parser_reset(struct row_reader *self)
+static void row_reader_parser_reset(struct row_reader *self)
 {
     if (self->parser_ready) {
         csv_free(&self->parser);
     }
     must(csv_init(&self->parser, CSV_STRICT | CSV_STRICT_FINI) == 0);
-    csv_set_space_func(&self->parser, self->blanks_aside ? only_blank : no_space);
+    csv_set_space_func(&self->parser, self->blanks_aside ? row_reader_only_blank : row_reader_no_space);
     csv_set_blk_size(&self->parser, 16 * 1024); // it grows by this, and copies each time
     csv_set_delim(&self->parser, (unsigned char) self->delimiter);
     self->parser_ready = true;
     self->row_ended = false;
-    texts_clear(&self->texts);
+    row_reader_texts_clear(&self->texts);
 }
 
-static void on_field(void *bytes, size_t length, void *context)
+static void row_reader_on_field(void *bytes, size_t length, void *context)
 {
     struct row_reader *self = context;
-    texts_add(&self->texts, bytes, length, false);
+    row_reader_texts_add(&self->texts, bytes, length, false);
 }
 
-static void on_row(int ended_by, void *context)
+static void row_reader_on_row(int ended_by, void *context)
 {
     (void) ended_by;
     struct row_reader *self = context;
@@ -203,7 +203,7 @@ bool row_reader_fill(struct row_reader *self, char *fault)
     }
     if (self->capacity - self->end < READ_BYTES) {
         self->capacity = self->end + READ_BYTES;
-        self->data = grown(self->data, self->capacity);
+        self->data = row_reader_grown(self->data, self->capacity);
     }
     ssize_t got = read(self->descriptor, self->data + self->end, READ_BYTES);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
@@ -219,14 +219,14 @@ bool row_reader_fill(struct row_reader *self, char *fault)
 }
 
 // Everything up to `new_begin` is done with.
-static void advance(struct row_reader *self, size_t new_begin)
+static void row_reader_advance(struct row_reader *self, size_t new_begin)
 {
     self->consumed += new_begin - self->begin;
     self->begin = new_begin;
     self->scan = new_begin;
 }
 
-static uint64_t count_lines(const char *bytes, size_t length)
+static uint64_t row_reader_count_lines(const char *bytes, size_t length)
 {
     uint64_t lines = 0;
     const char *end = bytes + length;
@@ -238,7 +238,7 @@ static uint64_t count_lines(const char *bytes, size_t length)
 }
 
 // Counts characters up to data[end], so that what was looked at ahead is not counted twice.
-static void tally_to(struct row_reader *self, size_t end)
+static void row_reader_tally_to(struct row_reader *self, size_t end)
 {
     uint64_t at = self->consumed + (end - self->begin);
     if (at <= self->tallied) {
@@ -249,47 +249,47 @@ static void tally_to(struct row_reader *self, size_t end)
     self->tallied = at;
 }
 
-static void row_begin(struct row_reader *self)
+static void row_reader_row_begin(struct row_reader *self)
 {
     self->row = (struct row){ .number = ++self->rows, .line = self->line, .cells = self->cells };
 }
 
 // The row that begins at `begin` cannot be read: gives up its first line.
-static enum row_result give_up_line(struct row_reader *self, const char *reason)
+static enum row_result row_reader_give_up_line(struct row_reader *self, const char *reason)
 {
-    row_begin(self);
+    row_reader_row_begin(self);
     snprintf(self->row.fault, sizeof self->row.fault, "%s", reason);
     const char *line_end =
         self->end > self->begin ? memchr(self->data + self->begin, '\n', self->end - self->begin) : NULL;
     if (line_end != NULL) {
         self->line++;
-        advance(self, (size_t) (line_end - self->data) + 1);
+        row_reader_advance(self, (size_t) (line_end - self->data) + 1);
     } else {
         self->discarding = !self->at_eof;
-        advance(self, self->end);
+        row_reader_advance(self, self->end);
     }
     if (self->format == ROW_FORMAT_CSV) {
-        parser_reset(self);
+        row_reader_parser_reset(self);
     }
     return ROW_READY;
 }
 
 // Throws away the rest of a line that was given up.  True when its end was found.
-static bool discard(struct row_reader *self)
+static bool row_reader_discard(struct row_reader *self)
 {
     const char *line_end =
         self->end > self->begin ? memchr(self->data + self->begin, '\n', self->end - self->begin) : NULL;
     if (line_end != NULL) {
         self->line++;
         self->discarding = false;
-        advance(self, (size_t) (line_end - self->data) + 1);
+        row_reader_advance(self, (size_t) (line_end - self->data) + 1);
         return true;
     }
-    advance(self, self->end);
+    row_reader_advance(self, self->end);
     return false;
 }
 
-static void cells_from_texts(struct row_reader *self)
+static void row_reader_cells_from_texts(struct row_reader *self)
 {
     for (size_t i = 0; i < self->texts.count; i++) {
         self->cells[i].text = self->texts.absent[i] ? NULL : self->texts.text + self->texts.begins[i];
@@ -300,7 +300,7 @@ static void cells_from_texts(struct row_reader *self)
     self->row.cell_count = self->texts.count;
 }
 
-static bool is_blank(const char *text, size_t length)
+static bool row_reader_is_blank(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         if (!text[i] || strchr(" \t\r\n", text[i]) == NULL) {
@@ -311,10 +311,10 @@ static bool is_blank(const char *text, size_t length)
 }
 
 // Whether the cells from `first` on have nothing in them.
-static bool are_empty(const struct cell_texts *texts, size_t first)
+static bool row_reader_are_empty(const struct cell_texts *texts, size_t first)
 {
     for (size_t i = first; i < texts->count; i++) {
-        if (!is_blank(texts->text + texts->begins[i], texts->lengths[i])) {
+        if (!row_reader_is_blank(texts->text + texts->begins[i], texts->lengths[i])) {
             return false;
         }
     }
@@ -322,11 +322,11 @@ static bool are_empty(const struct cell_texts *texts, size_t first)
 }
 
 // Mends broken characters of the cells where the input is UTF-8 otherwise.
-static void mend_cells(struct row_reader *self)
+static void row_reader_mend_cells(struct row_reader *self)
 {
     struct cell_texts *texts = &self->texts;
     size_t count = texts->count;
-    tally_to(self, self->scan);
+    row_reader_tally_to(self, self->scan);
     for (size_t i = 0; i < count && encoding_tally_is_utf8(&self->tally); i++) {
         size_t bytes;
         char *mended = mended_characters(texts->text + texts->begins[i], texts->lengths[i], &bytes);
@@ -334,7 +334,7 @@ static void mend_cells(struct row_reader *self)
             continue;
         }
         texts->count = i; // in its place, with text at the end of the others
-        texts_add(texts, mended, bytes, false);
+        row_reader_texts_add(texts, mended, bytes, false);
         texts->count = count;
         free(mended);
         self->row.characters = true;
@@ -342,16 +342,16 @@ static void mend_cells(struct row_reader *self)
 }
 
 // libcsv has ended a row at `scan`.
-static enum row_result csv_row(struct row_reader *self)
+static enum row_result row_reader_csv_row(struct row_reader *self)
 {
-    row_begin(self);
+    row_reader_row_begin(self);
     if (self->columns != NULL && self->texts.count > self->column_count &&
-        are_empty(&self->texts, self->column_count)) {
+        row_reader_are_empty(&self->texts, self->column_count)) {
         self->texts.count = self->column_count; // commas at the end of every line
         self->texts.too_many = false;
     }
     if (!self->texts.too_many) {
-        mend_cells(self);
+        row_reader_mend_cells(self);
     }
     if (self->texts.too_many) {
         snprintf(self->row.fault, sizeof self->row.fault, "has more than %d columns", ROW_COLUMNS_MAX);
@@ -359,18 +359,18 @@ static enum row_result csv_row(struct row_reader *self)
         snprintf(self->row.fault, sizeof self->row.fault, "has %zu column%s, the header has %zu", self->texts.count,
                  self->texts.count == 1 ? "" : "s", self->column_count);
     } else {
-        cells_from_texts(self);
+        row_reader_cells_from_texts(self);
     }
-    self->line += count_lines(self->data + self->begin, self->scan - self->begin);
+    self->line += row_reader_count_lines(self->data + self->begin, self->scan - self->begin);
     self->after_return = self->scan > self->begin && self->data[self->scan - 1] == '\r';
-    advance(self, self->scan);
+    row_reader_advance(self, self->scan);
     self->row_ended = false;
-    texts_clear(&self->texts); // cells point into its memory, which stays as it is until the next row
+    row_reader_texts_clear(&self->texts); // cells point into its memory, which stays as it is until the next row
     return ROW_READY;
 }
 
 // Blank lines between rows, and the LF of a CR LF.
-static void csv_skip_blank(struct row_reader *self)
+static void row_reader_csv_skip_blank(struct row_reader *self)
 {
     while (self->scan == self->begin && self->begin < self->end) {
         char next = self->data[self->begin];
@@ -383,12 +383,12 @@ static void csv_skip_blank(struct row_reader *self)
         } else if (next != '\r') {
             return;
         }
-        advance(self, self->begin + 1);
+        row_reader_advance(self, self->begin + 1);
     }
 }
 
 // Bytes from `scan` to the next line's end, or as many as there are.
-static size_t csv_chunk(const struct row_reader *self)
+static size_t row_reader_csv_chunk(const struct row_reader *self)
 {
     const char *from = self->data + self->scan;
     size_t length = self->end - self->scan;
@@ -400,81 +400,81 @@ static size_t csv_chunk(const struct row_reader *self)
     return carriage != NULL ? (size_t) (carriage - from) + 1 : length;
 }
 
-static enum row_result csv_finish(struct row_reader *self)
+static enum row_result row_reader_csv_finish(struct row_reader *self)
 {
     if (self->scan == self->begin) {
         return ROW_END;
     }
-    if (csv_fini(&self->parser, on_field, on_row, self) != 0) {
-        return give_up_line(self, "a quote that is opened here is never closed");
+    if (csv_fini(&self->parser, row_reader_on_field, row_reader_on_row, self) != 0) {
+        return row_reader_give_up_line(self, "a quote that is opened here is never closed");
     }
     if (!self->row_ended) {
         return ROW_END;
     }
-    return csv_row(self);
+    return row_reader_csv_row(self);
 }
 
 // Hands bytes to libcsv, which refuses a quote inside a cell that does not begin with one.  There it means itself.
-static size_t csv_parse_leniently(struct row_reader *self, const char *bytes, size_t length)
+static size_t row_reader_csv_parse_leniently(struct row_reader *self, const char *bytes, size_t length)
 {
     size_t taken = 0;
     for (;;) {
-        taken += csv_parse(&self->parser, bytes + taken, length - taken, on_field, on_row, self);
+        taken += csv_parse(&self->parser, bytes + taken, length - taken, row_reader_on_field, row_reader_on_row, self);
         if (taken == length || self->parser.quoted || bytes[taken] != '"') {
             return taken;
         }
         csv_set_opts(&self->parser, CSV_STRICT_FINI);
-        taken += csv_parse(&self->parser, bytes + taken, 1, on_field, on_row, self);
+        taken += csv_parse(&self->parser, bytes + taken, 1, row_reader_on_field, row_reader_on_row, self);
         csv_set_opts(&self->parser, CSV_STRICT | CSV_STRICT_FINI);
     }
 }
 
-static enum row_result csv_next_of_any(struct row_reader *self)
+static enum row_result row_reader_csv_next_of_any(struct row_reader *self)
 {
     for (;;) {
-        csv_skip_blank(self);
+        row_reader_csv_skip_blank(self);
         if (self->scan == self->end) {
-            return self->at_eof ? csv_finish(self) : ROW_MORE;
+            return self->at_eof ? row_reader_csv_finish(self) : ROW_MORE;
         }
-        size_t chunk = csv_chunk(self);
-        size_t taken = csv_parse_leniently(self, self->data + self->scan, chunk);
+        size_t chunk = row_reader_csv_chunk(self);
+        size_t taken = row_reader_csv_parse_leniently(self, self->data + self->scan, chunk);
         if (taken != chunk) {
-            return give_up_line(self, "has a quote where none may be: a field with quotes in it is quoted, "
-                                      "and each quote in it doubled");
+            return row_reader_give_up_line(self, "has a quote where none may be: a field with quotes in it is quoted, "
+                                                 "and each quote in it doubled");
         }
         self->scan += chunk;
         if (self->row_ended) {
-            return csv_row(self);
+            return row_reader_csv_row(self);
         }
         if (self->scan - self->begin > ROW_BYTES_MAX) {
-            return give_up_line(self, "begins a row of more than 1 MiB: is a quote left open?");
+            return row_reader_give_up_line(self, "begins a row of more than 1 MiB: is a quote left open?");
         }
     }
 }
 
-static bool row_is_empty(const struct row *row)
+static bool row_reader_row_is_empty(const struct row *row)
 {
     for (size_t i = 0; i < row->cell_count; i++) {
-        if (!is_blank(row->cells[i].text, row->cells[i].bytes)) {
+        if (!row_reader_is_blank(row->cells[i].text, row->cells[i].bytes)) {
             return false;
         }
     }
     return !row->fault[0];
 }
 
-static enum row_result csv_next(struct row_reader *self)
+static enum row_result row_reader_csv_next(struct row_reader *self)
 {
     enum row_result result;
     do {
-        result = csv_next_of_any(self);
+        result = row_reader_csv_next_of_any(self);
     } while (result == ROW_READY && self->columns != NULL &&
-             row_is_empty(&self->row)); // what a spreadsheet writes of no row
+             row_reader_row_is_empty(&self->row)); // what a spreadsheet writes of no row
     return result;
 }
 
 // ---- NDJSON ----
 
-static json_t *json_find(json_t *object, const char *path)
+static json_t *row_reader_json_find(json_t *object, const char *path)
 {
     json_t *found = json_object_get(object, path);
     if (found != NULL) {
@@ -482,26 +482,26 @@ static json_t *json_find(json_t *object, const char *path)
     }
     for (const char *dot = strchr(path, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
         json_t *inner = json_object_getn(object, path, (size_t) (dot - path));
-        if (json_is_object(inner) && (found = json_find(inner, dot + 1)) != NULL) {
+        if (json_is_object(inner) && (found = row_reader_json_find(inner, dot + 1)) != NULL) {
             return found;
         }
     }
     return NULL;
 }
 
-static void json_cell(struct cell_texts *texts, const json_t *value)
+static void row_reader_json_cell(struct cell_texts *texts, const json_t *value)
 {
     char number[64];
     switch (value != NULL ? json_typeof(value) : JSON_NULL) {
     case JSON_STRING:
-        texts_add(texts, json_string_value(value), json_string_length(value), false);
+        row_reader_texts_add(texts, json_string_value(value), json_string_length(value), false);
         return;
     case JSON_INTEGER:
         snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         break;
     case JSON_REAL:
         snprintf(number, sizeof number, "%.17g", json_real_value(value));
-        texts_add(texts, number, strlen(number), false);
+        row_reader_texts_add(texts, number, strlen(number), false);
         if (!texts->too_many) {
             texts->real[texts->count - 1] = true;
         }
@@ -511,23 +511,23 @@ static void json_cell(struct cell_texts *texts, const json_t *value)
         snprintf(number, sizeof number, "%s", json_is_true(value) ? "true" : "false");
         break;
     case JSON_NULL:
-        texts_add(texts, "", 0, true);
+        row_reader_texts_add(texts, "", 0, true);
         return;
     default:
-        texts_add(texts, "", 0, true);
+        row_reader_texts_add(texts, "", 0, true);
         if (!texts->too_many) {
             texts->structure[texts->count - 1] = true;
         }
         return;
     }
-    texts_add(texts, number, strlen(number), false);
+    row_reader_texts_add(texts, number, strlen(number), false);
 }
 
-static void json_row(struct row_reader *self, const char *line, size_t length)
+static void row_reader_json_row(struct row_reader *self, const char *line, size_t length)
 {
     json_error_t error;
     size_t mended_bytes;
-    tally_to(self, (size_t) (line - self->data) + length);
+    row_reader_tally_to(self, (size_t) (line - self->data) + length);
     char *mended = json_line_mended(line, length, &self->tally, &mended_bytes, &self->row.characters);
     json_t *object = json_loadb(mended != NULL ? mended : line, mended != NULL ? mended_bytes : length,
                                 JSON_REJECT_DUPLICATES, &error);
@@ -536,21 +536,21 @@ static void json_row(struct row_reader *self, const char *line, size_t length)
         snprintf(self->row.fault, sizeof self->row.fault, "is no JSON: %s, at byte %d", error.text, error.position);
         return;
     }
-    texts_clear(&self->texts);
+    row_reader_texts_clear(&self->texts);
     if (!json_is_object(object)) {
         snprintf(self->row.fault, sizeof self->row.fault, "is no JSON object");
     }
     for (size_t i = 0; !self->row.fault[0] && i < self->column_count; i++) {
-        json_cell(&self->texts, json_find(object, self->columns[i]));
+        row_reader_json_cell(&self->texts, row_reader_json_find(object, self->columns[i]));
     }
     json_decref(object);
     if (!self->row.fault[0]) {
-        cells_from_texts(self);
+        row_reader_cells_from_texts(self);
     }
 }
 
 // The line at `begin` without its LF.  False when it is not complete.
-static bool json_line(const struct row_reader *self, size_t begin, size_t *length)
+static bool row_reader_json_line(const struct row_reader *self, size_t begin, size_t *length)
 {
     *length = 0;
     if (begin >= self->end) { // past a last line without LF by one
@@ -562,7 +562,7 @@ static bool json_line(const struct row_reader *self, size_t begin, size_t *lengt
 }
 
 // Walks on from `at`.  True when the object's last brace was passed; `at` is then behind it, else at `end`.
-static bool json_walk_on(struct json_walk *walk, const char *data, size_t *at, size_t end)
+static bool row_reader_json_walk_on(struct json_walk *walk, const char *data, size_t *at, size_t end)
 {
     while (*at < end) {
         char byte = data[(*at)++];
@@ -583,7 +583,7 @@ static bool json_walk_on(struct json_walk *walk, const char *data, size_t *at, s
 
 // Moves to the next object of a list.  False when there is none yet; then all that was read is passed over.  Sets
 // `stray` when something else stands there, at `begin`.
-static bool json_list_begin(struct row_reader *self, bool *stray)
+static bool row_reader_json_list_begin(struct row_reader *self, bool *stray)
 {
     size_t at = self->begin;
     *stray = false;
@@ -597,72 +597,73 @@ static bool json_list_begin(struct row_reader *self, bool *stray)
     bool found = at < self->end;
     self->lost = self->lost && !found;
     self->walk = (struct json_walk){ 0 };
-    advance(self, at);
+    row_reader_advance(self, at);
     return found;
 }
 
-static enum row_result json_list_give_up(struct row_reader *self, const char *reason)
+static enum row_result row_reader_json_list_give_up(struct row_reader *self, const char *reason)
 {
     self->lost = true; // what remains of the object is passed over without a further word
-    return give_up_line(self, reason);
+    return row_reader_give_up_line(self, reason);
 }
 
-static enum row_result json_list_next(struct row_reader *self)
+static enum row_result row_reader_json_list_next(struct row_reader *self)
 {
     bool stray;
-    if (self->scan == self->begin && !json_list_begin(self, &stray)) {
+    if (self->scan == self->begin && !row_reader_json_list_begin(self, &stray)) {
         return self->at_eof ? ROW_END : ROW_MORE;
     }
     if (self->scan == self->begin && stray) {
-        return json_list_give_up(self, "is no JSON object");
+        return row_reader_json_list_give_up(self, "is no JSON object");
     }
-    bool whole = json_walk_on(&self->walk, self->data, &self->scan, self->end);
+    bool whole = row_reader_json_walk_on(&self->walk, self->data, &self->scan, self->end);
     if (self->scan - self->begin > ROW_BYTES_MAX) {
-        return json_list_give_up(self, "begins an object of more than 1 MiB: is a quote or a brace left open?");
+        return row_reader_json_list_give_up(self,
+                                            "begins an object of more than 1 MiB: is a quote or a brace left open?");
     }
     if (!whole) {
-        return self->at_eof ? json_list_give_up(self, "begins an object that does not end") : ROW_MORE;
+        return self->at_eof ? row_reader_json_list_give_up(self, "begins an object that does not end") : ROW_MORE;
     }
-    row_begin(self);
-    json_row(self, self->data + self->begin, self->scan - self->begin);
-    self->line += count_lines(self->data + self->begin, self->scan - self->begin);
-    advance(self, self->scan);
+    row_reader_row_begin(self);
+    row_reader_json_row(self, self->data + self->begin, self->scan - self->begin);
+    self->line += row_reader_count_lines(self->data + self->begin, self->scan - self->begin);
+    row_reader_advance(self, self->scan);
     return ROW_READY;
 }
 
-static enum row_result json_next(struct row_reader *self)
+static enum row_result row_reader_json_next(struct row_reader *self)
 {
     if (self->list) {
-        return json_list_next(self);
+        return row_reader_json_list_next(self);
     }
     for (;;) {
         size_t length;
-        bool complete = json_line(self, self->begin, &length);
+        bool complete = row_reader_json_line(self, self->begin, &length);
         if (length > ROW_BYTES_MAX) {
-            return give_up_line(self, "is longer than 1 MiB");
+            return row_reader_give_up_line(self, "is longer than 1 MiB");
         }
         if (!complete) {
             return self->at_eof ? ROW_END : ROW_MORE;
         }
         const char *line = self->data + self->begin;
-        bool blank = is_blank(line, length);
+        bool blank = row_reader_is_blank(line, length);
         if (!blank) {
-            row_begin(self);
-            json_row(self, line, length);
+            row_reader_row_begin(self);
+            row_reader_json_row(self, line, length);
         }
         size_t next = self->begin + length;
         if (next < self->end) {
             next++;
         }
         self->line++;
-        advance(self, next);
+        row_reader_advance(self, next);
         if (!blank) {
             return ROW_READY;
         }
     }
 }
 
-static void json_collect(json_t *seen, json_t *object, const char *prefix, int depth)
+static void row_reader_json_collect(json_t *seen, json_t *object, const char *prefix, int depth)
 {
     const char *key;
     json_t *value;
@@ -674,7 +675,7 @@ static void json_collect(json_t *seen, json_t *object, const char *prefix, int d
             continue;
         }
         if (inner) {
-            json_collect(seen, value, path, depth - 1);
+            row_reader_json_collect(seen, value, path, depth - 1);
         } else if (json_object_size(seen) < ROW_COLUMNS_MAX) {
             json_object_set_new(seen, path, json_true());
         }
@@ -682,25 +683,25 @@ static void json_collect(json_t *seen, json_t *object, const char *prefix, int d
 }
 
 // The next object in the buffer from `begin` on, without taking it.
-static bool json_ahead(const struct row_reader *self, size_t *begin, size_t *length)
+static bool row_reader_json_ahead(const struct row_reader *self, size_t *begin, size_t *length)
 {
     if (!self->list) {
-        return json_line(self, *begin, length);
+        return row_reader_json_line(self, *begin, length);
     }
     while (*begin < self->end && self->data[*begin] != '{') {
         ++*begin;
     }
     size_t at = *begin;
-    bool whole = json_walk_on(&(struct json_walk){ 0 }, self->data, &at, self->end);
+    bool whole = row_reader_json_walk_on(&(struct json_walk){ 0 }, self->data, &at, self->end);
     *length = at - *begin;
     return whole;
 }
 
 // Looks through the rows that are in the buffer, without taking them.
-static void json_look_ahead(struct row_reader *self)
+static void row_reader_json_look_ahead(struct row_reader *self)
 {
     size_t begin = self->begin, length;
-    for (int i = 0; i < SEEN_ROWS && json_ahead(self, &begin, &length); i++) {
+    for (int i = 0; i < SEEN_ROWS && row_reader_json_ahead(self, &begin, &length); i++) {
         size_t mended_bytes;
         bool characters;
         char *mended =
@@ -708,7 +709,7 @@ static void json_look_ahead(struct row_reader *self)
         json_t *object = json_loadb(mended != NULL ? mended : self->data + begin,
                                     mended != NULL ? mended_bytes : length, JSON_ALLOW_NUL, NULL);
         if (json_is_object(object)) {
-            json_collect(self->seen, object, "", SEEN_DEPTH);
+            row_reader_json_collect(self->seen, object, "", SEEN_DEPTH);
         }
         json_decref(object);
         free(mended);
@@ -718,10 +719,10 @@ static void json_look_ahead(struct row_reader *self)
 
 // Whether objects take several lines: the first byte opens a list, or the first line ends as in a printed object and
 // the next does not begin another.
-static bool is_list(const struct row_reader *self)
+static bool row_reader_is_list(const struct row_reader *self)
 {
     size_t at = self->begin;
-    while (at < self->end && is_blank(self->data + at, 1)) {
+    while (at < self->end && row_reader_is_blank(self->data + at, 1)) {
         at++;
     }
     if (at == self->end || self->data[at] != '{') {
@@ -732,7 +733,7 @@ static bool is_list(const struct row_reader *self)
         return false;
     }
     size_t last = (size_t) (line_end - self->data) - 1;
-    while (last > at && is_blank(self->data + last, 1)) {
+    while (last > at && row_reader_is_blank(self->data + last, 1)) {
         last--;
     }
     return strchr("{[,", self->data[last]) != NULL && self->data[last];
@@ -740,21 +741,21 @@ static bool is_list(const struct row_reader *self)
 
 // ---- opening ----
 
-static bool ends_with(const char *text, const char *ending)
+static bool row_reader_ends_with(const char *text, const char *ending)
 {
     size_t length = strlen(text), ending_length = strlen(ending);
     return length >= ending_length && strcasecmp(text + length - ending_length, ending) == 0;
 }
 
-static enum row_format guess_format(const struct row_reader *self)
+static enum row_format row_reader_guess_format(const struct row_reader *self)
 {
     static const char *const json_endings[] = { ".ndjson", ".jsonl", ".json" };
     for (size_t i = 0; i < sizeof json_endings / sizeof *json_endings; i++) {
-        if (ends_with(self->name, json_endings[i])) {
+        if (row_reader_ends_with(self->name, json_endings[i])) {
             return ROW_FORMAT_NDJSON;
         }
     }
-    if (ends_with(self->name, ".csv") || ends_with(self->name, ".tsv")) {
+    if (row_reader_ends_with(self->name, ".csv") || row_reader_ends_with(self->name, ".tsv")) {
         return ROW_FORMAT_CSV;
     }
     for (size_t i = self->begin; i < self->end; i++) {
@@ -765,7 +766,7 @@ static enum row_format guess_format(const struct row_reader *self)
     return ROW_FORMAT_CSV;
 }
 
-static char guess_delimiter(const struct row_reader *self)
+static char row_reader_guess_delimiter(const struct row_reader *self)
 {
     static const char candidates[] = ",;\t";
     size_t counts[3] = { 0 };
@@ -788,12 +789,12 @@ static char guess_delimiter(const struct row_reader *self)
     return candidates[best];
 }
 
-static bool check_byte_order_mark(struct row_reader *self, char *fault)
+static bool row_reader_check_byte_order_mark(struct row_reader *self, char *fault)
 {
     const unsigned char *bytes = (const unsigned char *) self->data + self->begin;
     size_t length = self->end - self->begin;
     if (length >= 3 && bytes[0] == 0xef && bytes[1] == 0xbb && bytes[2] == 0xbf) {
-        advance(self, self->begin + 3);
+        row_reader_advance(self, self->begin + 3);
     } else if (length >= 2 && ((bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff))) {
         snprintf(fault, ROW_FAULT_BYTES, "is UTF-16; make it UTF-8 first (iconv -f UTF-16 -t UTF-8)");
         return false;
@@ -802,7 +803,7 @@ static bool check_byte_order_mark(struct row_reader *self, char *fault)
 }
 
 // Passes over a first line sep=; and takes the delimiter from it, unless one was told.
-static void take_separator_line(struct row_reader *self)
+static void row_reader_take_separator_line(struct row_reader *self)
 {
     const char *text = self->data + self->begin;
     size_t length = self->end - self->begin, quote = length > 0 && text[0] == '"';
@@ -820,11 +821,11 @@ static void take_separator_line(struct row_reader *self)
         self->delimiter = text[quote + 4];
     }
     self->line++;
-    advance(self, self->begin + behind + (behind < length));
+    row_reader_advance(self, self->begin + behind + (behind < length));
 }
 
 // Whether names in the header begin with a blank behind the delimiter.
-static bool has_blanks_aside(const struct row *header)
+static bool row_reader_has_blanks_aside(const struct row *header)
 {
     for (size_t i = 1; i < header->cell_count; i++) {
         if (header->cells[i].text[0] == ' ') {
@@ -835,22 +836,22 @@ static bool has_blanks_aside(const struct row *header)
 }
 
 // Without what a spreadsheet puts at the end: columns of no name.
-static size_t named_columns(const struct row *header)
+static size_t row_reader_named_columns(const struct row *header)
 {
     size_t count = header->cell_count;
-    while (count > 1 && is_blank(header->cells[count - 1].text, header->cells[count - 1].bytes)) {
+    while (count > 1 && row_reader_is_blank(header->cells[count - 1].text, header->cells[count - 1].bytes)) {
         count--;
     }
     return count;
 }
 
-static bool csv_open(struct row_reader *self, char *fault)
+static bool row_reader_csv_open(struct row_reader *self, char *fault)
 {
-    take_separator_line(self);
+    row_reader_take_separator_line(self);
     if (!self->delimiter) {
-        self->delimiter = guess_delimiter(self);
+        self->delimiter = row_reader_guess_delimiter(self);
     }
-    parser_reset(self);
+    row_reader_parser_reset(self);
     const struct row *header;
     enum row_result result;
     while ((result = row_reader_next(self, &header)) == ROW_MORE) {
@@ -869,17 +870,17 @@ static bool csv_open(struct row_reader *self, char *fault)
     }
     self->columns = calloc(header->cell_count, sizeof *self->columns);
     must(self->columns);
-    for (size_t i = 0, count = named_columns(header); i < count; i++) {
+    for (size_t i = 0, count = row_reader_named_columns(header); i < count; i++) {
         must(self->columns[self->column_count++] = strdup(header->cells[i].text));
     }
     self->rows = 0;
-    self->blanks_aside = has_blanks_aside(header);
-    parser_reset(self);
+    self->blanks_aside = row_reader_has_blanks_aside(header);
+    row_reader_parser_reset(self);
     return true;
 }
 
 // A whole line that is not blank, so that delimiter, format and keys can be seen.
-static bool has_line(const struct row_reader *self)
+static bool row_reader_has_line(const struct row_reader *self)
 {
     size_t begin = 0;
     while (begin < self->end && strchr(" \t\r\n", self->data[begin]) != NULL) {
@@ -890,24 +891,24 @@ static bool has_line(const struct row_reader *self)
 
 bool row_reader_open(struct row_reader *self, char *fault)
 {
-    while (!self->at_eof && self->end <= ROW_BYTES_MAX && !has_line(self)) {
+    while (!self->at_eof && self->end <= ROW_BYTES_MAX && !row_reader_has_line(self)) {
         if (!row_reader_fill(self, fault)) {
             return false;
         }
     }
-    if (!check_byte_order_mark(self, fault)) {
+    if (!row_reader_check_byte_order_mark(self, fault)) {
         return false;
     }
     if (self->format == ROW_FORMAT_GUESS) {
-        self->format = guess_format(self);
+        self->format = row_reader_guess_format(self);
     }
-    tally_to(self, self->end);
+    row_reader_tally_to(self, self->end);
     if (self->format == ROW_FORMAT_CSV) {
-        return csv_open(self, fault);
+        return row_reader_csv_open(self, fault);
     }
-    self->list = is_list(self);
+    self->list = row_reader_is_list(self);
     for (;;) {
-        json_look_ahead(self);
+        row_reader_json_look_ahead(self);
         if (json_object_size(self->seen)) {
             return true;
         }
@@ -918,7 +919,7 @@ bool row_reader_open(struct row_reader *self, char *fault)
             return false;
         }
     }
-    bool empty = is_blank(self->data + self->begin, self->end - self->begin);
+    bool empty = row_reader_is_blank(self->data + self->begin, self->end - self->begin);
     snprintf(fault, ROW_FAULT_BYTES, "%s",
              empty ? "is empty" : "has no JSON object in its first rows, one a line; is it CSV? (--format csv)");
     return false;
@@ -929,7 +930,7 @@ enum row_format row_reader_format(const struct row_reader *self)
     return self->format;
 }
 
-static int find_column(const struct row_reader *self, const char *name)
+static int row_reader_find_column(const struct row_reader *self, const char *name)
 {
     for (size_t i = 0; i < self->column_count; i++) {
         if (strcmp(self->columns[i], name) == 0) {
@@ -941,11 +942,11 @@ static int find_column(const struct row_reader *self, const char *name)
 
 int row_reader_column(struct row_reader *self, const char *name)
 {
-    int found = find_column(self, name);
+    int found = row_reader_find_column(self, name);
     if (found >= 0 || self->format == ROW_FORMAT_CSV || self->column_count == ROW_COLUMNS_MAX) {
         return found;
     }
-    self->columns = grown(self->columns, (self->column_count + 1) * sizeof *self->columns);
+    self->columns = row_reader_grown(self->columns, (self->column_count + 1) * sizeof *self->columns);
     must(self->columns[self->column_count] = strdup(name));
     return (int) self->column_count++;
 }
@@ -953,13 +954,13 @@ int row_reader_column(struct row_reader *self, const char *name)
 bool row_reader_saw(const struct row_reader *self, const char *name)
 {
     if (self->format == ROW_FORMAT_CSV) {
-        return find_column(self, name) >= 0;
+        return row_reader_find_column(self, name) >= 0;
     }
     return json_object_get(self->seen, name) != NULL;
 }
 
 // The next character of a name as names are compared: small, and one kind of blank.
-static char plain_of(char character)
+static char row_reader_plain_of(char character)
 {
     if (character >= 'A' && character <= 'Z') {
         return (char) (character - 'A' + 'a');
@@ -967,24 +968,24 @@ static char plain_of(char character)
     return character == ' ' || character == '-' ? '_' : character;
 }
 
-static bool is_aside(const char *text, size_t *bytes)
+static bool row_reader_is_aside(const char *text, size_t *bytes)
 {
     *bytes = strncmp(text, "\xc2\xa0", 2) == 0 ? 2 : *text && strchr(" \t\r\n", *text) != NULL ? 1 : 0;
     return *bytes > 0;
 }
 
-static bool is_alike(const char *column, const char *name)
+static bool row_reader_is_alike(const char *column, const char *name)
 {
     size_t bytes;
-    while (is_aside(column, &bytes)) {
+    while (row_reader_is_aside(column, &bytes)) {
         column += bytes;
     }
     for (; *name; name++, column++) {
-        if (plain_of(*column) != plain_of(*name)) {
+        if (row_reader_plain_of(*column) != row_reader_plain_of(*name)) {
             return false;
         }
     }
-    while (is_aside(column, &bytes)) {
+    while (row_reader_is_aside(column, &bytes)) {
         column += bytes;
     }
     return !*column;
@@ -999,7 +1000,7 @@ const char *row_reader_named(const struct row_reader *self, const char *name)
     size_t alike = 0;
     if (self->format == ROW_FORMAT_CSV) {
         for (size_t i = 0; i < self->column_count; i++) {
-            if (is_alike(self->columns[i], name)) {
+            if (row_reader_is_alike(self->columns[i], name)) {
                 found = self->columns[i];
                 alike++;
             }
@@ -1009,7 +1010,7 @@ const char *row_reader_named(const struct row_reader *self, const char *name)
     json_t *value;
     json_object_foreach(self->seen, key, value)
     {
-        if (is_alike(key, name)) {
+        if (row_reader_is_alike(key, name)) {
             found = key;
             alike++;
         }
@@ -1017,7 +1018,7 @@ const char *row_reader_named(const struct row_reader *self, const char *name)
     return alike == 1 ? found : NULL;
 }
 
-static bool describe_one(char *text, size_t text_bytes, const char *name)
+static bool row_reader_describe_one(char *text, size_t text_bytes, const char *name)
 {
     size_t length = strlen(text);
     if (length + strlen(name) + 8 > text_bytes) {
@@ -1034,7 +1035,7 @@ void row_reader_describe(const struct row_reader *self, char *text, size_t text_
     text[0] = '\0';
     if (self->format == ROW_FORMAT_CSV) {
         for (size_t i = 0; i < self->column_count; i++) {
-            if (!describe_one(text, text_bytes, self->columns[i])) {
+            if (!row_reader_describe_one(text, text_bytes, self->columns[i])) {
                 return;
             }
         }
@@ -1044,7 +1045,7 @@ void row_reader_describe(const struct row_reader *self, char *text, size_t text_
     json_t *value;
     json_object_foreach(self->seen, key, value)
     {
-        if (!describe_one(text, text_bytes, key)) {
+        if (!row_reader_describe_one(text, text_bytes, key)) {
             return;
         }
     }
@@ -1053,10 +1054,10 @@ void row_reader_describe(const struct row_reader *self, char *text, size_t text_
 enum row_result row_reader_next(struct row_reader *self, const struct row **row)
 {
     *row = &self->row;
-    if (self->discarding && !discard(self)) {
+    if (self->discarding && !row_reader_discard(self)) {
         return self->at_eof ? ROW_END : ROW_MORE;
     }
-    return self->format == ROW_FORMAT_CSV ? csv_next(self) : json_next(self);
+    return self->format == ROW_FORMAT_CSV ? row_reader_csv_next(self) : row_reader_json_next(self);
 }
 
 uint64_t row_reader_rows(const struct row_reader *self)

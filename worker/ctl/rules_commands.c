@@ -14,13 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *plural(size_t count)
+static const char *rules_commands_plural(size_t count)
 {
     return count == 1 ? "" : "s";
 }
 
-static void print_problem(const struct ctl_options *options, const char *file, const struct behalf_problem *problem,
-                          const char *kind)
+static void rules_commands_print_problem(const struct ctl_options *options, const char *file,
+                                         const struct behalf_problem *problem, const char *kind)
 {
     output_visible(stdout, file, options->visible);
     if (problem->line) {
@@ -41,7 +41,7 @@ static void print_problem(const struct ctl_options *options, const char *file, c
 
 // Reads a whole file of rules, "-" for standard input.  Returns its text, owned by the caller, or NULL with
 // the reason said on standard error.
-static char *read_rules(const struct ctl_options *options, const char *path, size_t *text_bytes)
+static char *rules_commands_read_rules(const struct ctl_options *options, const char *path, size_t *text_bytes)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (file == NULL) {
@@ -68,51 +68,54 @@ static char *read_rules(const struct ctl_options *options, const char *path, siz
     return NULL;
 }
 
-static void print_warnings(const struct ctl_options *options, const char *path, const struct rules_problems *warnings)
+static void rules_commands_print_warnings(const struct ctl_options *options, const char *path,
+                                          const struct rules_problems *warnings)
 {
     for (size_t i = 0; i < warnings->count; i++) {
-        print_problem(options, path, &warnings->problems[i], "warning: ");
+        rules_commands_print_problem(options, path, &warnings->problems[i], "warning: ");
     }
     if (warnings->found > warnings->count) {
         printf("%s: and %zu more warning%s\n", path, warnings->found - warnings->count,
-               plural(warnings->found - warnings->count));
+               rules_commands_plural(warnings->found - warnings->count));
     }
 }
 
-static void print_summary(const struct ctl_options *options, const char *path, const struct rules *rules)
+static void rules_commands_print_summary(const struct ctl_options *options, const char *path, const struct rules *rules)
 {
     const struct policy *policy = rules_policy(rules);
     size_t warnings = rules_warnings(rules)->found;
     output_visible(stdout, path, options->visible);
     printf(": good: desk ");
     output_visible(stdout, policy->desk, options->visible);
-    printf(", %zu brand%s, %zu channel%s, %zu skill%s, %zu %s", policy->brand_count, plural(policy->brand_count),
-           policy->channel_count, plural(policy->channel_count), policy->skill_count, plural(policy->skill_count),
-           policy->person_count, policy->person_count == 1 ? "person" : "people");
+    printf(", %zu brand%s, %zu channel%s, %zu skill%s, %zu %s", policy->brand_count,
+           rules_commands_plural(policy->brand_count), policy->channel_count,
+           rules_commands_plural(policy->channel_count), policy->skill_count,
+           rules_commands_plural(policy->skill_count), policy->person_count,
+           policy->person_count == 1 ? "person" : "people");
     if (warnings) {
-        printf("; %zu warning%s", warnings, plural(warnings));
+        printf("; %zu warning%s", warnings, rules_commands_plural(warnings));
     }
     putchar('\n');
 }
 
 // Prints all that is wrong with a file's text.  Returns whether it is good.
-static bool check_text(const struct ctl_options *options, const char *path, const char *text, size_t text_bytes,
-                       bool quiet)
+static bool rules_commands_check_text(const struct ctl_options *options, const char *path, const char *text,
+                                      size_t text_bytes, bool quiet)
 {
     struct rules_problems problems = { 0 };
     struct rules *rules = rules_new(text, text_bytes, NULL, 1, &problems);
     bool good = rules != NULL;
     for (size_t i = 0; i < problems.count; i++) {
-        print_problem(options, path, &problems.problems[i], "");
+        rules_commands_print_problem(options, path, &problems.problems[i], "");
     }
     if (good) {
-        print_warnings(options, path, rules_warnings(rules));
+        rules_commands_print_warnings(options, path, rules_warnings(rules));
         if (!quiet) {
-            print_summary(options, path, rules);
+            rules_commands_print_summary(options, path, rules);
         }
     } else {
         output_visible(stdout, path, options->visible);
-        printf(": %zu problem%s%s\n", problems.found, plural(problems.found),
+        printf(": %zu problem%s%s\n", problems.found, rules_commands_plural(problems.found),
                problems.found > problems.count ? ", of which the first are shown" : "");
     }
     rules_destroy(&rules);
@@ -129,11 +132,11 @@ struct check_options {
     bool manual;
 };
 
-static const struct argp_option check_argp_options[] = {
+static const struct argp_option rules_commands_check_argp_options[] = {
     { "manual", 'm', NULL, 0, "Print every key that rules can have, what it takes and its default", 0 }, { 0 }
 };
 
-static error_t parse_check(int key, char *argument, struct argp_state *state)
+static error_t rules_commands_parse_check(int key, char *argument, struct argp_state *state)
 {
     struct check_options *options = state->input;
     switch (key) {
@@ -162,8 +165,8 @@ int check_command(struct ctl_options *common, int argc, char **argv)
 {
     struct check_options options = { .common = common };
     const struct argp argp = {
-        .options = check_argp_options,
-        .parser = parse_check,
+        .options = rules_commands_check_argp_options,
+        .parser = rules_commands_parse_check,
         .args_doc = "FILE...",
         .doc = "Finds everything that is wrong with files of rules, in one go; asks no broker.\v"
                "Problems are printed as FILE:LINE:COLUMN: key: what is wrong and what would be right.\n\n"
@@ -177,10 +180,11 @@ int check_command(struct ctl_options *common, int argc, char **argv)
     int status = CTL_DONE;
     for (size_t i = 0; i < options.file_count; i++) {
         size_t text_bytes;
-        char *text = read_rules(common, options.files[i], &text_bytes);
+        char *text = rules_commands_read_rules(common, options.files[i], &text_bytes);
         if (text == NULL) {
             status = CTL_USAGE;
-        } else if (!check_text(common, options.files[i], text, text_bytes, false) && status == CTL_DONE) {
+        } else if (!rules_commands_check_text(common, options.files[i], text, text_bytes, false) &&
+                   status == CTL_DONE) {
             status = CTL_REFUSED;
         }
         free(text);
@@ -195,7 +199,7 @@ struct apply_options {
     const char *file;
 };
 
-static error_t parse_apply(int key, char *argument, struct argp_state *state)
+static error_t rules_commands_parse_apply(int key, char *argument, struct argp_state *state)
 {
     struct apply_options *options = state->input;
     switch (key) {
@@ -218,7 +222,8 @@ static error_t parse_apply(int key, char *argument, struct argp_state *state)
     }
 }
 
-static int send_rules(const struct apply_options *options, struct behalf_client *client, const char *text)
+static int rules_commands_send_rules(const struct apply_options *options, struct behalf_client *client,
+                                     const char *text)
 {
     int status = CTL_DONE;
     const char *slash = strrchr(options->file, '/');
@@ -239,7 +244,7 @@ static int send_rules(const struct apply_options *options, struct behalf_client 
         putchar('\n');
     } else {
         for (size_t i = 0; i < answer->error.problems_count; i++) {
-            print_problem(options->common, options->file, &answer->error.problems[i], "");
+            rules_commands_print_problem(options->common, options->file, &answer->error.problems[i], "");
         }
         ctl_print_error(options->common, answer);
         status = CTL_REFUSED;
@@ -252,7 +257,7 @@ int apply_command(struct ctl_options *common, int argc, char **argv)
 {
     struct apply_options options = { .common = common };
     const struct argp argp = {
-        .parser = parse_apply,
+        .parser = rules_commands_parse_apply,
         .args_doc = "FILE",
         .doc = "Makes a file of rules live without a pause, or changes nothing and says why.\v"
                "The file is checked here first; nothing is sent if it has problems.\n\n"
@@ -261,14 +266,14 @@ int apply_command(struct ctl_options *common, int argc, char **argv)
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     size_t text_bytes;
-    char *text = read_rules(common, options.file, &text_bytes);
+    char *text = rules_commands_read_rules(common, options.file, &text_bytes);
     if (text == NULL) {
         return CTL_USAGE;
     }
     int status = CTL_REFUSED;
-    if (check_text(common, options.file, text, text_bytes, true)) {
+    if (rules_commands_check_text(common, options.file, text, text_bytes, true)) {
         struct behalf_client *client = ctl_client_new(common, "control", "");
-        status = client != NULL ? send_rules(&options, client, text) : CTL_USAGE;
+        status = client != NULL ? rules_commands_send_rules(&options, client, text) : CTL_USAGE;
         ctl_client_end(&client);
     }
     free(text);

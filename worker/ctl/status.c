@@ -24,7 +24,7 @@ static const struct argp_option status_argp_options[] = { { "json", 'j', NULL, 0
                                                             "Repeat after this many seconds, until Ctrl-C", 0 },
                                                           { 0 } };
 
-static error_t parse_status(int key, char *argument, struct argp_state *state)
+static error_t status_parse(int key, char *argument, struct argp_state *state)
 {
     struct status_options *options = state->input;
     switch (key) {
@@ -45,7 +45,7 @@ static error_t parse_status(int key, char *argument, struct argp_state *state)
     }
 }
 
-static void print_totals(const struct behalf_counts *counts, unsigned visible)
+static void status_print_totals(const struct behalf_counts *counts, unsigned visible)
 {
     char up[OUTPUT_TIME_BYTES] = "?", now[OUTPUT_TIME_BYTES];
     if (counts->started_ms) {
@@ -77,7 +77,7 @@ static void print_totals(const struct behalf_counts *counts, unsigned visible)
     }
 }
 
-static void print_unserved(const struct behalf_counts *counts)
+static void status_print_unserved(const struct behalf_counts *counts)
 {
     size_t unserved = 0;
     for (size_t i = 0; i < counts->queues_count; i++) {
@@ -89,7 +89,7 @@ static void print_unserved(const struct behalf_counts *counts)
     }
 }
 
-static void print_queues(const struct behalf_counts *counts, unsigned visible)
+static void status_print_queues(const struct behalf_counts *counts, unsigned visible)
 {
     static const struct output_column columns[] = {
         { "AUDIENCE", false, false }, { "BRAND", false, false },  { "LANGUAGE", false, false },
@@ -115,10 +115,10 @@ static void print_queues(const struct behalf_counts *counts, unsigned visible)
     }
     output_table_print(table);
     output_table_destroy(&table);
-    print_unserved(counts);
+    status_print_unserved(counts);
 }
 
-static void print_people(const struct behalf_counts *counts, unsigned visible)
+static void status_print_people(const struct behalf_counts *counts, unsigned visible)
 {
     static const struct output_column columns[] = {
         { "PERSON", false, false },   { "ROLES", false, false },   { "AGENCY", false, true },
@@ -139,7 +139,7 @@ static void print_people(const struct behalf_counts *counts, unsigned visible)
     output_table_destroy(&table);
 }
 
-static void print_status(const struct behalf_message *message, const struct status_options *options)
+static void status_print(const struct behalf_message *message, const struct status_options *options)
 {
     const struct behalf_counts *counts = &message->counts;
     unsigned visible = options->common->visible;
@@ -147,16 +147,16 @@ static void print_status(const struct behalf_message *message, const struct stat
         output_json(stdout, message_to_json(message));
         return;
     }
-    print_totals(counts, visible);
+    status_print_totals(counts, visible);
     if (counts->queues_count) {
         putchar('\n');
-        print_queues(counts, visible);
+        status_print_queues(counts, visible);
     } else {
         printf("\nno open items\n");
     }
     if (counts->people_count) {
         putchar('\n');
-        print_people(counts, visible);
+        status_print_people(counts, visible);
     }
     if (counts->truncated) {
         printf("\nthere are more queues or people than fit here\n");
@@ -173,7 +173,7 @@ static bool status_once(struct behalf_client *client, const struct status_option
     if (options->watch_s && !options->json && isatty(STDOUT_FILENO)) {
         fputs("\033[H\033[2J", stdout); // a fresh screen
     }
-    print_status(answer, options);
+    status_print(answer, options);
     if (options->watch_s && !options->json && !isatty(STDOUT_FILENO)) {
         putchar('\n');
     }
@@ -183,7 +183,7 @@ static bool status_once(struct behalf_client *client, const struct status_option
 }
 
 // Keeps the session alive meanwhile.
-static void pause_session(struct behalf_client *client, int64_t duration_ms)
+static void status_pause_session(struct behalf_client *client, int64_t duration_ms)
 {
     int64_t until_ms = clocks_monotonic_ms() + duration_ms, left_ms;
     while ((left_ms = until_ms - clocks_monotonic_ms()) > 0) {
@@ -201,7 +201,7 @@ int status_command(struct ctl_options *common, int argc, char **argv)
     struct status_options options = { .common = common };
     const struct argp argp = {
         .options = status_argp_options,
-        .parser = parse_status,
+        .parser = status_parse,
         .doc = "Shows the desk's totals, every queue with an open item, and who is at work.\v"
                "Examples:\n  behalf-ctl status\n  behalf-ctl status --watch 2\n"
                "  behalf-ctl status --json | jq '.queues[] | select(.late > 0)'\n",
@@ -219,7 +219,7 @@ int status_command(struct ctl_options *common, int argc, char **argv)
             behalf_client_destroy(&client);
             client = ctl_client_new(common, "control", "");
         }
-        pause_session(client, options.watch_s * 1000);
+        status_pause_session(client, options.watch_s * 1000);
         status = CTL_DONE;
         shown = status_once(client, &options, &status);
     }
@@ -237,7 +237,7 @@ struct look_options {
     int64_t limit;
 };
 
-static const struct argp_option look_argp_options[] = {
+static const struct argp_option status_look_argp_options[] = {
     { "audience", 'a', "AUDIENCE", 0, "Only in the queues of: agent, pr, approver or supervisor", 0 },
     { "brand", 'B', "BRAND", 0, "Only of this brand", 0 },
     { "limit", 'l', "COUNT", 0, "At most this many (default: 200; 0: all)", 0 },
@@ -245,7 +245,7 @@ static const struct argp_option look_argp_options[] = {
     { 0 }
 };
 
-static error_t parse_look(int key, char *argument, struct argp_state *state)
+static error_t status_parse_look(int key, char *argument, struct argp_state *state)
 {
     struct look_options *options = state->input;
     switch (key) {
@@ -276,7 +276,7 @@ static error_t parse_look(int key, char *argument, struct argp_state *state)
     }
 }
 
-static void add_listed(struct output_table *table, const struct behalf_listed *listed)
+static void status_add_listed(struct output_table *table, const struct behalf_listed *listed)
 {
     char item[OUTPUT_TIME_BYTES], created[OUTPUT_TIME_BYTES], due[OUTPUT_TIME_BYTES];
     char media[OUTPUT_TIME_BYTES];
@@ -288,7 +288,7 @@ static void add_listed(struct output_table *table, const struct behalf_listed *l
                                        listed->media ? output_number(media, listed->media, false) : "", listed->link });
 }
 
-static void print_listed_json(const struct behalf_message *page)
+static void status_print_listed_json(const struct behalf_message *page)
 {
     json_t *object = message_to_json(page), *row;
     size_t i;
@@ -300,7 +300,8 @@ static void print_listed_json(const struct behalf_message *page)
 }
 
 // Returns the exit status.
-static int look_pages(struct behalf_client *client, const struct look_options *options, struct output_table *table)
+static int status_look_pages(struct behalf_client *client, const struct look_options *options,
+                             struct output_table *table)
 {
     int status = CTL_DONE;
     int64_t left = options->limit ? options->limit : INT64_MAX, after = 0, shown = 0;
@@ -319,10 +320,10 @@ static int look_pages(struct behalf_client *client, const struct look_options *o
         more = page->listing.more && page->listing.next > after;
         after = page->listing.next;
         if (options->json) {
-            print_listed_json(page);
+            status_print_listed_json(page);
         }
         for (size_t i = 0; !options->json && i < count; i++) {
-            add_listed(table, &page->listing.items[i]);
+            status_add_listed(table, &page->listing.items[i]);
         }
         left -= (int64_t) count;
         shown += (int64_t) count;
@@ -342,8 +343,8 @@ int look_command(struct ctl_options *common, int argc, char **argv)
 {
     struct look_options options = { .common = common, .audience = "", .brand = "", .limit = 200 };
     const struct argp argp = {
-        .options = look_argp_options,
-        .parser = parse_look,
+        .options = status_look_argp_options,
+        .parser = status_parse_look,
         .doc = "Lists open items by their numbers, with since when each has waited: when its post was\nwritten, where "
                "the platform tells (the rules' `times.posted`).\v"
                "Examples:\n  behalf-ctl look --audience pr\n  behalf-ctl look --brand skyline --limit 0 --json\n",
@@ -362,7 +363,7 @@ int look_command(struct ctl_options *common, int argc, char **argv)
         return CTL_USAGE;
     }
     struct output_table *table = output_table_new(columns, sizeof columns / sizeof *columns, common->visible);
-    int status = look_pages(client, &options, table);
+    int status = status_look_pages(client, &options, table);
     output_table_destroy(&table);
     ctl_client_end(&client);
     return status;

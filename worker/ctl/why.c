@@ -21,13 +21,13 @@ struct why_options {
     bool json;
 };
 
-static const struct argp_option argp_options[] = { { "channel", 'c', "CHANNEL", 0, "With --post: the platform", 0 },
-                                                   { "post", 'p', "ID", 0,
-                                                     "With --channel: the platform's id of a post of the item", 0 },
-                                                   { "json", 'j', NULL, 0, "One JSON object on a line", 0 },
-                                                   { 0 } };
+static const struct argp_option why_argp_options[] = { { "channel", 'c', "CHANNEL", 0, "With --post: the platform", 0 },
+                                                       { "post", 'p', "ID", 0,
+                                                         "With --channel: the platform's id of a post of the item", 0 },
+                                                       { "json", 'j', NULL, 0, "One JSON object on a line", 0 },
+                                                       { 0 } };
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static error_t why_parse(int key, char *argument, struct argp_state *state)
 {
     struct why_options *options = state->input;
     switch (key) {
@@ -59,7 +59,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-static size_t terminal_columns(void)
+static size_t why_terminal_columns(void)
 {
     struct winsize size;
     if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 40) {
@@ -68,7 +68,7 @@ static size_t terminal_columns(void)
     return 120;
 }
 
-static void print_labelled(const char *label, const char *text, unsigned visible)
+static void why_print_labelled(const char *label, const char *text, unsigned visible)
 {
     if (!text[0]) {
         return;
@@ -77,15 +77,15 @@ static void print_labelled(const char *label, const char *text, unsigned visible
     output_visible(stdout, text, visible);
 }
 
-static void print_event(const struct behalf_event *event, unsigned visible)
+static void why_print_event(const struct behalf_event *event, unsigned visible)
 {
     char at[OUTPUT_TIME_BYTES];
     printf("%-19s  ", output_time(at, event->at_ms));
     output_visible(stdout, event->kind, visible);
-    print_labelled(" ", event->person, visible);
-    print_labelled("  in ", event->queue, visible);
+    why_print_labelled(" ", event->person, visible);
+    why_print_labelled("  in ", event->queue, visible);
     if (event->rule[0]) {
-        print_labelled("  by rule ", event->rule, visible);
+        why_print_labelled("  by rule ", event->rule, visible);
         if (event->rules_version) {
             printf(" (version %" PRId64 ")", event->rules_version);
         }
@@ -95,17 +95,17 @@ static void print_event(const struct behalf_event *event, unsigned visible)
         return;
     }
     char *shown = visible_string(event->detail, visible | VISIBLE_LINES);
-    char *lines = visible_wrap(shown, terminal_columns(), DETAIL_INDENT);
+    char *lines = visible_wrap(shown, why_terminal_columns(), DETAIL_INDENT);
     fputs(lines, stdout);
     free(lines);
     free(shown);
 }
 
-static void print_head(const struct behalf_history *history, unsigned visible)
+static void why_print_head(const struct behalf_history *history, unsigned visible)
 {
     printf("item %" PRId64 ": ", history->item);
     output_visible(stdout, history->state, visible);
-    print_labelled(", ", history->outcome, visible);
+    why_print_labelled(", ", history->outcome, visible);
     printf("\n\n");
 }
 
@@ -135,10 +135,10 @@ static int why_pages(struct behalf_client *client, const struct why_options *opt
             }
             json_decref(object);
         } else if (after == 0) {
-            print_head(history, options->common->visible);
+            why_print_head(history, options->common->visible);
         }
         for (size_t i = 0; !options->json && i < history->events_count; i++) {
-            print_event(&history->events[i], options->common->visible);
+            why_print_event(&history->events[i], options->common->visible);
         }
         more = history->more && history->events_count;
         if (more) {
@@ -153,8 +153,8 @@ int why_command(struct ctl_options *common, int argc, char **argv)
 {
     struct why_options options = { .common = common, .channel = "", .post = "" };
     const struct argp argp = {
-        .options = argp_options,
-        .parser = parse,
+        .options = why_argp_options,
+        .parser = why_parse,
         .args_doc = "ITEM\n--channel CHANNEL --post ID",
         .doc = "Tells everything that happened to an item, when, by whom and why.\v"
                "Examples:\n  behalf-ctl why 4711\n  behalf-ctl why --channel twitter --post 570301130888122368\n"

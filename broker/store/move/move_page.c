@@ -19,7 +19,7 @@ void page_fini(struct page *page)
     *page = (struct page){ 0 };
 }
 
-static struct cell *add(struct page *page)
+static struct cell *move_page_add(struct page *page)
 {
     if (page->cell_count == page->cell_room) {
         page->cell_room = page->cell_room == 0 ? 256 : page->cell_room * 2;
@@ -33,12 +33,12 @@ static struct cell *add(struct page *page)
 
 void page_add_number(struct page *page, int64_t number)
 {
-    add(page)->number = number;
+    move_page_add(page)->number = number;
 }
 
 void page_add_text(struct page *page, const char *text, size_t bytes)
 {
-    struct cell *cell = add(page);
+    struct cell *cell = move_page_add(page);
 
     if (page->text_bytes + bytes + 1 > page->text_room) {
         page->text_room = (page->text_bytes + bytes + 1) * 2;

@@ -71,7 +71,7 @@ void appendable_destroy(struct appendable **appendable_p)
     }
 }
 
-static struct rows *rows_of(struct appendable *appendable, enum sql check)
+static struct rows *appendable_rows_of(struct appendable *appendable, enum sql check)
 {
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         if (checks[i] == check) {
@@ -84,7 +84,7 @@ static struct rows *rows_of(struct appendable *appendable, enum sql check)
 
 // ---- names ----
 
-static uint64_t hash_of(const struct appendable *appendable, const void *bytes, size_t count)
+static uint64_t appendable_hash_of(const struct appendable *appendable, const void *bytes, size_t count)
 {
     unsigned char hash[crypto_shorthash_BYTES];
     uint64_t number = 0;
@@ -95,22 +95,23 @@ static uint64_t hash_of(const struct appendable *appendable, const void *bytes, 
     return number == 0 ? 1 : number;
 }
 
-static uint64_t name_of(const struct appendable *appendable, enum name_kind kind, uint64_t first, uint64_t second,
-                        uint64_t third)
+static uint64_t appendable_name_of(const struct appendable *appendable, enum name_kind kind, uint64_t first,
+                                   uint64_t second, uint64_t third)
 {
     const uint64_t parts[] = { (uint64_t) kind, first, second, third };
 
-    return hash_of(appendable, parts, sizeof parts);
+    return appendable_hash_of(appendable, parts, sizeof parts);
 }
 
-static uint64_t name_of_post(const struct appendable *appendable, const char *channel, const char *post,
-                             const char *brand)
+static uint64_t appendable_name_of_post(const struct appendable *appendable, const char *channel, const char *post,
+                                        const char *brand)
 {
-    return name_of(appendable, NAME_POST, hash_of(appendable, channel, strlen(channel)),
-                   hash_of(appendable, post, strlen(post)), hash_of(appendable, brand, strlen(brand)));
+    return appendable_name_of(appendable, NAME_POST, appendable_hash_of(appendable, channel, strlen(channel)),
+                              appendable_hash_of(appendable, post, strlen(post)),
+                              appendable_hash_of(appendable, brand, strlen(brand)));
 }
 
-static struct name *place_of(const struct names *names, uint64_t hash)
+static struct name *appendable_place_of(const struct names *names, uint64_t hash)
 {
     size_t at = (size_t) (hash >> 20) & (names->room - 1);
 
@@ -120,17 +121,17 @@ static struct name *place_of(const struct names *names, uint64_t hash)
     return &names->places[at];
 }
 
-static struct name *find(const struct names *names, uint64_t hash)
+static struct name *appendable_find(const struct names *names, uint64_t hash)
 {
     if (names->room == 0) {
         return NULL;
     }
-    struct name *name = place_of(names, hash);
+    struct name *name = appendable_place_of(names, hash);
     return name->hash == 0 ? NULL : name;
 }
 
 // Room for more, without those of groups that the tables have.
-static void make_room(struct names *names, uint64_t settled)
+static void appendable_make_room(struct names *names, uint64_t settled)
 {
     struct names old = *names;
     size_t kept = 0;
@@ -146,19 +147,19 @@ static void make_room(struct names *names, uint64_t settled)
     must(names->places != NULL);
     for (size_t i = 0; i < old.room; i++) {
         if (old.places[i].hash != 0 && old.places[i].sequence > settled) {
-            *place_of(names, old.places[i].hash) = old.places[i];
+            *appendable_place_of(names, old.places[i].hash) = old.places[i];
             names->count++;
         }
     }
     free(old.places);
 }
 
-static void put(struct names *names, uint64_t settled, const struct name *name)
+static void appendable_put(struct names *names, uint64_t settled, const struct name *name)
 {
     if ((names->count + 1) * 2 > names->room) {
-        make_room(names, settled);
+        appendable_make_room(names, settled);
     }
-    struct name *place = place_of(names, name->hash);
+    struct name *place = appendable_place_of(names, name->hash);
     names->count += place->hash == 0;
     *place = *name;
 }
@@ -170,60 +171,63 @@ static void clear(struct names *names)
 }
 
 // In the group, or in the journal and perhaps not in the tables.
-static const struct name *find_either(const struct appendable *appendable, uint64_t hash)
+static const struct name *appendable_find_either(const struct appendable *appendable, uint64_t hash)
 {
-    const struct name *name = find(&appendable->group, hash);
+    const struct name *name = appendable_find(&appendable->group, hash);
 
     if (name == NULL) {
-        name = find(&appendable->journal, hash);
+        name = appendable_find(&appendable->journal, hash);
         name = name != NULL && name->sequence <= appendable->settled ? NULL : name;
     }
     return name;
 }
 
-static void add(struct appendable *appendable, uint64_t hash, int64_t taken_ms)
+static void appendable_add(struct appendable *appendable, uint64_t hash, int64_t taken_ms)
 {
-    put(&appendable->group, 0, &(struct name){ .hash = hash, .sequence = appendable->to, .taken_ms = taken_ms });
+    appendable_put(&appendable->group, 0,
+                   &(struct name){ .hash = hash, .sequence = appendable->to, .taken_ms = taken_ms });
 }
 
 // ---- changes ----
 
 // Not asked of the tables: a partition that was empty when the plan was made is searched whole for it.
-static const char *look_at_number(struct appendable *appendable, uint64_t item, int64_t number, int64_t taken_ms)
+static const char *appendable_look_at_number(struct appendable *appendable, uint64_t item, int64_t number,
+                                             int64_t taken_ms)
 {
-    uint64_t name = name_of(appendable, NAME_NUMBER, item, (uint64_t) number, (uint64_t) taken_ms);
+    uint64_t name = appendable_name_of(appendable, NAME_NUMBER, item, (uint64_t) number, (uint64_t) taken_ms);
 
-    if (find_either(appendable, name) != NULL) {
+    if (appendable_find_either(appendable, name) != NULL) {
         return "a number of a post was given twice";
     }
-    add(appendable, name, 0);
+    appendable_add(appendable, name, 0);
     return NULL;
 }
 
-static const char *look_at_post(struct appendable *appendable, const struct post_record *post)
+static const char *appendable_look_at_post(struct appendable *appendable, const struct post_record *post)
 {
-    uint64_t name = name_of_post(appendable, post->channel, post->post, post->brand);
-    const struct name *before = find_either(appendable, name);
+    uint64_t name = appendable_name_of_post(appendable, post->channel, post->post, post->brand);
+    const struct name *before = appendable_find_either(appendable, name);
 
     if (before != NULL && before->taken_ms >= post->taken_ms - STORE_NAME_MS) {
         return "a post was taken twice";
     }
     if (before == NULL) {
-        struct rows *rows = rows_of(appendable, SQL_CHECK_NAMES_NEW);
+        struct rows *rows = appendable_rows_of(appendable, SQL_CHECK_NAMES_NEW);
         rows_text(rows, post->channel);
         rows_text(rows, post->post);
         rows_text(rows, post->brand);
         rows_number(rows, post->taken_ms);
         rows_end(rows);
     }
-    add(appendable, name, post->taken_ms);
-    return look_at_number(appendable, post->item, post->number, post->taken_ms);
+    appendable_add(appendable, name, post->taken_ms);
+    return appendable_look_at_number(appendable, post->item, post->number, post->taken_ms);
 }
 
-static void require_post(struct appendable *appendable, const char *channel, const char *post, const char *brand)
+static void appendable_require_post(struct appendable *appendable, const char *channel, const char *post,
+                                    const char *brand)
 {
-    if (find_either(appendable, name_of_post(appendable, channel, post, brand)) == NULL) {
-        struct rows *rows = rows_of(appendable, SQL_CHECK_NAMES_KNOWN);
+    if (appendable_find_either(appendable, appendable_name_of_post(appendable, channel, post, brand)) == NULL) {
+        struct rows *rows = appendable_rows_of(appendable, SQL_CHECK_NAMES_KNOWN);
         rows_text(rows, channel);
         rows_text(rows, post);
         rows_text(rows, brand);
@@ -231,21 +235,22 @@ static void require_post(struct appendable *appendable, const char *channel, con
     }
 }
 
-static const char *look_at_again(struct appendable *appendable, const struct post_again_record *again)
+static const char *appendable_look_at_again(struct appendable *appendable, const struct post_again_record *again)
 {
-    require_post(appendable, again->channel, again->post, again->brand);
-    add(appendable, name_of_post(appendable, again->channel, again->post, again->brand), again->taken_ms);
-    return look_at_number(appendable, again->item, again->number, again->taken_ms);
+    appendable_require_post(appendable, again->channel, again->post, again->brand);
+    appendable_add(appendable, appendable_name_of_post(appendable, again->channel, again->post, again->brand),
+                   again->taken_ms);
+    return appendable_look_at_number(appendable, again->item, again->number, again->taken_ms);
 }
 
-static const char *look_at_reply(struct appendable *appendable, const struct reply_record *reply)
+static const char *appendable_look_at_reply(struct appendable *appendable, const struct reply_record *reply)
 {
-    uint64_t name = name_of(appendable, NAME_REPLY, reply->reply, 0, 0);
+    uint64_t name = appendable_name_of(appendable, NAME_REPLY, reply->reply, 0, 0);
 
     if (reply->text != NULL) {
-        add(appendable, name, 0);
-    } else if (find_either(appendable, name) == NULL) {
-        struct rows *rows = rows_of(appendable, SQL_CHECK_REPLIES_KNOWN);
+        appendable_add(appendable, name, 0);
+    } else if (appendable_find_either(appendable, name) == NULL) {
+        struct rows *rows = appendable_rows_of(appendable, SQL_CHECK_REPLIES_KNOWN);
         rows_id(rows, reply->reply);
         rows_end(rows);
     }
@@ -253,22 +258,22 @@ static const char *look_at_reply(struct appendable *appendable, const struct rep
 }
 
 // What is there at most once.
-static const char *look_at_new(struct appendable *appendable, enum name_kind kind, uint64_t number, enum sql check,
-                               const char *otherwise)
+static const char *appendable_look_at_new(struct appendable *appendable, enum name_kind kind, uint64_t number,
+                                          enum sql check, const char *otherwise)
 {
-    uint64_t name = name_of(appendable, kind, number, 0, 0);
+    uint64_t name = appendable_name_of(appendable, kind, number, 0, 0);
 
-    if (find_either(appendable, name) != NULL) {
+    if (appendable_find_either(appendable, name) != NULL) {
         return otherwise;
     }
-    add(appendable, name, 0);
-    rows_id(rows_of(appendable, check), number);
-    rows_end(rows_of(appendable, check));
+    appendable_add(appendable, name, 0);
+    rows_id(appendable_rows_of(appendable, check), number);
+    rows_end(appendable_rows_of(appendable, check));
     return NULL;
 }
 
 // They ascend, from one group to the next too.
-static const char *look_at_event(struct appendable *appendable, uint64_t sequence)
+static const char *appendable_look_at_event(struct appendable *appendable, uint64_t sequence)
 {
     if (sequence <= appendable->group_event) {
         return "an event has the sequence of one before it";
@@ -277,26 +282,27 @@ static const char *look_at_event(struct appendable *appendable, uint64_t sequenc
     return NULL;
 }
 
-static const char *look_at_change(struct appendable *appendable, const struct change *change)
+static const char *appendable_look_at_change(struct appendable *appendable, const struct change *change)
 {
     switch (change->kind) {
     case CHANGE_POST:
-        return look_at_post(appendable, &change->post);
+        return appendable_look_at_post(appendable, &change->post);
     case CHANGE_POST_CHANGE:
-        require_post(appendable, change->post_change.channel, change->post_change.post, change->post_change.brand);
+        appendable_require_post(appendable, change->post_change.channel, change->post_change.post,
+                                change->post_change.brand);
         return NULL;
     case CHANGE_POST_AGAIN:
-        return look_at_again(appendable, &change->post_again);
+        return appendable_look_at_again(appendable, &change->post_again);
     case CHANGE_REPLY:
-        return look_at_reply(appendable, &change->reply);
+        return appendable_look_at_reply(appendable, &change->reply);
     case CHANGE_EVENT:
-        return look_at_event(appendable, change->event.sequence);
+        return appendable_look_at_event(appendable, change->event.sequence);
     case CHANGE_OUTCOME:
-        return look_at_new(appendable, NAME_OUTCOME, change->outcome.item, SQL_CHECK_OUTCOMES_NEW,
-                           "an item ended twice");
+        return appendable_look_at_new(appendable, NAME_OUTCOME, change->outcome.item, SQL_CHECK_OUTCOMES_NEW,
+                                      "an item ended twice");
     case CHANGE_RULES:
-        return look_at_new(appendable, NAME_RULES, change->rules.version, SQL_CHECK_RULES_NEW,
-                           "a version of the rules was given twice");
+        return appendable_look_at_new(appendable, NAME_RULES, change->rules.version, SQL_CHECK_RULES_NEW,
+                                      "a version of the rules was given twice");
     default:
         return NULL; // written over what there is
     }
@@ -316,7 +322,7 @@ const char *appendable_look(struct appendable *appendable, struct batch *group)
     for (; trouble == NULL && group != NULL; group = batch_next(group)) {
         const struct change *change = change_list_changes(batch_list(group));
         for (; trouble == NULL && change != NULL; change = change->next) {
-            trouble = look_at_change(appendable, change);
+            trouble = appendable_look_at_change(appendable, change);
         }
     }
     return trouble;
@@ -334,7 +340,7 @@ void appendable_note(struct appendable *appendable, uint64_t shown)
     appendable->settled = shown > appendable->settled ? shown : appendable->settled;
     for (size_t i = 0; i < appendable->group.room; i++) {
         if (appendable->group.places[i].hash != 0) {
-            put(&appendable->journal, appendable->settled, &appendable->group.places[i]);
+            appendable_put(&appendable->journal, appendable->settled, &appendable->group.places[i]);
         }
     }
     appendable->last_event = appendable->group_event;

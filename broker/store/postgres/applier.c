@@ -82,22 +82,22 @@ struct applier {
 };
 
 // Those of the process.
-static pthread_mutex_t appliers_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t applier_appliers_mutex = PTHREAD_MUTEX_INITIALIZER;
 static LIST_HEAD(, applier) appliers = LIST_HEAD_INITIALIZER(appliers);
 
 // ---- what is to be done: under the mutex ----
 
-static bool has_work(const struct tables *tables)
+static bool applier_has_work(const struct tables *tables)
 {
     return !tables->is_refused && (tables->appended > tables->applied || tables->wanted > tables->applied);
 }
 
 // When it is to be applied; INT64_MAX: there is nothing.
-static int64_t due_ms(const struct tables *tables)
+static int64_t applier_due_ms(const struct tables *tables)
 {
     const struct appended *first = STAILQ_FIRST(&tables->groups);
 
-    if (!has_work(tables) || tables->is_busy) {
+    if (!applier_has_work(tables) || tables->is_busy) {
         return INT64_MAX;
     }
     bool at_once = tables->hurry || tables->wanted > tables->applied || tables->changes >= GATHER_CHANGES ||
@@ -106,7 +106,7 @@ static int64_t due_ms(const struct tables *tables)
     return gathered_ms > tables->retry_ms ? gathered_ms : tables->retry_ms;
 }
 
-static struct tables *find_due(struct applier *applier, int64_t *next_ms)
+static struct tables *applier_find_due(struct applier *applier, int64_t *next_ms)
 {
     struct tables *first = NULL;
     struct tables *tables;
@@ -114,7 +114,7 @@ static struct tables *find_due(struct applier *applier, int64_t *next_ms)
     *next_ms = INT64_MAX;
     TAILQ_FOREACH(tables, &applier->all, among_all)
     {
-        int64_t due = due_ms(tables);
+        int64_t due = applier_due_ms(tables);
         if (due < *next_ms) {
             *next_ms = due;
             first = tables;
@@ -123,7 +123,7 @@ static struct tables *find_due(struct applier *applier, int64_t *next_ms)
     return first != NULL && *next_ms <= clocks_monotonic_ms() ? first : NULL;
 }
 
-static void forget_groups(struct tables *tables)
+static void applier_forget_groups(struct tables *tables)
 {
     struct appended *group;
 
@@ -135,26 +135,26 @@ static void forget_groups(struct tables *tables)
     }
 }
 
-static void free_tables(struct tables *tables)
+static void applier_free_tables(struct tables *tables)
 {
     tables->applied = UINT64_MAX;
-    forget_groups(tables);
+    applier_forget_groups(tables);
     TAILQ_REMOVE(&tables->applier->all, tables, among_all);
     free(tables->desk);
     free(tables);
 }
 
-static void free_if_done(struct tables *tables)
+static void applier_free_if_done(struct tables *tables)
 {
-    if (tables->users == 0 && !tables->is_busy && !has_work(tables)) {
-        free_tables(tables);
+    if (tables->users == 0 && !tables->is_busy && !applier_has_work(tables)) {
+        applier_free_tables(tables);
     }
 }
 
 // ---- applying: without the mutex ----
 
 // Whoever takes the desk over ends the session that is noted as its tables'.
-static enum store_result note_backend(struct session *session, const char *desk, int noted)
+static enum store_result applier_note_backend(struct session *session, const char *desk, int noted)
 {
     struct parameters parameters = { 0 };
     enum store_result result = session_require(session, desk);
@@ -167,7 +167,7 @@ static enum store_result note_backend(struct session *session, const char *desk,
     return session->connection->failed ? session_give_up(session) : STORE_OK;
 }
 
-static void vacuum(struct applier *applier, size_t groups)
+static void applier_vacuum(struct applier *applier, size_t groups)
 {
     applier->removed += groups;
     if (applier->removed >= VACUUM_ROWS && applier->session->connection != NULL) {
@@ -182,8 +182,8 @@ static void vacuum(struct applier *applier, size_t groups)
 
 // ---- the thread ----
 
-static void note_success(struct applier *applier, struct tables *tables, const struct journal_step *step,
-                         int64_t took_us)
+static void applier_note_success(struct applier *applier, struct tables *tables, const struct journal_step *step,
+                                 int64_t took_us)
 {
     tables->wait_ms = tables->retry_ms = 0;
     tables->reason[0] = '\0';
@@ -196,7 +196,7 @@ static void note_success(struct applier *applier, struct tables *tables, const s
     applier->blocked_by[0] = '\0';
 }
 
-static void note_failure(struct tables *tables, enum store_result result, const char *reason)
+static void applier_note_failure(struct tables *tables, enum store_result result, const char *reason)
 {
     snprintf(tables->reason, sizeof tables->reason, "%s", reason);
     tables->is_refused = result == STORE_CONTRADICTED;
@@ -206,7 +206,7 @@ static void note_failure(struct tables *tables, enum store_result result, const 
 }
 
 // Called under the mutex, which is given up meanwhile.
-static void serve(struct applier *applier, struct tables *tables)
+static void applier_serve(struct applier *applier, struct tables *tables)
 {
     struct session *session = applier->session;
     struct journal_step step = { 0 };
@@ -217,14 +217,14 @@ static void serve(struct applier *applier, struct tables *tables)
     applier->backend = session->connection == NULL ? 0 : session->connection->backend;
     pthread_mutex_unlock(&applier->mutex);
     int64_t begun_ms = clocks_monotonic_ms();
-    enum store_result result = note_backend(session, tables->desk, noted);
+    enum store_result result = applier_note_backend(session, tables->desk, noted);
     if (result == STORE_OK) {
         noted = session->connection->backend;
         result = journal_apply(session, tables->desk, JOURNAL_GROUPS_MAX, &step);
     }
     int64_t took_us = (clocks_monotonic_ms() - begun_ms) * 1000;
     if (result == STORE_OK) {
-        vacuum(applier, step.groups);
+        applier_vacuum(applier, step.groups);
     }
     pthread_mutex_lock(&applier->mutex);
     tables->is_busy = false;
@@ -232,46 +232,46 @@ static void serve(struct applier *applier, struct tables *tables)
     applier->since_ms = 0;
     if (step.applied > tables->applied) {
         tables->applied = step.applied;
-        forget_groups(tables);
+        applier_forget_groups(tables);
     }
     if (result == STORE_OK) {
-        note_success(applier, tables, &step, took_us);
+        applier_note_success(applier, tables, &step, took_us);
     }
-    if (result == STORE_OK && step.applied == step.sequence && has_work(tables)) {
-        note_failure(tables, STORE_UNAVAILABLE, "the journal ends before what is waited for");
+    if (result == STORE_OK && step.applied == step.sequence && applier_has_work(tables)) {
+        applier_note_failure(tables, STORE_UNAVAILABLE, "the journal ends before what is waited for");
     } else if (result != STORE_OK) {
-        note_failure(tables, result, session->reason);
+        applier_note_failure(tables, result, session->reason);
         if (session->connection == NULL && tables->wait_ms > RETRY_MS_MIN) {
             applier->stop_ms = 0; // what is away for more than a moment is not waited for when it ends
         }
     }
-    if (!has_work(tables)) {
+    if (!applier_has_work(tables)) {
         tables->hurry = false;
     }
     TAILQ_REMOVE(&applier->all, tables, among_all);
     TAILQ_INSERT_TAIL(&applier->all, tables, among_all);
     pthread_cond_broadcast(&applier->went);
-    free_if_done(tables);
+    applier_free_if_done(tables);
 }
 
-static bool is_over(const struct applier *applier, int64_t next_ms)
+static bool applier_is_over(const struct applier *applier, int64_t next_ms)
 {
     return applier->is_stopping && (next_ms == INT64_MAX || clocks_monotonic_ms() >= applier->stop_ms);
 }
 
-static void *work(void *self)
+static void *applier_work(void *self)
 {
     struct applier *applier = self;
     int64_t next_ms = 0;
 
     pthread_mutex_lock(&applier->mutex);
     for (;;) {
-        struct tables *due = find_due(applier, &next_ms);
-        if (is_over(applier, next_ms)) {
+        struct tables *due = applier_find_due(applier, &next_ms);
+        if (applier_is_over(applier, next_ms)) {
             break;
         }
         if (due != NULL) {
-            serve(applier, due);
+            applier_serve(applier, due);
         } else if (next_ms == INT64_MAX) {
             (void) pthread_cond_wait(&applier->came, &applier->mutex);
         } else {
@@ -283,11 +283,11 @@ static void *work(void *self)
 }
 
 // Under the mutex.
-static void wake(struct applier *applier)
+static void applier_wake(struct applier *applier)
 {
     if (!applier->is_running) {
         applier->is_running = true;
-        thread_start(&applier->thread, work, applier);
+        thread_start(&applier->thread, applier_work, applier);
     }
     pthread_cond_signal(&applier->came);
 }
@@ -306,9 +306,9 @@ struct applier *applier_new(const char *conninfo)
     applier->session = session_new(conninfo, false);
     applier->session->is_applier = true;
     applier->change_us = CHANGE_US_FIRST;
-    pthread_mutex_lock(&appliers_mutex);
+    pthread_mutex_lock(&applier_appliers_mutex);
     LIST_INSERT_HEAD(&appliers, applier, among_appliers);
-    pthread_mutex_unlock(&appliers_mutex);
+    pthread_mutex_unlock(&applier_appliers_mutex);
     return applier;
 }
 
@@ -320,9 +320,9 @@ void applier_destroy(struct applier **applier_p)
     if (applier == NULL) {
         return;
     }
-    pthread_mutex_lock(&appliers_mutex);
+    pthread_mutex_lock(&applier_appliers_mutex);
     LIST_REMOVE(applier, among_appliers);
-    pthread_mutex_unlock(&appliers_mutex);
+    pthread_mutex_unlock(&applier_appliers_mutex);
     pthread_mutex_lock(&applier->mutex);
     applier->is_stopping = true;
     applier->stop_ms = clocks_monotonic_ms() + DRAIN_MS;
@@ -333,7 +333,7 @@ void applier_destroy(struct applier **applier_p)
         must(pthread_join(applier->thread, NULL) == 0);
     }
     while ((tables = TAILQ_FIRST(&applier->all)) != NULL) {
-        free_tables(tables);
+        applier_free_tables(tables);
     }
     session_leave(&applier->session);
     pthread_cond_destroy(&applier->came);
@@ -343,7 +343,7 @@ void applier_destroy(struct applier **applier_p)
     *applier_p = NULL;
 }
 
-static struct tables *find(struct applier *applier, const char *desk)
+static struct tables *applier_find(struct applier *applier, const char *desk)
 {
     struct tables *tables;
 
@@ -359,7 +359,7 @@ static struct tables *find(struct applier *applier, const char *desk)
 struct tables *applier_add(struct applier *applier, const char *desk)
 {
     pthread_mutex_lock(&applier->mutex);
-    struct tables *tables = find(applier, desk);
+    struct tables *tables = applier_find(applier, desk);
     if (tables == NULL) {
         tables = calloc(1, sizeof *tables);
         must(tables != NULL);
@@ -388,10 +388,10 @@ void applier_remove(struct tables **tables_p)
     if (tables->users == 0 && applier->is_running && !tables->is_refused && tables->appended > 0) {
         tables->applied = 0; // whether nothing is left in the journal is seen once more, in the journal
     }
-    if (tables->users == 0 && has_work(tables)) {
-        wake(applier);
+    if (tables->users == 0 && applier_has_work(tables)) {
+        applier_wake(applier);
     } else {
-        free_if_done(tables);
+        applier_free_if_done(tables);
     }
     pthread_mutex_unlock(&applier->mutex);
 }
@@ -405,7 +405,7 @@ void tables_are_at(struct tables *tables, uint64_t sequence)
     tables->applied = sequence;
     tables->appended = sequence;
     tables->wanted = 0;
-    forget_groups(tables);
+    applier_forget_groups(tables);
     while (!STAILQ_EMPTY(&tables->groups)) { // of a life in which more was told
         struct appended *group = STAILQ_FIRST(&tables->groups);
         STAILQ_REMOVE_HEAD(&tables->groups, next);
@@ -428,9 +428,9 @@ void tables_appended(struct tables *tables, uint64_t sequence, size_t bytes, siz
     tables->bytes += bytes;
     tables->changes += changes;
     tables->appended = sequence > tables->appended ? sequence : tables->appended;
-    forget_groups(tables); // should it be applied already, by another
+    applier_forget_groups(tables); // should it be applied already, by another
     if (begins || tables->changes >= GATHER_CHANGES) {
-        wake(tables->applier);
+        applier_wake(tables->applier);
     }
     pthread_mutex_unlock(&tables->applier->mutex);
 }
@@ -447,18 +447,18 @@ void tables_forget(struct tables *tables)
 {
     pthread_mutex_lock(&tables->applier->mutex);
     tables->applied = 0;
-    wake(tables->applier);
+    applier_wake(tables->applier);
     pthread_mutex_unlock(&tables->applier->mutex);
 }
 
 // ---- lag ----
 
-static int64_t estimated_ms(const struct tables *tables)
+static int64_t applier_estimated_ms(const struct tables *tables)
 {
     return (int64_t) tables->changes * tables->applier->change_us / 1000;
 }
 
-static void describe(const struct tables *tables, char *text, size_t bytes)
+static void applier_describe(const struct tables *tables, char *text, size_t bytes)
 {
     const struct appended *first = STAILQ_FIRST(&tables->groups);
     int64_t late_ms = first == NULL ? 0 : clocks_monotonic_ms() - first->at_ms;
@@ -483,10 +483,10 @@ enum store_result tables_await(struct tables *tables, uint64_t sequence, int64_t
             snprintf(reason, reason_bytes, "%s", tables->reason);
         } else if (clocks_monotonic_ms() >= until_ms) {
             result = STORE_UNAVAILABLE;
-            describe(tables, reason, reason_bytes);
+            applier_describe(tables, reason, reason_bytes);
         } else {
             tables->wanted = wanted > tables->wanted ? wanted : tables->wanted;
-            wake(applier);
+            applier_wake(applier);
             (void) thread_wait_until(&applier->went, &applier->mutex, until_ms);
         }
     }
@@ -499,7 +499,7 @@ enum tables_lag tables_lag(struct tables *tables)
     enum tables_lag lag = TABLES_KEEP_UP;
 
     pthread_mutex_lock(&tables->applier->mutex);
-    int64_t ms = estimated_ms(tables);
+    int64_t ms = applier_estimated_ms(tables);
     size_t bytes = tables->bytes;
     // Once behind, it is so until half of it is done.
     int64_t bound_ms = tables->is_behind ? BEHIND_MS / 2 : BEHIND_MS;
@@ -523,7 +523,7 @@ bool tables_describe(struct tables *tables, char *text, size_t bytes)
     if (is_refused) {
         snprintf(text, bytes, "%s", tables->reason);
     } else if (first != NULL && clocks_monotonic_ms() - first->at_ms >= BLOCKED_MS) {
-        describe(tables, text, bytes);
+        applier_describe(tables, text, bytes);
     }
     pthread_mutex_unlock(&tables->applier->mutex);
     return is_refused;
@@ -554,16 +554,16 @@ void applier_hurry(const char *desk)
 {
     struct applier *applier;
 
-    pthread_mutex_lock(&appliers_mutex);
+    pthread_mutex_lock(&applier_appliers_mutex);
     LIST_FOREACH(applier, &appliers, among_appliers)
     {
         pthread_mutex_lock(&applier->mutex);
-        struct tables *tables = find(applier, desk);
-        if (tables != NULL && has_work(tables)) {
+        struct tables *tables = applier_find(applier, desk);
+        if (tables != NULL && applier_has_work(tables)) {
             tables->hurry = true;
-            wake(applier);
+            applier_wake(applier);
         }
         pthread_mutex_unlock(&applier->mutex);
     }
-    pthread_mutex_unlock(&appliers_mutex);
+    pthread_mutex_unlock(&applier_appliers_mutex);
 }

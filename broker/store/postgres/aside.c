@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 // Puts the group that was refused into journal_aside, with the reason.
-static enum store_result set_aside(struct session *session, const char *desk, const struct journal_step *step,
+static enum store_result aside_set(struct session *session, const char *desk, const struct journal_step *step,
                                    const char *reason)
 {
     struct parameters parameters = { 0 };
@@ -23,7 +23,7 @@ static enum store_result set_aside(struct session *session, const char *desk, co
     return session_finish(session);
 }
 
-static bool look_for_desk(struct session *session, bool *known)
+static bool aside_look_for_desk(struct session *session, bool *known)
 {
     PGresult *row = connection_ask(session->connection, SQL_POSITION, NULL);
 
@@ -33,14 +33,15 @@ static bool look_for_desk(struct session *session, bool *known)
 }
 
 // Applies what can be applied, and sets aside what the tables refuse.
-static enum store_result go_on(struct session *session, const char *desk, size_t *groups, char *last, size_t last_bytes)
+static enum store_result aside_go_on(struct session *session, const char *desk, size_t *groups, char *last,
+                                     size_t last_bytes)
 {
     struct journal_step step = { 0 };
     enum store_result result = journal_drain(session, desk, &step);
 
     while (result == STORE_CONTRADICTED && step.is_refused) {
         snprintf(last, last_bytes, "%s", session->reason);
-        result = set_aside(session, desk, &step, last);
+        result = aside_set(session, desk, &step, last);
         if (result == STORE_OK) {
             ++*groups;
             result = journal_drain(session, desk, &step);
@@ -57,11 +58,11 @@ bool engine_postgres_accept_loss(const char *conninfo, const char *desk, char *w
     bool known = false;
     enum store_result result = session_require(session, desk);
 
-    if (result == STORE_OK && !look_for_desk(session, &known)) {
+    if (result == STORE_OK && !aside_look_for_desk(session, &known)) {
         result = session_give_up(session);
     }
     if (result == STORE_OK && known) {
-        result = go_on(session, desk, &groups, last, sizeof last);
+        result = aside_go_on(session, desk, &groups, last, sizeof last);
     }
     words[0] = '\0';
     if (result != STORE_OK) {

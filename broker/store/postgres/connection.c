@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-static void set_message(struct connection *connection, const char *message)
+static void connection_set_message(struct connection *connection, const char *message)
 {
     size_t at = 0;
 
@@ -23,40 +23,40 @@ static void set_message(struct connection *connection, const char *message)
     connection->message[at] = '\0';
 }
 
-static void note_failure(struct connection *connection, const char *state, const char *message)
+static void connection_note_failure(struct connection *connection, const char *state, const char *message)
 {
     if (!connection->failed) {
         connection->failed = true;
         snprintf(connection->state, sizeof connection->state, "%.5s", state);
-        set_message(connection, message);
+        connection_set_message(connection, message);
     }
 }
 
-static void note_loss(struct connection *connection, const char *message)
+static void connection_note_loss(struct connection *connection, const char *message)
 {
     connection->unanswered = connection->unanswered || !connection->failed;
-    note_failure(connection, "", message);
+    connection_note_failure(connection, "", message);
     connection->lost = true;
 }
 
-static bool is_fatal(const PGresult *result)
+static bool connection_is_fatal(const PGresult *result)
 {
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
 
     return severity != NULL && strcmp(severity, "ERROR") != 0;
 }
 
-static void note_error(struct connection *connection, const PGresult *result)
+static void connection_note_error(struct connection *connection, const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
     if (state == NULL) {
-        note_loss(connection, PQresultErrorMessage(result));
+        connection_note_loss(connection, PQresultErrorMessage(result));
         return;
     }
-    note_failure(connection, state, primary == NULL ? PQresultErrorMessage(result) : primary);
-    connection->lost = connection->lost || is_fatal(result);
+    connection_note_failure(connection, state, primary == NULL ? PQresultErrorMessage(result) : primary);
+    connection->lost = connection->lost || connection_is_fatal(result);
 }
 
 void connection_clear(struct connection *connection)
@@ -70,14 +70,14 @@ void connection_clear(struct connection *connection)
 
 bool connection_contradict(struct connection *connection, const char *what)
 {
-    note_failure(connection, "BF002", what);
+    connection_note_failure(connection, "BF002", what);
     return false;
 }
 
 // ---- waiting ----
 
 // Waits until the socket has something, or can take more; false when that takes too long.
-static bool wait_for_socket(struct connection *connection, bool writing, int64_t until_ms)
+static bool connection_wait_for_socket(struct connection *connection, bool writing, int64_t until_ms)
 {
     struct pollfd wait = { .fd = PQsocket(connection->link), .events = POLLIN };
     int ready;
@@ -90,13 +90,13 @@ static bool wait_for_socket(struct connection *connection, bool writing, int64_t
     if (ready == 0) {
         char message[64];
         snprintf(message, sizeof message, "no answer for %d s", connection->answer_ms / 1000);
-        note_loss(connection, message);
+        connection_note_loss(connection, message);
     }
     return ready > 0;
 }
 
 // Sends what is queued and waits until a result is there (PQgetResult does not block then).
-static bool await_result(struct connection *connection)
+static bool connection_await_result(struct connection *connection)
 {
     int64_t until_ms = clocks_monotonic_ms() + connection->answer_ms;
 
@@ -106,12 +106,12 @@ static bool await_result(struct connection *connection)
         if ((flushed >= 0 && !PQisBusy(connection->link)) || PQsocket(connection->link) < 0) {
             return true;
         }
-        if (!wait_for_socket(connection, flushed == 1, until_ms)) {
+        if (!connection_wait_for_socket(connection, flushed == 1, until_ms)) {
             return false;
         }
         // After a write that failed, what the server said before it went may still be read.
         if (PQconsumeInput(connection->link) == 0 && PQisBusy(connection->link)) {
-            note_loss(connection, PQerrorMessage(connection->link));
+            connection_note_loss(connection, PQerrorMessage(connection->link));
         }
     }
     return false;
@@ -128,7 +128,7 @@ bool connection_wait(struct connection *connection, int other_fd, int ms)
         return false;
     }
     if (PQconsumeInput(connection->link) == 0) {
-        note_loss(connection, PQerrorMessage(connection->link));
+        connection_note_loss(connection, PQerrorMessage(connection->link));
     }
     while ((notified = PQnotifies(connection->link)) != NULL) {
         heard = true;
@@ -137,12 +137,12 @@ bool connection_wait(struct connection *connection, int other_fd, int ms)
     return heard;
 }
 
-static PGresult *next_result(struct connection *connection)
+static PGresult *connection_next_result(struct connection *connection)
 {
-    PGresult *result = await_result(connection) ? PQgetResult(connection->link) : NULL;
+    PGresult *result = connection_await_result(connection) ? PQgetResult(connection->link) : NULL;
 
     if (result == NULL && !connection->lost && PQstatus(connection->link) == CONNECTION_BAD) {
-        note_loss(connection, PQerrorMessage(connection->link));
+        connection_note_loss(connection, PQerrorMessage(connection->link));
     }
     return result;
 }
@@ -152,14 +152,14 @@ bool connection_stands(struct connection *connection)
     struct pollfd look = { .fd = PQsocket(connection->link), .events = POLLIN };
 
     if (look.fd >= 0 && !connection->lost && poll(&look, 1, 0) > 0 && PQconsumeInput(connection->link) == 0) {
-        note_loss(connection, PQerrorMessage(connection->link));
+        connection_note_loss(connection, PQerrorMessage(connection->link));
     }
     return !connection->lost && PQstatus(connection->link) == CONNECTION_OK;
 }
 
 // ---- pipeline ----
 
-static const char *name_of(enum sql sql, char name[16])
+static const char *connection_name_of(enum sql sql, char name[16])
 {
     snprintf(name, 16, "s%d", (int) sql);
     return name;
@@ -184,8 +184,8 @@ void connection_send(struct connection *connection, enum sql sql, const struct p
     }
     connection->sent++;
     if (!connection->lost &&
-        PQsendQueryPrepared(connection->link, name_of(sql, name), count, values, lengths, formats, 1) == 0) {
-        note_loss(connection, PQerrorMessage(connection->link));
+        PQsendQueryPrepared(connection->link, connection_name_of(sql, name), count, values, lengths, formats, 1) == 0) {
+        connection_note_loss(connection, PQerrorMessage(connection->link));
     }
 }
 
@@ -230,11 +230,11 @@ void connection_send_rows(struct connection *connection, enum sql sql, struct ro
 void connection_sync(struct connection *connection)
 {
     if (!connection->lost && PQpipelineSync(connection->link) == 0) {
-        note_loss(connection, PQerrorMessage(connection->link));
+        connection_note_loss(connection, PQerrorMessage(connection->link));
     }
 }
 
-static bool is_good(const PGresult *result)
+static bool connection_is_good(const PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
 
@@ -242,11 +242,11 @@ static bool is_good(const PGresult *result)
 }
 
 // Clears a result that is no answer, noting the error it may be.
-static PGresult *keep_good(struct connection *connection, PGresult *result)
+static PGresult *connection_keep_good(struct connection *connection, PGresult *result)
 {
-    if (result != NULL && !is_good(result)) {
+    if (result != NULL && !connection_is_good(result)) {
         if (PQresultStatus(result) != PGRES_PIPELINE_ABORTED) {
-            note_error(connection, result);
+            connection_note_error(connection, result);
         }
         PQclear(result);
         result = NULL;
@@ -256,10 +256,10 @@ static PGresult *keep_good(struct connection *connection, PGresult *result)
 
 PGresult *connection_take(struct connection *connection)
 {
-    PGresult *result = keep_good(connection, next_result(connection));
+    PGresult *result = connection_keep_good(connection, connection_next_result(connection));
 
     if (!connection->lost) {
-        PQclear(next_result(connection)); // NULL ends a statement's results
+        PQclear(connection_next_result(connection)); // NULL ends a statement's results
     }
     return result;
 }
@@ -274,12 +274,12 @@ bool connection_done(struct connection *connection)
 
 bool connection_synced(struct connection *connection)
 {
-    PGresult *result = next_result(connection);
+    PGresult *result = connection_next_result(connection);
     bool synced = result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC;
 
     if (result != NULL && !synced) {
-        (void) keep_good(connection, result);
-        note_loss(connection, "lost step with the server");
+        (void) connection_keep_good(connection, result);
+        connection_note_loss(connection, "lost step with the server");
         return false;
     }
     PQclear(result);
@@ -289,11 +289,11 @@ bool connection_synced(struct connection *connection)
 void connection_drain(struct connection *connection, int syncs)
 {
     while (syncs > 0 && !connection->lost) {
-        PGresult *result = next_result(connection);
+        PGresult *result = connection_next_result(connection);
         if (result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
             syncs--;
-        } else if (result != NULL && PQresultStatus(result) == PGRES_FATAL_ERROR && is_fatal(result)) {
-            note_loss(connection, PQresultErrorMessage(result));
+        } else if (result != NULL && PQresultStatus(result) == PGRES_FATAL_ERROR && connection_is_fatal(result)) {
+            connection_note_loss(connection, PQresultErrorMessage(result));
         }
         PQclear(result);
     }
@@ -319,13 +319,13 @@ void connection_stream(struct connection *connection, enum sql sql, const struct
 
 PGresult *connection_next(struct connection *connection)
 {
-    PGresult *result = next_result(connection);
+    PGresult *result = connection_next_result(connection);
     bool last = result == NULL;
 
-    result = keep_good(connection, result);
+    result = connection_keep_good(connection, result);
     if (result == NULL && !connection->lost) {
         if (!last) {
-            PQclear(next_result(connection)); // NULL ends a statement's results
+            PQclear(connection_next_result(connection)); // NULL ends a statement's results
         }
         (void) connection_synced(connection);
     }
@@ -345,12 +345,12 @@ PGresult *connection_run(struct connection *connection, const char *text)
     PGresult *result;
 
     if (connection->lost || PQsendQuery(connection->link, text) == 0) {
-        note_loss(connection, PQerrorMessage(connection->link));
+        connection_note_loss(connection, PQerrorMessage(connection->link));
         return NULL;
     }
-    while ((result = next_result(connection)) != NULL) {
+    while ((result = connection_next_result(connection)) != NULL) {
         PQclear(last);
-        last = keep_good(connection, result);
+        last = connection_keep_good(connection, result);
     }
     if (connection->failed) {
         PQclear(last);
@@ -375,7 +375,7 @@ static const struct meaning {
     enum store_result result;
     const char *what;
     const char *advice;
-} meanings[] = {
+} connection_meanings[] = {
     { "57P", STORE_UNAVAILABLE, "is shutting down or starting", "waiting until it is back" },
     { "57014", STORE_UNAVAILABLE, "has cancelled a statement",
       "see whether it is overloaded or its statement_timeout too short; repeating" },
@@ -405,7 +405,7 @@ static const struct meaning {
 
 enum store_result connection_result(struct connection *connection, char *reason, size_t reason_bytes)
 {
-    const struct meaning *meaning = meanings;
+    const struct meaning *meaning = connection_meanings;
 
     if (!connection->failed) {
         return STORE_OK;

@@ -37,7 +37,7 @@ void postgres_require_tables(struct postgres_engine *engine)
 }
 
 // The result, with its reason where it is not STORE_OK.
-static enum store_result told(struct postgres_engine *engine, enum store_result result)
+static enum store_result postgres_told(struct postgres_engine *engine, enum store_result result)
 {
     if (result != STORE_OK) {
         snprintf(engine->engine.reason, sizeof engine->engine.reason, "%s", engine->session->reason);
@@ -45,20 +45,20 @@ static enum store_result told(struct postgres_engine *engine, enum store_result 
     return result;
 }
 
-static enum store_result require_session(struct postgres_engine *engine)
+static enum store_result postgres_require_session(struct postgres_engine *engine)
 {
-    return told(engine, session_require(engine->session, engine->desk));
+    return postgres_told(engine, session_require(engine->session, engine->desk));
 }
 
-static enum store_result give_up(struct postgres_engine *engine)
+static enum store_result postgres_give_up(struct postgres_engine *engine)
 {
-    return told(engine, session_give_up(engine->session));
+    return postgres_told(engine, session_give_up(engine->session));
 }
 
 // Commits what was sent since connection_clear.
-static enum store_result finish(struct postgres_engine *engine)
+static enum store_result postgres_finish(struct postgres_engine *engine)
 {
-    enum store_result result = told(engine, session_finish(engine->session));
+    enum store_result result = postgres_told(engine, session_finish(engine->session));
 
     engine->doubt = engine->doubt || result == STORE_IN_DOUBT;
     return result;
@@ -77,7 +77,7 @@ enum store_result position_take(struct postgres_engine *engine, struct store_pos
     PGresult *result = connection_take(connection);
 
     if (result == NULL) {
-        return told(engine, session_result(engine->session));
+        return postgres_told(engine, session_result(engine->session));
     }
     bool found = PQntuples(result) == 1;
     if (found) {
@@ -96,7 +96,7 @@ enum store_result position_take(struct postgres_engine *engine, struct store_pos
     return found ? STORE_OK : STORE_CONTRADICTED;
 }
 
-static enum store_result read_position(struct postgres_engine *engine, struct store_position *position)
+static enum store_result postgres_read_position(struct postgres_engine *engine, struct store_position *position)
 {
     struct connection *connection = engine->session->connection;
 
@@ -104,20 +104,20 @@ static enum store_result read_position(struct postgres_engine *engine, struct st
     connection_sync(connection);
     enum store_result result = position_take(engine, position);
     (void) connection_synced(connection);
-    return connection->failed ? give_up(engine) : result;
+    return connection->failed ? postgres_give_up(engine) : result;
 }
 
 // The desk's row contradicts the group: either the group is on disk already, or the desk is somebody else's now.
-static enum store_result judge_contradiction(struct postgres_engine *engine, struct share *share)
+static enum store_result postgres_judge_contradiction(struct postgres_engine *engine, struct share *share)
 {
     const struct store_position *to = batch_group_to(share->group);
     struct store_position found = { 0 };
     char reason[sizeof engine->engine.reason];
 
     memcpy(reason, engine->engine.reason, sizeof reason);
-    enum store_result result = require_session(engine);
+    enum store_result result = postgres_require_session(engine);
     if (result == STORE_OK) {
-        result = read_position(engine, &found);
+        result = postgres_read_position(engine, &found);
     }
     if (result != STORE_OK) {
         return result;
@@ -151,7 +151,7 @@ static const char *postgres_describe(const struct engine *base)
     return engine->description;
 }
 
-static enum store_result refuse_doubt(struct postgres_engine *engine)
+static enum store_result postgres_refuse_doubt(struct postgres_engine *engine)
 {
     if (engine->engine.reason[0] == '\0') {
         snprintf(engine->engine.reason, sizeof engine->engine.reason, "an earlier commit is in doubt");
@@ -166,11 +166,12 @@ static enum store_result postgres_commit(struct engine *base, struct batch *grou
     struct share *alone = &share;
 
     if (engine->doubt) {
-        return refuse_doubt(engine);
+        return postgres_refuse_doubt(engine);
     }
     together_commit(engine->session, &alone, 1);
     engine->doubt = share.doubt;
-    return share.result == STORE_CONTRADICTED && !share.written ? judge_contradiction(engine, &share) : share.result;
+    return share.result == STORE_CONTRADICTED && !share.written ? postgres_judge_contradiction(engine, &share)
+                                                                : share.result;
 }
 
 static enum store_result postgres_position(struct engine *base, struct store_position *position)
@@ -180,21 +181,21 @@ static enum store_result postgres_position(struct engine *base, struct store_pos
     if (engine->doubt) {
         session_close(engine->session);
     }
-    enum store_result result = require_session(engine);
-    return result == STORE_OK ? read_position(engine, position) : result;
+    enum store_result result = postgres_require_session(engine);
+    return result == STORE_OK ? postgres_read_position(engine, position) : result;
 }
 
 static enum store_result postgres_secret(struct engine *base, char secret[ENGINE_SECRET_BYTES])
 {
     struct postgres_engine *engine = postgres_engine_of(base);
-    enum store_result result = require_session(engine);
+    enum store_result result = postgres_require_session(engine);
 
     if (result != STORE_OK) {
         return result;
     }
     PGresult *row = connection_ask(engine->session->connection, SQL_SECRET, NULL);
     if (row == NULL) {
-        return give_up(engine);
+        return postgres_give_up(engine);
     }
     bool found = PQntuples(row) == 1;
     if (found) {
@@ -223,7 +224,7 @@ static bool postgres_join(struct engine *base, struct engine *other)
 
 // Ends the session of whoever has the desk, so that what it may hold stands in nobody's way.  When that is not
 // allowed, its locks are waited for.
-static enum store_result end_owner(struct postgres_engine *engine, const struct lease_row *seen)
+static enum store_result postgres_end_owner(struct postgres_engine *engine, const struct lease_row *seen)
 {
     struct parameters parameters = { 0 };
 
@@ -231,13 +232,14 @@ static enum store_result end_owner(struct postgres_engine *engine, const struct 
     parameters_number(&parameters, seen == NULL ? 0 : (int64_t) seen->renewals);
     PQclear(connection_ask(engine->session->connection, SQL_END_OWNER, &parameters));
     if (engine->session->connection->lost) {
-        return give_up(engine);
+        return postgres_give_up(engine);
     }
     connection_clear(engine->session->connection);
     return STORE_OK;
 }
 
-static enum store_result sign_over(struct postgres_engine *engine, const struct lease_row *seen, const char *endpoints)
+static enum store_result postgres_sign_over(struct postgres_engine *engine, const struct lease_row *seen,
+                                            const char *endpoints)
 {
     struct connection *connection = engine->session->connection;
     struct parameters parameters = { 0 };
@@ -253,16 +255,16 @@ static enum store_result sign_over(struct postgres_engine *engine, const struct 
     connection_send(connection, SQL_BEGIN, NULL);
     connection_send(connection, SQL_MAKE_DESK, NULL);
     connection_send(connection, SQL_TAKE_OVER, &parameters);
-    return finish(engine);
+    return postgres_finish(engine);
 }
 
 // A desk whose journal a newer broker has written is that one's.
-static enum store_result judge_codec(struct postgres_engine *engine)
+static enum store_result postgres_judge_codec(struct postgres_engine *engine)
 {
     PGresult *row = connection_ask(engine->session->connection, SQL_NEWEST_CODEC, NULL);
 
     if (row == NULL) {
-        return give_up(engine);
+        return postgres_give_up(engine);
     }
     struct cells cells = cells_of(engine->session->connection, row, 0);
     bool newer = cell_number(&cells) > CODEC_NUMBER;
@@ -277,12 +279,12 @@ static enum store_result judge_codec(struct postgres_engine *engine)
 }
 
 // A desk that is being moved, or was, is not for a broker.
-static enum store_result judge_hold(struct postgres_engine *engine)
+static enum store_result postgres_judge_hold(struct postgres_engine *engine)
 {
     PGresult *result = connection_ask(engine->session->connection, SQL_HELD, NULL);
 
     if (result == NULL) {
-        return give_up(engine);
+        return postgres_give_up(engine);
     }
     bool held = PQntuples(result) > 0;
     if (held) {
@@ -298,20 +300,20 @@ static enum store_result judge_hold(struct postgres_engine *engine)
 
 // Who has handed the desk over writes it no more, but may be writing others through the same session: that is left
 // alone, unless it stands in the way after all.
-static bool is_released(const struct lease_row *seen)
+static bool postgres_is_released(const struct lease_row *seen)
 {
     return seen != NULL && !seen->held;
 }
 
-static enum store_result sign_over_again(struct postgres_engine *engine, const struct lease_row *seen,
-                                         const char *endpoints)
+static enum store_result postgres_sign_over_again(struct postgres_engine *engine, const struct lease_row *seen,
+                                                  const char *endpoints)
 {
-    enum store_result result = require_session(engine);
+    enum store_result result = postgres_require_session(engine);
 
     if (result == STORE_OK) {
-        result = end_owner(engine, seen);
+        result = postgres_end_owner(engine, seen);
     }
-    return result == STORE_OK ? sign_over(engine, seen, endpoints) : result;
+    return result == STORE_OK ? postgres_sign_over(engine, seen, endpoints) : result;
 }
 
 // A commit that changes nothing, on a session that stands.
@@ -323,14 +325,14 @@ static enum store_result confirm(struct postgres_engine *engine)
     connection_clear(engine->session->connection);
     connection_send(engine->session->connection, SQL_BEGIN, NULL);
     connection_send(engine->session->connection, SQL_CONFIRM, &parameters);
-    return finish(engine);
+    return postgres_finish(engine);
 }
 
 // What the broker before has left in the journal.
-static enum store_result apply_tail(struct postgres_engine *engine)
+static enum store_result postgres_apply_tail(struct postgres_engine *engine)
 {
     struct journal_step step = { 0 };
-    enum store_result result = told(engine, journal_drain(engine->session, engine->desk, &step));
+    enum store_result result = postgres_told(engine, journal_drain(engine->session, engine->desk, &step));
 
     if (result == STORE_OK) {
         result = confirm(engine); // what was applied did not wait for the disk
@@ -348,30 +350,30 @@ enum store_result engine_postgres_take_over(struct engine *base, const struct le
 {
     struct postgres_engine *engine = postgres_engine_of(base);
     struct store_position unused;
-    enum store_result result = engine->doubt ? postgres_position(base, &unused) : require_session(engine);
+    enum store_result result = engine->doubt ? postgres_position(base, &unused) : postgres_require_session(engine);
 
     if (result == STORE_OK) {
-        result = judge_hold(engine);
+        result = postgres_judge_hold(engine);
     }
     if (result == STORE_OK) {
-        result = judge_codec(engine);
+        result = postgres_judge_codec(engine);
     }
-    if (result == STORE_OK && !is_released(seen)) {
-        result = end_owner(engine, seen);
-    }
-    if (result == STORE_OK) {
-        result = told(engine, session_make_months_ahead(engine->session));
+    if (result == STORE_OK && !postgres_is_released(seen)) {
+        result = postgres_end_owner(engine, seen);
     }
     if (result == STORE_OK) {
-        result = sign_over(engine, seen, endpoints);
-    }
-    if (result == STORE_UNAVAILABLE && is_released(seen)) {
-        result = sign_over_again(engine, seen, endpoints);
+        result = postgres_told(engine, session_make_months_ahead(engine->session));
     }
     if (result == STORE_OK) {
-        result = read_position(engine, position);
+        result = postgres_sign_over(engine, seen, endpoints);
     }
-    return result == STORE_OK ? apply_tail(engine) : result;
+    if (result == STORE_UNAVAILABLE && postgres_is_released(seen)) {
+        result = postgres_sign_over_again(engine, seen, endpoints);
+    }
+    if (result == STORE_OK) {
+        result = postgres_read_position(engine, position);
+    }
+    return result == STORE_OK ? postgres_apply_tail(engine) : result;
 }
 
 static enum store_result postgres_take_over(struct engine *base, struct store_position *position)
@@ -384,20 +386,21 @@ static enum store_result postgres_confirm(struct engine *base)
     struct postgres_engine *engine = postgres_engine_of(base);
 
     if (engine->doubt) {
-        return refuse_doubt(engine);
+        return postgres_refuse_doubt(engine);
     }
-    enum store_result result = require_session(engine);
+    enum store_result result = postgres_require_session(engine);
     return result == STORE_OK ? confirm(engine) : result;
 }
 
 // Reads the desk when its tables show all that is in its journal; that they do not is `behind`.
-static enum store_result read_once(struct postgres_engine *engine, const struct store_reader *reader, bool *behind)
+static enum store_result postgres_read_once(struct postgres_engine *engine, const struct store_reader *reader,
+                                            bool *behind)
 {
     struct journal_step step = { 0 };
-    enum store_result result = told(engine, journal_drain(engine->session, engine->desk, &step));
+    enum store_result result = postgres_told(engine, journal_drain(engine->session, engine->desk, &step));
 
     if (result == STORE_OK && !reading_run(engine->session->connection, reader, behind)) {
-        result = told(engine, session_result(engine->session));
+        result = postgres_told(engine, session_result(engine->session));
         session_close(engine->session); // with the rows that are still on their way
     }
     return result;
@@ -411,7 +414,7 @@ static enum store_result postgres_read(struct engine *base, const struct store_r
 
     for (int reads = 0; behind && result == STORE_OK && reads < READS_MAX; reads++) {
         behind = false;
-        result = read_once(engine, reader, &behind);
+        result = postgres_read_once(engine, reader, &behind);
     }
     if (behind && result == STORE_OK) {
         snprintf(engine->engine.reason, sizeof engine->engine.reason, "the desk %s moves on while it is read",
@@ -421,7 +424,7 @@ static enum store_result postgres_read(struct engine *base, const struct store_r
     return result;
 }
 
-static bool look_at_tables(struct postgres_engine *engine, uint64_t *decided, uint64_t *shown)
+static bool postgres_look_at_tables(struct postgres_engine *engine, uint64_t *decided, uint64_t *shown)
 {
     PGresult *row = connection_ask(engine->session->connection, SQL_WHERE_TABLES_ARE, NULL);
     bool found = row != NULL && PQntuples(row) == 1;
@@ -437,15 +440,15 @@ static bool look_at_tables(struct postgres_engine *engine, uint64_t *decided, ui
 }
 
 // Until the tables show what was decided when the report was asked for.
-static enum store_result await_report(struct postgres_engine *engine)
+static enum store_result postgres_await_report(struct postgres_engine *engine)
 {
     int64_t until_ms = clocks_monotonic_ms() + REPORT_WAIT_MS;
     uint64_t wanted = 0;
     uint64_t shown = 0;
     uint64_t unused = 0;
 
-    if (!look_at_tables(engine, &wanted, &shown)) {
-        return give_up(engine);
+    if (!postgres_look_at_tables(engine, &wanted, &shown)) {
+        return postgres_give_up(engine);
     }
     for (int wait_ms = 1; wanted > shown; wait_ms *= 2) {
         if (clocks_monotonic_ms() >= until_ms) {
@@ -456,8 +459,8 @@ static enum store_result await_report(struct postgres_engine *engine)
         applier_hurry(engine->desk);
         wait_ms = wait_ms < REPORT_LOOK_MS ? wait_ms : REPORT_LOOK_MS;
         (void) poll(NULL, 0, wait_ms);
-        if (!look_at_tables(engine, &unused, &shown)) {
-            return give_up(engine);
+        if (!postgres_look_at_tables(engine, &unused, &shown)) {
+            return postgres_give_up(engine);
         }
     }
     return STORE_OK;
@@ -466,14 +469,14 @@ static enum store_result await_report(struct postgres_engine *engine)
 static enum store_result postgres_report(struct engine *base, struct report *report)
 {
     struct postgres_engine *engine = postgres_engine_of(base);
-    enum store_result result = require_session(engine);
+    enum store_result result = postgres_require_session(engine);
 
     if (result == STORE_OK) {
-        result = await_report(engine);
+        result = postgres_await_report(engine);
     }
     if (result == STORE_OK) {
         reporting_run(engine->session->connection, report);
-        result = engine->session->connection->failed ? give_up(engine) : STORE_OK;
+        result = engine->session->connection->failed ? postgres_give_up(engine) : STORE_OK;
     }
     return result;
 }
@@ -515,7 +518,7 @@ static const struct engine_operations postgres_operations = {
     .is_behind = postgres_is_behind,
 };
 
-static struct postgres_engine *make_engine(const char *conninfo, const char *desk, bool read_only)
+static struct postgres_engine *postgres_make_engine(const char *conninfo, const char *desk, bool read_only)
 {
     struct postgres_engine *engine = calloc(1, sizeof *engine);
 
@@ -529,10 +532,10 @@ static struct postgres_engine *make_engine(const char *conninfo, const char *des
 
 struct engine *engine_postgres_open(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
 {
-    struct postgres_engine *engine = make_engine(conninfo, desk, false);
+    struct postgres_engine *engine = postgres_make_engine(conninfo, desk, false);
     struct engine *opened = &engine->engine;
 
-    if (require_session(engine) != STORE_OK) {
+    if (postgres_require_session(engine) != STORE_OK) {
         snprintf(reason, reason_bytes, "%s", opened->reason);
         postgres_destroy(&opened);
     }
@@ -541,5 +544,6 @@ struct engine *engine_postgres_open(const char *conninfo, const char *desk, char
 
 struct engine *engine_postgres_open_reports(const char *conninfo, const char *desk, char *reason, size_t reason_bytes)
 {
-    return connection_check_url(conninfo, reason, reason_bytes) ? &make_engine(conninfo, desk, true)->engine : NULL;
+    return connection_check_url(conninfo, reason, reason_bytes) ? &postgres_make_engine(conninfo, desk, true)->engine
+                                                                : NULL;
 }

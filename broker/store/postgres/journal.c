@@ -16,7 +16,7 @@
 
 // ---- appending ----
 
-static void end_row(struct rows *rows, struct codec_bytes *bytes, size_t count)
+static void journal_end_row(struct rows *rows, struct codec_bytes *bytes, size_t count)
 {
     rows_bytes(rows, bytes->bytes, count);
     rows_end(rows);
@@ -25,7 +25,7 @@ static void end_row(struct rows *rows, struct codec_bytes *bytes, size_t count)
 }
 
 // Cuts the changes of a group into rows.
-static size_t cut(struct batch *group, struct rows *rows)
+static size_t journal_cut(struct batch *group, struct rows *rows)
 {
     struct codec_bytes bytes = { 0 };
     size_t total = 0;
@@ -37,12 +37,12 @@ static size_t cut(struct batch *group, struct rows *rows)
             codec_add(&bytes, change);
             total += bytes.count - before;
             if (before > 0 && bytes.count > ROW_BYTES_MAX) {
-                end_row(rows, &bytes, before);
+                journal_end_row(rows, &bytes, before);
             }
         }
     }
     if (bytes.count > 0) {
-        end_row(rows, &bytes, bytes.count);
+        journal_end_row(rows, &bytes, bytes.count);
     }
     codec_fini(&bytes);
     return total;
@@ -55,7 +55,7 @@ size_t journal_send(struct session *session, struct batch *group)
     struct parameters parameters = { 0 };
     struct rows rows = { 0 };
 
-    size_t total = cut(group, &rows);
+    size_t total = journal_cut(group, &rows);
     must(rows.count > 0);
     parameters_number(&parameters, (int64_t) from->sequence);
     parameters_number(&parameters, (int64_t) to->sequence);
@@ -101,7 +101,7 @@ struct next {
     size_t change_room;
 };
 
-static uint64_t number_at(const struct next *next, int row, int column)
+static uint64_t journal_number_at(const struct next *next, int row, int column)
 {
     struct cells cells = cells_of(next->session->connection, next->rows, row);
 
@@ -109,37 +109,38 @@ static uint64_t number_at(const struct next *next, int row, int column)
     return cell_id(&cells);
 }
 
-static enum store_result contradict(struct next *next, int row, const char *what)
+static enum store_result journal_contradict(struct next *next, int row, const char *what)
 {
     bool any = row < PQntuples(next->rows) && PQgetisnull(next->rows, row, NEXT_FROM) == 0;
 
     snprintf(next->session->reason, sizeof next->session->reason,
              "the journal of the desk %s in PostgreSQL at %s, between the sequences %" PRIu64 " and %" PRIu64 ", %s",
-             next->desk, next->session->place, any ? number_at(next, row, NEXT_FROM) : next->applied,
-             any ? number_at(next, row, NEXT_TO) : next->sequence, what);
+             next->desk, next->session->place, any ? journal_number_at(next, row, NEXT_FROM) : next->applied,
+             any ? journal_number_at(next, row, NEXT_TO) : next->sequence, what);
     return STORE_CONTRADICTED;
 }
 
 // One of the rows of a group, of which `part` come before it.
-static bool follows(const struct next *next, int row, uint64_t from, uint64_t part)
+static bool journal_follows(const struct next *next, int row, uint64_t from, uint64_t part)
 {
-    return number_at(next, row, NEXT_FROM) == from && number_at(next, row, NEXT_PART) == part + 1 &&
-           number_at(next, row, NEXT_PARTS) > part;
+    return journal_number_at(next, row, NEXT_FROM) == from && journal_number_at(next, row, NEXT_PART) == part + 1 &&
+           journal_number_at(next, row, NEXT_PARTS) > part;
 }
 
-static enum store_result judge_row(struct next *next, int row, uint64_t from, uint64_t part)
+static enum store_result journal_judge_row(struct next *next, int row, uint64_t from, uint64_t part)
 {
-    if (!follows(next, row, from, part)) {
-        return contradict(next, row, "has a gap before it: put the database back as it was last");
+    if (!journal_follows(next, row, from, part)) {
+        return journal_contradict(next, row, "has a gap before it: put the database back as it was last");
     }
-    if (number_at(next, row, NEXT_TO) > next->sequence || number_at(next, row, NEXT_ROW_EPOCH) > next->epoch) {
-        return contradict(next, row, "is of another desk than this one: put the database back as it was last");
+    if (journal_number_at(next, row, NEXT_TO) > next->sequence ||
+        journal_number_at(next, row, NEXT_ROW_EPOCH) > next->epoch) {
+        return journal_contradict(next, row, "is of another desk than this one: put the database back as it was last");
     }
     return STORE_OK;
 }
 
 // Finds how many of the rows are to be applied: those of whole groups, each following on the one before.
-static enum store_result find_groups(struct next *next, size_t groups_max)
+static enum store_result journal_find_groups(struct next *next, size_t groups_max)
 {
     int rows = PQntuples(next->rows);
     uint64_t from = next->applied;
@@ -150,27 +151,27 @@ static enum store_result find_groups(struct next *next, size_t groups_max)
         rows = 0;
     }
     for (int row = 0; row < rows && next->groups < groups_max; row++) {
-        result = judge_row(next, row, from, part);
+        result = journal_judge_row(next, row, from, part);
         if (result != STORE_OK) {
             // What comes before it may be applied; then it is met again.
             return next->groups > 0 ? STORE_OK : result;
         }
-        if (++part == number_at(next, row, NEXT_PARTS)) {
-            from = next->to = number_at(next, row, NEXT_TO);
+        if (++part == journal_number_at(next, row, NEXT_PARTS)) {
+            from = next->to = journal_number_at(next, row, NEXT_TO);
             next->groups++;
             next->count = row + 1;
             part = 0;
         }
     }
     if (next->groups == 0 && next->applied != next->sequence && rows < ROWS_AT_ONCE) {
-        return contradict(next, rows,
-                          rows == 0 ? "is missing: put the database back as it was last"
-                                    : "is cut off: put the database back as it was last");
+        return journal_contradict(next, rows,
+                                  rows == 0 ? "is missing: put the database back as it was last"
+                                            : "is cut off: put the database back as it was last");
     }
     return STORE_OK;
 }
 
-static enum store_result read_next(struct next *next, size_t rows_max)
+static enum store_result journal_read_next(struct next *next, size_t rows_max)
 {
     struct session *session = next->session;
     struct parameters parameters = { 0 };
@@ -186,24 +187,24 @@ static enum store_result read_next(struct next *next, size_t rows_max)
                  next->desk);
         return STORE_CONTRADICTED;
     }
-    next->applied = number_at(next, 0, NEXT_APPLIED);
-    next->sequence = number_at(next, 0, NEXT_SEQUENCE);
-    next->epoch = number_at(next, 0, NEXT_EPOCH);
+    next->applied = journal_number_at(next, 0, NEXT_APPLIED);
+    next->sequence = journal_number_at(next, 0, NEXT_SEQUENCE);
+    next->epoch = journal_number_at(next, 0, NEXT_EPOCH);
     return STORE_OK;
 }
 
-static enum store_result look(struct next *next, size_t groups_max)
+static enum store_result journal_look(struct next *next, size_t groups_max)
 {
-    enum store_result result = read_next(next, ROWS_AT_ONCE);
+    enum store_result result = journal_read_next(next, ROWS_AT_ONCE);
 
     if (result == STORE_OK) {
-        result = find_groups(next, groups_max);
+        result = journal_find_groups(next, groups_max);
     }
     if (result == STORE_OK && next->groups == 0 && PQntuples(next->rows) == ROWS_AT_ONCE) {
-        result = read_next(next, number_at(next, 0, NEXT_PARTS));
-        result = result == STORE_OK ? find_groups(next, 1) : result;
+        result = journal_read_next(next, journal_number_at(next, 0, NEXT_PARTS));
+        result = result == STORE_OK ? journal_find_groups(next, 1) : result;
         if (result == STORE_OK && next->groups == 0) {
-            result = contradict(next, 0, "is cut off: put the database back as it was last");
+            result = journal_contradict(next, 0, "is cut off: put the database back as it was last");
         }
     }
     return result;
@@ -211,7 +212,7 @@ static enum store_result look(struct next *next, size_t groups_max)
 
 // ---- what it says ----
 
-static struct change *add_change(struct next *next)
+static struct change *journal_add_change(struct next *next)
 {
     if (next->change_count == next->change_room) {
         next->change_room = next->change_room == 0 ? 256 : next->change_room * 2;
@@ -222,44 +223,44 @@ static struct change *add_change(struct next *next)
 }
 
 // The texts of the changes stay in the rows.
-static enum store_result decode_row(struct next *next, int row)
+static enum store_result journal_decode_row(struct next *next, int row)
 {
     struct codec_reader reader =
-        codec_read((int64_t) number_at(next, row, NEXT_CODEC), PQgetvalue(next->rows, row, NEXT_CHANGES),
+        codec_read((int64_t) journal_number_at(next, row, NEXT_CODEC), PQgetvalue(next->rows, row, NEXT_CHANGES),
                    (size_t) PQgetlength(next->rows, row, NEXT_CHANGES));
 
-    while (codec_next(&reader, add_change(next))) {
+    while (codec_next(&reader, journal_add_change(next))) {
         next->change_count++;
     }
-    return reader.fault == NULL ? STORE_OK : contradict(next, row, reader.fault);
+    return reader.fault == NULL ? STORE_OK : journal_contradict(next, row, reader.fault);
 }
 
-static bool is_of_newer_codec(const struct next *next)
+static bool journal_is_of_newer_codec(const struct next *next)
 {
-    return next->count > 0 && number_at(next, 0, NEXT_CODEC) > CODEC_NUMBER;
+    return next->count > 0 && journal_number_at(next, 0, NEXT_CODEC) > CODEC_NUMBER;
 }
 
 // Leaves out what comes from the first group on that cannot be read, unless it is the first of all.
-static enum store_result decode(struct next *next, struct journal_step *step)
+static enum store_result journal_decode(struct next *next, struct journal_step *step)
 {
     size_t groups = 0;
     size_t changes = 0;
     int whole = 0;
 
     for (int row = 0; row < next->count; row++) {
-        enum store_result result = decode_row(next, row);
+        enum store_result result = journal_decode_row(next, row);
         if (result != STORE_OK && groups == 0) {
-            step->is_refused = !is_of_newer_codec(next);
+            step->is_refused = !journal_is_of_newer_codec(next);
             return result;
         }
         if (result != STORE_OK) {
             break;
         }
-        if (number_at(next, row, NEXT_PART) == number_at(next, row, NEXT_PARTS)) {
+        if (journal_number_at(next, row, NEXT_PART) == journal_number_at(next, row, NEXT_PARTS)) {
             groups++;
             changes = next->change_count;
             whole = row + 1;
-            next->to = number_at(next, row, NEXT_TO);
+            next->to = journal_number_at(next, row, NEXT_TO);
         }
     }
     next->groups = groups;
@@ -270,7 +271,7 @@ static enum store_result decode(struct next *next, struct journal_step *step)
 
 // ---- applying ----
 
-static void send_advance(struct next *next)
+static void journal_send_advance(struct next *next)
 {
     struct parameters parameters = { 0 };
 
@@ -280,16 +281,16 @@ static void send_advance(struct next *next)
 }
 
 // Exactly these rows.
-static void send_delete(struct next *next)
+static void journal_send_delete(struct next *next)
 {
     struct parameters parameters = { 0 };
     struct rows rows = { 0 };
 
     for (int row = 0; row < next->count; row++) {
-        rows_id(&rows, number_at(next, row, NEXT_FROM));
-        rows_id(&rows, number_at(next, row, NEXT_TO));
-        rows_id(&rows, number_at(next, row, NEXT_PART));
-        rows_id(&rows, number_at(next, row, NEXT_ROW_EPOCH));
+        rows_id(&rows, journal_number_at(next, row, NEXT_FROM));
+        rows_id(&rows, journal_number_at(next, row, NEXT_TO));
+        rows_id(&rows, journal_number_at(next, row, NEXT_PART));
+        rows_id(&rows, journal_number_at(next, row, NEXT_ROW_EPOCH));
         rows_end(&rows);
     }
     parameters_number(&parameters, (int64_t) next->applied);
@@ -299,7 +300,7 @@ static void send_delete(struct next *next)
     rows_fini(&rows);
 }
 
-static enum store_result give_up(struct session *session)
+static enum store_result journal_give_up(struct session *session)
 {
     enum store_result result = session_result(session);
 
@@ -307,7 +308,7 @@ static enum store_result give_up(struct session *session)
     return result;
 }
 
-static enum store_result write_tables(struct next *next)
+static enum store_result journal_write_tables(struct next *next)
 {
     struct session *session = next->session;
     struct connection *connection = session->connection;
@@ -316,13 +317,13 @@ static enum store_result write_tables(struct next *next)
     connection_clear(connection);
     connection_send(connection, SQL_BEGIN, NULL);
     connection_send(connection, SQL_NOT_AWAITED, NULL);
-    send_advance(next);
+    journal_send_advance(next);
     group_writer_begin(session->writer, connection);
     for (size_t i = 0; i < next->change_count; i++) {
         group_writer_add(session->writer, &next->changes[i]);
     }
     group_writer_end(session->writer);
-    send_delete(next);
+    journal_send_delete(next);
     size_t before = connection->sent;
     connection_send(connection, SQL_COMMIT, NULL);
     connection_sync(connection);
@@ -339,25 +340,25 @@ static enum store_result write_tables(struct next *next)
         session_close(session); // where the tables are is read again
         return STORE_UNAVAILABLE;
     }
-    return give_up(session);
+    return journal_give_up(session);
 }
 
 static enum store_result apply(struct next *next, size_t groups_max, struct journal_step *step)
 {
-    enum store_result result = look(next, groups_max);
+    enum store_result result = journal_look(next, groups_max);
 
     step->applied = next->applied;
     step->sequence = next->sequence;
     if (result == STORE_OK && next->groups > 0) {
-        step->from = number_at(next, 0, NEXT_FROM);
-        step->to = number_at(next, 0, NEXT_TO);
-        step->epoch = number_at(next, 0, NEXT_ROW_EPOCH);
-        result = decode(next, step);
+        step->from = journal_number_at(next, 0, NEXT_FROM);
+        step->to = journal_number_at(next, 0, NEXT_TO);
+        step->epoch = journal_number_at(next, 0, NEXT_ROW_EPOCH);
+        result = journal_decode(next, step);
     }
     if (result != STORE_OK || next->groups == 0) {
         return result;
     }
-    result = write_tables(next);
+    result = journal_write_tables(next);
     if (result == STORE_OK) {
         step->applied = next->to;
         step->groups = next->groups;
@@ -365,15 +366,15 @@ static enum store_result apply(struct next *next, size_t groups_max, struct jour
     } else if (result == STORE_CONTRADICTED && next->groups == 1) {
         char why[sizeof next->session->reason];
         snprintf(why, sizeof why, "is refused by the tables: %.240s", next->session->reason);
-        (void) contradict(next, 0, why);
+        (void) journal_contradict(next, 0, why);
         step->is_refused = true;
     }
     step->is_refused = step->is_refused && result == STORE_CONTRADICTED;
     return result;
 }
 
-static enum store_result apply_once(struct session *session, const char *desk, size_t groups_max,
-                                    struct journal_step *step)
+static enum store_result journal_apply_once(struct session *session, const char *desk, size_t groups_max,
+                                            struct journal_step *step)
 {
     struct next next = { .session = session, .desk = desk };
     enum store_result result = session_require(session, desk);
@@ -389,11 +390,11 @@ static enum store_result apply_once(struct session *session, const char *desk, s
 
 enum store_result journal_apply(struct session *session, const char *desk, size_t groups_max, struct journal_step *step)
 {
-    enum store_result result = apply_once(session, desk, groups_max, step);
+    enum store_result result = journal_apply_once(session, desk, groups_max, step);
 
     // Which of several it was is found by trying the first alone.
     if (result == STORE_CONTRADICTED && !step->is_refused && step->to > 0 && groups_max > 1) {
-        result = apply_once(session, desk, 1, step);
+        result = journal_apply_once(session, desk, 1, step);
     }
     return result;
 }

@@ -59,7 +59,7 @@ const char *lease_link_reason(const struct lease_link *link)
 }
 
 // Whether all went well; else the session is left, and the next call makes another.
-static bool judge(struct lease_link *link)
+static bool lease_judge(struct lease_link *link)
 {
     struct connection *connection = link->connection;
 
@@ -78,7 +78,7 @@ static bool judge(struct lease_link *link)
     return false;
 }
 
-static bool end_old_session(struct lease_link *link)
+static bool lease_end_old_session(struct lease_link *link)
 {
     struct parameters parameters = { 0 };
     char backend[16];
@@ -91,10 +91,10 @@ static bool end_old_session(struct lease_link *link)
     parameters_text(&parameters, link->old_started);
     PQclear(connection_ask(link->connection, SQL_END_BACKEND, &parameters));
     link->old_backend = 0;
-    return judge(link);
+    return lease_judge(link);
 }
 
-static bool require_connection(struct lease_link *link)
+static bool lease_require_connection(struct lease_link *link)
 {
     enum store_result result;
 
@@ -111,11 +111,11 @@ static bool require_connection(struct lease_link *link)
     }
     link->connection->answer_ms = LEASE_ANSWER_MS;
     PQclear(connection_ask(link->connection, SQL_LISTEN, NULL));
-    return judge(link) && end_old_session(link);
+    return lease_judge(link) && lease_end_old_session(link);
 }
 
 // The number of a row that a statement was given, which comes back as the answer's first column.
-static size_t place_of(struct lease_link *link, struct cells *cells, size_t count)
+static size_t lease_place_of(struct lease_link *link, struct cells *cells, size_t count)
 {
     uint64_t place = cell_id(cells);
 
@@ -126,7 +126,8 @@ static size_t place_of(struct lease_link *link, struct cells *cells, size_t coun
     return (size_t) place - 1;
 }
 
-static void name_desks(struct lease_link *link, const char *const *desks, size_t count, struct parameters *parameters)
+static void lease_name_desks(struct lease_link *link, const char *const *desks, size_t count,
+                             struct parameters *parameters)
 {
     rows_clear(&link->rows);
     for (size_t i = 0; i < count; i++) {
@@ -141,14 +142,14 @@ bool lease_link_look(struct lease_link *link, const char *const *desks, size_t c
     struct parameters parameters = { 0 };
 
     memset(rows, 0, count * sizeof *rows);
-    if (!require_connection(link)) {
+    if (!lease_require_connection(link)) {
         return false;
     }
-    name_desks(link, desks, count, &parameters);
+    lease_name_desks(link, desks, count, &parameters);
     PGresult *result = connection_ask(link->connection, SQL_LOOK_AT_LEASES, &parameters);
     for (int i = 0; result != NULL && i < PQntuples(result); i++) {
         struct cells cells = cells_of(link->connection, result, i);
-        struct lease_row *row = &rows[place_of(link, &cells, count)];
+        struct lease_row *row = &rows[lease_place_of(link, &cells, count)];
         row->epoch = cell_id(&cells);
         row->renewals = cell_id(&cells);
         row->held = cell_flag(&cells);
@@ -157,7 +158,7 @@ bool lease_link_look(struct lease_link *link, const char *const *desks, size_t c
         snprintf(row->successor, sizeof row->successor, "%s", cell_text(&cells));
     }
     PQclear(result);
-    return judge(link);
+    return lease_judge(link);
 }
 
 bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims, size_t count,
@@ -166,7 +167,7 @@ bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims,
     struct parameters parameters = { 0 };
 
     memset(ours, 0, count * sizeof *ours);
-    if (!require_connection(link)) {
+    if (!lease_require_connection(link)) {
         return false;
     }
     rows_clear(&link->rows);
@@ -180,10 +181,10 @@ bool lease_link_renew(struct lease_link *link, const struct lease_claim *claims,
     PGresult *result = connection_ask(link->connection, SQL_RENEW_LEASES, &parameters);
     for (int i = 0; result != NULL && i < PQntuples(result); i++) {
         struct cells cells = cells_of(link->connection, result, i);
-        ours[place_of(link, &cells, count)] = true;
+        ours[lease_place_of(link, &cells, count)] = true;
     }
     PQclear(result);
-    return judge(link);
+    return lease_judge(link);
 }
 
 bool lease_link_release(struct lease_link *link, const struct lease_claim *claim, const char *successor)
@@ -191,7 +192,7 @@ bool lease_link_release(struct lease_link *link, const struct lease_claim *claim
     struct parameters release = { 0 };
     struct parameters notify = { 0 };
 
-    if (!require_connection(link)) {
+    if (!lease_require_connection(link)) {
         return false;
     }
     parameters_text(&release, claim->desk);
@@ -200,7 +201,7 @@ bool lease_link_release(struct lease_link *link, const struct lease_claim *claim
     parameters_text(&notify, claim->desk);
     PQclear(connection_ask(link->connection, SQL_RELEASE_LEASE, &release));
     PQclear(connection_ask(link->connection, SQL_NOTIFY_LEASE, &notify));
-    return judge(link);
+    return lease_judge(link);
 }
 
 // ---- candidates ----
@@ -211,30 +212,30 @@ bool lease_link_beat(struct lease_link *link, const char *const *desks, size_t c
     struct parameters parameters = { 0 };
     char name[OWNER_NAME_BYTES];
 
-    if (!require_connection(link)) {
+    if (!lease_require_connection(link)) {
         return false;
     }
     owner_name(name);
-    name_desks(link, desks, count, &parameters);
+    lease_name_desks(link, desks, count, &parameters);
     parameters_text(&parameters, name);
     parameters_text(&parameters, endpoints);
     parameters_number(&parameters, (int64_t) owned);
     PQclear(connection_ask(link->connection, SQL_BEAT, &parameters));
-    return judge(link);
+    return lease_judge(link);
 }
 
 bool lease_link_forget(struct lease_link *link, const char *const *desks, size_t count, const struct candidate_row *row)
 {
     struct parameters parameters = { 0 };
 
-    if (!require_connection(link)) {
+    if (!lease_require_connection(link)) {
         return false;
     }
-    name_desks(link, desks, count, &parameters);
+    lease_name_desks(link, desks, count, &parameters);
     parameters_text(&parameters, row->broker);
     parameters_number(&parameters, (int64_t) row->beats);
     PQclear(connection_ask(link->connection, SQL_FORGET_CANDIDATE, &parameters));
-    return judge(link);
+    return lease_judge(link);
 }
 
 bool lease_link_leave(struct lease_link *link, const char *const *desks, size_t count)
@@ -251,22 +252,22 @@ bool lease_link_candidates(struct lease_link *link, const char *const *desks, si
     struct parameters parameters = { 0 };
 
     *row_count = 0;
-    if (!require_connection(link)) {
+    if (!lease_require_connection(link)) {
         return false;
     }
-    name_desks(link, desks, count, &parameters);
+    lease_name_desks(link, desks, count, &parameters);
     PGresult *result = connection_ask(link->connection, SQL_LOOK_AT_CANDIDATES, &parameters);
     for (int i = 0; result != NULL && i < PQntuples(result) && *row_count < rows_max; i++) {
         struct cells cells = cells_of(link->connection, result, i);
         struct candidate_row *row = &rows[(*row_count)++];
-        row->desk = place_of(link, &cells, count);
+        row->desk = lease_place_of(link, &cells, count);
         snprintf(row->broker, sizeof row->broker, "%s", cell_text(&cells));
         row->beats = cell_id(&cells);
         row->desks = cell_id(&cells);
         snprintf(row->endpoints, sizeof row->endpoints, "%s", cell_text(&cells));
     }
     PQclear(result);
-    return judge(link);
+    return lease_judge(link);
 }
 
 bool lease_link_endpoints(struct lease_link *link, const char *desk, const char *broker,
@@ -275,7 +276,7 @@ bool lease_link_endpoints(struct lease_link *link, const char *desk, const char 
     struct parameters parameters = { 0 };
 
     endpoints[0] = '\0';
-    if (!require_connection(link)) {
+    if (!lease_require_connection(link)) {
         return false;
     }
     parameters_text(&parameters, desk);
@@ -286,7 +287,7 @@ bool lease_link_endpoints(struct lease_link *link, const char *desk, const char 
         snprintf(endpoints, LEASE_ENDPOINTS_BYTES, "%s", cell_text(&cells));
     }
     PQclear(result);
-    return judge(link);
+    return lease_judge(link);
 }
 
 bool lease_link_wait(struct lease_link *link, int descriptor, int ms, bool *heard)

@@ -27,7 +27,7 @@ struct postgres_side {
     size_t month_count;
 };
 
-static struct postgres_side *own(struct side *side)
+static struct postgres_side *move_own(struct side *side)
 {
     return (struct postgres_side *) (void *) side;
 }
@@ -41,20 +41,20 @@ struct given {
     char numbers[PARAMETERS_MAX][24];
 };
 
-static void give_text(struct given *given, const char *text)
+static void move_give_text(struct given *given, const char *text)
 {
     must(given->count < PARAMETERS_MAX);
     given->values[given->count++] = text;
 }
 
-static void give_number(struct given *given, int64_t number)
+static void move_give_number(struct given *given, int64_t number)
 {
     must(given->count < PARAMETERS_MAX);
     snprintf(given->numbers[given->count], sizeof given->numbers[0], "%" PRId64, number);
-    give_text(given, given->numbers[given->count]);
+    move_give_text(given, given->numbers[given->count]);
 }
 
-static bool failed(struct postgres_side *side, const PGresult *result)
+static bool move_failed(struct postgres_side *side, const PGresult *result)
 {
     const char *primary = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -80,7 +80,7 @@ static bool failed(struct postgres_side *side, const PGresult *result)
 }
 
 // The answer to a statement, to be cleared by the caller; NULL with the reason.
-static PGresult *ask(struct postgres_side *side, const char *sql, const struct given *given)
+static PGresult *move_ask(struct postgres_side *side, const char *sql, const struct given *given)
 {
     side->connection->warned = false;
     PGresult *result =
@@ -88,25 +88,25 @@ static PGresult *ask(struct postgres_side *side, const char *sql, const struct g
     ExecStatusType status = PQresultStatus(result);
 
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        (void) failed(side, result);
+        (void) move_failed(side, result);
         PQclear(result);
         return NULL;
     }
     return result;
 }
 
-static struct given about(const struct postgres_side *side)
+static struct given move_about(const struct postgres_side *side)
 {
     struct given given = { 0 };
 
-    give_text(&given, side->desk);
+    move_give_text(&given, side->desk);
     return given;
 }
 
 // Runs a statement that changes rows: they are where the operator wants them, also on a synchronous standby.
-static bool change(struct postgres_side *side, const char *sql, const struct given *given, int *changed)
+static bool move_change(struct postgres_side *side, const char *sql, const struct given *given, int *changed)
 {
-    PGresult *result = ask(side, sql, given);
+    PGresult *result = move_ask(side, sql, given);
 
     if (result == NULL) {
         return false;
@@ -123,11 +123,11 @@ static bool change(struct postgres_side *side, const char *sql, const struct giv
     return true;
 }
 
-static bool postgres_list(struct side *base, char *names, size_t names_bytes, size_t *count)
+static bool move_postgres_list(struct side *base, char *names, size_t names_bytes, size_t *count)
 {
-    struct postgres_side *side = own(base);
+    struct postgres_side *side = move_own(base);
     struct given none = { 0 };
-    PGresult *result = ask(side, "SELECT desk FROM desk ORDER BY desk COLLATE \"C\" LIMIT 1000", &none);
+    PGresult *result = move_ask(side, "SELECT desk FROM desk ORDER BY desk COLLATE \"C\" LIMIT 1000", &none);
     size_t at = 0;
 
     names[0] = '\0';
@@ -146,19 +146,20 @@ static bool postgres_list(struct side *base, char *names, size_t names_bytes, si
 }
 
 // The session's lock also waits for the last statement of a move that was killed.
-static bool postgres_choose(struct side *base, const char *desk)
+static bool move_postgres_choose(struct side *base, const char *desk)
 {
-    struct postgres_side *side = own(base);
+    struct postgres_side *side = move_own(base);
 
     snprintf(side->desk, sizeof side->desk, "%s", desk);
-    struct given given = about(side);
-    PGresult *result = ask(side, "SELECT pg_advisory_lock(hashtextextended($1::text, 4774451407313060419))", &given);
+    struct given given = move_about(side);
+    PGresult *result =
+        move_ask(side, "SELECT pg_advisory_lock(hashtextextended($1::text, 4774451407313060419))", &given);
     bool locked = result != NULL;
     PQclear(result);
     return locked;
 }
 
-static const char look[] =
+static const char move_look[] =
     "SELECT epoch, sequence, next_id, clock_ms, confirmed, held_ms, held_epoch, held, held_place, held_move,"
     " EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()"
     " AND ((a.pid = d.backend AND a.backend_start = d.backend_started) OR EXISTS (SELECT FROM applied AS t"
@@ -166,7 +167,7 @@ static const char look[] =
     " ('behalf desk=' || left(d.desk, 40), 'behalf desk=' || left(d.desk, 40) || ' reports')))"
     " FROM desk AS d WHERE d.desk = $1::text";
 
-static void take_desk_row(struct desk_row *row, const PGresult *result)
+static void move_take_desk_row(struct desk_row *row, const PGresult *result)
 {
     int64_t *const numbers[] = { &row->epoch,     &row->sequence, &row->next_id,   &row->clock_ms,
                                  &row->confirmed, &row->held_ms,  &row->held_epoch };
@@ -181,38 +182,38 @@ static void take_desk_row(struct desk_row *row, const PGresult *result)
     row->is_live = PQgetvalue(result, 0, 10)[0] == 't';
 }
 
-static bool look_once(struct postgres_side *side, struct desk_row *row)
+static bool move_look_once(struct postgres_side *side, struct desk_row *row)
 {
-    struct given given = about(side);
-    PGresult *result = ask(side, look, &given);
+    struct given given = move_about(side);
+    PGresult *result = move_ask(side, move_look, &given);
 
     *row = (struct desk_row){ 0 };
     if (result == NULL) {
         return false;
     }
     if (PQntuples(result) == 1) {
-        take_desk_row(row, result);
+        move_take_desk_row(row, result);
     }
     PQclear(result);
     return true;
 }
 
-static bool postgres_look(struct side *base, struct desk_row *row)
+static bool move_postgres_look(struct side *base, struct desk_row *row)
 {
-    bool good = look_once(own(base), row);
+    bool good = move_look_once(move_own(base), row);
 
     for (int i = 1; good && row->is_live && i < LOOKS_AT_LIVE; i++) {
         (void) poll(NULL, 0, LOOK_EACH_MS);
-        good = look_once(own(base), row);
+        good = move_look_once(move_own(base), row);
     }
     return good;
 }
 
-static bool changed_one(struct postgres_side *side, const char *sql, const struct given *given)
+static bool move_changed_one(struct postgres_side *side, const char *sql, const struct given *given)
 {
     int changed = 0;
 
-    if (!change(side, sql, given, &changed)) {
+    if (!move_change(side, sql, given, &changed)) {
         return false;
     }
     if (changed != 1) {
@@ -225,63 +226,65 @@ static bool changed_one(struct postgres_side *side, const char *sql, const struc
 }
 
 // On its way to the target the desk's row is where the source's was: so are the tables, once they are copied.
-static bool save_tables(struct postgres_side *side, const struct desk_row *row)
+static bool move_save_tables(struct postgres_side *side, const struct desk_row *row)
 {
-    struct given given = about(side);
+    struct given given = move_about(side);
     int changed = 0;
 
-    give_number(&given, row->sequence);
-    return change(
+    move_give_number(&given, row->sequence);
+    return move_change(
         side,
         "INSERT INTO applied (desk, sequence) VALUES ($1::text, $2::bigint) ON CONFLICT (desk) DO UPDATE"
         " SET sequence = excluded.sequence WHERE NOT EXISTS (SELECT FROM journal AS j WHERE j.desk = $1::text)",
         &given, &changed);
 }
 
-static bool save_desk(struct side *base, const struct desk_row *seen, const struct desk_row *row)
+static bool move_save_desk(struct side *base, const struct desk_row *seen, const struct desk_row *row)
 {
-    struct postgres_side *side = own(base);
-    struct given given = about(side);
+    struct postgres_side *side = move_own(base);
+    struct given given = move_about(side);
 
-    give_number(&given, row->epoch);
-    give_number(&given, row->sequence);
-    give_number(&given, row->next_id);
-    give_number(&given, row->clock_ms);
-    give_number(&given, row->confirmed);
-    give_number(&given, row->held_ms);
-    give_number(&given, row->held_epoch);
-    give_text(&given, row->held);
-    give_text(&given, row->held_place);
-    give_text(&given, row->held_move);
+    move_give_number(&given, row->epoch);
+    move_give_number(&given, row->sequence);
+    move_give_number(&given, row->next_id);
+    move_give_number(&given, row->clock_ms);
+    move_give_number(&given, row->confirmed);
+    move_give_number(&given, row->held_ms);
+    move_give_number(&given, row->held_epoch);
+    move_give_text(&given, row->held);
+    move_give_text(&given, row->held_place);
+    move_give_text(&given, row->held_move);
     if (!seen->found) {
-        return changed_one(side,
-                           "INSERT INTO desk (desk, owner, epoch, sequence, next_id, clock_ms, confirmed, held_ms,"
-                           " held_epoch, held, held_place, held_move) VALUES ($1::text, '', $2::bigint, $3::bigint,"
-                           " $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::text, $10::text,"
-                           " $11::text)",
-                           &given);
+        return move_changed_one(
+            side,
+            "INSERT INTO desk (desk, owner, epoch, sequence, next_id, clock_ms, confirmed, held_ms,"
+            " held_epoch, held, held_place, held_move) VALUES ($1::text, '', $2::bigint, $3::bigint,"
+            " $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::bigint, $9::text, $10::text,"
+            " $11::text)",
+            &given);
     }
-    give_number(&given, seen->epoch);
-    give_number(&given, seen->sequence);
-    return changed_one(side,
-                       "UPDATE desk SET epoch = $2::bigint, sequence = $3::bigint, next_id = $4::bigint,"
-                       " clock_ms = $5::bigint, confirmed = $6::bigint, held_ms = $7::bigint, held_epoch = $8::bigint,"
-                       " held = $9::text, held_place = $10::text, held_move = $11::text"
-                       " WHERE desk = $1::text AND epoch = $12::bigint AND sequence = $13::bigint",
-                       &given);
+    move_give_number(&given, seen->epoch);
+    move_give_number(&given, seen->sequence);
+    return move_changed_one(
+        side,
+        "UPDATE desk SET epoch = $2::bigint, sequence = $3::bigint, next_id = $4::bigint,"
+        " clock_ms = $5::bigint, confirmed = $6::bigint, held_ms = $7::bigint, held_epoch = $8::bigint,"
+        " held = $9::text, held_place = $10::text, held_move = $11::text"
+        " WHERE desk = $1::text AND epoch = $12::bigint AND sequence = $13::bigint",
+        &given);
 }
 
 // The row of the tables first: a desk that has come so far that a broker may take it has it.
-static bool postgres_save(struct side *base, const struct desk_row *seen, const struct desk_row *row)
+static bool move_postgres_save(struct side *base, const struct desk_row *seen, const struct desk_row *row)
 {
     bool moves = !seen->found || seen->sequence != row->sequence;
 
-    return (!moves || save_tables(own(base), row)) && save_desk(base, seen, row);
+    return (!moves || move_save_tables(move_own(base), row)) && move_save_desk(base, seen, row);
 }
 
-static bool postgres_drain(struct side *base)
+static bool move_postgres_drain(struct side *base)
 {
-    struct postgres_side *side = own(base);
+    struct postgres_side *side = move_own(base);
     struct session *session = session_new(side->conninfo, false);
     struct journal_step step = { 0 };
     bool drained = journal_drain(session, side->desk, &step) == STORE_OK;
@@ -293,26 +296,26 @@ static bool postgres_drain(struct side *base)
     return drained;
 }
 
-static bool postgres_remove(struct side *base, const struct desk_row *seen)
+static bool move_postgres_remove(struct side *base, const struct desk_row *seen)
 {
-    struct given given = about(own(base));
+    struct given given = move_about(move_own(base));
     int changed = 0;
 
-    if (!change(own(base), "DELETE FROM applied WHERE desk = $1::text", &given, &changed)) {
+    if (!move_change(move_own(base), "DELETE FROM applied WHERE desk = $1::text", &given, &changed)) {
         return false;
     }
-    give_number(&given, seen->epoch);
-    return changed_one(own(base), "DELETE FROM desk WHERE desk = $1::text AND epoch = $2::bigint", &given);
+    move_give_number(&given, seen->epoch);
+    return move_changed_one(move_own(base), "DELETE FROM desk WHERE desk = $1::text AND epoch = $2::bigint", &given);
 }
 
 // ---- rows ----
 
-static const char *cast_of(enum move_type type)
+static const char *move_cast_of(enum move_type type)
 {
     return type == MOVE_NUMBER ? "bigint" : type == MOVE_FLAG ? "boolean" : "text";
 }
 
-static void write_columns(FILE *out, const struct move_table *table)
+static void move_write_columns(FILE *out, const struct move_table *table)
 {
     for (int i = 0; i < table->column_count; i++) {
         fprintf(out, "%s%s", i == 0 ? "" : ", ", table->columns[i].name);
@@ -320,7 +323,7 @@ static void write_columns(FILE *out, const struct move_table *table)
 }
 
 // The key's columns, each followed by something.
-static void write_keys(FILE *out, const struct move_table *table, const char *suffix)
+static void move_write_keys(FILE *out, const struct move_table *table, const char *suffix)
 {
     if (table->postgres_order != NULL) {
         fprintf(out, "%s%s", table->postgres_order, suffix);
@@ -331,7 +334,7 @@ static void write_keys(FILE *out, const struct move_table *table, const char *su
     }
 }
 
-static char *make_select(const struct move_table *table, bool behind, const char *order, int rows)
+static char *move_make_select(const struct move_table *table, bool behind, const char *order, int rows)
 {
     char *sql = NULL;
     size_t bytes = 0;
@@ -339,25 +342,25 @@ static char *make_select(const struct move_table *table, bool behind, const char
 
     must(out != NULL);
     fputs("SELECT ", out);
-    write_columns(out, table);
+    move_write_columns(out, table);
     fprintf(out, " FROM %s WHERE desk = $1::text", table->name);
     if (behind) {
         fputs(" AND (", out);
-        write_keys(out, table, "");
+        move_write_keys(out, table, "");
         fputs(") > (", out);
         for (int i = 0; i < table->keys; i++) {
-            fprintf(out, "%s$%d::%s", i == 0 ? "" : ", ", i + 2, cast_of(table->columns[i].type));
+            fprintf(out, "%s$%d::%s", i == 0 ? "" : ", ", i + 2, move_cast_of(table->columns[i].type));
         }
         fputs(")", out);
     }
     fputs(" ORDER BY ", out);
-    write_keys(out, table, order);
+    move_write_keys(out, table, order);
     fprintf(out, " LIMIT %d", rows);
     must(fclose(out) == 0);
     return sql;
 }
 
-static void take_row(struct page *page, const PGresult *result, int row, const struct move_table *table)
+static void move_take_row(struct page *page, const PGresult *result, int row, const struct move_table *table)
 {
     for (int i = 0; i < table->column_count; i++) {
         const char *value = PQgetvalue(result, row, i);
@@ -379,42 +382,42 @@ static void take_row(struct page *page, const PGresult *result, int row, const s
     page->row_count++;
 }
 
-static bool read_rows(struct postgres_side *side, const struct move_table *table, const struct place_in_table *after,
-                      const char *order, int rows, struct page *page)
+static bool move_read_rows(struct postgres_side *side, const struct move_table *table,
+                           const struct place_in_table *after, const char *order, int rows, struct page *page)
 {
-    struct given given = about(side);
-    char *sql = make_select(table, after->is_set, order, rows);
+    struct given given = move_about(side);
+    char *sql = move_make_select(table, after->is_set, order, rows);
 
     for (int i = 0; after->is_set && i < table->keys; i++) {
         if (table->columns[i].type == MOVE_TEXT) {
-            give_text(&given, after->texts[i]);
+            move_give_text(&given, after->texts[i]);
         } else {
-            give_number(&given, after->numbers[i]);
+            move_give_number(&given, after->numbers[i]);
         }
     }
-    PGresult *result = ask(side, sql, &given);
+    PGresult *result = move_ask(side, sql, &given);
     free(sql);
     page_clear(page);
     for (int row = 0; result != NULL && row < PQntuples(result); row++) {
-        take_row(page, result, row, table);
+        move_take_row(page, result, row, table);
     }
     page->is_last = page->row_count < (size_t) rows;
     PQclear(result);
     return result != NULL;
 }
 
-static bool postgres_read(struct side *base, const struct move_table *table, const struct place_in_table *after,
-                          struct page *page)
+static bool move_postgres_read(struct side *base, const struct move_table *table, const struct place_in_table *after,
+                               struct page *page)
 {
-    return read_rows(own(base), table, after, "", table->page_rows, page);
+    return move_read_rows(move_own(base), table, after, "", table->page_rows, page);
 }
 
-static bool postgres_read_last(struct side *base, const struct move_table *table, struct page *page)
+static bool move_postgres_read_last(struct side *base, const struct move_table *table, struct page *page)
 {
-    return read_rows(own(base), table, &(struct place_in_table){ 0 }, " DESC", 1, page);
+    return move_read_rows(move_own(base), table, &(struct place_in_table){ 0 }, " DESC", 1, page);
 }
 
-static bool is_known(const struct postgres_side *side, int month)
+static bool move_is_known(const struct postgres_side *side, int month)
 {
     for (size_t i = 0; i < side->month_count; i++) {
         if (side->months[i] == month) {
@@ -425,7 +428,7 @@ static bool is_known(const struct postgres_side *side, int month)
 }
 
 // Makes the partition for a time, unless it is known to be there.
-static bool require_month(struct postgres_side *side, int64_t at_ms)
+static bool move_require_month(struct postgres_side *side, int64_t at_ms)
 {
     time_t seconds = (time_t) (at_ms / 1000);
     struct tm parts = { 0 };
@@ -438,11 +441,11 @@ static bool require_month(struct postgres_side *side, int64_t at_ms)
         return false;
     }
     int month = parts.tm_year * 12 + parts.tm_mon;
-    if (is_known(side, month)) {
+    if (move_is_known(side, month)) {
         return true;
     }
-    give_number(&given, at_ms);
-    PGresult *result = ask(side, "SELECT require_month($1::bigint)", &given);
+    move_give_number(&given, at_ms);
+    PGresult *result = move_ask(side, "SELECT require_month($1::bigint)", &given);
     bool made = result != NULL;
     PQclear(result);
     if (side->month_count == MONTHS_KNOWN) {
@@ -454,18 +457,18 @@ static bool require_month(struct postgres_side *side, int64_t at_ms)
     return made;
 }
 
-static bool require_months(struct postgres_side *side, const struct move_table *table, const struct page *page)
+static bool move_require_months(struct postgres_side *side, const struct move_table *table, const struct page *page)
 {
     bool made = true;
 
     for (size_t row = 0; table->month >= 0 && made && row < page->row_count; row++) {
-        made = require_month(side, page_cell(page, table, row, table->month)->number);
+        made = move_require_month(side, page_cell(page, table, row, table->month)->number);
     }
     return made;
 }
 
 // INSERT ... SELECT of arrays; a text that may be NULL has an array of flags beside it.
-static char *make_insert(const struct move_table *table)
+static char *move_make_insert(const struct move_table *table)
 {
     char *sql = NULL;
     size_t bytes = 0;
@@ -474,7 +477,7 @@ static char *make_insert(const struct move_table *table)
 
     must(out != NULL);
     fprintf(out, "INSERT INTO %s (desk, ", table->name);
-    write_columns(out, table);
+    move_write_columns(out, table);
     fputs(") SELECT $1::text", out);
     for (int i = 0; i < table->column_count; i++) {
         arrays++;
@@ -488,7 +491,7 @@ static char *make_insert(const struct move_table *table)
     fputs(" FROM unnest(", out);
     int at = 2;
     for (int i = 0; i < table->column_count; i++) {
-        fprintf(out, "%s$%d::%s[]", i == 0 ? "" : ", ", at++, cast_of(table->columns[i].type));
+        fprintf(out, "%s$%d::%s[]", i == 0 ? "" : ", ", at++, move_cast_of(table->columns[i].type));
         if (table->columns[i].type == MOVE_TEXT_OR_NULL) {
             fprintf(out, ", $%d::boolean[]", at++);
         }
@@ -502,7 +505,7 @@ static char *make_insert(const struct move_table *table)
     return sql;
 }
 
-static void add_row(struct rows *rows, const struct move_table *table, const struct page *page, size_t row)
+static void move_add_row(struct rows *rows, const struct move_table *table, const struct page *page, size_t row)
 {
     for (int i = 0; i < table->column_count; i++) {
         const struct cell *cell = page_cell(page, table, row, i);
@@ -524,19 +527,19 @@ static void add_row(struct rows *rows, const struct move_table *table, const str
     rows_end(rows);
 }
 
-static bool postgres_write(struct side *base, const struct move_table *table, const struct page *page)
+static bool move_postgres_write(struct side *base, const struct move_table *table, const struct page *page)
 {
-    struct postgres_side *side = own(base);
+    struct postgres_side *side = move_own(base);
     struct rows rows = { 0 };
     struct parameters parameters = { 0 };
-    struct given given = about(side);
+    struct given given = move_about(side);
     int changed = 0;
 
-    if (!require_months(side, table, page)) {
+    if (!move_require_months(side, table, page)) {
         return false;
     }
     for (size_t row = 0; row < page->row_count; row++) {
-        add_row(&rows, table, page, row);
+        move_add_row(&rows, table, page, row);
     }
     parameters_rows(&parameters, &rows);
     for (int i = 0; i < parameters.count; i++) {
@@ -545,29 +548,30 @@ static bool postgres_write(struct side *base, const struct move_table *table, co
         given.lengths[given.count] = parameters.lengths[i];
         given.formats[given.count++] = 1;
     }
-    char *sql = make_insert(table);
-    bool written = change(side, sql, &given, &changed);
+    char *sql = move_make_insert(table);
+    bool written = move_change(side, sql, &given, &changed);
     free(sql);
     rows_fini(&rows);
     return written;
 }
 
-static bool postgres_clear(struct side *base, const struct move_table *table)
+static bool move_postgres_clear(struct side *base, const struct move_table *table)
 {
-    struct postgres_side *side = own(base);
+    struct postgres_side *side = move_own(base);
     struct given none = { 0 };
-    struct given given = about(side);
+    struct given given = move_about(side);
     char sql[128];
     int changed = 0;
 
     snprintf(sql, sizeof sql, "DELETE FROM %s WHERE desk = $1::text", table->name);
-    return change(side, "SET statement_timeout = 0", &none, &changed) && change(side, sql, &given, &changed) &&
-           change(side, "SET statement_timeout = '30s'", &none, &changed);
+    return move_change(side, "SET statement_timeout = 0", &none, &changed) &&
+           move_change(side, sql, &given, &changed) &&
+           move_change(side, "SET statement_timeout = '30s'", &none, &changed);
 }
 
-static void postgres_destroy(struct side **side_p)
+static void move_postgres_destroy(struct side **side_p)
 {
-    struct postgres_side *side = own(*side_p);
+    struct postgres_side *side = move_own(*side_p);
 
     if (side != NULL) {
         connection_close(&side->connection);
@@ -578,18 +582,18 @@ static void postgres_destroy(struct side **side_p)
     }
 }
 
-static const struct side_operations operations = {
-    .list = postgres_list,
-    .choose = postgres_choose,
-    .look = postgres_look,
-    .save = postgres_save,
-    .drain = postgres_drain,
-    .remove = postgres_remove,
-    .read = postgres_read,
-    .read_last = postgres_read_last,
-    .write = postgres_write,
-    .clear = postgres_clear,
-    .destroy = postgres_destroy,
+static const struct side_operations move_operations = {
+    .list = move_postgres_list,
+    .choose = move_postgres_choose,
+    .look = move_postgres_look,
+    .save = move_postgres_save,
+    .drain = move_postgres_drain,
+    .remove = move_postgres_remove,
+    .read = move_postgres_read,
+    .read_last = move_postgres_read_last,
+    .write = move_postgres_write,
+    .clear = move_postgres_clear,
+    .destroy = move_postgres_destroy,
 };
 
 struct side *side_postgres_open(const char *conninfo, char *reason, size_t reason_bytes)
@@ -598,13 +602,13 @@ struct side *side_postgres_open(const char *conninfo, char *reason, size_t reaso
     enum store_result result = STORE_OK;
 
     must(side != NULL);
-    side->side.operations = &operations;
+    side->side.operations = &move_operations;
     struct side *opened = &side->side;
     side->conninfo = strdup(conninfo);
     must(side->conninfo != NULL);
     side->connection = connection_open(conninfo, "(move)", false, &result, reason, reason_bytes);
     if (side->connection == NULL) {
-        postgres_destroy(&opened);
+        move_postgres_destroy(&opened);
         return NULL;
     }
     must(PQexitPipelineMode(side->connection->link) == 1);

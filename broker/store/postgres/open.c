@@ -11,7 +11,7 @@
 
 #define SERVER_VERSION_MIN 150000
 
-static const char *const texts[SQL_COUNT] = {
+static const char *const open_texts[SQL_COUNT] = {
 #define STATEMENT(NAME, text) [SQL_##NAME] = text,
 #include "broker/store/postgres/statements.def"
 };
@@ -32,32 +32,32 @@ static const struct wish {
 #define WISH_COUNT (sizeof wishes / sizeof *wishes)
 
 // Timeouts that nobody has set for this role, database or connection.
-static const char timeouts[] =
+static const char open_timeouts[] =
     "SELECT set_config(s.name, v.value, false) FROM (VALUES ('statement_timeout', '30s'), ('lock_timeout', '5s'),"
     " ('idle_in_transaction_session_timeout', '30s')) AS v (name, value) JOIN pg_settings AS s ON s.name = v.name"
     " WHERE s.source NOT IN ('client', 'user', 'database', 'database user')";
 
 // Everything is found by key, so that a plan made while a table was empty must not stay a walk through it.
-static const char settings[] =
+static const char open_settings[] =
     "SET search_path = behalf; SET timezone = 'UTC'; SET plan_cache_mode = force_generic_plan;"
     " SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
     " SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'";
 
 // Whatever role, database or server say of it, a commit of ours is on the disk before it is answered, and on that of
 // the standby where there is a synchronous one.  Who wants more of the standby may have it.
-static const char durability[] = "SELECT set_config('synchronous_commit', 'on', false)"
-                                 " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
+static const char open_durability[] = "SELECT set_config('synchronous_commit', 'on', false)"
+                                      " WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
 
 // What a session cannot set, and without which a server loses what it has answered.
 static const struct need {
     const char *setting;
     const char *danger;
-} needs[] = {
+} open_needs[] = {
     { "fsync", "what was acknowledged is lost when the machine goes down" },
     { "full_page_writes", "a page half written when the machine goes down damages the database" },
 };
 
-static bool is_given(const PQconninfoOption *options, const char *keyword)
+static bool open_is_given(const PQconninfoOption *options, const char *keyword)
 {
     for (; options->keyword != NULL; options++) {
         if (strcmp(options->keyword, keyword) == 0) {
@@ -68,7 +68,7 @@ static bool is_given(const PQconninfoOption *options, const char *keyword)
 }
 
 // A character that should have been percent-encoded has cut the password in two: libpq would show the rest.
-static bool shows_secret(const PQconninfoOption *options)
+static bool open_shows_secret(const PQconninfoOption *options)
 {
     for (; options->keyword != NULL; options++) {
         if (strcmp(options->keyword, "host") == 0 && options->val != NULL && strchr(options->val, '@') != NULL &&
@@ -79,8 +79,8 @@ static bool shows_secret(const PQconninfoOption *options)
     return false;
 }
 
-static PGconn *connect_to(const struct connection *connection, const char *conninfo, const PQconninfoOption *given,
-                          char *trouble, size_t trouble_bytes)
+static PGconn *open_connect_to(const struct connection *connection, const char *conninfo, const PQconninfoOption *given,
+                               char *trouble, size_t trouble_bytes)
 {
     const char *keywords[WISH_COUNT + 7];
     const char *values[WISH_COUNT + 7];
@@ -90,7 +90,7 @@ static PGconn *connect_to(const struct connection *connection, const char *conni
     for (size_t i = 0; i < WISH_COUNT; i++) {
         const struct wish *wish = &wishes[i];
         bool set = wish->environment != NULL && getenv(wish->environment) != NULL;
-        if (!set && !is_given(given, wish->keyword) && !(wish->writer_only && connection->read_only)) {
+        if (!set && !open_is_given(given, wish->keyword) && !(wish->writer_only && connection->read_only)) {
             keywords[count] = wish->keyword;
             values[count++] = wish->value;
         }
@@ -105,7 +105,7 @@ static PGconn *connect_to(const struct connection *connection, const char *conni
     return reach(keywords, values, count, trouble, trouble_bytes);
 }
 
-static void note_place(struct connection *connection)
+static void open_note_place(struct connection *connection)
 {
     const char *host = PQhost(connection->link);
     const char *database = PQdb(connection->link);
@@ -119,7 +119,7 @@ static const struct refusal {
     const char *part;
     enum store_result result;
     const char *advice;
-} refusals[] = {
+} open_refusals[] = {
     { "starting up", STORE_UNAVAILABLE, "waiting for it" },
     { "shutting down", STORE_UNAVAILABLE, "waiting for it" },
     { "recovery", STORE_UNAVAILABLE, "waiting for it" },
@@ -141,9 +141,9 @@ static const struct refusal {
     { "", STORE_UNAVAILABLE, "check that it runs and that the URL is right; waiting for it" },
 };
 
-static enum store_result judge_refusal(const char *trouble, char *reason, size_t reason_bytes)
+static enum store_result open_judge_refusal(const char *trouble, char *reason, size_t reason_bytes)
 {
-    const struct refusal *refusal = refusals;
+    const struct refusal *refusal = open_refusals;
 
     while (strstr(trouble, refusal->part) == NULL) {
         refusal++;
@@ -152,7 +152,7 @@ static enum store_result judge_refusal(const char *trouble, char *reason, size_t
     return refusal->result;
 }
 
-static void take_notice(void *self, const PGresult *notice)
+static void open_take_notice(void *self, const PGresult *notice)
 {
     struct connection *connection = self;
     const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -160,7 +160,7 @@ static void take_notice(void *self, const PGresult *notice)
     connection->warned = connection->warned || (severity != NULL && strcmp(severity, "WARNING") == 0);
 }
 
-static bool note_backend(struct connection *connection)
+static bool open_note_backend(struct connection *connection)
 {
     PGresult *row =
         connection_run(connection, "SELECT pid, backend_start FROM pg_stat_get_activity(pg_backend_pid()) LIMIT 1");
@@ -176,22 +176,22 @@ static bool note_backend(struct connection *connection)
     return found;
 }
 
-static bool set_up_session(struct connection *connection)
+static bool open_set_up_session(struct connection *connection)
 {
-    return connection_run_all(connection, timeouts) && connection_run_all(connection, settings) &&
+    return connection_run_all(connection, open_timeouts) && connection_run_all(connection, open_settings) &&
            connection_run_all(connection,
-                              connection->read_only ? "SET default_transaction_read_only = on" : durability) &&
-           note_backend(connection);
+                              connection->read_only ? "SET default_transaction_read_only = on" : open_durability) &&
+           open_note_backend(connection);
 }
 
 // Whether the server keeps what it says it has.
-static enum store_result judge_server(struct connection *connection, char *reason, size_t reason_bytes)
+static enum store_result open_judge_server(struct connection *connection, char *reason, size_t reason_bytes)
 {
     enum store_result result = STORE_OK;
 
-    for (size_t i = 0; result == STORE_OK && i < sizeof needs / sizeof *needs; i++) {
+    for (size_t i = 0; result == STORE_OK && i < sizeof open_needs / sizeof *open_needs; i++) {
         char sql[64];
-        snprintf(sql, sizeof sql, "SHOW %s", needs[i].setting);
+        snprintf(sql, sizeof sql, "SHOW %s", open_needs[i].setting);
         PGresult *row = connection_run(connection, sql);
         if (row == NULL) {
             result = connection_result(connection, reason, reason_bytes);
@@ -199,7 +199,7 @@ static enum store_result judge_server(struct connection *connection, char *reaso
             snprintf(reason, reason_bytes,
                      "PostgreSQL at %s runs with %s = off: %s; set it with ALTER SYSTEM SET %s = on and"
                      " SELECT pg_reload_conf()",
-                     connection->place, needs[i].setting, needs[i].danger, needs[i].setting);
+                     connection->place, open_needs[i].setting, open_needs[i].danger, open_needs[i].setting);
             result = STORE_REFUSED;
         }
         PQclear(row);
@@ -208,7 +208,7 @@ static enum store_result judge_server(struct connection *connection, char *reaso
 }
 
 // Object ids differ from database to database.
-static bool find_row_types(struct connection *connection)
+static bool open_find_row_types(struct connection *connection)
 {
     PGresult *row = connection_run(connection, "SELECT 'post_row'::regtype::oid, 'intake_key_row'::regtype::oid,"
                                                " 'item_row'::regtype::oid, 'reply_row'::regtype::oid,"
@@ -223,7 +223,7 @@ static bool find_row_types(struct connection *connection)
 }
 
 // The statement with each "$?" as the number of the next parameter, from $2 on.  To be freed.
-static char *number_parameters(const char *text)
+static char *open_number_parameters(const char *text)
 {
     char *numbered = NULL;
     size_t bytes = 0;
@@ -242,14 +242,14 @@ static char *number_parameters(const char *text)
     return numbered;
 }
 
-static bool prepare_statements(struct connection *connection)
+static bool open_prepare_statements(struct connection *connection)
 {
     char name[16];
     bool prepared = PQenterPipelineMode(connection->link) == 1;
 
     for (int sql = 0; prepared && sql < SQL_COUNT; sql++) {
         snprintf(name, sizeof name, "s%d", sql);
-        char *text = number_parameters(texts[sql]);
+        char *text = open_number_parameters(open_texts[sql]);
         prepared = PQsendPrepare(connection->link, name, text, 0, NULL) == 1;
         free(text);
     }
@@ -260,7 +260,7 @@ static bool prepare_statements(struct connection *connection)
     return connection_synced(connection) && prepared;
 }
 
-static enum store_result set_up(struct connection *connection, char *reason, size_t reason_bytes)
+static enum store_result open_set_up(struct connection *connection, char *reason, size_t reason_bytes)
 {
     connection->server_version = PQserverVersion(connection->link);
     if (connection->server_version < SERVER_VERSION_MIN) {
@@ -269,14 +269,14 @@ static enum store_result set_up(struct connection *connection, char *reason, siz
         return STORE_CONTRADICTED;
     }
     must(PQsetnonblocking(connection->link, 1) == 0);
-    if (!set_up_session(connection)) {
+    if (!open_set_up_session(connection)) {
         return connection_result(connection, reason, reason_bytes);
     }
-    enum store_result result = connection->read_only ? STORE_OK : judge_server(connection, reason, reason_bytes);
+    enum store_result result = connection->read_only ? STORE_OK : open_judge_server(connection, reason, reason_bytes);
     if (result == STORE_OK) {
         result = schema_prepare(connection, reason, reason_bytes);
     }
-    if (result == STORE_OK && (!find_row_types(connection) || !prepare_statements(connection))) {
+    if (result == STORE_OK && (!open_find_row_types(connection) || !open_prepare_statements(connection))) {
         result = connection_result(connection, reason, reason_bytes);
     }
     connection->warned = false;
@@ -284,13 +284,13 @@ static enum store_result set_up(struct connection *connection, char *reason, siz
 }
 
 // The URL's options; NULL with the reason, without the words of the URL, which may hold the password.
-static PQconninfoOption *parse_url(const char *conninfo, char *reason, size_t reason_bytes)
+static PQconninfoOption *open_parse_url(const char *conninfo, char *reason, size_t reason_bytes)
 {
     char *error = NULL;
     PQconninfoOption *given = PQconninfoParse(conninfo, &error);
 
     PQfreemem(error);
-    if (given == NULL || shows_secret(given)) {
+    if (given == NULL || open_shows_secret(given)) {
         snprintf(reason, reason_bytes,
                  "the URL of the store is not one of PostgreSQL's: write postgresql://user@host:port/database or"
                  " keyword=value pairs, with special characters of the password percent-encoded");
@@ -302,28 +302,28 @@ static PQconninfoOption *parse_url(const char *conninfo, char *reason, size_t re
 
 bool connection_check_url(const char *conninfo, char *reason, size_t reason_bytes)
 {
-    PQconninfoOption *given = parse_url(conninfo, reason, reason_bytes);
+    PQconninfoOption *given = open_parse_url(conninfo, reason, reason_bytes);
 
     PQconninfoFree(given);
     return given != NULL;
 }
 
-static enum store_result make_link(struct connection *connection, const char *conninfo, char *reason,
-                                   size_t reason_bytes)
+static enum store_result open_make_link(struct connection *connection, const char *conninfo, char *reason,
+                                        size_t reason_bytes)
 {
     char trouble[320] = "";
-    PQconninfoOption *given = parse_url(conninfo, reason, reason_bytes);
+    PQconninfoOption *given = open_parse_url(conninfo, reason, reason_bytes);
 
     if (given == NULL) {
         return STORE_REFUSED;
     }
-    connection->link = connect_to(connection, conninfo, given, trouble, sizeof trouble);
+    connection->link = open_connect_to(connection, conninfo, given, trouble, sizeof trouble);
     PQconninfoFree(given);
     if (connection->link == NULL) {
-        return judge_refusal(trouble, reason, reason_bytes);
+        return open_judge_refusal(trouble, reason, reason_bytes);
     }
-    PQsetNoticeReceiver(connection->link, take_notice, connection);
-    note_place(connection);
+    PQsetNoticeReceiver(connection->link, open_take_notice, connection);
+    open_note_place(connection);
     return STORE_OK;
 }
 
@@ -336,9 +336,9 @@ struct connection *connection_open(const char *conninfo, const char *desk, bool 
     connection->desk = desk;
     connection->read_only = read_only;
     connection->answer_ms = CONNECTION_ANSWER_MS;
-    *result = make_link(connection, conninfo, reason, reason_bytes);
+    *result = open_make_link(connection, conninfo, reason, reason_bytes);
     if (*result == STORE_OK) {
-        *result = set_up(connection, reason, reason_bytes);
+        *result = open_set_up(connection, reason, reason_bytes);
     }
     if (*result != STORE_OK) {
         connection_close(&connection);

@@ -30,7 +30,7 @@ struct asking {
     size_t count;
 };
 
-static void add(struct asking *asking, struct batch *batch, struct question *question)
+static void question_add(struct asking *asking, struct batch *batch, struct question *question)
 {
     must(question->kind < KIND_COUNT);
     struct asked_kind *kind = &asking->kinds[question->kind];
@@ -54,7 +54,7 @@ struct asking *asking_new(struct batch *group)
     for (; group != NULL; group = batch_next(group)) {
         struct question *question = batch_questions(group);
         for (; question != NULL; question = question->next) {
-            add(asking, group, question);
+            question_add(asking, group, question);
         }
     }
     return asking;
@@ -80,7 +80,7 @@ bool asking_is_empty(const struct asking *asking)
 
 // ---- sending ----
 
-static void send_intakes(const struct asked_kind *kind, struct connection *connection)
+static void question_send_intakes(const struct asked_kind *kind, struct connection *connection)
 {
     struct rows rows = { 0 };
 
@@ -97,7 +97,7 @@ static const enum sql item_statements[] = { SQL_ASK_AUTHORS, SQL_ASK_POSTS,   SQ
                                             SQL_ASK_NOTES,   SQL_ASK_EARLIER, SQL_ASK_EARLIER_REPLIES };
 #define ITEM_STATEMENTS (sizeof item_statements / sizeof *item_statements)
 
-static void send_items(const struct asked_kind *kind, struct connection *connection)
+static void question_send_items(const struct asked_kind *kind, struct connection *connection)
 {
     struct rows rows = { 0 };
 
@@ -115,7 +115,7 @@ static void send_items(const struct asked_kind *kind, struct connection *connect
     rows_fini(&rows);
 }
 
-static void send_ids(const struct asked_kind *kind, struct connection *connection, enum sql sql, bool replies)
+static void question_send_ids(const struct asked_kind *kind, struct connection *connection, enum sql sql, bool replies)
 {
     struct rows rows = { 0 };
 
@@ -129,16 +129,16 @@ static void send_ids(const struct asked_kind *kind, struct connection *connectio
 
 void asking_send(struct asking *asking, struct connection *connection)
 {
-    send_intakes(&asking->kinds[QUESTION_INTAKE], connection);
-    send_items(&asking->kinds[QUESTION_ITEM], connection);
-    send_ids(&asking->kinds[QUESTION_REPLY], connection, SQL_ASK_HANDINGS, true);
-    send_ids(&asking->kinds[QUESTION_CLOSED_ITEM], connection, SQL_ASK_CLOSED_ITEMS, false);
-    send_ids(&asking->kinds[QUESTION_SETTLED_REPLY], connection, SQL_ASK_SETTLED_REPLIES, true);
+    question_send_intakes(&asking->kinds[QUESTION_INTAKE], connection);
+    question_send_items(&asking->kinds[QUESTION_ITEM], connection);
+    question_send_ids(&asking->kinds[QUESTION_REPLY], connection, SQL_ASK_HANDINGS, true);
+    question_send_ids(&asking->kinds[QUESTION_CLOSED_ITEM], connection, SQL_ASK_CLOSED_ITEMS, false);
+    question_send_ids(&asking->kinds[QUESTION_SETTLED_REPLY], connection, SQL_ASK_SETTLED_REPLIES, true);
 }
 
 // ---- taking ----
 
-static void take_intake(struct asked *asked, struct cells *cells)
+static void question_take_intake(struct asked *asked, struct cells *cells)
 {
     struct known_post *known = question_add_known(asked->question, asked->batch);
 
@@ -160,7 +160,7 @@ static void take_intake(struct asked *asked, struct cells *cells)
     known->edited_ms = cell_number(cells);
 }
 
-static void take_author(struct asked *asked, struct cells *cells)
+static void question_take_author(struct asked *asked, struct cells *cells)
 {
     struct behalf_item *view = &asked->question->view;
 
@@ -176,14 +176,14 @@ static void take_author(struct asked *asked, struct cells *cells)
     story_init(&asked->story, asked->batch);
 }
 
-static void tell(struct asked *asked, const struct behalf_entry *entry)
+static void question_tell(struct asked *asked, const struct behalf_entry *entry)
 {
     if (asked->question->found && story_has_room(&asked->story)) {
         story_add(&asked->story, entry);
     }
 }
 
-static void take_post_as(struct asked *asked, struct cells *cells, const char *kind)
+static void question_take_post_as(struct asked *asked, struct cells *cells, const char *kind)
 {
     struct story_post post = { .author = cell_text(cells) };
 
@@ -203,27 +203,27 @@ static void take_post_as(struct asked *asked, struct cells *cells, const char *k
     }
 }
 
-static void take_post(struct asked *asked, struct cells *cells)
+static void question_take_post(struct asked *asked, struct cells *cells)
 {
-    take_post_as(asked, cells, "post");
+    question_take_post_as(asked, cells, "post");
 }
 
-static void take_earlier(struct asked *asked, struct cells *cells)
+static void question_take_earlier(struct asked *asked, struct cells *cells)
 {
-    take_post_as(asked, cells, "earlier");
+    question_take_post_as(asked, cells, "earlier");
 }
 
-static void take_reply(struct asked *asked, struct cells *cells)
+static void question_take_reply(struct asked *asked, struct cells *cells)
 {
     struct behalf_entry entry = { .kind = "reply" };
 
     entry.author = cell_text(cells);
     entry.text = cell_text(cells);
     entry.at_ms = cell_number(cells);
-    tell(asked, &entry);
+    question_tell(asked, &entry);
 }
 
-static void take_note(struct asked *asked, struct cells *cells)
+static void question_take_note(struct asked *asked, struct cells *cells)
 {
     struct behalf_entry entry = { 0 };
 
@@ -231,10 +231,10 @@ static void take_note(struct asked *asked, struct cells *cells)
     entry.author = cell_text(cells);
     entry.text = cell_text(cells);
     entry.at_ms = cell_number(cells);
-    tell(asked, &entry);
+    question_tell(asked, &entry);
 }
 
-static void take_handing(struct asked *asked, struct cells *cells)
+static void question_take_handing(struct asked *asked, struct cells *cells)
 {
     struct behalf_reply *handing = &asked->question->handing;
 
@@ -251,14 +251,14 @@ static void take_handing(struct asked *asked, struct cells *cells)
     handing->thread = batch_text(asked->batch, cell_text(cells));
 }
 
-static void take_closed_item(struct asked *asked, struct cells *cells)
+static void question_take_closed_item(struct asked *asked, struct cells *cells)
 {
     asked->question->found = true;
     cell_record(cells, RECORD_ITEM, &asked->question->record);
     item_record_keep(&asked->question->record, asked->batch);
 }
 
-static void take_settled_reply(struct asked *asked, struct cells *cells)
+static void question_take_settled_reply(struct asked *asked, struct cells *cells)
 {
     asked->question->found = true;
     asked->question->found_item = cell_id(cells);
@@ -266,8 +266,8 @@ static void take_settled_reply(struct asked *asked, struct cells *cells)
 }
 
 // Takes a statement's answer and gives each row to the question it is for.
-static void take_rows(struct asked *asked, size_t count, struct connection *connection,
-                      void (*take)(struct asked *asked, struct cells *cells))
+static void question_take_rows(struct asked *asked, size_t count, struct connection *connection,
+                               void (*take)(struct asked *asked, struct cells *cells))
 {
     PGresult *result = connection_take(connection);
 
@@ -283,16 +283,17 @@ static void take_rows(struct asked *asked, size_t count, struct connection *conn
     PQclear(result);
 }
 
-static void take_items(struct asked_kind *kind, struct connection *connection)
+static void question_take_items(struct asked_kind *kind, struct connection *connection)
 {
     static void (*const takes[ITEM_STATEMENTS])(struct asked * asked,
-                                                struct cells * cells) = { take_author, take_post,    take_reply,
-                                                                          take_note,   take_earlier, take_reply };
+                                                struct cells * cells) = { question_take_author,  question_take_post,
+                                                                          question_take_reply,   question_take_note,
+                                                                          question_take_earlier, question_take_reply };
 
     for (size_t from = 0; from < kind->count; from += ITEMS_AT_ONCE) {
         size_t count = kind->count - from < ITEMS_AT_ONCE ? kind->count - from : ITEMS_AT_ONCE;
         for (size_t i = 0; i < ITEM_STATEMENTS; i++) {
-            take_rows(kind->asked + from, count, connection, takes[i]);
+            question_take_rows(kind->asked + from, count, connection, takes[i]);
         }
         for (size_t i = from; i < from + count; i++) {
             if (kind->asked[i].question->found) {
@@ -302,19 +303,19 @@ static void take_items(struct asked_kind *kind, struct connection *connection)
     }
 }
 
-static void take_kind(struct asked_kind *kind, struct connection *connection,
-                      void (*take)(struct asked *asked, struct cells *cells))
+static void question_take_kind(struct asked_kind *kind, struct connection *connection,
+                               void (*take)(struct asked *asked, struct cells *cells))
 {
     if (kind->count > 0) {
-        take_rows(kind->asked, kind->count, connection, take);
+        question_take_rows(kind->asked, kind->count, connection, take);
     }
 }
 
 void asking_take(struct asking *asking, struct connection *connection)
 {
-    take_kind(&asking->kinds[QUESTION_INTAKE], connection, take_intake);
-    take_items(&asking->kinds[QUESTION_ITEM], connection);
-    take_kind(&asking->kinds[QUESTION_REPLY], connection, take_handing);
-    take_kind(&asking->kinds[QUESTION_CLOSED_ITEM], connection, take_closed_item);
-    take_kind(&asking->kinds[QUESTION_SETTLED_REPLY], connection, take_settled_reply);
+    question_take_kind(&asking->kinds[QUESTION_INTAKE], connection, question_take_intake);
+    question_take_items(&asking->kinds[QUESTION_ITEM], connection);
+    question_take_kind(&asking->kinds[QUESTION_REPLY], connection, question_take_handing);
+    question_take_kind(&asking->kinds[QUESTION_CLOSED_ITEM], connection, question_take_closed_item);
+    question_take_kind(&asking->kinds[QUESTION_SETTLED_REPLY], connection, question_take_settled_reply);
 }

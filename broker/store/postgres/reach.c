@@ -42,7 +42,7 @@ struct reaching {
     int64_t login_ms;
 };
 
-static void put_line(char *line, size_t line_bytes, const char *words)
+static void reach_put_line(char *line, size_t line_bytes, const char *words)
 {
     size_t at = 0;
 
@@ -58,7 +58,7 @@ static void put_line(char *line, size_t line_bytes, const char *words)
 // ---- places ----
 
 // The entry of a list joined by commas, the last one again for those beyond it; "" for none.
-static void pick(const char *list, size_t index, char *entry, size_t entry_bytes)
+static void reach_pick(const char *list, size_t index, char *entry, size_t entry_bytes)
 {
     const char *begin = list == NULL ? "" : list;
     const char *comma;
@@ -70,7 +70,7 @@ static void pick(const char *list, size_t index, char *entry, size_t entry_bytes
     snprintf(entry, entry_bytes, "%.*s", (int) strcspn(begin, ","), begin);
 }
 
-static size_t count_entries(const char *list)
+static size_t reach_count_entries(const char *list)
 {
     size_t count = 1;
 
@@ -80,7 +80,7 @@ static size_t count_entries(const char *list)
     return count;
 }
 
-static struct place *add_place(struct reaching *reaching, const char *host, const char *address, const char *port)
+static struct place *reach_add_place(struct reaching *reaching, const char *host, const char *address, const char *port)
 {
     if (reaching->place_count == PLACES_MAX) {
         return NULL;
@@ -92,25 +92,25 @@ static struct place *add_place(struct reaching *reaching, const char *host, cons
     return place;
 }
 
-static void add_host(struct reaching *reaching, const char *host, const char *port)
+static void reach_add_host(struct reaching *reaching, const char *host, const char *port)
 {
     struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
     struct addrinfo *found = NULL;
     char address[64];
 
     if (host[0] == '\0' || host[0] == '/' || host[0] == '@' || getaddrinfo(host, NULL, &hints, &found) != 0) {
-        (void) add_place(reaching, host, "", port);
+        (void) reach_add_place(reaching, host, "", port);
         return;
     }
     for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
         if (getnameinfo(one->ai_addr, one->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST) == 0) {
-            (void) add_place(reaching, host, address, port);
+            (void) reach_add_place(reaching, host, address, port);
         }
     }
     freeaddrinfo(found);
 }
 
-static const char *option_of(const PQconninfoOption *options, const char *keyword)
+static const char *reach_option_of(const PQconninfoOption *options, const char *keyword)
 {
     while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0) {
         options++;
@@ -118,50 +118,51 @@ static const char *option_of(const PQconninfoOption *options, const char *keywor
     return options->val;
 }
 
-static void add_places(struct reaching *reaching, const PQconninfoOption *options)
+static void reach_add_places(struct reaching *reaching, const PQconninfoOption *options)
 {
-    const char *hosts = option_of(options, "host");
-    const char *addresses = option_of(options, "hostaddr");
-    const char *ports = option_of(options, "port");
+    const char *hosts = reach_option_of(options, "host");
+    const char *addresses = reach_option_of(options, "hostaddr");
+    const char *ports = reach_option_of(options, "port");
     bool numbers = addresses != NULL && addresses[0] != '\0';
-    size_t count = count_entries(numbers ? addresses : hosts);
+    size_t count = reach_count_entries(numbers ? addresses : hosts);
     char host[256], address[64], port[8];
 
     for (size_t i = 0; i < count; i++) {
-        pick(hosts, i, host, sizeof host);
-        pick(ports, i, port, sizeof port);
-        pick(addresses, i, address, sizeof address);
+        reach_pick(hosts, i, host, sizeof host);
+        reach_pick(ports, i, port, sizeof port);
+        reach_pick(addresses, i, address, sizeof address);
         if (numbers) {
-            (void) add_place(reaching, host, address, port);
+            (void) reach_add_place(reaching, host, address, port);
         } else {
-            add_host(reaching, host, port);
+            reach_add_host(reaching, host, port);
         }
     }
 }
 
 // libpq knows what a service file, the environment and the string come to, once a link has been begun with them.
-static bool plan(struct reaching *reaching, char *trouble, size_t trouble_bytes)
+static bool reach_plan(struct reaching *reaching, char *trouble, size_t trouble_bytes)
 {
     PGconn *link = PQconnectStartParams(reaching->keywords, reaching->values, 1);
     PQconninfoOption *options = link == NULL ? NULL : PQconninfo(link);
     // "prefer-standby" is about all hosts: those two rounds are libpq's.
-    const char *wanted = options == NULL ? NULL : option_of(options, "target_session_attrs");
+    const char *wanted = options == NULL ? NULL : reach_option_of(options, "target_session_attrs");
 
     must(options != NULL);
-    const char *timeout = option_of(options, "connect_timeout");
+    const char *timeout = reach_option_of(options, "connect_timeout");
     long seconds = timeout == NULL ? 0 : strtol(timeout, NULL, 10);
     reaching->login_ms = seconds > 0 && seconds < 3600 ? seconds * 1000 : REACH_LOGIN_MS;
     // Without a port, or in these words, libpq tells what is wrong with the options themselves.
-    bool planned = option_of(options, "port") != NULL && strstr(PQerrorMessage(link), "could not match") == NULL &&
+    bool planned = reach_option_of(options, "port") != NULL &&
+                   strstr(PQerrorMessage(link), "could not match") == NULL &&
                    strstr(PQerrorMessage(link), "invalid") == NULL;
     if (!planned) {
-        put_line(trouble, trouble_bytes, PQerrorMessage(link));
+        reach_put_line(trouble, trouble_bytes, PQerrorMessage(link));
     } else if (wanted != NULL && strcmp(wanted, "prefer-standby") == 0) {
         reaching->place_count = 1;
         reaching->places[0].link = link;
         link = NULL;
     } else {
-        add_places(reaching, options);
+        reach_add_places(reaching, options);
     }
     PQconninfoFree(options);
     PQfinish(link);
@@ -170,7 +171,7 @@ static bool plan(struct reaching *reaching, char *trouble, size_t trouble_bytes)
 
 // ---- attempts ----
 
-static void begin(struct reaching *reaching, struct place *place)
+static void reach_begin(struct reaching *reaching, struct place *place)
 {
     size_t at = reaching->count;
 
@@ -188,11 +189,11 @@ static void begin(struct reaching *reaching, struct place *place)
     place->wants = PGRES_POLLING_WRITING;
     if (PQstatus(place->link) == CONNECTION_BAD) {
         place->progress = SILENT;
-        put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
+        reach_put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
     }
 }
 
-static void advance(struct reaching *reaching, struct place *place)
+static void reach_advance(struct reaching *reaching, struct place *place)
 {
     bool accepted = PQstatus(place->link) != CONNECTION_STARTED;
 
@@ -202,11 +203,11 @@ static void advance(struct reaching *reaching, struct place *place)
         reaching->stands_ms = reaching->stands_ms == 0 ? clocks_monotonic_ms() : reaching->stands_ms;
     } else if (place->wants == PGRES_POLLING_FAILED) {
         place->progress = accepted ? REFUSED : SILENT;
-        put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
+        reach_put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
     }
 }
 
-static int64_t until_ms_of(const struct reaching *reaching, const struct place *place)
+static int64_t reach_until_ms_of(const struct reaching *reaching, const struct place *place)
 {
     bool accepted = PQstatus(place->link) != CONNECTION_STARTED;
     int64_t ms = accepted || reaching->login_ms < REACH_ACCEPT_MS ? reaching->login_ms : REACH_ACCEPT_MS;
@@ -218,7 +219,7 @@ static int64_t until_ms_of(const struct reaching *reaching, const struct place *
     return until_ms;
 }
 
-static void give_up(const struct reaching *reaching, struct place *place)
+static void reach_give_up(const struct reaching *reaching, struct place *place)
 {
     snprintf(place->message, sizeof place->message, "no answer from %.64s:%s for %lld s",
              place->address[0] == '\0' ? place->host : place->address, place->port,
@@ -227,7 +228,7 @@ static void give_up(const struct reaching *reaching, struct place *place)
 }
 
 // The first in order that stands, once no earlier one may still come to; NULL while that is open.
-static struct place *find_first(struct reaching *reaching)
+static struct place *reach_find_first(struct reaching *reaching)
 {
     for (size_t i = 0; i < reaching->place_count; i++) {
         struct place *place = &reaching->places[i];
@@ -239,7 +240,7 @@ static struct place *find_first(struct reaching *reaching)
 }
 
 // Waits for any of the attempts that are under way, and takes them further; false when there are none.
-static bool work(struct reaching *reaching)
+static bool reach_work(struct reaching *reaching)
 {
     struct pollfd waits[PLACES_MAX];
     struct place *waiting[PLACES_MAX];
@@ -248,9 +249,9 @@ static bool work(struct reaching *reaching)
 
     for (size_t i = 0; i < reaching->place_count; i++) {
         struct place *place = &reaching->places[i];
-        int64_t left_ms = place->progress == UNDER_WAY ? until_ms_of(reaching, place) - clocks_monotonic_ms() : 0;
+        int64_t left_ms = place->progress == UNDER_WAY ? reach_until_ms_of(reaching, place) - clocks_monotonic_ms() : 0;
         if (place->progress == UNDER_WAY && left_ms <= 0) {
-            give_up(reaching, place);
+            reach_give_up(reaching, place);
         } else if (place->progress == UNDER_WAY) {
             short events = place->wants == PGRES_POLLING_READING ? POLLIN : POLLOUT;
             waits[count] = (struct pollfd){ .fd = PQsocket(place->link), .events = events };
@@ -261,14 +262,14 @@ static bool work(struct reaching *reaching)
     if (count > 0 && poll(waits, count, (int) wait_ms) > 0) {
         for (nfds_t i = 0; i < count; i++) {
             if (waits[i].revents != 0) {
-                advance(reaching, waiting[i]);
+                reach_advance(reaching, waiting[i]);
             }
         }
     }
     return count > 0;
 }
 
-static void tell(const struct reaching *reaching, char *trouble, size_t trouble_bytes)
+static void reach_tell(const struct reaching *reaching, char *trouble, size_t trouble_bytes)
 {
     const struct place *telling = &reaching->places[0];
 
@@ -297,15 +298,15 @@ PGconn *reach(const char **keywords, const char **values, size_t count, char *tr
     reaching->values = values;
     reaching->count = count;
     keywords[count] = values[count] = NULL;
-    if (plan(reaching, trouble, trouble_bytes)) {
+    if (reach_plan(reaching, trouble, trouble_bytes)) {
         reaching->begun_ms = clocks_monotonic_ms();
         for (size_t i = 0; i < reaching->place_count; i++) {
-            begin(reaching, &reaching->places[i]);
+            reach_begin(reaching, &reaching->places[i]);
         }
-        while ((best = find_first(reaching)) == NULL && work(reaching)) {
+        while ((best = reach_find_first(reaching)) == NULL && reach_work(reaching)) {
         }
-        best = best == NULL ? find_first(reaching) : best;
-        tell(reaching, trouble, trouble_bytes);
+        best = best == NULL ? reach_find_first(reaching) : best;
+        reach_tell(reaching, trouble, trouble_bytes);
     }
     for (size_t i = 0; i < reaching->place_count; i++) {
         struct place *place = &reaching->places[i];

@@ -6,7 +6,7 @@
 #include <string.h>
 
 // A name that no version of ours wrote.
-static unsigned check_name(struct cells *cells, unsigned value, unsigned count)
+static unsigned read_check_name(struct cells *cells, unsigned value, unsigned count)
 {
     if (value < count) {
         return value;
@@ -15,18 +15,18 @@ static unsigned check_name(struct cells *cells, unsigned value, unsigned count)
     return 0;
 }
 
-static int64_t cell_item_state(struct cells *cells)
+static int64_t read_cell_item_state(struct cells *cells)
 {
-    return check_name(cells, store_item_state_from_name(cell_text(cells)), ITEM_STATE_COUNT);
+    return read_check_name(cells, store_item_state_from_name(cell_text(cells)), ITEM_STATE_COUNT);
 }
 
-static int64_t cell_reply_state(struct cells *cells)
+static int64_t read_cell_reply_state(struct cells *cells)
 {
-    return check_name(cells, store_reply_state_from_name(cell_text(cells)), REPLY_STATE_COUNT);
+    return read_check_name(cells, store_reply_state_from_name(cell_text(cells)), REPLY_STATE_COUNT);
 }
 
 // A number that must fit.
-static int64_t cell_count(struct cells *cells, int64_t maximum)
+static int64_t read_cell_count(struct cells *cells, int64_t maximum)
 {
     int64_t number = cell_number(cells);
 
@@ -50,16 +50,16 @@ void cell_record(struct cells *cells, enum record record, void *values)
             column_set_text(column, values, cell_text(cells));
             break;
         case COLUMN_ITEM_STATE:
-            column_set_number(column, values, cell_item_state(cells));
+            column_set_number(column, values, read_cell_item_state(cells));
             break;
         case COLUMN_REPLY_STATE:
-            column_set_number(column, values, cell_reply_state(cells));
+            column_set_number(column, values, read_cell_reply_state(cells));
             break;
         case COLUMN_COUNT:
-            column_set_number(column, values, cell_count(cells, UINT32_MAX));
+            column_set_number(column, values, read_cell_count(cells, UINT32_MAX));
             break;
         case COLUMN_SMALL:
-            column_set_number(column, values, cell_count(cells, UINT8_MAX));
+            column_set_number(column, values, read_cell_count(cells, UINT8_MAX));
             break;
         case COLUMN_FLAG:
             column_set_number(column, values, cell_flag(cells));
@@ -153,7 +153,7 @@ static bool read_rows(struct connection *connection, const struct store_reader *
 // Items come by the page: a row by itself costs libpq half as much again.
 #define PAGE_ITEMS 4096
 
-static void send_page(struct connection *connection, uint64_t after)
+static void read_send_page(struct connection *connection, uint64_t after)
 {
     struct parameters parameters = { 0 };
 
@@ -177,7 +177,7 @@ static bool read_page(struct connection *connection, const struct store_reader *
     return true;
 }
 
-static uint64_t last_item(struct connection *connection, const PGresult *page)
+static uint64_t read_last_item(struct connection *connection, const PGresult *page)
 {
     struct cells cells = cells_of(connection, page, PQntuples(page) - 1);
 
@@ -190,13 +190,13 @@ static bool read_items(struct connection *connection, const struct store_reader 
     bool more = true;
     bool go_on = true;
 
-    send_page(connection, 0);
+    read_send_page(connection, 0);
     while (more && go_on) {
         PGresult *page = connection_take(connection);
         go_on = connection_synced(connection) && page != NULL;
         more = go_on && PQntuples(page) == PAGE_ITEMS;
         if (more) {
-            send_page(connection, last_item(connection, page));
+            read_send_page(connection, read_last_item(connection, page));
         }
         go_on = go_on && read_page(connection, reader, page);
         PQclear(page);
@@ -225,7 +225,7 @@ static bool read_all(struct connection *connection, const struct store_reader *r
            (reader->request == NULL || read_rows(connection, reader, SQL_READ_REQUESTS, &requests_since, read_request));
 }
 
-static bool is_behind(struct connection *connection)
+static bool read_is_behind(struct connection *connection)
 {
     PGresult *row = connection_ask(connection, SQL_WHERE_TABLES_ARE, NULL);
     bool behind = false;
@@ -244,7 +244,7 @@ bool reading_run(struct connection *connection, const struct store_reader *reade
     PQclear(connection_ask(connection, SQL_BEGIN_READING, NULL));
     PQclear(connection_ask(connection, SQL_NO_TIMEOUT, NULL));
     PQclear(connection_ask(connection, SQL_BY_INDEX, NULL));
-    *behind = is_behind(connection);
+    *behind = read_is_behind(connection);
     if (connection->failed || (!*behind && !read_all(connection, reader))) {
         return false;
     }

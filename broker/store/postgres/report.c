@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-static uint64_t find_item(struct connection *connection, const char *channel, const char *post)
+static uint64_t report_find_item(struct connection *connection, const char *channel, const char *post)
 {
     struct parameters parameters = { 0 };
     uint64_t item = 0;
@@ -40,7 +40,7 @@ static bool report_state(struct connection *connection, struct report *report, u
     return found;
 }
 
-static size_t cell_event(struct cells *cells, struct report *report, struct behalf_event *event)
+static size_t report_cell_event(struct cells *cells, struct report *report, struct behalf_event *event)
 {
     event->sequence = cell_number(cells);
     event->at_ms = cell_number(cells);
@@ -65,7 +65,7 @@ static void report_events(struct connection *connection, struct report *report)
     history->events = report_allocate(report, (REPORT_EVENTS_MAX + 1) * sizeof *history->events);
     for (int row = 0; result != NULL && !history->more && row < PQntuples(result); row++) {
         struct cells cells = cells_of(connection, result, row);
-        bytes += cell_event(&cells, report, &history->events[history->events_count]);
+        bytes += report_cell_event(&cells, report, &history->events[history->events_count]);
         history->more =
             history->events_count == REPORT_EVENTS_MAX || (bytes > REPORT_BYTES_MAX && history->events_count > 0);
         history->events_count += !history->more;
@@ -78,7 +78,7 @@ static void report_history(struct connection *connection, struct report *report)
     uint64_t item = (uint64_t) report->why.item;
 
     if (item == 0 && report->why.channel != NULL && report->why.post != NULL) {
-        item = find_item(connection, report->why.channel, report->why.post);
+        item = report_find_item(connection, report->why.channel, report->why.post);
     }
     if (item != 0 && report_state(connection, report, item)) {
         report->found = true;
@@ -86,7 +86,7 @@ static void report_history(struct connection *connection, struct report *report)
     }
 }
 
-static size_t cell_ended(struct cells *cells, struct report *report, struct behalf_outcome *row)
+static size_t report_cell_ended(struct cells *cells, struct report *report, struct behalf_outcome *row)
 {
     row->item = cell_number(cells);
     row->outcome = report_text(report, cell_text(cells));
@@ -134,7 +134,7 @@ static void report_outcomes(struct connection *connection, struct report *report
         for (int row = 0; !ended->more && row < PQntuples(result); row++) {
             struct cells cells = cells_of(connection, result, row);
             int64_t number = cell_number(&cells);
-            bytes += cell_ended(&cells, report, &ended->rows[ended->rows_count]);
+            bytes += report_cell_ended(&cells, report, &ended->rows[ended->rows_count]);
             ended->more = ended->rows_count == limit || (bytes > REPORT_BYTES_MAX && ended->rows_count > 0);
             if (!ended->more) {
                 ended->rows_count++;
@@ -176,7 +176,7 @@ static void report_texts(struct connection *connection, struct report *report)
     rows_fini(&rows);
 }
 
-static void cell_post(struct cells *cells, struct report *report)
+static void report_cell_post(struct cells *cells, struct report *report)
 {
     uint64_t item = cell_id(cells);
     struct behalf_post post = { .channel = report_text(report, cell_text(cells)) };
@@ -211,14 +211,14 @@ static void report_posts(struct connection *connection, struct report *report)
     PGresult *result = connection_ask(connection, SQL_REPORT_POSTS, &parameters);
     for (int row = 0; result != NULL && row < PQntuples(result); row++) {
         struct cells cells = cells_of(connection, result, row);
-        cell_post(&cells, report);
+        report_cell_post(&cells, report);
     }
     PQclear(result);
     rows_fini(&rows);
 }
 
 // The session may be with a standby, which is behind.
-static bool shows(struct connection *connection, uint64_t sequence)
+static bool report_shows(struct connection *connection, uint64_t sequence)
 {
     struct parameters parameters = { 0 };
     PGresult *result = connection_ask(connection, SQL_POSITION, &parameters);
@@ -237,7 +237,7 @@ static void report_authors(struct connection *connection, struct report *report)
 {
     struct parameters parameters = { 0 };
 
-    report->found = shows(connection, report->sequence);
+    report->found = report_shows(connection, report->sequence);
     if (!report->found) {
         return;
     }

@@ -17,7 +17,7 @@
 // Object ids of the types of elements; fixed in PostgreSQL's catalogue.
 enum element { ELEMENT_FLAG = 16, ELEMENT_BYTES = 17, ELEMENT_NUMBER = 20, ELEMENT_TEXT = 25 };
 
-static void write_word(unsigned char *bytes, uint32_t word)
+static void rows_write_word(unsigned char *bytes, uint32_t word)
 {
     bytes[0] = (unsigned char) (word >> 24);
     bytes[1] = (unsigned char) (word >> 16);
@@ -25,13 +25,13 @@ static void write_word(unsigned char *bytes, uint32_t word)
     bytes[3] = (unsigned char) word;
 }
 
-static void write_number(unsigned char *bytes, int64_t number)
+static void rows_write_number(unsigned char *bytes, int64_t number)
 {
-    write_word(bytes, (uint32_t) ((uint64_t) number >> 32));
-    write_word(bytes + 4, (uint32_t) (uint64_t) number);
+    rows_write_word(bytes, (uint32_t) ((uint64_t) number >> 32));
+    rows_write_word(bytes + 4, (uint32_t) (uint64_t) number);
 }
 
-static unsigned char *extend(struct array *array, size_t bytes)
+static unsigned char *rows_extend(struct array *array, size_t bytes)
 {
     if (array->length + bytes > array->room) {
         size_t room = array->room == 0 ? 256 : array->room;
@@ -48,49 +48,49 @@ static unsigned char *extend(struct array *array, size_t bytes)
     return added;
 }
 
-static void begin_array(struct array *array, enum element element)
+static void rows_begin_array(struct array *array, enum element element)
 {
     if (array->length == 0) {
-        unsigned char *header = extend(array, HEADER_BYTES);
-        write_word(header, 1);     // dimensions
-        write_word(header + 4, 0); // no NULL among the elements
-        write_word(header + 8, element);
-        write_word(header + 16, 1); // the first index
+        unsigned char *header = rows_extend(array, HEADER_BYTES);
+        rows_write_word(header, 1);     // dimensions
+        rows_write_word(header + 4, 0); // no NULL among the elements
+        rows_write_word(header + 8, element);
+        rows_write_word(header + 16, 1); // the first index
     }
 }
 
 // Room for the next column of a whole row.
-static unsigned char *next_field(struct rows *rows, enum element element, size_t bytes)
+static unsigned char *rows_next_field(struct rows *rows, enum element element, size_t bytes)
 {
     struct array *array = &rows->columns[0];
 
     if (rows->at++ == 0) {
-        begin_array(array, element); // the row's own type is filled in when it is sent
+        rows_begin_array(array, element); // the row's own type is filled in when it is sent
         rows->row_begin = array->length;
-        (void) extend(array, 8); // length and number of columns, once they are known
+        (void) rows_extend(array, 8); // length and number of columns, once they are known
     }
-    unsigned char *added = extend(array, 8 + bytes);
-    write_word(added, element);
-    write_word(added + 4, (uint32_t) bytes);
+    unsigned char *added = rows_extend(array, 8 + bytes);
+    rows_write_word(added, element);
+    rows_write_word(added + 4, (uint32_t) bytes);
     return added + 8;
 }
 
 // Room for the next element of `bytes`.
-static unsigned char *next_element(struct rows *rows, enum element element, size_t bytes)
+static unsigned char *rows_next_element(struct rows *rows, enum element element, size_t bytes)
 {
     must(rows->at < ROWS_COLUMNS_MAX);
     if (rows->whole) {
-        return next_field(rows, element, bytes);
+        return rows_next_field(rows, element, bytes);
     }
     struct array *array = &rows->columns[rows->at++];
-    begin_array(array, element);
-    unsigned char *added = extend(array, 4 + bytes);
-    write_word(added, (uint32_t) bytes);
+    rows_begin_array(array, element);
+    unsigned char *added = rows_extend(array, 4 + bytes);
+    rows_write_word(added, (uint32_t) bytes);
     return added + 4;
 }
 
 // Bytes of the UTF-8 character at `text`, 0 when it is none that PostgreSQL takes.
-static size_t character_bytes(const unsigned char *text)
+static size_t rows_character_bytes(const unsigned char *text)
 {
     unsigned char first = text[0];
     size_t bytes = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
@@ -107,7 +107,7 @@ static size_t character_bytes(const unsigned char *text)
 }
 
 // Whether the next eight bytes are ASCII.
-static bool is_plain(const unsigned char *text)
+static bool rows_is_plain(const unsigned char *text)
 {
     uint64_t word;
 
@@ -115,16 +115,16 @@ static bool is_plain(const unsigned char *text)
     return (word & UINT64_C(0x8080808080808080)) == 0;
 }
 
-static void copy_clean(unsigned char *to, const char *text, size_t bytes)
+static void rows_copy_clean(unsigned char *to, const char *text, size_t bytes)
 {
     memcpy(to, text, bytes);
     const unsigned char *from = (const unsigned char *) text;
     for (size_t at = 0; at < bytes;) {
-        if (bytes - at >= 8 && is_plain(from + at)) {
+        if (bytes - at >= 8 && rows_is_plain(from + at)) {
             at += 8;
             continue;
         }
-        size_t count = from[at] < 0x80 ? 1 : character_bytes(from + at);
+        size_t count = from[at] < 0x80 ? 1 : rows_character_bytes(from + at);
         if (count == 0) {
             to[at] = '?';
             count = 1;
@@ -137,12 +137,12 @@ void rows_text(struct rows *rows, const char *text)
 {
     size_t bytes = strlen(text);
 
-    copy_clean(next_element(rows, ELEMENT_TEXT, bytes), text, bytes);
+    rows_copy_clean(rows_next_element(rows, ELEMENT_TEXT, bytes), text, bytes);
 }
 
 void rows_number(struct rows *rows, int64_t number)
 {
-    write_number(next_element(rows, ELEMENT_NUMBER, 8), number);
+    rows_write_number(rows_next_element(rows, ELEMENT_NUMBER, 8), number);
 }
 
 void rows_id(struct rows *rows, uint64_t id)
@@ -152,12 +152,12 @@ void rows_id(struct rows *rows, uint64_t id)
 
 void rows_flag(struct rows *rows, bool flag)
 {
-    *next_element(rows, ELEMENT_FLAG, 1) = flag;
+    *rows_next_element(rows, ELEMENT_FLAG, 1) = flag;
 }
 
 void rows_bytes(struct rows *rows, const void *bytes, size_t count)
 {
-    memcpy(next_element(rows, ELEMENT_BYTES, count), bytes, count);
+    memcpy(rows_next_element(rows, ELEMENT_BYTES, count), bytes, count);
 }
 
 void rows_end(struct rows *rows)
@@ -167,8 +167,8 @@ void rows_end(struct rows *rows)
     must(rows->count < INT_MAX);
     if (rows->whole) {
         unsigned char *row = rows->columns[0].bytes + rows->row_begin;
-        write_word(row, (uint32_t) (rows->columns[0].length - rows->row_begin - 4));
-        write_word(row + 4, (uint32_t) rows->at);
+        rows_write_word(row, (uint32_t) (rows->columns[0].length - rows->row_begin - 4));
+        rows_write_word(row + 4, (uint32_t) rows->at);
     }
     rows->width = rows->at;
     rows->at = 0;
@@ -198,7 +198,7 @@ void rows_fini(struct rows *rows)
     *rows = (struct rows){ 0 };
 }
 
-static void add_value(struct parameters *parameters, const void *value, size_t bytes)
+static void rows_add_value(struct parameters *parameters, const void *value, size_t bytes)
 {
     must(parameters->count < PARAMETERS_MAX);
     must(bytes <= INT_MAX);
@@ -209,7 +209,7 @@ static void add_value(struct parameters *parameters, const void *value, size_t b
 
 void parameters_text(struct parameters *parameters, const char *text)
 {
-    add_value(parameters, text, strlen(text));
+    rows_add_value(parameters, text, strlen(text));
 }
 
 void parameters_number(struct parameters *parameters, int64_t number)
@@ -217,8 +217,8 @@ void parameters_number(struct parameters *parameters, int64_t number)
     must(parameters->count < PARAMETERS_MAX);
     unsigned char *bytes = parameters->numbers[parameters->count];
 
-    write_number(bytes, number);
-    add_value(parameters, bytes, 8);
+    rows_write_number(bytes, number);
+    rows_add_value(parameters, bytes, 8);
 }
 
 void parameters_flag(struct parameters *parameters, bool flag)
@@ -227,7 +227,7 @@ void parameters_flag(struct parameters *parameters, bool flag)
     unsigned char *bytes = parameters->numbers[parameters->count];
 
     bytes[0] = flag;
-    add_value(parameters, bytes, 1);
+    rows_add_value(parameters, bytes, 1);
 }
 
 void parameters_whole_rows(struct parameters *parameters, struct rows *rows, uint32_t type)
@@ -237,9 +237,9 @@ void parameters_whole_rows(struct parameters *parameters, struct rows *rows, uin
     must(rows->whole);
     must(rows->count > 0);
     must(rows->at == 0);
-    write_word(array->bytes + 8, type);
-    write_word(array->bytes + 12, rows->count);
-    add_value(parameters, array->bytes, array->length);
+    rows_write_word(array->bytes + 8, type);
+    rows_write_word(array->bytes + 12, rows->count);
+    rows_add_value(parameters, array->bytes, array->length);
 }
 
 void parameters_rows(struct parameters *parameters, struct rows *rows)
@@ -249,7 +249,7 @@ void parameters_rows(struct parameters *parameters, struct rows *rows)
     must(rows->at == 0);
     for (size_t i = 0; i < rows->width; i++) {
         struct array *array = &rows->columns[i];
-        write_word(array->bytes + 12, rows->count);
-        add_value(parameters, array->bytes, array->length);
+        rows_write_word(array->bytes + 12, rows->count);
+        rows_add_value(parameters, array->bytes, array->length);
     }
 }

@@ -81,14 +81,14 @@ enum store_result session_give_up(struct session *session)
 
 // ---- made when needed ----
 
-static void keep_place(struct session *session)
+static void session_keep_place(struct session *session)
 {
     session->server_version = session->connection->server_version;
     snprintf(session->place, sizeof session->place, "%s", session->connection->place);
 }
 
 // Among the server's sessions one that serves several desks is not to bear the name of one.
-static bool name_session(struct session *session)
+static bool session_name(struct session *session)
 {
     bool named = session->users > 1 || session->is_applier;
 
@@ -103,7 +103,7 @@ static bool name_session(struct session *session)
 }
 
 // Ends the session that a doubtful commit was left with; true when it is gone.
-static bool end_old_session(struct session *session)
+static bool session_end_old(struct session *session)
 {
     struct parameters parameters = { 0 };
     char backend[16];
@@ -148,14 +148,14 @@ enum store_result session_require(struct session *session, const char *desk)
     if (session->connection == NULL) {
         return result;
     }
-    keep_place(session);
+    session_keep_place(session);
     session->connection->answer_ms = session->answer_ms;
     session_for(session, desk);
     connection_clear(session->connection);
-    if (!name_session(session)) {
+    if (!session_name(session)) {
         return session_give_up(session);
     }
-    if (!end_old_session(session)) {
+    if (!session_end_old(session)) {
         return session->connection->failed ? session_give_up(session) : STORE_UNAVAILABLE;
     }
     return STORE_OK;
@@ -173,7 +173,7 @@ bool session_drain(struct session *session, int syncs)
 
 // ---- months ----
 
-static int month_of(int64_t at_ms)
+static int session_month_of(int64_t at_ms)
 {
     time_t seconds = (time_t) (at_ms / 1000);
     struct tm parts;
@@ -182,14 +182,14 @@ static int month_of(int64_t at_ms)
     return parts.tm_year * 12 + parts.tm_mon;
 }
 
-static int64_t month_start_ms(int month)
+static int64_t session_month_start_ms(int month)
 {
     struct tm parts = { .tm_year = month / 12, .tm_mon = month % 12, .tm_mday = 1 };
 
     return (int64_t) timegm(&parts) * 1000;
 }
 
-static bool is_known(const struct session *session, int month)
+static bool session_is_known(const struct session *session, int month)
 {
     for (size_t i = 0; i < session->month_count; i++) {
         if (session->months[i] == month) {
@@ -199,10 +199,10 @@ static bool is_known(const struct session *session, int month)
     return false;
 }
 
-static void add_month(struct session *session, struct rows *rows, int month)
+static void session_add_month(struct session *session, struct rows *rows, int month)
 {
-    if (!is_known(session, month)) {
-        rows_number(rows, month_start_ms(month));
+    if (!session_is_known(session, month)) {
+        rows_number(rows, session_month_start_ms(month));
         rows_end(rows);
         if (session->month_count == SESSION_MONTHS_MAX) {
             session->month_count = 0;
@@ -218,7 +218,7 @@ static bool make_months(struct session *session, int first, int last)
     struct parameters parameters = { 0 };
 
     for (int month = first; month <= last; month++) {
-        add_month(session, &rows, month);
+        session_add_month(session, &rows, month);
         if (last - first > MONTH_SPAN_MAX && month < last) {
             month = last - 1;
         }
@@ -241,7 +241,7 @@ enum store_result session_make_months_ahead(struct session *session)
         return STORE_OK;
     }
     session->day = now / DAY_SECONDS;
-    int month = month_of(now * 1000);
+    int month = session_month_of(now * 1000);
     session->months_failed = !make_months(session, month, month + SCHEMA_MONTHS_AHEAD);
     if (session->months_failed && session_give_up(session) != STORE_OK && session->connection == NULL) {
         return STORE_UNAVAILABLE;
@@ -252,12 +252,13 @@ enum store_result session_make_months_ahead(struct session *session)
 
 enum store_result session_make_months(struct session *session, int64_t first_ms, int64_t last_ms)
 {
-    return make_months(session, month_of(first_ms), month_of(last_ms)) ? STORE_OK : session_give_up(session);
+    return make_months(session, session_month_of(first_ms), session_month_of(last_ms)) ? STORE_OK
+                                                                                       : session_give_up(session);
 }
 
 // ---- the answer to COMMIT ----
 
-static void leave_in_doubt(struct session *session)
+static void session_leave_in_doubt(struct session *session)
 {
     session->old_backend = session->connection->backend;
     snprintf(session->old_started, sizeof session->old_started, "%s", session->connection->started);
@@ -278,7 +279,7 @@ enum store_result session_take_commit(struct session *session, bool done)
         session->answer_ms = CONNECTION_ANSWER_MS;
         return STORE_OK;
     }
-    leave_in_doubt(session);
+    session_leave_in_doubt(session);
     if (committed) {
         snprintf(session->reason, sizeof session->reason,
                  "PostgreSQL at %s has committed without its synchronous standby: start the standby; nothing"

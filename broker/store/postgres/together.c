@@ -38,7 +38,7 @@ struct transaction {
     size_t begins; // statements that begin it
 };
 
-static int by_desk(const void *a, const void *b)
+static int together_by_desk(const void *a, const void *b)
 {
     const struct part *one = a;
     const struct part *other = b;
@@ -46,7 +46,7 @@ static int by_desk(const void *a, const void *b)
     return strcmp(one->engine->desk, other->engine->desk);
 }
 
-static bool has_questions(const struct batch *group)
+static bool together_has_questions(const struct batch *group)
 {
     for (; group != NULL; group = batch_next(group)) {
         if (batch_questions(group) != NULL) {
@@ -56,7 +56,7 @@ static bool has_questions(const struct batch *group)
     return false;
 }
 
-static void tell(struct part *part, enum store_result result, const char *reason)
+static void together_tell(struct part *part, enum store_result result, const char *reason)
 {
     part->share->result = result;
     if (result != STORE_OK && reason != part->engine->engine.reason) {
@@ -64,7 +64,7 @@ static void tell(struct part *part, enum store_result result, const char *reason
     }
 }
 
-static void remove_part(struct transaction *transaction, size_t at)
+static void together_remove_part(struct transaction *transaction, size_t at)
 {
     asking_destroy(&transaction->parts[at].asking);
     transaction->count--;
@@ -73,17 +73,17 @@ static void remove_part(struct transaction *transaction, size_t at)
 }
 
 // The same result for all that have none.
-static void tell_all(struct transaction *transaction, enum store_result result)
+static void together_tell_all(struct transaction *transaction, enum store_result result)
 {
     while (transaction->count > 0) {
-        tell(&transaction->parts[transaction->count - 1], result, transaction->session->reason);
-        remove_part(transaction, transaction->count - 1);
+        together_tell(&transaction->parts[transaction->count - 1], result, transaction->session->reason);
+        together_remove_part(transaction, transaction->count - 1);
     }
 }
 
 // ---- a flight ----
 
-static void send_fence(struct part *part, struct connection *connection)
+static void together_send_fence(struct part *part, struct connection *connection)
 {
     const struct store_position *from = batch_from(part->share->group);
     const struct store_position *to = batch_group_to(part->share->group);
@@ -99,7 +99,7 @@ static void send_fence(struct part *part, struct connection *connection)
 }
 
 // A desk that has stood in the others' way does not make them wait for locks again.
-static void send_begin(struct transaction *transaction)
+static void together_send_begin(struct transaction *transaction)
 {
     struct connection *connection = transaction->session->connection;
 
@@ -111,7 +111,7 @@ static void send_begin(struct transaction *transaction)
 }
 
 // Sends the transaction; without changes there is none.
-static bool send_changes(struct transaction *transaction)
+static bool together_send_changes(struct transaction *transaction)
 {
     struct session *session = transaction->session;
     struct connection *connection = session->connection;
@@ -121,11 +121,11 @@ static bool send_changes(struct transaction *transaction)
         struct part *part = &transaction->parts[i];
         if (part->changes) {
             if (!any) {
-                send_begin(transaction);
+                together_send_begin(transaction);
             }
             any = true;
             session_for(session, part->engine->desk);
-            send_fence(part, connection);
+            together_send_fence(part, connection);
         }
     }
     for (size_t i = 0; i < transaction->count; i++) {
@@ -145,7 +145,7 @@ static bool send_changes(struct transaction *transaction)
     return any;
 }
 
-static void send_asking(struct part *part, struct connection *connection)
+static void together_send_asking(struct part *part, struct connection *connection)
 {
     connection_send(connection, SQL_WHERE_TABLES_ARE, NULL);
     asking_send(part->asking, connection);
@@ -153,7 +153,7 @@ static void send_asking(struct part *part, struct connection *connection)
 
 // False when the tables do not show what was committed, as that server does not have what its applier did last: they
 // are to be waited for again.
-static bool take_asking(struct part *part, struct connection *connection)
+static bool together_take_asking(struct part *part, struct connection *connection)
 {
     uint64_t wanted = batch_group_to(part->share->group)->sequence;
     uint64_t shown = 0;
@@ -174,7 +174,7 @@ static bool take_asking(struct part *part, struct connection *connection)
     return true;
 }
 
-static bool send_questions(struct transaction *transaction)
+static bool together_send_questions(struct transaction *transaction)
 {
     bool any = false;
 
@@ -182,7 +182,7 @@ static bool send_questions(struct transaction *transaction)
         struct part *part = &transaction->parts[i];
         if (part->asking != NULL) {
             session_for(transaction->session, part->engine->desk);
-            send_asking(part, transaction->session->connection);
+            together_send_asking(part, transaction->session->connection);
             any = true;
         }
     }
@@ -192,7 +192,7 @@ static bool send_questions(struct transaction *transaction)
     return any;
 }
 
-static bool take_fence(struct part *part, struct connection *connection)
+static bool together_take_fence(struct part *part, struct connection *connection)
 {
     PGresult *result = connection_take(connection);
 
@@ -206,7 +206,7 @@ static bool take_fence(struct part *part, struct connection *connection)
 }
 
 // Takes the answers to what was sent before COMMIT.  False when one is an error; `culprit` is then whose it is.
-static bool take_changes(struct transaction *transaction, size_t *culprit)
+static bool together_take_changes(struct transaction *transaction, size_t *culprit)
 {
     struct connection *connection = transaction->session->connection;
     bool done = true;
@@ -217,7 +217,7 @@ static bool take_changes(struct transaction *transaction, size_t *culprit)
     }
     for (size_t i = 0; done && i < transaction->count; i++) {
         if (transaction->parts[i].changes) {
-            done = take_fence(&transaction->parts[i], connection);
+            done = together_take_fence(&transaction->parts[i], connection);
             *culprit = done ? NOBODY : i;
         }
     }
@@ -233,67 +233,67 @@ static bool take_changes(struct transaction *transaction, size_t *culprit)
 // ---- questions ----
 
 // Answers the questions of one desk alone, so that its trouble is its own.
-static void answer_alone(struct transaction *transaction, struct part *part)
+static void together_answer_alone(struct transaction *transaction, struct part *part)
 {
     struct session *session = transaction->session;
     enum store_result result = session_require(session, part->engine->desk);
 
     if (result == STORE_OK) {
-        send_asking(part, session->connection);
+        together_send_asking(part, session->connection);
         connection_sync(session->connection);
-        bool shown = take_asking(part, session->connection);
+        bool shown = together_take_asking(part, session->connection);
         (void) connection_synced(session->connection);
         result = session->connection->failed ? session_give_up(session) : shown ? STORE_OK : STORE_UNAVAILABLE;
         if (!shown) {
             snprintf(session->reason, sizeof session->reason, TABLES_BEHIND_WORDS);
         }
     }
-    tell(part, result, session->reason);
+    together_tell(part, result, session->reason);
 }
 
 // All are written.
-static void answer_each(struct transaction *transaction)
+static void together_answer_each(struct transaction *transaction)
 {
     bool away = false;
 
     while (transaction->count > 0) {
         struct part *part = &transaction->parts[transaction->count - 1];
         if (part->asking == NULL) {
-            tell(part, STORE_OK, NULL);
+            together_tell(part, STORE_OK, NULL);
         } else if (away) {
-            tell(part, STORE_UNAVAILABLE, transaction->session->reason);
+            together_tell(part, STORE_UNAVAILABLE, transaction->session->reason);
         } else {
-            answer_alone(transaction, part);
+            together_answer_alone(transaction, part);
             away = transaction->session->connection == NULL;
         }
-        remove_part(transaction, transaction->count - 1);
+        together_remove_part(transaction, transaction->count - 1);
     }
 }
 
-static void take_answers(struct transaction *transaction)
+static void together_take_answers(struct transaction *transaction)
 {
     struct session *session = transaction->session;
     bool *shown = calloc(transaction->count, sizeof *shown);
 
     must(shown != NULL);
     for (size_t i = 0; i < transaction->count; i++) {
-        shown[i] = take_asking(&transaction->parts[i], session->connection);
+        shown[i] = together_take_asking(&transaction->parts[i], session->connection);
     }
     (void) connection_synced(session->connection);
     if (session->connection->failed) {
         (void) session_give_up(session);
-        answer_each(transaction);
+        together_answer_each(transaction);
     }
     while (transaction->count > 0) {
         size_t last = transaction->count - 1;
-        tell(&transaction->parts[last], shown[last] ? STORE_OK : STORE_UNAVAILABLE, TABLES_BEHIND_WORDS);
-        remove_part(transaction, last);
+        together_tell(&transaction->parts[last], shown[last] ? STORE_OK : STORE_UNAVAILABLE, TABLES_BEHIND_WORDS);
+        together_remove_part(transaction, last);
     }
     free(shown);
 }
 
 // Until the tables of a desk show all that was committed; false when that takes too long: others go on without it.
-static bool await_tables(struct part *part, int64_t until_ms)
+static bool together_await_tables(struct part *part, int64_t until_ms)
 {
     char reason[sizeof part->engine->engine.reason];
     int64_t left_ms = part->share->apart ? QUESTIONS_APART_MS : until_ms - clocks_monotonic_ms();
@@ -302,13 +302,13 @@ static bool await_tables(struct part *part, int64_t until_ms)
 
     if (result != STORE_OK) {
         part->share->apart = true;
-        tell(part, result, reason);
+        together_tell(part, result, reason);
     }
     return result == STORE_OK;
 }
 
 // All are written.
-static void answer(struct transaction *transaction)
+static void together_answer(struct transaction *transaction)
 {
     struct session *session = transaction->session;
     int64_t until_ms = clocks_monotonic_ms() + QUESTIONS_MS;
@@ -316,48 +316,48 @@ static void answer(struct transaction *transaction)
     for (size_t i = 0; i < transaction->count;) {
         struct part *part = &transaction->parts[i];
         if (part->asking == NULL) {
-            tell(part, STORE_OK, NULL);
-            remove_part(transaction, i);
-        } else if (await_tables(part, until_ms)) {
+            together_tell(part, STORE_OK, NULL);
+            together_remove_part(transaction, i);
+        } else if (together_await_tables(part, until_ms)) {
             i++;
         } else {
-            remove_part(transaction, i);
+            together_remove_part(transaction, i);
         }
     }
     if (transaction->count > 0 && session->connection != NULL && connection_stands(session->connection)) {
         connection_clear(session->connection);
-        (void) send_questions(transaction);
-        take_answers(transaction);
+        (void) together_send_questions(transaction);
+        together_take_answers(transaction);
     } else {
-        answer_each(transaction);
+        together_answer_each(transaction);
     }
 }
 
 // ---- trouble ----
 
 // What did not go well was rolled back.  Leaves those whose result is not known, to be done again.
-static void judge_failure(struct transaction *transaction, size_t culprit, int syncs)
+static void together_judge_failure(struct transaction *transaction, size_t culprit, int syncs)
 {
     struct session *session = transaction->session;
     bool own = culprit != NOBODY && transaction->count > 1 && connection_blames_desk(session->connection);
     enum store_result result = session_result(session);
 
     if (!session_drain(session, syncs) || culprit == NOBODY) {
-        tell_all(transaction, result);
+        together_tell_all(transaction, result);
     } else if (result == STORE_CONTRADICTED) {
-        tell(&transaction->parts[culprit], result, session->reason);
-        remove_part(transaction, culprit);
+        together_tell(&transaction->parts[culprit], result, session->reason);
+        together_remove_part(transaction, culprit);
     } else if (own && transaction->apart++ == 0) {
         transaction->parts[culprit].share->apart = true;
-        tell(&transaction->parts[culprit], result, session->reason);
-        remove_part(transaction, culprit);
+        together_tell(&transaction->parts[culprit], result, session->reason);
+        together_remove_part(transaction, culprit);
     } else {
-        tell_all(transaction, result); // the second that waits: more than one desk's trouble
+        together_tell_all(transaction, result); // the second that waits: more than one desk's trouble
     }
 }
 
 // The group of a desk is in its journal, and will stay.
-static void note_written(struct part *part)
+static void together_note_written(struct part *part)
 {
     part->share->written = true;
     part->changes = false;
@@ -370,40 +370,40 @@ static void note_written(struct part *part)
 }
 
 // One flight; what has a result afterwards is no longer among the parts.
-static void fly(struct transaction *transaction)
+static void together_fly(struct transaction *transaction)
 {
     struct session *session = transaction->session;
     size_t culprit = NOBODY;
 
     connection_clear(session->connection);
-    if (!send_changes(transaction)) {
-        answer(transaction);
+    if (!together_send_changes(transaction)) {
+        together_answer(transaction);
         return;
     }
-    enum store_result result = session_take_commit(session, take_changes(transaction, &culprit));
+    enum store_result result = session_take_commit(session, together_take_changes(transaction, &culprit));
     if (result == STORE_OK) {
         (void) connection_synced(session->connection);
         for (size_t i = 0; i < transaction->count; i++) {
             if (transaction->parts[i].changes) {
-                note_written(&transaction->parts[i]);
+                together_note_written(&transaction->parts[i]);
             }
         }
-        answer(transaction);
+        together_answer(transaction);
     } else if (result == STORE_IN_DOUBT) {
         for (size_t i = 0; i < transaction->count; i++) {
             transaction->parts[i].share->doubt = transaction->parts[i].changes;
         }
         session_close(session);
-        tell_all(transaction, result);
+        together_tell_all(transaction, result);
     } else {
-        judge_failure(transaction, culprit, 1);
+        together_judge_failure(transaction, culprit, 1);
     }
 }
 
 // ---- months ----
 
 // False when the group is of no time; it has its result then.
-static bool check_times(struct transaction *transaction, size_t at, int64_t *first_ms, int64_t *last_ms)
+static bool together_check_times(struct transaction *transaction, size_t at, int64_t *first_ms, int64_t *last_ms)
 {
     struct part *part = &transaction->parts[at];
     int64_t first = INT64_MAX;
@@ -413,8 +413,8 @@ static bool check_times(struct transaction *transaction, size_t at, int64_t *fir
         return true;
     }
     if (first < 0 || last > BEHALF_TIME_MAX) {
-        tell(part, STORE_CONTRADICTED, "an event or post outside of all time");
-        remove_part(transaction, at);
+        together_tell(part, STORE_CONTRADICTED, "an event or post outside of all time");
+        together_remove_part(transaction, at);
         return false;
     }
     *first_ms = first < *first_ms ? first : *first_ms;
@@ -422,14 +422,14 @@ static bool check_times(struct transaction *transaction, size_t at, int64_t *fir
     return true;
 }
 
-static enum store_result make_months(struct transaction *transaction)
+static enum store_result together_make_months(struct transaction *transaction)
 {
     int64_t first_ms = INT64_MAX;
     int64_t last_ms = -1;
     enum store_result result = session_make_months_ahead(transaction->session);
 
     for (size_t i = 0; i < transaction->count;) {
-        i += check_times(transaction, i, &first_ms, &last_ms) ? 1 : 0;
+        i += together_check_times(transaction, i, &first_ms, &last_ms) ? 1 : 0;
     }
     if (result != STORE_OK || last_ms < 0) {
         return result;
@@ -440,25 +440,26 @@ static enum store_result make_months(struct transaction *transaction)
 // ---- what may be appended ----
 
 // Whether the desk's tables refuse something, or are so far behind that nothing may be added to its journal.
-static bool is_kept_from_appending(struct part *part)
+static bool together_is_kept_from_appending(struct part *part)
 {
     char reason[sizeof part->engine->engine.reason];
 
     if (tables_describe(part->engine->tables, reason, sizeof reason)) {
-        tell(part, STORE_CONTRADICTED, reason);
+        together_tell(part, STORE_CONTRADICTED, reason);
         return true;
     }
     if (tables_lag(part->engine->tables) == TABLES_FAR_BEHIND) {
         part->share->apart = true;
-        tell(part, STORE_UNAVAILABLE, reason[0] == '\0' ? "its tables are too far behind its journal" : reason);
+        together_tell(part, STORE_UNAVAILABLE,
+                      reason[0] == '\0' ? "its tables are too far behind its journal" : reason);
         return true;
     }
     return false;
 }
 
-static bool can_be_appended(struct part *part)
+static bool together_can_be_appended(struct part *part)
 {
-    if (is_kept_from_appending(part)) {
+    if (together_is_kept_from_appending(part)) {
         return false;
     }
     part->applied = tables_applied(part->engine->tables);
@@ -467,25 +468,25 @@ static bool can_be_appended(struct part *part)
         char reason[256];
         snprintf(reason, sizeof reason, "the desk contradicts its store (%s): the broker must start again from it",
                  trouble);
-        tell(part, STORE_CONTRADICTED, reason);
+        together_tell(part, STORE_CONTRADICTED, reason);
     }
     return trouble == NULL;
 }
 
-static void check_changes(struct transaction *transaction)
+static void together_check_changes(struct transaction *transaction)
 {
     for (size_t i = 0; i < transaction->count;) {
         struct part *part = &transaction->parts[i];
-        if (!part->changes || can_be_appended(part)) {
+        if (!part->changes || together_can_be_appended(part)) {
             i++;
         } else {
-            remove_part(transaction, i);
+            together_remove_part(transaction, i);
         }
     }
 }
 
 // What stands in the way of the applier, for those who look at the status.
-static enum store_result ask_what_blocks(struct session *session)
+static enum store_result together_ask_what_blocks(struct session *session)
 {
     struct parameters parameters = { 0 };
     int backend = applier_blocked(session_applier(session));
@@ -509,7 +510,7 @@ static enum store_result ask_what_blocks(struct session *session)
 
 // ---- attempts ----
 
-static struct transaction begin(struct session *session, struct share *const *shares, size_t count)
+static struct transaction together_begin(struct session *session, struct share *const *shares, size_t count)
 {
     struct transaction transaction = { .session = session, .parts = calloc(count + 1, sizeof(struct part)) };
 
@@ -521,13 +522,13 @@ static struct transaction begin(struct session *session, struct share *const *sh
         part->engine = postgres_engine_of(shares[i]->engine);
         postgres_require_tables(part->engine);
         part->changes = !shares[i]->written && batch_group_change_count(group) > 0;
-        part->asking = has_questions(group) ? asking_new(group) : NULL;
+        part->asking = together_has_questions(group) ? asking_new(group) : NULL;
     }
-    qsort(transaction.parts, transaction.count, sizeof *transaction.parts, by_desk);
+    qsort(transaction.parts, transaction.count, sizeof *transaction.parts, together_by_desk);
     return transaction;
 }
 
-static bool any_changes(const struct transaction *transaction)
+static bool together_any_changes(const struct transaction *transaction)
 {
     for (size_t i = 0; i < transaction->count; i++) {
         if (transaction->parts[i].changes) {
@@ -539,24 +540,24 @@ static bool any_changes(const struct transaction *transaction)
 
 void together_commit(struct session *session, struct share *const *shares, size_t count)
 {
-    struct transaction transaction = begin(session, shares, count);
+    struct transaction transaction = together_begin(session, shares, count);
     enum store_result result = STORE_OK;
 
     if (count > 0) {
         result = session_require(session, transaction.parts[0].engine->desk);
     }
-    if (result == STORE_OK && any_changes(&transaction)) {
-        result = make_months(&transaction);
+    if (result == STORE_OK && together_any_changes(&transaction)) {
+        result = together_make_months(&transaction);
     }
     if (result == STORE_OK) {
-        result = ask_what_blocks(session);
+        result = together_ask_what_blocks(session);
     }
     if (result != STORE_OK) {
-        tell_all(&transaction, result);
+        together_tell_all(&transaction, result);
     }
-    check_changes(&transaction);
+    together_check_changes(&transaction);
     while (transaction.count > 0) {
-        fly(&transaction);
+        together_fly(&transaction);
     }
     free(transaction.parts);
 }
@@ -564,7 +565,7 @@ void together_commit(struct session *session, struct share *const *shares, size_
 // ---- doubts ----
 
 // Reads where each desk is.  Those whose group is on disk stay; the others have their result or their doubt settled.
-static void look_at_positions(struct transaction *transaction)
+static void together_look_at_positions(struct transaction *transaction)
 {
     struct session *session = transaction->session;
     struct store_position found;
@@ -588,23 +589,23 @@ static void look_at_positions(struct transaction *transaction)
             continue;
         }
         part->share->doubt = false;
-        tell(part, end == DOUBT_NOT_WRITTEN ? STORE_OK : STORE_CONTRADICTED, part->engine->engine.reason);
-        remove_part(transaction, i);
+        together_tell(part, end == DOUBT_NOT_WRITTEN ? STORE_OK : STORE_CONTRADICTED, part->engine->engine.reason);
+        together_remove_part(transaction, i);
     }
     (void) connection_synced(session->connection);
     if (session->connection->failed) {
-        tell_all(transaction, session_give_up(session));
+        together_tell_all(transaction, session_give_up(session));
     }
 }
 
 // What is on disk is only trusted once a further commit of ours about it is confirmed.
-static void confirm(struct transaction *transaction)
+static void together_confirm(struct transaction *transaction)
 {
     struct session *session = transaction->session;
     size_t culprit = NOBODY;
 
     connection_clear(session->connection);
-    send_begin(transaction);
+    together_send_begin(transaction);
     for (size_t i = 0; i < transaction->count; i++) {
         struct parameters parameters = { 0 };
         parameters_number(&parameters, (int64_t) transaction->parts[i].engine->epoch);
@@ -614,35 +615,35 @@ static void confirm(struct transaction *transaction)
     }
     connection_send(session->connection, SQL_COMMIT, NULL);
     connection_sync(session->connection);
-    enum store_result result = session_take_commit(session, take_changes(transaction, &culprit));
+    enum store_result result = session_take_commit(session, together_take_changes(transaction, &culprit));
     if (result == STORE_OK) {
         (void) connection_synced(session->connection);
         for (size_t i = 0; i < transaction->count; i++) {
             transaction->parts[i].share->doubt = false;
-            note_written(&transaction->parts[i]);
+            together_note_written(&transaction->parts[i]);
         }
-        tell_all(transaction, STORE_OK);
+        together_tell_all(transaction, STORE_OK);
     } else if (result == STORE_IN_DOUBT) {
         session_close(session);
-        tell_all(transaction, result);
+        together_tell_all(transaction, result);
     } else {
-        judge_failure(transaction, culprit, 1);
+        together_judge_failure(transaction, culprit, 1);
     }
 }
 
 // Settles the doubt of each, with a result: STORE_OK when it is known whether it is on disk, and what is, stays.
-static void settle(struct session *session, struct share *const *shares, size_t count)
+static void together_settle(struct session *session, struct share *const *shares, size_t count)
 {
-    struct transaction transaction = begin(session, shares, count);
+    struct transaction transaction = together_begin(session, shares, count);
     enum store_result result = session_require(session, transaction.parts[0].engine->desk);
 
     if (result == STORE_OK) {
-        look_at_positions(&transaction);
+        together_look_at_positions(&transaction);
     } else {
-        tell_all(&transaction, result);
+        together_tell_all(&transaction, result);
     }
     while (transaction.count > 0) {
-        confirm(&transaction);
+        together_confirm(&transaction);
     }
     free(transaction.parts);
 }
@@ -663,7 +664,7 @@ void together_attempt(struct share *const *shares, size_t count)
         }
     }
     if (doubts > 0) {
-        settle(session, chosen, doubts);
+        together_settle(session, chosen, doubts);
     }
     bool away = doubts > 0 && session->connection == NULL; // not to be found out once more
     for (size_t i = 0; i < count; i++) {

@@ -50,7 +50,7 @@ void group_writer_destroy(struct group_writer **writer_p)
     }
 }
 
-static struct rows *rows_of(struct group_writer *writer, enum sql sql)
+static struct rows *write_rows_of(struct group_writer *writer, enum sql sql)
 {
     for (size_t i = 0; i < WITH_ROWS_COUNT; i++) {
         if (with_rows[i] == sql) {
@@ -65,7 +65,7 @@ static struct rows *rows_of(struct group_writer *writer, enum sql sql)
 
 // The next columns of the row: those of a record from `begin` to before `end`, in the order in which tables.def has
 // them.
-static void add_columns(struct rows *rows, enum record record, const void *values, size_t begin, size_t end)
+static void write_add_columns(struct rows *rows, enum record record, const void *values, size_t begin, size_t end)
 {
     const struct record_columns *all = columns_of(record);
 
@@ -95,32 +95,32 @@ static void add_columns(struct rows *rows, enum record record, const void *value
     }
 }
 
-static void add_record(struct rows *rows, enum record record, const void *values)
+static void write_add_record(struct rows *rows, enum record record, const void *values)
 {
-    add_columns(rows, record, values, 0, columns_of(record)->count);
+    write_add_columns(rows, record, values, 0, columns_of(record)->count);
     rows_end(rows);
 }
 
-static void add_post(struct rows *rows, const struct stage_row *row)
+static void write_add_post(struct rows *rows, const struct stage_row *row)
 {
 #define COLUMN(field, KIND, AGAIN, meaning) +1
     const size_t before = 0 COLUMNS_OF_POST_BEFORE_WITH_PR(COLUMN, COLUMN);
 #undef COLUMN
 
-    add_columns(rows, RECORD_POST, row->record, 0, before);
+    write_add_columns(rows, RECORD_POST, row->record, 0, before);
     rows_number(rows, row->with_pr);
-    add_columns(rows, RECORD_POST, row->record, before, columns_of(RECORD_POST)->count);
+    write_add_columns(rows, RECORD_POST, row->record, before, columns_of(RECORD_POST)->count);
     rows_end(rows);
 }
 
-static void add_draft(struct rows *rows, const struct stage_row *row)
+static void write_add_draft(struct rows *rows, const struct stage_row *row)
 {
-    add_columns(rows, RECORD_DRAFT, row->record, 0, columns_of(RECORD_DRAFT)->count);
+    write_add_columns(rows, RECORD_DRAFT, row->record, 0, columns_of(RECORD_DRAFT)->count);
     rows_number(rows, row->with_pr);
     rows_end(rows);
 }
 
-static void add_id(struct rows *rows, uint64_t id)
+static void write_add_id(struct rows *rows, uint64_t id)
 {
     rows_id(rows, id);
     rows_end(rows);
@@ -128,58 +128,58 @@ static void add_id(struct rows *rows, uint64_t id)
 
 // ---- a table of a stage ----
 
-static void send(struct group_writer *writer, enum sql sql)
+static void write_send(struct group_writer *writer, enum sql sql)
 {
-    struct rows *rows = rows_of(writer, sql);
+    struct rows *rows = write_rows_of(writer, sql);
 
     connection_send_rows(writer->connection, sql, rows);
     rows_clear(rows);
 }
 
-static void send_records(struct group_writer *writer, enum sql sql, enum record record, const struct stage_row *rows,
-                         size_t count)
+static void write_send_records(struct group_writer *writer, enum sql sql, enum record record,
+                               const struct stage_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        add_record(rows_of(writer, sql), record, rows[i].record);
+        write_add_record(write_rows_of(writer, sql), record, rows[i].record);
     }
-    send(writer, sql);
+    write_send(writer, sql);
 }
 
-static void send_posts(struct group_writer *writer, const struct stage_row *rows, size_t count)
+static void write_send_posts(struct group_writer *writer, const struct stage_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        add_post(rows_of(writer, SQL_PUT_POSTS), &rows[i]);
+        write_add_post(write_rows_of(writer, SQL_PUT_POSTS), &rows[i]);
         const struct intake_key_record key = store_intake_key(rows[i].record);
-        add_record(rows_of(writer, SQL_PUT_INTAKE_KEYS), RECORD_INTAKE_KEY, &key);
+        write_add_record(write_rows_of(writer, SQL_PUT_INTAKE_KEYS), RECORD_INTAKE_KEY, &key);
     }
-    send(writer, SQL_PUT_POSTS);
-    send(writer, SQL_PUT_INTAKE_KEYS);
+    write_send(writer, SQL_PUT_POSTS);
+    write_send(writer, SQL_PUT_INTAKE_KEYS);
 }
 
-static void send_drafts(struct group_writer *writer, const struct stage_row *rows, size_t count)
+static void write_send_drafts(struct group_writer *writer, const struct stage_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        add_draft(rows_of(writer, SQL_PUT_DRAFTS), &rows[i]);
+        write_add_draft(write_rows_of(writer, SQL_PUT_DRAFTS), &rows[i]);
     }
-    send(writer, SQL_PUT_DRAFTS);
+    write_send(writer, SQL_PUT_DRAFTS);
 }
 
-static void remove_drafts(struct group_writer *writer, const struct stage_row *rows, size_t count)
+static void write_remove_drafts(struct group_writer *writer, const struct stage_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct draft_record *draft = rows[i].record;
-        add_id(rows_of(writer, SQL_REMOVE_DRAFTS), draft->item);
+        write_add_id(write_rows_of(writer, SQL_REMOVE_DRAFTS), draft->item);
     }
-    send(writer, SQL_REMOVE_DRAFTS);
+    write_send(writer, SQL_REMOVE_DRAFTS);
 }
 
-static void seal(struct group_writer *writer, enum sql sql, const struct stage_row *rows, size_t count)
+static void write_seal(struct group_writer *writer, enum sql sql, const struct stage_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct seal_record *sealed = rows[i].record;
-        add_id(rows_of(writer, sql), sealed->item);
+        write_add_id(write_rows_of(writer, sql), sealed->item);
     }
-    send(writer, sql);
+    write_send(writer, sql);
 }
 
 static bool write_table(void *self, enum stage_table table, const struct stage_row *rows, size_t count)
@@ -188,62 +188,62 @@ static bool write_table(void *self, enum stage_table table, const struct stage_r
 
     switch (table) {
     case STAGE_POSTS:
-        send_posts(writer, rows, count);
+        write_send_posts(writer, rows, count);
         break;
     case STAGE_POST_CHANGES:
-        send_records(writer, SQL_CHANGE_POSTS, RECORD_POST_CHANGE, rows, count);
+        write_send_records(writer, SQL_CHANGE_POSTS, RECORD_POST_CHANGE, rows, count);
         break;
     case STAGE_POSTS_AGAIN:
-        send_records(writer, SQL_PUT_POSTS_AGAIN, RECORD_POST_AGAIN, rows, count);
-        send_records(writer, SQL_LEAD_INTAKE_KEYS, RECORD_POST_AGAIN, rows, count);
+        write_send_records(writer, SQL_PUT_POSTS_AGAIN, RECORD_POST_AGAIN, rows, count);
+        write_send_records(writer, SQL_LEAD_INTAKE_KEYS, RECORD_POST_AGAIN, rows, count);
         break;
     case STAGE_EARLY:
-        send_records(writer, SQL_PUT_EARLY, RECORD_EARLY, rows, count);
+        write_send_records(writer, SQL_PUT_EARLY, RECORD_EARLY, rows, count);
         break;
     case STAGE_EARLY_GONE:
-        send_records(writer, SQL_REMOVE_EARLY, RECORD_EARLY, rows, count);
+        write_send_records(writer, SQL_REMOVE_EARLY, RECORD_EARLY, rows, count);
         break;
     case STAGE_DRAFTS:
-        send_drafts(writer, rows, count);
+        write_send_drafts(writer, rows, count);
         break;
     case STAGE_DRAFTS_GONE:
-        remove_drafts(writer, rows, count);
+        write_remove_drafts(writer, rows, count);
         break;
     case STAGE_ITEMS:
-        send_records(writer, SQL_PUT_ITEMS, RECORD_ITEM, rows, count);
+        write_send_records(writer, SQL_PUT_ITEMS, RECORD_ITEM, rows, count);
         break;
     case STAGE_NOTES:
-        send_records(writer, SQL_PUT_NOTES, RECORD_NOTE, rows, count);
+        write_send_records(writer, SQL_PUT_NOTES, RECORD_NOTE, rows, count);
         break;
     case STAGE_REPLIES:
-        send_records(writer, SQL_PUT_REPLIES, RECORD_REPLY, rows, count);
+        write_send_records(writer, SQL_PUT_REPLIES, RECORD_REPLY, rows, count);
         break;
     case STAGE_REPLY_CHANGES:
-        send_records(writer, SQL_CHANGE_REPLIES, RECORD_REPLY, rows, count);
+        write_send_records(writer, SQL_CHANGE_REPLIES, RECORD_REPLY, rows, count);
         break;
     case STAGE_EVENTS:
-        send_records(writer, SQL_PUT_EVENTS, RECORD_EVENT, rows, count);
+        write_send_records(writer, SQL_PUT_EVENTS, RECORD_EVENT, rows, count);
         break;
     case STAGE_OUTCOMES:
-        send_records(writer, SQL_PUT_OUTCOMES, RECORD_OUTCOME, rows, count);
+        write_send_records(writer, SQL_PUT_OUTCOMES, RECORD_OUTCOME, rows, count);
         break;
     case STAGE_RULES:
-        send_records(writer, SQL_PUT_RULES, RECORD_RULES, rows, count);
+        write_send_records(writer, SQL_PUT_RULES, RECORD_RULES, rows, count);
         break;
     case STAGE_FREEZES:
-        send_records(writer, SQL_PUT_FREEZES, RECORD_FREEZE, rows, count);
+        write_send_records(writer, SQL_PUT_FREEZES, RECORD_FREEZE, rows, count);
         break;
     case STAGE_REQUESTS:
-        send_records(writer, SQL_PUT_REQUESTS, RECORD_REQUEST, rows, count);
+        write_send_records(writer, SQL_PUT_REQUESTS, RECORD_REQUEST, rows, count);
         break;
     case STAGE_SEALED:
-        seal(writer, SQL_SEAL_POSTS, rows, count);
-        seal(writer, SQL_SEAL_DRAFTS, rows, count);
-        seal(writer, SQL_SEAL_NOTES, rows, count);
-        seal(writer, SQL_SEAL_REPLIES, rows, count);
+        write_seal(writer, SQL_SEAL_POSTS, rows, count);
+        write_seal(writer, SQL_SEAL_DRAFTS, rows, count);
+        write_seal(writer, SQL_SEAL_NOTES, rows, count);
+        write_seal(writer, SQL_SEAL_REPLIES, rows, count);
         break;
     case STAGE_UNSEALED:
-        seal(writer, SQL_UNSEAL_POSTS, rows, count);
+        write_seal(writer, SQL_UNSEAL_POSTS, rows, count);
         break;
     case STAGE_TABLE_COUNT:
         must(false);

@@ -27,7 +27,7 @@
 
 #define PAGES_NAMED 8 // of those accepted
 
-static char *path_of(const char *folder, const char *name)
+static char *accept_loss_path_of(const char *folder, const char *name)
 {
     char *path = NULL;
 
@@ -35,10 +35,10 @@ static char *path_of(const char *folder, const char *name)
     return path;
 }
 
-static off_t size_of(const char *folder, const char *name)
+static off_t accept_loss_size_of(const char *folder, const char *name)
 {
     struct stat about;
-    char *path = path_of(folder, name);
+    char *path = accept_loss_path_of(folder, name);
 
     off_t bytes = stat(path, &about) == 0 ? about.st_size : 0;
     free(path);
@@ -62,9 +62,9 @@ void loss_describe_damage(const char *folder, const char *found, char *reason, s
 
 bool loss_is_log_alone(const char *folder, char *reason, size_t reason_bytes)
 {
-    off_t log_bytes = size_of(folder, "behalf.db-wal");
+    off_t log_bytes = accept_loss_size_of(folder, "behalf.db-wal");
 
-    if (log_bytes == 0 || size_of(folder, "behalf.db") > 0) {
+    if (log_bytes == 0 || accept_loss_size_of(folder, "behalf.db") > 0) {
         return false;
     }
     snprintf(reason, reason_bytes,
@@ -77,8 +77,9 @@ bool loss_is_log_alone(const char *folder, char *reason, size_t reason_bytes)
 // ---- going on ----
 
 // Adds a sentence to those that are there.
-static void add_words(char *words, size_t words_bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static void add_words(char *words, size_t words_bytes, const char *format, ...)
+static void accept_loss_add_words(char *words, size_t words_bytes, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void accept_loss_add_words(char *words, size_t words_bytes, const char *format, ...)
 {
     size_t at = strlen(words);
     va_list arguments;
@@ -92,7 +93,7 @@ static void add_words(char *words, size_t words_bytes, const char *format, ...)
 }
 
 // The log of a database that is gone is kept: somebody may want to look into it.
-static bool set_log_aside(const char *folder, char *words, size_t words_bytes)
+static bool accept_loss_set_log_aside(const char *folder, char *words, size_t words_bytes)
 {
     char *from = NULL;
     char *to = NULL;
@@ -111,7 +112,7 @@ static bool set_log_aside(const char *folder, char *words, size_t words_bytes)
 }
 
 // Numbers of requests, items and replies that somebody may have been told are never given again.
-static bool leave_numbers_out(struct database *database, const struct store_position *to)
+static bool accept_loss_leave_numbers_out(struct database *database, const struct store_position *to)
 {
     struct binding make = database_bind(database, STATEMENT_MAKE_DESK);
 
@@ -126,7 +127,7 @@ static bool leave_numbers_out(struct database *database, const struct store_posi
     return binding_run(&leave_out) && database_run(database, "COMMIT");
 }
 
-static bool accept_behind(struct database *database, struct marks *marks, char *words, size_t words_bytes)
+static bool accept_loss_accept_behind(struct database *database, struct marks *marks, char *words, size_t words_bytes)
 {
     struct store_position found = { 0 };
     struct binding binding = database_bind(database, STATEMENT_POSITION);
@@ -143,18 +144,18 @@ static bool accept_behind(struct database *database, struct marks *marks, char *
     to->epoch = to->epoch > found.epoch ? to->epoch : found.epoch;
     to->sequence = (to->sequence > found.sequence ? to->sequence : found.sequence) + NUMBERS_LEFT_OUT;
     to->next_id += NUMBERS_LEFT_OUT;
-    if (!leave_numbers_out(database, to)) {
+    if (!accept_loss_leave_numbers_out(database, to)) {
         return false;
     }
-    add_words(words, words_bytes,
-              "accepted: the desk goes on from what it was at sequence %" PRIu64 ", with numbers after %" PRIu64
-              "; what was acknowledged between is lost",
-              found.sequence, to->sequence);
+    accept_loss_add_words(words, words_bytes,
+                          "accepted: the desk goes on from what it was at sequence %" PRIu64
+                          ", with numbers after %" PRIu64 "; what was acknowledged between is lost",
+                          found.sequence, to->sequence);
     return true;
 }
 
 // What is in the log belongs into the file before its pages are judged.
-static void empty_log(const char *path)
+static void accept_loss_empty_log(const char *path)
 {
     sqlite3 *connection = NULL;
 
@@ -166,13 +167,13 @@ static void empty_log(const char *path)
 
 // Pages that are not what was written are taken as they are from now on, or nobody could read them.  Counts them; false
 // when the disk fails.
-static bool accept_pages(const char *folder, uint32_t *count, char *words, size_t words_bytes)
+static bool accept_loss_accept_pages(const char *folder, uint32_t *count, char *words, size_t words_bytes)
 {
-    char *path = path_of(folder, "behalf.db");
+    char *path = accept_loss_path_of(folder, "behalf.db");
     char numbers[PAGES_NAMED * 12 + 1] = "";
     bool written = true;
 
-    empty_log(path);
+    accept_loss_empty_log(path);
     struct page_scan *scan = page_scan_new(path, true);
     for (uint32_t page = 1; written && scan != NULL && page <= page_scan_count(scan); page++) {
         if (!page_scan_is_good(scan, page)) {
@@ -189,17 +190,17 @@ static bool accept_pages(const char *folder, uint32_t *count, char *words, size_
     if (!written) {
         snprintf(words, words_bytes, "the disk of %s/behalf.db fails: mend it", folder);
     } else if (*count > 0) {
-        add_words(words, words_bytes,
-                  "accepted: %u damaged or foreign pages of %s/behalf.db are taken as they are (%s%s)",
-                  (unsigned) *count, folder, numbers + 1, *count > PAGES_NAMED ? " ..." : "");
+        accept_loss_add_words(words, words_bytes,
+                              "accepted: %u damaged or foreign pages of %s/behalf.db are taken as they are (%s%s)",
+                              (unsigned) *count, folder, numbers + 1, *count > PAGES_NAMED ? " ..." : "");
     }
     return written;
 }
 
 // Whether there is more than pages that were accepted: tables that do not hold together.
-static enum marks_damage judge_tables(const char *folder)
+static enum marks_damage accept_loss_judge_tables(const char *folder)
 {
-    char *path = path_of(folder, "behalf.db");
+    char *path = accept_loss_path_of(folder, "behalf.db");
     char found[256];
     bool damaged = inspection_look(path, found, sizeof found);
 
@@ -207,8 +208,8 @@ static enum marks_damage judge_tables(const char *folder)
     return damaged ? DAMAGE_ACCEPTED : DAMAGE_NONE;
 }
 
-static bool accept_in(struct database *database, const char *folder, const char *desk, uint32_t pages, char *words,
-                      size_t words_bytes)
+static bool accept_loss_accept_in(struct database *database, const char *folder, const char *desk, uint32_t pages,
+                                  char *words, size_t words_bytes)
 {
     struct marks marks = { 0 };
 
@@ -216,36 +217,38 @@ static bool accept_in(struct database *database, const char *folder, const char 
         return true;
     }
     if (marks.damage == DAMAGE_FOUND || pages > 0) {
-        marks.damage = judge_tables(folder);
+        marks.damage = accept_loss_judge_tables(folder);
         if (marks.damage == DAMAGE_ACCEPTED) {
-            add_words(words, words_bytes, "accepted: the desk goes on with what can be read of a damaged file");
+            accept_loss_add_words(words, words_bytes,
+                                  "accepted: the desk goes on with what can be read of a damaged file");
         } else if (pages == 0) {
-            add_words(words, words_bytes, "%s/behalf.db was found damaged and is whole now", folder);
+            accept_loss_add_words(words, words_bytes, "%s/behalf.db was found damaged and is whole now", folder);
         }
     }
-    if (!accept_behind(database, &marks, words, words_bytes)) {
+    if (!accept_loss_accept_behind(database, &marks, words, words_bytes)) {
         (void) database_result(database, words, words_bytes);
         return false;
     }
     return marks_write(folder, desk, &marks);
 }
 
-static bool accept(const char *folder, const char *desk, char *words, size_t words_bytes)
+static bool accept_loss_accept(const char *folder, const char *desk, char *words, size_t words_bytes)
 {
     enum store_result result = STORE_OK;
     uint32_t pages = 0;
 
-    if (loss_is_log_alone(folder, words, words_bytes) && !set_log_aside(folder, words, words_bytes)) {
+    if (loss_is_log_alone(folder, words, words_bytes) && !accept_loss_set_log_aside(folder, words, words_bytes)) {
         return false;
     }
-    if (size_of(folder, "behalf.db") == 0 && size_of(folder, "marks") == 0) {
+    if (accept_loss_size_of(folder, "behalf.db") == 0 && accept_loss_size_of(folder, "marks") == 0) {
         return true; // nothing was ever here that we know of
     }
-    if (!database_rewrite_log(folder, words, words_bytes) || !accept_pages(folder, &pages, words, words_bytes)) {
+    if (!database_rewrite_log(folder, words, words_bytes) ||
+        !accept_loss_accept_pages(folder, &pages, words, words_bytes)) {
         return false;
     }
     struct database *database = database_open(folder, desk, false, &result, words, words_bytes);
-    bool accepted = database != NULL && accept_in(database, folder, desk, pages, words, words_bytes);
+    bool accepted = database != NULL && accept_loss_accept_in(database, folder, desk, pages, words, words_bytes);
     database_close(&database, false);
     return accepted;
 }
@@ -265,7 +268,7 @@ bool engine_sqlite_accept_loss(const char *folder, const char *desk, char *words
 {
     words[0] = '\0';
     int lock = lock_folder(folder, words, words_bytes);
-    bool accepted = lock >= 0 && accept(folder, desk, words, words_bytes);
+    bool accepted = lock >= 0 && accept_loss_accept(folder, desk, words, words_bytes);
 
     if (lock >= 0) {
         (void) close(lock);

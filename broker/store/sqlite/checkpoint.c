@@ -33,7 +33,7 @@ int checkpoint_make(sqlite3 *connection, int mode, int *pages, int *moved)
 }
 
 // Waits until a checkpoint is wanted; false when the thread shall end.
-static bool wait_for_work(struct checkpointer *checkpointer, int moved)
+static bool checkpoint_wait_for_work(struct checkpointer *checkpointer, int moved)
 {
     pthread_mutex_lock(&checkpointer->mutex);
     checkpointer->working = false;
@@ -49,14 +49,14 @@ static bool wait_for_work(struct checkpointer *checkpointer, int moved)
     return go_on;
 }
 
-static void *run(void *self)
+static void *checkpoint_run(void *self)
 {
     struct checkpointer *checkpointer = self;
     sqlite3 *connection = NULL;
 
     int moved = 0;
 
-    while (wait_for_work(checkpointer, moved)) {
+    while (checkpoint_wait_for_work(checkpointer, moved)) {
         int result = SQLITE_OK;
         moved = 0;
         if (connection == NULL) {
@@ -85,7 +85,7 @@ struct checkpointer *checkpointer_new(const char *path)
     must(checkpointer->path != NULL);
     must(pthread_mutex_init(&checkpointer->mutex, NULL) == 0);
     must(pthread_cond_init(&checkpointer->changed, NULL) == 0);
-    thread_start(&checkpointer->thread, run, checkpointer);
+    thread_start(&checkpointer->thread, checkpoint_run, checkpointer);
     return checkpointer;
 }
 

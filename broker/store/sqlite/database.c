@@ -24,19 +24,19 @@
 #define PROGRESS_MS 5000       // between a word on what takes long and the next
 #define PROGRESS_STEPS 1000000 // of SQLite's machine, after which it looks at the clock
 
-static const char *const texts[STATEMENT_COUNT] = {
+static const char *const database_texts[STATEMENT_COUNT] = {
 #define STATEMENT(NAME, sql) [STATEMENT_##NAME] = sql,
 #define STATEMENT_OF_DESK(NAME, sql) [STATEMENT_##NAME] = sql,
 #include "broker/store/sqlite/statements.def"
 };
 
-static const bool of_desk[STATEMENT_COUNT] = {
+static const bool database_of_desk[STATEMENT_COUNT] = {
 #define STATEMENT(NAME, sql)
 #define STATEMENT_OF_DESK(NAME, sql) [STATEMENT_##NAME] = true,
 #include "broker/store/sqlite/statements.def"
 };
 
-static char *format_path(const char *folder, const char *name)
+static char *database_format_path(const char *folder, const char *name)
 {
     char *path = NULL;
 
@@ -44,7 +44,7 @@ static char *format_path(const char *folder, const char *name)
     return path;
 }
 
-static void note_error(struct database *database, int error)
+static void database_note_error(struct database *database, int error)
 {
     if (database->error != SQLITE_OK) {
         return;
@@ -68,7 +68,7 @@ bool database_run(struct database *database, const char *sql)
     int result = sqlite3_exec(database->connection, sql, NULL, NULL, NULL);
 
     if (result != SQLITE_OK) {
-        note_error(database, result);
+        database_note_error(database, result);
     }
     return result == SQLITE_OK;
 }
@@ -124,7 +124,7 @@ bool database_is_damaged(const struct database *database)
            (database->error & 0xFF) == SQLITE_NOTADB;
 }
 
-static int64_t read_schema(struct database *database)
+static int64_t database_read_schema(struct database *database)
 {
     sqlite3_stmt *statement = NULL;
     int64_t schema = -1;
@@ -137,14 +137,14 @@ static int64_t read_schema(struct database *database)
         }
     }
     if (schema < 0) {
-        note_error(database, result);
+        database_note_error(database, result);
     }
     sqlite3_finalize(statement);
     return schema;
 }
 
 // A store of a former version may have several desks, of which none may be lost.
-static bool has_one_desk(struct database *database)
+static bool database_has_one_desk(struct database *database)
 {
     sqlite3_stmt *statement = NULL;
     int64_t desks = 0;
@@ -155,7 +155,7 @@ static bool has_one_desk(struct database *database)
         desks = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     }
     if (result != SQLITE_ROW) {
-        note_error(database, result);
+        database_note_error(database, result);
     }
     sqlite3_finalize(statement);
     return desks <= 1;
@@ -169,7 +169,7 @@ struct progress {
     int64_t next_ms;
 };
 
-static int note_progress(void *self)
+static int database_note_progress(void *self)
 {
     struct progress *progress = self;
     int64_t now_ms = clocks_monotonic_ms();
@@ -184,7 +184,7 @@ static int note_progress(void *self)
 
 // With each migration, as the process may be killed before the next: what is read has the columns that the program
 // knows.
-static bool make_views(struct database *database, int number)
+static bool database_make_views(struct database *database, int number)
 {
     bool made = true;
 
@@ -194,16 +194,17 @@ static bool make_views(struct database *database, int number)
     return made;
 }
 
-static bool apply_migration(struct database *database, int number)
+static bool database_apply_migration(struct database *database, int number)
 {
     struct progress progress = { .database = database, .number = number, .begin_ms = clocks_monotonic_ms() };
     char version[64];
 
     progress.next_ms = progress.begin_ms + PROGRESS_MS;
     snprintf(version, sizeof version, "PRAGMA user_version = %d", number);
-    sqlite3_progress_handler(database->connection, PROGRESS_STEPS, note_progress, &progress);
+    sqlite3_progress_handler(database->connection, PROGRESS_STEPS, database_note_progress, &progress);
     bool applied = database_run(database, "BEGIN IMMEDIATE") && database_run(database, migrations[number - 1]) &&
-                   make_views(database, number) && database_run(database, version) && database_run(database, "COMMIT");
+                   database_make_views(database, number) && database_run(database, version) &&
+                   database_run(database, "COMMIT");
     if (!applied) {
         (void) sqlite3_exec(database->connection, "ROLLBACK", NULL, NULL, NULL);
     }
@@ -211,10 +212,10 @@ static bool apply_migration(struct database *database, int number)
     return applied;
 }
 
-static bool migrate(struct database *database, int64_t schema)
+static bool database_migrate(struct database *database, int64_t schema)
 {
     for (int number = (int) schema + 1; number <= migration_count; number++) {
-        if (!apply_migration(database, number)) {
+        if (!database_apply_migration(database, number)) {
             return false;
         }
     }
@@ -224,7 +225,7 @@ static bool migrate(struct database *database, int64_t schema)
 // Checks the schema and, where we may write, brings it up to date.  Returns what an engine would.
 static enum store_result prepare_schema(struct database *database, bool read_only, char *reason, size_t reason_bytes)
 {
-    int64_t schema = read_schema(database);
+    int64_t schema = database_read_schema(database);
 
     if (schema > migration_count) {
         snprintf(reason, reason_bytes,
@@ -237,7 +238,7 @@ static enum store_result prepare_schema(struct database *database, bool read_onl
                  (int) schema, migration_count);
         return STORE_UNAVAILABLE;
     }
-    if (schema > 0 && schema < ONE_DESK_SCHEMA && !has_one_desk(database)) {
+    if (schema > 0 && schema < ONE_DESK_SCHEMA && !database_has_one_desk(database)) {
         snprintf(reason, reason_bytes,
                  "%s has several desks, and a folder has one now: with behalf-ctl of the version before, move each to a"
                  " folder of its own",
@@ -245,12 +246,12 @@ static enum store_result prepare_schema(struct database *database, bool read_onl
         return STORE_CONTRADICTED;
     }
     if (schema >= 0) {
-        (void) migrate(database, schema);
+        (void) database_migrate(database, schema);
     }
     return database_result(database, reason, reason_bytes);
 }
 
-static int keep_log_pages(void *self, sqlite3 *connection, const char *name, int pages)
+static int database_keep_log_pages(void *self, sqlite3 *connection, const char *name, int pages)
 {
     (void) connection;
     (void) name;
@@ -258,14 +259,14 @@ static int keep_log_pages(void *self, sqlite3 *connection, const char *name, int
     return SQLITE_OK;
 }
 
-static bool set_up(struct database *database, bool read_only)
+static bool database_set_up(struct database *database, bool read_only)
 {
     sqlite3_busy_timeout(database->connection, BUSY_MS);
     if (read_only) {
         return database_run(database, "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF");
     }
     // Checkpoints are made by checkpoint.c and, at the bound, by the writer: never within a commit.
-    sqlite3_wal_hook(database->connection, keep_log_pages, database);
+    sqlite3_wal_hook(database->connection, database_keep_log_pages, database);
     page_check_reserve(database->connection);
     // A page that is freed is cleared, and so written: each page of the file has its checksum.
     return database_run(database,
@@ -275,7 +276,7 @@ static bool set_up(struct database *database, bool read_only)
 
 // Each allocation would take a lock for statistics that nobody asks for.  Too late, and left as it is, where the
 // process has used SQLite before.
-static void leave_out_statistics(void)
+static void database_leave_out_statistics(void)
 {
     (void) sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
@@ -286,26 +287,26 @@ static bool connect(struct database *database, bool read_only)
 
     int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
-    (void) pthread_once(&once, leave_out_statistics);
+    (void) pthread_once(&once, database_leave_out_statistics);
     int result = sqlite3_open_v2(database->path, &database->connection, flags, page_check_vfs());
 
     must(database->connection != NULL);
     sqlite3_extended_result_codes(database->connection, 1);
     if (result != SQLITE_OK) {
-        note_error(database, sqlite3_extended_errcode(database->connection));
+        database_note_error(database, sqlite3_extended_errcode(database->connection));
         return false;
     }
-    return set_up(database, read_only);
+    return database_set_up(database, read_only);
 }
 
-static enum store_result connect_and_prepare(struct database *database, bool read_only, char *reason,
-                                             size_t reason_bytes)
+static enum store_result database_connect_and_prepare(struct database *database, bool read_only, char *reason,
+                                                      size_t reason_bytes)
 {
     return connect(database, read_only) ? prepare_schema(database, read_only, reason, reason_bytes)
                                         : database_result(database, reason, reason_bytes);
 }
 
-static void finalize_statements(struct database *database)
+static void database_finalize_statements(struct database *database)
 {
     for (size_t i = 0; i < STATEMENT_COUNT; i++) {
         sqlite3_finalize(database->statements[i]);
@@ -318,11 +319,11 @@ bool database_upgrade(struct database *database, char *reason, size_t reason_byt
     if (page_check_is_on(database->connection)) {
         return true;
     }
-    finalize_statements(database);
+    database_finalize_statements(database);
     enum upgrade upgrade = upgrade_pages(database->connection, database->path);
     // Also where it was not done: the file may have no log now, and be locked.
     must(sqlite3_close(database->connection) == SQLITE_OK);
-    enum store_result result = connect_and_prepare(database, false, reason, reason_bytes);
+    enum store_result result = database_connect_and_prepare(database, false, reason, reason_bytes);
     if (result == STORE_OK && upgrade == UPGRADE_DOUBT) {
         snprintf(reason, reason_bytes, "the disk of %s fails (its folder cannot be synced): mend it; nothing is lost",
                  database->path);
@@ -338,11 +339,11 @@ struct database *database_open(const char *folder, const char *desk, bool read_o
 
     must(database != NULL);
     database->folder = strdup(folder);
-    database->path = format_path(folder, FILE_NAME);
+    database->path = database_format_path(folder, FILE_NAME);
     database->desk = strdup(desk);
     must(database->folder != NULL);
     must(database->desk != NULL);
-    *result = connect_and_prepare(database, read_only, reason, reason_bytes);
+    *result = database_connect_and_prepare(database, read_only, reason, reason_bytes);
     if (*result != STORE_OK) {
         database_close(&database, true);
     }
@@ -371,7 +372,7 @@ void database_close(struct database **database_p, bool in_doubt)
     if (database == NULL) {
         return;
     }
-    finalize_statements(database);
+    database_finalize_statements(database);
     if (in_doubt) {
         (void) sqlite3_db_config(database->connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
@@ -384,7 +385,7 @@ void database_close(struct database **database_p, bool in_doubt)
 }
 
 // Writes each byte over itself: a page that the kernel could not write, and took for clean, is dirty again.
-static int rewrite(sqlite3_file *file)
+static int database_rewrite(sqlite3_file *file)
 {
     char buffer[64 * 1024];
     sqlite3_int64 bytes = 0;
@@ -403,7 +404,7 @@ bool database_rewrite_log(const char *folder, char *reason, size_t reason_bytes)
 {
     // Through SQLite's way to the disk, so that whatever stands in for it is asked here, too.
     sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-    char *path = format_path(folder, FILE_NAME "-wal");
+    char *path = database_format_path(folder, FILE_NAME "-wal");
     sqlite3_file *file = calloc(1, (size_t) vfs->szOsFile);
     int present = 0;
     int result = vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &present);
@@ -413,7 +414,7 @@ bool database_rewrite_log(const char *folder, char *reason, size_t reason_bytes)
         result = vfs->xOpen(vfs, path, file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL, NULL);
     }
     if (result == SQLITE_OK && file->pMethods != NULL) {
-        result = rewrite(file);
+        result = database_rewrite(file);
     }
     if (result != SQLITE_OK) {
         snprintf(reason, reason_bytes, "the disk of %s fails (%s): mend it; nothing acknowledged is lost", path,
@@ -432,23 +433,23 @@ struct binding database_bind(struct database *database, enum statement statement
     sqlite3_stmt **prepared = &database->statements[statement];
 
     if (*prepared == NULL) {
-        int result =
-            sqlite3_prepare_v3(database->connection, texts[statement], -1, SQLITE_PREPARE_PERSISTENT, prepared, NULL);
+        int result = sqlite3_prepare_v3(database->connection, database_texts[statement], -1, SQLITE_PREPARE_PERSISTENT,
+                                        prepared, NULL);
         if (result != SQLITE_OK) {
-            note_error(database, result);
+            database_note_error(database, result);
         }
     }
     struct binding binding = { .database = database, .statement = *prepared };
-    if (of_desk[statement]) {
+    if (database_of_desk[statement]) {
         bind_text(&binding, database->desk);
     }
     return binding;
 }
 
-static void check(struct binding *binding, int result)
+static void database_check(struct binding *binding, int result)
 {
     if (result != SQLITE_OK) {
-        note_error(binding->database, result);
+        database_note_error(binding->database, result);
         binding_end(binding);
     }
 }
@@ -456,14 +457,14 @@ static void check(struct binding *binding, int result)
 void bind_text(struct binding *binding, const char *text)
 {
     if (binding->statement != NULL) {
-        check(binding, sqlite3_bind_text(binding->statement, ++binding->at, text, -1, SQLITE_STATIC));
+        database_check(binding, sqlite3_bind_text(binding->statement, ++binding->at, text, -1, SQLITE_STATIC));
     }
 }
 
 void bind_number(struct binding *binding, int64_t number)
 {
     if (binding->statement != NULL) {
-        check(binding, sqlite3_bind_int64(binding->statement, ++binding->at, number));
+        database_check(binding, sqlite3_bind_int64(binding->statement, ++binding->at, number));
     }
 }
 
@@ -497,7 +498,7 @@ bool binding_row(struct binding *binding)
         return true;
     }
     if (result != SQLITE_DONE) {
-        note_error(binding->database, result);
+        database_note_error(binding->database, result);
     }
     binding_end(binding);
     return false;

@@ -52,12 +52,12 @@ struct sqlite_engine {
     char description[320];
 };
 
-static struct sqlite_engine *own(struct engine *engine)
+static struct sqlite_engine *sqlite_own(struct engine *engine)
 {
     return (struct sqlite_engine *) (void *) engine;
 }
 
-static void close_database(struct sqlite_engine *engine)
+static void sqlite_close_database(struct sqlite_engine *engine)
 {
     if (engine->folder == NULL) {
         return;
@@ -67,7 +67,7 @@ static void close_database(struct sqlite_engine *engine)
 }
 
 // Opens the file again if it is not; leaves the result of what stands in the way.
-static enum store_result require_database(struct sqlite_engine *engine)
+static enum store_result sqlite_require_database(struct sqlite_engine *engine)
 {
     enum store_result result = STORE_OK;
 
@@ -93,7 +93,7 @@ static enum store_result require_database(struct sqlite_engine *engine)
 
 // Damage that the error which stands has found: the next start does not go on by itself either.  Of a damaged file that
 // an operator has accepted, only pages count that were changed since.
-static void note_damage(struct sqlite_engine *engine)
+static void sqlite_note_damage(struct sqlite_engine *engine)
 {
     bool damaged = engine->marks.damage == DAMAGE_ACCEPTED ? engine->database->error == SQLITE_IOERR_DATA
                                                            : database_is_damaged(engine->database);
@@ -105,51 +105,51 @@ static void note_damage(struct sqlite_engine *engine)
 }
 
 // The result of the error that stands.  After a failure of the disk the file is opened anew next time.
-static enum store_result result_of(struct sqlite_engine *engine)
+static enum store_result sqlite_result_of(struct sqlite_engine *engine)
 {
     enum store_result result = database_result(engine->database, engine->engine.reason, sizeof engine->engine.reason);
 
-    note_damage(engine);
+    sqlite_note_damage(engine);
     if ((engine->database->error & 0xFF) == SQLITE_IOERR) {
         engine->log_suspect = !engine->read_only;
-        close_database(engine);
+        sqlite_close_database(engine);
     }
     return result;
 }
 
 // Undoes the open transaction and gives the result of the error that led here.
-static enum store_result roll_back(struct sqlite_engine *engine)
+static enum store_result sqlite_roll_back(struct sqlite_engine *engine)
 {
     sqlite3 *connection = engine->database->connection;
     enum store_result result = database_result(engine->database, engine->engine.reason, sizeof engine->engine.reason);
 
-    note_damage(engine);
+    sqlite_note_damage(engine);
     if (!sqlite3_get_autocommit(connection)) {
         (void) sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
     }
     if (!sqlite3_get_autocommit(connection) || (engine->database->error & 0xFF) == SQLITE_IOERR) {
         engine->log_suspect = true;
-        close_database(engine);
+        sqlite_close_database(engine);
     }
     return result;
 }
 
 // Commits.  When that fails nobody knows what is on disk: the frames may be there, or get there.
-static enum store_result commit_transaction(struct sqlite_engine *engine)
+static enum store_result sqlite_commit_transaction(struct sqlite_engine *engine)
 {
     if (database_run(engine->database, "COMMIT")) {
         return STORE_OK;
     }
     if ((engine->database->error & 0xFF) == SQLITE_BUSY) {
-        return roll_back(engine);
+        return sqlite_roll_back(engine);
     }
     engine->doubt = true;
-    (void) roll_back(engine);
+    (void) sqlite_roll_back(engine);
     return STORE_IN_DOUBT;
 }
 
 // Pages of the log that are not in the file yet; INT_MAX while a checkpoint is being made.
-static int rest_of_log(const struct sqlite_engine *engine)
+static int sqlite_rest_of_log(const struct sqlite_engine *engine)
 {
     int pages = engine->database->log_pages;
     int moved = checkpointer_moved(engine->checkpointer);
@@ -158,11 +158,11 @@ static int rest_of_log(const struct sqlite_engine *engine)
 }
 
 // Lets the log begin anew where that takes little.  A reader in the way is not waited for.
-static void pause_for_rest(struct sqlite_engine *engine)
+static void sqlite_pause_for_rest(struct sqlite_engine *engine)
 {
     int pages = engine->database->log_pages;
 
-    if (pages < engine->log_pages_pause || rest_of_log(engine) > LOG_PAGES_REST) {
+    if (pages < engine->log_pages_pause || sqlite_rest_of_log(engine) > LOG_PAGES_REST) {
         return;
     }
     engine->log_pages_pause =
@@ -171,7 +171,7 @@ static void pause_for_rest(struct sqlite_engine *engine)
 
 // A reader in the way (an analyst's open transaction) is waited for as long as the busy timeout; then we go on, and try
 // again when the log has grown by some more.
-static void empty_log(struct sqlite_engine *engine)
+static void sqlite_empty_log(struct sqlite_engine *engine)
 {
     struct database *database = engine->database;
 
@@ -188,24 +188,24 @@ static void empty_log(struct sqlite_engine *engine)
 
 // Empties the log when it has reached the bound, and once a log that a reader let grow beyond that has begun anew: then
 // its file is too large.
-static void bound_log(struct sqlite_engine *engine)
+static void sqlite_bound_log(struct sqlite_engine *engine)
 {
     int pages = engine->database->log_pages;
 
     if (pages >= engine->log_pages_next || (engine->log_pages_next > LOG_PAGES_MAX && pages < LOG_PAGES_PAUSE)) {
-        empty_log(engine);
+        sqlite_empty_log(engine);
     } else {
-        pause_for_rest(engine);
+        sqlite_pause_for_rest(engine);
     }
 }
 
-static enum store_result read_position(struct sqlite_engine *engine, struct store_position *position)
+static enum store_result sqlite_read_position(struct sqlite_engine *engine, struct store_position *position)
 {
     struct binding binding = database_bind(engine->database, STATEMENT_POSITION);
 
     if (!binding_row(&binding)) {
         if (engine->database->error != SQLITE_OK) {
-            return result_of(engine);
+            return sqlite_result_of(engine);
         }
         snprintf(engine->engine.reason, sizeof engine->engine.reason, "%s has no desk named %s", engine->database->path,
                  engine->desk);
@@ -220,8 +220,8 @@ static enum store_result read_position(struct sqlite_engine *engine, struct stor
 }
 
 // Moves the desk from one position to another; `*moved` tells whether it was where we believe.
-static bool move(struct database *database, const struct store_position *from, const struct store_position *to,
-                 bool *moved)
+static bool sqlite_move(struct database *database, const struct store_position *from, const struct store_position *to,
+                        bool *moved)
 {
     struct binding binding = database_bind(database, STATEMENT_MOVE);
 
@@ -238,14 +238,14 @@ static bool move(struct database *database, const struct store_position *from, c
 }
 
 // The desk's row is not at `from`: either the group is on disk already, or the desk is somebody else's now.
-static enum store_result judge_mismatch(struct sqlite_engine *engine, const struct store_position *to)
+static enum store_result sqlite_judge_mismatch(struct sqlite_engine *engine, const struct store_position *to)
 {
     struct store_position found = { 0 };
 
-    (void) roll_back(engine);
-    enum store_result result = require_database(engine);
+    (void) sqlite_roll_back(engine);
+    enum store_result result = sqlite_require_database(engine);
     if (result == STORE_OK) {
-        result = read_position(engine, &found);
+        result = sqlite_read_position(engine, &found);
     }
     if (result != STORE_OK || (found.epoch == to->epoch && found.sequence == to->sequence)) {
         return result;
@@ -257,25 +257,25 @@ static enum store_result judge_mismatch(struct sqlite_engine *engine, const stru
     return STORE_CONTRADICTED;
 }
 
-static enum store_result write_group(struct sqlite_engine *engine, struct batch *batch)
+static enum store_result sqlite_write_group(struct sqlite_engine *engine, struct batch *batch)
 {
     struct database *database = engine->database;
     bool moved = false;
 
-    bound_log(engine);
+    sqlite_bound_log(engine);
     if (!database_run(database, "BEGIN IMMEDIATE") ||
-        !move(database, batch_from(batch), batch_group_to(batch), &moved)) {
-        return roll_back(engine);
+        !sqlite_move(database, batch_from(batch), batch_group_to(batch), &moved)) {
+        return sqlite_roll_back(engine);
     }
     if (!moved) {
-        return judge_mismatch(engine, batch_group_to(batch));
+        return sqlite_judge_mismatch(engine, batch_group_to(batch));
     }
     if (!write_changes(database, engine->coalescer, batch)) {
-        return roll_back(engine);
+        return sqlite_roll_back(engine);
     }
-    enum store_result result = commit_transaction(engine);
+    enum store_result result = sqlite_commit_transaction(engine);
     if (result == STORE_OK && database->log_pages >= LOG_PAGES_ROUTINE) {
-        int rest = rest_of_log(engine);
+        int rest = sqlite_rest_of_log(engine);
         if (rest >= LOG_PAGES_ROUTINE && rest < INT_MAX) {
             checkpointer_wake(engine->checkpointer);
         }
@@ -284,7 +284,7 @@ static enum store_result write_group(struct sqlite_engine *engine, struct batch 
 }
 
 // Of the file: what the log holds may begin anew at its start, while the file keeps its size.
-static int64_t log_bytes(const struct sqlite_engine *engine)
+static int64_t sqlite_log_bytes(const struct sqlite_engine *engine)
 {
     char path[PATH_MAX];
     struct stat about;
@@ -295,7 +295,7 @@ static int64_t log_bytes(const struct sqlite_engine *engine)
 
 static const char *sqlite_describe(const struct engine *base)
 {
-    struct sqlite_engine *engine = own((struct engine *) base);
+    struct sqlite_engine *engine = sqlite_own((struct engine *) base);
 
     if (engine->folder == NULL) {
         snprintf(engine->description, sizeof engine->description, "sqlite in memory: nothing outlives the process");
@@ -303,13 +303,13 @@ static const char *sqlite_describe(const struct engine *base)
         snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, closed", engine->folder);
     } else {
         snprintf(engine->description, sizeof engine->description, "sqlite in %.200s, log %" PRId64 " kB%s",
-                 engine->folder, log_bytes(engine) / 1024,
+                 engine->folder, sqlite_log_bytes(engine) / 1024,
                  engine->log_pages_next > LOG_PAGES_MAX ? ", kept from shrinking by a reader's open transaction" : "");
     }
     return engine->description;
 }
 
-static enum store_result refuse_doubt(struct sqlite_engine *engine)
+static enum store_result sqlite_refuse_doubt(struct sqlite_engine *engine)
 {
     if (engine->engine.reason[0] == 0) {
         snprintf(engine->engine.reason, sizeof engine->engine.reason, "an earlier commit is in doubt");
@@ -319,7 +319,7 @@ static enum store_result refuse_doubt(struct sqlite_engine *engine)
 
 // Damage that the inspection has found stops the desk.  What another connection of ours meets, one of reports, it is
 // sent to look for at once.
-static enum store_result judge_damage(struct sqlite_engine *engine)
+static enum store_result sqlite_judge_damage(struct sqlite_engine *engine)
 {
     char found[256];
 
@@ -341,25 +341,25 @@ static enum store_result judge_damage(struct sqlite_engine *engine)
 
 static enum store_result sqlite_commit(struct engine *base, struct batch *batch)
 {
-    struct sqlite_engine *engine = own(base);
+    struct sqlite_engine *engine = sqlite_own(base);
     struct batch *first = batch;
 
     if (engine->doubt) {
-        return refuse_doubt(engine);
+        return sqlite_refuse_doubt(engine);
     }
-    if (judge_damage(engine) != STORE_OK) {
+    if (sqlite_judge_damage(engine) != STORE_OK) {
         return STORE_CONTRADICTED;
     }
-    enum store_result result = require_database(engine);
+    enum store_result result = sqlite_require_database(engine);
     if (result == STORE_OK && batch_group_change_count(batch) > 0) {
-        result = write_group(engine, batch);
+        result = sqlite_write_group(engine, batch);
     }
     if (result != STORE_OK) {
         return result;
     }
     for (; batch != NULL; batch = batch_next(batch)) {
         if (!answer_questions(engine->database, batch)) {
-            return result_of(engine);
+            return sqlite_result_of(engine);
         }
     }
     if (engine->marker != NULL && batch_group_change_count(first) > 0) {
@@ -372,15 +372,15 @@ static enum store_result sqlite_commit(struct engine *base, struct batch *batch)
 
 static enum store_result sqlite_position(struct engine *base, struct store_position *position)
 {
-    struct sqlite_engine *engine = own(base);
+    struct sqlite_engine *engine = sqlite_own(base);
 
     if (engine->doubt) {
-        close_database(engine);
+        sqlite_close_database(engine);
         engine->log_suspect = true;
     }
-    enum store_result result = require_database(engine);
+    enum store_result result = sqlite_require_database(engine);
     if (result == STORE_OK) {
-        result = read_position(engine, position);
+        result = sqlite_read_position(engine, position);
     }
     if (result == STORE_OK) {
         engine->doubt = false;
@@ -388,7 +388,7 @@ static enum store_result sqlite_position(struct engine *base, struct store_posit
     return result;
 }
 
-static bool sign_over(struct sqlite_engine *engine)
+static bool sqlite_sign_over(struct sqlite_engine *engine)
 {
     struct database *database = engine->database;
     char host[64] = "";
@@ -410,12 +410,12 @@ static bool sign_over(struct sqlite_engine *engine)
 }
 
 // A file has one desk.
-static enum store_result judge_other(struct sqlite_engine *engine)
+static enum store_result sqlite_judge_other(struct sqlite_engine *engine)
 {
     struct binding binding = database_bind(engine->database, STATEMENT_OTHER_DESK);
 
     if (!binding_row(&binding)) {
-        return engine->database->error == SQLITE_OK ? STORE_OK : result_of(engine);
+        return engine->database->error == SQLITE_OK ? STORE_OK : sqlite_result_of(engine);
     }
     snprintf(engine->engine.reason, sizeof engine->engine.reason,
              "%s has the desk %.64s, not %s: give that one, or a folder of its own for this one",
@@ -425,12 +425,12 @@ static enum store_result judge_other(struct sqlite_engine *engine)
 }
 
 // A desk that is being moved, or was, is not for a broker.
-static enum store_result judge_hold(struct sqlite_engine *engine)
+static enum store_result sqlite_judge_hold(struct sqlite_engine *engine)
 {
     struct binding binding = database_bind(engine->database, STATEMENT_HELD);
 
     if (!binding_row(&binding)) {
-        return engine->database->error == SQLITE_OK ? STORE_OK : result_of(engine);
+        return engine->database->error == SQLITE_OK ? STORE_OK : sqlite_result_of(engine);
     }
     char *held = strdup(row_text(&binding));
     char *place = strdup(row_text(&binding));
@@ -444,7 +444,7 @@ static enum store_result judge_hold(struct sqlite_engine *engine)
 }
 
 // From now on the marks tell where the desk is, and its pages are looked at.
-static enum store_result begin_marking(struct sqlite_engine *engine, const struct store_position *position)
+static enum store_result sqlite_begin_marking(struct sqlite_engine *engine, const struct store_position *position)
 {
     if (engine->folder == NULL) {
         return STORE_OK; // what is lost in memory is lost with whoever could miss it
@@ -466,61 +466,61 @@ static enum store_result begin_marking(struct sqlite_engine *engine, const struc
 
 static enum store_result sqlite_take_over(struct engine *base, struct store_position *position)
 {
-    struct sqlite_engine *engine = own(base);
+    struct sqlite_engine *engine = sqlite_own(base);
     struct store_position unused;
-    enum store_result result = engine->doubt ? sqlite_position(base, &unused) : require_database(engine);
+    enum store_result result = engine->doubt ? sqlite_position(base, &unused) : sqlite_require_database(engine);
 
     if (result == STORE_OK) {
-        result = judge_other(engine);
+        result = sqlite_judge_other(engine);
     }
     if (result == STORE_OK) {
-        result = judge_hold(engine);
+        result = sqlite_judge_hold(engine);
     }
     if (result != STORE_OK) {
         return result;
     }
-    if (!database_run(engine->database, "BEGIN IMMEDIATE") || !sign_over(engine)) {
-        return roll_back(engine);
+    if (!database_run(engine->database, "BEGIN IMMEDIATE") || !sqlite_sign_over(engine)) {
+        return sqlite_roll_back(engine);
     }
-    result = commit_transaction(engine);
+    result = sqlite_commit_transaction(engine);
     if (result == STORE_OK) {
-        result = read_position(engine, position);
+        result = sqlite_read_position(engine, position);
     }
-    return result == STORE_OK ? begin_marking(engine, position) : result;
+    return result == STORE_OK ? sqlite_begin_marking(engine, position) : result;
 }
 
 static enum store_result sqlite_confirm(struct engine *base)
 {
-    struct sqlite_engine *engine = own(base);
+    struct sqlite_engine *engine = sqlite_own(base);
 
     if (engine->doubt) {
-        return refuse_doubt(engine);
+        return sqlite_refuse_doubt(engine);
     }
-    enum store_result result = require_database(engine);
+    enum store_result result = sqlite_require_database(engine);
     if (result != STORE_OK) {
         return result;
     }
     if (!database_run(engine->database, "BEGIN IMMEDIATE")) {
-        return roll_back(engine);
+        return sqlite_roll_back(engine);
     }
     struct binding confirm = database_bind(engine->database, STATEMENT_CONFIRM);
     if (!binding_run(&confirm)) {
-        return roll_back(engine);
+        return sqlite_roll_back(engine);
     }
-    return commit_transaction(engine);
+    return sqlite_commit_transaction(engine);
 }
 
 static enum store_result sqlite_secret(struct engine *base, char secret[ENGINE_SECRET_BYTES])
 {
-    struct sqlite_engine *engine = own(base);
-    enum store_result result = require_database(engine);
+    struct sqlite_engine *engine = sqlite_own(base);
+    enum store_result result = sqlite_require_database(engine);
 
     if (result != STORE_OK) {
         return result;
     }
     struct binding binding = database_bind(engine->database, STATEMENT_SECRET);
     if (!binding_row(&binding)) {
-        return engine->database->error != SQLITE_OK ? result_of(engine) : STORE_CONTRADICTED;
+        return engine->database->error != SQLITE_OK ? sqlite_result_of(engine) : STORE_CONTRADICTED;
     }
     snprintf(secret, ENGINE_SECRET_BYTES, "%s", row_text(&binding));
     binding_end(&binding);
@@ -529,22 +529,22 @@ static enum store_result sqlite_secret(struct engine *base, char secret[ENGINE_S
 
 static enum store_result sqlite_read(struct engine *base, const struct store_reader *reader)
 {
-    struct sqlite_engine *engine = own(base);
-    enum store_result result = require_database(engine);
+    struct sqlite_engine *engine = sqlite_own(base);
+    enum store_result result = sqlite_require_database(engine);
 
     if (result == STORE_OK && !read_desk(engine->database, reader)) {
-        result = result_of(engine);
+        result = sqlite_result_of(engine);
     }
     return result;
 }
 
 static enum store_result sqlite_report(struct engine *base, struct report *report)
 {
-    struct sqlite_engine *engine = own(base);
-    enum store_result result = require_database(engine);
+    struct sqlite_engine *engine = sqlite_own(base);
+    enum store_result result = sqlite_require_database(engine);
 
     if (result == STORE_OK && !answer_report(engine->database, report)) {
-        result = result_of(engine);
+        result = sqlite_result_of(engine);
     }
     return result;
 }
@@ -554,14 +554,14 @@ static void sqlite_destroy(struct engine **engine_p)
     if (*engine_p == NULL) {
         return;
     }
-    struct sqlite_engine *engine = own(*engine_p);
+    struct sqlite_engine *engine = sqlite_own(*engine_p);
     inspection_destroy(&engine->inspection);
     if (engine->folder != NULL && engine->database != NULL && !engine->read_only && !engine->doubt) {
         // A clean stop leaves everything in the one file: the handle of reports, which closes last, cannot do that.
         checkpointer_rest(engine->checkpointer);
         (void) sqlite3_wal_checkpoint_v2(engine->database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
-    close_database(engine);
+    sqlite_close_database(engine);
     coalescer_destroy(&engine->coalescer);
     marker_destroy(&engine->marker);
     if (engine->lock >= 0) {
@@ -586,7 +586,7 @@ static const struct engine_operations sqlite_operations = {
     .destroy = sqlite_destroy,
 };
 
-static struct sqlite_engine *make_engine(const char *desk, int lock)
+static struct sqlite_engine *sqlite_make_engine(const char *desk, int lock)
 {
     struct sqlite_engine *engine = calloc(1, sizeof *engine);
 
@@ -599,9 +599,10 @@ static struct sqlite_engine *make_engine(const char *desk, int lock)
     return engine;
 }
 
-static struct engine *open_engine(const char *folder, const char *desk, int lock, char *reason, size_t reason_bytes)
+static struct engine *sqlite_open_engine(const char *folder, const char *desk, int lock, char *reason,
+                                         size_t reason_bytes)
 {
-    struct sqlite_engine *engine = make_engine(desk, lock);
+    struct sqlite_engine *engine = sqlite_make_engine(desk, lock);
 
     engine->folder = strdup(folder);
     must(engine->folder != NULL);
@@ -610,7 +611,7 @@ static struct engine *open_engine(const char *folder, const char *desk, int lock
     // killed, perhaps after an fsync that failed: what it left in the log can be read, and may be gone when power goes.
     engine->log_suspect = !engine->read_only;
     struct engine *opened = &engine->engine;
-    if (require_database(engine) != STORE_OK) {
+    if (sqlite_require_database(engine) != STORE_OK) {
         snprintf(reason, reason_bytes, "%s", opened->reason);
         sqlite_destroy(&opened);
     }
@@ -618,7 +619,7 @@ static struct engine *open_engine(const char *folder, const char *desk, int lock
 }
 
 // Whether the desk that was opened is as far as it was when it was last heard of.
-static bool is_whole(struct sqlite_engine *engine)
+static bool sqlite_is_whole(struct sqlite_engine *engine)
 {
     struct store_position position = { 0 };
 
@@ -654,11 +655,11 @@ struct engine *engine_sqlite_open(const char *folder, const char *desk, char *re
         (void) close(lock);
         return NULL;
     }
-    struct engine *engine = open_engine(folder, desk, lock, reason, reason_bytes);
-    if (engine != NULL &&
-        (!is_whole(own(engine)) || !database_upgrade(own(engine)->database, engine->reason, sizeof engine->reason))) {
+    struct engine *engine = sqlite_open_engine(folder, desk, lock, reason, reason_bytes);
+    if (engine != NULL && (!sqlite_is_whole(sqlite_own(engine)) ||
+                           !database_upgrade(sqlite_own(engine)->database, engine->reason, sizeof engine->reason))) {
         snprintf(reason, reason_bytes, "%s", engine->reason);
-        own(engine)->doubt = true; // what is there stays as it is
+        sqlite_own(engine)->doubt = true; // what is there stays as it is
         sqlite_destroy(&engine);
     }
     return engine;
@@ -666,7 +667,7 @@ struct engine *engine_sqlite_open(const char *folder, const char *desk, char *re
 
 struct engine *engine_sqlite_open_in(struct database *database)
 {
-    struct sqlite_engine *engine = make_engine(database->desk, -1);
+    struct sqlite_engine *engine = sqlite_make_engine(database->desk, -1);
 
     engine->database = database;
     engine->log_pages_next = LOG_PAGES_MAX;
@@ -676,5 +677,5 @@ struct engine *engine_sqlite_open_in(struct database *database)
 
 struct engine *engine_sqlite_open_reports(const char *folder, const char *desk, char *reason, size_t reason_bytes)
 {
-    return open_engine(folder, desk, -1, reason, reason_bytes);
+    return sqlite_open_engine(folder, desk, -1, reason, reason_bytes);
 }

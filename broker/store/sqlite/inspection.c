@@ -45,7 +45,7 @@ struct inspection {
 };
 
 // Waits, until somebody is in a hurry where that `may_hurry`; false when the thread shall end.
-static bool pause_for(struct inspection *inspection, int64_t ms, bool may_hurry)
+static bool inspection_pause_for(struct inspection *inspection, int64_t ms, bool may_hurry)
 {
     int64_t until_ms = clocks_monotonic_ms() + ms;
 
@@ -58,12 +58,12 @@ static bool pause_for(struct inspection *inspection, int64_t ms, bool may_hurry)
     return !atomic_load(&inspection->stopping);
 }
 
-static int ask_whether_to_go_on(void *self)
+static int inspection_ask_whether_to_go_on(void *self)
 {
     return atomic_load(&((struct inspection *) self)->stopping) ? 1 : 0;
 }
 
-static void note(struct inspection *inspection, const char *words)
+static void inspection_note(struct inspection *inspection, const char *words)
 {
     pthread_mutex_lock(&inspection->mutex);
     if (inspection->found[0] == '\0') {
@@ -76,19 +76,19 @@ static void note(struct inspection *inspection, const char *words)
 }
 
 // The result of a statement that ended early: damage is noted, everything else is left for the next time.
-static void judge(struct inspection *inspection, sqlite3 *connection, int result)
+static void inspection_judge(struct inspection *inspection, sqlite3 *connection, int result)
 {
     char words[64];
 
     if (result == SQLITE_IOERR_DATA) {
         page_check_describe(connection, words, sizeof words);
-        note(inspection, words);
+        inspection_note(inspection, words);
     } else if ((result & 0xFF) == SQLITE_CORRUPT || (result & 0xFF) == SQLITE_NOTADB) {
-        note(inspection, sqlite3_errmsg(connection));
+        inspection_note(inspection, sqlite3_errmsg(connection));
     }
 }
 
-static sqlite3 *connect_to(struct inspection *inspection, int flags)
+static sqlite3 *inspection_connect_to(struct inspection *inspection, int flags)
 {
     sqlite3 *connection = NULL;
 
@@ -98,16 +98,16 @@ static sqlite3 *connect_to(struct inspection *inspection, int flags)
     }
     (void) sqlite3_extended_result_codes(connection, 1);
     sqlite3_busy_timeout(connection, BUSY_MS);
-    sqlite3_progress_handler(connection, STEPS, ask_whether_to_go_on, inspection);
+    sqlite3_progress_handler(connection, STEPS, inspection_ask_whether_to_go_on, inspection);
     return connection;
 }
 
 // ---- pages ----
 
 // Moves what is in the log into the file.  Whether all of it was, so that the file's pages are the good ones now.
-static bool empty_log(struct inspection *inspection)
+static bool inspection_empty_log(struct inspection *inspection)
 {
-    sqlite3 *connection = connect_to(inspection, SQLITE_OPEN_READWRITE);
+    sqlite3 *connection = inspection_connect_to(inspection, SQLITE_OPEN_READWRITE);
     int pages = 0;
     int moved = 0;
 
@@ -123,17 +123,17 @@ static bool empty_log(struct inspection *inspection)
 
 // A page that is not what was written is damaged, unless it is just being written, or was when the machine went down:
 // then its good copy is in the log.
-static bool is_damaged(struct inspection *inspection, struct page_scan *scan, uint32_t page)
+static bool inspection_is_damaged(struct inspection *inspection, struct page_scan *scan, uint32_t page)
 {
     int sure = 0;
 
     for (int i = 0; i < SETTLE_TRIES && sure < SETTLE_SURE; i++) {
-        bool emptied = empty_log(inspection);
+        bool emptied = inspection_empty_log(inspection);
         if (page_scan_is_good(scan, page)) {
             return false;
         }
         sure += emptied ? 1 : 0;
-        if (sure < SETTLE_SURE && !pause_for(inspection, SETTLE_MS, false)) {
+        if (sure < SETTLE_SURE && !inspection_pause_for(inspection, SETTLE_MS, false)) {
             return false;
         }
     }
@@ -141,26 +141,26 @@ static bool is_damaged(struct inspection *inspection, struct page_scan *scan, ui
     return sure == SETTLE_SURE;
 }
 
-static void inspect_pages(struct inspection *inspection, int64_t slice_ms)
+static void inspection_inspect_pages(struct inspection *inspection, int64_t slice_ms)
 {
     struct page_scan *scan = page_scan_new(inspection->path, false);
     bool going_on = scan != NULL;
 
     for (uint32_t page = 1; going_on && page <= page_scan_count(scan); page++) {
-        if (!page_scan_is_good(scan, page) && is_damaged(inspection, scan, page)) {
+        if (!page_scan_is_good(scan, page) && inspection_is_damaged(inspection, scan, page)) {
             char words[64];
             snprintf(words, sizeof words, "page %u is not what was written there", (unsigned) page);
-            note(inspection, words);
+            inspection_note(inspection, words);
             break;
         }
-        going_on = slice_ms == 0 || page % SLICE_PAGES != 0 || pause_for(inspection, slice_ms, false);
+        going_on = slice_ms == 0 || page % SLICE_PAGES != 0 || inspection_pause_for(inspection, slice_ms, false);
     }
     page_scan_destroy(&scan);
 }
 
 // ---- tables ----
 
-static void inspect_table(struct inspection *inspection, sqlite3 *connection, const char *table)
+static void inspection_inspect_table(struct inspection *inspection, sqlite3 *connection, const char *table)
 {
     sqlite3_stmt *statement = NULL;
     char *sql = sqlite3_mprintf("PRAGMA integrity_check(%Q)", table);
@@ -173,13 +173,13 @@ static void inspect_table(struct inspection *inspection, sqlite3 *connection, co
     }
     const char *words = result == SQLITE_ROW ? (const char *) sqlite3_column_text(statement, 0) : NULL;
     if (words != NULL && strcmp(words, "ok") != 0) {
-        note(inspection, words);
+        inspection_note(inspection, words);
     }
-    judge(inspection, connection, result);
+    inspection_judge(inspection, connection, result);
     sqlite3_finalize(statement);
 }
 
-static size_t list_tables(struct inspection *inspection, sqlite3 *connection, char *tables[TABLES_MAX])
+static size_t inspection_list_tables(struct inspection *inspection, sqlite3 *connection, char *tables[TABLES_MAX])
 {
     sqlite3_stmt *statement = NULL;
     size_t count = 0;
@@ -195,21 +195,21 @@ static size_t list_tables(struct inspection *inspection, sqlite3 *connection, ch
             count++;
         }
     }
-    judge(inspection, connection, result);
+    inspection_judge(inspection, connection, result);
     sqlite3_finalize(statement);
     return count;
 }
 
 // With a pause between a table and the next, or without.
-static void inspect_tables(struct inspection *inspection, int64_t table_ms)
+static void inspection_inspect_tables(struct inspection *inspection, int64_t table_ms)
 {
     char *tables[TABLES_MAX];
-    sqlite3 *connection = connect_to(inspection, SQLITE_OPEN_READONLY);
-    size_t count = connection == NULL ? 0 : list_tables(inspection, connection, tables);
+    sqlite3 *connection = inspection_connect_to(inspection, SQLITE_OPEN_READONLY);
+    size_t count = connection == NULL ? 0 : inspection_list_tables(inspection, connection, tables);
 
     for (size_t i = 0; i < count; i++) {
-        if (table_ms == 0 || pause_for(inspection, table_ms, false)) {
-            inspect_table(inspection, connection, tables[i]);
+        if (table_ms == 0 || inspection_pause_for(inspection, table_ms, false)) {
+            inspection_inspect_table(inspection, connection, tables[i]);
         }
         free(tables[i]);
     }
@@ -218,23 +218,23 @@ static void inspect_tables(struct inspection *inspection, int64_t table_ms)
 
 // ---- the thread ----
 
-static void *run(void *self)
+static void *inspection_run(void *self)
 {
     struct inspection *inspection = self;
 
     (void) setpriority(PRIO_PROCESS, (id_t) gettid(), NICE); // on Linux a thread has its own
-    for (int64_t wait_ms = FIRST_MS; pause_for(inspection, wait_ms, true);
+    for (int64_t wait_ms = FIRST_MS; inspection_pause_for(inspection, wait_ms, true);
          wait_ms = inspection->unsettled ? SOON_MS : AGAIN_MS) {
         inspection->unsettled = false;
-        inspect_pages(inspection, SLICE_MS);
+        inspection_inspect_pages(inspection, SLICE_MS);
         if (!inspection->pages_only) {
-            inspect_tables(inspection, TABLE_MS);
+            inspection_inspect_tables(inspection, TABLE_MS);
         }
     }
     return NULL;
 }
 
-static void prepare_to_wait(struct inspection *inspection)
+static void inspection_prepare_to_wait(struct inspection *inspection)
 {
     must(pthread_mutex_init(&inspection->mutex, NULL) == 0);
     thread_condition_init(&inspection->changed);
@@ -248,8 +248,8 @@ struct inspection *inspection_new(const char *path, bool pages_only)
     inspection->pages_only = pages_only;
     inspection->path = strdup(path);
     must(inspection->path != NULL);
-    prepare_to_wait(inspection);
-    thread_start(&inspection->thread, run, inspection);
+    inspection_prepare_to_wait(inspection);
+    thread_start(&inspection->thread, inspection_run, inspection);
     return inspection;
 }
 
@@ -284,9 +284,9 @@ bool inspection_look(const char *path, char *words, size_t words_bytes)
 {
     struct inspection inspection = { .path = (char *) path };
 
-    prepare_to_wait(&inspection);
-    inspect_pages(&inspection, 0);
-    inspect_tables(&inspection, 0);
+    inspection_prepare_to_wait(&inspection);
+    inspection_inspect_pages(&inspection, 0);
+    inspection_inspect_tables(&inspection, 0);
     pthread_cond_destroy(&inspection.changed);
     pthread_mutex_destroy(&inspection.mutex);
     snprintf(words, words_bytes, "%s", inspection.found);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 // A folder just made is durable only once its parent is synced.
-static void sync_parent(const char *folder)
+static void lock_sync_parent(const char *folder)
 {
     char *copy = strdup(folder);
 
@@ -26,10 +26,10 @@ static void sync_parent(const char *folder)
     free(copy);
 }
 
-static bool make_folder(const char *folder, char *reason, size_t reason_bytes)
+static bool lock_make_folder(const char *folder, char *reason, size_t reason_bytes)
 {
     if (mkdir(folder, 0700) == 0) {
-        sync_parent(folder);
+        lock_sync_parent(folder);
         return true;
     }
     if (errno == EEXIST) {
@@ -40,7 +40,7 @@ static bool make_folder(const char *folder, char *reason, size_t reason_bytes)
 }
 
 // Writes our process id for whoever finds the folder locked; only a courtesy, so failures do not matter.
-static void sign(int file)
+static void lock_sign(int file)
 {
     char text[32];
     int length = snprintf(text, sizeof text, "%ld\n", (long) getpid());
@@ -50,7 +50,7 @@ static void sign(int file)
     }
 }
 
-static void name_owner(int file, const char *folder, char *reason, size_t reason_bytes)
+static void lock_name_owner(int file, const char *folder, char *reason, size_t reason_bytes)
 {
     char owner[32] = "";
     ssize_t length = pread(file, owner, sizeof owner - 1, 0);
@@ -65,7 +65,7 @@ int lock_folder(const char *folder, char *reason, size_t reason_bytes)
 {
     char *path = NULL;
 
-    if (!make_folder(folder, reason, reason_bytes)) {
+    if (!lock_make_folder(folder, reason, reason_bytes)) {
         return -1;
     }
     must(asprintf(&path, "%s/lock", folder) >= 0);
@@ -79,11 +79,11 @@ int lock_folder(const char *folder, char *reason, size_t reason_bytes)
     free(path);
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     if (fcntl(file, F_OFD_SETLK, &lock) == 0) {
-        sign(file);
+        lock_sign(file);
         return file;
     }
     if (errno == EAGAIN || errno == EACCES) {
-        name_owner(file, folder, reason, reason_bytes);
+        lock_name_owner(file, folder, reason, reason_bytes);
     } else {
         snprintf(reason, reason_bytes, "the folder %s cannot be locked: %s", folder, strerror(errno));
     }

@@ -22,7 +22,7 @@
 #define SUM_BYTES 16
 #define SYNC_MS 1000
 
-static int open_marks(const char *folder, int flags)
+static int marks_open(const char *folder, int flags)
 {
     char *path = NULL;
 
@@ -34,7 +34,7 @@ static int open_marks(const char *folder, int flags)
 
 // ---- a line ----
 
-static void sum_of(const char *text, size_t bytes, char sum[2 * SUM_BYTES + 1])
+static void marks_sum_of(const char *text, size_t bytes, char sum[2 * SUM_BYTES + 1])
 {
     unsigned char binary[SUM_BYTES];
 
@@ -42,7 +42,7 @@ static void sum_of(const char *text, size_t bytes, char sum[2 * SUM_BYTES + 1])
     sodium_bin2hex(sum, 2 * SUM_BYTES + 1, binary, sizeof binary);
 }
 
-static void write_line(char line[LINE_BYTES], const char *desk, const struct marks *marks)
+static void marks_write_line(char line[LINE_BYTES], const char *desk, const struct marks *marks)
 {
     const struct store_position *position = &marks->position;
     char text[LINE_BYTES];
@@ -53,7 +53,7 @@ static void write_line(char line[LINE_BYTES], const char *desk, const struct mar
         "epoch %" PRIu64 " sequence %" PRIu64 " next_id %" PRIu64 " clock_ms %" PRId64 " damage %d desk %.200s",
         position->epoch, position->sequence, position->next_id, position->clock_ms, (int) marks->damage, desk);
     must(bytes > 0);
-    sum_of(text, (size_t) bytes, sum);
+    marks_sum_of(text, (size_t) bytes, sum);
     memset(line, ' ', LINE_BYTES);
     bytes = snprintf(text + bytes, sizeof text - (size_t) bytes, " sum %s", sum) + bytes;
     must(bytes < LINE_BYTES);
@@ -61,7 +61,7 @@ static void write_line(char line[LINE_BYTES], const char *desk, const struct mar
     line[LINE_BYTES - 1] = '\n';
 }
 
-static bool read_line(char line[LINE_BYTES + 1], const char *desk, struct marks *marks)
+static bool marks_read_line(char line[LINE_BYTES + 1], const char *desk, struct marks *marks)
 {
     struct store_position *position = &marks->position;
     char sum[2 * SUM_BYTES + 1];
@@ -76,7 +76,7 @@ static bool read_line(char line[LINE_BYTES + 1], const char *desk, struct marks 
     if (found == NULL) {
         return false;
     }
-    sum_of(line, (size_t) (found - line), sum);
+    marks_sum_of(line, (size_t) (found - line), sum);
     if (strncmp(found + 5, sum, 2 * SUM_BYTES) != 0) {
         return false;
     }
@@ -90,7 +90,7 @@ static bool read_line(char line[LINE_BYTES + 1], const char *desk, struct marks 
     return bytes > 0 && strcmp(line + bytes, desk) == 0;
 }
 
-static bool is_newer(const struct marks *marks, const struct marks *than)
+static bool marks_is_newer(const struct marks *marks, const struct marks *than)
 {
     const struct store_position *left = &marks->position;
     const struct store_position *right = &than->position;
@@ -102,14 +102,14 @@ static bool is_newer(const struct marks *marks, const struct marks *than)
 
 bool marks_read(const char *folder, const char *desk, struct marks *marks)
 {
-    int file = open_marks(folder, O_RDONLY);
+    int file = marks_open(folder, O_RDONLY);
     bool any = false;
 
     for (int i = 0; file >= 0 && i < LINES; i++) {
         char line[LINE_BYTES + 1];
         struct marks read = { 0 };
         bool whole = pread(file, line, LINE_BYTES, i * LINE_BYTES) == LINE_BYTES;
-        if (whole && read_line(line, desk, &read) && (!any || is_newer(&read, marks))) {
+        if (whole && marks_read_line(line, desk, &read) && (!any || marks_is_newer(&read, marks))) {
             *marks = read;
             any = true;
         }
@@ -121,7 +121,7 @@ bool marks_read(const char *folder, const char *desk, struct marks *marks)
 }
 
 // The file's entry in its folder is durable, too.
-static bool sync_folder(const char *folder)
+static bool marks_sync_folder(const char *folder)
 {
     int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool synced = directory >= 0 && fsync(directory) == 0;
@@ -134,15 +134,15 @@ static bool sync_folder(const char *folder)
 
 bool marks_write(const char *folder, const char *desk, const struct marks *marks)
 {
-    int file = open_marks(folder, O_RDWR | O_CREAT);
+    int file = marks_open(folder, O_RDWR | O_CREAT);
     char line[LINE_BYTES];
     bool written = file >= 0;
 
-    write_line(line, desk, marks);
+    marks_write_line(line, desk, marks);
     for (int i = 0; written && i < LINES; i++) {
         written = pwrite(file, line, LINE_BYTES, i * LINE_BYTES) == LINE_BYTES;
     }
-    written = written && fsync(file) == 0 && sync_folder(folder);
+    written = written && fsync(file) == 0 && marks_sync_folder(folder);
     if (file >= 0) {
         (void) close(file);
     }
@@ -170,7 +170,7 @@ struct marker {
 };
 
 // Waits until something is to be synced, and then for the rest of a second; false when the thread shall end.
-static bool wait_for_work(struct marker *marker)
+static bool marks_wait_for_work(struct marker *marker)
 {
     pthread_mutex_lock(&marker->mutex);
     while (!marker->dirty && !marker->stopping) {
@@ -185,22 +185,22 @@ static bool wait_for_work(struct marker *marker)
     return go_on;
 }
 
-static void *run(void *self)
+static void *marks_run(void *self)
 {
     struct marker *marker = self;
 
-    while (wait_for_work(marker)) {
+    while (marks_wait_for_work(marker)) {
         (void) fdatasync(marker->file); // what fails here makes the marks older, not wrong
     }
     (void) fdatasync(marker->file);
     return NULL;
 }
 
-static void start_thread(struct marker *marker)
+static void marks_start_thread(struct marker *marker)
 {
     must(pthread_mutex_init(&marker->mutex, NULL) == 0);
     thread_condition_init(&marker->changed);
-    thread_start(&marker->thread, run, marker);
+    thread_start(&marker->thread, marks_run, marker);
 }
 
 struct marker *marker_new(const char *folder, const char *desk, const struct marks *marks, char *reason,
@@ -213,12 +213,12 @@ struct marker *marker_new(const char *folder, const char *desk, const struct mar
     }
     struct marker *marker = calloc(1, sizeof *marker);
     must(marker != NULL);
-    marker->file = open_marks(folder, O_WRONLY);
+    marker->file = marks_open(folder, O_WRONLY);
     must(marker->file >= 0);
     marker->desk = strdup(desk);
     must(marker->desk != NULL);
     marker->marks = *marks;
-    start_thread(marker);
+    marks_start_thread(marker);
     return marker;
 }
 
@@ -242,11 +242,11 @@ void marker_destroy(struct marker **marker_p)
     *marker_p = NULL;
 }
 
-static void put(struct marker *marker)
+static void marks_put(struct marker *marker)
 {
     char line[LINE_BYTES];
 
-    write_line(line, marker->desk, &marker->marks);
+    marks_write_line(line, marker->desk, &marker->marks);
     // Should it not be written whole, the other line is still good.
     (void) !pwrite(marker->file, line, LINE_BYTES, marker->next_line * LINE_BYTES);
     marker->next_line = (marker->next_line + 1) % LINES;
@@ -261,12 +261,12 @@ static void put(struct marker *marker)
 void marker_note(struct marker *marker, const struct store_position *position)
 {
     marker->marks.position = *position;
-    put(marker);
+    marks_put(marker);
 }
 
 void marker_note_damage(struct marker *marker, enum marks_damage damage)
 {
     marker->marks.damage = damage;
-    put(marker);
-    put(marker); // on both lines
+    marks_put(marker);
+    marks_put(marker); // on both lines
 }

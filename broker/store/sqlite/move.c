@@ -19,13 +19,13 @@ struct sqlite_side {
     char desk[MOVE_NAME_BYTES];
 };
 
-static struct sqlite_side *own(struct side *side)
+static struct sqlite_side *move_own(struct side *side)
 {
     return (struct sqlite_side *) (void *) side;
 }
 
 // Leaves the reason of the error that stands; what was begun is undone.
-static bool failed(struct sqlite_side *side)
+static bool move_failed(struct sqlite_side *side)
 {
     sqlite3 *connection = side->database->connection;
     const char *advice = "mend it and start the same move again";
@@ -39,13 +39,13 @@ static bool failed(struct sqlite_side *side)
     return false;
 }
 
-static bool run(struct sqlite_side *side, const char *sql)
+static bool move_run(struct sqlite_side *side, const char *sql)
 {
-    return sqlite3_exec(side->database->connection, sql, NULL, NULL, NULL) == SQLITE_OK || failed(side);
+    return sqlite3_exec(side->database->connection, sql, NULL, NULL, NULL) == SQLITE_OK || move_failed(side);
 }
 
 // The desk is ?1 of every statement.
-static sqlite3_stmt *prepare(struct sqlite_side *side, const char *sql)
+static sqlite3_stmt *move_prepare(struct sqlite_side *side, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
 
@@ -53,28 +53,28 @@ static sqlite3_stmt *prepare(struct sqlite_side *side, const char *sql)
         (sqlite3_bind_parameter_count(statement) > 0 &&
          sqlite3_bind_text(statement, 1, side->desk, -1, SQLITE_STATIC) != SQLITE_OK)) {
         sqlite3_finalize(statement);
-        (void) failed(side);
+        (void) move_failed(side);
         return NULL;
     }
     return statement;
 }
 
 // Runs a statement that gives no rows and frees it.
-static bool finish(struct sqlite_side *side, sqlite3_stmt *statement)
+static bool move_finish(struct sqlite_side *side, sqlite3_stmt *statement)
 {
     bool done = statement != NULL && sqlite3_step(statement) == SQLITE_DONE;
 
     if (statement != NULL && !done) {
-        (void) failed(side);
+        (void) move_failed(side);
     }
     sqlite3_finalize(statement);
     return done;
 }
 
-static bool sqlite_list(struct side *base, char *names, size_t names_bytes, size_t *count)
+static bool move_sqlite_list(struct side *base, char *names, size_t names_bytes, size_t *count)
 {
-    struct sqlite_side *side = own(base);
-    sqlite3_stmt *statement = prepare(side, "SELECT desk FROM desk ORDER BY desk");
+    struct sqlite_side *side = move_own(base);
+    sqlite3_stmt *statement = move_prepare(side, "SELECT desk FROM desk ORDER BY desk");
     int step = SQLITE_ERROR;
     size_t at = 0;
 
@@ -87,29 +87,30 @@ static bool sqlite_list(struct side *base, char *names, size_t names_bytes, size
         }
         ++*count;
     }
-    bool done = step == SQLITE_DONE || (statement != NULL && failed(side));
+    bool done = step == SQLITE_DONE || (statement != NULL && move_failed(side));
     sqlite3_finalize(statement);
     return done;
 }
 
-static bool sqlite_choose(struct side *base, const char *desk)
+static bool move_sqlite_choose(struct side *base, const char *desk)
 {
-    snprintf(own(base)->desk, sizeof own(base)->desk, "%s", desk);
+    snprintf(move_own(base)->desk, sizeof move_own(base)->desk, "%s", desk);
     return true;
 }
 
-static void copy_column(sqlite3_stmt *statement, int column, char *text, size_t text_bytes)
+static void move_copy_column(sqlite3_stmt *statement, int column, char *text, size_t text_bytes)
 {
     const unsigned char *value = sqlite3_column_text(statement, column);
 
     snprintf(text, text_bytes, "%s", value == NULL ? "" : (const char *) value);
 }
 
-static bool sqlite_look(struct side *base, struct desk_row *row)
+static bool move_sqlite_look(struct side *base, struct desk_row *row)
 {
-    struct sqlite_side *side = own(base);
-    sqlite3_stmt *statement = prepare(side, "SELECT epoch, sequence, next_id, clock_ms, confirmed, held, held_place,"
-                                            " held_ms, held_move, held_epoch FROM desk WHERE desk = ?1");
+    struct sqlite_side *side = move_own(base);
+    sqlite3_stmt *statement =
+        move_prepare(side, "SELECT epoch, sequence, next_id, clock_ms, confirmed, held, held_place,"
+                           " held_ms, held_move, held_epoch FROM desk WHERE desk = ?1");
 
     *row = (struct desk_row){ 0 };
     if (statement == NULL) {
@@ -123,18 +124,18 @@ static bool sqlite_look(struct side *base, struct desk_row *row)
         row->next_id = sqlite3_column_int64(statement, 2);
         row->clock_ms = sqlite3_column_int64(statement, 3);
         row->confirmed = sqlite3_column_int64(statement, 4);
-        copy_column(statement, 5, row->held, sizeof row->held);
-        copy_column(statement, 6, row->held_place, sizeof row->held_place);
+        move_copy_column(statement, 5, row->held, sizeof row->held);
+        move_copy_column(statement, 6, row->held_place, sizeof row->held_place);
         row->held_ms = sqlite3_column_int64(statement, 7);
-        copy_column(statement, 8, row->held_move, sizeof row->held_move);
+        move_copy_column(statement, 8, row->held_move, sizeof row->held_move);
         row->held_epoch = sqlite3_column_int64(statement, 9);
     }
-    bool good = step == SQLITE_ROW || step == SQLITE_DONE || failed(side);
+    bool good = step == SQLITE_ROW || step == SQLITE_DONE || move_failed(side);
     sqlite3_finalize(statement);
     return good;
 }
 
-static bool bind_row(sqlite3_stmt *statement, const struct desk_row *row)
+static bool move_bind_row(sqlite3_stmt *statement, const struct desk_row *row)
 {
     const int64_t numbers[] = { row->epoch,     row->sequence, row->next_id,   row->clock_ms,
                                 row->confirmed, row->held_ms,  row->held_epoch };
@@ -154,9 +155,9 @@ static bool bind_row(sqlite3_stmt *statement, const struct desk_row *row)
     return true;
 }
 
-static bool changed_one(struct sqlite_side *side, sqlite3_stmt *statement)
+static bool move_changed_one(struct sqlite_side *side, sqlite3_stmt *statement)
 {
-    if (!finish(side, statement)) {
+    if (!move_finish(side, statement)) {
         return false;
     }
     if (sqlite3_changes(side->database->connection) != 1) {
@@ -168,9 +169,9 @@ static bool changed_one(struct sqlite_side *side, sqlite3_stmt *statement)
 }
 
 // A folder has one desk.
-static bool has_room(struct sqlite_side *side)
+static bool move_has_room(struct sqlite_side *side)
 {
-    sqlite3_stmt *statement = prepare(side, "SELECT desk FROM desk WHERE desk <> ?1");
+    sqlite3_stmt *statement = move_prepare(side, "SELECT desk FROM desk WHERE desk <> ?1");
     int step = statement == NULL ? SQLITE_ERROR : sqlite3_step(statement);
 
     if (step == SQLITE_ROW) {
@@ -178,18 +179,18 @@ static bool has_room(struct sqlite_side *side)
                  "%s has the desk %.64s already: give a folder of its own for %s", side->side.place,
                  (const char *) sqlite3_column_text(statement, 0), side->desk);
     }
-    bool room = step == SQLITE_DONE || (statement != NULL && step != SQLITE_ROW && failed(side));
+    bool room = step == SQLITE_DONE || (statement != NULL && step != SQLITE_ROW && move_failed(side));
     sqlite3_finalize(statement);
     return room;
 }
 
-static bool sqlite_save(struct side *base, const struct desk_row *seen, const struct desk_row *row)
+static bool move_sqlite_save(struct side *base, const struct desk_row *seen, const struct desk_row *row)
 {
-    struct sqlite_side *side = own(base);
-    if (!seen->found && !has_room(side)) {
+    struct sqlite_side *side = move_own(base);
+    if (!seen->found && !move_has_room(side)) {
         return false;
     }
-    sqlite3_stmt *statement = prepare(
+    sqlite3_stmt *statement = move_prepare(
         side, seen->found ? "UPDATE desk SET epoch = ?2, sequence = ?3, next_id = ?4, clock_ms = ?5, confirmed = ?6,"
                             " held_ms = ?7, held_epoch = ?8, held = ?9, held_place = ?10, held_move = ?11"
                             " WHERE desk = ?1 AND epoch = ?12 AND sequence = ?13"
@@ -200,32 +201,32 @@ static bool sqlite_save(struct side *base, const struct desk_row *seen, const st
     if (statement == NULL) {
         return false;
     }
-    if (!bind_row(statement, row) ||
+    if (!move_bind_row(statement, row) ||
         (seen->found && (sqlite3_bind_int64(statement, 12, seen->epoch) != SQLITE_OK ||
                          sqlite3_bind_int64(statement, 13, seen->sequence) != SQLITE_OK))) {
-        (void) failed(side);
+        (void) move_failed(side);
         sqlite3_finalize(statement);
         return false;
     }
-    return changed_one(side, statement);
+    return move_changed_one(side, statement);
 }
 
-static bool sqlite_remove(struct side *base, const struct desk_row *seen)
+static bool move_sqlite_remove(struct side *base, const struct desk_row *seen)
 {
-    struct sqlite_side *side = own(base);
-    sqlite3_stmt *statement = prepare(side, "DELETE FROM desk WHERE desk = ?1 AND epoch = ?2");
+    struct sqlite_side *side = move_own(base);
+    sqlite3_stmt *statement = move_prepare(side, "DELETE FROM desk WHERE desk = ?1 AND epoch = ?2");
 
     if (statement != NULL && sqlite3_bind_int64(statement, 2, seen->epoch) != SQLITE_OK) {
-        (void) failed(side);
+        (void) move_failed(side);
         sqlite3_finalize(statement);
         return false;
     }
-    return changed_one(side, statement);
+    return move_changed_one(side, statement);
 }
 
 // ---- rows ----
 
-static void write_keys(FILE *out, const struct move_table *table, const char *suffix)
+static void move_write_keys(FILE *out, const struct move_table *table, const char *suffix)
 {
     for (int i = 0; i < table->keys; i++) {
         fprintf(out, "%s%s%s", i == 0 ? "" : ", ", table->columns[i].name, suffix);
@@ -233,7 +234,7 @@ static void write_keys(FILE *out, const struct move_table *table, const char *su
 }
 
 // SELECT ... FROM table WHERE desk = ?1, and so on; freed by the caller.
-static char *make_select(const struct move_table *table, bool behind, const char *order, int rows)
+static char *move_make_select(const struct move_table *table, bool behind, const char *order, int rows)
 {
     char *sql = NULL;
     size_t bytes = 0;
@@ -248,7 +249,7 @@ static char *make_select(const struct move_table *table, bool behind, const char
     fprintf(out, " FROM %s WHERE desk = ?1", table->sqlite);
     if (behind) {
         fputs(" AND (", out);
-        write_keys(out, table, "");
+        move_write_keys(out, table, "");
         fputs(") > (", out);
         for (int i = 0; i < table->keys; i++) {
             fprintf(out, "%s?%d", i == 0 ? "" : ", ", i + 2);
@@ -256,13 +257,13 @@ static char *make_select(const struct move_table *table, bool behind, const char
         fputs(")", out);
     }
     fputs(" ORDER BY ", out);
-    write_keys(out, table, order);
+    move_write_keys(out, table, order);
     fprintf(out, " LIMIT %d", rows);
     must(fclose(out) == 0);
     return sql;
 }
 
-static void take_row(struct page *page, sqlite3_stmt *statement, const struct move_table *table)
+static void move_take_row(struct page *page, sqlite3_stmt *statement, const struct move_table *table)
 {
     for (int i = 0; i < table->column_count; i++) {
         enum move_type type = table->columns[i].type;
@@ -279,7 +280,7 @@ static void take_row(struct page *page, sqlite3_stmt *statement, const struct mo
     page->row_count++;
 }
 
-static bool bind_place(sqlite3_stmt *statement, const struct move_table *table, const struct place_in_table *after)
+static bool move_bind_place(sqlite3_stmt *statement, const struct move_table *table, const struct place_in_table *after)
 {
     for (int i = 0; after->is_set && i < table->keys; i++) {
         int result = table->columns[i].type == MOVE_TEXT
@@ -292,11 +293,11 @@ static bool bind_place(sqlite3_stmt *statement, const struct move_table *table, 
     return true;
 }
 
-static bool read_rows(struct sqlite_side *side, const struct move_table *table, const struct place_in_table *after,
-                      const char *order, int rows, struct page *page)
+static bool move_read_rows(struct sqlite_side *side, const struct move_table *table, const struct place_in_table *after,
+                           const char *order, int rows, struct page *page)
 {
-    char *sql = make_select(table, after->is_set, order, rows);
-    sqlite3_stmt *statement = prepare(side, sql);
+    char *sql = move_make_select(table, after->is_set, order, rows);
+    sqlite3_stmt *statement = move_prepare(side, sql);
     int step = SQLITE_ERROR;
 
     free(sql);
@@ -304,29 +305,29 @@ static bool read_rows(struct sqlite_side *side, const struct move_table *table, 
     if (statement == NULL) {
         return false;
     }
-    if (bind_place(statement, table, after)) {
+    if (move_bind_place(statement, table, after)) {
         while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
-            take_row(page, statement, table);
+            move_take_row(page, statement, table);
         }
     }
-    bool done = step == SQLITE_DONE || failed(side);
+    bool done = step == SQLITE_DONE || move_failed(side);
     sqlite3_finalize(statement);
     page->is_last = page->row_count < (size_t) rows;
     return done;
 }
 
-static bool sqlite_read(struct side *base, const struct move_table *table, const struct place_in_table *after,
-                        struct page *page)
+static bool move_sqlite_read(struct side *base, const struct move_table *table, const struct place_in_table *after,
+                             struct page *page)
 {
-    return read_rows(own(base), table, after, "", table->page_rows, page);
+    return move_read_rows(move_own(base), table, after, "", table->page_rows, page);
 }
 
-static bool sqlite_read_last(struct side *base, const struct move_table *table, struct page *page)
+static bool move_sqlite_read_last(struct side *base, const struct move_table *table, struct page *page)
 {
-    return read_rows(own(base), table, &(struct place_in_table){ 0 }, " DESC", 1, page);
+    return move_read_rows(move_own(base), table, &(struct place_in_table){ 0 }, " DESC", 1, page);
 }
 
-static char *make_insert(const struct move_table *table)
+static char *move_make_insert(const struct move_table *table)
 {
     char *sql = NULL;
     size_t bytes = 0;
@@ -350,7 +351,8 @@ static char *make_insert(const struct move_table *table)
     return sql;
 }
 
-static bool insert_row(sqlite3_stmt *statement, const struct move_table *table, const struct page *page, size_t row)
+static bool move_insert_row(sqlite3_stmt *statement, const struct move_table *table, const struct page *page,
+                            size_t row)
 {
     int at = 2;
     int result = SQLITE_OK;
@@ -372,7 +374,7 @@ static bool insert_row(sqlite3_stmt *statement, const struct move_table *table, 
     return result == SQLITE_OK && sqlite3_step(statement) == SQLITE_DONE && sqlite3_reset(statement) == SQLITE_OK;
 }
 
-static void bound_log(struct sqlite_side *side)
+static void move_bound_log(struct sqlite_side *side)
 {
     if (side->database->log_pages > LOG_PAGES_MAX &&
         sqlite3_wal_checkpoint_v2(side->database->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
@@ -381,32 +383,32 @@ static void bound_log(struct sqlite_side *side)
     }
 }
 
-static bool sqlite_write(struct side *base, const struct move_table *table, const struct page *page)
+static bool move_sqlite_write(struct side *base, const struct move_table *table, const struct page *page)
 {
-    struct sqlite_side *side = own(base);
+    struct sqlite_side *side = move_own(base);
 
-    if (!run(side, "BEGIN IMMEDIATE")) {
+    if (!move_run(side, "BEGIN IMMEDIATE")) {
         return false;
     }
-    char *sql = make_insert(table);
-    sqlite3_stmt *statement = prepare(side, sql);
+    char *sql = move_make_insert(table);
+    sqlite3_stmt *statement = move_prepare(side, sql);
     bool written = statement != NULL;
     free(sql);
     for (size_t row = 0; written && row < page->row_count; row++) {
-        written = insert_row(statement, table, page, row) || failed(side);
+        written = move_insert_row(statement, table, page, row) || move_failed(side);
     }
     sqlite3_finalize(statement);
-    if (!written || !run(side, "COMMIT")) {
+    if (!written || !move_run(side, "COMMIT")) {
         return false;
     }
-    bound_log(side);
+    move_bound_log(side);
     return true;
 }
 
 // A part at a time, so that the log stays bounded.
-static bool sqlite_clear(struct side *base, const struct move_table *table)
+static bool move_sqlite_clear(struct side *base, const struct move_table *table)
 {
-    struct sqlite_side *side = own(base);
+    struct sqlite_side *side = move_own(base);
     char *sql = NULL;
     size_t bytes = 0;
     bool done = true;
@@ -415,25 +417,25 @@ static bool sqlite_clear(struct side *base, const struct move_table *table)
 
     must(out != NULL);
     fprintf(out, "DELETE FROM %s WHERE desk = ?1 AND (", table->sqlite);
-    write_keys(out, table, "");
+    move_write_keys(out, table, "");
     fputs(") IN (SELECT ", out);
-    write_keys(out, table, "");
+    move_write_keys(out, table, "");
     fprintf(out, " FROM %s WHERE desk = ?1 LIMIT 5000)", table->sqlite);
     must(fclose(out) == 0);
     while (done && removed > 0) {
         // All changes: those that a view's trigger made count, too.
         int before = sqlite3_total_changes(side->database->connection);
-        done = finish(side, prepare(side, sql));
+        done = move_finish(side, move_prepare(side, sql));
         removed = done ? sqlite3_total_changes(side->database->connection) - before : 0;
-        bound_log(side);
+        move_bound_log(side);
     }
     free(sql);
     return done;
 }
 
-static void sqlite_destroy(struct side **side_p)
+static void move_sqlite_destroy(struct side **side_p)
 {
-    struct sqlite_side *side = own(*side_p);
+    struct sqlite_side *side = move_own(*side_p);
 
     if (side == NULL) {
         return;
@@ -446,20 +448,20 @@ static void sqlite_destroy(struct side **side_p)
     *side_p = NULL;
 }
 
-static const struct side_operations operations = {
-    .list = sqlite_list,
-    .choose = sqlite_choose,
-    .look = sqlite_look,
-    .save = sqlite_save,
-    .remove = sqlite_remove,
-    .read = sqlite_read,
-    .read_last = sqlite_read_last,
-    .write = sqlite_write,
-    .clear = sqlite_clear,
-    .destroy = sqlite_destroy,
+static const struct side_operations move_operations = {
+    .list = move_sqlite_list,
+    .choose = move_sqlite_choose,
+    .look = move_sqlite_look,
+    .save = move_sqlite_save,
+    .remove = move_sqlite_remove,
+    .read = move_sqlite_read,
+    .read_last = move_sqlite_read_last,
+    .write = move_sqlite_write,
+    .clear = move_sqlite_clear,
+    .destroy = move_sqlite_destroy,
 };
 
-static bool has_store(const char *folder)
+static bool move_has_store(const char *folder)
 {
     char *path = NULL;
 
@@ -469,7 +471,7 @@ static bool has_store(const char *folder)
     return found;
 }
 
-static void note_place(struct sqlite_side *side, const char *folder)
+static void move_note_place(struct sqlite_side *side, const char *folder)
 {
     char *whole = realpath(folder, NULL);
 
@@ -481,7 +483,7 @@ struct side *side_sqlite_open(const char *folder, bool may_make, char *reason, s
 {
     enum store_result result = STORE_OK;
 
-    if (!may_make && !has_store(folder)) {
+    if (!may_make && !move_has_store(folder)) {
         snprintf(reason, reason_bytes, "%s has no store: give the folder that the broker's --data names", folder);
         return NULL;
     }
@@ -491,16 +493,16 @@ struct side *side_sqlite_open(const char *folder, bool may_make, char *reason, s
     }
     struct sqlite_side *side = calloc(1, sizeof *side);
     must(side != NULL);
-    side->side.operations = &operations;
+    side->side.operations = &move_operations;
     side->lock = lock;
-    note_place(side, folder);
+    move_note_place(side, folder);
     // What an earlier failure left in the log may not be on disk yet, though it reads as if it were.
     if (database_rewrite_log(folder, reason, reason_bytes)) {
         side->database = database_open(folder, "", false, &result, reason, reason_bytes);
     }
     struct side *opened = &side->side;
     if (side->database == NULL) {
-        sqlite_destroy(&opened);
+        move_sqlite_destroy(&opened);
     }
     return opened;
 }

@@ -38,53 +38,54 @@ static struct page_file *own(sqlite3_file *file)
     return (struct page_file *) (void *) file;
 }
 
-static sqlite3_file *usual(sqlite3_file *file)
+static sqlite3_file *page_check_usual(sqlite3_file *file)
 {
     return (sqlite3_file *) (void *) own(file)->usual;
 }
 
 // ---- checksums ----
 
-static uint64_t sum_of(const unsigned char *page, int page_bytes, uint32_t number)
+static uint64_t page_check_sum_of(const unsigned char *page, int page_bytes, uint32_t number)
 {
     return XXH3_64bits_withSeed(page, (size_t) (page_bytes - SUM_BYTES), number);
 }
 
-static void put_sum(unsigned char *page, int page_bytes, uint32_t number)
+static void page_check_put_sum(unsigned char *page, int page_bytes, uint32_t number)
 {
-    uint64_t sum = sum_of(page, page_bytes, number);
+    uint64_t sum = page_check_sum_of(page, page_bytes, number);
 
     for (int i = 0; i < SUM_BYTES; i++) {
         page[page_bytes - SUM_BYTES + i] = (unsigned char) (sum >> 8 * i);
     }
 }
 
-static bool has_its_sum(const unsigned char *page, int page_bytes, uint32_t number)
+static bool page_check_has_its_sum(const unsigned char *page, int page_bytes, uint32_t number)
 {
     uint64_t sum = 0;
 
     for (int i = 0; i < SUM_BYTES; i++) {
         sum |= (uint64_t) page[page_bytes - SUM_BYTES + i] << 8 * i;
     }
-    return sum == sum_of(page, page_bytes, number);
+    return sum == page_check_sum_of(page, page_bytes, number);
 }
 
 // ---- the header ----
 
 // The header says that there are no checksums; yet the first page may have one that is true but for this word.
-static bool is_header_changed(sqlite3_file *file)
+static bool page_check_is_header_changed(sqlite3_file *file)
 {
     struct page_file *own_file = own(file);
 
-    if (usual(file)->pMethods->xRead(usual(file), own_file->page, own_file->page_bytes, 0) != SQLITE_OK) {
+    if (page_check_usual(file)->pMethods->xRead(page_check_usual(file), own_file->page, own_file->page_bytes, 0) !=
+        SQLITE_OK) {
         return false;
     }
     own_file->page[RESERVED_AT] = SUM_BYTES;
-    return has_its_sum(own_file->page, own_file->page_bytes, 1);
+    return page_check_has_its_sum(own_file->page, own_file->page_bytes, 1);
 }
 
 // Learns from the header, as it is read or written, how large pages are and whether they have checksums.
-static void learn(sqlite3_file *file, const unsigned char *header)
+static void page_check_learn(sqlite3_file *file, const unsigned char *header)
 {
     int page_bytes = header[16] << 8 | header[17];
 
@@ -94,206 +95,210 @@ static void learn(sqlite3_file *file, const unsigned char *header)
         return; // SQLite will say so
     }
     own(file)->page_bytes = page_bytes;
-    own(file)->summed = header[RESERVED_AT] >= SUM_BYTES || is_header_changed(file);
+    own(file)->summed = header[RESERVED_AT] >= SUM_BYTES || page_check_is_header_changed(file);
 }
 
-static void require_header(sqlite3_file *file)
+static void page_check_require_header(sqlite3_file *file)
 {
     unsigned char header[HEADER_BYTES];
 
-    if (own(file)->page_bytes == 0 && usual(file)->pMethods->xRead(usual(file), header, HEADER_BYTES, 0) == SQLITE_OK) {
-        learn(file, header);
+    if (own(file)->page_bytes == 0 &&
+        page_check_usual(file)->pMethods->xRead(page_check_usual(file), header, HEADER_BYTES, 0) == SQLITE_OK) {
+        page_check_learn(file, header);
     }
 }
 
-static bool is_one_page(const struct page_file *file, int bytes, sqlite3_int64 at)
+static bool page_check_is_one_page(const struct page_file *file, int bytes, sqlite3_int64 at)
 {
     return file->summed && bytes == file->page_bytes && at % bytes == 0;
 }
 
-static uint32_t page_at(const struct page_file *file, sqlite3_int64 at)
+static uint32_t page_check_page_at(const struct page_file *file, sqlite3_int64 at)
 {
     return (uint32_t) (at / file->page_bytes) + 1;
 }
 
 // ---- a file ----
 
-static int close_file(sqlite3_file *file)
+static int page_check_close_file(sqlite3_file *file)
 {
     free(own(file)->page);
     own(file)->page = NULL;
-    return usual(file)->pMethods->xClose(usual(file));
+    return page_check_usual(file)->pMethods->xClose(page_check_usual(file));
 }
 
 // A part of a page is believed when the whole is good.  Of the first one the header is read while it may be half
 // written, with its good copy in the log.
-static int check_part(sqlite3_file *file, sqlite3_int64 at)
+static int page_check_check_part(sqlite3_file *file, sqlite3_int64 at)
 {
     struct page_file *own_file = own(file);
-    uint32_t number = page_at(own_file, at);
+    uint32_t number = page_check_page_at(own_file, at);
 
     if (number == 1) {
         return SQLITE_OK;
     }
-    int result =
-        usual(file)->pMethods->xRead(usual(file), own_file->page, own_file->page_bytes, at - at % own_file->page_bytes);
+    int result = page_check_usual(file)->pMethods->xRead(page_check_usual(file), own_file->page, own_file->page_bytes,
+                                                         at - at % own_file->page_bytes);
     if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) {
         return result;
     }
-    return has_its_sum(own_file->page, own_file->page_bytes, number) ? SQLITE_OK : SQLITE_IOERR_DATA;
+    return page_check_has_its_sum(own_file->page, own_file->page_bytes, number) ? SQLITE_OK : SQLITE_IOERR_DATA;
 }
 
-// As read_file, and leaves no trace of what it finds.
-static int read_and_check(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
+// As page_check_read_file, and leaves no trace of what it finds.
+static int page_check_read_and_check(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 {
     struct page_file *own_file = own(file);
-    int result = usual(file)->pMethods->xRead(usual(file), to, bytes, at);
+    int result = page_check_usual(file)->pMethods->xRead(page_check_usual(file), to, bytes, at);
 
-    if (result == SQLITE_OK && is_one_page(own_file, bytes, at) && !has_its_sum(to, bytes, page_at(own_file, at))) {
+    if (result == SQLITE_OK && page_check_is_one_page(own_file, bytes, at) &&
+        !page_check_has_its_sum(to, bytes, page_check_page_at(own_file, at))) {
         return SQLITE_IOERR_DATA; // nor is it believed what it says as a header
     }
     if (result == SQLITE_OK && at == 0 && bytes >= HEADER_BYTES) {
-        learn(file, to);
+        page_check_learn(file, to);
     }
     if (!own_file->summed || (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ)) {
         return result;
     }
-    if (!is_one_page(own_file, bytes, at)) {
-        int whole = check_part(file, at);
+    if (!page_check_is_one_page(own_file, bytes, at)) {
+        int whole = page_check_check_part(file, at);
         return whole == SQLITE_OK ? result : whole;
     }
     // Every page was written once, as SQLite clears those that it frees: one that the file is too short for is lost.
-    return result == SQLITE_OK && has_its_sum(to, bytes, page_at(own_file, at)) ? SQLITE_OK : SQLITE_IOERR_DATA;
+    return result == SQLITE_OK && page_check_has_its_sum(to, bytes, page_check_page_at(own_file, at))
+               ? SQLITE_OK
+               : SQLITE_IOERR_DATA;
 }
 
-static int read_file(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
+static int page_check_read_file(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 {
-    int result = read_and_check(file, to, bytes, at);
+    int result = page_check_read_and_check(file, to, bytes, at);
 
     if (result == SQLITE_IOERR_DATA) {
-        own(file)->bad_page = page_at(own(file), at);
+        own(file)->bad_page = page_check_page_at(own(file), at);
         atomic_fetch_add(&bad_reads, 1);
     }
     return result;
 }
 
-static int write_file(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
+static int page_check_write_file(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
     struct page_file *own_file = own(file);
 
     if (at == 0 && bytes >= HEADER_BYTES) {
-        learn(file, from);
+        page_check_learn(file, from);
     }
-    require_header(file);
-    if (is_one_page(own_file, bytes, at)) {
+    page_check_require_header(file);
+    if (page_check_is_one_page(own_file, bytes, at)) {
         memcpy(own_file->page, from, (size_t) bytes);
-        put_sum(own_file->page, bytes, page_at(own_file, at));
+        page_check_put_sum(own_file->page, bytes, page_check_page_at(own_file, at));
         from = own_file->page;
     }
-    return usual(file)->pMethods->xWrite(usual(file), from, bytes, at);
+    return page_check_usual(file)->pMethods->xWrite(page_check_usual(file), from, bytes, at);
 }
 
-static int truncate_file(sqlite3_file *file, sqlite3_int64 bytes)
+static int page_check_truncate_file(sqlite3_file *file, sqlite3_int64 bytes)
 {
-    return usual(file)->pMethods->xTruncate(usual(file), bytes);
+    return page_check_usual(file)->pMethods->xTruncate(page_check_usual(file), bytes);
 }
 
-static int sync_file(sqlite3_file *file, int flags)
+static int page_check_sync_file(sqlite3_file *file, int flags)
 {
-    return usual(file)->pMethods->xSync(usual(file), flags);
+    return page_check_usual(file)->pMethods->xSync(page_check_usual(file), flags);
 }
 
-static int size_of_file(sqlite3_file *file, sqlite3_int64 *bytes)
+static int page_check_size_of_file(sqlite3_file *file, sqlite3_int64 *bytes)
 {
-    return usual(file)->pMethods->xFileSize(usual(file), bytes);
+    return page_check_usual(file)->pMethods->xFileSize(page_check_usual(file), bytes);
 }
 
-static int lock_file(sqlite3_file *file, int kind)
+static int page_check_lock_file(sqlite3_file *file, int kind)
 {
-    return usual(file)->pMethods->xLock(usual(file), kind);
+    return page_check_usual(file)->pMethods->xLock(page_check_usual(file), kind);
 }
 
-static int unlock_file(sqlite3_file *file, int kind)
+static int page_check_unlock_file(sqlite3_file *file, int kind)
 {
-    return usual(file)->pMethods->xUnlock(usual(file), kind);
+    return page_check_usual(file)->pMethods->xUnlock(page_check_usual(file), kind);
 }
 
-static int check_lock(sqlite3_file *file, int *locked)
+static int page_check_check_lock(sqlite3_file *file, int *locked)
 {
-    return usual(file)->pMethods->xCheckReservedLock(usual(file), locked);
+    return page_check_usual(file)->pMethods->xCheckReservedLock(page_check_usual(file), locked);
 }
 
-static int control_file(sqlite3_file *file, int operation, void *argument)
+static int page_check_control_file(sqlite3_file *file, int operation, void *argument)
 {
-    return usual(file)->pMethods->xFileControl(usual(file), operation, argument);
+    return page_check_usual(file)->pMethods->xFileControl(page_check_usual(file), operation, argument);
 }
 
-static int sector_size(sqlite3_file *file)
+static int page_check_sector_size(sqlite3_file *file)
 {
-    return usual(file)->pMethods->xSectorSize(usual(file));
+    return page_check_usual(file)->pMethods->xSectorSize(page_check_usual(file));
 }
 
-static int characteristics(sqlite3_file *file)
+static int page_check_characteristics(sqlite3_file *file)
 {
-    return usual(file)->pMethods->xDeviceCharacteristics(usual(file));
+    return page_check_usual(file)->pMethods->xDeviceCharacteristics(page_check_usual(file));
 }
 
-static int map_shared(sqlite3_file *file, int page, int bytes, int extend, void volatile **memory)
+static int page_check_map_shared(sqlite3_file *file, int page, int bytes, int extend, void volatile **memory)
 {
-    return usual(file)->pMethods->xShmMap(usual(file), page, bytes, extend, memory);
+    return page_check_usual(file)->pMethods->xShmMap(page_check_usual(file), page, bytes, extend, memory);
 }
 
-static int lock_shared(sqlite3_file *file, int offset, int count, int flags)
+static int page_check_lock_shared(sqlite3_file *file, int offset, int count, int flags)
 {
-    return usual(file)->pMethods->xShmLock(usual(file), offset, count, flags);
+    return page_check_usual(file)->pMethods->xShmLock(page_check_usual(file), offset, count, flags);
 }
 
-static void fence_shared(sqlite3_file *file)
+static void page_check_fence_shared(sqlite3_file *file)
 {
-    usual(file)->pMethods->xShmBarrier(usual(file));
+    page_check_usual(file)->pMethods->xShmBarrier(page_check_usual(file));
 }
 
-static int unmap_shared(sqlite3_file *file, int remove)
+static int page_check_unmap_shared(sqlite3_file *file, int remove)
 {
-    return usual(file)->pMethods->xShmUnmap(usual(file), remove);
+    return page_check_usual(file)->pMethods->xShmUnmap(page_check_usual(file), remove);
 }
 
 // Version 2: it has what the log needs, and nothing by which SQLite could map the file and read past us.
-static const sqlite3_io_methods methods = {
+static const sqlite3_io_methods page_check_methods = {
     .iVersion = 2,
-    .xClose = close_file,
-    .xRead = read_file,
-    .xWrite = write_file,
-    .xTruncate = truncate_file,
-    .xSync = sync_file,
-    .xFileSize = size_of_file,
-    .xLock = lock_file,
-    .xUnlock = unlock_file,
-    .xCheckReservedLock = check_lock,
-    .xFileControl = control_file,
-    .xSectorSize = sector_size,
-    .xDeviceCharacteristics = characteristics,
-    .xShmMap = map_shared,
-    .xShmLock = lock_shared,
-    .xShmBarrier = fence_shared,
-    .xShmUnmap = unmap_shared,
+    .xClose = page_check_close_file,
+    .xRead = page_check_read_file,
+    .xWrite = page_check_write_file,
+    .xTruncate = page_check_truncate_file,
+    .xSync = page_check_sync_file,
+    .xFileSize = page_check_size_of_file,
+    .xLock = page_check_lock_file,
+    .xUnlock = page_check_unlock_file,
+    .xCheckReservedLock = page_check_check_lock,
+    .xFileControl = page_check_control_file,
+    .xSectorSize = page_check_sector_size,
+    .xDeviceCharacteristics = page_check_characteristics,
+    .xShmMap = page_check_map_shared,
+    .xShmLock = page_check_lock_shared,
+    .xShmBarrier = page_check_fence_shared,
+    .xShmUnmap = page_check_unmap_shared,
 };
 
 // ---- the VFS ----
 
-static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
+static int page_check_open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
 {
     (void) vfs;
     if ((flags & SQLITE_OPEN_MAIN_DB) == 0) {
         return usual_vfs->xOpen(usual_vfs, name, file, flags, flags_out);
     }
     memset(file, 0, sizeof(struct page_file));
-    int result = usual_vfs->xOpen(usual_vfs, name, usual(file), flags, flags_out);
+    int result = usual_vfs->xOpen(usual_vfs, name, page_check_usual(file), flags, flags_out);
     if (result == SQLITE_OK) {
         own(file)->page = malloc(PAGE_BYTES_MAX);
         must(own(file)->page != NULL);
-        file->pMethods = &methods;
-        require_header(file);
+        file->pMethods = &page_check_methods;
+        page_check_require_header(file);
     }
     return result;
 }
@@ -309,7 +314,7 @@ static void install(void)
     vfs.pNext = NULL;
     vfs.zName = NAME;
     vfs.szOsFile = (int) sizeof(struct page_file) + usual_vfs->szOsFile;
-    vfs.xOpen = open_file;
+    vfs.xOpen = page_check_open_file;
     must(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK);
 }
 
@@ -324,7 +329,7 @@ const char *page_check_vfs(void)
 // ---- of a connection ----
 
 // Its file; NULL when that is not one of ours.
-static struct page_file *file_of(sqlite3 *connection)
+static struct page_file *page_check_file_of(sqlite3 *connection)
 {
     sqlite3_file *file = NULL;
 
@@ -332,7 +337,7 @@ static struct page_file *file_of(sqlite3 *connection)
         file == NULL) {
         return NULL;
     }
-    return file->pMethods == &methods ? own(file) : NULL;
+    return file->pMethods == &page_check_methods ? own(file) : NULL;
 }
 
 void page_check_reserve(sqlite3 *connection)
@@ -344,14 +349,14 @@ void page_check_reserve(sqlite3 *connection)
 
 bool page_check_is_on(sqlite3 *connection)
 {
-    struct page_file *file = file_of(connection);
+    struct page_file *file = page_check_file_of(connection);
 
     return file != NULL && file->summed;
 }
 
 void page_check_describe(sqlite3 *connection, char *words, size_t words_bytes)
 {
-    struct page_file *file = file_of(connection);
+    struct page_file *file = page_check_file_of(connection);
 
     words[0] = '\0';
     if (file != NULL && file->bad_page != 0) {
@@ -372,7 +377,7 @@ struct page_scan {
     sqlite3_int64 file[]; // a struct page_file
 };
 
-static sqlite3_file *scanned(struct page_scan *scan)
+static sqlite3_file *page_check_scanned(struct page_scan *scan)
 {
     return (sqlite3_file *) (void *) scan->file;
 }
@@ -388,7 +393,8 @@ struct page_scan *page_scan_new(const char *path, bool writable)
     scan->name = (char *) sqlite3_create_filename(path, "", "", 0, NULL);
     must(scan->page != NULL);
     must(scan->name != NULL);
-    if (vfs->xOpen(vfs, scan->name, scanned(scan), flags, NULL) != SQLITE_OK || !own(scanned(scan))->summed) {
+    if (vfs->xOpen(vfs, scan->name, page_check_scanned(scan), flags, NULL) != SQLITE_OK ||
+        !own(page_check_scanned(scan))->summed) {
         page_scan_destroy(&scan);
     }
     return scan;
@@ -401,8 +407,8 @@ void page_scan_destroy(struct page_scan **scan_p)
     if (scan == NULL) {
         return;
     }
-    if (scanned(scan)->pMethods != NULL) {
-        (void) scanned(scan)->pMethods->xClose(scanned(scan));
+    if (page_check_scanned(scan)->pMethods != NULL) {
+        (void) page_check_scanned(scan)->pMethods->xClose(page_check_scanned(scan));
     }
     sqlite3_free_filename(scan->name);
     free(scan->page);
@@ -412,45 +418,49 @@ void page_scan_destroy(struct page_scan **scan_p)
 
 uint32_t page_scan_count(struct page_scan *scan)
 {
-    int page_bytes = own(scanned(scan))->page_bytes;
+    int page_bytes = own(page_check_scanned(scan))->page_bytes;
     sqlite3_int64 bytes = 0;
 
-    (void) size_of_file(scanned(scan), &bytes);
+    (void) page_check_size_of_file(page_check_scanned(scan), &bytes);
     return (uint32_t) ((bytes + page_bytes - 1) / page_bytes);
 }
 
-static sqlite3_int64 place_of(struct page_scan *scan, uint32_t page)
+static sqlite3_int64 page_check_place_of(struct page_scan *scan, uint32_t page)
 {
-    return (sqlite3_int64) (page - 1) * own(scanned(scan))->page_bytes;
+    return (sqlite3_int64) (page - 1) * own(page_check_scanned(scan))->page_bytes;
 }
 
-static bool is_never_written(struct page_scan *scan, uint32_t page)
+static bool page_check_is_never_written(struct page_scan *scan, uint32_t page)
 {
-    return page == LOCKED_AT / (uint32_t) own(scanned(scan))->page_bytes + 1;
+    return page == LOCKED_AT / (uint32_t) own(page_check_scanned(scan))->page_bytes + 1;
 }
 
 bool page_scan_is_good(struct page_scan *scan, uint32_t page)
 {
-    int page_bytes = own(scanned(scan))->page_bytes;
+    int page_bytes = own(page_check_scanned(scan))->page_bytes;
 
-    return is_never_written(scan, page) ||
-           read_and_check(scanned(scan), scan->page, page_bytes, place_of(scan, page)) != SQLITE_IOERR_DATA;
+    return page_check_is_never_written(scan, page) ||
+           page_check_read_and_check(page_check_scanned(scan), scan->page, page_bytes,
+                                     page_check_place_of(scan, page)) != SQLITE_IOERR_DATA;
 }
 
 bool page_scan_accept(struct page_scan *scan, uint32_t page)
 {
-    struct page_file *file = own(scanned(scan));
-    sqlite3_int64 at = place_of(scan, page);
-    int result = usual(scanned(scan))->pMethods->xRead(usual(scanned(scan)), scan->page, file->page_bytes, at);
+    struct page_file *file = own(page_check_scanned(scan));
+    sqlite3_int64 at = page_check_place_of(scan, page);
+    int result = page_check_usual(page_check_scanned(scan))
+                     ->pMethods->xRead(page_check_usual(page_check_scanned(scan)), scan->page, file->page_bytes, at);
 
     if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) {
         return false;
     }
-    put_sum(scan->page, file->page_bytes, page);
-    return usual(scanned(scan))->pMethods->xWrite(usual(scanned(scan)), scan->page, file->page_bytes, at) == SQLITE_OK;
+    page_check_put_sum(scan->page, file->page_bytes, page);
+    return page_check_usual(page_check_scanned(scan))
+               ->pMethods->xWrite(page_check_usual(page_check_scanned(scan)), scan->page, file->page_bytes, at) ==
+           SQLITE_OK;
 }
 
 bool page_scan_sync(struct page_scan *scan)
 {
-    return sync_file(scanned(scan), SQLITE_SYNC_FULL) == SQLITE_OK;
+    return page_check_sync_file(page_check_scanned(scan), SQLITE_SYNC_FULL) == SQLITE_OK;
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static void answer_intake(struct database *database, struct batch *batch, struct question *question)
+static void question_answer_intake(struct database *database, struct batch *batch, struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_INTAKE);
 
@@ -33,7 +33,7 @@ static void answer_intake(struct database *database, struct batch *batch, struct
     }
 }
 
-static struct story_post row_post(struct binding *binding)
+static struct story_post question_row_post(struct binding *binding)
 {
     struct story_post post = { .author = row_text(binding) };
 
@@ -51,19 +51,19 @@ static struct story_post row_post(struct binding *binding)
     return post;
 }
 
-static void tell_posts(struct database *database, struct story *story, const struct question *question)
+static void question_tell_posts(struct database *database, struct story *story, const struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_POSTS);
 
     bind_id(&binding, question->item);
     bind_flag(&binding, question->for_agent);
     while (binding_row(&binding)) {
-        struct story_post post = row_post(&binding);
+        struct story_post post = question_row_post(&binding);
         story_add_post(story, "post", &post);
     }
 }
 
-static void tell_replies(struct database *database, struct story *story, uint64_t item, bool for_agent)
+static void question_tell_replies(struct database *database, struct story *story, uint64_t item, bool for_agent)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_REPLIES);
 
@@ -80,7 +80,7 @@ static void tell_replies(struct database *database, struct story *story, uint64_
     }
 }
 
-static void tell_notes(struct database *database, struct story *story, const struct question *question)
+static void question_tell_notes(struct database *database, struct story *story, const struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_NOTES);
 
@@ -96,8 +96,8 @@ static void tell_notes(struct database *database, struct story *story, const str
     }
 }
 
-static void tell_earlier(struct database *database, struct story *story, const struct question *question,
-                         uint64_t author_key)
+static void question_tell_earlier(struct database *database, struct story *story, const struct question *question,
+                                  uint64_t author_key)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_EARLIER);
     uint64_t items[STORY_EARLIER_MAX];
@@ -108,7 +108,7 @@ static void tell_earlier(struct database *database, struct story *story, const s
     bind_id(&binding, author_key);
     bind_text(&binding, question->view.brand);
     while (binding_row(&binding)) {
-        struct story_post post = row_post(&binding);
+        struct story_post post = question_row_post(&binding);
         story_add_post(story, "earlier", &post);
         uint64_t item = row_id(&binding);
         if (count == 0 || items[count - 1] != item) {
@@ -116,11 +116,11 @@ static void tell_earlier(struct database *database, struct story *story, const s
         }
     }
     for (size_t i = 0; i < count; i++) {
-        tell_replies(database, story, items[i], question->for_agent);
+        question_tell_replies(database, story, items[i], question->for_agent);
     }
 }
 
-static void show_draft(struct database *database, struct batch *batch, struct question *question)
+static void question_show_draft(struct database *database, struct batch *batch, struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_DRAFT);
 
@@ -135,7 +135,7 @@ static void show_draft(struct database *database, struct batch *batch, struct qu
     }
 }
 
-static void answer_item(struct database *database, struct batch *batch, struct question *question)
+static void question_answer_item(struct database *database, struct batch *batch, struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_AUTHOR);
     struct behalf_item *view = &question->view;
@@ -154,16 +154,16 @@ static void answer_item(struct database *database, struct batch *batch, struct q
     view->reach = row_number(&binding);
     uint64_t author_key = row_id(&binding);
     binding_end(&binding);
-    show_draft(database, batch, question);
+    question_show_draft(database, batch, question);
     story_init(&story, batch);
-    tell_posts(database, &story, question);
-    tell_replies(database, &story, question->item, question->for_agent);
-    tell_notes(database, &story, question);
-    tell_earlier(database, &story, question, author_key);
+    question_tell_posts(database, &story, question);
+    question_tell_replies(database, &story, question->item, question->for_agent);
+    question_tell_notes(database, &story, question);
+    question_tell_earlier(database, &story, question, author_key);
     story_finish(&story, view);
 }
 
-static void answer_reply(struct database *database, struct batch *batch, struct question *question)
+static void question_answer_reply(struct database *database, struct batch *batch, struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_REPLY);
     struct behalf_reply *handing = &question->handing;
@@ -186,7 +186,7 @@ static void answer_reply(struct database *database, struct batch *batch, struct 
     binding_end(&binding);
 }
 
-static void answer_closed_item(struct database *database, struct batch *batch, struct question *question)
+static void question_answer_closed_item(struct database *database, struct batch *batch, struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_CLOSED_ITEM);
 
@@ -200,7 +200,7 @@ static void answer_closed_item(struct database *database, struct batch *batch, s
     binding_end(&binding);
 }
 
-static void answer_settled_reply(struct database *database, struct batch *batch, struct question *question)
+static void question_answer_settled_reply(struct database *database, struct batch *batch, struct question *question)
 {
     struct binding binding = database_bind(database, STATEMENT_ASK_SETTLED_REPLY);
 
@@ -223,19 +223,19 @@ bool answer_questions(struct database *database, struct batch *batch)
         question->known = NULL;
         switch (question->kind) {
         case QUESTION_INTAKE:
-            answer_intake(database, batch, question);
+            question_answer_intake(database, batch, question);
             break;
         case QUESTION_ITEM:
-            answer_item(database, batch, question);
+            question_answer_item(database, batch, question);
             break;
         case QUESTION_REPLY:
-            answer_reply(database, batch, question);
+            question_answer_reply(database, batch, question);
             break;
         case QUESTION_CLOSED_ITEM:
-            answer_closed_item(database, batch, question);
+            question_answer_closed_item(database, batch, question);
             break;
         case QUESTION_SETTLED_REPLY:
-            answer_settled_reply(database, batch, question);
+            question_answer_settled_reply(database, batch, question);
             break;
         }
     }

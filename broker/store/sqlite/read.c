@@ -9,7 +9,7 @@
 #include <string.h>
 
 // A name that no version of ours wrote.
-static unsigned check_name(struct database *database, unsigned value, unsigned count)
+static unsigned read_check_name(struct database *database, unsigned value, unsigned count)
 {
     if (value < count) {
         return value;
@@ -19,14 +19,14 @@ static unsigned check_name(struct database *database, unsigned value, unsigned c
     return 0;
 }
 
-static int64_t row_item_state(struct binding *binding)
+static int64_t read_row_item_state(struct binding *binding)
 {
-    return check_name(binding->database, store_item_state_from_name(row_text(binding)), ITEM_STATE_COUNT);
+    return read_check_name(binding->database, store_item_state_from_name(row_text(binding)), ITEM_STATE_COUNT);
 }
 
-static int64_t row_reply_state(struct binding *binding)
+static int64_t read_row_reply_state(struct binding *binding)
 {
-    return check_name(binding->database, store_reply_state_from_name(row_text(binding)), REPLY_STATE_COUNT);
+    return read_check_name(binding->database, store_reply_state_from_name(row_text(binding)), REPLY_STATE_COUNT);
 }
 
 void row_record(struct binding *binding, enum record record, void *values)
@@ -42,10 +42,10 @@ void row_record(struct binding *binding, enum record record, void *values)
             column_set_text(column, values, row_text(binding));
             break;
         case COLUMN_ITEM_STATE:
-            column_set_number(column, values, row_item_state(binding));
+            column_set_number(column, values, read_row_item_state(binding));
             break;
         case COLUMN_REPLY_STATE:
-            column_set_number(column, values, row_reply_state(binding));
+            column_set_number(column, values, read_row_reply_state(binding));
             break;
         case COLUMN_ID:
         case COLUMN_NUMBER:
@@ -108,7 +108,7 @@ struct numbers {
     size_t room;
 };
 
-static void add_number(struct numbers *numbers, uint64_t number)
+static void read_add_number(struct numbers *numbers, uint64_t number)
 {
     if (numbers->count == numbers->room) {
         numbers->room = numbers->room == 0 ? 256 : numbers->room * 2;
@@ -118,7 +118,7 @@ static void add_number(struct numbers *numbers, uint64_t number)
     numbers->numbers[numbers->count++] = number;
 }
 
-static int compare_numbers(const void *a, const void *b)
+static int read_compare_numbers(const void *a, const void *b)
 {
     uint64_t first = *(const uint64_t *) a;
     uint64_t second = *(const uint64_t *) b;
@@ -127,15 +127,15 @@ static int compare_numbers(const void *a, const void *b)
 }
 
 // The open replies of open items, which come in the order of these.
-static void list_replies(struct database *database, struct numbers *replies)
+static void read_list_replies(struct database *database, struct numbers *replies)
 {
     struct binding binding = database_bind(database, STATEMENT_OPEN_REPLIES);
 
     while (binding_row(&binding)) {
-        add_number(replies, row_id(&binding));
+        read_add_number(replies, row_id(&binding));
     }
     if (replies->count > 0) {
-        qsort(replies->numbers, replies->count, sizeof *replies->numbers, compare_numbers);
+        qsort(replies->numbers, replies->count, sizeof *replies->numbers, read_compare_numbers);
     }
 }
 
@@ -160,7 +160,7 @@ static bool read_replies(struct database *database, const struct store_reader *r
     bool go_on = true;
 
     if (reader->reply != NULL) {
-        list_replies(database, &replies);
+        read_list_replies(database, &replies);
     }
     for (size_t i = 0; go_on && i < replies.count; i++) {
         go_on = read_reply(database, reader, replies.numbers[i]);
@@ -169,7 +169,7 @@ static bool read_replies(struct database *database, const struct store_reader *r
     return go_on;
 }
 
-static int64_t last_ended(struct database *database)
+static int64_t read_last_ended(struct database *database)
 {
     struct binding binding = database_bind(database, STATEMENT_LAST_ENDED);
     int64_t ended = 0;
@@ -184,7 +184,7 @@ static int64_t last_ended(struct database *database)
 int64_t find_ended_since(struct database *database, int64_t closed_ms)
 {
     int64_t low = 1; // all before it ended earlier
-    int64_t high = closed_ms > 0 ? last_ended(database) + 1 : 1;
+    int64_t high = closed_ms > 0 ? read_last_ended(database) + 1 : 1;
 
     while (low < high) {
         struct binding binding = database_bind(database, STATEMENT_ENDED_FROM);

@@ -21,7 +21,7 @@ static bool report_state(struct database *database, struct report *report, uint6
     return true;
 }
 
-static size_t row_event(struct binding *binding, struct report *report, struct behalf_event *event)
+static size_t report_row_event(struct binding *binding, struct report *report, struct behalf_event *event)
 {
     event->sequence = row_number(binding);
     event->at_ms = row_number(binding);
@@ -44,7 +44,7 @@ static void report_events(struct database *database, struct report *report)
     bind_number(&binding, history->item);
     bind_number(&binding, report->why.after);
     while (!history->more && binding_row(&binding)) {
-        bytes += row_event(&binding, report, &history->events[history->events_count]);
+        bytes += report_row_event(&binding, report, &history->events[history->events_count]);
         history->more =
             history->events_count == REPORT_EVENTS_MAX || (bytes > REPORT_BYTES_MAX && history->events_count > 0);
         history->events_count += !history->more;
@@ -80,7 +80,7 @@ static void report_history(struct database *database, struct report *report)
     }
 }
 
-static size_t row_ended(struct binding *binding, struct report *report, struct behalf_outcome *row)
+static size_t report_row_ended(struct binding *binding, struct report *report, struct behalf_outcome *row)
 {
     row->item = row_number(binding);
     row->outcome = report_text(report, row_text(binding));
@@ -124,7 +124,7 @@ static void report_outcomes(struct database *database, struct report *report)
     bind_number(&binding, (int64_t) limit + 1);
     while (!ended->more && binding_row(&binding)) {
         int64_t number = row_number(&binding);
-        bytes += row_ended(&binding, report, &ended->rows[ended->rows_count]);
+        bytes += report_row_ended(&binding, report, &ended->rows[ended->rows_count]);
         ended->more = ended->rows_count == limit || (bytes > REPORT_BYTES_MAX && ended->rows_count > 0);
         if (!ended->more) {
             ended->rows_count++;
@@ -152,7 +152,7 @@ static void report_texts(struct database *database, struct report *report)
     report->found = true;
 }
 
-static void row_post(struct binding *binding, struct report *report, uint64_t item)
+static void report_row_post(struct binding *binding, struct report *report, uint64_t item)
 {
     struct behalf_post post = { .channel = report_text(report, row_text(binding)) };
 
@@ -175,7 +175,7 @@ static void report_posts(struct database *database, struct report *report)
         bind_id(&binding, report->items[i]);
         bind_number(&binding, REPORT_POSTS_MAX);
         while (binding_row(&binding)) {
-            row_post(&binding, report, report->items[i]);
+            report_row_post(&binding, report, report->items[i]);
         }
         binding_end(&binding);
     }

@@ -54,32 +54,32 @@ void upgrade_say(const char *format, ...)
     }
 }
 
-static long long megabytes(off_t bytes)
+static long long upgrade_megabytes(off_t bytes)
 {
     return ((long long) bytes + 1024 * 1024 - 1) / (1024 * 1024);
 }
 
-static off_t size_of(const char *path)
+static off_t upgrade_size_of(const char *path)
 {
     struct stat about;
 
     return stat(path, &about) == 0 ? about.st_size : 0;
 }
 
-static int say_progress(void *self)
+static int upgrade_say_progress(void *self)
 {
     struct rewriting *rewriting = self;
 
     if (clocks_monotonic_ms() >= rewriting->said_ms + SAY_MS) {
         rewriting->said_ms = clocks_monotonic_ms();
         upgrade_say("%s is given checksums: %lld of about %lld MB", rewriting->path,
-                    megabytes(size_of(rewriting->copy)), megabytes(rewriting->bytes));
+                    upgrade_megabytes(upgrade_size_of(rewriting->copy)), upgrade_megabytes(rewriting->bytes));
     }
     return 0;
 }
 
 // What an attempt before us left.
-static void remove_copy(const struct rewriting *rewriting)
+static void upgrade_remove_copy(const struct rewriting *rewriting)
 {
     char *journal = NULL;
 
@@ -89,7 +89,7 @@ static void remove_copy(const struct rewriting *rewriting)
     free(journal);
 }
 
-static bool has_room(const struct rewriting *rewriting)
+static bool upgrade_has_room(const struct rewriting *rewriting)
 {
     char *path = strdup(rewriting->path);
     struct statvfs disk;
@@ -100,32 +100,32 @@ static bool has_room(const struct rewriting *rewriting)
     bool room = statvfs(folder, &disk) == 0 && (off_t) (disk.f_bavail * disk.f_frsize) >= wanted;
     if (!room) {
         upgrade_say("%s stays without checksums: that needs %lld MB free in %s; the next start tries again",
-                    rewriting->path, megabytes(wanted), folder);
+                    rewriting->path, upgrade_megabytes(wanted), folder);
     }
     free(path);
     return room;
 }
 
-static bool run(sqlite3 *connection, const char *sql)
+static bool upgrade_run(sqlite3 *connection, const char *sql)
 {
     return sqlite3_exec(connection, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 // Without a log, and for nobody else until this connection is closed.
-static bool keep_for_us(sqlite3 *connection)
+static bool upgrade_keep_for_us(sqlite3 *connection)
 {
-    return run(connection, "PRAGMA journal_mode = DELETE") &&
-           run(connection, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
+    return upgrade_run(connection, "PRAGMA journal_mode = DELETE") &&
+           upgrade_run(connection, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
 }
 
-static bool copy_into(sqlite3 *connection, struct rewriting *rewriting)
+static bool upgrade_copy_into(sqlite3 *connection, struct rewriting *rewriting)
 {
     char *sql = sqlite3_mprintf("VACUUM INTO %Q", rewriting->copy);
 
     must(sql != NULL);
     page_check_reserve(connection);
-    sqlite3_progress_handler(connection, STEPS, say_progress, rewriting);
-    bool copied = run(connection, sql);
+    sqlite3_progress_handler(connection, STEPS, upgrade_say_progress, rewriting);
+    bool copied = upgrade_run(connection, sql);
     sqlite3_progress_handler(connection, 0, NULL, NULL);
     sqlite3_free(sql);
     return copied;
@@ -133,7 +133,7 @@ static bool copy_into(sqlite3 *connection, struct rewriting *rewriting)
 
 // SQLite writes the first page, which tells that there are checksums, when it commits: pages that it had no room to
 // keep until then were written without.
-static bool complete_checksums(const struct rewriting *rewriting)
+static bool upgrade_complete_checksums(const struct rewriting *rewriting)
 {
     struct page_scan *scan = page_scan_new(rewriting->copy, true);
     bool complete = scan != NULL;
@@ -146,7 +146,7 @@ static bool complete_checksums(const struct rewriting *rewriting)
 }
 
 // Durable, for those who may read the old one, and only then under its name.
-static bool put_in_place(const struct rewriting *rewriting)
+static bool upgrade_put_in_place(const struct rewriting *rewriting)
 {
     struct stat about;
     int file = open(rewriting->copy, O_RDONLY | O_CLOEXEC);
@@ -160,7 +160,7 @@ static bool put_in_place(const struct rewriting *rewriting)
     return placed;
 }
 
-static bool sync_folder_of(const char *path)
+static bool upgrade_sync_folder_of(const char *path)
 {
     char *copy = strdup(path);
 
@@ -174,16 +174,16 @@ static bool sync_folder_of(const char *path)
     return synced;
 }
 
-static bool rewrite(sqlite3 *connection, struct rewriting *rewriting)
+static bool upgrade_rewrite(sqlite3 *connection, struct rewriting *rewriting)
 {
     upgrade_say("%s, %lld MB, is of a former version: it is written anew, so that its pages have checksums",
-                rewriting->path, megabytes(rewriting->bytes));
-    if (!keep_for_us(connection) || !copy_into(connection, rewriting)) {
+                rewriting->path, upgrade_megabytes(rewriting->bytes));
+    if (!upgrade_keep_for_us(connection) || !upgrade_copy_into(connection, rewriting)) {
         upgrade_say("%s stays without checksums: %s; the next start tries again", rewriting->path,
                     sqlite3_errmsg(connection));
         return false;
     }
-    if (!complete_checksums(rewriting) || !put_in_place(rewriting)) {
+    if (!upgrade_complete_checksums(rewriting) || !upgrade_put_in_place(rewriting)) {
         upgrade_say("%s stays without checksums: %s; the next start tries again", rewriting->path, strerror(errno));
         return false;
     }
@@ -196,15 +196,15 @@ enum upgrade upgrade_pages(sqlite3 *connection, const char *path)
     enum upgrade result = UPGRADE_NONE;
 
     must(asprintf(&rewriting.copy, "%s.new", path) >= 0);
-    remove_copy(&rewriting);
+    upgrade_remove_copy(&rewriting);
     // What is in the log is in the file first, so that its size tells how much room is needed.
     (void) sqlite3_wal_checkpoint_v2(connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    rewriting.bytes = size_of(path);
-    if (has_room(&rewriting) && rewrite(connection, &rewriting)) {
-        result = sync_folder_of(path) ? UPGRADE_DONE : UPGRADE_DOUBT;
+    rewriting.bytes = upgrade_size_of(path);
+    if (upgrade_has_room(&rewriting) && upgrade_rewrite(connection, &rewriting)) {
+        result = upgrade_sync_folder_of(path) ? UPGRADE_DONE : UPGRADE_DOUBT;
         upgrade_say("%s has checksums now", path);
     } else {
-        remove_copy(&rewriting);
+        upgrade_remove_copy(&rewriting);
     }
     free(rewriting.copy);
     return result;

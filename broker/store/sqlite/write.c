@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 // What a contradiction of our own making looks like to whoever judges the connection.
-static bool contradict(struct database *database, const char *what)
+static bool write_contradict(struct database *database, const char *what)
 {
     database->error = SQLITE_MISMATCH;
     snprintf(database->message, sizeof database->message, "%s", what);
@@ -15,7 +15,7 @@ static bool contradict(struct database *database, const char *what)
 }
 
 // The columns of a record from `begin` on, in the order in which tables.def has them.
-static void bind_columns(struct binding *binding, enum record record, const void *values, size_t begin)
+static void write_bind_columns(struct binding *binding, enum record record, const void *values, size_t begin)
 {
     const struct record_columns *all = columns_of(record);
 
@@ -43,50 +43,50 @@ static void bind_columns(struct binding *binding, enum record record, const void
     }
 }
 
-static void bind_record(struct binding *binding, enum record record, const void *values)
+static void write_bind_record(struct binding *binding, enum record record, const void *values)
 {
-    bind_columns(binding, record, values, 0);
+    write_bind_columns(binding, record, values, 0);
 }
 
-static bool run_with(struct database *database, enum statement statement, enum record record, const void *values)
+static bool write_run_with(struct database *database, enum statement statement, enum record record, const void *values)
 {
     struct binding binding = database_bind(database, statement);
 
-    bind_record(&binding, record, values);
+    write_bind_record(&binding, record, values);
     return binding_run(&binding);
 }
 
 // The same where exactly one row must change.
-static bool run_for_one(struct database *database, enum statement statement, enum record record, const void *values,
-                        const char *else_what)
+static bool write_run_for_one(struct database *database, enum statement statement, enum record record,
+                              const void *values, const char *else_what)
 {
-    if (!run_with(database, statement, record, values)) {
+    if (!write_run_with(database, statement, record, values)) {
         return false;
     }
-    return sqlite3_changes(database->connection) == 1 || contradict(database, else_what);
+    return sqlite3_changes(database->connection) == 1 || write_contradict(database, else_what);
 }
 
 // The same of what is sealed from the start when its item is with PR.
-static bool run_sealing(struct database *database, enum statement statement, enum record record, const void *values,
-                        enum stage_with_pr with_pr)
+static bool write_run_sealing(struct database *database, enum statement statement, enum record record,
+                              const void *values, enum stage_with_pr with_pr)
 {
     struct binding binding = database_bind(database, statement);
 
-    bind_record(&binding, record, values);
+    write_bind_record(&binding, record, values);
     bind_number(&binding, with_pr);
     return binding_run(&binding);
 }
 
-static bool put_post(struct database *database, const struct post_record *post, enum stage_with_pr with_pr)
+static bool write_put_post(struct database *database, const struct post_record *post, enum stage_with_pr with_pr)
 {
     const struct intake_key_record key = store_intake_key(post);
 
-    return run_sealing(database, STATEMENT_PUT_POST, RECORD_POST, post, with_pr) &&
-           run_for_one(database, STATEMENT_PUT_INTAKE_KEY, RECORD_INTAKE_KEY, &key, "a post was taken twice");
+    return write_run_sealing(database, STATEMENT_PUT_POST, RECORD_POST, post, with_pr) &&
+           write_run_for_one(database, STATEMENT_PUT_INTAKE_KEY, RECORD_INTAKE_KEY, &key, "a post was taken twice");
 }
 
-static bool find_post(struct database *database, const struct post_change_record *change, uint64_t *item,
-                      uint64_t *number)
+static bool write_find_post(struct database *database, const struct post_change_record *change, uint64_t *item,
+                            uint64_t *number)
 {
     struct binding binding = database_bind(database, STATEMENT_FIND_POST);
 
@@ -102,13 +102,13 @@ static bool find_post(struct database *database, const struct post_change_record
     return true;
 }
 
-static bool change_post(struct database *database, const struct post_change_record *change)
+static bool write_change_post(struct database *database, const struct post_change_record *change)
 {
     uint64_t item = 0;
     uint64_t number = 0;
 
-    if (!find_post(database, change, &item, &number)) {
-        return database->error == SQLITE_OK && contradict(database, "a post that was never taken was changed");
+    if (!write_find_post(database, change, &item, &number)) {
+        return database->error == SQLITE_OK && write_contradict(database, "a post that was never taken was changed");
     }
     struct binding binding = database_bind(database, change->deleted ? STATEMENT_DELETE_POST : STATEMENT_EDIT_POST);
     bind_id(&binding, item);
@@ -125,15 +125,15 @@ static bool change_post(struct database *database, const struct post_change_reco
 }
 
 // The post as it is now, in a further item; its key leads there from now on.
-static bool put_post_again(struct database *database, const struct post_again_record *again)
+static bool write_put_post_again(struct database *database, const struct post_again_record *again)
 {
     static const char never[] = "a post that was never taken was taken again";
 
-    return run_for_one(database, STATEMENT_PUT_POST_AGAIN, RECORD_POST_AGAIN, again, never) &&
-           run_for_one(database, STATEMENT_LEAD_INTAKE_KEY, RECORD_POST_AGAIN, again, never);
+    return write_run_for_one(database, STATEMENT_PUT_POST_AGAIN, RECORD_POST_AGAIN, again, never) &&
+           write_run_for_one(database, STATEMENT_LEAD_INTAKE_KEY, RECORD_POST_AGAIN, again, never);
 }
 
-static bool run_for_item(struct database *database, enum statement statement, uint64_t item)
+static bool write_run_for_item(struct database *database, enum statement statement, uint64_t item)
 {
     struct binding binding = database_bind(database, statement);
 
@@ -142,47 +142,49 @@ static bool run_for_item(struct database *database, enum statement statement, ui
 }
 
 // What has ended is no longer among what is open; with its outcome it becomes one row.
-static bool put_item(struct database *database, const struct item_record *item, const struct outcome_record *outcome)
+static bool write_put_item(struct database *database, const struct item_record *item,
+                           const struct outcome_record *outcome)
 {
     if (item->state != ITEM_CLOSED) {
-        return run_with(database, STATEMENT_PUT_ITEM, RECORD_ITEM, item);
+        return write_run_with(database, STATEMENT_PUT_ITEM, RECORD_ITEM, item);
     }
-    return run_for_item(database, STATEMENT_REMOVE_ITEM, item->item) &&
-           (outcome != NULL || run_with(database, STATEMENT_END_ITEM, RECORD_ITEM, item));
+    return write_run_for_item(database, STATEMENT_REMOVE_ITEM, item->item) &&
+           (outcome != NULL || write_run_with(database, STATEMENT_END_ITEM, RECORD_ITEM, item));
 }
 
-static bool put_outcome(struct database *database, const struct outcome_record *outcome, const struct item_record *item)
+static bool write_put_outcome(struct database *database, const struct outcome_record *outcome,
+                              const struct item_record *item)
 {
     if (item == NULL || item->state != ITEM_CLOSED) {
-        return run_for_one(database, STATEMENT_PUT_OUTCOME, RECORD_OUTCOME, outcome, "an item ended twice");
+        return write_run_for_one(database, STATEMENT_PUT_OUTCOME, RECORD_OUTCOME, outcome, "an item ended twice");
     }
     struct binding binding = database_bind(database, STATEMENT_PUT_ENDED_ITEM);
-    bind_record(&binding, RECORD_ITEM, item);
-    bind_columns(&binding, RECORD_OUTCOME, outcome, 1); // behind the item, which both have
+    write_bind_record(&binding, RECORD_ITEM, item);
+    write_bind_columns(&binding, RECORD_OUTCOME, outcome, 1); // behind the item, which both have
     return binding_run(&binding);
 }
 
-static bool put_draft(struct database *database, const struct draft_record *draft, enum stage_with_pr with_pr)
+static bool write_put_draft(struct database *database, const struct draft_record *draft, enum stage_with_pr with_pr)
 {
-    return run_sealing(database, STATEMENT_PUT_DRAFT, RECORD_DRAFT, draft, with_pr);
+    return write_run_sealing(database, STATEMENT_PUT_DRAFT, RECORD_DRAFT, draft, with_pr);
 }
 
-static bool remove_draft(struct database *database, const struct draft_record *draft)
+static bool write_remove_draft(struct database *database, const struct draft_record *draft)
 {
-    return run_for_item(database, STATEMENT_REMOVE_DRAFT, draft->item);
+    return write_run_for_item(database, STATEMENT_REMOVE_DRAFT, draft->item);
 }
 
-static bool seal(struct database *database, const struct seal_record *sealed)
+static bool write_seal(struct database *database, const struct seal_record *sealed)
 {
-    return run_for_item(database, STATEMENT_SEAL_POSTS, sealed->item) &&
-           run_for_item(database, STATEMENT_SEAL_DRAFT, sealed->item) &&
-           run_for_item(database, STATEMENT_SEAL_NOTES, sealed->item) &&
-           run_for_item(database, STATEMENT_SEAL_REPLIES, sealed->item);
+    return write_run_for_item(database, STATEMENT_SEAL_POSTS, sealed->item) &&
+           write_run_for_item(database, STATEMENT_SEAL_DRAFT, sealed->item) &&
+           write_run_for_item(database, STATEMENT_SEAL_NOTES, sealed->item) &&
+           write_run_for_item(database, STATEMENT_SEAL_REPLIES, sealed->item);
 }
 
-static bool unseal(struct database *database, const struct seal_record *sealed)
+static bool write_unseal(struct database *database, const struct seal_record *sealed)
 {
-    return run_for_item(database, STATEMENT_UNSEAL_POSTS, sealed->item);
+    return write_run_for_item(database, STATEMENT_UNSEAL_POSTS, sealed->item);
 }
 
 // One row of a table of a stage.
@@ -190,41 +192,41 @@ static bool write_row(struct database *database, enum stage_table table, const s
 {
     switch (table) {
     case STAGE_POSTS:
-        return put_post(database, row->record, row->with_pr);
+        return write_put_post(database, row->record, row->with_pr);
     case STAGE_POST_CHANGES:
-        return change_post(database, row->record);
+        return write_change_post(database, row->record);
     case STAGE_POSTS_AGAIN:
-        return put_post_again(database, row->record);
+        return write_put_post_again(database, row->record);
     case STAGE_EARLY:
-        return run_with(database, STATEMENT_PUT_EARLY, RECORD_EARLY, row->record);
+        return write_run_with(database, STATEMENT_PUT_EARLY, RECORD_EARLY, row->record);
     case STAGE_EARLY_GONE:
-        return run_with(database, STATEMENT_REMOVE_EARLY, RECORD_EARLY, row->record);
+        return write_run_with(database, STATEMENT_REMOVE_EARLY, RECORD_EARLY, row->record);
     case STAGE_DRAFTS:
-        return put_draft(database, row->record, row->with_pr);
+        return write_put_draft(database, row->record, row->with_pr);
     case STAGE_DRAFTS_GONE:
-        return remove_draft(database, row->record);
+        return write_remove_draft(database, row->record);
     case STAGE_ITEMS:
-        return put_item(database, row->record, row->other);
+        return write_put_item(database, row->record, row->other);
     case STAGE_NOTES:
-        return run_with(database, STATEMENT_PUT_NOTE, RECORD_NOTE, row->record);
+        return write_run_with(database, STATEMENT_PUT_NOTE, RECORD_NOTE, row->record);
     case STAGE_REPLIES:
-        return run_with(database, STATEMENT_PUT_REPLY, RECORD_REPLY, row->record);
+        return write_run_with(database, STATEMENT_PUT_REPLY, RECORD_REPLY, row->record);
     case STAGE_REPLY_CHANGES:
-        return run_for_one(database, STATEMENT_CHANGE_REPLY, RECORD_REPLY, row->record, "a reply without text");
+        return write_run_for_one(database, STATEMENT_CHANGE_REPLY, RECORD_REPLY, row->record, "a reply without text");
     case STAGE_EVENTS:
-        return run_with(database, STATEMENT_PUT_EVENT, RECORD_EVENT, row->record);
+        return write_run_with(database, STATEMENT_PUT_EVENT, RECORD_EVENT, row->record);
     case STAGE_OUTCOMES:
-        return put_outcome(database, row->record, row->other);
+        return write_put_outcome(database, row->record, row->other);
     case STAGE_RULES:
-        return run_with(database, STATEMENT_PUT_RULES, RECORD_RULES, row->record);
+        return write_run_with(database, STATEMENT_PUT_RULES, RECORD_RULES, row->record);
     case STAGE_FREEZES:
-        return run_with(database, STATEMENT_PUT_FREEZE, RECORD_FREEZE, row->record);
+        return write_run_with(database, STATEMENT_PUT_FREEZE, RECORD_FREEZE, row->record);
     case STAGE_REQUESTS:
-        return run_with(database, STATEMENT_PUT_REQUEST, RECORD_REQUEST, row->record);
+        return write_run_with(database, STATEMENT_PUT_REQUEST, RECORD_REQUEST, row->record);
     case STAGE_SEALED:
-        return seal(database, row->record);
+        return write_seal(database, row->record);
     case STAGE_UNSEALED:
-        return unseal(database, row->record);
+        return write_unseal(database, row->record);
     case STAGE_TABLE_COUNT:
         break;
     }
