@@ -111,6 +111,10 @@ static bool put_copies(PGconn *connection, const char *desk, uint64_t copies)
                "UPDATE behalf.desk SET next_id = next_id + %s * %" PRIu64 ", sequence = sequence + %s * %" PRIu64
                " WHERE desk = '%s'",
                PQgetvalue(spans, 0, 0), copies, PQgetvalue(spans, 0, 1), copies, desk) &&
+           RUN(connection,
+               "UPDATE behalf.applied AS a SET sequence = d.sequence FROM behalf.desk AS d"
+               " WHERE a.desk = '%s' AND d.desk = a.desk",
+               desk) &&
            RUN(connection, "COMMIT");
     PQclear(spans);
     return good;
