@@ -318,6 +318,7 @@ static struct history *new_history(uint64_t seed)
     random_state = seed;
     history->changes = change_list_new();
     history->next_id = 1;
+    history->events = 100 * STEPS; // of events; behind where any split has the desk
     for (int i = 0; i < STEPS; i++) {
         take_step(history);
     }
