@@ -11,6 +11,7 @@
 #include <unictype.h>
 #include <unistr.h>
 
+#define CARD_DIGITS_MIN 13
 #define CARD_DIGITS_MAX 19
 #define SEPARATORS_MAX 3
 #define GROUP_DIGITS_MIN 3 // of groups that need not be alike
@@ -53,7 +54,7 @@ static const struct {
 
 static bool card_number_is_card(const uint8_t *digits, size_t count)
 {
-    if (count < 13) {
+    if (count < CARD_DIGITS_MIN) {
         return false;
     }
     unsigned begin = digits[0] * 1000u + digits[1] * 100u + digits[2] * 10u + digits[3];
@@ -162,8 +163,24 @@ static bool card_number_read_other(struct reading *reading, ucs4_t character)
     return card;
 }
 
+// Most texts have too few digits, and need not be looked through for links.
+static bool card_number_has_digits(const char *text)
+{
+    const uint8_t *at = (const uint8_t *) text;
+    size_t digits = 0;
+    ucs4_t character;
+
+    while (digits < CARD_DIGITS_MIN && (at = u8_next(&character, at)) != NULL) {
+        digits += uc_digit_value(character) >= 0;
+    }
+    return digits == CARD_DIGITS_MIN;
+}
+
 bool text_has_card_number(const char *text)
 {
+    if (!card_number_has_digits(text)) {
+        return false;
+    }
     struct reading reading = { 0 };
     struct link link = { 0 };
     bool more_links = link_next(text, 0, LINKS_OF_ANY_HOST, &link);

@@ -18,8 +18,9 @@
 #define HOST_BYTES_MAX 1024
 #define LABEL_BYTES_SEEN_MAX 256
 
-#define LABEL_BYTES_MAX 63  // of a label in other scripts: of its Punycode
-#define TLD_BYTES_MAX 72    // of the longest in any script
+#define LABEL_BYTES_MAX 63 // of a label in other scripts: of its Punycode
+#define TLD_BYTES_MAX 72   // of the longest in any script
+#define LOWER_BYTES (2 * TLD_BYTES_MAX + 1)
 #define LINK_BYTES_MAX 4096 // what platforms take for one link
 #define SHORT_LINK_SLUG_MAX 40
 
@@ -33,7 +34,7 @@ static bool link_is_ascii_alnum(ucs4_t character)
 
 static bool link_is_in(const char *set, ucs4_t character)
 {
-    return character && character < 0x80 && strchr(set, (int) character) != NULL;
+    return character && character < 0x80 && !link_is_ascii_alnum(character) && strchr(set, (int) character) != NULL;
 }
 
 // Marks of direction, which may stand around a link and never in it.
@@ -59,6 +60,9 @@ static bool link_is_blank(ucs4_t character)
 // What a label is made of, besides the hyphen and, in subdomains, the underscore.
 static bool link_is_label(ucs4_t character)
 {
+    if (link_is_ascii_alnum(character)) {
+        return true;
+    }
     return character && !link_is_in("!'#%&()*+,\\-./:;<=>?@[]^_{|}~$", character) && !link_is_blank(character) &&
            !link_is_no_character(character) && !link_is_directional(character);
 }
@@ -122,30 +126,79 @@ static ucs4_t link_character_before(const char *text, size_t at)
 
 // ---- hosts ----
 
-static bool link_is_top_level(const char *name, size_t bytes)
+// In small letters and composed; false when it is longer than any.
+static bool link_lower(const char *name, size_t bytes, char lower[LOWER_BYTES])
 {
-    char lower[2 * TLD_BYTES_MAX + 1];
-    size_t lower_bytes = sizeof lower - 1;
+    size_t lower_bytes = LOWER_BYTES - 1;
+
     if (bytes > TLD_BYTES_MAX) {
         return false;
     }
     uint8_t *lowered = u8_tolower((const uint8_t *) name, bytes, NULL, UNINORM_NFC, (uint8_t *) lower, &lower_bytes);
-    if (lowered != (uint8_t *) lower) { // it did not fit, so it is none
+    if (lowered != (uint8_t *) lower) { // it did not fit
         free(lowered);
         return false;
     }
     lower[lower_bytes] = '\0';
+    return true;
+}
+
+static bool link_is_top_level(const char *lower)
+{
     return psl_is_public_suffix2(psl_builtin(), lower, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE);
 }
 
-// Where the top-level domain that begins at `at` ends; 0: there is none.
-static size_t link_top_level_end(const char *text, size_t at)
+// Of letters and digits alone.
+static bool link_is_ascii_top_level(const char *name, size_t bytes)
+{
+    char lower[TLD_BYTES_MAX + 1];
+
+    if (bytes < 2 || bytes > LABEL_BYTES_MAX) {
+        return false; // no top-level domain has one letter
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        lower[i] = (char) (name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 'a' - 'A' : name[i]);
+    }
+    lower[bytes] = '\0';
+    return link_is_top_level(lower);
+}
+
+// The longest top-level domain of other scripts that letters begin with, as a place among their ends; `count`: none.
+// Made small once for all of them, as a text may consist of such letters.
+static size_t link_longest_top_level(const char *text, size_t at, const size_t *ends, size_t count)
+{
+    char lower[LOWER_BYTES];
+    size_t lower_ends[LOWER_BYTES];
+    size_t lower_count = 0;
+    ucs4_t next;
+
+    if (count == 0 || !link_lower(text + at, ends[count - 1] - at, lower)) {
+        return count;
+    }
+    for (size_t end = 0; lower[end] != '\0';) {
+        end += link_character_at(lower, end, &next);
+        lower_ends[lower_count++] = end;
+    }
+    // Where letters have been composed, their ends are no longer known, and only all of them can be one.
+    size_t least = lower_count == count ? 0 : count - 1;
+    lower_ends[count - 1] = lower_ends[lower_count - 1];
+    for (size_t i = count; i > least; i--) {
+        link_character_at(text, ends[i - 1], &next);
+        lower[lower_ends[i - 1]] = '\0';
+        if (!link_is_ascii_alnum(next) && !link_is_in("@+-", next) && link_is_top_level(lower)) {
+            return i - 1;
+        }
+    }
+    return count;
+}
+
+static size_t link_find_top_level_end(const char *text, size_t at)
 {
     ucs4_t character;
     size_t end = at;
     size_t bytes = link_character_at(text, end, &character);
     if (link_is_ascii_alnum(character)) {
-        bool punycode = !strncasecmp(text + at, "xn--", 4);
+        bool punycode = (text[at] == 'x' || text[at] == 'X') && !strncasecmp(text + at, "xn--", 4);
         while (link_is_ascii_alnum(character) || (punycode && character == '-')) {
             end += bytes;
             bytes = link_character_at(text, end, &character);
@@ -153,7 +206,7 @@ static size_t link_top_level_end(const char *text, size_t at)
         if (punycode) {
             return end > at + 4 ? end : 0;
         }
-        return !link_is_in("@+-", character) && link_is_top_level(text + at, end - at) ? end : 0;
+        return !link_is_in("@+-", character) && link_is_ascii_top_level(text + at, end - at) ? end : 0;
     }
     size_t ends[TLD_BYTES_MAX];
     size_t count = 0;
@@ -162,14 +215,23 @@ static size_t link_top_level_end(const char *text, size_t at)
         ends[count++] = end;
         bytes = link_character_at(text, end, &character);
     }
-    for (; count > 0; count--) {
-        link_character_at(text, ends[count - 1], &character);
-        if (!link_is_ascii_alnum(character) && !link_is_in("@+-", character) &&
-            link_is_top_level(text + at, ends[count - 1] - at)) {
-            return ends[count - 1];
-        }
+    size_t longest = link_longest_top_level(text, at, ends, count);
+    return longest < count ? ends[longest] : 0;
+}
+
+// What was found last, as the same place is asked for again at once.
+struct top_level {
+    size_t at; // 0: nothing; no top-level domain begins there
+    size_t end;
+};
+
+// Where the top-level domain that begins at `at` ends; 0: there is none.
+static size_t link_top_level_end(const char *text, size_t at, struct top_level *last)
+{
+    if (last->at != at) {
+        *last = (struct top_level){ .at = at, .end = link_find_top_level_end(text, at) };
     }
-    return 0;
+    return last->end;
 }
 
 // True if every label is short enough for a name server.
@@ -230,7 +292,7 @@ static size_t link_after_label(const char *text, size_t from)
 // Labels and dots are followed as far as they are well-formed: no label begins or ends with a hyphen or an underscore.
 // The host ends with the last top-level domain behind a dot on that way; the label before that, the name that was
 // registered, has no underscore.
-static struct host_match link_match_host(const char *text, size_t from)
+static struct host_match link_match_host(const char *text, size_t from, struct top_level *last)
 {
     size_t at = from, label = from;
     bool underscore = false;
@@ -248,7 +310,7 @@ static struct host_match link_match_host(const char *text, size_t from)
         underscore = underscore || character == '_';
         at += bytes;
         if (character == '.') {
-            size_t end = underscore ? 0 : link_top_level_end(text, at);
+            size_t end = underscore ? 0 : link_top_level_end(text, at, last);
             match.end = end ? end : match.end;
             label = at;
             underscore = false;
@@ -356,6 +418,9 @@ static size_t link_rest_end(const char *text, size_t at, bool *path)
 
 static size_t link_scheme_bytes(const char *text, size_t at)
 {
+    if (text[at] != 'h' && text[at] != 'H') {
+        return 0;
+    }
     if (!strncasecmp(text + at, "https://", 8)) {
         return 8;
     }
@@ -381,7 +446,7 @@ static bool link_cut_short(const char *text, struct link *link, size_t host)
 }
 
 // The first part of the host from `at` to `to` that can be a link without its scheme: labels of Latin letters alone.
-static bool link_next_bare_host(const char *text, size_t at, size_t to, struct link *host)
+static bool link_next_bare_host(const char *text, size_t at, size_t to, struct link *host, struct top_level *last)
 {
     while (at < to) {
         ucs4_t character;
@@ -399,7 +464,7 @@ static bool link_next_bare_host(const char *text, size_t at, size_t to, struct l
             bytes = link_character_at(text, end, &character);
         }
         for (size_t dot = end; dots && dot > at + 1; dot--) {
-            size_t top_level_to = text[dot - 1] == '.' ? link_top_level_end(text, dot) : 0;
+            size_t top_level_to = text[dot - 1] == '.' ? link_top_level_end(text, dot, last) : 0;
             if (top_level_to && top_level_to <= to) {
                 *host = (struct link){ .from = at, .to = top_level_to };
                 return true;
@@ -435,6 +500,8 @@ static bool link_may_stand_before(ucs4_t before)
 
 bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *link)
 {
+    struct top_level last = { 0 };
+
     if (kinds != LINKS_OF_ANY_HOST && strchr(text + at, '.') == NULL) {
         return false;
     }
@@ -449,7 +516,7 @@ bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *
         }
         size_t host = at + scheme;
         bool path;
-        struct host_match match = link_match_host(text, host);
+        struct host_match match = link_match_host(text, host, &last);
         size_t name = host + (strncasecmp(text + host, "www.", 4) ? 0 : 4);
         size_t name_end = kinds == LINKS_OF_ANY_HOST && name > at ? link_any_host_end(text, name) : 0;
         if (name_end > match.end) {
@@ -468,10 +535,10 @@ bool link_next(const char *text, size_t at, enum link_kinds kinds, struct link *
         }
         struct link bare, further;
         if (good && !scheme && kinds != LINKS_WITH_SCHEME && !link_is_in("-_./", before) &&
-            link_next_bare_host(text, at, match.end, &bare)) {
-            bool last = !link_next_bare_host(text, bare.to, match.end, &further);
+            link_next_bare_host(text, at, match.end, &bare, &last)) {
+            bool is_last = !link_next_bare_host(text, bare.to, match.end, &further, &last);
             *link = bare;
-            if (path && last) {
+            if (path && is_last) {
                 link->to = end;
             }
             return true;

@@ -5,11 +5,11 @@
 
 #include "broker/triage/triage.h"
 #include "tests/bench/hostile_texts.h"
+#include "tests/unit/bound.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,28 +18,7 @@
 
 #include <cmocka.h>
 
-#define BOUND_US 5000
-#define ROUNDS 3
-
-#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
-#define SLOWER 20
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOWER 20
-#endif
-#endif
-#ifndef SLOWER
-#define SLOWER 1
-#endif
-
 static const char *rules_path;
-
-static double now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double) now.tv_sec * 1e6 + (double) now.tv_nsec / 1e3;
-}
 
 // The sample's rules, with further rules put where `sensitive` begins.
 static struct rules *read_rules(const char *more)
@@ -73,9 +52,9 @@ static double measure(struct triage *triage, struct rules *rules, const char *te
     for (int round = 0; round < ROUNDS && (round == 0 || best > BOUND_US * SLOWER); round++) {
         struct needs needs;
         const char *field = NULL;
-        double start = now_us();
+        double start = bound_now_us();
         assert_true(triage_post(triage, rules, &post, "", &needs, &field));
-        double taken = now_us() - start;
+        double taken = bound_now_us() - start;
         best = round == 0 || taken < best ? taken : best;
     }
     return best;
