@@ -110,7 +110,8 @@ struct reviewing {
     bool asked;          // for their posts
     struct report *page; // the posts, while they are being triaged
     size_t post_place;
-    int64_t again_ms; // when the store is asked again that did not answer
+    const struct behalf_post *sensitive, *approval; // of the item being looked at, in the page: the first found so far
+    int64_t again_ms;                               // when the store is asked again that did not answer
 };
 
 // Who has written before the start is being read.

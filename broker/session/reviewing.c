@@ -56,40 +56,61 @@ void reviewing_reported(struct broker *broker, struct report **report_p)
     *report_p = NULL;
 }
 
+// What one turn may still triage.
+struct reviewing_turn {
+    size_t posts, bytes;
+};
+
+static bool reviewing_turn_is_over(const struct reviewing_turn *turn)
+{
+    return turn->posts >= REVIEW_POSTS || turn->bytes >= REVIEW_BYTES;
+}
+
 // One item of the page: the first of its posts that is sensitive decides, else the first whose answer needs approval.
-static void reviewing_review_item(struct broker *broker, uint64_t item, size_t *posts, size_t *bytes)
+// False when the turn ended before its last post.
+static bool reviewing_review_item(struct broker *broker, uint64_t item, struct reviewing_turn *turn)
 {
     struct reviewing *reviewing = &broker->reviewing;
     const struct report *page = reviewing->page;
     struct needs needs = { 0 };
     const char *field = "";
-    const struct behalf_post *sensitive = NULL, *approval = NULL;
 
     for (; reviewing->post_place < page->post_count && page->posts[reviewing->post_place].item == item;
          reviewing->post_place++) {
         const struct behalf_post *post = &page->posts[reviewing->post_place].post;
-        if (sensitive != NULL || !taking_needs(broker, post, &needs, &field)) {
+        if (reviewing->sensitive != NULL) {
             continue;
         }
-        sensitive = needs.audience == AUDIENCE_PR ? post : NULL;
-        approval = approval == NULL && needs.approval ? post : approval;
-        *posts += 1;
-        *bytes += strlen(post->text);
+        if (reviewing_turn_is_over(turn)) {
+            return false;
+        }
+        turn->posts++;
+        turn->bytes += strlen(post->text);
+        if (!taking_needs(broker, post, &needs, &field)) {
+            continue;
+        }
+        reviewing->sensitive = needs.audience == AUDIENCE_PR ? post : NULL;
+        reviewing->approval = reviewing->approval == NULL && needs.approval ? post : reviewing->approval;
     }
-    bool asks = sensitive == NULL && approval != NULL && taking_needs(broker, approval, &needs, &field);
-    const struct behalf_post *post = asks ? approval : sensitive;
+    const struct behalf_post *post = reviewing->sensitive != NULL ? reviewing->sensitive : reviewing->approval;
+    if (post != NULL && !taking_needs(broker, post, &needs, &field)) {
+        post = NULL;
+    }
+    reviewing->sensitive = reviewing->approval = NULL;
     desk_reviewed(broker->desk, item, post, post == NULL ? NULL : &needs, broker->now_ms);
+    return true;
 }
 
 // Returns whether all of the page has been gone through.
 static bool reviewing_review_page(struct broker *broker)
 {
     struct reviewing *reviewing = &broker->reviewing;
-    size_t posts = 0, bytes = 0;
+    struct reviewing_turn turn = { 0 };
 
-    while (reviewing->item_place < reviewing->item_count && posts < REVIEW_POSTS && bytes < REVIEW_BYTES) {
-        reviewing_review_item(broker, reviewing->items[reviewing->item_place++], &posts, &bytes);
-        posts++;
+    while (reviewing->item_place < reviewing->item_count && !reviewing_turn_is_over(&turn) &&
+           reviewing_review_item(broker, reviewing->items[reviewing->item_place], &turn)) {
+        reviewing->item_place++;
+        turn.posts++;
     }
     return reviewing->item_place == reviewing->item_count;
 }
