@@ -238,10 +238,11 @@ static size_t link_top_level_end(const char *text, size_t at, struct top_level *
 static bool link_labels_are_short(const char *text, size_t from, size_t to)
 {
     char host[HOST_BYTES_MAX + 1];
-    size_t label = 0;
+    size_t label = 0, characters = 0;
     bool ascii = true;
     for (size_t at = from; at < to; at++) {
         label = text[at] == '.' ? 0 : label + 1;
+        characters += (text[at] & 0xC0) != 0x80;
         ascii = ascii && !((unsigned char) text[at] & 0x80);
         if (ascii && label > LABEL_BYTES_MAX) {
             return false;
@@ -250,8 +251,8 @@ static bool link_labels_are_short(const char *text, size_t from, size_t to)
     if (ascii) {
         return true;
     }
-    if (to - from > HOST_BYTES_MAX) {
-        return false;
+    if (to - from > HOST_BYTES_MAX || characters > IDN2_DOMAIN_MAX_LENGTH) {
+        return false; // Punycode has at least a letter for each
     }
     memcpy(host, text + from, to - from);
     host[to - from] = '\0';
