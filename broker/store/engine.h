@@ -275,8 +275,8 @@ struct engine_operations {
     // engine_attempt_together for engines that have joined; NULL where there is no `join`.
     void (*attempt_together)(struct share *const *shares, size_t count);
 
-    // Whether what is durable is so far ahead of what the tables show that no more should be taken in for now.  Does
-    // not ask the database.  NULL: the two are one.
+    // Whether what is durable is so far ahead of what the tables show that intake has to pause.  Does not ask the
+    // database. NULL: the two are one.
     bool (*is_behind)(struct engine *engine);
 };
 

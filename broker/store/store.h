@@ -18,7 +18,7 @@ struct store;
 
 enum store_state {
     STORE_STATE_WORKING,
-    STORE_STATE_BEHIND,      // working, but its tables do not keep up: nothing more is to be taken in for now
+    STORE_STATE_BEHIND,      // working, but its tables do not keep up: intake has to pause until they do
     STORE_STATE_AWAY,        // being waited for; nothing comes back until it is there again
     STORE_STATE_CONTRADICTED // the desk must stop
 };

@@ -26,7 +26,7 @@ struct journal_step {
 
 #define JOURNAL_GROUPS_MAX SIZE_MAX
 
-// Applies the next groups of a desk, so many at most, in one transaction.  STORE_OK: applied, or there are none.
+// Applies the next groups of a desk in one transaction, at most `groups_max`.  STORE_OK: applied, or there are none.
 // STORE_CONTRADICTED: the journal has a gap, is another's or of a codec that is not known, or the tables refuse a
 // group; the reason is the session's.  Anything else: nothing was changed, or it is not known; to be called again.
 enum store_result journal_apply(struct session *session, const char *desk, size_t groups_max,
