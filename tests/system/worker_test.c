@@ -768,9 +768,36 @@ static void lines_pasted_late_do_not_consent(void **state)
     paste_an_answer("dumb", true);
 }
 
-static bool shows_second_line(void *self)
+struct shown {
+    struct child *worker;
+    const char *part;
+};
+
+static bool is_shown(void *self)
 {
-    return strstr(child_output(self), "it is") != NULL;
+    const struct shown *shown = self;
+    return strstr(child_output(shown->worker), shown->part) != NULL;
+}
+
+// Waits for what no newline need follow.
+static void wait_for(struct world *world, const char *part)
+{
+    struct shown shown = { world->worker, part };
+    fake_broker_work_until(world->broker, is_shown, &shown);
+}
+
+// Types a line and the beginning of a second one.  Each waits for its prompt: before it, the terminal itself echoes
+// what is typed, so that it is shown but not read, and forgets it when it is interrupted.
+static void write_a_line_and_a_half(struct world *world)
+{
+    child_type(world->worker, "answer\r");
+    expect(world, "Write.");
+    wait_for(world, "write: ");
+    child_type(world->worker, "Dear Jo,\r");
+    expect(world, "Dear Jo,");
+    wait_for(world, "write: ");
+    child_type(world->worker, "it is");
+    wait_for(world, "it is");
 }
 
 static void interrupted_answer_becomes_a_draft(void **state)
@@ -780,12 +807,7 @@ static void interrupted_answer_becomes_a_draft(void **state)
     setenv("TERM", "xterm", 1);
     begin_with(&world, "--plain", NULL, true);
     take_held_item(&world);
-    child_type(world.worker, "answer\r");
-    expect(&world, "Write.");
-    child_type(world.worker, "Dear Jo,\rit is");
-    expect(&world, "Dear Jo,");
-    // A terminal forgets what was typed and not yet read when it is interrupted.
-    fake_broker_work_until(world.broker, shows_second_line, world.worker);
+    write_a_line_and_a_half(&world);
     child_type(world.worker, "\x03");
     struct behalf_message *draft = fake_broker_expect(world.broker, BEHALF_DRAFT);
     assert_string_equal(draft->draft.text, "Dear Jo,\nit is");
@@ -820,35 +842,13 @@ static void a_closed_window_is_a_lost_connection_and_loses_nothing(void **state)
     setenv("TERM", "xterm", 1);
     begin_with(&world, "--plain", NULL, true);
     take_held_item(&world);
-    child_type(world.worker, "answer\r");
-    expect(&world, "Write.");
-    child_type(world.worker, "Dear Jo,\rit is");
-    expect(&world, "Dear Jo,");
-    fake_broker_work_until(world.broker, shows_second_line, world.worker);
+    write_a_line_and_a_half(&world);
     child_signal(world.worker, SIGHUP);
     struct behalf_message *draft = fake_broker_expect(world.broker, BEHALF_DRAFT);
     assert_string_equal(draft->draft.text, "Dear Jo,\nit is");
     fake_broker_done(world.broker, draft->id, 1, 2, "held");
     behalf_message_destroy(&draft);
     expect_hung_up(&world);
-}
-
-struct shown {
-    struct child *worker;
-    const char *part;
-};
-
-static bool is_shown(void *self)
-{
-    const struct shown *shown = self;
-    return strstr(child_output(shown->worker), shown->part) != NULL;
-}
-
-// Waits for what no newline need follow.
-static void wait_for(struct world *world, const char *part)
-{
-    struct shown shown = { world->worker, part };
-    fake_broker_work_until(world->broker, is_shown, &shown);
 }
 
 // The request that saves what was half written; it is answered.
@@ -885,7 +885,7 @@ static void what_is_half_typed_is_kept_when_the_program_is_ended(void **state)
         wait_for(&world, "1> ");
         child_type(world.worker, cases[i / 3].first);
         if (cases[i / 3].first[0] != '\0') {
-            wait_for(&world, cases[i / 3].type == BEHALF_NOTE ? "note" : "write: ");
+            wait_for(&world, cases[i / 3].type == BEHALF_NOTE ? "note: " : "write: ");
         }
         child_type(world.worker, cases[i / 3].typed);
         wait_for(&world, cases[i / 3].typed);
