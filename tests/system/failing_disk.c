@@ -1,4 +1,5 @@
-// failing_disk.c - every call goes through to the real file, but fsync of a log while the disk fails.
+// failing_disk.c - every call goes through to the real file, but fsync of a log while the disk fails, and any fsync
+// while somebody listens.
 //
 // Beside the log stands what the platters have of it: each piece written is copied there by the next fsync that does
 // not fail; by one that fails it is forgotten, as Linux marks a page clean that it could not write.
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define PIECES_MAX 100000
+#define PATH_BYTES 256
 
 struct piece {
     sqlite3_int64 at;
@@ -34,6 +36,8 @@ static struct {
 struct failing_file {
     sqlite3_file base;
     bool log;
+    bool entry_is_due; // SQLite's VFS for Unix syncs the folder with the first sync of a file that it may have made
+    char path[PATH_BYTES];
     sqlite3_int64 synced_bytes;
     sqlite3_int64 real[]; // the usual VFS's file; SQLite aligns to eight bytes
 };
@@ -41,6 +45,21 @@ struct failing_file {
 static atomic_int disk;
 static atomic_int failures;
 static sqlite3_vfs *usual;
+
+// Who is told; NULL: nobody.
+static struct {
+    pthread_mutex_t mutex;
+    bool (*hear)(void *self, const struct disk_event *event);
+    void *self;
+} listener = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static bool tell(const struct disk_event *event)
+{
+    pthread_mutex_lock(&listener.mutex);
+    bool goes_well = listener.hear == NULL || listener.hear(listener.self, event);
+    pthread_mutex_unlock(&listener.mutex);
+    return goes_well;
+}
 
 static struct failing_file *own(sqlite3_file *file)
 {
@@ -85,7 +104,9 @@ static int read_file(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 
 static int write_file(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
-    if (own(file)->log) {
+    (void) tell(
+        &(struct disk_event){ .act = DISK_WRITE, .path = own(file)->path, .bytes = from, .count = bytes, .at = at });
+    if (own(file)->log && listener.hear == NULL) {
         pthread_mutex_lock(&platters.mutex);
         must(platters.dirty_count < PIECES_MAX);
         platters.dirty[platters.dirty_count++] = (struct piece){ .at = at, .bytes = bytes };
@@ -96,6 +117,7 @@ static int write_file(sqlite3_file *file, const void *from, int bytes, sqlite3_i
 
 static int truncate_file(sqlite3_file *file, sqlite3_int64 bytes)
 {
+    (void) tell(&(struct disk_event){ .act = DISK_TRUNCATE, .path = own(file)->path, .at = bytes });
     pthread_mutex_lock(&platters.mutex);
     if (own(file)->log && bytes < platters.count) {
         platters.count = bytes;
@@ -104,10 +126,25 @@ static int truncate_file(sqlite3_file *file, sqlite3_int64 bytes)
     return real(file)->pMethods->xTruncate(real(file), bytes);
 }
 
+static int sync_and_tell(sqlite3_file *file)
+{
+    const struct disk_event event = { .act = DISK_SYNC, .path = own(file)->path, .of_entry = own(file)->entry_is_due };
+
+    if (!tell(&event)) {
+        atomic_fetch_add(&failures, 1);
+        return SQLITE_IOERR_FSYNC;
+    }
+    own(file)->entry_is_due = false;
+    return SQLITE_OK;
+}
+
 static int sync_file(sqlite3_file *file, int flags)
 {
     int state = atomic_load(&disk);
 
+    if (listener.hear != NULL) {
+        return sync_and_tell(file);
+    }
     if (!own(file)->log || state == DISK_WELL) {
         int result = real(file)->pMethods->xSync(real(file), flags);
         if (own(file)->log) {
@@ -213,6 +250,10 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     if (result == SQLITE_OK) {
         file->pMethods = &methods;
         own(file)->log = (flags & SQLITE_OPEN_WAL) != 0;
+        own(file)->entry_is_due =
+            (flags & SQLITE_OPEN_CREATE) != 0 && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)) != 0;
+        must(name == NULL || strlen(name) < sizeof own(file)->path);
+        strcpy(own(file)->path, name == NULL ? "" : name);
         own(file)->synced_bytes = 0;
         (void) real(file)->pMethods->xFileSize(real(file), &own(file)->synced_bytes);
         pthread_mutex_lock(&platters.mutex);
@@ -223,6 +264,19 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
         pthread_mutex_unlock(&platters.mutex);
     }
     return result;
+}
+
+static int delete_file(sqlite3_vfs *vfs, const char *name, int sync_folder)
+{
+    (void) vfs;
+    (void) tell(&(struct disk_event){ .act = DISK_DELETE, .path = name, .of_entry = sync_folder != 0 });
+    return usual->xDelete(usual, name, sync_folder);
+}
+
+void failing_disk_listen(bool (*hear)(void *self, const struct disk_event *event), void *self)
+{
+    listener.hear = hear;
+    listener.self = self;
 }
 
 void failing_disk_write_platters(const char *path)
@@ -243,6 +297,7 @@ void failing_disk_install(void)
     vfs.zName = "failing";
     vfs.szOsFile = (int) sizeof(struct failing_file) + usual->szOsFile;
     vfs.xOpen = open_file;
+    vfs.xDelete = delete_file;
     (void) sqlite3_vfs_register(&vfs, 1);
 }
 

@@ -16,6 +16,12 @@ struct fault_plan {
     bool crashed;
 };
 
+// Who is told of what is committed; NULL: nobody.
+static struct {
+    void (*hear)(void *self, const struct batch *group);
+    void *self;
+} listener;
+
 struct faulty_engine {
     struct engine engine;
     struct engine *inside;
@@ -124,8 +130,17 @@ static enum store_result faulty_commit(struct engine *base, struct batch *batch)
         if (result != STORE_OK) {
             return pass(engine, result);
         }
+        if (listener.hear != NULL) {
+            listener.hear(listener.self, batch);
+        }
     }
     return meet(engine, fault);
+}
+
+void faulty_engine_listen(void (*hear)(void *self, const struct batch *group), void *self)
+{
+    listener.hear = hear;
+    listener.self = self;
 }
 
 static enum store_result faulty_position(struct engine *base, struct store_position *position)

@@ -37,6 +37,10 @@ void fault_plan_cut_reading(struct fault_plan *plan, size_t records);
 // True when the last commit met one of the CRASH faults: the harness then destroys the broker.
 bool fault_plan_crashed(const struct fault_plan *plan);
 
+// From now on tells of each group that an engine inside has committed, or had already: for who records what a broker
+// writes.  The group is borrowed for the call.
+void faulty_engine_listen(void (*hear)(void *self, const struct batch *group), void *self);
+
 // Takes the engine, which is destroyed with this one; the plan is borrowed.  Whatever process had crashed is forgotten.
 struct engine *faulty_engine_new(struct engine **inside_p, struct fault_plan *plan);
 
