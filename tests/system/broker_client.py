@@ -3,6 +3,7 @@
 Clients are driven by the test, in its own thread: nothing happens behind its back.  Every wait is bounded.
 """
 
+import json
 import os
 import re
 import signal
@@ -128,6 +129,43 @@ class Broker:
                     return line
             time.sleep(0.01)
         raise AssertionError(f"no line with {part!r} in the log:\n" + self.tail())
+
+
+class StoredBroker(Broker):
+    """One whose store is a database."""
+
+    def __init__(self, program, url):
+        super().__init__(program, heartbeat_ms=1000, more=["--person-rate", "0"])
+        self.url = url
+
+    def arguments(self):
+        return [self.program, "--desk", self.desk_file, "--store", self.url, "--listen", self.listen,
+                "--heartbeat", str(self.heartbeat_ms)] + self.more
+
+
+class PostgresCluster:
+    """A server that the program postgres-cluster of the tests runs, as long as its standard input is open."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        lines = [self.process.stdout.readline().strip() for _ in range(2)]
+        if not lines[0].startswith("postgresql://"):
+            print(*lines)
+            sys.exit(77 if self.process.wait(TIMEOUT_S) == 77 else 1)
+        self.url, self.administrator = lines
+
+    def query(self, text):
+        """All rows, as tuples."""
+        sql = f"SET search_path = behalf; SELECT coalesce(json_agg(to_json(t)), '[]') FROM ({text}) AS t"
+        done = subprocess.run(["psql", "-XAtqc", sql, self.administrator + " dbname=behalf"], capture_output=True, text=True,
+                              timeout=TIMEOUT_S)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return [tuple(row.values()) for row in json.loads(done.stdout)]
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(TIMEOUT_S)
 
 
 class Client:

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,8 @@ struct cutting_proxy {
     atomic_bool stopping;
     atomic_bool letting_go;
     atomic_bool black_hole;
+    atomic_size_t left_of_clients; // bytes until one is cut; SIZE_MAX: none is
+    atomic_size_t left_of_server;
     struct pair pairs[PAIRS_MAX];
     char piece[PIECE_BYTES];
 };
@@ -70,6 +73,23 @@ static bool pass(int to, const char *bytes, size_t count)
     return true;
 }
 
+// How many of the bytes may pass: fewer cut the connection.
+static size_t count_down(struct cutting_proxy *proxy, atomic_size_t *left_p, size_t count)
+{
+    size_t left = atomic_load(left_p);
+
+    if (left == SIZE_MAX) {
+        return count;
+    }
+    size_t passing = left <= count ? left : count;
+    // Whoever sets it meanwhile is not written over.
+    if (atomic_compare_exchange_strong(left_p, &left, passing < count ? SIZE_MAX : left - passing) && passing < count) {
+        atomic_fetch_add(&proxy->count, 1);
+        return passing;
+    }
+    return count;
+}
+
 // Where the Bind of a COMMIT begins, or NULL.
 static char *find_commit(struct cutting_proxy *proxy, size_t count)
 {
@@ -87,6 +107,11 @@ static bool pass_client(struct cutting_proxy *proxy, struct pair *pair)
     int cut = atomic_load(&proxy->cut);
 
     if (count <= 0) {
+        return false;
+    }
+    size_t passing = count_down(proxy, &proxy->left_of_clients, (size_t) count);
+    if (passing < (size_t) count) {
+        (void) pass(pair->server, proxy->piece, passing);
         return false;
     }
     char *commit = cut == CUT_NOT || cut == CUT_AGE ? NULL : find_commit(proxy, (size_t) count);
@@ -119,6 +144,11 @@ static bool pass_server(struct cutting_proxy *proxy, struct pair *pair)
     ssize_t count = recv(pair->server, proxy->piece, PIECE_BYTES, 0);
 
     if (count <= 0 || pair->cut_answer) {
+        return false;
+    }
+    size_t passing = count_down(proxy, &proxy->left_of_server, (size_t) count);
+    if (passing < (size_t) count) {
+        (void) pass(pair->client, proxy->piece, passing);
         return false;
     }
     if (atomic_load(&proxy->cut) == CUT_AGE) {
@@ -202,6 +232,8 @@ struct cutting_proxy *cutting_proxy_new(int server_port)
     for (size_t i = 0; i < PAIRS_MAX; i++) {
         proxy->pairs[i] = (struct pair){ .client = -1, .server = -1 };
     }
+    atomic_store(&proxy->left_of_clients, SIZE_MAX);
+    atomic_store(&proxy->left_of_server, SIZE_MAX);
     proxy->server_port = server_port;
     proxy->listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(proxy->listening, (struct sockaddr *) &address, sizeof address), 0);
@@ -243,6 +275,12 @@ void cutting_proxy_set(struct cutting_proxy *proxy, enum cut cut)
 void cutting_proxy_black_hole(struct cutting_proxy *proxy, bool black_hole)
 {
     atomic_store(&proxy->black_hole, black_hole);
+}
+
+void cutting_proxy_cut_after(struct cutting_proxy *proxy, bool of_server, size_t bytes)
+{
+    atomic_store(&proxy->left_of_clients, of_server ? SIZE_MAX : bytes);
+    atomic_store(&proxy->left_of_server, of_server ? bytes : SIZE_MAX);
 }
 
 int cutting_proxy_count(struct cutting_proxy *proxy)

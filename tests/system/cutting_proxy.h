@@ -4,6 +4,7 @@
 #define TESTS_CUTTING_PROXY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct cutting_proxy;
 
@@ -28,7 +29,11 @@ void cutting_proxy_set(struct cutting_proxy *proxy, enum cut cut);
 // all passes again, beginning with what was sent meanwhile.
 void cutting_proxy_black_hole(struct cutting_proxy *proxy, bool black_hole);
 
-// How often a COMMIT met what was set.
+// After that many bytes more of the server, or of its clients, on whichever connection, that one is cut, once;
+// SIZE_MAX: none is.
+void cutting_proxy_cut_after(struct cutting_proxy *proxy, bool of_server, size_t bytes);
+
+// How often a COMMIT met what was set, or a byte.
 int cutting_proxy_count(struct cutting_proxy *proxy);
 
 // Cuts the connections that are held.

@@ -4,6 +4,7 @@
 #include "broker/store/codec.h"
 #include "broker/store/postgres/migrations.h"
 #include "broker/store/store.h"
+#include "tests/system/cutting_proxy.h"
 #include "tests/system/postgres_cluster.h"
 #include "tests/unit/store_desk.h"
 
@@ -56,10 +57,10 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct engine *open_engine(const struct fixture *fixture)
+static struct engine *open_engine_at(const struct fixture *fixture, const char *url)
 {
     char reason[1024] = "";
-    struct engine *engine = engine_postgres_open(postgres_cluster_url(cluster), fixture->name, reason, sizeof reason);
+    struct engine *engine = engine_postgres_open(url, fixture->name, reason, sizeof reason);
 
     if (engine == NULL) {
         print_message("%s\n", reason);
@@ -68,15 +69,25 @@ static struct engine *open_engine(const struct fixture *fixture)
     return engine;
 }
 
-static void start(struct fixture *fixture)
+static struct engine *open_engine(const struct fixture *fixture)
 {
-    struct engine *engine = open_engine(fixture);
+    return open_engine_at(fixture, postgres_cluster_url(cluster));
+}
+
+static void start_at(struct fixture *fixture, const char *url)
+{
+    struct engine *engine = open_engine_at(fixture, url);
 
     fixture->desk = (struct desk_under_test){ .engine = engine };
     desk_take_over(&fixture->desk);
     fixture->back = fixture->desk.position.sequence;
     fixture->writer = writer_new();
     fixture->store = store_new(fixture->writer, &engine, NULL, NULL);
+}
+
+static void start(struct fixture *fixture)
+{
+    start_at(fixture, postgres_cluster_url(cluster));
 }
 
 // Item and post number `sequence`, with a note, a reply and an event.
@@ -428,6 +439,55 @@ static void a_broker_that_takes_over_ends_both_sessions_and_applies_the_tail(voi
     assert_shown(fixture, 45);
 }
 
+// All parts of the one before are alive: a transaction that it could not end, groups that its applier knows of, and
+// that applier itself, which opens another session when the one it had is ended.
+static void a_fenced_broker_that_lives_on_adds_nothing_to_what_the_new_one_does(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture other = { 0 };
+    struct cutting_proxy *proxy = cutting_proxy_new(postgres_cluster_port(cluster));
+
+    memcpy(other.name, fixture->name, sizeof other.name);
+    start_at(fixture, postgres_cluster_url_by(cluster, cutting_proxy_port(proxy)));
+    submit(fixture, 20);
+    await_back(fixture, 20);
+    PGconn *locker = lock("LOCK TABLE behalf.event IN ACCESS EXCLUSIVE MODE");
+    submit(fixture, 20);
+    await_back(fixture, 40);
+    cutting_proxy_set(proxy, CUT_HOLD);
+    for (int i = 0; i < 3; i++) { // these never become durable
+        struct batch *batch = next_batch(fixture);
+        put(batch, a_note(7, "note", "of the one before", false));
+        store_submit(fixture->store, &batch);
+    }
+    for (int waited_ms = 0; cutting_proxy_count(proxy) == 0; waited_ms += 5) {
+        assert_true(waited_ms < WAIT_MS);
+        (void) poll(NULL, 0, 5);
+    }
+    PQfinish(locker); // and both apply the tail
+    start(&other);
+    assert_int_equal(other.back, 40);
+    for (uint64_t wanted = 45; wanted <= 80; wanted += 5) {
+        submit(&other, 5);
+        await_back(&other, wanted);
+        if (wanted == 60) {
+            cutting_proxy_let_go(proxy);
+        }
+        pause_up_to(60);
+    }
+    await_state(fixture, STORE_STATE_CONTRADICTED, "another broker");
+    assert_int_equal(fixture->back, 40);
+    stop(fixture);
+    submit(&other, 5);
+    await_back(&other, 85);
+    stop(&other);
+    cutting_proxy_destroy(&proxy);
+    assert_shown(&other, 85);
+    assert_string_equal(sql_of(&other, "SELECT count(*) FROM behalf.note WHERE desk = '%s' AND text = 'of the one"
+                                       " before'"),
+                        "0");
+}
+
 // ---- kept from a table ----
 
 static void ask_about(struct fixture *fixture, uint64_t item)
@@ -754,6 +814,7 @@ int main(void)
         CASE(what_a_crash_takes_back_from_the_tables_is_still_known),
         CASE(two_that_apply_apply_each_group_once),
         CASE(a_broker_that_takes_over_ends_both_sessions_and_applies_the_tail),
+        CASE(a_fenced_broker_that_lives_on_adds_nothing_to_what_the_new_one_does),
         CASE(a_locked_table_lets_service_go_on_and_nothing_older_is_shown),
         CASE(what_is_not_applied_is_bounded),
         CASE(a_group_that_the_tables_refuse_stops_the_desk_and_can_be_set_aside),

@@ -11,7 +11,6 @@
 // A seed repeats itself, but for what the thread of checkpoints does in lives that write much; the disk that failed is
 // kept, and named.  With --lying syncs do nothing: then losses must be found, or this test would be blind.
 
-#include "broker/session/broker.h"
 #include "broker/store/sqlite/marks.h"
 #include "broker/store/sqlite/page_check.h"
 #include "proto/base/clocks.h"
@@ -232,47 +231,6 @@ __attribute__((format(printf, 2, 3))) static void run_fail(const struct left *le
 
 // ---- the judge ----
 
-static void run_fill_random(void *self, void *bytes, size_t count)
-{
-    (void) self;
-    for (size_t i = 0; i < count; i++) {
-        ((unsigned char *) bytes)[i] = (unsigned char) run_below(256);
-    }
-}
-
-static void run_ignore_log(void *self, const char *level, const char *line)
-{
-    (void) self;
-    (void) level;
-    (void) line;
-}
-
-// A broker reads the desk back and finds no contradiction.
-static bool run_read_back(struct engine *engine, const struct store_position *position, char *reason,
-                          size_t reason_bytes)
-{
-    struct broker_options options = { .random = run_fill_random, .log = run_ignore_log, .secret = "of a test" };
-    struct rules_problems problems = { 0 };
-    uint64_t version = 0;
-    char *text = broker_stored_rules(engine, &version);
-
-    if (text == NULL) {
-        snprintf(reason, reason_bytes, "rules: %.200s", engine->reason);
-        return version == 0 && position->sequence == 0;
-    }
-    struct rules *rules = rules_new(text, strlen(text), NULL, version, &problems);
-    free(text);
-    rules_problems_fini(&problems);
-    must(rules != NULL);
-    struct broker *broker = broker_new(&rules, engine, position, &options, position->clock_ms, reason, reason_bytes);
-    if (broker == NULL) {
-        return false;
-    }
-    broker_check(broker);
-    broker_destroy(&broker);
-    return true;
-}
-
 static bool run_is_sound(sqlite3 *connection)
 {
     sqlite3_stmt *statement = NULL;
@@ -340,7 +298,7 @@ static void run_judge(const struct left *left, size_t least, size_t most, uint64
     } else if (!recorded_history_place(run.history, position.sequence, &place) || place < least || place > most) {
         run_fail(left, "it is at batch %zu, sequence %llu: %zu were acknowledged and %zu begun", place,
                  (unsigned long long) position.sequence, least, most);
-    } else if (!run_read_back(engine, &position, reason, sizeof reason)) {
+    } else if (!recorded_history_read_back(engine, &position, reason, sizeof reason)) {
         run_fail(left, "the desk is not read back: %s", reason);
     } else {
         run_judge_tables(left, run.after, place);

@@ -10,7 +10,8 @@ they do.  What the broker told anybody is written down as it is heard and held a
   - what is sensitive and was not given back by PR, and what PR wrote, was never shown to an agent;
   - counts add up.
 
-Arguments: behalf-broker [seed [kills]].  Exit code 77: pyzmq or msgpack is absent.
+Arguments: behalf-broker [seed [kills [postgres-cluster]]]; with the last, a program of the tests that runs a server, the
+store is PostgreSQL.  Exit code 77: pyzmq, msgpack or PostgreSQL is absent.
 """
 
 import os
@@ -19,9 +20,9 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 
-from broker_client import Broker, Client, connector, person
+from broker_client import Broker, Client, PostgresCluster, StoredBroker, connector, person
 
 KILLS = 50
 AGENTS = ["asha", "ben", "chloe", "dan"]
@@ -29,6 +30,8 @@ PR = ["petra", "paul"]
 SECRET, PR_ONLY = "lawyer", "PRONLY"
 DISCLOSED = ("from Northline, answering for Acme.", "from Northline, answering for Bolt.", ", Acme", ", Bolt")
 DRAIN_S = 60
+DRAIN_S_A_KILL = 0.4  # more, as each kill leaves work
+TRAIL = 12            # what was said and heard of an item last, kept for when it fails
 OLD_MS = 1430000000000
 
 
@@ -49,6 +52,7 @@ class World:
         self.published = {}     # reply -> the instance that had it last, and the attempt
         self.settled = {}       # reply -> fate, of SETTLE that was DONE
         self.counts = Counter()
+        self.trails = defaultdict(lambda: deque(maxlen=TRAIL))
 
     def fail(self, *what):
         raise AssertionError(" ".join(str(part) for part in what))
@@ -69,12 +73,17 @@ class Worker:
         known = self.world.newest_lease.get(item, 0)
         id = self.client.request(type, item=item, lease=lease, **body)
         self.asked[id] = (item, lease, known, written)
+        self.trail(item, "asks", type, "under", lease, id)
+
+    def trail(self, item, *what):
+        self.world.trails[item].append(" ".join(str(part) for part in (f"{time.monotonic():.3f}", self.name, *what)))
 
     def is_asking_about(self, item):
         return any(asked[0] == item for asked in self.asked.values())
 
     def see(self, body):
         item, lease = body["item"], body["lease"]
+        self.trail(item, "sees", body["state"], lease, body.get("fate_unknown", False))
         owner = self.world.lease_of.setdefault((item, lease), self.name)
         if owner != self.name:
             self.world.fail("item", item, "lease", lease, "was shown to", owner, "and to", self.name)
@@ -125,6 +134,7 @@ class Worker:
             if type == "ITEM":
                 self.see(body)
             elif type == "GONE":
+                self.trail(body["item"], "hears GONE")
                 self.views.pop(body["item"], None)
             elif type == "WELCOME":
                 self.views = {}
@@ -134,6 +144,7 @@ class Worker:
                 self.answered(type, body, asked, *self.asked.pop(id))
 
     def answered(self, type, body, asked, item, lease, known, text):
+        self.trail(item, "hears", type, "to", asked, "under", lease, body)
         self.world.counts[f"{asked} {type if type != 'ERROR' else body['code']}"] += 1
         if type == "ERROR":
             late = asked == "PARK" and body["code"] == "INVALID"  # repeated when its time was over
@@ -152,7 +163,7 @@ class Worker:
             self.world.answered[body["reply"]] = text
         if asked in ("TAKE", "NOTE"):
             if self.client.welcome is not None:
-                self.work(item, lease)
+                self.work(item, lease, self.views.get(item, {}).get("fate_unknown", False))
         else:
             self.views.pop(item, None)
 
@@ -288,14 +299,17 @@ class Run:
             if self.world.chance.random() < 0.1:
                 outlet.restart()
 
-    def drain(self):
+    def drain(self, kills):
         """Runs on without kills and posts until nothing is open."""
         self.feed.open = False
-        end = time.monotonic() + DRAIN_S
+        seconds = DRAIN_S + kills * DRAIN_S_A_KILL
+        end = time.monotonic() + seconds
         while self.feed.client.waiting or self.open_items():
             if time.monotonic() > end:
-                self.world.fail("after", DRAIN_S, "s still open:", self.open_items()[:20], len(self.feed.client.waiting),
-                                "posts unanswered")
+                left = self.open_items()[:20]
+                for row in left[:3]:
+                    print(f"item {row[0]}:", *self.world.trails[row[0]], sep="\n    ", flush=True)
+                self.world.fail("after", seconds, "s still open:", left, len(self.feed.client.waiting), "posts unanswered")
             self.hear(0.3)
 
     def query(self, text):
@@ -382,17 +396,32 @@ class Run:
         print("heard:", dict(sorted(self.world.counts.items())))
 
 
-def main(program, seed, kills):
+class StoredRun(Run):
+    """The same on PostgreSQL."""
+
+    def __init__(self, broker, seed, cluster):
+        super().__init__(broker, seed)
+        self.cluster = cluster
+
+    def query(self, text):
+        return self.cluster.query(text)
+
+
+def main(program, seed, kills, server=None):
     print(f"SEED={seed} KILLS={kills}", flush=True)
     begun = time.monotonic()
-    run = Run(Broker(program, heartbeat_ms=1000, more=["--person-rate", "0"]), seed)
+    cluster = PostgresCluster(server) if server else None
+    run = (StoredRun(StoredBroker(program, cluster.url), seed, cluster) if server else
+           Run(Broker(program, heartbeat_ms=1000, more=["--person-rate", "0"]), seed))
     try:
-        for _ in range(kills):
+        for kill in range(kills):
             run.start()
             run.hear(run.world.chance.uniform(0.05, 0.6))
             run.kill()
+            if kill % 50 == 49:
+                print(f"{kill + 1} kills, {len(run.world.taken)} posts, {time.monotonic() - begun:.0f} s", flush=True)
         run.start()
-        run.drain()
+        run.drain(kills)
         if run.broker.stop() != 0:
             run.world.fail("it did not stop cleanly")
         run.judge()
@@ -402,9 +431,11 @@ def main(program, seed, kills):
         raise
     finally:
         run.broker.end()
+        if cluster:
+            cluster.end()
     shutil.rmtree(run.broker.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else random.randrange(1 << 32),
-         int(sys.argv[3]) if len(sys.argv) > 3 else KILLS)
+         int(sys.argv[3]) if len(sys.argv) > 3 else KILLS, *sys.argv[4:5])

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 
-from broker_client import TIMEOUT_S, Broker
+from broker_client import TIMEOUT_S, StoredBroker
 from promise_test import Run
 
 BACK_S = 1.0  # service, once the database is there again
@@ -71,16 +71,6 @@ class Database:
         answer = primary.demand(f"SET search_path = behalf; SELECT coalesce(json_agg(to_json(t)), '[]') FROM ({text}) AS t",
                                 "behalf")
         return [tuple(row.values()) for row in json.loads(answer[0])]
-
-
-class StoredBroker(Broker):
-    def __init__(self, program, url):
-        super().__init__(program, heartbeat_ms=1000, more=["--person-rate", "0"])
-        self.url = url
-
-    def arguments(self):
-        return [self.program, "--desk", self.desk_file, "--store", self.url, "--listen", self.listen,
-                "--heartbeat", str(self.heartbeat_ms)] + self.more
 
 
 class FailoverRun(Run):
@@ -203,7 +193,7 @@ def main(program, script, seed):
             run.the_primary_is_killed()
             run.waits_are_cancelled_on_a_primary_that_then_dies()
             run.the_primary_is_killed()
-            run.drain()
+            run.drain(3)
             if run.broker.stop() != 0:
                 run.world.fail("it did not stop cleanly")
             run.judge()

@@ -127,6 +127,48 @@ struct batch *recorded_history_batch(const struct recorded_history *history, siz
     return batch;
 }
 
+// ---- reading back ----
+
+static void recorded_history_fill_random(void *self, void *bytes, size_t count)
+{
+    (void) self;
+    memset(bytes, 7, count);
+}
+
+static void recorded_history_ignore_log(void *self, const char *level, const char *line)
+{
+    (void) self;
+    (void) level;
+    (void) line;
+}
+
+bool recorded_history_read_back(struct engine *engine, const struct store_position *position, char *reason,
+                                size_t reason_bytes)
+{
+    struct broker_options options = { .random = recorded_history_fill_random,
+                                      .log = recorded_history_ignore_log,
+                                      .secret = "of a test" };
+    struct rules_problems problems = { 0 };
+    uint64_t version = 0;
+    char *text = broker_stored_rules(engine, &version);
+
+    if (text == NULL) {
+        snprintf(reason, reason_bytes, "rules: %.200s", engine->reason);
+        return version == 0 && position->sequence == 0;
+    }
+    struct rules *rules = rules_new(text, strlen(text), NULL, version, &problems);
+    free(text);
+    rules_problems_fini(&problems);
+    must(rules != NULL);
+    struct broker *broker = broker_new(&rules, engine, position, &options, position->clock_ms, reason, reason_bytes);
+    if (broker == NULL) {
+        return false;
+    }
+    broker_check(broker);
+    broker_destroy(&broker);
+    return true;
+}
+
 // ---- what is in the tables ----
 
 // Whatever the order of the rows.

@@ -21,6 +21,10 @@ bool recorded_history_place(const struct recorded_history *history, uint64_t seq
 // Batch number `place`, counted from 0, for a desk that is at this epoch.
 struct batch *recorded_history_batch(const struct recorded_history *history, size_t place, uint64_t epoch);
 
+// Whether a broker reads the desk back and finds no contradiction.
+bool recorded_history_read_back(struct engine *engine, const struct store_position *position, char *reason,
+                                size_t reason_bytes);
+
 // What is in the tables of SQLite after that many batches, as one number, and what is in those of a store.  0 stands
 // for tables that cannot be read.
 uint64_t recorded_history_sum(const struct recorded_history *history, size_t place);
