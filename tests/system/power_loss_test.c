@@ -1,6 +1,6 @@
 // power_loss_test.c - power goes at any write or sync of a store on SQLite, again and again.
 //
-// power_loss_test [--lying] [SEED [COUNT [SECONDS]]]; after so many seconds no further seed is begun.
+// power_loss_test [--lying | --upgrade] [SEED [COUNT [SECONDS]]]; after so many seconds no further seed is begun.
 //
 // A desk's history, as a broker of the simulation wrote it, is written by the product's engine on a disk that records
 // what happens to its files.  At moments that chance picks, of opening, committing, checkpoints and the clean stop,
@@ -10,11 +10,13 @@
 //
 // A seed repeats itself, but for what the thread of checkpoints does in lives that write much; the disk that failed is
 // kept, and named.  With --lying syncs do nothing: then losses must be found, or this test would be blind.
+// With --upgrade the disk has a store of a former schema, and lives do no more than open it.
 
 #include "broker/store/sqlite/marks.h"
 #include "broker/store/sqlite/page_check.h"
 #include "proto/base/clocks.h"
 #include "proto/base/must.h"
+#include "tests/system/former_store.h"
 #include "tests/system/power_model.h"
 #include "tests/system/recorded_history.h"
 
@@ -140,14 +142,48 @@ static struct {
     unsigned char shared[SHARED_BYTES]; // the log's index as a life left it
     struct left left;
     size_t losses, kills, failed_syncs, long_lives;
-    size_t found; // losses that were found while syncs lied
-    bool noticed; // the last one was
+    struct power_model *former; // NULL: nothing is upgraded
+    uint64_t upgraded;          // what is in its tables then
+    size_t found;               // losses that were found while syncs lied
+    bool noticed;               // the last one was
 } run;
 
 static uint64_t run_below(uint64_t bound)
 {
     return chance_below(&run.chance, bound);
 }
+
+// ---- what is to be found ----
+
+static size_t run_batch_count(void)
+{
+    return run.former != NULL ? 0 : recorded_history_count(run.history);
+}
+
+static bool run_place(uint64_t sequence, size_t *place)
+{
+    *place = 0;
+    return run.former != NULL ? sequence == FORMER_SEQUENCE : recorded_history_place(run.history, sequence, place);
+}
+
+static uint64_t run_sum(size_t place)
+{
+    return run.former != NULL ? run.upgraded : recorded_history_sum(run.history, place);
+}
+
+// The rows of a former store make no desk.
+static bool run_read_back(struct engine *engine, const struct store_position *position, char *reason,
+                          size_t reason_bytes)
+{
+    return run.former != NULL || recorded_history_read_back(engine, position, reason, reason_bytes);
+}
+
+static struct left run_first_disk(void)
+{
+    return (struct left){ .model = run.former != NULL ? power_model_copy(run.former) : power_model_new() };
+}
+
+// ---- files ----
 
 static void run_write_shared(const char *folder)
 {
@@ -225,7 +261,7 @@ __attribute__((format(printf, 2, 3))) static void run_fail(const struct left *le
         run_lay_out(left, kept);
         printf("; the disk that was left is in %s", kept);
     }
-    printf("\nagain: power_loss_test %llu\n", (unsigned long long) run.seed);
+    printf("\nagain: power_loss_test%s %llu\n", run.former == NULL ? "" : " --upgrade", (unsigned long long) run.seed);
     exit(1);
 }
 
@@ -250,7 +286,7 @@ static void run_judge_tables(const struct left *left, const char *folder, size_t
     must(sqlite3_open_v2(path, &connection, SQLITE_OPEN_READWRITE, page_check_vfs()) == SQLITE_OK);
     if (!run_is_sound(connection)) {
         run_fail(left, "the file is damaged");
-    } else if (recorded_history_sum_of(connection) != recorded_history_sum(run.history, place)) {
+    } else if (recorded_history_sum_of(connection) != run_sum(place)) {
         run_fail(left, "the tables are not those after batch %zu", place);
     }
     must(sqlite3_close(connection) == SQLITE_OK);
@@ -295,14 +331,14 @@ static void run_judge(const struct left *left, size_t least, size_t most, uint64
     } else if (position.epoch <= epoch) {
         run_fail(left, "its epoch is %llu, after %llu", (unsigned long long) position.epoch,
                  (unsigned long long) epoch);
-    } else if (!recorded_history_place(run.history, position.sequence, &place) || place < least || place > most) {
+    } else if (!run_place(position.sequence, &place) || place < least || place > most) {
         run_fail(left, "it is at batch %zu, sequence %llu: %zu were acknowledged and %zu begun", place,
                  (unsigned long long) position.sequence, least, most);
-    } else if (!recorded_history_read_back(engine, &position, reason, sizeof reason)) {
+    } else if (!run_read_back(engine, &position, reason, sizeof reason)) {
         run_fail(left, "the desk is not read back: %s", reason);
     } else {
         run_judge_tables(left, run.after, place);
-        if (place < recorded_history_count(run.history) && run_below(4) == 0) {
+        if (place < run_batch_count() && run_below(4) == 0) {
             if (run_commit(engine, place, 1, position.epoch) != STORE_OK) {
                 run_fail(left, "it does not go on: %s", engine->reason);
             } else {
@@ -374,14 +410,14 @@ static void run_meddle(sqlite3 **other)
 
 static void run_work(struct engine *engine, const struct left *left, struct store_position *position)
 {
-    size_t count = recorded_history_count(run.history);
+    size_t count = run_batch_count();
     bool is_long = run_below(8) == 0;
     bool meddled = !is_long && run_below(2) == 0;
     size_t groups = is_long ? SIZE_MAX : run_below(14);
     size_t place = 0;
     sqlite3 *other = NULL;
 
-    must(recorded_history_place(run.history, position->sequence, &place));
+    must(run_place(position->sequence, &place));
     run.long_lives += is_long;
     for (; groups > 0 && place < count; groups--) {
         size_t group = 1 + (size_t) run_below(is_long ? 2 : GROUP_MAX);
@@ -464,9 +500,9 @@ static void run_lose(void)
     uint64_t epoch = now.marked ? now.marks.position.epoch : 0;
 
     if (now.marked) {
-        must(recorded_history_place(run.history, now.marks.position.sequence, &least));
+        must(run_place(now.marks.position.sequence, &least));
     }
-    most = recorded_history_count(run.history); // of the life before: nothing was begun that is not judged already
+    most = run_batch_count(); // of the life before: nothing was begun that is not judged already
     run_choose_moments(moments);
     for (size_t i = 0; i < LOSSES; i++) {
         for (; at < moments[i]; at++) {
@@ -486,7 +522,7 @@ static void run_lose(void)
                 now.marked = true;
                 now.marks = (struct marks){ .position = moment->position };
                 epoch = moment->position.epoch;
-                must(recorded_history_place(run.history, moment->position.sequence, &least));
+                must(run_place(moment->position.sequence, &least));
                 most = least;
                 break;
             }
@@ -521,15 +557,16 @@ static void run_seed(uint64_t seed)
 {
     run.seed = seed;
     run.chance = seed;
-    run.left = (struct left){ .model = power_model_new() };
+    run.left = run_first_disk();
     for (int life = 0; life < LIVES; life++) {
         size_t place = 0;
         if (run.left.marked) {
-            (void) recorded_history_place(run.history, run.left.marks.position.sequence, &place);
+            (void) run_place(run.left.marks.position.sequence, &place);
         }
-        if (place == recorded_history_count(run.history)) { // nothing is left to write
+        // Nothing is left to write; a store that is upgraded may be left half done.
+        if (run.former != NULL ? run_below(2) == 0 : place == run_batch_count()) {
             power_model_destroy(&run.left.model);
-            run.left = (struct left){ .model = power_model_new() };
+            run.left = run_first_disk();
         }
         run_live(&run.left);
         run_lose();
@@ -545,12 +582,51 @@ static void run_make_root(void)
     snprintf(run.after, sizeof run.after, "%s/after", run.root);
 }
 
+// What the former store comes to when nothing goes wrong.
+static void run_make_former(void)
+{
+    struct store_position position;
+    char path[PATH_MAX];
+    char reason[1024];
+    sqlite3 *connection = NULL;
+
+    must(mkdir(run.folder, 0700) == 0);
+    former_store_make(run.folder, RECORDED_DESK);
+    run.former = power_model_read(run.folder);
+    struct engine *engine = engine_sqlite_open(run.folder, RECORDED_DESK, reason, sizeof reason);
+    if (engine == NULL || engine->operations->take_over(engine, &position) != STORE_OK) {
+        run_fail(NULL, "in peace: %s", engine == NULL ? reason : engine->reason);
+    }
+    engine->operations->destroy(&engine);
+    snprintf(path, sizeof path, "%s/behalf.db", run.folder);
+    must(sqlite3_open_v2(path, &connection, SQLITE_OPEN_READWRITE, page_check_vfs()) == SQLITE_OK);
+    run.upgraded = recorded_history_sum_of(connection);
+    sqlite3_stmt *rows = NULL;
+    must(sqlite3_prepare_v2(connection, "SELECT (SELECT count(*) FROM post) * (SELECT count(*) FROM outcome)", -1,
+                            &rows, NULL) == SQLITE_OK);
+    must(sqlite3_step(rows) == SQLITE_ROW);
+    must(sqlite3_column_int(rows, 0) > 0); // else there would be little to lose
+    must(sqlite3_finalize(rows) == SQLITE_OK);
+    must(sqlite3_close(connection) == SQLITE_OK);
+    must(run.upgraded != 0);
+    run_remove(run.folder);
+}
+
+static void run_use_history(struct recorded_history **history, uint64_t seed)
+{
+    if (*history == NULL) {
+        *history = recorded_history_new(seed, BATCHES_MAX);
+    }
+    run.history = *history;
+}
+
 int main(int argc, char **argv)
 {
     struct recorded_history *histories[HISTORIES] = { 0 };
 
-    if (argc > 1 && strcmp(argv[1], "--lying") == 0) {
-        tape.lying = true;
+    bool upgrade = argc > 1 && strcmp(argv[1], "--upgrade") == 0;
+    tape.lying = argc > 1 && strcmp(argv[1], "--lying") == 0;
+    if (upgrade || tape.lying) {
         argc--;
         argv++;
     }
@@ -561,12 +637,13 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     failing_disk_install();
     run_make_root();
+    if (upgrade) {
+        run_make_former();
+    }
     for (uint64_t seed = first; seed < first + count && (seeds == 0 || clocks_monotonic_ms() < until_ms); seed++) {
-        struct recorded_history **history = &histories[seed % HISTORIES];
-        if (*history == NULL) {
-            *history = recorded_history_new(1 + seed % HISTORIES, BATCHES_MAX);
+        if (!upgrade) {
+            run_use_history(&histories[seed % HISTORIES], 1 + seed % HISTORIES);
         }
-        run.history = *history;
         failing_disk_listen(tape_hear, NULL);
         run_seed(seed);
         failing_disk_listen(NULL, NULL);
@@ -574,6 +651,7 @@ int main(int argc, char **argv)
     }
     tape_empty();
     free(tape.moments);
+    power_model_destroy(&run.former);
     (void) rmdir(run.root);
     for (size_t i = 0; i < HISTORIES; i++) {
         recorded_history_destroy(&histories[i]);

@@ -429,6 +429,30 @@ struct power_model *power_model_copy(const struct power_model *model)
     return copy;
 }
 
+struct power_model *power_model_read(const char *folder)
+{
+    struct power_model *model = power_model_new();
+    char path[PATH_MAX];
+
+    for (size_t name = 0; name < NAMES; name++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[name]);
+        FILE *file = fopen(path, "r");
+        if (file == NULL) {
+            continue;
+        }
+        struct node *node = node_new();
+        unsigned char bytes[4096];
+        for (size_t count = 0; (count = fread(bytes, 1, sizeof bytes, file)) > 0;) {
+            image_put(&node->sure, node->sure.count, bytes, (int64_t) count);
+        }
+        must(fclose(file) == 0);
+        image_copy(&node->shown, &node->sure);
+        power_model_move(model, name, node);
+    }
+    power_model_sync_folder(model);
+    return model;
+}
+
 void power_model_write(const struct power_model *model, const char *folder)
 {
     char path[PATH_MAX];

@@ -19,6 +19,8 @@ struct power_model;
 
 // An empty folder.
 struct power_model *power_model_new(void);
+// What is in a folder, surely.
+struct power_model *power_model_read(const char *folder);
 void power_model_destroy(struct power_model **model_p);
 
 // What happens to a file; `fails`: a sync that does not go well.
