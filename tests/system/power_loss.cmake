@@ -9,5 +9,5 @@ add_executable(power_loss_test ${CMAKE_CURRENT_LIST_DIR}/power_loss_test.c ${CMA
 target_link_libraries(power_loss_test PRIVATE recorded_history Threads::Threads)
 add_test(NAME system/power_loss COMMAND power_loss_test 1 4 8)
 add_test(NAME system/power_loss_in_upgrade COMMAND power_loss_test --upgrade 1 2 4)
-add_test(NAME system/power_loss_is_found COMMAND power_loss_test --lying 1 2 4)
+add_test(NAME system/power_loss_is_found COMMAND power_loss_test --lying 1)
 set_tests_properties(system/power_loss system/power_loss_in_upgrade system/power_loss_is_found PROPERTIES LABELS system TIMEOUT 180)
