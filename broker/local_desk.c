@@ -571,7 +571,7 @@ static int64_t local_desk_work_opening(struct local_desk *local)
 
 // ---- watching ----
 
-static void local_desk_say_standing_by(struct local_desk *local)
+static void local_desk_say_waiting(struct local_desk *local)
 {
     const struct lease_news *lease = &local->lease;
 
@@ -580,10 +580,10 @@ static void local_desk_say_standing_by(struct local_desk *local)
     }
     local->said = lease->state;
     if (lease->state == LEASE_ELSEWHERE) {
-        desk_log(local->source, "info", "broker standing by desk=%s listen=%s owner=%s at=%s", local->source->name,
-                 router_listening(local->hosting->router), lease->row.owner, lease->row.endpoints);
+        desk_log(local->source, "info", "broker waiting to take over desk=%s listen=%s owner=%s at=%s",
+                 local->source->name, router_listening(local->hosting->router), lease->row.owner, lease->row.endpoints);
     } else if (lease->state == LEASE_UNKNOWN) {
-        desk_log(local->source, "error", "broker standing by desk=%s, store away: %s", local->source->name,
+        desk_log(local->source, "error", "broker waiting to take over desk=%s, store away: %s", local->source->name,
                  lease->trouble);
     }
 }
@@ -613,7 +613,7 @@ static int64_t local_desk_work_watching(struct local_desk *local)
     }
     if (local->hosting->leases != NULL) {
         bool nowhere = local->lease.state != LEASE_ELSEWHERE || local->lease.quiet;
-        local_desk_say_standing_by(local);
+        local_desk_say_waiting(local);
         redirect_set_owner(&local->redirect, local->lease.row.endpoints, nowhere, local->source->endpoints);
     }
     if (local->hosting->leases != NULL && local->lease.state != LEASE_FREE) {

@@ -222,7 +222,7 @@ static void loop_hear_signals(struct loop *loop, int64_t now_ms)
         loop->stopping = true;
         loop->stop_by_ms = now_ms + STOP_MS;
         log_format("info", "broker signal %u received", signal.ssi_signo);
-        loop->end = LOOP_STOPPED_SPARE;
+        loop->end = LOOP_STOPPED_WAITING;
         if (loop->hosting.leases != NULL) {
             leases_leave(loop->hosting.leases);
         }

@@ -24,11 +24,11 @@ void loop_add(struct loop *loop, const struct desk_source *source, const struct 
               struct engine **engine_p);
 
 enum loop_end {
-    LOOP_STOPPED,       // as asked, cleanly
-    LOOP_STOPPED_SPARE, // the same, and no desk was served here
-    LOOP_NOT_ON_DISK,   // as asked, while something decided was not on disk yet; it was not spoken either
-    LOOP_KILLED,        // by a second signal, or because a thread does not end: threads are still busy
-    LOOP_CONTRADICTED,  // the only desk: as of local_desk.h
+    LOOP_STOPPED,         // as asked, cleanly
+    LOOP_STOPPED_WAITING, // the same, and no desk was served here
+    LOOP_NOT_ON_DISK,     // as asked, while something decided was not on disk yet; it was not spoken either
+    LOOP_KILLED,          // by a second signal, or because a thread does not end: threads are still busy
+    LOOP_CONTRADICTED,    // the only desk: as of local_desk.h
     LOOP_STORE,
     LOOP_RULES
 };

@@ -94,7 +94,7 @@ static const char manual[] =
     "kept up to date there.  A password in URL is hidden from process listings and never logged.\n\n"
     "Any number of brokers may be started on desks in PostgreSQL, each on one or several.  One of them runs a desk, "
     "the "
-    "others stand by, tell clients where it is, and one takes over within 3 s when that broker dies, or at once when "
+    "others wait, tell clients where it is, and one takes over within 3 s when that broker dies, or at once when "
     "it "
     "is stopped cleanly.\n\n"
     "A broker of several desks goes on when one of them cannot be opened, says why, and tries again.  Clients name "
@@ -401,7 +401,7 @@ static int exit_code_of(enum loop_end end)
 {
     static const int codes[] = {
         [LOOP_STOPPED] = EXIT_STOPPED,
-        [LOOP_STOPPED_SPARE] = EXIT_STOPPED,
+        [LOOP_STOPPED_WAITING] = EXIT_STOPPED,
         [LOOP_NOT_ON_DISK] = EXIT_NOT_ON_DISK,
         [LOOP_KILLED] = EXIT_NOT_ON_DISK,
         [LOOP_CONTRADICTED] = EXIT_CONTRADICTED,
@@ -489,11 +489,11 @@ static int run_loop(struct service *service)
         engine_sqlite_note_told(service->configuration->folder, service->names[0], told_beyond);
     }
     leases_destroy(&service->leases);
-    if (end == LOOP_STOPPED || end == LOOP_STOPPED_SPARE || end == LOOP_NOT_ON_DISK) {
+    if (end == LOOP_STOPPED || end == LOOP_STOPPED_WAITING || end == LOOP_NOT_ON_DISK) {
         log_format("info", "broker stopped%s",
-                   end == LOOP_NOT_ON_DISK     ? " without the store"
-                   : end == LOOP_STOPPED_SPARE ? ", standing by"
-                                               : "");
+                   end == LOOP_NOT_ON_DISK       ? " without the store"
+                   : end == LOOP_STOPPED_WAITING ? ", waiting to take over"
+                                                 : "");
     }
     return exit_code_of(end);
 }
@@ -517,7 +517,7 @@ static bool accept_loss(const struct desk_source *source)
     return accepted;
 }
 
-// Opens the store, or leaves a database that is away to be waited for, standing by.  False when the store cannot be
+// Opens the store, or leaves a database that is away to be waited for.  False when the store cannot be
 // used.
 static bool prepare_store(struct service *service)
 {

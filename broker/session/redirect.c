@@ -45,7 +45,7 @@ static struct behalf_message redirect_answer_to_hello(const struct redirect *red
             .type = BEHALF_ERROR,
             .id = id,
             .error = { .code = behalf_code_name(BEHALF_CODE_BUSY),
-                       .reason = "this broker stands by, and the desk's broker is not known to live: ask again",
+                       .reason = "this broker waits to take over, and no broker is known to have the desk: ask again",
                        .retry_ms = RETRY_MS },
         };
     }
@@ -55,7 +55,7 @@ static struct behalf_message redirect_answer_to_hello(const struct redirect *red
         .moved = { .desk = redirect->desk,
                    .brokers = (const char **) redirect->brokers,
                    .brokers_count = redirect->broker_count,
-                   .reason = "this broker stands by; another one has the desk" },
+                   .reason = "another broker has the desk" },
     };
 }
 
@@ -68,7 +68,7 @@ void *redirect_answer(const struct redirect *redirect, const void *frame, size_t
     struct behalf_message answer = {
         .type = BEHALF_ERROR,
         .error = { .code = behalf_code_name(BEHALF_CODE_NOT_SIGNED_IN),
-                   .reason = "this broker stands by: no connection has a session; send HELLO first" },
+                   .reason = "this broker does not have the desk, and no connection has a session: send HELLO first" },
     };
 
     *noise = fault.code == BEHALF_CODE_MALFORMED || fault.code == BEHALF_CODE_UNKNOWN_TYPE;

@@ -117,7 +117,7 @@ static int set_up(void **state)
     start_broker(world, 0, postgres_cluster_url_by(cluster, cutting_proxy_port(world->proxy)));
     free(child_expect_error(world->brokers[0], NULL, "broker ready"));
     start_broker(world, 1, postgres_cluster_url(cluster));
-    free(child_expect_error(world->brokers[1], NULL, "broker standing by"));
+    free(child_expect_error(world->brokers[1], NULL, "broker waiting to take over"));
     *state = world;
     return 0;
 }

@@ -154,7 +154,7 @@ static int set_up(void **state)
     start_broker(world, 0);
     expect_said(world, 0, "broker ready");
     start_broker(world, 1);
-    expect_said(world, 1, "broker standing by");
+    expect_said(world, 1, "broker waiting to take over");
     for (int i = 0; i < ACTORS; i++) {
         world->clients[i] = client_of(world, (enum actor) i);
         assert_non_null(world->clients[i]);
@@ -448,7 +448,7 @@ static void the_desk_of_a_killed_broker_is_taken_over_within_3_s_and_nothing_is_
         assert_true(moved_ms < 3000);
         assert_true(offer_ms < 8000);
         start_broker(world, owner);
-        (void) work_until_said(world, owner, "broker standing by", now_ms());
+        (void) work_until_said(world, owner, "broker waiting to take over", now_ms());
     }
     judge(world);
 }
@@ -470,7 +470,7 @@ static void a_clean_stop_hands_the_desk_over_within_a_second(void **state)
         assert_true(ready_ms < 1000);
         assert_int_equal(child_wait(world->brokers[owner], NULL), 0);
         start_broker(world, owner);
-        (void) work_until_said(world, owner, "broker standing by", now_ms());
+        (void) work_until_said(world, owner, "broker waiting to take over", now_ms());
     }
     judge(world);
 }
@@ -561,7 +561,7 @@ static void a_paused_broker_that_wakes_up_writes_and_speaks_nothing_and_steps_do
     }
     child_signal(world->brokers[0], SIGCONT);
     (void) work_until_said(world, 0, "stepping down", now_ms());
-    (void) work_until_said(world, 0, "broker standing by", now_ms());
+    (void) work_until_said(world, 0, "broker waiting to take over", now_ms());
     while ((message = listen_to(socket, told ? 300 : 10000)) != NULL) {
         // What claims nothing about the desk may be said: BUSY, or that a silent connection has lost its session.
         const char *code = message->type == BEHALF_ERROR ? message->error.code : "";
@@ -584,7 +584,7 @@ static void a_paused_broker_that_wakes_up_writes_and_speaks_nothing_and_steps_do
     (void) zmq_ctx_term(context);
 }
 
-static void a_broker_that_stands_by_tells_where_the_desk_is(void **state)
+static void a_broker_that_waits_tells_where_the_desk_is(void **state)
 {
     struct world *world = *state;
     void *context = zmq_ctx_new();
@@ -682,7 +682,7 @@ static void of_two_brokers_that_start_at_once_one_has_the_desk(void **state)
     bool first = strstr(child_errors(world->brokers[0]), "broker ready") != NULL;
     bool second = strstr(child_errors(world->brokers[1]), "broker ready") != NULL;
     assert_true(first != second);
-    assert_non_null(strstr(child_errors(world->brokers[first ? 1 : 0]), "broker standing by"));
+    assert_non_null(strstr(child_errors(world->brokers[first ? 1 : 0]), "broker waiting to take over"));
     assert_string_equal(sql_of(world, "SELECT epoch FROM behalf.desk WHERE desk = '%s'"), "1");
     judge(world);
 }
@@ -706,7 +706,7 @@ static int end_cluster(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        CLAIM(a_broker_that_stands_by_tells_where_the_desk_is),
+        CLAIM(a_broker_that_waits_tells_where_the_desk_is),
         CLAIM(of_two_brokers_that_start_at_once_one_has_the_desk),
         CLAIM(a_clean_stop_hands_the_desk_over_within_a_second),
         CLAIM(the_desk_of_a_killed_broker_is_taken_over_within_3_s_and_nothing_is_lost_or_doubled),

@@ -686,7 +686,7 @@ static void the_desks_of_a_killed_broker_are_taken_over_within_3_s_and_nothing_i
     begin_load(world);
     (void) work_until_shared(world, 6, 0, 0, now_ms());
     start_broker(world, 1);
-    (void) work_until_said(world, 1, "standing by", 6, now_ms());
+    (void) work_until_said(world, 1, "waiting to take over", 6, now_ms());
     work(world, 1000);
     child_signal(world->brokers[0], SIGKILL);
     int64_t killed_ms = now_ms();
@@ -707,7 +707,7 @@ static void a_clean_stop_hands_all_desks_over_at_once(void **state)
     begin_load(world);
     (void) work_until_shared(world, 6, 0, 0, now_ms());
     start_broker(world, 1);
-    (void) work_until_said(world, 1, "standing by", 6, now_ms());
+    (void) work_until_said(world, 1, "waiting to take over", 6, now_ms());
     work(world, 1000);
     child_signal(world->brokers[0], SIGTERM);
     int64_t stopped_ms = now_ms();
@@ -726,7 +726,7 @@ static void a_paused_broker_steps_down_from_all_its_desks(void **state)
     begin_load(world);
     (void) work_until_shared(world, 6, 0, 0, now_ms());
     start_broker(world, 1);
-    (void) work_until_said(world, 1, "standing by", 6, now_ms());
+    (void) work_until_said(world, 1, "waiting to take over", 6, now_ms());
     child_signal(world->brokers[0], SIGSTOP);
     int64_t paused_ms = now_ms();
     (void) work_until_shared(world, 0, 6, 0, paused_ms);

@@ -1,5 +1,5 @@
 // lease_test.c - leases in virtual time: owners and challengers around one row, paused, cut off, at once; and what a
-// broker that stands by answers.
+// broker that waits to take over answers.
 
 #include "broker/ownership/lease_watch.h"
 #include "broker/session/redirect.h"
@@ -262,7 +262,7 @@ static void a_late_answer_counts_from_when_the_renewal_was_sent(void **state)
     assert_false(lease_hold_is_valid(&hold, 4000));
 }
 
-// ---- standing by ----
+// ---- waiting to take over ----
 
 static struct behalf_message *ask(const struct redirect *redirect, const struct behalf_message *message)
 {

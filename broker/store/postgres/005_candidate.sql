@@ -1,7 +1,7 @@
 -- 005_candidate.sql: which brokers serve a desk, so that they share desks out among themselves.
 --
--- Every broker has a row for each desk it serves, the one that has the desk and those that stand by.  Nobody decides
--- for all: each looks at these rows, and a desk changes hands by its lease alone.
+-- Every broker has a row for each desk it serves, the one that has the desk and those that wait to take over.  Nobody
+-- decides for all: each looks at these rows, and a desk changes hands by its lease alone.
 
 CREATE TABLE candidate (
     desk text NOT NULL,
