@@ -3,7 +3,7 @@
 // msgpack says how many elements follow before they follow, and msgpack-c believes it: five bytes make it
 // ask for gigabytes.  So every frame is first walked here, in place, with bounds on depth, on elements
 // and on lengths against the bytes that are really there.  What passes is one well-formed msgpack array
-// [text, non-negative integer, map] and nothing behind it.  The meaning of the map is message.c's.
+// [text, non-negative integer, map] and nothing behind it.  The meaning of the map is message_decode.c's.
 
 #ifndef PROTO_FRAME_WALK_H
 #define PROTO_FRAME_WALK_H

@@ -1,7 +1,7 @@
 // message.h - the messages between a Behalf broker and its clients, as C structs.
 //
 // One frame is one message: a msgpack array [type, id, body] (proto/PROTOCOL.md).  The structs here are
-// made from messages.def, as are the encoder and the decoder in proto/message.c.  Nothing here does I/O,
+// made from messages.def, as is what encodes and decodes them (proto/message*.c).  Nothing here does I/O,
 // and nothing from a frame is allocated before its bytes have been walked with bounds.
 
 #ifndef BEHALF_MESSAGE_H

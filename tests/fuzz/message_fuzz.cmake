@@ -5,8 +5,10 @@ set_tests_properties(fuzz/message_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 120)
 
 # The fuzzer proper compiles the codec itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)
-    add_executable(message_fuzz fuzz/message_fuzz.c ${PROJECT_SOURCE_DIR}/proto/message.c
-        ${PROJECT_SOURCE_DIR}/proto/frame_walk.c ${PROJECT_SOURCE_DIR}/proto/mended_text.c)
+    set(codec frame_walk mended_text message message_block message_check message_decode message_encode message_mend)
+    list(TRANSFORM codec PREPEND ${PROJECT_SOURCE_DIR}/proto/)
+    list(TRANSFORM codec APPEND .c)
+    add_executable(message_fuzz fuzz/message_fuzz.c ${codec})
     target_compile_options(message_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_options(message_fuzz PRIVATE -fsanitize=fuzzer)
     target_link_libraries(message_fuzz PRIVATE behalf_options PkgConfig::sodium ${MSGPACK_LIBRARY}
