@@ -140,6 +140,16 @@ size_t plain_text_character(const char *text, size_t bytes, uint32_t *code)
     return character == REPLACEMENT && (unsigned char) text[0] != 0xEF ? 1 : (size_t) used;
 }
 
+size_t plain_text_character_before(const char *text, size_t bytes, size_t offset, uint32_t *code)
+{
+    size_t start = offset - 1;
+    while (start > 0 && ((unsigned char) text[start] & 0xC0) == 0x80) {
+        start--;
+    }
+    plain_text_character(text + start, bytes - start, code);
+    return start;
+}
+
 static bool plain_text_ascii_letter(uint32_t code)
 {
     return (code | 0x20) >= 'a' && (code | 0x20) <= 'z';

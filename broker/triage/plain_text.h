@@ -51,4 +51,7 @@ void plain_text_decode(struct plain_text *self, const char *text, size_t text_by
 // Returns how many bytes it took, at least 1.
 size_t plain_text_character(const char *text, size_t bytes, uint32_t *code);
 
+// Reads the character of `text` that ends at the offset, which is not 0.  Returns where it begins.
+size_t plain_text_character_before(const char *text, size_t bytes, size_t offset, uint32_t *code);
+
 #endif

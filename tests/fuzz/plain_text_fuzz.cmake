@@ -6,7 +6,7 @@ set_tests_properties(fuzz/plain_text_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 1
 # The fuzzer proper compiles the code itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)
     get_target_property(sources behalf_language SOURCES)
-    list(APPEND sources readings.c endings.c patterns.c)
+    list(APPEND sources readings.c endings.c pattern_expression.c pattern_form.c pattern_search.c patterns.c)
     list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/broker/triage/)
     add_executable(plain_text_fuzz fuzz/plain_text_fuzz.c ${sources})
     target_compile_definitions(plain_text_fuzz PRIVATE BEHALF_FUZZER)
