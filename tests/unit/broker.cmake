@@ -1,8 +1,10 @@
 behalf_test(frame_queue_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/frame_queue_test.c LIBRARIES behalf_session LABEL unit)
 behalf_test(allowance_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/allowance_test.c LIBRARIES behalf_session LABEL unit)
 behalf_test(intake_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/intake_test.c LIBRARIES behalf_session LABEL unit)
-behalf_test(broker_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/broker_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
-    LIBRARIES behalf_session behalf_memory_disk LABEL unit)
+foreach(name broker_test broker_sign_in_test broker_taking_test broker_lapse_test broker_rules_test)
+    behalf_test(${name} SOURCES ${CMAKE_CURRENT_LIST_DIR}/${name}.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c
+        ${CMAKE_CURRENT_LIST_DIR}/answers.c LIBRARIES behalf_session behalf_memory_disk LABEL unit)
+endforeach()
 behalf_test(limits_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/limits_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
     LIBRARIES behalf_session behalf_memory_disk LABEL unit)
 behalf_test(once_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/once_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
