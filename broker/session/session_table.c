@@ -82,12 +82,20 @@ static bool session_table_same_token(const char *ours, const char *given)
     return difference == 0;
 }
 
-struct session *session_table_by_token(const struct session_table *table, enum session_role role, const char *name,
-                                       const char *token)
+struct session *session_table_of_person(const struct session_table *table, uint32_t person, const char *token)
+{
+    struct session *session = table->people[person];
+
+    return session != NULL && session_table_same_token(session->token, token) ? session : NULL;
+}
+
+struct session *session_table_of_program(const struct session_table *table, enum session_role role, const char *name,
+                                         const char *token)
 {
     struct session *session;
     struct session *found = NULL;
 
+    must(role != SESSION_PERSON);
     for (size_t place = 0; (session = session_table_next(table, &place)) != NULL;) {
         if (session_table_same_token(session->token, token) && session->role == role &&
             strcmp(session->name, name) == 0) {

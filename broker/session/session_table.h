@@ -84,9 +84,13 @@ void session_table_remove_peer(struct session_table *table, struct peer **peer_p
 
 struct session *session_table_find(const struct session_table *table, uint64_t number); // or NULL
 
-// Any session with this role, name and token; NULL if there is none.  Takes as long for a token that is nearly right.
-struct session *session_table_by_token(const struct session_table *table, enum session_role role, const char *name,
-                                       const char *token);
+// The session of a person, if this is its token; else NULL.  Takes as long for a token that is nearly right.
+struct session *session_table_of_person(const struct session_table *table, uint32_t person, const char *token);
+
+// A session of a program with this role, name and token, or NULL; as above.  Looks at all sessions, as counting those
+// of one name or address does: programs are few, and sign in seldom.
+struct session *session_table_of_program(const struct session_table *table, enum session_role role, const char *name,
+                                         const char *token);
 
 // A connector's session with this name and instance, or NULL.
 struct session *session_table_by_instance(const struct session_table *table, const char *name, const char *instance);

@@ -405,9 +405,10 @@ static struct session *sign_in_find_resumed(struct broker *broker, const struct 
         session_bye(broker, &present, "another HELLO on the same connection");
     }
     struct session *session =
-        hello->body->token[0] == '\0'
-            ? NULL
-            : session_table_by_token(&broker->sessions, hello->role, hello->body->name, hello->body->token);
+        hello->body->token[0] == '\0' ? NULL
+        : hello->role == SESSION_PERSON
+            ? session_table_of_person(&broker->sessions, hello->person, hello->body->token)
+            : session_table_of_program(&broker->sessions, hello->role, hello->body->name, hello->body->token);
     return session != NULL && sign_in_is_of(session, hello) ? session : NULL;
 }
 
