@@ -239,11 +239,3 @@ const char *change_list_format(struct change_list *list, const char *format, ...
     va_end(arguments);
     return text;
 }
-
-struct change *change_copy(const struct change *change)
-{
-    struct change *copy = malloc(sizeof *copy + change_texts_bytes(change));
-    must(copy != NULL);
-    change_place(copy, (char *) (copy + 1), change);
-    return copy;
-}

@@ -62,9 +62,6 @@ struct effect {
     bool again;       // HAND_REPLY: it was handed to this instance before, which may not have heard
 };
 
-// A copy of one change with its texts behind it in the same piece of memory, freed with free().
-struct change *change_copy(const struct change *change);
-
 struct change_list;
 
 struct change_list *change_list_new(void);

@@ -102,21 +102,6 @@ static void texts_of_any_length_are_kept(void **state)
     change_list_destroy(&list);
 }
 
-static void a_copy_stands_alone(void **state)
-{
-    (void) state;
-    struct change_list *list = change_list_new();
-    struct change change = { .kind = CHANGE_ITEM, .item = { .item = 5, .brand = "acme", .draft_by = "asha" } };
-    change_list_add(list, &change);
-    struct change *copy = change_copy(change_list_changes(list));
-    change_list_destroy(&list);
-    assert_int_equal(copy->item.item, 5);
-    assert_string_equal(copy->item.brand, "acme");
-    assert_string_equal(copy->item.draft_by, "asha");
-    assert_string_equal(copy->item.outcome, "");
-    free(copy);
-}
-
 static void a_text_is_made_whole_however_long(void **state)
 {
     (void) state;
@@ -142,7 +127,6 @@ int main(void)
         cmocka_unit_test(a_reply_without_text_keeps_none),
         cmocka_unit_test(an_effect_owns_its_whole_message),
         cmocka_unit_test(texts_of_any_length_are_kept),
-        cmocka_unit_test(a_copy_stands_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
