@@ -158,6 +158,47 @@ static void what_pr_has_released_is_not_sealed_by_new_rules(void **state)
     free(text);
 }
 
+// Under new rules an item of many posts is gone through in several turns of the loop, the last of its posts included.
+static void a_turn_of_the_review_ends_within_an_item(void **state)
+{
+    enum { POSTS = 120, POSTS_A_TURN_AT_MOST = 50 };
+    struct world *world = *state;
+    char *text = rules_with_boycott();
+    int64_t item = 0;
+    int turns = 0;
+
+    sign_in_all(world);
+    world_ask(world, ASHA, ABOUT(PRESENCE, presence, .state = "away", .reason = "lunch"));
+    for (int i = 1; i <= POSTS; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "p%d", i);
+        struct behalf_message message =
+            world_post(id, world->now_ms, i == POSTS ? "I shall boycott you" : "Where is my bag?");
+        message.post.thread = "t";
+        const struct behalf_message *taken = world_ask(world, FEED, message);
+        expect_type(taken, BEHALF_TAKEN);
+        assert_true(item == 0 || taken->taken.item == item);
+        item = taken->taken.item;
+    }
+    world->hold_reports = true;
+    expect_type(apply(world, text), BEHALF_APPLIED);
+    struct report *report = broker_next_report(world->broker);
+    assert_non_null(report);
+    assert_int_equal(world->engine->operations->report(world->engine, report), STORE_OK);
+    assert_int_equal(report->post_count, POSTS);
+    broker_reported(world->broker, &report, world->now_ms);
+    while (desk_review_left(broker_desk(world->broker)) > 0) {
+        assert_true(++turns <= POSTS);
+        (void) broker_tick(world->broker, world->now_ms);
+    }
+    assert_true(turns * POSTS_A_TURN_AT_MOST >= POSTS);
+    world->hold_reports = false;
+    world_settle(world);
+    assert_string_equal(audience_of(world, item), "pr");
+    expect_reviewed(world, item);
+    free(text);
+}
+
 // Nothing is offered while the posts have not been read; a broker that dies meanwhile goes on when it is back.
 static void a_review_survives_a_crash(void **state)
 {
@@ -198,6 +239,7 @@ int main(void)
         TEST(new_rules_are_live_and_kept_and_who_they_drop_is_signed_out),
         TEST(new_rules_reach_open_posts_as_they_are_now),
         TEST(what_pr_has_released_is_not_sealed_by_new_rules),
+        TEST(a_turn_of_the_review_ends_within_an_item),
         TEST(a_review_survives_a_crash),
     };
 
