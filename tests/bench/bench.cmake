@@ -17,7 +17,7 @@ find_package(Python3 REQUIRED COMPONENTS Interpreter)
 foreach(case intake cycle restore turn interrupted)
     add_test(NAME bench/${case} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/bench_test.py ${case}
         $<TARGET_FILE:behalf-bench>)
-    set_tests_properties(bench/${case} PROPERTIES LABELS bench TIMEOUT 120 RUN_SERIAL TRUE)
+    set_tests_properties(bench/${case} PROPERTIES LABELS bench TIMEOUT 600 RUN_SERIAL TRUE)
 endforeach()
 
 # deploy/bench with everything it can do, for a second each.

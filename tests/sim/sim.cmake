@@ -22,7 +22,7 @@ endforeach()
 set(simulation_kept 592)
 foreach(seed ${simulation_kept})
     add_test(NAME sim/seed_${seed} COMMAND simulation ${seed})
-    set_tests_properties(sim/seed_${seed} PROPERTIES LABELS sim TIMEOUT 60)
+    set_tests_properties(sim/seed_${seed} PROPERTIES LABELS sim TIMEOUT 600)
 endforeach()
 
 # The same with a check of the broker left out, for tests/sim/find-holes: its own build of that one file comes first.

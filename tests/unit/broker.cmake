@@ -17,7 +17,7 @@ behalf_test(overrun_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/overrun_test.c LIBRAR
 behalf_test(sight_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/sight_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
     LIBRARIES behalf_session behalf_memory_disk LABEL unit)
 behalf_test(brands_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/brands_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
-    LIBRARIES behalf_session behalf_memory_disk LABEL unit TIMEOUT 300)
+    LIBRARIES behalf_session behalf_memory_disk LABEL unit TIMEOUT 1200)
 behalf_test(trace_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/trace_test.c ${CMAKE_CURRENT_LIST_DIR}/broker_world.c ${CMAKE_CURRENT_LIST_DIR}/answers.c
     LIBRARIES behalf_session behalf_memory_disk LABEL unit)
 
@@ -26,11 +26,11 @@ find_program(BEHALF_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(BEHALF_PYTHON)
     add_test(NAME unit/gdb_printers_test COMMAND ${BEHALF_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/gdb_printers_test.py
         ${PROJECT_SOURCE_DIR}/deploy/gdb/behalf_printers.py $<TARGET_FILE:trace_test>)
-    set_tests_properties(unit/gdb_printers_test PROPERTIES LABELS unit TIMEOUT 120 SKIP_RETURN_CODE 77)
+    set_tests_properties(unit/gdb_printers_test PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)
 endif()
 
 # What every source file begins with.
 if(BEHALF_PYTHON)
     add_test(NAME unit/file_heads_test COMMAND ${BEHALF_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/file_heads_test.py ${PROJECT_SOURCE_DIR})
-    set_tests_properties(unit/file_heads_test PROPERTIES LABELS unit TIMEOUT 60)
+    set_tests_properties(unit/file_heads_test PROPERTIES LABELS unit TIMEOUT 600)
 endif()

@@ -4,4 +4,4 @@ add_executable(pattern_trials_test ${CMAKE_CURRENT_LIST_DIR}/pattern_trials_test
 target_link_libraries(pattern_trials_test PRIVATE behalf_options behalf_triage)
 add_test(NAME unit/pattern_trials_test COMMAND pattern_trials_test
     ${PROJECT_SOURCE_DIR}/../shared/trials/patterns.tsv)
-set_tests_properties(unit/pattern_trials_test PROPERTIES LABELS unit TIMEOUT 120 SKIP_RETURN_CODE 77)
+set_tests_properties(unit/pattern_trials_test PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)

@@ -6,7 +6,7 @@ find_program(BEHALF_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(BEHALF_PYTHON)
     add_test(NAME unit/protocol_sketch_test COMMAND ${BEHALF_PYTHON}
         ${CMAKE_CURRENT_SOURCE_DIR}/unit/protocol_sketch_test.py ${PROJECT_SOURCE_DIR}/proto/PROTOCOL.md)
-    set_tests_properties(unit/protocol_sketch_test PROPERTIES LABELS unit TIMEOUT 120 SKIP_RETURN_CODE 77)
+    set_tests_properties(unit/protocol_sketch_test PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)
 endif()
 
 add_executable(example_agent ${PROJECT_SOURCE_DIR}/proto/example_agent.c)
@@ -17,4 +17,4 @@ if(BEHALF_SANITIZE)
 endif()
 add_test(NAME unit/installed_example_test COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/installed_example_test.sh
     ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER} ${example_flags})
-set_tests_properties(unit/installed_example_test PROPERTIES LABELS unit TIMEOUT 120)
+set_tests_properties(unit/installed_example_test PROPERTIES LABELS unit TIMEOUT 600)

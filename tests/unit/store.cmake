@@ -2,7 +2,7 @@
 add_library(behalf_memory_disk STATIC ${CMAKE_CURRENT_LIST_DIR}/memory_disk.c ${CMAKE_CURRENT_LIST_DIR}/faulty_engine.c)
 target_link_libraries(behalf_memory_disk PUBLIC behalf_options behalf_store PkgConfig::sqlite)
 behalf_test(store_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_test.c LIBRARIES behalf_store_desk behalf_memory_disk
-    LABEL unit TIMEOUT 60)
+    LABEL unit)
 behalf_test(owner_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/owner_test.c LIBRARIES behalf_store LABEL unit)
 # Samples of records, for all tests that treat every column alike.
 add_library(behalf_record_samples STATIC ${CMAKE_CURRENT_LIST_DIR}/record_samples.c)
