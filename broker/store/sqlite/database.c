@@ -268,6 +268,7 @@ static bool database_set_up(struct database *database, bool read_only)
     // Checkpoints are made by checkpoint.c and, at the bound, by the writer: never within a commit.
     sqlite3_wal_hook(database->connection, database_keep_log_pages, database);
     page_check_reserve(database->connection);
+    page_check_gather_log(database->connection); // as each commit is synced
     // A page that is freed is cleared, and so written: each page of the file has its checksum.
     return database_run(database,
                         "PRAGMA secure_delete = ON; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"

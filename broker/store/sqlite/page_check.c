@@ -2,6 +2,7 @@
 
 #include "broker/store/sqlite/page_check.h"
 
+#include "broker/store/sqlite/log_file.h"
 #include "proto/base/must.h"
 
 #include <pthread.h>
@@ -20,11 +21,12 @@
 #define PAGE_BYTES_MAX 65536
 #define LOCKED_AT 0x40000000 // SQLite locks bytes there; the page around them is never written
 
-// A database file.  Logs and journals are files of the usual VFS.
+// A database file.  Its log is a file of log_file.c; journals are files of the usual VFS.
 struct page_file {
     sqlite3_file base;
     int page_bytes;        // 0 while the file has no header
     bool summed;           // its pages have checksums
+    bool gathered;         // its log is written in one call a commit
     uint32_t bad_page;     // read last of those that were not what had been written; 0: none
     unsigned char *page;   // room for one
     sqlite3_int64 usual[]; // the usual VFS's file; SQLite aligns to eight bytes
@@ -289,6 +291,10 @@ static const sqlite3_io_methods page_check_methods = {
 static int page_check_open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *flags_out)
 {
     (void) vfs;
+    if ((flags & SQLITE_OPEN_WAL) != 0) {
+        sqlite3_file *database = sqlite3_database_file_object(name);
+        return log_file_open(usual_vfs, name, file, flags, flags_out, &own(database)->gathered);
+    }
     if ((flags & SQLITE_OPEN_MAIN_DB) == 0) {
         return usual_vfs->xOpen(usual_vfs, name, file, flags, flags_out);
     }
@@ -306,6 +312,7 @@ static int page_check_open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file
 static void install(void)
 {
     static sqlite3_vfs vfs;
+    int before = (int) sizeof(struct page_file) > log_file_bytes() ? (int) sizeof(struct page_file) : log_file_bytes();
 
     usual_vfs = sqlite3_vfs_find(NULL);
     must(usual_vfs != NULL);
@@ -313,7 +320,7 @@ static void install(void)
     vfs = *usual_vfs;
     vfs.pNext = NULL;
     vfs.zName = NAME;
-    vfs.szOsFile = (int) sizeof(struct page_file) + usual_vfs->szOsFile;
+    vfs.szOsFile = before + usual_vfs->szOsFile;
     vfs.xOpen = page_check_open_file;
     must(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK);
 }
@@ -345,6 +352,15 @@ void page_check_reserve(sqlite3 *connection)
     int bytes = SUM_BYTES;
 
     (void) sqlite3_file_control(connection, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
+}
+
+void page_check_gather_log(sqlite3 *connection)
+{
+    struct page_file *file = page_check_file_of(connection);
+
+    if (file != NULL) {
+        file->gathered = true;
+    }
 }
 
 bool page_check_is_on(sqlite3 *connection)

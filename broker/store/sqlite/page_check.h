@@ -3,7 +3,7 @@
 // SQLite asks the disk through a table of functions, a VFS.  Ours stands before the usual one.  A page that is written
 // to the database file gets its checksum on the way, one that is read is compared with it, and all else passes through.
 // Pages in the write-ahead log are left alone: SQLite has checksums of its own there, and a page gets ours when a
-// checkpoint moves it into the file.
+// checkpoint moves it into the file.  How the log is written log_file.h says.
 //
 // The checksum is part of what is stored: the last 8 bytes of a page are XXH3_64bits_withSeed of those before them,
 // with the page's number (from 1) as the seed, the lowest byte first.  So a page in another's place is noticed, too.
@@ -25,6 +25,9 @@ const char *page_check_vfs(void);
 
 // Has SQLite keep room for checksums in a file that this connection makes, or writes anew by VACUUM.
 void page_check_reserve(sqlite3 *connection);
+
+// Has the log written in one call a commit.  Only for a connection that syncs each commit.
+void page_check_gather_log(sqlite3 *connection);
 
 // Whether the pages of its file have checksums.  To be asked of a connection that has read or written something.
 bool page_check_is_on(sqlite3 *connection);
