@@ -275,20 +275,25 @@ static bool database_set_up(struct database *database, bool read_only)
                         "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
 }
 
-// Each allocation would take a lock for statistics that nobody asks for.  Too late, and left as it is, where the
-// process has used SQLite before.
 static void database_leave_out_statistics(void)
 {
     (void) sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
-static bool connect(struct database *database, bool read_only)
+// Each allocation would take a lock for statistics that nobody asks for.  To be called before anything else of
+// SQLite's: too late, and left as it is, where the process has used it before.
+static void database_begin(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+    (void) pthread_once(&once, database_leave_out_statistics);
+}
+
+static bool connect(struct database *database, bool read_only)
+{
     int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 
-    (void) pthread_once(&once, database_leave_out_statistics);
+    database_begin();
     int result = sqlite3_open_v2(database->path, &database->connection, flags, page_check_vfs());
 
     must(database->connection != NULL);
@@ -403,6 +408,7 @@ static int database_rewrite(sqlite3_file *file)
 
 bool database_rewrite_log(const char *folder, char *reason, size_t reason_bytes)
 {
+    database_begin();
     // Through SQLite's way to the disk, so that whatever stands in for it is asked here, too.
     sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
     char *path = database_format_path(folder, FILE_NAME "-wal");
