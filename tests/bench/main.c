@@ -53,7 +53,7 @@ static const char manual[] =
     "  raw-append      4 kB appended to a file and its fdatasync; with PostgreSQL raw-commit, one commit of one row.\n"
     "  turn            how long one message keeps the broker from everything else, with 1,000,000 open items: the\n"
     "                  longest of its steps, and all of them together.\n"
-    "  raw-read        the rows that a broker reads back, read with nothing done with them.\n\n"
+    "  raw-read        the rows that a broker reads back, all their values read with nothing done with them.\n\n"
     "broker_cpu is the broker's process, user and system; a PostgreSQL's processes are not in it.  The bench shares "
     "the "
     "machine with what it measures: compare ratios, and figures of one sitting.\n\n"
