@@ -289,6 +289,14 @@ static void database_begin(void)
     (void) pthread_once(&once, database_leave_out_statistics);
 }
 
+static void database_take_row(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    struct database *database = sqlite3_user_data(context);
+
+    (void) count;
+    sqlite3_result_int(context, database->take_row(database->take_row_self, values));
+}
+
 static bool connect(struct database *database, bool read_only)
 {
     int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
@@ -302,6 +310,8 @@ static bool connect(struct database *database, bool read_only)
         database_note_error(database, sqlite3_extended_errcode(database->connection));
         return false;
     }
+    must(sqlite3_create_function_v2(database->connection, "take_row", -1, SQLITE_UTF8 | SQLITE_DIRECTONLY, database,
+                                    database_take_row, NULL, NULL, NULL) == SQLITE_OK);
     return database_set_up(database, read_only);
 }
 

@@ -26,6 +26,10 @@ struct database {
     int error; // the first error since database_clear: an extended result code of SQLite, or SQLITE_OK
     char message[160];
     int log_pages; // in the write-ahead log after the last commit
+    // Who is given the values of each row by a statement that says take_row(...), which gives what this returns: asking
+    // for a column at a time takes as long as finding the row.
+    bool (*take_row)(void *self, sqlite3_value **values);
+    void *take_row_self;
 };
 
 // Opens the store's file in a folder and brings its schema up to date, or only for reading.  On failure

@@ -1,6 +1,7 @@
 // read.c - a desk read back, row by row, after a start.
 
 #include "broker/store/answer.h"
+#include "broker/store/sqlite/read_ahead.h"
 #include "broker/store/sqlite/records.h"
 #include "proto/base/must.h"
 
@@ -19,14 +20,14 @@ static unsigned read_check_name(struct database *database, unsigned value, unsig
     return 0;
 }
 
-static int64_t read_row_item_state(struct binding *binding)
+static int64_t read_item_state(struct database *database, const char *name)
 {
-    return read_check_name(binding->database, store_item_state_from_name(row_text(binding)), ITEM_STATE_COUNT);
+    return read_check_name(database, store_item_state_from_name(name), ITEM_STATE_COUNT);
 }
 
-static int64_t read_row_reply_state(struct binding *binding)
+static int64_t read_reply_state(struct database *database, const char *name)
 {
-    return read_check_name(binding->database, store_reply_state_from_name(row_text(binding)), REPLY_STATE_COUNT);
+    return read_check_name(database, store_reply_state_from_name(name), REPLY_STATE_COUNT);
 }
 
 void row_record(struct binding *binding, enum record record, void *values)
@@ -42,10 +43,10 @@ void row_record(struct binding *binding, enum record record, void *values)
             column_set_text(column, values, row_text(binding));
             break;
         case COLUMN_ITEM_STATE:
-            column_set_number(column, values, read_row_item_state(binding));
+            column_set_number(column, values, read_item_state(binding->database, row_text(binding)));
             break;
         case COLUMN_REPLY_STATE:
-            column_set_number(column, values, read_row_reply_state(binding));
+            column_set_number(column, values, read_reply_state(binding->database, row_text(binding)));
             break;
         case COLUMN_ID:
         case COLUMN_NUMBER:
@@ -58,7 +59,101 @@ void row_record(struct binding *binding, enum record record, void *values)
     }
 }
 
-// What each function below returns: whether to go on reading.
+// ---- rows of which there may be millions, as values ----
+
+static const char *read_text(sqlite3_value *value)
+{
+    const unsigned char *text = sqlite3_value_text(value);
+
+    return text == NULL ? "" : (const char *) text;
+}
+
+static void read_item_of(struct database *database, sqlite3_value **values, struct item_record *item)
+{
+    const struct record_columns *all = columns_of(RECORD_ITEM);
+
+    memset(item, 0, sizeof *item);
+    for (size_t i = 0; i < all->count; i++) {
+        const struct column *column = &all->columns[i];
+        switch (column->kind) {
+        case COLUMN_TEXT:
+        case COLUMN_TEXT_OR_NULL:
+            column_set_text(column, item, read_text(values[i]));
+            break;
+        case COLUMN_ITEM_STATE:
+            column_set_number(column, item, read_item_state(database, read_text(values[i])));
+            break;
+        case COLUMN_REPLY_STATE:
+            column_set_number(column, item, read_reply_state(database, read_text(values[i])));
+            break;
+        case COLUMN_ID:
+        case COLUMN_NUMBER:
+        case COLUMN_COUNT:
+        case COLUMN_SMALL:
+        case COLUMN_FLAG:
+            column_set_number(column, item, sqlite3_value_int64(values[i]));
+            break;
+        }
+    }
+}
+
+struct read_taking {
+    struct database *database;
+    const struct store_reader *reader;
+};
+
+static bool read_take_item(void *self, sqlite3_value **values)
+{
+    struct read_taking *taking = self;
+    struct item_record item;
+
+    read_item_of(taking->database, values, &item);
+    return taking->database->error == SQLITE_OK && taking->reader->item(taking->reader->self, &item);
+}
+
+static bool read_take_key(void *self, sqlite3_value **values)
+{
+    const struct read_taking *taking = self;
+
+    return taking->reader->intake_key(taking->reader->self, read_text(values[0]), read_text(values[1]),
+                                      sqlite3_value_int64(values[2]));
+}
+
+// Runs a statement that gives its rows to `take_row`.
+static bool read_take_all(struct binding *binding, const struct store_reader *reader,
+                          bool (*take_row)(void *self, sqlite3_value **values))
+{
+    struct database *database = binding->database;
+    struct read_taking taking = { .database = database, .reader = reader };
+    bool go_on = true;
+
+    database->take_row = take_row;
+    database->take_row_self = &taking;
+    while (go_on && binding_row(binding)) {
+        go_on = row_flag(binding);
+    }
+    binding_end(binding);
+    database->take_row = NULL;
+    return go_on;
+}
+
+static bool read_items(struct database *database, const struct store_reader *reader)
+{
+    struct binding binding = database_bind(database, STATEMENT_READ_ITEMS);
+
+    return read_take_all(&binding, reader, read_take_item);
+}
+
+static bool read_intake_keys(struct database *database, const struct store_reader *reader)
+{
+    struct binding binding = database_bind(database, STATEMENT_READ_INTAKE_KEYS);
+
+    bind_number(&binding, reader->keys_since_ms);
+    return read_take_all(&binding, reader, read_take_key);
+}
+
+// ---- what each function below returns: whether to go on reading ----
+
 static bool read_rules(struct database *database, const struct store_reader *reader)
 {
     struct binding binding = database_bind(database, STATEMENT_READ_RULES);
@@ -88,20 +183,6 @@ static bool read_freezes(struct database *database, const struct store_reader *r
     return go_on;
 }
 
-static bool read_items(struct database *database, const struct store_reader *reader)
-{
-    struct binding binding = database_bind(database, STATEMENT_READ_ITEMS);
-    struct item_record item;
-    bool go_on = true;
-
-    while (go_on && reader->item != NULL && binding_row(&binding)) {
-        row_record(&binding, RECORD_ITEM, &item);
-        go_on = database->error == SQLITE_OK && reader->item(reader->self, &item);
-    }
-    binding_end(&binding);
-    return go_on;
-}
-
 struct numbers {
     uint64_t *numbers;
     size_t count;
@@ -126,17 +207,16 @@ static int read_compare_numbers(const void *a, const void *b)
     return first < second ? -1 : first > second;
 }
 
-// The open replies of open items, which come in the order of these.
-static void read_list_replies(struct database *database, struct numbers *replies)
+// Which of an item's replies are open.
+static bool read_list_replies(struct database *database, uint64_t item, struct numbers *replies)
 {
     struct binding binding = database_bind(database, STATEMENT_OPEN_REPLIES);
 
+    bind_id(&binding, item);
     while (binding_row(&binding)) {
         read_add_number(replies, row_id(&binding));
     }
-    if (replies->count > 0) {
-        qsort(replies->numbers, replies->count, sizeof *replies->numbers, read_compare_numbers);
-    }
+    return database->error == SQLITE_OK;
 }
 
 static bool read_reply(struct database *database, const struct store_reader *reader, uint64_t number)
@@ -154,13 +234,17 @@ static bool read_reply(struct database *database, const struct store_reader *rea
     return go_on;
 }
 
-static bool read_replies(struct database *database, const struct store_reader *reader)
+// The open replies of the items that have a reply, by their numbers.
+static bool read_replies(struct database *database, const struct store_reader *reader, const struct numbers *items)
 {
     struct numbers replies = { 0 };
     bool go_on = true;
 
-    if (reader->reply != NULL) {
-        read_list_replies(database, &replies);
+    for (size_t i = 0; go_on && reader->reply != NULL && i < items->count; i++) {
+        go_on = read_list_replies(database, items->numbers[i], &replies);
+    }
+    if (replies.count > 0) {
+        qsort(replies.numbers, replies.count, sizeof *replies.numbers, read_compare_numbers);
     }
     for (size_t i = 0; go_on && i < replies.count; i++) {
         go_on = read_reply(database, reader, replies.numbers[i]);
@@ -232,21 +316,6 @@ static bool read_early(struct database *database, const struct store_reader *rea
     return go_on;
 }
 
-static bool read_intake_keys(struct database *database, const struct store_reader *reader)
-{
-    struct binding binding = database_bind(database, STATEMENT_READ_INTAKE_KEYS);
-    bool go_on = true;
-
-    bind_number(&binding, reader->keys_since_ms);
-    while (go_on && reader->intake_key != NULL && binding_row(&binding)) {
-        const char *channel = row_text(&binding);
-        const char *post = row_text(&binding);
-        go_on = reader->intake_key(reader->self, channel, post, row_number(&binding));
-    }
-    binding_end(&binding);
-    return go_on;
-}
-
 static bool read_requests(struct database *database, const struct store_reader *reader)
 {
     struct binding binding = database_bind(database, STATEMENT_READ_REQUESTS);
@@ -262,10 +331,57 @@ static bool read_requests(struct database *database, const struct store_reader *
     return go_on;
 }
 
+// Passes the items on, and notes which have a reply.
+struct noting {
+    const struct store_reader *reader;
+    struct numbers with_reply;
+};
+
+static bool read_note_item(void *self, const struct item_record *item)
+{
+    struct noting *noting = self;
+
+    if (item->reply > 0) {
+        read_add_number(&noting->with_reply, item->item);
+    }
+    return noting->reader->item == NULL || noting->reader->item(noting->reader->self, item);
+}
+
+// Reads rows of which there may be millions: ahead, where the database is a file that can be opened once more.
+static bool read_many(struct database *database, const struct store_reader *reader, read_rows *read,
+                      struct read_ahead *ahead)
+{
+    return ahead != NULL ? read_ahead_give(ahead, database, reader) : read(database, reader);
+}
+
+static bool read_items_and_replies(struct database *database, const struct store_reader *reader,
+                                   struct read_ahead *items)
+{
+    struct noting noting = { .reader = reader };
+    const struct store_reader noted = { .self = &noting, .item = read_note_item };
+    bool go_on = true;
+
+    if (reader->item != NULL || reader->reply != NULL) {
+        go_on = read_many(database, &noted, read_items, items) && read_replies(database, reader, &noting.with_reply);
+    }
+    free(noting.with_reply.numbers);
+    return go_on;
+}
+
 bool read_desk(struct database *database, const struct store_reader *reader)
 {
-    (void) (read_rules(database, reader) && read_freezes(database, reader) && read_items(database, reader) &&
-            read_replies(database, reader) && read_outcomes(database, reader) && read_early(database, reader) &&
-            read_intake_keys(database, reader) && read_requests(database, reader));
+    struct read_ahead *items = NULL, *keys = NULL;
+
+    if (database->folder != NULL && reader->item != NULL && reader->intake_key != NULL) {
+        items = read_ahead_new(database, reader, read_items);
+        keys = read_ahead_new(database, reader, read_intake_keys);
+    }
+    (void) (read_rules(database, reader) && read_freezes(database, reader) &&
+            read_items_and_replies(database, reader, items) && read_outcomes(database, reader) &&
+            read_early(database, reader) &&
+            (reader->intake_key == NULL || read_many(database, reader, read_intake_keys, keys)) &&
+            read_requests(database, reader));
+    read_ahead_destroy(&items);
+    read_ahead_destroy(&keys);
     return database->error == SQLITE_OK;
 }
