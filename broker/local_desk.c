@@ -21,6 +21,7 @@
 #define CONTRADICTED_MS 5000  // how long a contradiction may only mean that we are fenced and do not know yet
 #define DESCRIBED_MS 500      // how old what is told of the store may be
 #define LOOK_MS 100           // how often an end is looked for that nothing tells
+#define DRAIN_MS 3000         // longest that a desk let go is kept until its tables show all that was decided
 
 enum local_state { LOCAL_DESK_WATCHING, LOCAL_DESK_OPENING, LOCAL_DESK_SERVING, LOCAL_DESK_CLOSING };
 
@@ -60,6 +61,7 @@ struct local_desk {
     enum store_state store_state;
     int64_t described_ms;    // when the broker was told last how the store is, by its clock
     int64_t contradicted_ms; // when the store contradicted us, by the boot-time clock; 0: it did not
+    int64_t drain_by_ms;     // let go: when that no longer waits for its tables, by the same; 0: it is not
 };
 
 // ---- descriptors ----
@@ -424,6 +426,28 @@ static void local_desk_close_behind(struct local_desk *local)
     local_desk_begin_closing(local);
 }
 
+// All is durable and spoken: the tables are to show it before another broker may have the desk, which would else have
+// to bring them up first.  Returns when the desk is to be looked at again, 0: it is to be closed.
+static int64_t local_desk_drain(struct local_desk *local)
+{
+    char description[512];
+
+    if (local->drain_by_ms == 0) {
+        local->drain_by_ms = clocks_boot_ms() + DRAIN_MS;
+        store_drain(local->store);
+    }
+    if (store_is_drained(local->store)) {
+        return 0;
+    }
+    if (clocks_boot_ms() < local->drain_by_ms) {
+        return local->drain_by_ms;
+    }
+    store_describe(local->store, description, sizeof description);
+    desk_log(local->source, "warning", "store the desk %s is let go though its tables do not show all: %s",
+             local->source->name, description);
+    return 0;
+}
+
 static void local_desk_close_stopped(struct local_desk *local)
 {
     // Nothing of ours is on its way to the store any more: whoever waits may have the desk.
@@ -496,8 +520,11 @@ static int64_t local_desk_work_serving(struct local_desk *local)
     int64_t wait_ms = broker_tick(local->broker, now_ms);
     local_desk_hand_out(local, now_ms);
     if (broker_stopped(local->broker)) {
-        local_desk_close_stopped(local);
-        return INT64_MAX;
+        int64_t drains_ms = local_desk_drain(local);
+        if (drains_ms == 0) {
+            local_desk_close_stopped(local);
+        }
+        return drains_ms == 0 ? INT64_MAX : drains_ms;
     }
     return local_desk_next_work(local, wait_ms);
 }
@@ -520,7 +547,7 @@ static void local_desk_begin_serving(struct local_desk *local)
     local->opening.broker = NULL;
     local->store = store_new(local->hosting->writer, &local->opening.engine, &local->opening.reports, local);
     local->store_state = STORE_STATE_WORKING;
-    local->contradicted_ms = 0;
+    local->contradicted_ms = local->drain_by_ms = 0;
     if (local->hosting->leases != NULL && local->lease.state != LEASE_HELD && local->lease.state != LEASE_FENCED) {
         // The news of it is still on its way.
         local->lease.state = LEASE_HELD;
@@ -654,7 +681,7 @@ void local_desk_give_up(struct local_desk *local)
         return;
     }
     if (local->state == LOCAL_DESK_SERVING) {
-        local->failed = LOCAL_DESK_NOT_ON_DISK;
+        local->failed = broker_stopped(local->broker) ? LOCAL_DESK_STOPPED : LOCAL_DESK_NOT_ON_DISK;
         local_desk_begin_closing(local);
     } else if (local->state == LOCAL_DESK_WATCHING) {
         local->end = LOCAL_DESK_STOPPED; // whoever waits for the lease sees it stand still

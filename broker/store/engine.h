@@ -222,6 +222,12 @@ struct reported_post *report_add_post(struct report *report);
 
 struct engine;
 
+// Up to which sequence a desk's changes survive any crash, and up to which its tables show them.
+struct engine_positions {
+    uint64_t durable;
+    uint64_t applied;
+};
+
 // One desk's part in a transaction that several desks share, kept from attempt to attempt.
 struct share {
     struct engine *engine;
@@ -275,9 +281,13 @@ struct engine_operations {
     // engine_attempt_together for engines that have joined; NULL where there is no `join`.
     void (*attempt_together)(struct share *const *shares, size_t count);
 
-    // Whether what is durable is so far ahead of what the tables show that intake has to pause.  Does not ask the
-    // database. NULL: the two are one.
+    // The three of an engine that brings its tables up to what is durable behind the commit; NULL: the two positions
+    // are one.  None of them asks the database or waits. Where the two are, as far as is known here.
+    struct engine_positions (*positions)(struct engine *engine);
+    // Whether what is durable is so far ahead of what the tables show that intake has to pause.
     bool (*is_behind)(struct engine *engine);
+    // What is durable is to be shown at once, though more might come: the desk is let go.
+    void (*hurry)(struct engine *engine);
 };
 
 // Every engine's struct begins with this.

@@ -240,6 +240,22 @@ struct batch *store_take_batch(struct store *store)
     return batch;
 }
 
+void store_drain(struct store *store)
+{
+    pthread_mutex_lock(&store->writer->mutex);
+    store->draining = true;
+    pthread_cond_signal(&store->writer->batch_came);
+    pthread_mutex_unlock(&store->writer->mutex);
+}
+
+bool store_is_drained(struct store *store)
+{
+    pthread_mutex_lock(&store->writer->mutex);
+    bool drained = store->drained;
+    pthread_mutex_unlock(&store->writer->mutex);
+    return drained;
+}
+
 void store_submit_report(struct store *store, struct report **report_p)
 {
     struct writer *writer = store->writer;

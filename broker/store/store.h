@@ -53,6 +53,12 @@ void store_submit(struct store *store, struct batch **batch_p);
 // waited together were committed together; a question is answered by what was on disk after all of them.
 struct batch *store_take_batch(struct store *store);
 
+// The desk is let go: what its tables do not show of what is durable they are to show at once.  Never waits.
+void store_drain(struct store *store);
+
+// Whether they do, since then.  That it has become true is news.
+bool store_is_drained(struct store *store);
+
 void store_submit_report(struct store *store, struct report **report_p);
 struct report *store_take_report(struct store *store);
 

@@ -46,6 +46,8 @@ struct store {
     struct submissions batches_in, batches_out, reports_in, reports_out;
     enum store_state state;
     bool state_unseen; // it changed and store_state was not called since
+    bool draining;     // its tables are to show all that is durable
+    bool drained;      // and do
     bool has_news;
     char description[STORE_DESCRIPTION_BYTES];
     bool destroyed; // by the loop: only the threads know it now

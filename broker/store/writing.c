@@ -17,6 +17,7 @@
 #define APART_MS_MAX 1000   // of a desk that stands in the others' way: what it waits for, they wait for
 
 #define BEHIND_LOOK_MS 50 // whether the tables of a store that is behind have kept up
+#define DRAIN_LOOK_MS 5   // and those of a desk that is let go
 
 #define DESCRIBE_MS 1000 // after which the description of a session that many share is made anew
 
@@ -88,6 +89,28 @@ static int64_t writing_look_at_behind(struct store *store, int64_t now_ms, int64
     writing_tell_state(store, writing_working_state(store));
     bool sooner = store->state == STORE_STATE_BEHIND && now_ms + BEHIND_LOOK_MS < next_ms;
     return sooner ? now_ms + BEHIND_LOOK_MS : next_ms;
+}
+
+// The tables of a desk that is let go are to show all that was committed.  Returns when they are to be looked at again,
+// unless something else is due sooner.
+static int64_t writing_look_at_draining(struct store *store, int64_t now_ms, int64_t next_ms)
+{
+    struct engine *engine = store->share.engine;
+
+    if (!store->draining || store->drained || store->share.group != NULL || store->batches_in.first != NULL) {
+        return next_ms;
+    }
+    if (engine->operations->positions != NULL) {
+        struct engine_positions positions = engine->operations->positions(engine);
+        if (positions.applied < positions.durable) {
+            engine->operations->hurry(engine);
+            return now_ms + DRAIN_LOOK_MS < next_ms ? now_ms + DRAIN_LOOK_MS : next_ms;
+        }
+    }
+    store->drained = true;
+    store->state_unseen = true; // the loop is to look
+    writer_judge_news(store);
+    return next_ms;
 }
 
 // ---- collecting: under the mutex ----
@@ -207,6 +230,7 @@ static int64_t writing_collect(struct writing *writing)
     {
         writing_join(writer, store);
         next_ms = writing_look_at_behind(store, now_ms, next_ms);
+        next_ms = writing_look_at_draining(store, now_ms, next_ms);
         bool work = store->share.group != NULL || store->batches_in.first != NULL;
         if (!work || store->state == STORE_STATE_CONTRADICTED) {
             continue;

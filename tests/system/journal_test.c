@@ -232,6 +232,32 @@ static void a_clean_stop_leaves_nothing_in_the_journal(void **state)
                         "0");
 }
 
+static void a_desk_that_is_let_go_shows_all_first(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture);
+    submit(fixture, 5);
+    await_back(fixture, 5);
+    await_sql(fixture, "SELECT sequence FROM behalf.applied WHERE desk = '%s'", "5");
+    PGconn *locker = lock("LOCK TABLE behalf.event IN ACCESS EXCLUSIVE MODE");
+    submit(fixture, 25);
+    await_back(fixture, 30);
+    assert_false(store_is_drained(fixture->store));
+    store_drain(fixture->store);
+    for (int i = 0; i < 20; i++) {
+        assert_false(store_is_drained(fixture->store));
+        (void) poll(NULL, 0, 10);
+    }
+    PQfinish(locker);
+    struct pollfd wait = { .fd = writer_fd(fixture->writer), .events = POLLIN };
+    while (!store_is_drained(fixture->store)) {
+        (void) store_state(fixture->store);
+        assert_int_equal(poll(&wait, 1, WAIT_MS), 1); // it is news
+    }
+    assert_shown(fixture, 30);
+}
+
 static void a_group_larger_than_a_row_is_applied_whole(void **state)
 {
     struct fixture *fixture = *state;
@@ -804,10 +830,11 @@ static int end_cluster(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_clean_stop_leaves_nothing_in_the_journal),
+        CASE(a_desk_that_is_let_go_shows_all_first),
         CASE(a_group_larger_than_a_row_is_applied_whole),
         CASE(an_applier_that_is_killed_at_any_moment_loses_and_doubles_nothing),
         CASE(a_server_killed_at_any_moment_loses_and_doubles_nothing),
@@ -823,6 +850,9 @@ int main(void)
         CASE(a_broker_of_before_the_journal_can_neither_take_nor_write),
     };
 
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
     if (!postgres_cluster_possible()) {
         return 77;
     }

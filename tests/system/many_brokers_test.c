@@ -456,8 +456,11 @@ static void the_desk_of_a_killed_broker_is_taken_over_within_3_s_and_nothing_is_
 static void a_clean_stop_hands_the_desk_over_within_a_second(void **state)
 {
     struct world *world = *state;
+    int releases = 0;
+    int rows = 0;
 
     begin_load(world);
+    postgres_cluster_watch_releases(cluster);
     for (int round = 0; round < 4; round++) {
         int owner = round % 2;
         work(world, 500);
@@ -472,6 +475,28 @@ static void a_clean_stop_hands_the_desk_over_within_a_second(void **state)
         start_broker(world, owner);
         (void) work_until_said(world, owner, "broker waiting to take over", now_ms());
     }
+    postgres_cluster_releases(cluster, &releases, &rows);
+    assert_int_equal(releases, 4);
+    assert_int_equal(rows, 0); // whoever takes the desk finds nothing to apply
+    judge(world);
+}
+
+static void a_clean_stop_does_not_wait_for_ever_for_a_table(void **state)
+{
+    struct world *world = *state;
+
+    begin_load(world);
+    PGconn *analyst = PQconnectdb(postgres_cluster_url(cluster));
+    PQclear(PQexec(analyst, "BEGIN"));
+    PQclear(PQexec(analyst, "LOCK TABLE behalf.event IN ACCESS EXCLUSIVE MODE"));
+    assert_int_equal(PQtransactionStatus(analyst), PQTRANS_INTRANS);
+    work(world, 500);
+    child_signal(world->brokers[0], SIGTERM);
+    int code = child_wait(world->brokers[0], NULL);
+    assert_in_range(code, 0, 1); // 1 where a question waited for the tables as well
+    PQfinish(analyst);
+    (void) work_until_said(world, 1, "broker ready", now_ms());
+    (void) work_until_shown(world, now_ms());
     judge(world);
 }
 
@@ -709,6 +734,7 @@ int main(int argc, char **argv)
         CLAIM(a_broker_that_waits_tells_where_the_desk_is),
         CLAIM(of_two_brokers_that_start_at_once_one_has_the_desk),
         CLAIM(a_clean_stop_hands_the_desk_over_within_a_second),
+        CLAIM(a_clean_stop_does_not_wait_for_ever_for_a_table),
         CLAIM(the_desk_of_a_killed_broker_is_taken_over_within_3_s_and_nothing_is_lost_or_doubled),
         CLAIM(a_paused_broker_that_wakes_up_writes_and_speaks_nothing_and_steps_down),
         CLAIM(a_database_that_is_restarted_moves_no_desk),

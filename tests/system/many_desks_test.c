@@ -739,6 +739,8 @@ static void a_paused_broker_steps_down_from_all_its_desks(void **state)
 static void brokers_share_their_desks_and_people_see_only_a_pause(void **state)
 {
     struct world *world = *state;
+    int releases = 0;
+    int rows = 0;
 
     start_broker(world, 0);
     start_broker(world, 1);
@@ -746,6 +748,7 @@ static void brokers_share_their_desks_and_people_see_only_a_pause(void **state)
     begin_load(world);
     print_message("two brokers: three desks each after %lld ms\n",
                   (long long) work_until_shared(world, 3, 3, 0, begun_ms));
+    postgres_cluster_watch_releases(cluster);
     start_broker(world, 2);
     int64_t joined_ms = now_ms();
     work(world, 1000);
@@ -773,6 +776,9 @@ static void brokers_share_their_desks_and_people_see_only_a_pause(void **state)
     print_message("stopped: all desks moved after %lld ms\n", (long long) moved_ms);
     assert_true(moved_ms < 2500); // six are opened at once, by a slow build on few cores
     assert_int_equal(child_wait(world->brokers[1], NULL), 0);
+    postgres_cluster_releases(cluster, &releases, &rows);
+    assert_in_range(releases, 5, 1000); // two desks handed to the third, and those of the second at its stop
+    assert_int_equal(rows, 0);          // whoever takes a desk finds nothing to apply
     judge(world);
     int moves = number_of_epochs(world);
     work(world, 5000);

@@ -328,3 +328,21 @@ const char *postgres_cluster_administrator(const struct postgres_cluster *cluste
 {
     return cluster->administrator;
 }
+
+void postgres_cluster_watch_releases(struct postgres_cluster *cluster)
+{
+    (void) postgres_cluster_sql(
+        cluster,
+        "CREATE TABLE IF NOT EXISTS public.release (journal_rows bigint); TRUNCATE public.release;"
+        "CREATE OR REPLACE FUNCTION public.note_release() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
+        " BEGIN INSERT INTO public.release SELECT count(*) FROM behalf.journal AS j WHERE j.desk = NEW.desk;"
+        " RETURN NULL; END $$;"
+        "CREATE OR REPLACE TRIGGER note_release AFTER UPDATE ON behalf.lease FOR EACH ROW"
+        " WHEN (OLD.held AND NOT NEW.held) EXECUTE FUNCTION public.note_release()");
+}
+
+void postgres_cluster_releases(struct postgres_cluster *cluster, int *count, int *rows)
+{
+    *count = atoi(postgres_cluster_sql(cluster, "SELECT count(*) FROM public.release"));
+    *rows = atoi(postgres_cluster_sql(cluster, "SELECT coalesce(sum(journal_rows), 0) FROM public.release"));
+}

@@ -37,4 +37,9 @@ void postgres_cluster_kill(struct postgres_cluster *cluster);  // kill -9 of all
 // for none.  Asserts success.
 const char *postgres_cluster_sql(struct postgres_cluster *cluster, const char *sql);
 
+// From now on each time that a desk is let go it is noted how many rows are in its journal then; how often that was,
+// and how many they were in all.  To be called once there is a desk.
+void postgres_cluster_watch_releases(struct postgres_cluster *cluster);
+void postgres_cluster_releases(struct postgres_cluster *cluster, int *count, int *rows);
+
 #endif

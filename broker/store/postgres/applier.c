@@ -451,6 +451,24 @@ void tables_forget(struct tables *tables)
     pthread_mutex_unlock(&tables->applier->mutex);
 }
 
+struct engine_positions tables_positions(struct tables *tables)
+{
+    pthread_mutex_lock(&tables->applier->mutex);
+    struct engine_positions positions = { .durable = tables->appended, .applied = tables->applied };
+    pthread_mutex_unlock(&tables->applier->mutex);
+    return positions;
+}
+
+void tables_hurry(struct tables *tables)
+{
+    pthread_mutex_lock(&tables->applier->mutex);
+    if (applier_has_work(tables) && !tables->hurry) {
+        tables->hurry = true;
+        applier_wake(tables->applier);
+    }
+    pthread_mutex_unlock(&tables->applier->mutex);
+}
+
 // ---- lag ----
 
 static int64_t applier_estimated_ms(const struct tables *tables)

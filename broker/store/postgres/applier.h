@@ -32,6 +32,10 @@ void tables_appended(struct tables *tables, uint64_t sequence, size_t bytes, siz
 uint64_t tables_applied(struct tables *tables);
 void tables_forget(struct tables *tables);
 
+// Both positions; and that what has been appended is to be applied at once.
+struct engine_positions tables_positions(struct tables *tables);
+void tables_hurry(struct tables *tables);
+
 // Waits until they show this sequence and all that was appended.  STORE_CONTRADICTED: they will not; STORE_UNAVAILABLE:
 // not within that time, with the reason.
 enum store_result tables_await(struct tables *tables, uint64_t sequence, int64_t ms, char *reason, size_t reason_bytes);

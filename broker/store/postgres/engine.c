@@ -481,6 +481,23 @@ static enum store_result postgres_report(struct engine *base, struct report *rep
     return result;
 }
 
+// Nothing has been appended as long as there are no tables to be brought up.
+static struct engine_positions postgres_positions(struct engine *base)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+
+    return engine->tables == NULL ? (struct engine_positions){ 0 } : tables_positions(engine->tables);
+}
+
+static void postgres_hurry(struct engine *base)
+{
+    struct postgres_engine *engine = postgres_engine_of(base);
+
+    if (engine->tables != NULL) {
+        tables_hurry(engine->tables);
+    }
+}
+
 static bool postgres_is_behind(struct engine *base)
 {
     struct postgres_engine *engine = postgres_engine_of(base);
@@ -515,7 +532,9 @@ static const struct engine_operations postgres_operations = {
     .destroy = postgres_destroy,
     .join = postgres_join,
     .attempt_together = together_attempt,
+    .positions = postgres_positions,
     .is_behind = postgres_is_behind,
+    .hurry = postgres_hurry,
 };
 
 static struct postgres_engine *postgres_make_engine(const char *conninfo, const char *desk, bool read_only)
