@@ -23,7 +23,6 @@ int64_t author_reading_tick(struct broker *broker)
     }
     struct report *report = report_new(REPORT_AUTHORS);
     report->authors_from = from;
-    report->sequence = reading->sequence;
     reading->asked = true;
     broker_queue_report(broker, &report);
     return -1;

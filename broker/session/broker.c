@@ -363,6 +363,7 @@ void broker_durable(struct broker *broker, struct batch **batch_p, int64_t now_m
     broker->out = false;
     broker->closed += broker_count_outcomes(batch_list(*batch_p));
     tracing_durable(broker, *batch_p);
+    broker->spoken = batch_to(*batch_p)->sequence;
     speak_batch(broker, *batch_p);
     if (!broker->stopping) {
         broker_answer_questions(broker, *batch_p);
@@ -505,6 +506,7 @@ struct report *broker_next_report(struct broker *broker)
         broker->report_queue_end = &broker->report_queue;
     }
     struct report *report = first->report;
+    report->sequence = broker->spoken;
     free(first);
     return report;
 }

@@ -116,7 +116,6 @@ struct reviewing {
 
 // Who has written before the start is being read.
 struct author_reading {
-    uint64_t sequence; // of the desk at the start
     bool asked;
     int64_t again_ms; // when the next page is asked for
 };
@@ -136,6 +135,7 @@ struct broker {
     uint64_t current_number;      // of `current`; counts batches handed out
     bool out;                     // a batch is with the store
     struct store_position handed; // where the last batch handed out leads to
+    uint64_t spoken;              // sequence of what was spoken last: no report may show less
 
     struct waiting *waiting;
     size_t waiting_bytes;

@@ -210,7 +210,7 @@ static struct broker *restore_make(struct rules **rules_p, const struct store_po
     broker->report_queue_end = &broker->report_queue;
     session_table_init(&broker->sessions);
     broker->stories = story_cache_new(broker->options.story_bytes_max, position);
-    broker->author_reading.sequence = position->sequence;
+    broker->spoken = position->sequence;
     intake_init(&broker->intake, broker->options.intake_keys_max, broker->now_ms);
     desk_set_list(broker->desk, broker_list(broker));
     return broker;

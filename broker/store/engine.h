@@ -175,12 +175,12 @@ struct listed_post {
 struct report {
     enum report_kind kind;
     uint64_t tag;                    // the asker's own
+    uint64_t sequence;               // of the desk, that it is to be answered at or beyond; a standby may be behind
     struct behalf_why why;           // HISTORY: asked
     struct behalf_outcomes outcomes; // OUTCOMES: asked
     uint64_t *items;                 // TEXTS and POSTS: asked, in memory of report_allocate
     size_t item_count;
     int64_t authors_from; // AUTHORS: asked, the first key of the page, as a signed number
-    uint64_t sequence;    // AUTHORS: asked, what has to be in the tables: those of a standby may be behind
     bool *sealed_too;     // TEXTS: asked, one an item: also what agents must not see; else that reads ""
 
     bool found;  // answered

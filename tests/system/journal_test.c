@@ -578,6 +578,39 @@ static void a_locked_table_lets_service_go_on_and_nothing_older_is_shown(void **
     await_state(fixture, STORE_STATE_WORKING, "postgresql");
 }
 
+// As a report meets them that is answered by a standby.
+static void a_report_waits_for_tables_that_do_not_show_what_was_spoken(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t items[] = { 2 };
+    bool sealed_too[] = { true };
+    char reason[512];
+
+    start(fixture);
+    submit(fixture, 1);
+    await_back(fixture, 1);
+    struct engine *reports =
+        engine_postgres_open_reports(postgres_cluster_url(cluster), fixture->name, reason, sizeof reason);
+    for (int kind = REPORT_HISTORY; kind <= REPORT_AUTHORS; kind++) {
+        struct report *report = report_new((enum report_kind) kind);
+        report->items = items;
+        report->sealed_too = sealed_too;
+        report->item_count = 1;
+        report->why.item = 1;
+        report->sequence = fixture->back + 1;
+        assert_int_equal(reports->operations->report(reports, report), STORE_UNAVAILABLE);
+        assert_false(report->found);
+        submit(fixture, 1);
+        await_back(fixture, report->sequence);
+        assert_int_equal(reports->operations->report(reports, report), STORE_OK);
+        assert_true(report->found);
+        report->items = NULL;
+        report->sealed_too = NULL;
+        report_destroy(&report);
+    }
+    reports->operations->destroy(&reports);
+}
+
 static void what_is_not_applied_is_bounded(void **state)
 {
     struct fixture *fixture = *state;
@@ -843,6 +876,7 @@ int main(int argc, char **argv)
         CASE(a_broker_that_takes_over_ends_both_sessions_and_applies_the_tail),
         CASE(a_fenced_broker_that_lives_on_adds_nothing_to_what_the_new_one_does),
         CASE(a_locked_table_lets_service_go_on_and_nothing_older_is_shown),
+        CASE(a_report_waits_for_tables_that_do_not_show_what_was_spoken),
         CASE(what_is_not_applied_is_bounded),
         CASE(a_group_that_the_tables_refuse_stops_the_desk_and_can_be_set_aside),
         CASE(a_running_desk_whose_tables_refuse_a_group_stops),

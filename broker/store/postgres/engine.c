@@ -439,8 +439,9 @@ static bool postgres_look_at_tables(struct postgres_engine *engine, uint64_t *de
     return !engine->session->connection->failed;
 }
 
-// Until the tables show what was decided when the report was asked for.
-static enum store_result postgres_await_report(struct postgres_engine *engine)
+// Until the tables show what was decided when the report was asked for.  The server may be a standby, which knows of
+// that no more than of all else.
+static enum store_result postgres_await_report(struct postgres_engine *engine, uint64_t sequence)
 {
     int64_t until_ms = clocks_monotonic_ms() + REPORT_WAIT_MS;
     uint64_t wanted = 0;
@@ -450,6 +451,7 @@ static enum store_result postgres_await_report(struct postgres_engine *engine)
     if (!postgres_look_at_tables(engine, &wanted, &shown)) {
         return postgres_give_up(engine);
     }
+    wanted = sequence > wanted ? sequence : wanted;
     for (int wait_ms = 1; wanted > shown; wait_ms *= 2) {
         if (clocks_monotonic_ms() >= until_ms) {
             snprintf(engine->engine.reason, sizeof engine->engine.reason,
@@ -472,7 +474,7 @@ static enum store_result postgres_report(struct engine *base, struct report *rep
     enum store_result result = postgres_require_session(engine);
 
     if (result == STORE_OK) {
-        result = postgres_await_report(engine);
+        result = postgres_await_report(engine, report->sequence);
     }
     if (result == STORE_OK) {
         reporting_run(engine->session->connection, report);
