@@ -366,12 +366,9 @@ static void coalesce_add_freeze(struct coalescer *coalescer, const struct freeze
     (void) coalesce_add_row(coalescer, STAGE_FREEZES, freeze, STAGE_WITH_PR_UNKNOWN);
 }
 
-// A slot comes again within a stage only where that has more requests than one principal's: then it is another stage's.
 static void coalesce_add_request(struct coalescer *coalescer, const struct request_record *request)
 {
-    if (coalescer->tables[STAGE_REQUESTS].count == REQUESTS_OF_ONE_MAX) {
-        coalesce_end_stage(coalescer);
-    }
+    coalesce_require_first(coalescer, ~hash_number(request->slot));
     (void) coalesce_add_row(coalescer, STAGE_REQUESTS, request, STAGE_WITH_PR_UNKNOWN);
 }
 

@@ -596,7 +596,8 @@ static void a_report_waits_for_tables_that_do_not_show_what_was_spoken(void **st
         report->items = items;
         report->sealed_too = sealed_too;
         report->item_count = 1;
-        report->why.item = 1;
+        report->why = (struct behalf_why){ .item = 1, .channel = "", .post = "" };
+        report->outcomes.brand = "";
         report->sequence = fixture->back + 1;
         assert_int_equal(reports->operations->report(reports, report), STORE_UNAVAILABLE);
         assert_false(report->found);

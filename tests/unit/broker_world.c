@@ -100,6 +100,7 @@ bool world_try_start(struct world *world, char *reason, size_t reason_bytes)
     world->engine = memory_disk_open(world->disk, "test");
     assert_non_null(world->engine);
     assert_int_equal(world->engine->operations->take_over(world->engine, &position), STORE_OK);
+    world->spoken = position.sequence;
     char *text = broker_stored_rules(world->engine, &version);
     struct rules *rules = text == NULL ? make_rules(world->rules == NULL ? world_rules : world->rules, NULL, 1)
                                        : make_rules(text, NULL, version);
@@ -214,6 +215,7 @@ static bool take_batch(struct world *world)
         assert_int_not_equal(result, STORE_CONTRADICTED);
         return true; // tried again
     }
+    world->spoken = batch_to(world->out)->sequence;
     broker_durable(world->broker, &world->out, world->now_ms);
     assert_null(world->out);
     return true;
@@ -226,6 +228,7 @@ static bool take_report(struct world *world)
     if (report == NULL) {
         return false;
     }
+    assert_int_equal(report->sequence, world->spoken); // what was spoken is not unsaid by what is shown
     assert_int_equal(world->engine->operations->report(world->engine, report), STORE_OK);
     broker_reported(world->broker, &report, world->now_ms);
     return true;

@@ -27,6 +27,7 @@ struct world {
     bool hold_batches; // batches handed out do not become durable
     bool hold_reports; // reports asked for are not answered
     bool doubt;
+    uint64_t spoken; // sequence of what was spoken last
     int64_t now_ms;
     int64_t next_id;
     uint64_t random;

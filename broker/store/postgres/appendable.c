@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define ROOM_FIRST 256
+#define KEY_BYTES_MAX 2000 // of texts in a key: an entry of an index may have 2,704, with its numbers
 
 // What a name is of.
 enum name_kind { NAME_POST, NAME_NUMBER, NAME_REPLY, NAME_OUTCOME, NAME_RULES };
@@ -21,7 +22,10 @@ enum name_kind { NAME_POST, NAME_NUMBER, NAME_REPLY, NAME_OUTCOME, NAME_RULES };
 struct name {
     uint64_t hash;     // 0: free
     uint64_t sequence; // of its group
-    int64_t taken_ms;  // POST
+    union {
+        int64_t taken_ms; // POST
+        uint64_t number;  // NUMBER: the highest of the item
+    } last;
 };
 
 // By linear probing, at most half full.
@@ -31,8 +35,10 @@ struct names {
     size_t count;
 };
 
-static const enum sql checks[] = { SQL_CHECK_NAMES_NEW, SQL_CHECK_NAMES_KNOWN, SQL_CHECK_REPLIES_KNOWN,
-                                   SQL_CHECK_OUTCOMES_NEW, SQL_CHECK_RULES_NEW };
+static const enum sql checks[] = {
+    SQL_CHECK_NAMES_NEW,     SQL_CHECK_NAMES_KNOWN,  SQL_CHECK_NUMBERS_NEW, SQL_CHECK_POSTS_NEW,
+    SQL_CHECK_REPLIES_KNOWN, SQL_CHECK_OUTCOMES_NEW, SQL_CHECK_RULES_NEW,
+};
 #define CHECK_COUNT (sizeof checks / sizeof *checks)
 
 struct appendable {
@@ -41,6 +47,8 @@ struct appendable {
     unsigned char key[crypto_shorthash_KEYBYTES];
     uint64_t settled;     // so far the tables have come for good
     uint64_t to;          // of that group
+    uint64_t next_id;     // before it: items from here on have no posts yet
+    uint64_t next_id_to;  // and after it
     uint64_t last_event;  // the highest sequence of an event in the journal; 0: not known
     uint64_t group_event; // and in that group
     struct rows rows[CHECK_COUNT];
@@ -182,33 +190,82 @@ static const struct name *appendable_find_either(const struct appendable *append
     return name;
 }
 
-static void appendable_add(struct appendable *appendable, uint64_t hash, int64_t taken_ms)
+static void appendable_add(struct appendable *appendable, uint64_t hash)
+{
+    appendable_put(&appendable->group, 0, &(struct name){ .hash = hash, .sequence = appendable->to });
+}
+
+static void appendable_add_post(struct appendable *appendable, uint64_t hash, int64_t taken_ms)
 {
     appendable_put(&appendable->group, 0,
-                   &(struct name){ .hash = hash, .sequence = appendable->to, .taken_ms = taken_ms });
+                   &(struct name){ .hash = hash, .sequence = appendable->to, .last.taken_ms = taken_ms });
+}
+
+// ---- texts of keys ----
+
+// Texts that are not UTF-8 are written with question marks in their place; then names that differ may be one.
+static const char *appendable_look_at_key(const char *first, const char *second, const char *third)
+{
+    if (!rows_is_clean(first) || !rows_is_clean(second) || !rows_is_clean(third)) {
+        return "a name that is not UTF-8";
+    }
+    return strlen(first) + strlen(second) + strlen(third) > KEY_BYTES_MAX ? "a name that is too long" : NULL;
 }
 
 // ---- changes ----
 
-// Not asked of the tables: a partition that was empty when the plan was made is searched whole for it.
-static const char *appendable_look_at_number(struct appendable *appendable, uint64_t item, int64_t number,
-                                             int64_t taken_ms)
+// Whether the item, as it is written with the post, counts it: then the item in the tables counts all those before.
+static bool appendable_is_counted(const struct change *post, uint64_t item, uint64_t number)
 {
-    uint64_t name = appendable_name_of(appendable, NAME_NUMBER, item, (uint64_t) number, (uint64_t) taken_ms);
+    for (const struct change *change = post->next; change != NULL; change = change->next) {
+        if (change->kind == CHANGE_ITEM && change->item.item == item) {
+            return change->item.numbered >= number;
+        }
+    }
+    return false;
+}
 
-    if (appendable_find_either(appendable, name) != NULL) {
+// Numbers of an item's posts ascend.  Few are asked of the tables: most posts begin an item, or follow on one that is
+// still known here.  The item tells, so that no partition of posts has to be opened.
+static const char *appendable_look_at_number(struct appendable *appendable, const struct change *change, uint64_t item,
+                                             uint64_t number, int64_t taken_ms)
+{
+    uint64_t hash = appendable_name_of(appendable, NAME_NUMBER, item, 0, 0);
+    const struct name *before = appendable_find_either(appendable, hash);
+
+    if (item >= appendable->next_id_to) {
+        return "a post of an item whose number was not given yet";
+    }
+    if (before != NULL && number <= before->last.number) {
         return "a number of a post was given twice";
     }
-    appendable_add(appendable, name, 0);
+    if (before == NULL && item < appendable->next_id) {
+        bool counted = appendable_is_counted(change, item, number);
+        struct rows *rows =
+            appendable_rows_of(appendable, counted ? SQL_CHECK_NUMBERS_NEW : SQL_CHECK_POSTS_NEW);
+        rows_id(rows, item);
+        rows_id(rows, number);
+        if (!counted) {
+            rows_number(rows, taken_ms);
+        }
+        rows_end(rows);
+    }
+    appendable_put(&appendable->group, 0,
+                   &(struct name){ .hash = hash, .sequence = appendable->to, .last.number = number });
     return NULL;
 }
 
-static const char *appendable_look_at_post(struct appendable *appendable, const struct post_record *post)
+static const char *appendable_look_at_post(struct appendable *appendable, const struct change *change)
 {
+    const struct post_record *post = &change->post;
     uint64_t name = appendable_name_of_post(appendable, post->channel, post->post, post->brand);
     const struct name *before = appendable_find_either(appendable, name);
+    const char *trouble = appendable_look_at_key(post->channel, post->post, post->brand);
 
-    if (before != NULL && before->taken_ms >= post->taken_ms - STORE_NAME_MS) {
+    if (trouble != NULL) {
+        return trouble;
+    }
+    if (before != NULL && before->last.taken_ms >= post->taken_ms - STORE_NAME_MS) {
         return "a post was taken twice";
     }
     if (before == NULL) {
@@ -219,28 +276,37 @@ static const char *appendable_look_at_post(struct appendable *appendable, const 
         rows_number(rows, post->taken_ms);
         rows_end(rows);
     }
-    appendable_add(appendable, name, post->taken_ms);
-    return appendable_look_at_number(appendable, post->item, post->number, post->taken_ms);
+    appendable_add_post(appendable, name, post->taken_ms);
+    return appendable_look_at_number(appendable, change, post->item, post->number, post->taken_ms);
 }
 
-static void appendable_require_post(struct appendable *appendable, const char *channel, const char *post,
-                                    const char *brand)
+static const char *appendable_require_post(struct appendable *appendable, const char *channel, const char *post,
+                                           const char *brand)
 {
-    if (appendable_find_either(appendable, appendable_name_of_post(appendable, channel, post, brand)) == NULL) {
+    const char *trouble = appendable_look_at_key(channel, post, brand);
+
+    if (trouble == NULL &&
+        appendable_find_either(appendable, appendable_name_of_post(appendable, channel, post, brand)) == NULL) {
         struct rows *rows = appendable_rows_of(appendable, SQL_CHECK_NAMES_KNOWN);
         rows_text(rows, channel);
         rows_text(rows, post);
         rows_text(rows, brand);
         rows_end(rows);
     }
+    return trouble;
 }
 
-static const char *appendable_look_at_again(struct appendable *appendable, const struct post_again_record *again)
+static const char *appendable_look_at_again(struct appendable *appendable, const struct change *change)
 {
-    appendable_require_post(appendable, again->channel, again->post, again->brand);
-    appendable_add(appendable, appendable_name_of_post(appendable, again->channel, again->post, again->brand),
-                   again->taken_ms);
-    return appendable_look_at_number(appendable, again->item, again->number, again->taken_ms);
+    const struct post_again_record *again = &change->post_again;
+    const char *trouble = appendable_require_post(appendable, again->channel, again->post, again->brand);
+
+    if (trouble != NULL) {
+        return trouble;
+    }
+    appendable_add_post(appendable, appendable_name_of_post(appendable, again->channel, again->post, again->brand),
+                        again->taken_ms);
+    return appendable_look_at_number(appendable, change, again->item, again->number, again->taken_ms);
 }
 
 static const char *appendable_look_at_reply(struct appendable *appendable, const struct reply_record *reply)
@@ -248,7 +314,7 @@ static const char *appendable_look_at_reply(struct appendable *appendable, const
     uint64_t name = appendable_name_of(appendable, NAME_REPLY, reply->reply, 0, 0);
 
     if (reply->text != NULL) {
-        appendable_add(appendable, name, 0);
+        appendable_add(appendable, name);
     } else if (appendable_find_either(appendable, name) == NULL) {
         struct rows *rows = appendable_rows_of(appendable, SQL_CHECK_REPLIES_KNOWN);
         rows_id(rows, reply->reply);
@@ -266,7 +332,7 @@ static const char *appendable_look_at_new(struct appendable *appendable, enum na
     if (appendable_find_either(appendable, name) != NULL) {
         return otherwise;
     }
-    appendable_add(appendable, name, 0);
+    appendable_add(appendable, name);
     rows_id(appendable_rows_of(appendable, check), number);
     rows_end(appendable_rows_of(appendable, check));
     return NULL;
@@ -278,28 +344,45 @@ static const char *appendable_look_at_event(struct appendable *appendable, uint6
     if (sequence <= appendable->group_event) {
         return "an event has the sequence of one before it";
     }
+    if (sequence > appendable->to) {
+        return "an event has a sequence of one to come";
+    }
     appendable->group_event = sequence;
     return NULL;
+}
+
+// The tables have how long it took, which must be a number.
+static const char *appendable_look_at_outcome(struct appendable *appendable, const struct outcome_record *outcome)
+{
+    if (outcome->created_ms < 0 || outcome->created_ms > BEHALF_TIME_MAX || outcome->closed_ms < 0 ||
+        outcome->closed_ms > BEHALF_TIME_MAX) {
+        return "an outcome outside of all time";
+    }
+    return appendable_look_at_new(appendable, NAME_OUTCOME, outcome->item, SQL_CHECK_OUTCOMES_NEW,
+                                  "an item ended twice");
 }
 
 static const char *appendable_look_at_change(struct appendable *appendable, const struct change *change)
 {
     switch (change->kind) {
     case CHANGE_POST:
-        return appendable_look_at_post(appendable, &change->post);
+        return appendable_look_at_post(appendable, change);
     case CHANGE_POST_CHANGE:
-        appendable_require_post(appendable, change->post_change.channel, change->post_change.post,
-                                change->post_change.brand);
-        return NULL;
+        return appendable_require_post(appendable, change->post_change.channel, change->post_change.post,
+                                       change->post_change.brand);
     case CHANGE_POST_AGAIN:
-        return appendable_look_at_again(appendable, &change->post_again);
+        return appendable_look_at_again(appendable, change);
+    case CHANGE_EARLY:
+    case CHANGE_EARLY_GONE:
+        return appendable_look_at_key(change->early.channel, change->early.post, "");
+    case CHANGE_FREEZE:
+        return appendable_look_at_key(change->freeze.brand, "", "");
     case CHANGE_REPLY:
         return appendable_look_at_reply(appendable, &change->reply);
     case CHANGE_EVENT:
         return appendable_look_at_event(appendable, change->event.sequence);
     case CHANGE_OUTCOME:
-        return appendable_look_at_new(appendable, NAME_OUTCOME, change->outcome.item, SQL_CHECK_OUTCOMES_NEW,
-                                      "an item ended twice");
+        return appendable_look_at_outcome(appendable, &change->outcome);
     case CHANGE_RULES:
         return appendable_look_at_new(appendable, NAME_RULES, change->rules.version, SQL_CHECK_RULES_NEW,
                                       "a version of the rules was given twice");
@@ -318,6 +401,8 @@ const char *appendable_look(struct appendable *appendable, struct batch *group)
         rows_clear(&appendable->rows[i]);
     }
     appendable->to = batch_group_to(group)->sequence;
+    appendable->next_id = batch_from(group)->next_id;
+    appendable->next_id_to = batch_group_to(group)->next_id;
     appendable->group_event = appendable->last_event > from ? appendable->last_event : from;
     for (; trouble == NULL && group != NULL; group = batch_next(group)) {
         const struct change *change = change_list_changes(batch_list(group));

@@ -133,6 +133,18 @@ static void rows_copy_clean(unsigned char *to, const char *text, size_t bytes)
     }
 }
 
+bool rows_is_clean(const char *text)
+{
+    for (const unsigned char *at = (const unsigned char *) text; *at != '\0';) {
+        size_t count = *at < 0x80 ? 1 : rows_character_bytes(at);
+        if (count == 0) {
+            return false;
+        }
+        at += count;
+    }
+    return true;
+}
+
 void rows_text(struct rows *rows, const char *text)
 {
     size_t bytes = strlen(text);

@@ -31,6 +31,7 @@ struct rows {
 
 // The next column of the row.
 void rows_text(struct rows *rows, const char *text);
+bool rows_is_clean(const char *text); // UTF-8 as PostgreSQL takes it: it is added as it is
 void rows_number(struct rows *rows, int64_t number);
 void rows_id(struct rows *rows, uint64_t id);
 void rows_flag(struct rows *rows, bool flag);
