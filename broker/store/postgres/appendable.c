@@ -241,8 +241,7 @@ static const char *appendable_look_at_number(struct appendable *appendable, cons
     }
     if (before == NULL && item < appendable->next_id) {
         bool counted = appendable_is_counted(change, item, number);
-        struct rows *rows =
-            appendable_rows_of(appendable, counted ? SQL_CHECK_NUMBERS_NEW : SQL_CHECK_POSTS_NEW);
+        struct rows *rows = appendable_rows_of(appendable, counted ? SQL_CHECK_NUMBERS_NEW : SQL_CHECK_POSTS_NEW);
         rows_id(rows, item);
         rows_id(rows, number);
         if (!counted) {
