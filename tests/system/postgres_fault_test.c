@@ -16,7 +16,9 @@
 #include <libpq-fe.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pwd.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -673,6 +675,102 @@ static void a_wrong_url_is_refused_in_one_line_without_its_password(void **state
     assert_refused("service=no-such-service", "no-such-service", "pg_service.conf");
 }
 
+// ---- a server of another language ----
+
+static void put_field(char **at, char kind, const char *text)
+{
+    *(*at)++ = kind;
+    *at = stpcpy(*at, text) + 1;
+}
+
+// Answers whoever connects with a refusal of that state.
+struct refuser {
+    pthread_t thread;
+    int listening;
+    int port;
+    atomic_bool over;
+    const char *state;
+};
+
+static void *refuse_all(void *self)
+{
+    struct refuser *refuser = self;
+
+    while (!atomic_load(&refuser->over)) {
+        struct pollfd wait = { .fd = refuser->listening, .events = POLLIN };
+        char startup[2048];
+        char answer[512] = "E";
+        char *at = answer + 5;
+        if (poll(&wait, 1, 20) != 1) {
+            continue;
+        }
+        int accepted = accept4(refuser->listening, NULL, NULL, SOCK_CLOEXEC);
+        (void) recv(accepted, startup, sizeof startup, 0);
+        put_field(&at, 'S', "SCHWERWIEGEND");
+        put_field(&at, 'V', "FATAL");
+        put_field(&at, 'C', refuser->state);
+        put_field(&at, 'M', "so geht es nicht");
+        put_field(&at, 'F', "auth.c");
+        put_field(&at, 'L', "326");
+        put_field(&at, 'R', "auth_failed");
+        *at++ = '\0';
+        uint32_t bytes = htonl((uint32_t) (at - answer - 1));
+        memcpy(answer + 1, &bytes, sizeof bytes);
+        (void) send(accepted, answer, (size_t) (at - answer), MSG_NOSIGNAL);
+        (void) shutdown(accepted, SHUT_WR);
+        (void) recv(accepted, startup, sizeof startup, 0); // until it has read that
+        (void) close(accepted);
+    }
+    return NULL;
+}
+
+static void begin_refusing(struct refuser *refuser, const char *state)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t bytes = sizeof address;
+
+    *refuser = (struct refuser){ .state = state };
+    refuser->listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(refuser->listening, (struct sockaddr *) &address, sizeof address), 0);
+    assert_int_equal(getsockname(refuser->listening, (struct sockaddr *) &address, &bytes), 0);
+    assert_int_equal(listen(refuser->listening, 8), 0);
+    refuser->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&refuser->thread, NULL, refuse_all, refuser), 0);
+}
+
+static void a_refusal_is_known_by_its_state_whatever_its_language(void **state)
+{
+    static const struct {
+        const char *state;
+        enum store_result result;
+        const char *advice;
+    } said[] = {
+        { "57P03", STORE_UNAVAILABLE, "waiting for it" },
+        { "57P01", STORE_UNAVAILABLE, "waiting for it" },
+        { "53300", STORE_UNAVAILABLE, "max_connections" },
+        { "28P01", STORE_REFUSED, "check user and password" },
+        { "28000", STORE_REFUSED, "pg_hba.conf" },
+        { "3D000", STORE_REFUSED, "create the database" },
+        { "42501", STORE_REFUSED, "GRANT CONNECT" },
+        { "22023", STORE_REFUSED, "mend the URL" },
+        { "XX000", STORE_UNAVAILABLE, "check that it runs" },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        struct refuser refuser;
+        char url[160];
+        begin_refusing(&refuser, said[i].state);
+        snprintf(url, sizeof url, "postgresql://behalf:hunter2@127.0.0.1:%d/behalf?sslmode=disable&gssencmode=disable",
+                 refuser.port);
+        assert_not_opened(url, "failed: SCHWERWIEGEND:  so geht es nicht)", said[i].advice);
+        assert_int_equal(probe(url), said[i].result);
+        atomic_store(&refuser.over, true);
+        assert_int_equal(pthread_join(refuser.thread, NULL), 0);
+        (void) close(refuser.listening);
+    }
+}
+
 static void a_server_that_is_too_old_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -1001,6 +1099,7 @@ int main(int argc, char **argv)
         CLAIM(a_commit_without_its_standby_is_told_to_nobody),
         CLAIM(a_full_disk_stops_the_store_and_loses_nothing),
         CLAIM(a_wrong_url_is_refused_in_one_line_without_its_password),
+        CLAIM(a_refusal_is_known_by_its_state_whatever_its_language),
         CLAIM(a_server_that_is_too_old_is_refused),
         CLAIM(a_schema_that_is_not_ours_is_refused_and_left_as_it_is),
         CLAIM(missing_rights_are_named_with_the_command_that_gives_them),

@@ -80,7 +80,7 @@ static bool open_shows_secret(const PQconninfoOption *options)
 }
 
 static PGconn *open_connect_to(const struct connection *connection, const char *conninfo, const PQconninfoOption *given,
-                               char *trouble, size_t trouble_bytes)
+                               char state[REACH_STATE_BYTES], char *trouble, size_t trouble_bytes)
 {
     const char *keywords[WISH_COUNT + 7];
     const char *values[WISH_COUNT + 7];
@@ -102,7 +102,7 @@ static PGconn *open_connect_to(const struct connection *connection, const char *
     values[count++] = name;
     keywords[count] = "client_encoding";
     values[count++] = "UTF8";
-    return reach(keywords, values, count, trouble, trouble_bytes);
+    return reach(keywords, values, count, state, trouble, trouble_bytes);
 }
 
 static void open_note_place(struct connection *connection)
@@ -114,24 +114,34 @@ static void open_note_place(struct connection *connection)
              PQport(connection->link) == NULL ? "" : PQport(connection->link), database == NULL ? "" : database);
 }
 
-// What words of libpq's or the server's on connecting mean, and what to do.
-static const struct refusal {
-    const char *part;
+// What a refusal means, and what to do.
+struct refusal {
+    const char *part; // of the state, from its beginning, or of the words
     enum store_result result;
     const char *advice;
-} open_refusals[] = {
-    { "starting up", STORE_UNAVAILABLE, "waiting for it" },
-    { "shutting down", STORE_UNAVAILABLE, "waiting for it" },
-    { "recovery", STORE_UNAVAILABLE, "waiting for it" },
+};
+
+// A server's: its words are in its own language.
+static const struct refusal open_states[] = {
+    { "57P03", STORE_UNAVAILABLE, "waiting for it" }, // it starts, stops or recovers
+    { "57", STORE_UNAVAILABLE, "waiting for it" },
+    { "25006", STORE_UNAVAILABLE, "only a read-only server is there: start or name the primary; waiting for it" },
+    { "53300", STORE_UNAVAILABLE, "raise max_connections or end some; waiting" },
+    { "28P01", STORE_REFUSED, "check user and password of the URL" },
+    { "28", STORE_REFUSED,
+      "create the role or mend the URL, and let the broker's host and role in with a line in pg_hba.conf" },
+    { "3D000", STORE_REFUSED, "create the database, or mend the URL" },
+    { "42501", STORE_REFUSED, "let the broker's role in with GRANT CONNECT ON DATABASE" },
+    { "22", STORE_REFUSED, "mend the URL" }, // a setting in its options that there is not, or not so
+    { "42704", STORE_REFUSED, "mend the URL" },
+    { "", STORE_UNAVAILABLE, "check that it runs and that the URL is right; waiting for it" },
+};
+
+// libpq's own, in the language of the program, English.
+static const struct refusal open_words[] = {
     { "read-only", STORE_UNAVAILABLE, "only a read-only server is there: start or name the primary; waiting for it" },
-    { "too many", STORE_UNAVAILABLE, "raise max_connections or end some; waiting" },
-    { "connection slots", STORE_UNAVAILABLE, "raise max_connections or end some; waiting" },
+    { "recovery", STORE_UNAVAILABLE, "waiting for it" },
     { "password", STORE_REFUSED, "check user and password of the URL" },
-    { "authentication failed", STORE_REFUSED, "check user and password of the URL" },
-    { "pg_hba.conf", STORE_REFUSED, "let the broker's host and role in with a line in pg_hba.conf" },
-    { "FATAL:  database \"", STORE_REFUSED, "create the database, or mend the URL" },
-    { "FATAL:  role \"", STORE_REFUSED, "create the role, or mend the URL" },
-    { "permission denied", STORE_REFUSED, "let the broker's role in with GRANT CONNECT ON DATABASE" },
     { "translate host name", STORE_UNAVAILABLE, "check the host of the URL; waiting for it" },
     { "definition of service", STORE_REFUSED, "check the service of the URL and the file pg_service.conf" },
     { "could not match", STORE_REFUSED, "give as many ports as hosts, or one" },
@@ -141,11 +151,12 @@ static const struct refusal {
     { "", STORE_UNAVAILABLE, "check that it runs and that the URL is right; waiting for it" },
 };
 
-static enum store_result open_judge_refusal(const char *trouble, char *reason, size_t reason_bytes)
+static enum store_result open_judge_refusal(const char *state, const char *trouble, char *reason, size_t reason_bytes)
 {
-    const struct refusal *refusal = open_refusals;
+    const struct refusal *refusal = state[0] != '\0' ? open_states : open_words;
 
-    while (strstr(trouble, refusal->part) == NULL) {
+    while (state[0] != '\0' ? strncmp(state, refusal->part, strlen(refusal->part)) != 0
+                            : strstr(trouble, refusal->part) == NULL) {
         refusal++;
     }
     snprintf(reason, reason_bytes, "PostgreSQL cannot be reached (%s): %s", trouble, refusal->advice);
@@ -312,15 +323,16 @@ static enum store_result open_make_link(struct connection *connection, const cha
                                         size_t reason_bytes)
 {
     char trouble[320] = "";
+    char state[REACH_STATE_BYTES] = "";
     PQconninfoOption *given = open_parse_url(conninfo, reason, reason_bytes);
 
     if (given == NULL) {
         return STORE_REFUSED;
     }
-    connection->link = open_connect_to(connection, conninfo, given, trouble, sizeof trouble);
+    connection->link = open_connect_to(connection, conninfo, given, state, trouble, sizeof trouble);
     PQconninfoFree(given);
     if (connection->link == NULL) {
-        return open_judge_refusal(trouble, reason, reason_bytes);
+        return open_judge_refusal(state, trouble, reason, reason_bytes);
     }
     PQsetNoticeReceiver(connection->link, open_take_notice, connection);
     open_note_place(connection);

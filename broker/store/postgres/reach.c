@@ -29,6 +29,7 @@ struct place {
     PostgresPollingStatusType wants;
     enum progress progress;
     char message[MESSAGE_BYTES];
+    char state[REACH_STATE_BYTES]; // "": it says none
 };
 
 struct reaching {
@@ -53,6 +54,42 @@ static void reach_put_line(char *line, size_t line_bytes, const char *words)
         at--;
     }
     line[at] = '\0';
+}
+
+// Where a server's verbose words ("FATAL:  28P01: ...", whatever its language) have their SQLSTATE; NULL: nowhere.
+static const char *reach_find_state(const char *words)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const char *at = words;
+
+    while ((at = strstr(at, ":  ")) != NULL) {
+        at += 3;
+        if (strspn(at, digits) == REACH_STATE_BYTES - 1 && strncmp(at + REACH_STATE_BYTES - 1, ": ", 2) == 0) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+// Keeps what stands in the way: the state apart, and the words in one line without it and without where in the
+// server's code they come from.
+static void reach_keep_trouble(struct place *place)
+{
+    const char *words = PQerrorMessage(place->link);
+    const char *state = reach_find_state(words);
+    const char *location = strstr(words, "\nLOCATION:");
+    char told[2 * MESSAGE_BYTES];
+
+    place->state[0] = '\0';
+    if (state == NULL) {
+        reach_put_line(place->message, sizeof place->message, words);
+        return;
+    }
+    snprintf(place->state, sizeof place->state, "%.*s", REACH_STATE_BYTES - 1, state);
+    const char *behind = state + REACH_STATE_BYTES + 1;
+    int bytes = location == NULL || location < behind ? (int) strlen(behind) : (int) (location - behind);
+    snprintf(told, sizeof told, "%.*s%.*s", (int) (state - words), words, bytes, behind);
+    reach_put_line(place->message, sizeof place->message, told);
 }
 
 // ---- places ----
@@ -186,10 +223,11 @@ static void reach_begin(struct reaching *reaching, struct place *place)
         place->link = PQconnectStartParams(reaching->keywords, reaching->values, 1);
         must(place->link != NULL);
     }
+    (void) PQsetErrorVerbosity(place->link, PQERRORS_VERBOSE); // else a refusal has no state, but words in any language
     place->wants = PGRES_POLLING_WRITING;
     if (PQstatus(place->link) == CONNECTION_BAD) {
         place->progress = SILENT;
-        reach_put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
+        reach_keep_trouble(place);
     }
 }
 
@@ -200,10 +238,11 @@ static void reach_advance(struct reaching *reaching, struct place *place)
     place->wants = PQconnectPoll(place->link);
     if (place->wants == PGRES_POLLING_OK) {
         place->progress = STANDS;
+        (void) PQsetErrorVerbosity(place->link, PQERRORS_DEFAULT);
         reaching->stands_ms = reaching->stands_ms == 0 ? clocks_monotonic_ms() : reaching->stands_ms;
     } else if (place->wants == PGRES_POLLING_FAILED) {
         place->progress = accepted ? REFUSED : SILENT;
-        reach_put_line(place->message, sizeof place->message, PQerrorMessage(place->link));
+        reach_keep_trouble(place);
     }
 }
 
@@ -269,7 +308,8 @@ static bool reach_work(struct reaching *reaching)
     return count > 0;
 }
 
-static void reach_tell(const struct reaching *reaching, char *trouble, size_t trouble_bytes)
+static void reach_tell(const struct reaching *reaching, char state[REACH_STATE_BYTES], char *trouble,
+                       size_t trouble_bytes)
 {
     const struct place *telling = &reaching->places[0];
 
@@ -277,6 +317,7 @@ static void reach_tell(const struct reaching *reaching, char *trouble, size_t tr
         const struct place *place = &reaching->places[i];
         telling = place->progress == REFUSED && telling->progress != REFUSED ? place : telling;
     }
+    memcpy(state, telling->state, REACH_STATE_BYTES);
     int at = snprintf(trouble, trouble_bytes, "%s", telling->message);
     for (size_t i = 0; i < reaching->place_count && at > 0 && (size_t) at < trouble_bytes; i++) {
         const struct place *place = &reaching->places[i];
@@ -287,7 +328,8 @@ static void reach_tell(const struct reaching *reaching, char *trouble, size_t tr
     }
 }
 
-PGconn *reach(const char **keywords, const char **values, size_t count, char *trouble, size_t trouble_bytes)
+PGconn *reach(const char **keywords, const char **values, size_t count, char state[REACH_STATE_BYTES], char *trouble,
+              size_t trouble_bytes)
 {
     struct reaching *reaching = calloc(1, sizeof *reaching);
     struct place *best = NULL;
@@ -298,6 +340,7 @@ PGconn *reach(const char **keywords, const char **values, size_t count, char *tr
     reaching->values = values;
     reaching->count = count;
     keywords[count] = values[count] = NULL;
+    state[0] = '\0';
     if (reach_plan(reaching, trouble, trouble_bytes)) {
         reaching->begun_ms = clocks_monotonic_ms();
         for (size_t i = 0; i < reaching->place_count; i++) {
@@ -306,7 +349,7 @@ PGconn *reach(const char **keywords, const char **values, size_t count, char *tr
         while ((best = reach_find_first(reaching)) == NULL && reach_work(reaching)) {
         }
         best = best == NULL ? reach_find_first(reaching) : best;
-        reach_tell(reaching, trouble, trouble_bytes);
+        reach_tell(reaching, state, trouble, trouble_bytes);
     }
     for (size_t i = 0; i < reaching->place_count; i++) {
         struct place *place = &reaching->places[i];

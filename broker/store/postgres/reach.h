@@ -11,11 +11,14 @@
 #include <stddef.h>
 
 #define REACH_ACCEPT_MS 1000 // a host that does not even accept the connection; so it is asked anew once a second
-#define REACH_LOGIN_MS 5000  // until the session stands, unless connect_timeout says otherwise
+#define REACH_STATE_BYTES 6
+#define REACH_LOGIN_MS 5000 // until the session stands, unless connect_timeout says otherwise
 
 // Takes what PQconnectdbParams takes, `dbname` being a connection string, with room for three more.  Returns a link
 // that stands: of the first host in order that fits target_session_attrs.  NULL with what stands in the way in one
-// line: of several hosts the words of one that answers count more than the silence of one that does not.
-PGconn *reach(const char **keywords, const char **values, size_t count, char *trouble, size_t trouble_bytes);
+// line: of several hosts the words of one that answers count more than the silence of one that does not.  `state` gets
+// the SQLSTATE with which a server has refused, "" where libpq itself could not go on.
+PGconn *reach(const char **keywords, const char **values, size_t count, char state[REACH_STATE_BYTES], char *trouble,
+              size_t trouble_bytes);
 
 #endif
