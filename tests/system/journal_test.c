@@ -756,6 +756,8 @@ static void a_running_desk_whose_tables_refuse_a_group_stops(void **state)
 
 static void a_journal_with_a_gap_or_of_a_newer_codec_is_refused_in_words(void **state)
 {
+    const char *whose = "SELECT concat_ws(' ', d.epoch, d.owner, d.backend, l.epoch, l.renewals, l.held, l.owner) FROM"
+                        " behalf.desk AS d, behalf.lease AS l WHERE d.desk = '%s' AND l.desk = d.desk";
     struct fixture *fixture = *state;
     char reason[1024] = "";
 
@@ -764,8 +766,11 @@ static void a_journal_with_a_gap_or_of_a_newer_codec_is_refused_in_words(void **
     await_back(fixture, 3);
     stop(fixture);
     plant_group(fixture, CODEC_NUMBER + 1, "\\x01");
+    char *left_alone = strdup(sql_of(fixture, whose));
     assert_int_equal(try_to_take_over(fixture, reason, sizeof reason), STORE_CONTRADICTED);
     assert_non_null(strstr(reason, "newer behalf-broker"));
+    assert_string_equal(sql_of(fixture, whose), left_alone);
+    free(left_alone);
     assert_false(engine_postgres_accept_loss(postgres_cluster_url(cluster), fixture->name, reason, sizeof reason));
     (void) sql_of(fixture, "DELETE FROM behalf.journal WHERE desk = '%s'");
     assert_int_equal(try_to_take_over(fixture, reason, sizeof reason), STORE_CONTRADICTED);
@@ -775,6 +780,37 @@ static void a_journal_with_a_gap_or_of_a_newer_codec_is_refused_in_words(void **
     assert_non_null(strstr(reason, "gap"));
     assert_false(engine_postgres_accept_loss(postgres_cluster_url(cluster), fixture->name, reason, sizeof reason));
     assert_string_equal(sql_of(fixture, "SELECT count(*) FROM behalf.journal_aside WHERE desk = '%s'"), "0");
+}
+
+// A newer broker appends just before its desk is taken by one that has seen nothing of it yet.
+static void a_group_of_a_newer_codec_that_comes_last_is_left_alone_too(void **state)
+{
+    struct fixture *fixture = *state;
+    char reason[1024] = "";
+    char sql[512];
+
+    start(fixture);
+    submit(fixture, 3);
+    await_back(fixture, 3);
+    stop(fixture);
+    char *epoch = strdup(sql_of(fixture, "SELECT epoch FROM behalf.desk WHERE desk = '%s'"));
+    snprintf(
+        sql, sizeof sql,
+        "CREATE FUNCTION behalf.append_last() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO behalf.journal SELECT d.desk, d.sequence, d.sequence + 1, 1, 1, d.epoch, 1, 1, %d, ''::bytea"
+        " FROM behalf.desk AS d WHERE d.desk = '%s' AND NEW.desk = d.desk ON CONFLICT DO NOTHING; RETURN NEW; END $$;"
+        "CREATE TRIGGER append_last BEFORE UPDATE ON behalf.lease FOR EACH ROW EXECUTE FUNCTION"
+        " behalf.append_last()",
+        CODEC_NUMBER + 1, fixture->name);
+    (void) postgres_cluster_sql(cluster, sql);
+    assert_int_equal(try_to_take_over(fixture, reason, sizeof reason), STORE_CONTRADICTED);
+    if (strstr(reason, "does not know") == NULL) {
+        fail_msg("%s", reason);
+    }
+    assert_string_equal(sql_of(fixture, "SELECT epoch FROM behalf.desk WHERE desk = '%s'"), epoch);
+    (void) postgres_cluster_sql(cluster, "DROP TRIGGER append_last ON behalf.lease;"
+                                         "DROP FUNCTION behalf.append_last()");
+    free(epoch);
 }
 
 // ---- older brokers ----
@@ -882,6 +918,7 @@ int main(int argc, char **argv)
         CASE(a_group_that_the_tables_refuse_stops_the_desk_and_can_be_set_aside),
         CASE(a_running_desk_whose_tables_refuse_a_group_stops),
         CASE(a_journal_with_a_gap_or_of_a_newer_codec_is_refused_in_words),
+        CASE(a_group_of_a_newer_codec_that_comes_last_is_left_alone_too),
         CASE(a_broker_of_before_the_journal_can_neither_take_nor_write),
     };
 

@@ -243,6 +243,7 @@ static enum store_result postgres_sign_over(struct postgres_engine *engine, cons
 {
     struct connection *connection = engine->session->connection;
     struct parameters parameters = { 0 };
+    struct parameters codec = { 0 };
     char owner[OWNER_NAME_BYTES];
 
     owner_name(owner);
@@ -255,6 +256,9 @@ static enum store_result postgres_sign_over(struct postgres_engine *engine, cons
     connection_send(connection, SQL_BEGIN, NULL);
     connection_send(connection, SQL_MAKE_DESK, NULL);
     connection_send(connection, SQL_TAKE_OVER, &parameters);
+    // Once more, now that nothing is appended any more.
+    parameters_number(&codec, CODEC_NUMBER);
+    connection_send(connection, SQL_CHECK_CODEC, &codec);
     return postgres_finish(engine);
 }
 
@@ -329,11 +333,16 @@ static enum store_result confirm(struct postgres_engine *engine)
 }
 
 // What the broker before has left in the journal.
-static enum store_result postgres_apply_tail(struct postgres_engine *engine)
+static enum store_result postgres_apply_tail(struct postgres_engine *engine, const struct store_position *position)
 {
     struct journal_step step = { 0 };
     enum store_result result = postgres_told(engine, journal_drain(engine->session, engine->desk, &step));
 
+    if (result == STORE_OK && step.applied != position->sequence) {
+        snprintf(engine->engine.reason, sizeof engine->engine.reason,
+                 "the desk %s has moved on since it was taken over: another broker has it", engine->desk);
+        result = STORE_CONTRADICTED;
+    }
     if (result == STORE_OK) {
         result = confirm(engine); // what was applied did not wait for the disk
     }
@@ -373,7 +382,7 @@ enum store_result engine_postgres_take_over(struct engine *base, const struct le
     if (result == STORE_OK) {
         result = postgres_read_position(engine, position);
     }
-    return result == STORE_OK ? postgres_apply_tail(engine) : result;
+    return result == STORE_OK ? postgres_apply_tail(engine, position) : result;
 }
 
 static enum store_result postgres_take_over(struct engine *base, struct store_position *position)
