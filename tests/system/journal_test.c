@@ -813,6 +813,75 @@ static void a_group_of_a_newer_codec_that_comes_last_is_left_alone_too(void **st
     free(epoch);
 }
 
+// ---- tables that are to be rewritten ----
+
+static ExecStatusType status_of(PGconn *link, const char *sql)
+{
+    PGresult *result = PQexec(link, sql);
+    ExecStatusType status = PQresultStatus(result);
+
+    PQclear(result);
+    return status;
+}
+
+// As a migration does that rewrites tables.
+static void tables_are_rewritten_once_they_show_all(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture);
+    submit(fixture, 5);
+    await_back(fixture, 5);
+    await_sql(fixture, "SELECT sequence FROM behalf.applied WHERE desk = '%s'", "5");
+    PGconn *locker = lock("LOCK TABLE behalf.event IN ACCESS EXCLUSIVE MODE");
+    submit(fixture, 20);
+    await_back(fixture, 25);
+    PGconn *migration = PQconnectdb(postgres_cluster_url(cluster));
+    assert_int_equal(status_of(migration, "BEGIN"), PGRES_COMMAND_OK);
+    assert_int_equal(PQsendQuery(migration, "SELECT behalf.require_drained('60 s')"), 1);
+    struct pollfd answer = { .fd = PQsocket(migration), .events = POLLIN };
+    assert_int_equal(PQflush(migration), 0);
+    assert_int_equal(poll(&answer, 1, 300), 0); // it waits
+    PQfinish(locker);
+    PGresult *drained = PQgetResult(migration);
+    assert_int_equal(PQresultStatus(drained), PGRES_TUPLES_OK);
+    PQclear(drained);
+    assert_null(PQgetResult(migration));
+    assert_shown(fixture, 25);
+    submit(fixture, 5);
+    for (int i = 0; i < 20; i++) {
+        collect(fixture);
+        assert_int_equal(fixture->back, 25); // nothing is decided meanwhile
+        (void) poll(NULL, 0, 10);
+    }
+    assert_int_equal(status_of(migration, "COMMIT"), PGRES_COMMAND_OK);
+    PQfinish(migration);
+    await_back(fixture, 30);
+    stop(fixture);
+    assert_shown(fixture, 30);
+}
+
+static void tables_that_nobody_brings_up_are_not_rewritten(void **state)
+{
+    struct fixture *fixture = *state;
+    char hex[2048];
+
+    start(fixture);
+    submit(fixture, 3);
+    await_back(fixture, 3);
+    stop(fixture);
+    encode_impossible(hex);
+    plant_group(fixture, CODEC_NUMBER, hex);
+    PGconn *migration = PQconnectdb(postgres_cluster_url(cluster));
+    PGresult *refused = PQexec(migration, "SELECT behalf.require_drained('0.1 s')");
+    assert_string_equal(PQresultErrorField(refused, PG_DIAG_SQLSTATE), "BF005");
+    assert_non_null(strstr(PQresultErrorMessage(refused), fixture->name));
+    PQclear(refused);
+    PQfinish(migration);
+    (void) sql_of(fixture, "DELETE FROM behalf.journal WHERE desk = '%s'");
+    (void) sql_of(fixture, "UPDATE behalf.desk SET sequence = 3 WHERE desk = '%s'");
+}
+
 // ---- older brokers ----
 
 #define FORMER_MIGRATIONS 10
@@ -915,6 +984,8 @@ int main(int argc, char **argv)
         CASE(a_locked_table_lets_service_go_on_and_nothing_older_is_shown),
         CASE(a_report_waits_for_tables_that_do_not_show_what_was_spoken),
         CASE(what_is_not_applied_is_bounded),
+        CASE(tables_are_rewritten_once_they_show_all), // before those that leave a journal behind
+        CASE(tables_that_nobody_brings_up_are_not_rewritten),
         CASE(a_group_that_the_tables_refuse_stops_the_desk_and_can_be_set_aside),
         CASE(a_running_desk_whose_tables_refuse_a_group_stops),
         CASE(a_journal_with_a_gap_or_of_a_newer_codec_is_refused_in_words),

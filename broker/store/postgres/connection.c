@@ -399,6 +399,8 @@ static const struct meaning {
       "finish that with the same `behalf-ctl move`, or give it up with --cancel" },
     { "BF003", STORE_UNAVAILABLE, "has the lease of the desk moved", "another broker was first" },
     { "BF004", STORE_UNAVAILABLE, "has the tables of the desk moved on", "another applier was first; looking again" },
+    { "BF005", STORE_REFUSED, "has decisions in its journal that a newer schema has no place for",
+      "start the behalf-broker of before on it once more, and stop it" },
     { "BF001", STORE_CONTRADICTED, "has the desk elsewhere", "another broker has taken it over" },
     { "", STORE_CONTRADICTED, "contradicts the desk", "the broker must start again from it" },
 };
