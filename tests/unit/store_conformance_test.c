@@ -223,7 +223,11 @@ static struct seen read_back(struct fixture *fixture, int64_t outcomes_since_ms,
                                    .intake_key = see_key,
                                    .request = see_request };
 
-    assert_int_equal(fixture->desk.engine->operations->read(fixture->desk.engine, &reader), STORE_OK);
+    enum store_result result = fixture->desk.engine->operations->read(fixture->desk.engine, &reader);
+    if (result != STORE_OK) {
+        print_message("%s\n", fixture->desk.engine->reason);
+    }
+    assert_int_equal(result, STORE_OK);
     return seen;
 }
 

@@ -13,6 +13,7 @@
 
 #define ROW_BYTES_MAX 7600 // of changes in a row: with its other columns it fits into a page
 #define ROWS_AT_ONCE 256   // of a transaction, unless a single group has more
+#define OVERTAKEN_MAX 100  // in a row, by another applier
 
 // ---- appending ----
 
@@ -96,6 +97,7 @@ struct next {
     uint64_t sequence;
     uint64_t epoch;
     uint64_t to; // of the last group
+    bool overtaken;
     struct change *changes;
     size_t change_count;
     size_t change_room;
@@ -300,10 +302,12 @@ static void journal_send_delete(struct next *next)
     rows_fini(&rows);
 }
 
-static enum store_result journal_give_up(struct session *session)
+static enum store_result journal_give_up(struct next *next)
 {
+    struct session *session = next->session;
     enum store_result result = session_result(session);
 
+    next->overtaken = strcmp(session->connection->state, "BF004") == 0;
     (void) session_drain(session, 1);
     return result;
 }
@@ -340,7 +344,7 @@ static enum store_result journal_write_tables(struct next *next)
         session_close(session); // where the tables are is read again
         return STORE_UNAVAILABLE;
     }
-    return journal_give_up(session);
+    return journal_give_up(next);
 }
 
 static enum store_result apply(struct next *next, size_t groups_max, struct journal_step *step)
@@ -359,6 +363,7 @@ static enum store_result apply(struct next *next, size_t groups_max, struct jour
         return result;
     }
     result = journal_write_tables(next);
+    step->is_overtaken = result == STORE_UNAVAILABLE && next->overtaken;
     if (result == STORE_OK) {
         step->applied = next->to;
         step->groups = next->groups;
@@ -402,9 +407,14 @@ enum store_result journal_apply(struct session *session, const char *desk, size_
 enum store_result journal_drain(struct session *session, const char *desk, struct journal_step *step)
 {
     enum store_result result = STORE_OK;
+    int overtaken = 0;
 
     do {
         result = journal_apply(session, desk, JOURNAL_GROUPS_MAX, step);
-    } while (result == STORE_OK && step->applied != step->sequence);
+        overtaken = step->is_overtaken ? overtaken + 1 : 0;
+        if (step->is_overtaken && overtaken < OVERTAKEN_MAX) {
+            result = session_require(session, desk);
+        }
+    } while (result == STORE_OK && (step->is_overtaken || step->applied != step->sequence));
     return result;
 }

@@ -19,6 +19,7 @@ struct journal_step {
     uint64_t sequence; // where the desk was when it was looked at
     size_t groups;     // applied now
     size_t changes;    // applied now
+    bool is_overtaken; // another applier was first: to be looked at again
     bool is_refused;   // the tables refuse the first group, which alone was tried
     uint64_t from, to; // that group
     uint64_t epoch;    // of that group
