@@ -284,6 +284,24 @@ static void a_group_larger_than_a_row_is_applied_whole(void **state)
     assert_string_equal(sql_of(fixture, "SELECT count(*) FROM behalf.journal WHERE desk = '%s'"), "0");
 }
 
+// Else what was planned for empty tables would walk through them until the server's own worker comes.
+static void tables_that_have_grown_are_analysed(void **state)
+{
+    struct fixture *fixture = *state;
+
+    start(fixture);
+    (void) sql_of(fixture, "UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE oid IN ('behalf.item'::regclass,"
+                           " 'behalf.reply'::regclass) AND '%s' <> ''");
+    submit(fixture, 500);
+    await_back(fixture, 500);
+    await_sql(fixture,
+              "SELECT min(reltuples) > 100 FROM pg_class WHERE oid IN ('behalf.item'::regclass,"
+              " 'behalf.reply'::regclass) AND '%s' <> ''",
+              "t");
+    stop(fixture);
+    assert_shown(fixture, 500);
+}
+
 // ---- killed ----
 
 static void an_applier_that_is_killed_at_any_moment_loses_and_doubles_nothing(void **state)
@@ -975,6 +993,7 @@ int main(int argc, char **argv)
         CASE(a_clean_stop_leaves_nothing_in_the_journal),
         CASE(a_desk_that_is_let_go_shows_all_first),
         CASE(a_group_larger_than_a_row_is_applied_whole),
+        CASE(tables_that_have_grown_are_analysed),
         CASE(an_applier_that_is_killed_at_any_moment_loses_and_doubles_nothing),
         CASE(a_server_killed_at_any_moment_loses_and_doubles_nothing),
         CASE(what_a_crash_takes_back_from_the_tables_is_still_known),

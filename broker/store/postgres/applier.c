@@ -12,14 +12,15 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#define GATHER_MS 50       // more may come
-#define GATHER_CHANGES 500 // beyond which there is little to be gained
+#define GATHER_MS 100       // more may come
+#define GATHER_CHANGES 4000 // some 300 cycles of an item: beyond that there is little to be gained
 #define RETRY_MS_MIN 20
 #define RETRY_MS_MAX 500
 #define DRAIN_MS 5000  // longest when it ends
 #define BLOCKED_MS 500 // of a transaction, before it is asked what blocks it
 #define ASK_MS 1000
-#define VACUUM_ROWS 20000 // removed from the journal
+#define VACUUM_ROWS 20000   // removed from the journal
+#define ANALYSE_CHANGES 500 // written at least, before it is asked again which tables have grown
 
 // Bounds of what is not applied, which whoever takes the desk over must apply first.
 #define BEHIND_MS 1000
@@ -75,6 +76,8 @@ struct applier {
     struct session *session; // the thread's
     int64_t change_us;       // to apply a change, in the mean of late
     size_t removed;          // rows of the journal, since they were vacuumed; the thread's
+    size_t written;          // changes, to the tables; the thread's
+    size_t analyse_at;       // so many: the thread's
     int64_t since_ms;        // of the transaction being made; 0: none
     int backend;             // its
     int64_t asked_ms;
@@ -167,16 +170,36 @@ static enum store_result applier_note_backend(struct session *session, const cha
     return session->connection->failed ? session_give_up(session) : STORE_OK;
 }
 
+// What may as well fail.
+static void applier_ask(struct applier *applier, enum sql sql)
+{
+    struct session *session = applier->session;
+
+    if (session->connection != NULL) {
+        connection_clear(session->connection);
+        PQclear(connection_ask(session->connection, sql, NULL));
+        if (session->connection->failed) {
+            (void) session_give_up(session);
+        }
+    }
+}
+
 static void applier_vacuum(struct applier *applier, size_t groups)
 {
     applier->removed += groups;
-    if (applier->removed >= VACUUM_ROWS && applier->session->connection != NULL) {
+    if (applier->removed >= VACUUM_ROWS) {
         applier->removed = 0;
-        connection_clear(applier->session->connection);
-        PQclear(connection_ask(applier->session->connection, SQL_VACUUM_JOURNAL, NULL));
-        if (applier->session->connection->failed) {
-            (void) session_give_up(applier->session);
-        }
+        applier_ask(applier, SQL_VACUUM_JOURNAL);
+    }
+}
+
+// Tables grow fast while they are small.
+static void applier_analyse(struct applier *applier, size_t changes)
+{
+    applier->written += changes;
+    if (applier->written >= applier->analyse_at) {
+        applier->analyse_at = applier->written + ANALYSE_CHANGES + applier->written / 4;
+        applier_ask(applier, SQL_ANALYSE_GROWN);
     }
 }
 
@@ -225,6 +248,7 @@ static void applier_serve(struct applier *applier, struct tables *tables)
     int64_t took_us = (clocks_monotonic_ms() - begun_ms) * 1000;
     if (result == STORE_OK) {
         applier_vacuum(applier, step.groups);
+        applier_analyse(applier, step.changes);
     }
     pthread_mutex_lock(&applier->mutex);
     tables->is_busy = false;
@@ -306,6 +330,7 @@ struct applier *applier_new(const char *conninfo)
     applier->session = session_new(conninfo, false);
     applier->session->is_applier = true;
     applier->change_us = CHANGE_US_FIRST;
+    applier->analyse_at = ANALYSE_CHANGES;
     pthread_mutex_lock(&applier_appliers_mutex);
     LIST_INSERT_HEAD(&appliers, applier, among_appliers);
     pthread_mutex_unlock(&applier_appliers_mutex);
