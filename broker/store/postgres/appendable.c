@@ -3,6 +3,9 @@
 // Names are kept as hashes of 64 bits with the sequence of their group; those that the tables know by now, and will
 // still know after a crash, are dropped when room is made.  Customers choose what posts are called: the hash has a key,
 // so that nobody can make two of one.
+//
+// What ended of the items to which this broker gave their numbers is known here, a bit each, of the newest of them:
+// no table is asked.
 
 #include "broker/store/postgres/appendable.h"
 
@@ -14,7 +17,8 @@
 #include <string.h>
 
 #define ROOM_FIRST 256
-#define KEY_BYTES_MAX 2000 // of texts in a key: an entry of an index may have 2,704, with its numbers
+#define ENDED_ITEMS ((uint64_t) 1 << 18) // numbers that have a bit; a power of two
+#define KEY_BYTES_MAX 2000               // of texts in a key: an entry of an index may have 2,704, with its numbers
 
 // What a name is of.
 enum name_kind { NAME_POST, NAME_NUMBER, NAME_REPLY, NAME_OUTCOME, NAME_RULES };
@@ -41,6 +45,16 @@ static const enum sql checks[] = {
 };
 #define CHECK_COUNT (sizeof checks / sizeof *checks)
 
+// Which have ended, of the items from `first` on, as far as they are not older than ENDED_ITEMS numbers.
+struct ended {
+    uint64_t first; // number that was given since the desk was taken over; 0: not known
+    uint64_t next;  // which is to be given next
+    uint8_t *bits;
+    uint64_t *group; // of the group last looked at
+    size_t group_count;
+    size_t group_room;
+};
+
 struct appendable {
     struct names journal; // in it, and perhaps not in the tables
     struct names group;   // of the group last looked at
@@ -51,6 +65,7 @@ struct appendable {
     uint64_t next_id_to;  // and after it
     uint64_t last_event;  // the highest sequence of an event in the journal; 0: not known
     uint64_t group_event; // and in that group
+    struct ended ended;
     struct rows rows[CHECK_COUNT];
 };
 
@@ -74,6 +89,8 @@ void appendable_destroy(struct appendable **appendable_p)
         }
         free(appendable->journal.places);
         free(appendable->group.places);
+        free(appendable->ended.bits);
+        free(appendable->ended.group);
         free(appendable);
         *appendable_p = NULL;
     }
@@ -201,6 +218,74 @@ static void appendable_add_post(struct appendable *appendable, uint64_t hash, in
                    &(struct name){ .hash = hash, .sequence = appendable->to, .last.taken_ms = taken_ms });
 }
 
+// ---- items that have ended ----
+
+static uint8_t *ended_byte_of(const struct ended *ended, uint64_t item, uint8_t *bit)
+{
+    uint64_t at = item & (ENDED_ITEMS - 1);
+
+    *bit = (uint8_t) (1u << (at & 7));
+    return &ended->bits[at >> 3];
+}
+
+// Numbers are given up to before `next` from now on.
+static void ended_advance(struct ended *ended, uint64_t next)
+{
+    uint8_t bit;
+
+    if (ended->bits == NULL) {
+        ended->bits = calloc(ENDED_ITEMS / 8, 1);
+        must(ended->bits != NULL);
+    }
+    if (next > ended->next + ENDED_ITEMS) {
+        memset(ended->bits, 0, ENDED_ITEMS / 8);
+        ended->next = next;
+    }
+    for (; ended->next < next; ended->next++) {
+        uint8_t *byte = ended_byte_of(ended, ended->next, &bit);
+        *byte = (uint8_t) (*byte & ~bit);
+    }
+}
+
+// Whether it is known here if the item had ended before the group.
+static bool ended_knows(const struct ended *ended, uint64_t item, uint64_t next_id_to)
+{
+    return ended->first > 0 && item >= ended->first && item < next_id_to && item + ENDED_ITEMS > next_id_to;
+}
+
+static bool ended_has(const struct ended *ended, uint64_t item)
+{
+    uint8_t bit;
+
+    // Of what has its number from this very group nothing has ended before.
+    return item < ended->next && (*ended_byte_of(ended, item, &bit) & bit) != 0;
+}
+
+static void ended_add(struct ended *ended, uint64_t item)
+{
+    if (ended->group_count == ended->group_room) {
+        ended->group_room = ended->group_room == 0 ? 64 : ended->group_room * 2;
+        ended->group = realloc(ended->group, ended->group_room * sizeof *ended->group);
+        must(ended->group != NULL);
+    }
+    ended->group[ended->group_count++] = item;
+}
+
+// The group is in the journal.
+static void ended_note(struct ended *ended, uint64_t next_id_to)
+{
+    uint8_t bit;
+
+    ended_advance(ended, next_id_to);
+    for (size_t i = 0; i < ended->group_count; i++) {
+        if (ended_knows(ended, ended->group[i], next_id_to)) {
+            uint8_t *byte = ended_byte_of(ended, ended->group[i], &bit);
+            *byte = (uint8_t) (*byte | bit);
+        }
+    }
+    ended->group_count = 0;
+}
+
 // ---- texts of keys ----
 
 // Texts that are not UTF-8 are written with question marks in their place; then names that differ may be one.
@@ -322,18 +407,16 @@ static const char *appendable_look_at_reply(struct appendable *appendable, const
     return NULL;
 }
 
-// What is there at most once.
-static const char *appendable_look_at_new(struct appendable *appendable, enum name_kind kind, uint64_t number,
-                                          enum sql check, const char *otherwise)
+static const char *appendable_look_at_rules(struct appendable *appendable, uint64_t version)
 {
-    uint64_t name = appendable_name_of(appendable, kind, number, 0, 0);
+    uint64_t name = appendable_name_of(appendable, NAME_RULES, version, 0, 0);
 
     if (appendable_find_either(appendable, name) != NULL) {
-        return otherwise;
+        return "a version of the rules was given twice";
     }
     appendable_add(appendable, name);
-    rows_id(appendable_rows_of(appendable, check), number);
-    rows_end(appendable_rows_of(appendable, check));
+    rows_id(appendable_rows_of(appendable, SQL_CHECK_RULES_NEW), version);
+    rows_end(appendable_rows_of(appendable, SQL_CHECK_RULES_NEW));
     return NULL;
 }
 
@@ -357,8 +440,18 @@ static const char *appendable_look_at_outcome(struct appendable *appendable, con
         outcome->closed_ms > BEHALF_TIME_MAX) {
         return "an outcome outside of all time";
     }
-    return appendable_look_at_new(appendable, NAME_OUTCOME, outcome->item, SQL_CHECK_OUTCOMES_NEW,
-                                  "an item ended twice");
+    uint64_t name = appendable_name_of(appendable, NAME_OUTCOME, outcome->item, 0, 0);
+    bool knows = ended_knows(&appendable->ended, outcome->item, appendable->next_id_to);
+    if (appendable_find_either(appendable, name) != NULL || (knows && ended_has(&appendable->ended, outcome->item))) {
+        return "an item ended twice";
+    }
+    if (!knows) {
+        rows_id(appendable_rows_of(appendable, SQL_CHECK_OUTCOMES_NEW), outcome->item);
+        rows_end(appendable_rows_of(appendable, SQL_CHECK_OUTCOMES_NEW));
+    }
+    appendable_add(appendable, name);
+    ended_add(&appendable->ended, outcome->item);
+    return NULL;
 }
 
 static const char *appendable_look_at_change(struct appendable *appendable, const struct change *change)
@@ -383,8 +476,7 @@ static const char *appendable_look_at_change(struct appendable *appendable, cons
     case CHANGE_OUTCOME:
         return appendable_look_at_outcome(appendable, &change->outcome);
     case CHANGE_RULES:
-        return appendable_look_at_new(appendable, NAME_RULES, change->rules.version, SQL_CHECK_RULES_NEW,
-                                      "a version of the rules was given twice");
+        return appendable_look_at_rules(appendable, change->rules.version);
     default:
         return NULL; // written over what there is
     }
@@ -402,6 +494,10 @@ const char *appendable_look(struct appendable *appendable, struct batch *group)
     appendable->to = batch_group_to(group)->sequence;
     appendable->next_id = batch_from(group)->next_id;
     appendable->next_id_to = batch_group_to(group)->next_id;
+    appendable->ended.group_count = 0;
+    if (appendable->ended.first == 0) {
+        appendable->ended.first = appendable->ended.next = appendable->next_id;
+    }
     appendable->group_event = appendable->last_event > from ? appendable->last_event : from;
     for (; trouble == NULL && group != NULL; group = batch_next(group)) {
         const struct change *change = change_list_changes(batch_list(group));
@@ -428,6 +524,7 @@ void appendable_note(struct appendable *appendable, uint64_t shown)
         }
     }
     appendable->last_event = appendable->group_event;
+    ended_note(&appendable->ended, appendable->next_id_to);
     clear(&appendable->group);
 }
 
@@ -436,4 +533,5 @@ void appendable_clear(struct appendable *appendable)
     clear(&appendable->journal);
     appendable->last_event = 0;
     appendable->settled = 0;
+    appendable->ended.first = appendable->ended.next = 0;
 }
