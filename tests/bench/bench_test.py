@@ -75,11 +75,25 @@ def interrupt(program, folder):
         assert not os.path.exists(f"/proc/{broker}"), "the broker still runs"
 
 
+def interrupt_between(program, folder):
+    """Stopped as it is about to start the broker anew: that one has not even begun when it is ended again."""
+    run = subprocess.Popen([program, "intake", "--seconds", "0.2", "--store", folder], stdout=subprocess.PIPE, text=True)
+    assert json.loads(run.stdout.readline())["case"] == "intake"
+    run.send_signal(signal.SIGTERM)
+    try:
+        run.communicate(timeout=25)  # a broker that has to be killed is given 30 s before
+    finally:
+        run.kill()
+    assert run.returncode == 130
+
+
 def main():
     case, program = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         if case == "interrupted":
             interrupt(program, folder)
+            for _ in range(4):  # each has one chance in two or so
+                interrupt_between(program, folder)
         else:
             measure(case, program, folder)
         assert os.listdir(folder) == [], "something was left behind"

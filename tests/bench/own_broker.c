@@ -133,8 +133,9 @@ static int remove_entry(const char *path, const struct stat *about, int type, st
 
 // ---- the process ----
 
-// In the child: the broker in the place of this program.
-_Noreturn static void become_broker(const struct own_broker *broker, pid_t parent)
+// In the child: the broker in the place of this program.  Signals are blocked: one that comes before the broker runs ends
+// it all the same, where this program's handler would only note it.
+_Noreturn static void become_broker(const struct own_broker *broker, pid_t parent, const sigset_t *mask)
 {
     int log = open(broker->log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     int none = open("/dev/null", O_RDWR);
@@ -143,6 +144,10 @@ _Noreturn static void become_broker(const struct own_broker *broker, pid_t paren
         prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
         _exit(127);
     }
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
     const char *where = broker->url != NULL ? "--store" : "--data";
     char *usual[] = { broker->program,
                       (char *) where,
@@ -223,11 +228,15 @@ static bool reap(struct own_broker *broker, uint64_t until_ns)
 bool own_broker_start(struct own_broker *broker)
 {
     pid_t parent = getpid();
+    sigset_t all, mask;
     unlink(broker->log); // an earlier one said ready, too
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &mask);
     broker->process = fork();
     if (broker->process == 0) {
-        become_broker(broker, parent);
+        become_broker(broker, parent, &mask);
     }
+    sigprocmask(SIG_SETMASK, &mask, NULL);
     if (broker->process < 0) {
         bench_complain("cannot start a process: %s", strerror(errno));
         broker->process = 0;
