@@ -20,6 +20,7 @@ struct bench_options {
     const char *programs; // the folder of behalf-broker, or NULL: beside this program
     double seconds;       // 0: until `posts`
     uint64_t posts;       // 0: until `seconds`
+    uint64_t fill;        // latency: items to be closed before it is measured, as fast as can be
     unsigned in_flight;   // posts that have no answer yet, at most
     unsigned people[BENCH_PEOPLE_RUNS_MAX];
     size_t people_count;

@@ -10,6 +10,7 @@
 
 #include "proto/base/must.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -155,8 +156,9 @@ static void print_round_trips(const char *of, struct samples *trips, double dura
 static void work_until(struct cycle *cycle, const struct bench_options *options, uint64_t end_ns)
 {
     struct feeder *feeder = &cycle->feeder;
+    uint64_t backlog = options->fill && options->fill < BACKLOG_MAX ? options->fill : BACKLOG_MAX;
     for (uint64_t now_ns; !bench_stopped() && (now_ns = bench_now_ns()) < end_ns;) {
-        while (feeder->sent - cycle->closed < BACKLOG_MAX && feeder->sent - feeder->answered < options->in_flight) {
+        while (feeder->sent - cycle->closed < backlog && feeder->sent - feeder->answered < options->in_flight) {
             feeder_post(feeder);
         }
         uint64_t soon_ns = now_ns + 100000000u;
@@ -268,12 +270,57 @@ static bool print_durable(const struct own_broker *broker, double seconds)
     return good;
 }
 
+static uint64_t settled(const struct cycle *cycle)
+{
+    return cycle->closed + crew_refusals(cycle->crew);
+}
+
+// Works for as long as something is settled now and then, until these many are; feeding, or only what is there.
+static void fill_until(struct cycle *cycle, const struct bench_options *options, uint64_t posts, bool feeding)
+{
+    uint64_t before = settled(cycle), last_ns = bench_now_ns() + CLOSED_WAIT_NS;
+    while (settled(cycle) < posts && !bench_stopped() && bench_now_ns() < last_ns) {
+        uint64_t soon_ns = bench_now_ns() + 100000000u;
+        if (feeding) {
+            work_until(cycle, options, soon_ns);
+        } else {
+            crew_turn(cycle->crew, soon_ns);
+        }
+        if (settled(cycle) > before) {
+            before = settled(cycle);
+            last_ns = bench_now_ns() + CLOSED_WAIT_NS;
+        }
+    }
+}
+
+// Has items closed as fast as can be, so that what a broker remembers of them is at its bounds, and says when it is.
+static bool fill(struct cycle *cycle, const struct bench_options *options)
+{
+    uint64_t begin_ns = bench_now_ns();
+    if (!options->fill) {
+        return true;
+    }
+    fill_until(cycle, options, options->fill, true);
+    fill_until(cycle, options, cycle->feeder.sent, false);
+    if (bench_stopped()) {
+        return false;
+    }
+    if (settled(cycle) < cycle->feeder.sent) {
+        bench_complain("%" PRIu64 " of %" PRIu64 " items were closed, and no more", cycle->closed, cycle->feeder.sent);
+        return false;
+    }
+    bench_print(json_pack("{ss ss sI sf}", "case", "filled", "store", own_broker_store(cycle->broker), "items",
+                          (json_int_t) cycle->closed, "seconds", (double) (bench_now_ns() - begin_ns) / 1e9));
+    return true;
+}
+
 bool bench_latency(const struct bench_options *options)
 {
     struct cycle cycle = { 0 };
     struct samples trips = { 0 };
     double trip_seconds = options->seconds > 2 ? 2 : options->seconds;
-    bool good = raw_round_trips(trip_seconds, &trips) && begin(&cycle, options, LATENCY_PEOPLE);
+    bool good =
+        raw_round_trips(trip_seconds, &trips) && begin(&cycle, options, LATENCY_PEOPLE) && fill(&cycle, options);
     if (good) {
         feed_by_clock(&cycle, LATENCY_POSTS_PER_S / 2);
         cycle.measuring = true;

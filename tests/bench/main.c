@@ -74,6 +74,10 @@ static const struct argp_option option_table[] = {
     { "seconds", 't', "N", 0, "measure for this many seconds (default 10; with --posts: until they are taken)", 0 },
     { "posts", 'n', "N", 0, "intake: at most this many posts; restore, turn: this many open items", 0 },
     { "in-flight", 'w', "N", 0, "posts without an answer at most, 1 to 1024 (default 1000)", 0 },
+    { "fill", 'f', "N", 0,
+      "latency: first have N items closed as fast as can be, so that what a broker remembers is full; then a line "
+      "filled comes",
+      0 },
     { "people", 'p', "N", 0,
       "cycle: people signed in, 1 to 1500 (default 4); people: 1 to 5000 (default 1 and 5000); may be given again", 0 },
     { "desks", 'd', "N", 0, "desks: number of desks, 1 to 256 (default 1, 10 and 100); may be given again", 0 },
@@ -129,6 +133,9 @@ static void finish_options(struct command *command, struct argp_state *state)
         strcmp(command->name, "turn") != 0) {
         argp_error(state, "--posts is for intake, restore and turn");
     }
+    if (options->fill && strcmp(command->name, "latency") != 0) {
+        argp_error(state, "--fill is for latency");
+    }
     bool crowd = strcmp(command->name, "people") == 0;
     if (options->people_count && strcmp(command->name, "cycle") != 0 && !crowd) {
         argp_error(state, "--people is for cycle and people");
@@ -175,6 +182,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case 'n':
         options->posts = parse_count(value, 100000000, state);
+        return 0;
+    case 'f':
+        options->fill = parse_count(value, 100000000, state);
         return 0;
     case 'w':
         options->in_flight = (unsigned) parse_count(value, IN_FLIGHT_MAX, state);
