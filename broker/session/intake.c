@@ -1,15 +1,34 @@
-// intake.c - one key set a day of taking, in a ring that the days of the window fit into.
+// intake.c - the key sets of each day of taking, in a ring that the days of the window fit into.
 
 #include "broker/session/intake.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/must.h"
+
+#include <assert.h>
+
+static_assert(INTAKE_PARTS == 1 << 6, "six bits of a key's hash say which");
+
+// Other bits than those by which a key set finds a key's place.
+static size_t intake_part_of(uint64_t key)
+{
+    return (size_t) (hash_number(key) >> 58);
+}
+
+static void intake_forget_day(struct intake_day *day)
+{
+    for (size_t i = 0; i < INTAKE_PARTS; i++) {
+        key_set_fini(&day->parts[i]);
+    }
+    day->count = 0;
+}
 
 static struct intake_day *intake_day_of(struct intake *intake, int64_t day)
 {
     struct intake_day *place = &intake->days[day % INTAKE_DAYS];
 
     if (place->day != day) {
-        key_set_fini(&place->keys);
+        intake_forget_day(place);
         place->day = day;
     }
     return place;
@@ -35,7 +54,7 @@ void intake_init(struct intake *intake, size_t keys_max, int64_t now_ms)
 void intake_fini(struct intake *intake)
 {
     for (size_t i = 0; i < INTAKE_DAYS; i++) {
-        key_set_fini(&intake->days[i].keys);
+        intake_forget_day(&intake->days[i]);
     }
 }
 
@@ -49,7 +68,7 @@ void intake_advance(struct intake *intake, int64_t now_ms)
     intake->from_ms = from_ms;
     for (size_t i = 0; i < INTAKE_DAYS; i++) {
         if (intake->days[i].day < from_ms / INTAKE_DAY_MS) {
-            key_set_fini(&intake->days[i].keys);
+            intake_forget_day(&intake->days[i]);
         }
     }
 }
@@ -61,8 +80,10 @@ bool intake_settles(const struct intake *intake, int64_t posted_ms, int64_t now_
 
 bool intake_has(const struct intake *intake, uint64_t key)
 {
+    size_t part = intake_part_of(key);
+
     for (size_t i = 0; i < INTAKE_DAYS; i++) {
-        if (key_set_has(&intake->days[i].keys, key)) {
+        if (key_set_has(&intake->days[i].parts[part], key)) {
             return true;
         }
     }
@@ -74,7 +95,7 @@ size_t intake_count(const struct intake *intake)
     size_t count = 0;
 
     for (size_t i = 0; i < INTAKE_DAYS; i++) {
-        count += key_set_count(&intake->days[i].keys);
+        count += intake->days[i].count;
     }
     return count;
 }
@@ -86,12 +107,12 @@ static void intake_drop_oldest_day(struct intake *intake)
 
     for (size_t i = 0; i < INTAKE_DAYS; i++) {
         struct intake_day *day = &intake->days[i];
-        if (key_set_count(&day->keys) > 0 && (oldest == NULL || day->day < oldest->day)) {
+        if (day->count > 0 && (oldest == NULL || day->day < oldest->day)) {
             oldest = day;
         }
     }
     must(oldest != NULL);
-    key_set_fini(&oldest->keys);
+    intake_forget_day(oldest);
     intake->from_ms = intake_later(intake->from_ms, (oldest->day + 1) * INTAKE_DAY_MS);
 }
 
@@ -100,7 +121,12 @@ void intake_add(struct intake *intake, uint64_t key, int64_t taken_ms)
     while (taken_ms >= intake->from_ms && intake_count(intake) >= intake->keys_max) {
         intake_drop_oldest_day(intake);
     }
-    if (taken_ms >= intake->from_ms) {
-        key_set_add(&intake_day_of(intake, taken_ms / INTAKE_DAY_MS)->keys, key);
+    if (taken_ms < intake->from_ms) {
+        return;
     }
+    struct intake_day *day = intake_day_of(intake, taken_ms / INTAKE_DAY_MS);
+    struct key_set *part = &day->parts[intake_part_of(key)];
+    size_t before = key_set_count(part);
+    key_set_add(part, key);
+    day->count += key_set_count(part) - before;
 }

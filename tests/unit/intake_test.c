@@ -76,6 +76,30 @@ static void days_leave_with_the_window(void **state)
     intake_fini(&intake);
 }
 
+// A set that grows moves its keys while everybody waits: none may have a large part of them, whatever the keys are
+// like.
+static void no_post_waits_until_most_keys_are_moved(void **state)
+{
+    enum { KEYS = 1000000 };
+    struct intake intake;
+    size_t largest = 0;
+
+    (void) state;
+    intake_init(&intake, 2 * KEYS, NOW_MS);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        intake_add(&intake, i % 2 ? i : i * UINT64_C(0x9E3779B97F4A7C15), NOW_MS);
+    }
+    assert_int_equal(intake_count(&intake), KEYS);
+    for (size_t i = 0; i < INTAKE_DAYS; i++) {
+        for (size_t part = 0; part < INTAKE_PARTS; part++) {
+            size_t capacity = intake.days[i].parts[part].capacity;
+            largest = capacity > largest ? capacity : largest;
+        }
+    }
+    assert_in_range(largest, 1, KEYS / 20);
+    intake_fini(&intake);
+}
+
 // What is dropped for want of room must not be taken for new: the window ends where the set does.
 static void a_full_set_drops_its_oldest_day_and_the_window_with_it(void **state)
 {
@@ -170,6 +194,7 @@ int main(void)
         cmocka_unit_test(only_posts_of_the_window_are_settled_by_the_set),
         cmocka_unit_test(what_was_taken_before_the_window_is_not_kept),
         cmocka_unit_test(days_leave_with_the_window),
+        cmocka_unit_test(no_post_waits_until_most_keys_are_moved),
         cmocka_unit_test(a_full_set_drops_its_oldest_day_and_the_window_with_it),
         cmocka_unit_test(a_set_too_small_for_one_day_settles_nothing_wrongly),
         cmocka_unit_test(a_post_that_says_a_wrong_time_is_found_under_the_day_of_taking),
