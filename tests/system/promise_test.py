@@ -51,6 +51,7 @@ class World:
         self.doubtful = []      # (post, items released by then, entry) shown to agents: judged by the store at the end
         self.published = {}     # reply -> the instance that had it last, and the attempt
         self.settled = {}       # reply -> fate, of SETTLE that was DONE
+        self.repeated = set()   # those of them that were told as repeated alone: first or again, it may have been too late
         self.counts = Counter()
         self.trails = defaultdict(lambda: deque(maxlen=TRAIL))
 
@@ -262,8 +263,10 @@ class Outlet:
             elif id in self.asked:
                 reply, fate = self.asked.pop(id)
                 self.world.counts[f"SETTLE {type if type != 'ERROR' else body['code']}"] += 1
-                if type == "DONE":
-                    self.world.settled.setdefault(reply, fate)
+                if type == "DONE" and reply not in self.world.settled:
+                    self.world.settled[reply] = fate
+                    if body.get("repeated"):
+                        self.world.repeated.add(reply)
 
 
 # ---- the run ----
@@ -357,7 +360,8 @@ class Run:
             if reply not in replies:
                 self.world.fail("a reply was handed out that is not in the store:", reply)
         for reply, fate in self.world.settled.items():
-            if fate == "confirmed" and replies[reply][2] != "confirmed":
+            late = reply in self.world.repeated and replies[reply][2] == "unknown"
+            if fate == "confirmed" and replies[reply][2] != "confirmed" and not late:
                 self.world.fail("reply", reply, "was confirmed and is", replies[reply][2])
         answered = self.query("SELECT reply FROM outcome WHERE outcome = 'answered'")
         for (reply,) in answered:
