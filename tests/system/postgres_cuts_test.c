@@ -1,6 +1,6 @@
 // postgres_cuts_test.c - PostgreSQL is cut off at any moment, again and again, while a desk's history is written.
 //
-// postgres_cuts_test [SEED [CUTS [SECONDS]]]; after so many seconds no further cut is made.
+// postgres_cuts_test [SEED [CUTS]]
 //
 // What a broker of the simulation wrote goes through the writer and the applier.  Meanwhile the server is killed or
 // stopped at once, a session of either is killed or ended, a connection is cut at any byte or around a COMMIT, the
@@ -466,7 +466,7 @@ static void run_write_in_peace(void)
     engine->operations->destroy(&engine);
 }
 
-static void run_desk(size_t cuts_max, int64_t until_ms)
+static void run_desk(size_t cuts_max)
 {
     static unsigned desks = 0;
 
@@ -475,8 +475,7 @@ static void run_desk(size_t cuts_max, int64_t until_ms)
     run.history = recorded_history_new(1 + (run.seed + desks) % 16, BATCHES_MAX);
     run_write_in_peace();
     owner_start(&run.owner, 0, 0);
-    while (run.cuts < cuts_max && run.owner.submitted < recorded_history_count(run.history) &&
-           clocks_monotonic_ms() < until_ms) {
+    while (run.cuts < cuts_max && run.owner.submitted < recorded_history_count(run.history)) {
         owner_submit(&run.owner, 1 + (size_t) run_below(SUBMIT_MAX));
         owner_pass(&run.owner, (int) run_below(run_below(2) == 0 ? 5 : 90));
         run_cut((enum cut_kind)((run.cuts + run.seed) % CUT_KINDS));
@@ -505,12 +504,11 @@ int main(int argc, char **argv)
     run.seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     run.chance = run.seed;
     size_t cuts_max = argc > 2 ? strtoull(argv[2], NULL, 10) : 200;
-    int64_t until_ms = argc > 3 ? clocks_monotonic_ms() + atoi(argv[3]) * 1000 : INT64_MAX;
     run.cluster = postgres_cluster_new();
     run.proxy = cutting_proxy_new(postgres_cluster_port(run.cluster));
     do {
-        run_desk(cuts_max, until_ms);
-    } while (run.cuts < cuts_max && clocks_monotonic_ms() < until_ms);
+        run_desk(cuts_max);
+    } while (run.cuts < cuts_max);
     cutting_proxy_destroy(&run.proxy);
     postgres_cluster_destroy(&run.cluster);
     printf("%zu cuts of seed %" PRIu64 ":", run.cuts, run.seed);
