@@ -29,8 +29,10 @@ if(BEHALF_PYTHON)
     set_tests_properties(unit/gdb_printers_test PROPERTIES LABELS unit TIMEOUT 600 SKIP_RETURN_CODE 77)
 endif()
 
-# What every source file begins with.
+# What every source file begins with, what each folder may include, and whether what the pages name is there.
 if(BEHALF_PYTHON)
-    add_test(NAME unit/file_heads_test COMMAND ${BEHALF_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/file_heads_test.py ${PROJECT_SOURCE_DIR})
-    set_tests_properties(unit/file_heads_test PROPERTIES LABELS unit TIMEOUT 600)
+    foreach(name file_heads_test rooms_test pages_test)
+        add_test(NAME unit/${name} COMMAND ${BEHALF_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/${name}.py ${PROJECT_SOURCE_DIR})
+        set_tests_properties(unit/${name} PROPERTIES LABELS unit TIMEOUT 600)
+    endforeach()
 endif()
