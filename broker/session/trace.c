@@ -139,10 +139,8 @@ static void trace_say_change(struct trace_line *line, const struct change *chang
     trace_say(line, " +%s", trace_kind_name(change->kind));
     for (size_t i = 0; i < columns->count; i++) {
         const struct column *column = &columns->columns[i];
-        if (column->kind == COLUMN_ITEM_STATE) {
-            trace_say(line, " state=%s", store_item_state_name((enum item_state) column_number(column, record)));
-        } else if (column->kind == COLUMN_REPLY_STATE) {
-            trace_say(line, " state=%s", store_reply_state_name((enum reply_state) column_number(column, record)));
+        if (column->kind == COLUMN_ITEM_STATE || column->kind == COLUMN_REPLY_STATE) {
+            trace_say(line, " state=%s", store_state_name(column, record));
         } else if (column->kind == COLUMN_ID) {
             trace_say_number(line, column->name, column_number(column, record));
         }

@@ -18,36 +18,36 @@ static const char *const answer_reply_names[REPLY_STATE_COUNT] = {
     [REPLY_FAILED] = "failed", [REPLY_UNKNOWN] = "unknown", [REPLY_WITHDRAWN] = "withdrawn",
 };
 
-static unsigned answer_find_name(const char *const *names, unsigned count, const char *name)
+// The names of a column's states.
+static const char *const *answer_names(const struct column *column, size_t *count)
 {
-    unsigned at = 0;
+    *count = column->kind == COLUMN_ITEM_STATE ? ITEM_STATE_COUNT : REPLY_STATE_COUNT;
+    must(column->kind == COLUMN_ITEM_STATE || column->kind == COLUMN_REPLY_STATE);
+    return column->kind == COLUMN_ITEM_STATE ? answer_item_names : answer_reply_names;
+}
 
-    while (at < count && strcmp(names[at], name) != 0) {
-        at++;
+const char *store_state_name(const struct column *column, const void *record)
+{
+    size_t count;
+    const char *const *names = answer_names(column, &count);
+    int64_t state = column_number(column, record);
+
+    must(state >= 0 && (size_t) state < count);
+    return names[state];
+}
+
+bool store_set_state(const struct column *column, void *record, const char *name)
+{
+    size_t count;
+    const char *const *names = answer_names(column, &count);
+
+    for (size_t state = 0; state < count; state++) {
+        if (strcmp(names[state], name) == 0) {
+            column_set_number(column, record, (int64_t) state);
+            return true;
+        }
     }
-    return at;
-}
-
-const char *store_item_state_name(enum item_state state)
-{
-    must(state < ITEM_STATE_COUNT);
-    return answer_item_names[state];
-}
-
-enum item_state store_item_state_from_name(const char *name)
-{
-    return (enum item_state) answer_find_name(answer_item_names, ITEM_STATE_COUNT, name);
-}
-
-const char *store_reply_state_name(enum reply_state state)
-{
-    must(state < REPLY_STATE_COUNT);
-    return answer_reply_names[state];
-}
-
-enum reply_state store_reply_state_from_name(const char *name)
-{
-    return (enum reply_state) answer_find_name(answer_reply_names, REPLY_STATE_COUNT, name);
+    return false;
 }
 
 struct intake_key_record store_intake_key(const struct post_record *post)

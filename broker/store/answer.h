@@ -5,13 +5,12 @@
 
 #include "broker/store/engine.h"
 
-// "waiting", "offered", ...; and back, ITEM_STATE_COUNT for no such name.
-const char *store_item_state_name(enum item_state state);
-enum item_state store_item_state_from_name(const char *name);
+// The state that a record has in a column of states as it stands on disk: "waiting", "offered", ... of an item,
+// "queued", "handed", ... of a reply.
+const char *store_state_name(const struct column *column, const void *record);
 
-// "queued", "handed", ...; and back, REPLY_STATE_COUNT for no such name.
-const char *store_reply_state_name(enum reply_state state);
-enum reply_state store_reply_state_from_name(const char *name);
+// Sets it from such a name.  False, and nothing set, for a name that no version of ours wrote.
+bool store_set_state(const struct column *column, void *record, const char *name);
 
 // Where a post is found by its name.
 struct intake_key_record store_intake_key(const struct post_record *post);

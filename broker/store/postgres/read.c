@@ -5,26 +5,6 @@
 
 #include <string.h>
 
-// A name that no version of ours wrote.
-static unsigned read_check_name(struct cells *cells, unsigned value, unsigned count)
-{
-    if (value < count) {
-        return value;
-    }
-    (void) connection_contradict(cells->connection, "a state of no known name");
-    return 0;
-}
-
-static int64_t read_cell_item_state(struct cells *cells)
-{
-    return read_check_name(cells, store_item_state_from_name(cell_text(cells)), ITEM_STATE_COUNT);
-}
-
-static int64_t read_cell_reply_state(struct cells *cells)
-{
-    return read_check_name(cells, store_reply_state_from_name(cell_text(cells)), REPLY_STATE_COUNT);
-}
-
 // A number that must fit.
 static int64_t read_cell_count(struct cells *cells, int64_t maximum)
 {
@@ -50,10 +30,10 @@ void cell_record(struct cells *cells, enum record record, void *values)
             column_set_text(column, values, cell_text(cells));
             break;
         case COLUMN_ITEM_STATE:
-            column_set_number(column, values, read_cell_item_state(cells));
-            break;
         case COLUMN_REPLY_STATE:
-            column_set_number(column, values, read_cell_reply_state(cells));
+            if (!store_set_state(column, values, cell_text(cells))) {
+                (void) connection_contradict(cells->connection, "a state of no known name");
+            }
             break;
         case COLUMN_COUNT:
             column_set_number(column, values, read_cell_count(cells, UINT32_MAX));

@@ -77,10 +77,8 @@ static void write_add_columns(struct rows *rows, enum record record, const void 
             rows_text(rows, column_text(column, values) == NULL ? "" : column_text(column, values));
             break;
         case COLUMN_ITEM_STATE:
-            rows_text(rows, store_item_state_name((enum item_state) column_number(column, values)));
-            break;
         case COLUMN_REPLY_STATE:
-            rows_text(rows, store_reply_state_name((enum reply_state) column_number(column, values)));
+            rows_text(rows, store_state_name(column, values));
             break;
         case COLUMN_FLAG:
             rows_flag(rows, column_number(column, values) != 0);

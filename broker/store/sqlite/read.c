@@ -9,25 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A name that no version of ours wrote.
-static unsigned read_check_name(struct database *database, unsigned value, unsigned count)
+// Sets a state by its name, which some version of ours wrote.
+static void read_state(struct database *database, const struct column *column, void *values, const char *name)
 {
-    if (value < count) {
-        return value;
+    if (!store_set_state(column, values, name)) {
+        database->error = SQLITE_CORRUPT;
+        snprintf(database->message, sizeof database->message, "a state of no known name");
     }
-    database->error = SQLITE_CORRUPT;
-    snprintf(database->message, sizeof database->message, "a state of no known name");
-    return 0;
-}
-
-static int64_t read_item_state(struct database *database, const char *name)
-{
-    return read_check_name(database, store_item_state_from_name(name), ITEM_STATE_COUNT);
-}
-
-static int64_t read_reply_state(struct database *database, const char *name)
-{
-    return read_check_name(database, store_reply_state_from_name(name), REPLY_STATE_COUNT);
 }
 
 void row_record(struct binding *binding, enum record record, void *values)
@@ -43,10 +31,8 @@ void row_record(struct binding *binding, enum record record, void *values)
             column_set_text(column, values, row_text(binding));
             break;
         case COLUMN_ITEM_STATE:
-            column_set_number(column, values, read_item_state(binding->database, row_text(binding)));
-            break;
         case COLUMN_REPLY_STATE:
-            column_set_number(column, values, read_reply_state(binding->database, row_text(binding)));
+            read_state(binding->database, column, values, row_text(binding));
             break;
         case COLUMN_ID:
         case COLUMN_NUMBER:
@@ -81,10 +67,8 @@ static void read_item_of(struct database *database, sqlite3_value **values, stru
             column_set_text(column, item, read_text(values[i]));
             break;
         case COLUMN_ITEM_STATE:
-            column_set_number(column, item, read_item_state(database, read_text(values[i])));
-            break;
         case COLUMN_REPLY_STATE:
-            column_set_number(column, item, read_reply_state(database, read_text(values[i])));
+            read_state(database, column, item, read_text(values[i]));
             break;
         case COLUMN_ID:
         case COLUMN_NUMBER:

@@ -27,10 +27,8 @@ static void write_bind_columns(struct binding *binding, enum record record, cons
             bind_text(binding, column_text(column, values));
             break;
         case COLUMN_ITEM_STATE:
-            bind_text(binding, store_item_state_name((enum item_state) column_number(column, values)));
-            break;
         case COLUMN_REPLY_STATE:
-            bind_text(binding, store_reply_state_name((enum reply_state) column_number(column, values)));
+            bind_text(binding, store_state_name(column, values));
             break;
         case COLUMN_ID:
         case COLUMN_NUMBER:
