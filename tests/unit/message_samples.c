@@ -107,7 +107,7 @@ struct sample *sample_new(enum behalf_type type, enum sample_kind kind)
     struct sample *sample = calloc(1, sizeof(*sample));
     must(sample != NULL);
     sample->message.type = type;
-    sample->message.id = kind == SAMPLE_LARGEST ? INT64_MAX : 1000 + (int64_t) type;
+    sample->message.id = kind == SAMPLE_LARGEST ? INT64_MAX : 1000 + (int64_t) strlen(behalf_type_name(type));
     fill(sample, behalf_type_fields(type), (char *) &sample->message.hello, kind);
     return sample;
 }

@@ -4,7 +4,7 @@
 // its upper limit (lists with one record), SAMPLE_SMALLEST every number at its lower limit.
 //
 // The rule of SAMPLE_REQUIRED and SAMPLE_FULL, from which the golden bytes follow: the id is 1000 plus the
-// type's place in messages.def; a text is the field's name, cut to its limit; a number is 1000 times the
+// length of the type's name; a text is the field's name, cut to its limit; a number is 1000 times the
 // field's place in its table plus 7, or the upper limit if that is less; a flag is true; an array of texts
 // is the field's name with "-0" and "-1" behind it; a list has two records made by the same rule.
 
