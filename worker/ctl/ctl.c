@@ -162,6 +162,19 @@ struct behalf_message *ctl_ask(struct behalf_client *client, const struct ctl_op
     return NULL;
 }
 
+struct behalf_message *ctl_ask_once(const struct ctl_options *options, const struct behalf_message *request,
+                                    int *status)
+{
+    struct behalf_client *client = ctl_client_new(options, "control", "");
+    if (client == NULL) {
+        *status = CTL_USAGE;
+        return NULL;
+    }
+    struct behalf_message *answer = ctl_ask(client, options, request, status);
+    ctl_client_end(&client);
+    return answer;
+}
+
 void ctl_print_error(const struct ctl_options *options, const struct behalf_message *message)
 {
     const struct behalf_error *error = &message->error;

@@ -72,7 +72,11 @@ void ctl_client_end(struct behalf_client **client_p);
 struct behalf_message *ctl_ask(struct behalf_client *client, const struct ctl_options *options,
                                const struct behalf_message *request, int *status);
 
-// The same, but gives an ERROR back like any other answer.
+// The same by a client of its own, which is gone afterwards.
+struct behalf_message *ctl_ask_once(const struct ctl_options *options, const struct behalf_message *request,
+                                    int *status);
+
+// As ctl_ask, but gives an ERROR back like any other answer.
 struct behalf_message *ctl_ask_raw(struct behalf_client *client, const struct ctl_options *options,
                                    const struct behalf_message *request, int *status);
 

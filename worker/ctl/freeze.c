@@ -55,21 +55,16 @@ static int freeze_set_frozen(struct ctl_options *common, int argc, char **argv, 
         .children = ctl_common_children,
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (client == NULL) {
-        return CTL_USAGE;
-    }
     int status = CTL_DONE;
     struct behalf_message request = {
         .type = BEHALF_FREEZE, .freeze = { .brand = options.brand, .frozen = frozen, .reason = options.reason }
     };
-    struct behalf_message *answer = ctl_ask(client, common, &request, &status);
+    struct behalf_message *answer = ctl_ask_once(common, &request, &status);
     if (answer != NULL) {
         output_visible(stdout, options.brand, common->visible);
         puts(frozen ? " is frozen: its replies stop, its new items go to PR" : " is no longer frozen");
     }
     behalf_message_destroy(&answer);
-    ctl_client_end(&client);
     return status;
 }
 

@@ -54,18 +54,13 @@ int return_command(struct ctl_options *common, int argc, char **argv)
         .children = ctl_common_children,
     };
     argp_parse(&argp, argc, argv, 0, NULL, &options);
-    struct behalf_client *client = ctl_client_new(common, "control", "");
-    if (client == NULL) {
-        return CTL_USAGE;
-    }
     int status = CTL_DONE;
     struct behalf_message request = { .type = BEHALF_RECALL,
                                       .recall = { .item = options.item, .reason = options.reason } };
-    struct behalf_message *answer = ctl_ask(client, common, &request, &status);
+    struct behalf_message *answer = ctl_ask_once(common, &request, &status);
     if (answer != NULL) {
         printf("item %" PRId64 " is back in its queue\n", options.item);
     }
     behalf_message_destroy(&answer);
-    ctl_client_end(&client);
     return status;
 }
