@@ -33,8 +33,6 @@ enum clock_verdict clock_judge(int64_t last_ms, int64_t utc_ms, bool vouched);
 // Whether the kernel says that its clock is synchronised, and says the same time as the process is told.
 bool clock_is_vouched_for(void);
 
-int64_t clock_utc_ms(void);
-
 // Pins the clock.  Returns by how many milliseconds the store's last value is ahead of the machine's clock, 0 if
 // it is not.
 int64_t clock_init(struct clock *clock, int64_t last_ms);

@@ -178,7 +178,7 @@ static bool opening_clock_is_plausible(struct opening *opening)
         opening->engine->operations->position(opening->engine, &position) != STORE_OK) {
         return true; // a new desk, or what is wrong is told when it is taken over
     }
-    int64_t utc_ms = clock_utc_ms();
+    int64_t utc_ms = clocks_utc_ms();
     enum clock_verdict verdict = clock_judge(position.clock_ms, utc_ms, clock_is_vouched_for());
     if (verdict == CLOCK_PLAUSIBLE) {
         return true;

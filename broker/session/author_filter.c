@@ -2,6 +2,7 @@
 
 #include "broker/session/author_filter.h"
 
+#include "proto/base/hash.h"
 #include "proto/base/must.h"
 
 #include <assert.h>
@@ -39,7 +40,7 @@ static uint64_t *author_filter_block_of(const struct author_filter *filter, size
 // Other bits than those that chose the block.
 static uint64_t author_filter_places_of(uint64_t key)
 {
-    key = (key ^ key >> 31) * UINT64_C(0x9E3779B97F4A7C15);
+    key = hash_number(key ^ key >> 31);
     return key ^ key >> 29;
 }
 

@@ -3,6 +3,7 @@
 #include "broker/session/story_cache_parts.h"
 
 #include "broker/desk/desk.h"
+#include "proto/base/hash.h"
 
 // What an element costs besides its own memory: the allocator's header and its places in tables.
 #define OVERHEAD_BYTES 64
@@ -238,7 +239,7 @@ static struct kept_item *story_cache_choose_open(struct story_cache *cache)
 {
     cache->evictions++;
     if (cache->evictions % ANY_PLACE_EVERY == 0) {
-        return cache->open[cache->evictions * UINT64_C(0x9E3779B97F4A7C15) % cache->open_count];
+        return cache->open[hash_number(cache->evictions) % cache->open_count];
     }
     return cache->open[cache->open_count - 1];
 }

@@ -1,6 +1,7 @@
 // clock_test.c - which clocks a desk starts with, and that its time never goes back.
 
 #include "broker/clock.h"
+#include "proto/base/clocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +40,7 @@ static void a_clock_that_is_days_behind_is_not_believed_whoever_vouches_for_it(v
 static void the_clock_begins_at_what_the_desk_remembers_where_that_is_later(void **state)
 {
     struct clock clock;
-    int64_t utc_ms = clock_utc_ms();
+    int64_t utc_ms = clocks_utc_ms();
 
     (void) state;
     assert_int_equal(clock_init(&clock, 0), 0);
