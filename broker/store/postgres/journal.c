@@ -316,7 +316,6 @@ static enum store_result journal_write_tables(struct next *next)
 {
     struct session *session = next->session;
     struct connection *connection = session->connection;
-    bool done = true;
 
     connection_clear(connection);
     connection_send(connection, SQL_BEGIN, NULL);
@@ -328,16 +327,8 @@ static enum store_result journal_write_tables(struct next *next)
     }
     group_writer_end(session->writer);
     journal_send_delete(next);
-    size_t before = connection->sent;
-    connection_send(connection, SQL_COMMIT, NULL);
-    connection_sync(connection);
-    while (done && before > 0) {
-        done = connection_done(connection);
-        before--;
-    }
-    enum store_result result = session_take_commit(session, done);
+    enum store_result result = session_commit(session);
     if (result == STORE_OK) {
-        (void) connection_synced(connection);
         return STORE_OK;
     }
     if (result == STORE_IN_DOUBT) {

@@ -294,12 +294,12 @@ enum store_result session_take_commit(struct session *session, bool done)
     return STORE_IN_DOUBT;
 }
 
-enum store_result session_finish(struct session *session)
+enum store_result session_commit(struct session *session)
 {
     struct connection *connection = session->connection;
     bool done = true;
-
     size_t before = connection->sent;
+
     connection_send(connection, SQL_COMMIT, NULL);
     connection_sync(connection);
     while (done && before > 0) {
@@ -309,6 +309,15 @@ enum store_result session_finish(struct session *session)
     enum store_result result = session_take_commit(session, done);
     if (result == STORE_OK) {
         (void) connection_synced(connection);
+    }
+    return result;
+}
+
+enum store_result session_finish(struct session *session)
+{
+    enum store_result result = session_commit(session);
+
+    if (result == STORE_OK) {
         return STORE_OK;
     }
     result = result == STORE_IN_DOUBT ? result : session_result(session);

@@ -65,7 +65,11 @@ enum store_result session_make_months(struct session *session, int64_t first_ms,
 // for sure.  STORE_IN_DOUBT: the session is to be closed, and the next one ends it.
 enum store_result session_take_commit(struct session *session, bool done);
 
-// Commits what was sent since connection_clear.  The session is closed unless it went well.
+// Commits what was sent since connection_clear, and takes the answers to all of it up to the first that did not go
+// well.  What it returns is session_take_commit's.
+enum store_result session_commit(struct session *session);
+
+// The same.  The session is closed unless it went well.
 enum store_result session_finish(struct session *session);
 
 // Takes all answers up to `syncs` syncs, and rolls back.  False when the connection did not live that long.
