@@ -133,8 +133,8 @@ static int remove_entry(const char *path, const struct stat *about, int type, st
 
 // ---- the process ----
 
-// In the child: the broker in the place of this program.  Signals are blocked: one that comes before the broker runs ends
-// it all the same, where this program's handler would only note it.
+// In the child: the broker in the place of this program.  Signals are blocked: one that comes before the broker runs
+// ends it all the same, where this program's handler would only note it.
 _Noreturn static void become_broker(const struct own_broker *broker, pid_t parent, const sigset_t *mask)
 {
     int log = open(broker->log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
