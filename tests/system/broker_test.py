@@ -155,7 +155,7 @@ def what_is_asked_once_is_done_once(program):
 
 
 def a_silent_client_is_dropped_and_a_speaking_one_kept(program):
-    with Desk(program, heartbeat_ms=200) as broker:
+    with Desk(program, heartbeat_ms=1000) as broker:
         asha, ben = person(broker, "asha"), person(broker, "ben")
         asha.sign_in(), ben.sign_in()
         end = time.monotonic() + TIMEOUT_S
@@ -237,14 +237,14 @@ def ipc_is_listened_on(program):
 
 
 def a_stopped_process_that_goes_on_keeps_its_sessions(program):
-    with Desk(program, heartbeat_ms=200) as broker:
+    with Desk(program, heartbeat_ms=1000) as broker:
         feed, asha = connector(broker, "feed"), person(broker, "asha")
         feed.sign_in(), asha.sign_in()
         item = feed.done("POST", **post("1"))["item"]
         lease = asha.expect("ITEM")["lease"]
         asha.done("TAKE", item=item, lease=lease)
         broker.process.send_signal(signal.SIGSTOP)
-        time.sleep(3)
+        time.sleep(4)  # longer than the three seconds for which anybody may be silent
         asha.send("HEARTBEAT")
         broker.process.send_signal(signal.SIGCONT)
         broker.expect_log("fresh grace")

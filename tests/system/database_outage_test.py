@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from broker_client import TIMEOUT_S, connector, control, person, run_tests
+from broker_client import TIMEOUT_S, connector, control, expect_within, person, run_tests
 from promoted_standby_test import Database, StoredBroker
 
 OUTAGE_S = 20
@@ -138,7 +138,7 @@ def expect_back(desk, answer, begun):
     assert reply["text"].startswith("It is on its way"), reply
     desk.outlet.done("SETTLE", reply=reply["reply"], fate="confirmed", reference="r")
     taken = time.monotonic() - begun
-    assert seconds <= BACK_S, f"served again only after {seconds:.2f} s"
+    expect_within(BACK_S, seconds, "served again")
     line = desk.broker.expect_log("store back")
     print(f"   TAKEN again {seconds:.2f} s after the database was back, all is settled after {taken:.2f} s; log: {line}")
 
@@ -182,7 +182,7 @@ def a_silent_database_is_noticed_within_the_lease_and_lied_about_to_nobody(desk)
         desk.await_lapse()
         noticed = time.monotonic() - begun
         print(f"   noticed after {noticed:.1f} s")
-        assert noticed < 4, noticed
+        expect_within(4, noticed, "noticed")
         desk.push(8)
         code, words = desk.status()
         assert code != 0 and ("does not answer" in words or "no answer" in words), (code, words)
@@ -212,7 +212,7 @@ def a_broker_started_before_its_database_waits_for_it(desk):
         assert ready.wait(TIMEOUT_S), early.tail()
         seconds = time.monotonic() - begun
         print(f"   ready {seconds:.2f} s after the database was there")
-        assert seconds < 2 * BACK_S, seconds
+        expect_within(2 * BACK_S, seconds, "ready")
         client.sign_in()
         assert early.stop() == 0
     finally:
@@ -251,7 +251,7 @@ def a_broker_that_was_killed_has_its_desk_again_at_once(desk):
             broker.start()
             seconds = time.monotonic() - begun
             print(f"   ready {seconds:.2f} s after kill -9")
-            assert seconds < 1.5, seconds
+            expect_within(1.5, seconds, "ready")
         assert broker.stop() == 0
     finally:
         broker.end()
