@@ -404,11 +404,11 @@ static uint64_t posts_arrive(struct desk *desk, struct arrival *arrival)
     if (arrival->changed != NULL && arrival->changed->deleted) {
         return posts_new_item(desk, arrival);
     }
-    struct item *item = item_of_thread(desk, arrival->thread_key);
+    struct item *item = item_of_thread(desk, arrival->thread_key, needs->brand);
     if (item == NULL && needs->audience == AUDIENCE_PR) {
         item = posts_take_back_reply(desk, arrival->thread_key, needs);
     }
-    if (item == NULL || item->author_key != arrival->author_key || item->queue->brand != needs->brand) {
+    if (item == NULL || item->author_key != arrival->author_key) {
         return posts_new_item(desk, arrival);
     }
     uint64_t id = item->id;

@@ -494,6 +494,23 @@ static void a_further_post_joins_the_open_item(void **state)
     assert_int_equal(world_events(world, item, "merged"), 1);
 }
 
+static void who_speaks_to_two_brands_in_a_thread_has_an_open_item_of_each(void **state)
+{
+    struct world *world = *state;
+    uint64_t of_acme = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "zoe" });
+    uint64_t of_fizz = world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "zoe", .brand = 1 });
+    assert_int_not_equal(of_fizz, of_acme);
+    for (int i = 0; i < 2; i++) {
+        const char *ids[2][2] = { { "3", "4" }, { "5", "6" } };
+        struct world_post again = { .id = ids[i][0], .thread = "t", .author = "zoe" };
+        assert_int_equal(world_post(world, again), of_acme);
+        again.id = ids[i][1];
+        again.brand = 1;
+        assert_int_equal(world_post(world, again), of_fizz);
+        world_restart(world);
+    }
+}
+
 static void a_post_while_the_reply_is_out_makes_a_follow_up_for_the_same_person(void **state)
 {
     struct world *world = *state;
@@ -1486,6 +1503,7 @@ int main(void)
         CLAIM(a_missed_service_level_escalates_where_the_brand_says_so),
         CLAIM(a_frozen_brands_new_items_go_to_pr_and_its_replies_wait),
         CLAIM(a_further_post_joins_the_open_item),
+        CLAIM(who_speaks_to_two_brands_in_a_thread_has_an_open_item_of_each),
         CLAIM(a_post_while_the_reply_is_out_makes_a_follow_up_for_the_same_person),
         CLAIM(a_known_author_goes_to_who_answered_last),
         CLAIM(a_full_preferred_person_is_not_waited_for),
