@@ -512,7 +512,7 @@ bool item_becomes_sensitive(struct desk *desk, struct item *item, const char *ru
 
 void item_thread_in(struct desk *desk, struct item *item)
 {
-    if (item->threaded || item_of_thread(desk, item->thread_key, item->queue->brand) != NULL) {
+    if (item->threaded) {
         return;
     }
     lookup_put(&desk->threads, item->number);

@@ -362,7 +362,8 @@ void item_init_ages(const struct desk *desk, struct heap *heap); // an empty one
 struct item *item_new(struct desk *desk, uint64_t id, int64_t created_ms);
 struct item *item_find(const struct desk *desk, uint64_t id);     // NULL: not open
 struct item *item_next(const struct desk *desk, uint64_t *after); // by id; start with 0, ends with NULL
-// That a further post to this brand merges into, or NULL.
+// That a further post to this brand merges into, or NULL.  Any, where a reply was taken back while its follow-up was
+// open.
 struct item *item_of_thread(const struct desk *desk, uint64_t thread_key, uint32_t brand);
 struct item_detail *item_require_detail(struct item *item);
 

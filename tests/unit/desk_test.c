@@ -739,6 +739,26 @@ static void an_edit_that_turns_sensitive_after_the_end_joins_the_threads_open_it
     assert_int_equal(world_change(world, CHANGE_POST_AGAIN)->post_again.number, 2);
 }
 
+static void a_post_joins_the_item_whose_reply_was_taken_back_once_its_follow_up_has_ended(void **state)
+{
+    struct world *world = *state;
+    uint64_t ben = world_sign_in(world, BEN);
+    uint64_t item = world_post(world, (struct world_post){ .id = "1", .thread = "t", .author = "a" });
+    take(world, ben, item);
+    expect_done(answer(world, ben, item, "Hello."), "sending");
+    uint64_t more = world_post(world, (struct world_post){ .id = "2", .thread = "t", .author = "a" });
+    assert_int_not_equal(more, item);
+    struct behalf_edit edit = { .channel = "chirp", .post = "1", .posted_ms = 1, .text = "I sue you" };
+    assert_int_equal(world_edit(world, item, &edit, &sensitive_now), item);
+    assert_int_equal(world_events(world, item, "reply withdrawn"), 1);
+    take(world, ben, more);
+    expect_done(world_ask(world, ben,
+                          ABOUT(CLOSE, close, .item = (int64_t) more, .lease = world_lease(world, ben, more),
+                                .outcome = "no-answer-needed")),
+                "closed");
+    assert_int_equal(world_post(world, (struct world_post){ .id = "3", .thread = "t", .author = "a" }), item);
+}
+
 static void a_parked_item_wakes_for_who_parked_it(void **state)
 {
     struct world *world = *state;
@@ -1518,6 +1538,7 @@ int main(void)
         CLAIM(an_edit_that_turns_sensitive_after_the_end_makes_a_follow_up_for_pr),
         CLAIM(an_edit_after_the_end_that_is_harmless_is_only_kept),
         CLAIM(an_edit_that_turns_sensitive_after_the_end_joins_the_threads_open_item),
+        CLAIM(a_post_joins_the_item_whose_reply_was_taken_back_once_its_follow_up_has_ended),
         CLAIM(a_parked_item_wakes_for_who_parked_it),
         CLAIM(a_parked_item_wakes_when_its_author_writes),
         CLAIM(a_transfer_changes_the_queue),
