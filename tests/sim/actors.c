@@ -17,6 +17,7 @@ static void make_twins(struct sim_post *first, struct sim_post *second, size_t i
     }
     first->twin = second;
     second->twin = first;
+    second->after = NULL;
     second->second = true;
     snprintf(second->id, sizeof second->id, "%s", first->id);
     second->channel = first->channel;
@@ -27,6 +28,20 @@ static void make_twins(struct sim_post *first, struct sim_post *second, size_t i
         snprintf(second->text, sizeof second->text, "%s", first->text);
     }
     second->brand = !strcmp(first->brand, "acme") ? "fizz" : "acme";
+}
+
+// The author of one of the last few posts goes on in the same thread: at once, or at a certain moment of that item.
+static void go_on(struct simulation *simulation, size_t index)
+{
+    static const char *const moments[] = { "", "", "offered", "held", "parked", "sending", "closed" };
+    struct sim_post *post = &simulation->posts[index];
+    struct sim_post *before = &simulation->posts[index - (size_t) sim_between(simulation, 1, index < 4 ? 1 : 4)];
+    snprintf(post->author, sizeof post->author, "%s", before->author);
+    snprintf(post->thread, sizeof post->thread, "%s", before->thread);
+    post->brand = before->brand;
+    post->channel = before->channel;
+    post->after = before;
+    post->moment = moments[sim_between(simulation, 0, sizeof moments / sizeof *moments - 1)];
 }
 
 void feed_make_posts(struct simulation *simulation)
@@ -57,6 +72,9 @@ void feed_make_posts(struct simulation *simulation)
         post->posted_ms = sim_chance(simulation, 300)   ? 0
                           : sim_chance(simulation, 200) ? INT64_C(1500000000000)
                                                         : simulation->clock_ms;
+        if (i && sim_chance(simulation, 350)) {
+            go_on(simulation, i);
+        }
         if (i && sim_chance(simulation, 80)) {
             make_twins(&simulation->posts[i - 1], post, i);
         }
@@ -190,15 +208,28 @@ static void change_post(struct client *client, struct sim_post *post)
     }
 }
 
+// How likely it is, of a thousand, that a post comes now.
+static unsigned chance_to_come(const struct simulation *simulation, const struct sim_post *post)
+{
+    if (post->twin != NULL && post->twin->taken) {
+        return 5; // its author may change it before it comes
+    }
+    if (post->after == NULL) {
+        return 30;
+    }
+    bool is_moment =
+        post->after->taken && (!*post->moment || !strcmp(simulation->shown[post->after->item].state, post->moment));
+    return is_moment ? 300 : 4;
+}
+
 static void act_feed(struct client *client)
 {
     struct simulation *simulation = client->simulation;
     size_t in_flight = behalf_session_pending(client->session);
     for (size_t i = 0; i < simulation->post_count && in_flight < 10; i++) {
         struct sim_post *post = &simulation->posts[i];
-        bool late = !post->sent && post->twin != NULL && post->twin->taken; // its author may change it before it comes
         bool is_ahead = post->taken && post->twin != NULL && !post->twin->sent;
-        if (!post->sent && (simulation->healed || sim_chance(simulation, late ? 5 : 30))) {
+        if (!post->sent && (simulation->healed || sim_chance(simulation, chance_to_come(simulation, post)))) {
             send_post(client, post);
             in_flight++;
         } else if (!post->sent && !simulation->healed && sim_chance(simulation, 2)) {
@@ -411,10 +442,25 @@ static struct behalf_message say_note(const struct client *client, const struct 
     return SAY(NOTE, note, .text = simulation->mark);
 }
 
+// Whether the author of an item waits for it to be parked, to go on then.
+static bool is_to_be_parked(const struct simulation *simulation, int64_t item)
+{
+    for (size_t i = 0; i < simulation->post_count; i++) {
+        const struct sim_post *post = &simulation->posts[i];
+        if (post->after != NULL && !post->sent && post->after->item == item && !strcmp(post->moment, "parked")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct behalf_message choose_for_held(struct client *client, const struct belief *belief)
 {
     struct simulation *simulation = client->simulation;
     int64_t choice = simulation->healed ? 0 : sim_between(simulation, 0, 99);
+    if (!simulation->healed && is_to_be_parked(simulation, belief->item) && sim_chance(simulation, 500)) {
+        choice = 80;
+    }
     bool well_meant = choice < 60;
     bool window_ended = belief->reply_until_ms && simulation->clock_ms >= belief->reply_until_ms;
     snprintf(simulation->mark, sizeof simulation->mark, "We are on it #%lld", (long long) belief->item);

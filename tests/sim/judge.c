@@ -39,6 +39,12 @@ struct looked {
     int64_t posts[SIM_POSTS_MAX];  // items, by post
     int64_t latest[SIM_POSTS_MAX]; // the same, or the one that a later edit of the post made
     size_t post_rows;
+    struct post_of_item {
+        size_t count;
+        uint64_t last;                // of their numbers
+        const struct sim_post *first; // that was written
+        bool hidden;                  // one is left out of what agents are shown
+    } posts_of[SIM_ITEMS_MAX];
     int64_t replies[SIM_REPLIES_MAX]; // items, by reply
     enum reply_state states[SIM_REPLIES_MAX];
     uint8_t outcomes[SIM_ITEMS_MAX];
@@ -66,6 +72,25 @@ struct looked {
     size_t freeze_count;
 };
 
+// Posts of an item are of one author, thread and brand, and numbered from 1 without a gap.
+static void judge_joined(struct looked *looked, const struct post_record *post, const struct sim_post *told)
+{
+    struct post_of_item *posts = &looked->posts_of[post->item];
+    if (posts->first == NULL) {
+        posts->first = told;
+    }
+    bool of_nobody = posts->count && !strcmp(told->author, "[deleted]");
+    if (of_nobody || strcmp(told->author, posts->first->author) != 0 ||
+        strcmp(told->thread, posts->first->thread) != 0 || strcmp(told->channel, posts->first->channel) != 0 ||
+        strcmp(told->brand, posts->first->brand) != 0) {
+        sim_fail(looked->simulation, "posts %s of %s and %s of %s are in one item, %llu", posts->first->id,
+                 posts->first->author, told->id, told->author, (unsigned long long) post->item);
+    }
+    posts->count++;
+    posts->last = post->number > posts->last ? post->number : posts->last;
+    posts->hidden = posts->hidden || post->sensitive;
+}
+
 static void look_at_post(void *self, const struct post_record *post)
 {
     struct looked *looked = self;
@@ -73,6 +98,7 @@ static void look_at_post(void *self, const struct post_record *post)
     if (index == SIM_POSTS_MAX) {
         sim_fail(looked->simulation, "a post %s of nobody is on disk", post->post);
     }
+    judge_joined(looked, post, &looked->simulation->posts[index]);
     if (looked->posts[index] && !sim_may_move(&looked->simulation->posts[index])) {
         sim_fail(looked->simulation, "post %s is on disk twice", post->post);
     }
@@ -100,6 +126,7 @@ static void look_at_post(void *self, const struct post_record *post)
     }
 }
 
+#define SEEN_STEPS 20  // until what is decided is durable and told
 #define HOLD_MS 20000  // as in the rules
 #define SLACK_MS 15000 // for requests that are long on their way
 
@@ -116,12 +143,46 @@ static void judge_hold(const struct looked *looked, const struct item_record *it
     }
 }
 
+// Who has an item is told soon of all posts that have joined it.  Soon: what the desk has decided since may be on its
+// way to the disk.
+static void judge_seen(const struct looked *looked, const struct item_record *item)
+{
+    struct simulation *simulation = looked->simulation;
+    struct shown *shown = &simulation->shown[item->item];
+    const struct client *client = &simulation->clients[shown->client];
+    int64_t count = (int64_t) looked->posts_of[item->item].count;
+    bool is_with_them = (item->state == ITEM_OFFERED || item->state == ITEM_HELD) &&
+                        shown->lease == (int64_t) item->lease && !strcmp(client->name, item->person);
+    bool is_told = simulation->broker != NULL && simulation->batch == NULL && client->peer &&
+                   broker_is_signed_in(simulation->broker, client->peer);
+    if (!is_with_them || !is_told || shown->posts < 0 || shown->posts == count) {
+        shown->lacks = 0;
+        return;
+    }
+    if (shown->lacks != count) {
+        shown->lacks = count;
+        shown->lacks_since = simulation->steps;
+    }
+    if (simulation->steps > shown->lacks_since + SEEN_STEPS) {
+        sim_fail(simulation, "%s has item %llu and was shown %lld of its %lld posts", client->name,
+                 (unsigned long long) item->item, (long long) shown->posts, (long long) count);
+    }
+}
+
 static void look_at_item(void *self, const struct item_record *item)
 {
     struct looked *looked = self;
     if (item->item >= SIM_ITEMS_MAX) {
         sim_fail(looked->simulation, "item %llu is more than was planned for", (unsigned long long) item->item);
     }
+    const struct post_of_item *posts = &looked->posts_of[item->item];
+    if (item->numbered != posts->count || posts->last != posts->count) {
+        sim_fail(looked->simulation,
+                 "item %llu says that %llu posts were taken into it, and has %zu, up to number %llu",
+                 (unsigned long long) item->item, (unsigned long long) item->numbered, posts->count,
+                 (unsigned long long) posts->last);
+    }
+    judge_seen(looked, item);
     looked->items[item->item] = (uint8_t) (item->state + 1);
     looked->sealed[item->item] = item->sealed;
     looked->exposed[item->item] =
@@ -295,6 +356,24 @@ static bool is_settling(const struct simulation *simulation, int64_t reply)
     return false;
 }
 
+// An item is shown with all posts that are on disk, as far as this person may see them.
+static void judge_whole(struct simulation *simulation, const struct client *client, const struct behalf_item *item)
+{
+    struct shown *shown = &simulation->shown[item->item];
+    const struct post_of_item *posts = &looked.posts_of[item->item];
+    size_t count = 0;
+    for (size_t i = 0; i < item->story_count; i++) {
+        count += !strcmp(item->story[i].kind, "post");
+    }
+    bool hidden = strcmp(item->audience, "pr") != 0 &&
+                  (posts->hidden || looked.sealed[item->item] || simulation->released[item->item]);
+    shown->posts = item->story_cut || hidden ? -1 : (int64_t) count;
+    if (shown->posts >= 0 && count != posts->count) {
+        sim_fail(simulation, "%s was shown %zu posts of item %lld, which has %zu", client->name, count,
+                 (long long) item->item, posts->count);
+    }
+}
+
 static void judge_shown(struct simulation *simulation, const struct client *client, const struct behalf_item *item)
 {
     look_lightly(simulation);
@@ -311,6 +390,7 @@ static void judge_shown(struct simulation *simulation, const struct client *clie
         sim_fail(simulation, "%s was given their own draft to approve, item %lld", client->name,
                  (long long) item->item);
     }
+    judge_whole(simulation, client, item);
     bool hidden = strcmp(item->audience, "pr") && (looked.sealed[item->item] || simulation->released[item->item]);
     if (simulation->drafted[item->item] && !hidden && !*item->draft) {
         sim_fail(simulation, "the draft of item %lld is forgotten", (long long) item->item);
@@ -541,6 +621,7 @@ void judge_end(struct simulation *simulation)
     judge_disk(simulation);
     judge_follow_ups(simulation);
     judge_texts(simulation);
+    merges_judge(simulation);
     once_check_end(simulation);
     if (looked.post_rows != simulation->post_count) {
         sim_fail(simulation, "%zu posts were fed, %zu are on disk", simulation->post_count, looked.post_rows);

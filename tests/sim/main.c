@@ -19,6 +19,15 @@ static void tell_seed(int signal)
     raise(signal);
 }
 
+static void tell_counts(const struct sim_counts *counts)
+{
+    printf(
+        "posts that joined an item that waits %zu, is offered %zu, held %zu, parked %zu; %zu of them took it to PR\n",
+        counts->merges[0], counts->merges[1], counts->merges[2], counts->merges[3], counts->sealing);
+    printf("follow-ups of what is being answered %zu, of what has ended %zu; replies taken back for PR %zu\n",
+           counts->follow_ups_sending, counts->follow_ups_ended, counts->taken_back);
+}
+
 int main(int argc, char **argv)
 {
 #ifdef SIM_HOLES
@@ -45,13 +54,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: simulation [--verbose] [--trace] [FIRST-SEED [COUNT]]\n");
         return 2;
     }
+    struct sim_counts counts = { 0 };
     const struct sigaction telling = { .sa_handler = tell_seed, .sa_flags = (int) SA_RESETHAND };
     sigaction(SIGABRT, &telling, NULL);
     sigaction(SIGSEGV, &telling, NULL);
     for (uint64_t seed = first; seed < first + count; seed++) {
         snprintf(last_words, sizeof last_words, "SEED=%llu stopped it\n", (unsigned long long) seed);
-        simulation_run(seed, verbose, traced);
+        simulation_run(seed, verbose, traced, &counts);
     }
+    tell_counts(&counts);
     printf("%llu seeds from %llu passed\n", (unsigned long long) count, (unsigned long long) first);
     return 0;
 }

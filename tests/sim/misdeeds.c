@@ -32,6 +32,7 @@ void misdeeds_heard(struct simulation *simulation, const struct client *client, 
         shown->client = client->index;
         shown->held = shown->held || !strcmp(message->item.state, "held");
         snprintf(shown->audience, sizeof shown->audience, "%s", message->item.audience);
+        snprintf(shown->state, sizeof shown->state, "%s", message->item.state);
         return;
     }
     if (message->type != BEHALF_DONE || message->done.item <= 0 || message->done.item >= SIM_ITEMS_MAX) {
@@ -41,6 +42,7 @@ void misdeeds_heard(struct simulation *simulation, const struct client *client, 
     if (shown->lease != message->done.lease || !*message->done.state) {
         return;
     }
+    snprintf(shown->state, sizeof shown->state, "%s", message->done.state);
     bool held = !strcmp(message->done.state, "held");
     shown->held = shown->held || held;
     shown->ended = shown->ended || !held;

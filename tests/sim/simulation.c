@@ -290,6 +290,7 @@ static void step_time(struct simulation *simulation)
 
 static void step(struct simulation *simulation)
 {
+    simulation->steps++;
     step_time(simulation);
     ownership_step(simulation);
     network_step(simulation);
@@ -303,7 +304,7 @@ static void step(struct simulation *simulation)
     ownership_judge_clients(simulation);
 }
 
-void simulation_run(uint64_t seed, bool verbose, bool traced)
+void simulation_run(uint64_t seed, bool verbose, bool traced, struct sim_counts *counts)
 {
     static struct simulation simulation; // too large for a stack
     simulation = (struct simulation){ .seed = seed,
@@ -311,6 +312,7 @@ void simulation_run(uint64_t seed, bool verbose, bool traced)
                                       .verbose = verbose,
                                       .traced = traced,
                                       .clock_ms = INT64_C(1700000000000),
+                                      .counts = *counts,
                                       .disk = memory_disk_new(),
                                       .asked = answers_new() };
     simulation.trace = (struct trace){ .line = write_trace, .self = &simulation };
@@ -334,6 +336,7 @@ void simulation_run(uint64_t seed, bool verbose, bool traced)
         sim_fail(&simulation, "the healed world does not come to its end: %s", pending);
     }
     judge_end(&simulation);
+    *counts = simulation.counts;
     if (verbose) {
         printf("seed %llu: %zu posts, %zu kills, %zu disk faults, %zu broken connections, %zu jumps, %zu answers, %zu "
                "escalations, %zu rules applied, %zu repeats, %zu times taken over\n",

@@ -78,6 +78,19 @@ struct shown {
     size_t client;
     char audience[12];
     bool held, ended;
+    char state[12];     // as last told
+    int64_t posts;      // in the story as last told, if that was all of it; else -1
+    int64_t lacks;      // how many posts it has that are not all told; 0: they are
+    size_t lacks_since; // the step at which that was seen first
+};
+
+// What has happened, of which a run says how often.
+struct sim_counts {
+    size_t merges[4];          // into an item that waits, is offered, held, parked
+    size_t sealing;            // of these, sensitive ones into what was not PR's
+    size_t taken_back;         // replies that a sensitive post or edit stopped
+    size_t follow_ups_sending; // while the item before was being answered
+    size_t follow_ups_ended;   // soon after that had ended
 };
 
 struct client {
@@ -115,8 +128,10 @@ struct client {
 };
 
 struct sim_post {
-    struct sim_post *twin; // another brand's post of the same channel and id; NULL: there is none
-    bool second;           // of the two
+    struct sim_post *twin;  // another brand's post of the same channel and id; NULL: there is none
+    struct sim_post *after; // the post of the same author in the same thread that it goes on from; NULL: none
+    const char *moment;     // it comes when the item of that one is said to be so; "": at any time
+    bool second;            // of the two
     char id[24];
     char author[24];
     char thread[24];
@@ -147,6 +162,7 @@ struct sim_said {
 
 struct simulation {
     uint64_t seed, random;
+    size_t steps;
     int64_t now_ms, clock_ms; // virtual time, and the broker's clock, which may jump ahead of it
     bool healed;
     // The broker's side.
@@ -196,6 +212,7 @@ struct simulation {
     int64_t touched_ms[SIM_ITEMS_MAX]; // when somebody last asked for something about the item, by the broker's clock
     int64_t calm_ms;                   // since when nothing gave holds a fresh time
     size_t taken_over;                 // times another broker took the desk
+    struct sim_counts counts;
     size_t crashes, faults, breaks, answers, escalations, jumps, applied;
     char mark[40]; // a text that says of which item it is
     bool verbose;
@@ -203,8 +220,9 @@ struct simulation {
     struct trace trace;
 };
 
-// `verbose` tells what happens in the world, `traced` what brokers do (broker/session/trace.h).
-void simulation_run(uint64_t seed, bool verbose, bool traced);
+// `verbose` tells what happens in the world, `traced` what brokers do (broker/session/trace.h).  What happened is added
+// to `counts`.
+void simulation_run(uint64_t seed, bool verbose, bool traced, struct sim_counts *counts);
 
 // What a broker has to say goes out on the network.
 void sim_take_frames(struct simulation *simulation, struct broker *broker);
@@ -293,6 +311,9 @@ void judge_disk(struct simulation *simulation);
 // Why the world is not at its end yet, or NULL when all is done.
 const char *judge_pending(struct simulation *simulation);
 void judge_end(struct simulation *simulation);
+
+// ---- merges.c ----
+void merges_judge(struct simulation *simulation); // at the end of a run
 
 // ---- history.c: what the events say, in their order ----
 size_t person_by_name(const struct simulation *simulation, const char *name); // SIM_PEOPLE: nobody

@@ -77,8 +77,9 @@ struct recorded_history *recorded_history_new(uint64_t seed, size_t batches_max)
     history->room = batches_max;
     history->batches = calloc(batches_max, sizeof *history->batches);
     must(history->batches != NULL);
+    struct sim_counts counts = { 0 };
     faulty_engine_listen(recorded_history_hear, history);
-    simulation_run(seed, false, false);
+    simulation_run(seed, false, false, &counts);
     faulty_engine_listen(NULL, NULL);
     must(history->count > 0);
     recorded_history_add_up(history);
