@@ -220,6 +220,9 @@ void hear_control(struct client *client, const struct behalf_message *message)
         hear_history(client, &message->history);
     } else if (message->type == BEHALF_APPLIED) {
         client->simulation->applied += !message->applied.repeated;
+    } else if (message->type == BEHALF_ERROR && !strcmp(message->error.code, "STORE") &&
+               client->simulation->keeps_journal) {
+        return; // its tables were locked
     } else if (message->type == BEHALF_ERROR && strcmp(message->error.code, "NOT_FOUND") != 0 && message->id) {
         sim_fail(client->simulation, "control is refused: %s %s", message->error.code, message->error.reason);
     }

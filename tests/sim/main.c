@@ -26,6 +26,8 @@ static void tell_counts(const struct sim_counts *counts)
         counts->merges[0], counts->merges[1], counts->merges[2], counts->merges[3], counts->sealing);
     printf("follow-ups of what is being answered %zu, of what has ended %zu; replies taken back for PR %zu\n",
            counts->follow_ups_sending, counts->follow_ups_ended, counts->taken_back);
+    printf("groups of a journal %zu, applied in %zu transactions, of which %zu were broken off; times behind %zu\n",
+           counts->groups_applied, counts->applies, counts->apply_crashes, counts->times_behind);
 }
 
 int main(int argc, char **argv)

@@ -7,7 +7,7 @@ if(BEHALF_SANITIZE)
     set(simulation_count 100)
 endif()
 set(simulation_sources simulation.c network.c actors.c judge.c history.c merges.c asking.c misdeeds.c
-    once.c ownership.c)
+    once.c ownership.c applying.c)
 list(TRANSFORM simulation_sources PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
 add_library(simulation_parts OBJECT ${simulation_sources} ${CMAKE_SOURCE_DIR}/tests/unit/answers.c)
 target_link_libraries(simulation_parts PUBLIC behalf_options behalf_session behalf_memory_disk)

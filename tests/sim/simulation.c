@@ -78,14 +78,36 @@ static void write_trace(void *self, const char *line)
 static size_t story_bytes_of(const struct simulation *simulation)
 {
     static const size_t bytes[] = { 0, 65536, 8192 };
-    return bytes[simulation->seed % (sizeof bytes / sizeof bytes[0])];
+    bool asks_little = simulation->keeps_journal && !simulation->checks_stories; // so that its tables may be behind
+    return asks_little ? 0 : bytes[simulation->seed % (sizeof bytes / sizeof bytes[0])];
+}
+
+// False when that has to wait: what is durable must be applied first, and its tables are locked, or it is killed there.
+static bool take_over(struct simulation *simulation, struct store_position *position)
+{
+    simulation->engine = memory_disk_open(simulation->disk, "sim");
+    simulation->disk_changes++;
+    simulation->behind = false;
+    enum store_result result = simulation->engine->operations->take_over(simulation->engine, position);
+    if (result == STORE_OK) {
+        return true;
+    }
+    if (result != STORE_UNAVAILABLE) {
+        sim_fail(simulation, "take over: %s", simulation->engine->reason);
+    }
+    sim_note(simulation, "the desk cannot be taken over yet: %s", simulation->engine->reason);
+    simulation->engine->operations->destroy(&simulation->engine);
+    simulation->restart_at_ms = simulation->now_ms + sim_between(simulation, 1, 1000);
+    return false;
 }
 
 static void start_broker(struct simulation *simulation)
 {
     struct rules_problems problems = { 0 };
-    simulation->engine = memory_disk_open(simulation->disk, "sim");
-    simulation->disk_changes++;
+    struct store_position position;
+    if (!take_over(simulation, &position)) {
+        return;
+    }
     uint64_t version = 0;
     char *text = broker_stored_rules(simulation->engine, &version);
     if (text == NULL) {
@@ -98,17 +120,12 @@ static void start_broker(struct simulation *simulation)
                  problems.problems[0].key, problems.problems[0].message);
     }
     rules_problems_fini(&problems);
-    struct store_position position;
-    enum store_result result = simulation->engine->operations->take_over(simulation->engine, &position);
-    if (result != STORE_OK) {
-        sim_fail(simulation, "take over: %s", simulation->engine->reason);
-    }
     const struct broker_options options = { .heartbeat_ms = 2000,
                                             .timeout_ms = 6000,
                                             .window = 64,
                                             .secret = "of the simulated store",
                                             .story_bytes_max = story_bytes_of(simulation),
-                                            .check_stories = true,
+                                            .check_stories = simulation->checks_stories,
                                             .random = fill_random,
                                             .log = write_log,
                                             .self = simulation,
@@ -173,7 +190,7 @@ static void attempt_batch(struct simulation *simulation)
 {
     enum store_result result = engine_attempt(simulation->engine, simulation->batch, &simulation->doubt);
     simulation->disk_changes++;
-    if (fault_plan_crashed(memory_disk_plan(simulation->disk))) {
+    if (fault_plan_crashed(memory_disk_plan(simulation->disk)) || applying_crashed(simulation)) {
         crash_broker(simulation);
         return;
     }
@@ -196,6 +213,7 @@ static void step_store(struct simulation *simulation)
         plan_faults(simulation);
         simulation->batch = broker_next_batch(simulation->broker, simulation->clock_ms);
         if (simulation->batch != NULL) {
+            applying_judge_batch(simulation, simulation->batch);
             simulation->batch_at_ms =
                 simulation->now_ms + ownership_delay_ms(simulation) +
                 (sim_chance(simulation, 20) ? sim_between(simulation, 0, 2000) : sim_between(simulation, 0, 5));
@@ -254,6 +272,9 @@ static void step_broker(struct simulation *simulation)
             return;
         }
         start_broker(simulation);
+        if (simulation->broker == NULL) {
+            return;
+        }
     }
     broker_tick(simulation->broker, simulation->clock_ms);
     step_store(simulation);
@@ -261,6 +282,11 @@ static void step_broker(struct simulation *simulation)
         return;
     }
     step_reports(simulation);
+    applying_step(simulation);
+    if (applying_crashed(simulation)) {
+        crash_broker(simulation);
+        return;
+    }
     step_rules(simulation);
     sim_take_frames(simulation, simulation->broker);
     broker_check(simulation->broker);
@@ -294,6 +320,7 @@ static void step(struct simulation *simulation)
     step_time(simulation);
     ownership_step(simulation);
     network_step(simulation);
+    applying_meet_trouble(simulation);
     step_broker(simulation);
     if (!simulation->healed) {
         once_repeat(simulation);
@@ -317,6 +344,7 @@ void simulation_run(uint64_t seed, bool verbose, bool traced, struct sim_counts 
                                       .asked = answers_new() };
     simulation.trace = (struct trace){ .line = write_trace, .self = &simulation };
     simulation.mischief_rules = rules_variant(0);
+    applying_begin(&simulation);
     feed_make_posts(&simulation);
     actors_init(&simulation);
     size_t steps = (size_t) sim_between(&simulation, 600, 2500);
@@ -336,6 +364,7 @@ void simulation_run(uint64_t seed, bool verbose, bool traced, struct sim_counts 
         sim_fail(&simulation, "the healed world does not come to its end: %s", pending);
     }
     judge_end(&simulation);
+    applying_judge_end(&simulation);
     *counts = simulation.counts;
     if (verbose) {
         printf("seed %llu: %zu posts, %zu kills, %zu disk faults, %zu broken connections, %zu jumps, %zu answers, %zu "

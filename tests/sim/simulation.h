@@ -3,7 +3,8 @@
 // The broker, the desk, triage, the engine on SQLite and the clients' half of a session are the real code.  Made
 // up are the network between them (delay, repetition, reordering, broken connections), the clock (which
 // jumps), the disk (which is in memory, fails, loses the unsynced, and leaves commits in doubt), the process (which is
-// killed between any two steps), and the people and platforms at the ends.
+// killed between any two steps), and the people and platforms at the ends.  In some runs the store has two steps, a
+// journal and tables that are brought up to it later (tests/unit/journaling_engine.h).
 //
 // Phase one hurts and checks that nothing wrong happens; phase two heals the world and requires that every
 // item ends.  Everything drawn comes from the seed: the same seed and build repeat a run exactly.
@@ -86,11 +87,13 @@ struct shown {
 
 // What has happened, of which a run says how often.
 struct sim_counts {
-    size_t merges[4];          // into an item that waits, is offered, held, parked
-    size_t sealing;            // of these, sensitive ones into what was not PR's
-    size_t taken_back;         // replies that a sensitive post or edit stopped
-    size_t follow_ups_sending; // while the item before was being answered
-    size_t follow_ups_ended;   // soon after that had ended
+    size_t merges[4];               // into an item that waits, is offered, held, parked
+    size_t sealing;                 // of these, sensitive ones into what was not PR's
+    size_t taken_back;              // replies that a sensitive post or edit stopped
+    size_t follow_ups_sending;      // while the item before was being answered
+    size_t follow_ups_ended;        // soon after that had ended
+    size_t groups_applied, applies; // of journals
+    size_t apply_crashes, times_behind;
 };
 
 struct client {
@@ -174,11 +177,17 @@ struct simulation {
     int64_t batch_at_ms;
     int64_t restart_at_ms;
     uint64_t next_peer;
-    char *rules_text;
-    int64_t term_until_ms;  // of the desk, by the broker's clock
-    bool lapsed;            // it has, and the broker knows
-    int64_t cut_until_ms;   // the broker cannot renew it before; 0: it can
-    struct broker *cut_off; // it had the desk, and does not know yet that another one has; NULL: there is none
+    bool checks_stories; // what the broker has in memory, by asking the store all the same
+    // Its store's, where that keeps a journal.
+    bool keeps_journal;
+    unsigned apply_chance;   // a step, of a thousand
+    int64_t locked_until_ms; // its tables are; 0: they are not
+    bool behind;             // they are
+    size_t behind_batches;   // handed out since then
+    int64_t term_until_ms;   // of the desk, by the broker's clock
+    bool lapsed;             // it has, and the broker knows
+    int64_t cut_until_ms;    // the broker cannot renew it before; 0: it can
+    struct broker *cut_off;  // it had the desk, and does not know yet that another one has; NULL: there is none
     struct batch *cut_off_batch;
     int64_t cut_off_until_ms;
     // The clients' side.
@@ -311,6 +320,14 @@ void judge_disk(struct simulation *simulation);
 // Why the world is not at its end yet, or NULL when all is done.
 const char *judge_pending(struct simulation *simulation);
 void judge_end(struct simulation *simulation);
+
+// ---- applying.c ----
+void applying_begin(struct simulation *simulation);
+void applying_meet_trouble(struct simulation *simulation); // whether there is a broker or not
+void applying_step(struct simulation *simulation);
+bool applying_crashed(const struct simulation *simulation); // in the midst of an apply
+void applying_judge_batch(struct simulation *simulation, struct batch *batch);
+void applying_judge_end(struct simulation *simulation);
 
 // ---- merges.c ----
 void merges_judge(struct simulation *simulation); // at the end of a run

@@ -255,6 +255,13 @@ static enum store_result faulty_report(struct engine *base, struct report *repor
                         : pass(engine, engine->inside->operations->report(engine->inside, report));
 }
 
+static bool faulty_is_behind(struct engine *base)
+{
+    struct engine *inside = own(base)->inside;
+
+    return inside->operations->is_behind != NULL && inside->operations->is_behind(inside);
+}
+
 static void faulty_destroy(struct engine **engine_p)
 {
     struct faulty_engine *engine = own(*engine_p);
@@ -278,7 +285,13 @@ static const struct engine_operations faulty_operations = {
     .read = faulty_read,
     .report = faulty_report,
     .destroy = faulty_destroy,
+    .is_behind = faulty_is_behind,
 };
+
+struct engine *faulty_engine_inside(struct engine *engine)
+{
+    return own(engine)->inside;
+}
 
 struct engine *faulty_engine_new(struct engine **inside_p, struct fault_plan *plan)
 {

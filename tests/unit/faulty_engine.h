@@ -41,6 +41,9 @@ bool fault_plan_crashed(const struct fault_plan *plan);
 // writes.  The group is borrowed for the call.
 void faulty_engine_listen(void (*hear)(void *self, const struct batch *group), void *self);
 
+// The engine that it is around.
+struct engine *faulty_engine_inside(struct engine *engine);
+
 // Takes the engine, which is destroyed with this one; the plan is borrowed.  Whatever process had crashed is forgotten.
 struct engine *faulty_engine_new(struct engine **inside_p, struct fault_plan *plan);
 

@@ -37,7 +37,10 @@ static const char *const looks[LOOK_COUNT] = {
 };
 
 struct memory_disk {
-    struct database *database; // NULL before it is opened for the first time
+    struct database *database; // what is durable; NULL before it is opened for the first time
+    bool keeps_journal;
+    struct database *tables; // of a disk that keeps a journal: brought up to that later; else NULL
+    struct journal *journal;
     sqlite3_stmt *statements[LOOK_COUNT];
     struct fault_plan *plan;
 };
@@ -55,7 +58,7 @@ struct memory_disk *memory_disk_copy(struct memory_disk *disk)
 {
     struct memory_disk *copy = memory_disk_new();
 
-    must(disk->database != NULL);
+    must(disk->database != NULL && !disk->keeps_journal);
     copy->database = database_new_in_memory(disk->database->desk);
     sqlite3_backup *backup =
         sqlite3_backup_init(copy->database->connection, "main", disk->database->connection, "main");
@@ -75,6 +78,8 @@ void memory_disk_destroy(struct memory_disk **disk_p)
     for (size_t i = 0; i < LOOK_COUNT; i++) {
         (void) sqlite3_finalize(disk->statements[i]);
     }
+    journal_destroy(&disk->journal);
+    database_close(&disk->tables, false);
     database_close(&disk->database, false);
     fault_plan_destroy(&disk->plan);
     free(disk);
@@ -86,9 +91,104 @@ struct engine *memory_disk_open(struct memory_disk *disk, const char *desk)
     if (disk->database == NULL) {
         disk->database = database_new_in_memory(desk);
     }
+    if (disk->keeps_journal && disk->tables == NULL) {
+        disk->tables = database_new_in_memory(desk);
+        disk->journal = journal_new(disk->tables->connection);
+    }
     must(strcmp(disk->database->desk, desk) == 0);
     struct engine *engine = engine_sqlite_open_in(disk->database);
+    if (disk->keeps_journal) {
+        struct engine *tables = engine_sqlite_open_in(disk->tables);
+        engine = journaling_engine_new(disk->journal, &engine, &tables);
+    }
     return faulty_engine_new(&engine, disk->plan);
+}
+
+void memory_disk_keep_journal(struct memory_disk *disk)
+{
+    must(disk->database == NULL);
+    disk->keeps_journal = true;
+}
+
+struct journal *memory_disk_journal(struct memory_disk *disk)
+{
+    return disk->journal;
+}
+
+enum store_result memory_disk_apply(struct engine *engine, size_t groups_max)
+{
+    struct engine *inside = faulty_engine_inside(engine);
+    enum store_result result = journaling_engine_apply(inside, groups_max);
+
+    if (result != STORE_OK) {
+        memcpy(engine->reason, inside->reason, sizeof engine->reason);
+    }
+    return result;
+}
+
+// ---- comparing ----
+
+static sqlite3_stmt *prepare(struct database *database, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+
+    must(sqlite3_prepare_v2(database->connection, sql, -1, &statement, NULL) == SQLITE_OK);
+    return statement;
+}
+
+static bool values_agree(sqlite3_stmt *one, sqlite3_stmt *other)
+{
+    for (int i = 0; i < sqlite3_column_count(one); i++) {
+        const unsigned char *text = sqlite3_column_text(one, i);
+        const unsigned char *other_text = sqlite3_column_text(other, i);
+        bool agree = text == NULL || other_text == NULL ? text == other_text
+                                                        : strcmp((const char *) text, (const char *) other_text) == 0;
+        if (!agree) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// All its rows, in the order of their columns.
+static bool view_agrees(struct memory_disk *disk, const char *view, int columns)
+{
+    char sql[512];
+    int length = snprintf(sql, sizeof sql, "SELECT * FROM %s ORDER BY 1", view);
+
+    for (int i = 2; i <= columns; i++) {
+        length += snprintf(sql + length, sizeof sql - (size_t) length, ", %d", i);
+    }
+    sqlite3_stmt *one = prepare(disk->database, sql);
+    sqlite3_stmt *other = prepare(disk->tables, sql);
+    int step, other_step;
+    do {
+        step = sqlite3_step(one);
+        other_step = sqlite3_step(other);
+    } while (step == SQLITE_ROW && other_step == SQLITE_ROW && values_agree(one, other));
+    (void) sqlite3_finalize(one);
+    (void) sqlite3_finalize(other);
+    return step == SQLITE_DONE && other_step == SQLITE_DONE;
+}
+
+bool memory_disk_tables_agree(struct memory_disk *disk, char *why, size_t why_bytes)
+{
+    must(disk->keeps_journal && journal_lag(disk->journal) == 0);
+    sqlite3_stmt *views =
+        prepare(disk->database, "SELECT name, (SELECT count(*) FROM pragma_table_info(v.name)) FROM sqlite_master v "
+                                "WHERE (type = 'view' AND name NOT LIKE 'report%') OR name IN ('rules', 'freeze', "
+                                "'early_change') ORDER BY name");
+    bool agree = true;
+
+    while (agree && sqlite3_step(views) == SQLITE_ROW) {
+        const char *view = (const char *) sqlite3_column_text(views, 0);
+        agree = view_agrees(disk, view, sqlite3_column_int(views, 1));
+        if (!agree) {
+            snprintf(why, why_bytes, "%s", view);
+        }
+    }
+    (void) sqlite3_finalize(views);
+    return agree;
 }
 
 struct fault_plan *memory_disk_plan(struct memory_disk *disk)

@@ -5,6 +5,7 @@
 #define TESTS_MEMORY_DISK_H
 
 #include "tests/unit/faulty_engine.h"
+#include "tests/unit/journaling_engine.h"
 
 struct memory_disk;
 
@@ -12,6 +13,18 @@ struct memory_disk *memory_disk_new(void);
 
 // A backup: another disk with what is on this one now, which fails when it is planned to.
 struct memory_disk *memory_disk_copy(struct memory_disk *disk);
+
+// From now on, and before anything is opened on it: engines have two steps, as journaling_engine.h says.
+void memory_disk_keep_journal(struct memory_disk *disk);
+
+// Its journal, which belongs to the disk; NULL when it keeps none.
+struct journal *memory_disk_journal(struct memory_disk *disk);
+
+// Applies up to `groups_max` groups of the journal, by an engine of a disk that keeps one.
+enum store_result memory_disk_apply(struct engine *engine, size_t groups_max);
+
+// Whether the tables, once all is applied, have what was written beside them; else `why` names a table that differs.
+bool memory_disk_tables_agree(struct memory_disk *disk, char *why, size_t why_bytes);
 
 // Once no engine is open on it.
 void memory_disk_destroy(struct memory_disk **disk_p);
@@ -22,7 +35,7 @@ struct engine *memory_disk_open(struct memory_disk *disk, const char *desk);
 // What the engines on it meet.  Belongs to the disk.
 struct fault_plan *memory_disk_plan(struct memory_disk *disk);
 
-// What is on disk, for checks of what a broker made of it: in the order of writing, but items, notes and requests by
+// What is on disk, durable and perhaps not applied yet, for checks of what a broker made of it: in the order of writing, but items, notes and requests by
 // their numbers.  Records are as they are now, and borrowed for the call.
 struct memory_visit {
     void *self;

@@ -1,5 +1,6 @@
 # The disk of tests, which fails by plan: the simulation has one, and so has what tests the broker without a socket.
-add_library(behalf_memory_disk STATIC ${CMAKE_CURRENT_LIST_DIR}/memory_disk.c ${CMAKE_CURRENT_LIST_DIR}/faulty_engine.c)
+add_library(behalf_memory_disk STATIC ${CMAKE_CURRENT_LIST_DIR}/memory_disk.c ${CMAKE_CURRENT_LIST_DIR}/faulty_engine.c
+    ${CMAKE_CURRENT_LIST_DIR}/journaling_engine.c)
 target_link_libraries(behalf_memory_disk PUBLIC behalf_options behalf_store PkgConfig::sqlite)
 behalf_test(store_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_test.c LIBRARIES behalf_store_desk behalf_memory_disk
     LABEL unit)

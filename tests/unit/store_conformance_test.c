@@ -26,7 +26,7 @@ struct fixture {
     char name[32];           // of the desk: tests over PostgreSQL share a database
 };
 
-static enum { OVER_MEMORY, OVER_SQLITE, OVER_POSTGRES } engine_kind;
+static enum { OVER_MEMORY, OVER_JOURNAL, OVER_SQLITE, OVER_POSTGRES } engine_kind;
 static bool faulty; // SQLite's file fails by plan; the disk in memory does anyway
 static bool shared; // the desk shares its session and its transactions with two others
 static struct postgres_cluster *cluster;
@@ -95,6 +95,9 @@ static int set_up(void **state)
 
     snprintf(fixture->name, sizeof fixture->name, "support-%d", ++desks);
     fixture->disk = memory_disk_new();
+    if (engine_kind == OVER_JOURNAL) {
+        memory_disk_keep_journal(fixture->disk);
+    }
     fixture->plan = fault_plan_new();
     snprintf(fixture->folder, sizeof fixture->folder, "/tmp/behalf-store-XXXXXX");
     if (mkdtemp(fixture->folder) == NULL) {
@@ -1947,6 +1950,85 @@ static void a_crash_keeps_what_was_synced_and_nothing_else(void **state)
     }
 }
 
+// ---- durable, and applied later ----
+
+static void append_item(struct fixture *fixture, uint64_t item)
+{
+    char post[24];
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+
+    snprintf(post, sizeof post, "p%" PRIu64, item);
+    put(batch, a_post(item, 1, post, "hello"));
+    put(batch, an_event(fixture->desk.position.sequence, item, "taken"));
+    put(batch, an_item(item, ITEM_WAITING));
+    desk_commit(&fixture->desk, &batch);
+}
+
+static void what_is_durable_is_applied_later_and_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    struct journal *journal = memory_disk_journal(fixture->disk);
+    uint64_t item = 0;
+    char why[64] = "";
+
+    for (int i = 0; i < 3; i++) {
+        append_item(fixture, ++item);
+    }
+    assert_int_equal(journal_lag(journal), 3);
+    assert_int_equal(memory_disk_apply(fixture->desk.engine, 1), STORE_OK);
+    assert_int_equal(journal_lag(journal), 2);
+    for (int steps = 1; steps < 20000; steps = steps * 3 + 1) {
+        journal_plan_crash(journal, steps);
+        assert_int_equal(memory_disk_apply(fixture->desk.engine, 2), STORE_UNAVAILABLE);
+        assert_true(journal_crashed(journal));
+        assert_int_equal(journal_lag(journal), 2);
+        reopen(fixture);
+        desk_take_over(&fixture->desk); // by whom it is applied first
+        assert_int_equal(journal_lag(journal), 0);
+        assert_true(memory_disk_tables_agree(fixture->disk, why, sizeof why));
+        append_item(fixture, ++item);
+        append_item(fixture, ++item);
+    }
+}
+
+static void what_is_asked_waits_for_what_is_durable(void **state)
+{
+    struct fixture *fixture = *state;
+    struct journal *journal = memory_disk_journal(fixture->disk);
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+
+    put(batch, an_item(1, ITEM_WAITING));
+    desk_commit(&fixture->desk, &batch);
+    batch = desk_batch(&fixture->desk, 0);
+    struct question *question = batch_ask(batch, &(struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 1 });
+    journal_lock_tables(journal, true);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_UNAVAILABLE);
+    journal_lock_tables(journal, false);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_OK);
+    assert_true(question->found);
+    batch_destroy(&batch);
+}
+
+static void what_is_far_behind_takes_no_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct engine *engine = fixture->desk.engine;
+    uint64_t item = 0;
+
+    journal_lock_tables(memory_disk_journal(fixture->disk), true);
+    while (item < JOURNAL_FAR_BEHIND) {
+        assert_int_equal(engine->operations->is_behind(engine), item >= JOURNAL_BEHIND);
+        append_item(fixture, ++item);
+    }
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+    put(batch, an_item(1, ITEM_HELD));
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_UNAVAILABLE);
+    journal_lock_tables(memory_disk_journal(fixture->disk), false);
+    assert_int_equal(desk_try(&fixture->desk, batch), STORE_OK);
+    assert_false(engine->operations->is_behind(engine));
+    batch_destroy(&batch);
+}
+
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 #define CLAIMS_OF_EVERY_ENGINE                                                                                         \
     CLAIM(a_takeover_raises_the_epoch_and_nothing_else), CLAIM(the_secret_of_a_desk_is_made_once),                     \
@@ -2021,6 +2103,14 @@ int main(int argc, char **argv)
         CLAIMS_OF_PLANNED_FAULTS,
         CLAIM(a_doubt_that_another_broker_answers_is_a_contradiction),
     };
+    const struct CMUnitTest journal[] = {
+        CLAIMS_OF_EVERY_ENGINE,
+        CLAIMS_OF_PLANNED_FAULTS,
+        CLAIM(a_doubt_that_another_broker_answers_is_a_contradiction),
+        CLAIM(what_is_durable_is_applied_later_and_whole),
+        CLAIM(what_is_asked_waits_for_what_is_durable),
+        CLAIM(what_is_far_behind_takes_no_more),
+    };
     const struct CMUnitTest sqlite[] = { CLAIMS_OF_EVERY_ENGINE,
                                          CLAIM(every_column_of_what_is_not_read_back_is_in_its_table) };
     const struct CMUnitTest faults[] = { CLAIMS_OF_PLANNED_FAULTS };
@@ -2030,6 +2120,8 @@ int main(int argc, char **argv)
         return test_postgres();
     }
     int failed = cmocka_run_group_tests_name("memory", memory, NULL, NULL);
+    engine_kind = OVER_JOURNAL;
+    failed += cmocka_run_group_tests_name("memory, behind a journal", journal, NULL, NULL);
     engine_kind = OVER_SQLITE;
     failed += cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);
     faulty = true;
