@@ -689,7 +689,7 @@ static void hear_connector(struct client *client, const struct behalf_message *m
 
 static void begin_session(struct client *client)
 {
-    static const char *const endpoints[] = { "sim" };
+    const char *endpoints[] = { "one", "two" };
     static const char *chirp[] = { "chirp" };
     static const char *pagebook[] = { "pagebook" };
     struct simulation *simulation = client->simulation;
@@ -706,7 +706,7 @@ static void begin_session(struct client *client)
     }
     client->next_id += SESSION_FIRST_ID_MIN;
     struct behalf_session_options options = { .brokers = endpoints,
-                                              .broker_count = 1,
+                                              .broker_count = simulation->process_count,
                                               .hello = &hello,
                                               .first_id = client->next_id,
                                               .seed = sim_random(simulation) };
@@ -722,13 +722,13 @@ static void end_session(struct client *client, bool bye)
 {
     struct simulation *simulation = client->simulation;
     sim_note(simulation, "%s %s", client->name, bye ? "signs out" : "is killed");
-    if (bye && client->peer && broker_of(client) != NULL) {
+    if (bye && client->peer && client->process->broker != NULL && process_runs(client->process)) {
         size_t bytes;
         const void *frame;
         behalf_session_close(client->session, "bye");
         while ((frame = behalf_session_output(client->session, &bytes, simulation->now_ms)) != NULL) {
             answers_asked(simulation->asked, client->index, frame, bytes);
-            broker_receive(broker_of(client), client->peer, frame, bytes, simulation->clock_ms);
+            broker_receive(client->process->broker, client->peer, frame, bytes, simulation->clock_ms);
             behalf_session_sent(client->session, simulation->now_ms);
         }
     }

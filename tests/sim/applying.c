@@ -21,22 +21,17 @@ void applying_begin(struct simulation *simulation)
     }
 }
 
-bool applying_crashed(const struct simulation *simulation)
+static void applying_tell_behind(struct sim_process *process)
 {
-    return simulation->keeps_journal && journal_crashed(memory_disk_journal(simulation->disk));
-}
-
-static void applying_tell_behind(struct simulation *simulation)
-{
-    struct engine *engine = simulation->engine;
-    bool behind = engine->operations->is_behind(engine);
-    if (behind != simulation->behind) {
-        simulation->behind = behind;
-        simulation->behind_batches = 0;
+    struct simulation *simulation = process->simulation;
+    bool behind = process->engine->operations->is_behind(process->engine);
+    if (behind != process->behind) {
+        process->behind = behind;
+        process->behind_batches = 0;
         simulation->counts.times_behind += behind;
         sim_note(simulation, "the tables %s", behind ? "are behind" : "keep up again");
     }
-    broker_store_behind(simulation->broker, behind);
+    broker_store_behind(process->broker, behind);
 }
 
 void applying_meet_trouble(struct simulation *simulation)
@@ -61,9 +56,10 @@ void applying_meet_trouble(struct simulation *simulation)
     }
 }
 
-void applying_step(struct simulation *simulation)
+void applying_step(struct sim_process *process)
 {
-    if (!simulation->keeps_journal || simulation->broker == NULL) {
+    struct simulation *simulation = process->simulation;
+    if (!simulation->keeps_journal || ownership_is_cut_off(process)) {
         return;
     }
     struct journal *journal = memory_disk_journal(simulation->disk);
@@ -73,20 +69,21 @@ void applying_step(struct simulation *simulation)
         }
         size_t before = journal_lag(journal);
         size_t most = sim_chance(simulation, 500) ? SIZE_MAX : (size_t) sim_between(simulation, 1, 6);
-        if (memory_disk_apply(simulation->engine, most) == STORE_OK) {
+        if (memory_disk_apply(process->engine, most) == STORE_OK) {
             sim_note(simulation, "%zu of %zu groups are applied", before - journal_lag(journal), before);
         }
     }
-    if (applying_crashed(simulation)) {
+    if (memory_disk_engine_died(process->engine)) {
         simulation->counts.apply_crashes++;
     } else {
-        applying_tell_behind(simulation);
+        applying_tell_behind(process);
     }
 }
 
-void applying_judge_batch(struct simulation *simulation, struct batch *batch)
+void applying_judge_batch(struct sim_process *process, struct batch *batch)
 {
-    if (!simulation->behind || simulation->behind_batches++ < BEHIND_BATCHES) {
+    struct simulation *simulation = process->simulation;
+    if (!process->behind || process->behind_batches++ < BEHIND_BATCHES) {
         return;
     }
     const struct change *change = change_list_changes(batch_list(batch));
@@ -104,8 +101,9 @@ void applying_judge_end(struct simulation *simulation)
     if (!simulation->keeps_journal) {
         return;
     }
-    if (memory_disk_apply(simulation->engine, SIZE_MAX) != STORE_OK) {
-        sim_fail(simulation, "what is durable cannot be applied: %s", simulation->engine->reason);
+    struct engine *engine = ownership_owner(simulation)->engine;
+    if (memory_disk_apply(engine, SIZE_MAX) != STORE_OK) {
+        sim_fail(simulation, "what is durable cannot be applied: %s", engine->reason);
     }
     if (!memory_disk_tables_agree(simulation->disk, why, sizeof why)) {
         sim_fail(simulation, "once all is applied the tables are not as they were written: %s", why);

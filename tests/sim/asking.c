@@ -235,6 +235,32 @@ void ask_for_listing(struct client *client)
     client_send(client, (struct behalf_message){ .type = BEHALF_LOOK, .look = { .limit = 30 } });
 }
 
+struct counted {
+    uint64_t item;
+    size_t count;
+};
+
+static void count_event(void *self, const struct event_record *event)
+{
+    struct counted *counted = self;
+    counted->count += event->item == counted->item;
+}
+
+// A report tells all that is durable when it is asked for.
+void asking_judge_report(const struct simulation *simulation, const struct report *report)
+{
+    const struct behalf_history *history = &report->history;
+    if (report->kind != REPORT_HISTORY || !report->found || report->failed || report->why.after || history->more) {
+        return;
+    }
+    struct counted counted = { .item = (uint64_t) history->item };
+    memory_disk_visit(simulation->disk, &(struct memory_visit){ .self = &counted, .event = count_event });
+    if (counted.count != history->events_count) {
+        sim_fail(simulation, "the history of item %lld has %zu events, on disk it has %zu", (long long) history->item,
+                 history->events_count, counted.count);
+    }
+}
+
 // Who may take it, or supervises its brand, is listed an item; what is sealed only PR reads.
 static void judge_row(const struct client *client, const struct behalf_listed *row)
 {

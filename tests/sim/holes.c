@@ -93,6 +93,15 @@ static void add_all(void)
     add("SETTLE", "HOLDER", HOLE_HOLDER, BEHALF_SETTLE);
     add("LOOK", "BRAND", HOLE_SIGHT_BRAND, BEHALF_LOOK);
     add("LOOK", "NEEDS", HOLE_SIGHT_NEEDS, BEHALF_LOOK);
+    add("LEASE", "LAPSE", HOLE_LEASE_LAPSE, 0);
+    add("LEASE", "WATCH", HOLE_LEASE_WATCH, 0);
+    add("LEASE", "ANSWER", HOLE_LEASE_ANSWER, 0);
+    add("LEASE", "OURS", HOLE_LEASE_OURS, 0);
+    add("LEASE", "FENCED", HOLE_LEASE_FENCED, 0);
+    add("HAND_OVER", "DRAIN", HOLE_HAND_OVER_DRAIN, 0);
+    add("STORE", "FENCE", HOLE_STORE_FENCE, 0);
+    add("STORE", "BEHIND", HOLE_STORE_BEHIND, 0);
+    add("JOURNAL", "CODEC", HOLE_JOURNAL_CODEC, 0);
 }
 
 // ---- one of them ----

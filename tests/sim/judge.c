@@ -126,44 +126,35 @@ static void look_at_post(void *self, const struct post_record *post)
     }
 }
 
-#define SEEN_STEPS 20  // until what is decided is durable and told
 #define HOLD_MS 20000  // as in the rules
 #define SLACK_MS 15000 // for requests that are long on their way
 
 // Nothing is held that nobody touches.
 static void judge_hold(const struct looked *looked, const struct item_record *item)
 {
-    const struct simulation *simulation = looked->simulation;
+    struct simulation *simulation = looked->simulation;
     int64_t since_ms = simulation->calm_ms > item->since_ms ? simulation->calm_ms : item->since_ms;
     since_ms = simulation->touched_ms[item->item] > since_ms ? simulation->touched_ms[item->item] : since_ms;
-    if (!looked->lightly && ownership_stands(simulation) && !simulation->away && item->state == ITEM_HELD &&
-        simulation->clock_ms > since_ms + HOLD_MS + SLACK_MS) {
+    if (!looked->lightly && ownership_stands(simulation) && !ownership_owner(simulation)->away &&
+        item->state == ITEM_HELD && simulation->clock_ms > since_ms + HOLD_MS + SLACK_MS) {
         sim_fail(simulation, "item %llu is held by %s, who has done nothing about it for %lld ms",
                  (unsigned long long) item->item, item->person, (long long) (simulation->clock_ms - since_ms));
     }
 }
 
-// Who has an item is told soon of all posts that have joined it.  Soon: what the desk has decided since may be on its
-// way to the disk.
+// Who has an item has been told of all posts that have joined it, once nothing is on its way to the disk.
 static void judge_seen(const struct looked *looked, const struct item_record *item)
 {
     struct simulation *simulation = looked->simulation;
-    struct shown *shown = &simulation->shown[item->item];
+    const struct shown *shown = &simulation->shown[item->item];
     const struct client *client = &simulation->clients[shown->client];
+    const struct sim_process *owner = ownership_owner(simulation);
     int64_t count = (int64_t) looked->posts_of[item->item].count;
     bool is_with_them = (item->state == ITEM_OFFERED || item->state == ITEM_HELD) &&
                         shown->lease == (int64_t) item->lease && !strcmp(client->name, item->person);
-    bool is_told = simulation->broker != NULL && simulation->batch == NULL && client->peer &&
-                   broker_is_signed_in(simulation->broker, client->peer);
-    if (!is_with_them || !is_told || shown->posts < 0 || shown->posts == count) {
-        shown->lacks = 0;
-        return;
-    }
-    if (shown->lacks != count) {
-        shown->lacks = count;
-        shown->lacks_since = simulation->steps;
-    }
-    if (simulation->steps > shown->lacks_since + SEEN_STEPS) {
+    bool is_told = ownership_stands(simulation) && owner->idle_steps >= 2 && client->peer && client->process == owner &&
+                   broker_is_signed_in(owner->broker, client->peer);
+    if (is_with_them && is_told && shown->posts >= 0 && shown->posts != count) {
         sim_fail(simulation, "%s has item %llu and was shown %lld of its %lld posts", client->name,
                  (unsigned long long) item->item, (long long) shown->posts, (long long) count);
     }
@@ -571,7 +562,8 @@ const char *judge_pending(struct simulation *simulation)
             return text;
         }
     }
-    if (simulation->batch != NULL || simulation->broker == NULL) {
+    const struct sim_process *owner = ownership_owner(simulation);
+    if (owner == NULL || owner->batch != NULL) {
         return "the store is at work";
     }
     look_lightly(simulation);

@@ -28,6 +28,9 @@ static void tell_counts(const struct sim_counts *counts)
            counts->follow_ups_sending, counts->follow_ups_ended, counts->taken_back);
     printf("groups of a journal %zu, applied in %zu transactions, of which %zu were broken off; times behind %zu\n",
            counts->groups_applied, counts->applies, counts->apply_crashes, counts->times_behind);
+    printf("desks handed over %zu, taken from who went on serving %zu; fenced %zu, refused a write %zu, back in time "
+           "%zu\n",
+           counts->handed_over, counts->taken_over, counts->fenced, counts->refused, counts->lapses);
 }
 
 int main(int argc, char **argv)

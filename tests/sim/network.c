@@ -81,17 +81,29 @@ void network_to_client(struct simulation *simulation, struct broker *broker, uin
         }
     }
     free(frame);
-    broker_peer_lost(broker, peer, "gone", simulation->clock_ms);
+    if (broker != NULL) {
+        broker_peer_lost(broker, peer, "gone", simulation->clock_ms);
+    }
+}
+
+static void receive(struct client *client, const struct packet *packet)
+{
+    struct sim_process *process = client->process;
+    if (process->broker != NULL) {
+        broker_receive(process->broker, client->peer, packet->frame, packet->bytes, client->simulation->clock_ms);
+    } else {
+        ownership_redirect(process, client->peer, packet->frame, packet->bytes);
+    }
 }
 
 static void deliver_to_broker(struct simulation *simulation, struct client *client)
 {
     struct packet *packet;
-    while (client->peer && broker_of(client) != NULL && (packet = due(simulation, &client->to_broker)) != NULL) {
+    while (client->peer && process_runs(client->process) && (packet = due(simulation, &client->to_broker)) != NULL) {
         size_t times = !simulation->healed && sim_chance(simulation, 10) ? 2 : 1;
         answers_asked(simulation->asked, client->index, packet->frame, packet->bytes);
         for (size_t i = 0; i < times; i++) {
-            broker_receive(broker_of(client), client->peer, packet->frame, packet->bytes, simulation->clock_ms);
+            receive(client, packet);
         }
         free(packet->frame);
         free(packet);
@@ -116,9 +128,8 @@ static void connect_if_ordered(struct simulation *simulation, struct client *cli
     }
     network_clear(&client->to_client);
     network_clear(&client->to_broker);
-    // Who looks for a broker may find the one that was cut off.
-    client->with_cut_off = simulation->cut_off != NULL && (simulation->broker == NULL || sim_chance(simulation, 300));
-    if (broker_of(client) != NULL) {
+    client->process = process_by_name(simulation, behalf_session_broker(client->session, broker));
+    if (process_is_up(client->process)) {
         client->peer = ++simulation->next_peer;
     } else {
         client->peer = 0;
@@ -159,8 +170,8 @@ void network_step(struct simulation *simulation)
             uint64_t peer = client->peer;
             network_break(simulation, client, "by chance");
             // The broker may notice at once, or only by silence.
-            if (broker_of(client) != NULL && sim_chance(simulation, 500)) {
-                broker_peer_lost(broker_of(client), peer, "reset", simulation->clock_ms);
+            if (client->process->broker != NULL && sim_chance(simulation, 500)) {
+                broker_peer_lost(client->process->broker, peer, "reset", simulation->clock_ms);
             }
         }
     }

@@ -1,10 +1,10 @@
-// simulation.h - desk, sessions, clients and store in one process, in virtual time, under one seed.
+// simulation.h - desk, sessions, clients, store and one or two brokers in one process, in virtual time, under one seed.
 //
 // The broker, the desk, triage, the engine on SQLite and the clients' half of a session are the real code.  Made
 // up are the network between them (delay, repetition, reordering, broken connections), the clock (which
 // jumps), the disk (which is in memory, fails, loses the unsynced, and leaves commits in doubt), the process (which is
 // killed between any two steps), and the people and platforms at the ends.  In some runs the store has two steps, a
-// journal and tables that are brought up to it later (tests/unit/journaling_engine.h).
+// journal and tables that are brought up to it later (tests/unit/journaling_engine.h); in some two brokers share it.
 //
 // Phase one hurts and checks that nothing wrong happens; phase two heals the world and requires that every
 // item ends.  Everything drawn comes from the seed: the same seed and build repeat a run exactly.
@@ -17,11 +17,15 @@
 #ifndef SIM_SIMULATION_H
 #define SIM_SIMULATION_H
 
+#include "broker/ownership/lease_watch.h"
+#include "broker/ownership/sharing.h"
 #include "broker/session/broker.h"
+#include "broker/session/redirect.h"
 #include "tests/unit/memory_disk.h"
 #include "proto/session.h"
 #include "tests/unit/answers.h"
 
+#define SIM_PROCESSES 2
 #define SIM_PEOPLE 10
 #define SIM_CONNECTORS 3
 #define SIM_CLIENTS (SIM_PEOPLE + SIM_CONNECTORS + 2) // and one that feeds, and one that asks
@@ -79,10 +83,8 @@ struct shown {
     size_t client;
     char audience[12];
     bool held, ended;
-    char state[12];     // as last told
-    int64_t posts;      // in the story as last told, if that was all of it; else -1
-    int64_t lacks;      // how many posts it has that are not all told; 0: they are
-    size_t lacks_since; // the step at which that was seen first
+    char state[12]; // as last told
+    int64_t posts;  // in the story as last told, if that was all of it; else -1
 };
 
 // What has happened, of which a run says how often.
@@ -94,6 +96,9 @@ struct sim_counts {
     size_t follow_ups_ended;        // soon after that had ended
     size_t groups_applied, applies; // of journals
     size_t apply_crashes, times_behind;
+    size_t taken_over; // from a process that went on serving
+    size_t handed_over, fenced, lapses;
+    size_t refused; // writes of who had lost the desk
 };
 
 struct client {
@@ -105,8 +110,8 @@ struct client {
     bool idempotent; // a connector
     char instance[32];
     struct behalf_session *session;
-    uint64_t peer;     // of the present connection; 0: none
-    bool with_cut_off; // that connection leads to the broker that was cut off
+    uint64_t peer;               // of the present connection; 0: none
+    struct sim_process *process; // to which that leads
     struct line to_client, to_broker;
     struct belief beliefs[8];
     size_t belief_count;
@@ -163,33 +168,67 @@ struct sim_said {
     bool answered; // as done
 };
 
-struct simulation {
-    uint64_t seed, random;
-    size_t steps;
-    int64_t now_ms, clock_ms; // virtual time, and the broker's clock, which may jump ahead of it
-    bool healed;
-    // The broker's side.
-    struct memory_disk *disk;
+// A broker's process.
+struct sim_process {
+    struct simulation *simulation;
+    size_t index;
+    const char *name;        // where clients find it
+    int64_t down_until_ms;   // it was killed
+    int64_t frozen_until_ms; // it was stopped in the midst of everything
+    int64_t cut_until_ms;    // it does not reach its store
+    // While it has the desk, or believes it has.
     struct engine *engine;
     struct broker *broker;
     struct batch *batch;
     bool doubt, away;
+    bool contradicted; // another has taken the desk, and it does not know
+    int64_t contradicted_ms;
     int64_t batch_at_ms;
-    int64_t restart_at_ms;
+    size_t idle_steps;     // in which no batch was out
+    bool behind;           // its tables are
+    size_t behind_batches; // handed out since then
+    // ownership.c's, on the process's own clock.
+    int64_t pause_until_ms; // before it looks at the desk again
+    struct lease_hold hold;
+    struct {
+        bool under_way, ours;
+        int64_t sent_ms, answer_at_ms;
+    } renewal;
+    struct lease_watch watch;
+    struct {
+        bool under_way;
+        int64_t asked_ms, answer_at_ms;
+        struct lease_row row;
+    } look;
+    struct lease_row seen;
+    bool is_free; // the desk, as seen
+    struct sharing *sharing;
+    struct shared_desk shared[3];
+    int64_t beat_ms;
+    uint64_t beats;
+    bool handing;
+    const char *successor[1], *others[1];
+    struct redirect redirect;
+};
+
+struct simulation {
+    uint64_t seed, random;
+    int64_t now_ms, clock_ms; // virtual time, and the broker's clock, which may jump ahead of it
+    bool healed;
+    // The brokers' side.
+    struct memory_disk *disk;
+    struct sim_process processes[SIM_PROCESSES];
+    size_t process_count;
+    struct lease_row row; // the desk's, in the store that they share
+    int64_t taken_ms;     // when it was taken last
+    size_t crowded;       // the process that has other desks besides; SIM_PROCESSES: none
+    bool dead_are_seen;   // a process sees at once that another one has died
     uint64_t next_peer;
     bool checks_stories; // what the broker has in memory, by asking the store all the same
-    // Its store's, where that keeps a journal.
+    // Of a store that keeps a journal.
     bool keeps_journal;
     unsigned apply_chance;   // a step, of a thousand
     int64_t locked_until_ms; // its tables are; 0: they are not
-    bool behind;             // they are
-    size_t behind_batches;   // handed out since then
-    int64_t term_until_ms;   // of the desk, by the broker's clock
-    bool lapsed;             // it has, and the broker knows
-    int64_t cut_until_ms;    // the broker cannot renew it before; 0: it can
-    struct broker *cut_off;  // it had the desk, and does not know yet that another one has; NULL: there is none
-    struct batch *cut_off_batch;
-    int64_t cut_off_until_ms;
     // The clients' side.
     struct client clients[SIM_CLIENTS];
     struct sim_post posts[SIM_POSTS_MAX];
@@ -220,7 +259,6 @@ struct simulation {
     uint8_t noted[SIM_NOTES_MAX];      // times on disk, by their number
     int64_t touched_ms[SIM_ITEMS_MAX]; // when somebody last asked for something about the item, by the broker's clock
     int64_t calm_ms;                   // since when nothing gave holds a fresh time
-    size_t taken_over;                 // times another broker took the desk
     struct sim_counts counts;
     size_t crashes, faults, breaks, answers, escalations, jumps, applied;
     char mark[40]; // a text that says of which item it is
@@ -280,6 +318,7 @@ void act_control(struct client *client);
 void hear_control(struct client *client, const struct behalf_message *message);
 void ask_for_listing(struct client *client);
 void asking_judge(struct client *client, const struct behalf_message *message);
+void asking_judge_report(const struct simulation *simulation, const struct report *report); // just answered
 int64_t client_send(struct client *client, struct behalf_message message);
 
 // ---- once.c ----
@@ -297,15 +336,35 @@ void network_to_broker(struct client *client, const void *frame, size_t bytes); 
 void network_to_client(struct simulation *simulation, struct broker *broker, uint64_t peer, void *frame, size_t bytes);
 void network_clear(struct line *line);
 
+// ---- process.c ----
+// True when it is taken over; if not, it may be tried again.  `position` is where it is then.
+bool process_take_over(struct sim_process *process, struct store_position *position);
+void process_open(struct sim_process *process, const struct store_position *position);
+void process_close(struct sim_process *process); // once its broker has said its last
+void process_kill(struct sim_process *process);
+void process_end(struct sim_process *process); // at the end of a run
+void process_step(struct sim_process *process);
+bool process_is_up(const struct sim_process *process);
+bool process_runs(const struct sim_process *process); // and is not stopped
+struct sim_process *process_by_name(struct simulation *simulation, const char *name);
+
 // ---- ownership.c ----
-struct broker *broker_of(const struct client *client);      // that it is connected to; NULL: that is gone
-bool ownership_stands(const struct simulation *simulation); // there is a broker, in its term
-int64_t ownership_delay_ms(struct simulation *simulation);  // of the batch that goes out now
-void ownership_began(struct simulation *simulation);        // a broker has started
-void ownership_step(struct simulation *simulation);         // time has passed
-void ownership_end_cut_off(struct simulation *simulation);
+void ownership_begin(struct simulation *simulation);
+void ownership_end(struct simulation *simulation);
+void ownership_step(struct sim_process *process);    // time has passed
+void ownership_forget(struct sim_process *process);  // that it has the desk, or might
+bool ownership_freezes(struct sim_process *process); // it is stopped here and now
+bool ownership_is_cut_off(const struct sim_process *process);
+bool ownership_is_valid(const struct sim_process *process);         // it may speak, as far as it knows
+struct sim_process *ownership_owner(struct simulation *simulation); // NULL: nobody has the desk
+bool ownership_stands(struct simulation *simulation);               // somebody has, and is at work
+// A process without the desk has received a frame.
+void ownership_redirect(struct sim_process *process, uint64_t peer, const void *frame, size_t frame_bytes);
+void ownership_contradicted(struct sim_process *process); // by the store
+void ownership_judge_batch(const struct sim_process *process);
+void ownership_judge_durable(const struct sim_process *process);
 void ownership_judge_spoken(const struct client *client, const struct behalf_message *message);
-void ownership_judge_clients(const struct simulation *simulation);
+void ownership_judge_clients(struct simulation *simulation);
 
 // ---- judge.c ----
 void judge_published(struct simulation *simulation, const struct client *client, const struct behalf_reply *reply);
@@ -324,9 +383,8 @@ void judge_end(struct simulation *simulation);
 // ---- applying.c ----
 void applying_begin(struct simulation *simulation);
 void applying_meet_trouble(struct simulation *simulation); // whether there is a broker or not
-void applying_step(struct simulation *simulation);
-bool applying_crashed(const struct simulation *simulation); // in the midst of an apply
-void applying_judge_batch(struct simulation *simulation, struct batch *batch);
+void applying_step(struct sim_process *process);
+void applying_judge_batch(struct sim_process *process, struct batch *batch);
 void applying_judge_end(struct simulation *simulation);
 
 // ---- merges.c ----

@@ -288,6 +288,11 @@ static const struct engine_operations faulty_operations = {
     .is_behind = faulty_is_behind,
 };
 
+bool faulty_engine_died(const struct engine *engine)
+{
+    return ((const struct faulty_engine *) (const void *) engine)->dead;
+}
+
 struct engine *faulty_engine_inside(struct engine *engine)
 {
     return own(engine)->inside;

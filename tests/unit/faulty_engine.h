@@ -41,6 +41,9 @@ bool fault_plan_crashed(const struct fault_plan *plan);
 // writes.  The group is borrowed for the call.
 void faulty_engine_listen(void (*hear)(void *self, const struct batch *group), void *self);
 
+// Whether the process has died in a commit of this engine.
+bool faulty_engine_died(const struct engine *engine);
+
 // The engine that it is around.
 struct engine *faulty_engine_inside(struct engine *engine);
 

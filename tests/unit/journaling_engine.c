@@ -252,6 +252,11 @@ enum store_result journaling_engine_apply(struct engine *base, size_t groups_max
     return journaling_write_tables(engine, groups_max);
 }
 
+bool journaling_engine_died(const struct engine *engine)
+{
+    return ((const struct journaling_engine *) (const void *) engine)->dead;
+}
+
 // Until the tables have all that is durable.
 static enum store_result journaling_await(struct journaling_engine *engine)
 {

@@ -36,8 +36,9 @@ bool journal_tables_are_locked(const struct journal *journal);
 // The process dies in the midst of the next apply, after so many steps of SQLite's, at the latest as it commits.
 void journal_plan_crash(struct journal *journal, int steps);
 
-// It has: the harness then destroys the broker.  Forgotten as the next engine is opened.
+// It has: the harness then destroys the broker.  Forgotten as the next engine is opened; and whether it was this one's.
 bool journal_crashed(const struct journal *journal);
+bool journaling_engine_died(const struct engine *engine);
 
 // Times it was applied: groups, and transactions.
 void journal_count(const struct journal *journal, size_t *groups, size_t *applies);

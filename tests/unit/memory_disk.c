@@ -126,6 +126,14 @@ enum store_result memory_disk_apply(struct engine *engine, size_t groups_max)
     return result;
 }
 
+bool memory_disk_engine_died(struct engine *engine)
+{
+    struct engine *inside = faulty_engine_inside(engine);
+
+    return faulty_engine_died(engine) ||
+           (strcmp(inside->operations->name, "journaling") == 0 && journaling_engine_died(inside));
+}
+
 // ---- comparing ----
 
 static sqlite3_stmt *prepare(struct database *database, const char *sql)

@@ -23,6 +23,9 @@ struct journal *memory_disk_journal(struct memory_disk *disk);
 // Applies up to `groups_max` groups of the journal, by an engine of a disk that keeps one.
 enum store_result memory_disk_apply(struct engine *engine, size_t groups_max);
 
+// Whether the process has died in a call of this engine, as planned: of several that are open on the disk.
+bool memory_disk_engine_died(struct engine *engine);
+
 // Whether the tables, once all is applied, have what was written beside them; else `why` names a table that differs.
 bool memory_disk_tables_agree(struct memory_disk *disk, char *why, size_t why_bytes);
 
@@ -35,8 +38,8 @@ struct engine *memory_disk_open(struct memory_disk *disk, const char *desk);
 // What the engines on it meet.  Belongs to the disk.
 struct fault_plan *memory_disk_plan(struct memory_disk *disk);
 
-// What is on disk, durable and perhaps not applied yet, for checks of what a broker made of it: in the order of writing, but items, notes and requests by
-// their numbers.  Records are as they are now, and borrowed for the call.
+// What is on disk, durable and perhaps not applied yet, for checks of what a broker made of it: in the order of
+// writing, but items, notes and requests by their numbers.  Records are as they are now, and borrowed for the call.
 struct memory_visit {
     void *self;
     const char *post_id; // of posts and early changes those of this one alone; NULL: all
