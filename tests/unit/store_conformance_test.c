@@ -240,7 +240,11 @@ static struct question *ask(struct fixture *fixture, struct question question, s
     struct batch *batch = batch_new();
     struct question *asked = batch_ask(batch, &question);
 
-    assert_int_equal(desk_try(&fixture->desk, batch), STORE_OK);
+    enum store_result result = desk_try(&fixture->desk, batch);
+    if (result != STORE_OK) {
+        print_message("%s\n", fixture->desk.engine->reason);
+    }
+    assert_int_equal(result, STORE_OK);
     *batch_p = batch;
     return asked;
 }
@@ -483,7 +487,7 @@ static void every_column_of_what_is_not_read_back_is_in_its_table(void **state)
     };
     struct fixture *fixture = *state;
     struct change_list *memory = change_list_new();
-    struct batch *batch = desk_batch(&fixture->desk, 1);
+    struct batch *batch = desk_batch(&fixture->desk, 1000000); // no event is of a sequence to come
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         for (unsigned number = 0; number < RECORD_SAMPLES; number++) {
@@ -696,8 +700,8 @@ static void a_batch_committed_before_is_only_answered(void **state)
     put(batch, a_post(1, 1, "p-1", "once"));
     put(batch, an_item(1, ITEM_WAITING));
     put(batch, a_note(1, "note", "only once", false));
-    assert_int_equal(engine->operations->commit(engine, batch), STORE_OK);
-    assert_int_equal(engine->operations->commit(engine, batch), STORE_OK);
+    assert_int_equal(desk_try(&(struct desk_under_test){ .engine = engine }, batch), STORE_OK);
+    assert_int_equal(desk_try(&(struct desk_under_test){ .engine = engine }, batch), STORE_OK);
     assert_true(question->found);
     assert_int_equal(question->view.story_count, 2);
     batch_destroy(&batch);
