@@ -442,17 +442,10 @@ static int start_cluster(void **state)
 {
     struct desk_under_test desk = { 0 };
 
-    (void) state;
-    cluster = postgres_cluster_new();
+    (void) postgres_cluster_set_up_group(state);
+    cluster = *state;
     open_desk(&desk, "first"); // makes the schema
     desk.engine->operations->destroy(&desk.engine);
-    return 0;
-}
-
-static int end_cluster(void **state)
-{
-    (void) state;
-    postgres_cluster_destroy(&cluster);
     return 0;
 }
 
@@ -466,5 +459,6 @@ int main(void)
         cmocka_unit_test(there_are_no_other_constraints),
     };
 
-    return postgres_cluster_possible() ? cmocka_run_group_tests(tests, start_cluster, end_cluster) : 77;
+    return postgres_cluster_possible() ? cmocka_run_group_tests(tests, start_cluster, postgres_cluster_tear_down_group)
+                                       : 77;
 }

@@ -6,6 +6,7 @@
 #include "tests/system/child.h"
 #include "tests/system/cutting_proxy.h"
 #include "tests/system/postgres_cluster.h"
+#include "proto/base/clocks.h"
 
 #include <behalf/client.h>
 
@@ -63,26 +64,6 @@ struct world {
     int64_t cut_ms;
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int find_port(void)
-{
-    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t bytes = sizeof address;
-
-    assert_int_equal(bind(listening, (struct sockaddr *) &address, sizeof address), 0);
-    assert_int_equal(getsockname(listening, (struct sockaddr *) &address, &bytes), 0);
-    (void) close(listening);
-    return ntohs(address.sin_port);
-}
-
 static void start_broker(struct world *world, int which, const char *url)
 {
     const char *argv[] = {
@@ -109,9 +90,10 @@ static int set_up(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
 
+    cluster = *state;
     write_rules(world);
     for (int i = 0; i < 2; i++) {
-        snprintf(world->endpoints[i], sizeof world->endpoints[i], "tcp://127.0.0.1:%d", find_port());
+        snprintf(world->endpoints[i], sizeof world->endpoints[i], "tcp://127.0.0.1:%d", postgres_cluster_find_port());
     }
     world->proxy = cutting_proxy_new(postgres_cluster_port(cluster));
     start_broker(world, 0, postgres_cluster_url_by(cluster, cutting_proxy_port(world->proxy)));
@@ -177,9 +159,9 @@ static bool believes(const struct person *person, int64_t item)
 // Works until a condition holds; returns when that was.
 #define WORK_UNTIL(world, condition)                                                                                   \
     do {                                                                                                               \
-        int64_t begun_ms = now_ms();                                                                                   \
+        int64_t begun_ms = clocks_monotonic_ms();                                                                      \
         while (!(condition)) {                                                                                         \
-            if (now_ms() - begun_ms > WAIT_MS) {                                                                       \
+            if (clocks_monotonic_ms() - begun_ms > WAIT_MS) {                                                          \
                 fail_msg("%s did not come true:\n%s\n%s", #condition, child_errors((world)->brokers[0]),               \
                          child_errors((world)->brokers[1]));                                                           \
             }                                                                                                          \
@@ -234,7 +216,7 @@ static int64_t hold(struct world *world, bool both)
 static void cut(struct world *world)
 {
     cutting_proxy_black_hole(world->proxy, true);
-    world->cut_ms = now_ms();
+    world->cut_ms = clocks_monotonic_ms();
 }
 
 static int64_t begin(struct world *world, bool both)
@@ -253,14 +235,14 @@ static void two_people_are_never_sure_of_one_item_when_a_broker_is_cut_off(void 
     int64_t item = begin(world, false);
 
     WORK_UNTIL(world, !believes(&world->asha, item));
-    int64_t unsure_ms = now_ms() - world->cut_ms;
+    int64_t unsure_ms = clocks_monotonic_ms() - world->cut_ms;
     // From here on she does nothing, and her screen stays as it is; her hold's grace runs out elsewhere.
     struct person asha = world->asha;
     world->asha = (struct person){ 0 };
     world->ben.client = sign_in(world, "person", "ben", true);
     int64_t both_ms = 0;
     WORK_UNTIL(world, believes(&world->ben, item) || (both_ms += believes(&asha, item), false));
-    int64_t other_ms = now_ms() - world->cut_ms;
+    int64_t other_ms = clocks_monotonic_ms() - world->cut_ms;
     print_message("cut off: not sure any more after %lld ms, another person's after %lld ms\n", (long long) unsure_ms,
                   (long long) other_ms);
     assert_in_range(unsure_ms, 0, TERM_MS + NOTICE_MS);
@@ -281,7 +263,7 @@ static void who_is_told_to_look_elsewhere_finds_the_desk_and_what_they_hold(void
 
     WORK_UNTIL(world, !believes(&world->asha, item));
     WORK_UNTIL(world, believes(&world->asha, item));
-    int64_t back_ms = now_ms() - world->cut_ms;
+    int64_t back_ms = clocks_monotonic_ms() - world->cut_ms;
     print_message("cut off: sure again at the other broker after %lld ms\n", (long long) back_ms);
     assert_in_range(back_ms, 0, 6000);
     assert_non_null(strstr(child_errors(world->brokers[1]), "broker ready"));
@@ -356,7 +338,7 @@ static void a_broker_that_is_cut_off_says_nothing_that_a_living_one_would(void *
     assert_int_equal(message->type, BEHALF_WELCOME);
     behalf_message_destroy(&message);
     cut(world);
-    while (now_ms() < world->cut_ms + 8000) {
+    while (clocks_monotonic_ms() < world->cut_ms + 8000) {
         send_message(socket, &heartbeat);
         while ((message = next_message(socket, 100)) != NULL) {
             if (message->type == BEHALF_MOVED) {
@@ -367,10 +349,10 @@ static void a_broker_that_is_cut_off_says_nothing_that_a_living_one_would(void *
                 assert_string_equal(message->error.code, "NOT_SIGNED_IN");
                 refused++;
             } else {
-                alive_ms = now_ms() - world->cut_ms;
+                alive_ms = clocks_monotonic_ms() - world->cut_ms;
             }
             behalf_message_destroy(&message);
-            if (now_ms() > world->cut_ms + 8000) {
+            if (clocks_monotonic_ms() > world->cut_ms + 8000) {
                 break;
             }
         }
@@ -380,20 +362,6 @@ static void a_broker_that_is_cut_off_says_nothing_that_a_living_one_would(void *
     assert_true(refused > 0);
     (void) zmq_close(socket);
     (void) zmq_ctx_term(context);
-}
-
-static int start_cluster(void **state)
-{
-    (void) state;
-    cluster = postgres_cluster_new();
-    return 0;
-}
-
-static int end_cluster(void **state)
-{
-    (void) state;
-    postgres_cluster_destroy(&cluster);
-    return 0;
 }
 
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
@@ -415,5 +383,7 @@ int main(int argc, char **argv)
     if (argc > 3) {
         cmocka_set_test_filter(argv[3]);
     }
-    return postgres_cluster_possible() ? cmocka_run_group_tests(tests, start_cluster, end_cluster) : 77;
+    return postgres_cluster_possible()
+               ? cmocka_run_group_tests(tests, postgres_cluster_set_up_group, postgres_cluster_tear_down_group)
+               : 77;
 }

@@ -1,6 +1,7 @@
 // fake_broker.c - its socket, its sessions, and what it says by itself: see fake_broker.h.
 
 #include "tests/system/fake_broker.h"
+#include "proto/base/clocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,29 +29,15 @@ struct fake_broker {
     const char *refusal; // code, or NULL
 };
 
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int64_t utc_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void open_socket(struct fake_broker *broker, const char *endpoint)
 {
     int none = 0;
-    int64_t deadline_ms = clock_ms() + FAKE_BROKER_WAIT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + FAKE_BROKER_WAIT_MS;
     broker->socket = zmq_socket(broker->context, ZMQ_ROUTER);
     assert_non_null(broker->socket);
     zmq_setsockopt(broker->socket, ZMQ_LINGER, &none, sizeof none);
     while (zmq_bind(broker->socket, endpoint) != 0) { // the old socket may still be closing
-        assert_true(clock_ms() < deadline_ms);
+        assert_true(clocks_monotonic_ms() < deadline_ms);
     }
     size_t bytes = sizeof broker->endpoint;
     assert_int_equal(zmq_getsockopt(broker->socket, ZMQ_LAST_ENDPOINT, broker->endpoint, &bytes), 0);
@@ -112,7 +99,7 @@ static void welcome(struct fake_broker *broker, struct behalf_message *hello)
                                                .token = "token-of-the-test",
                                                .resumed = broker->resumes && hello->hello.token[0] != '\0',
                                                .desk = "test",
-                                               .now_ms = utc_ms(),
+                                               .now_ms = clocks_utc_ms(),
                                                .heartbeat_ms = options->heartbeat_ms ? options->heartbeat_ms : 2000,
                                                .timeout_ms = options->timeout_ms ? options->timeout_ms : 30000,
                                                .window = options->window ? options->window : 64 };
@@ -175,12 +162,12 @@ static bool work(struct fake_broker *broker, int timeout_ms)
 
 struct behalf_message *fake_broker_next(struct fake_broker *broker, int timeout_ms)
 {
-    int64_t deadline_ms = clock_ms() + timeout_ms;
+    int64_t deadline_ms = clocks_monotonic_ms() + timeout_ms;
     while (work(broker, 0)) {
         continue;
     }
     while (broker->count == 0) {
-        int64_t left_ms = deadline_ms - clock_ms();
+        int64_t left_ms = deadline_ms - clocks_monotonic_ms();
         if (left_ms < 0) {
             return NULL;
         }
@@ -251,9 +238,9 @@ void fake_broker_refuses(struct fake_broker *broker, const char *code)
 
 void fake_broker_work_until(struct fake_broker *broker, bool (*ready)(void *self), void *self)
 {
-    int64_t deadline_ms = clock_ms() + FAKE_BROKER_WAIT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + FAKE_BROKER_WAIT_MS;
     while (!ready(self)) {
-        if (clock_ms() >= deadline_ms) {
+        if (clocks_monotonic_ms() >= deadline_ms) {
             fail_msg("what the test waits for did not come");
         }
         fake_broker_work(broker, 10);

@@ -37,6 +37,7 @@ static int set_up(void **state)
     static int desks = 0;
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
+    cluster = *state;
     snprintf(fixture->name, sizeof fixture->name, "journal-%d", ++desks);
     *state = fixture;
     return 0;
@@ -971,20 +972,6 @@ static void a_broker_of_before_the_journal_can_neither_take_nor_write(void **sta
                         "12 12");
 }
 
-static int start_cluster(void **state)
-{
-    (void) state;
-    cluster = postgres_cluster_new();
-    return 0;
-}
-
-static int end_cluster(void **state)
-{
-    (void) state;
-    postgres_cluster_destroy(&cluster);
-    return 0;
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -1018,5 +1005,5 @@ int main(int argc, char **argv)
     if (!postgres_cluster_possible()) {
         return 77;
     }
-    return cmocka_run_group_tests(tests, start_cluster, end_cluster);
+    return cmocka_run_group_tests(tests, postgres_cluster_set_up_group, postgres_cluster_tear_down_group);
 }

@@ -5,6 +5,7 @@
 
 #include "tests/system/child.h"
 #include "tests/system/postgres_cluster.h"
+#include "proto/base/clocks.h"
 
 #include <behalf/client.h>
 
@@ -69,26 +70,6 @@ struct world {
     int64_t shown_ms; // when an ITEM last came
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int find_port(void)
-{
-    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t bytes = sizeof address;
-
-    assert_int_equal(bind(listening, (struct sockaddr *) &address, sizeof address), 0);
-    assert_int_equal(getsockname(listening, (struct sockaddr *) &address, &bytes), 0);
-    (void) close(listening);
-    return ntohs(address.sin_port);
-}
-
 // ---- the brokers ----
 
 static void start_broker(struct world *world, int which)
@@ -147,9 +128,10 @@ static int set_up(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
 
+    cluster = *state;
     set_desk(world);
     for (int i = 0; i < 2; i++) {
-        snprintf(world->endpoints[i], sizeof world->endpoints[i], "tcp://127.0.0.1:%d", find_port());
+        snprintf(world->endpoints[i], sizeof world->endpoints[i], "tcp://127.0.0.1:%d", postgres_cluster_find_port());
     }
     start_broker(world, 0);
     expect_said(world, 0, "broker ready");
@@ -235,7 +217,7 @@ static void hear_item(struct world *world, enum actor person, const struct behal
     assert_true(*holder == 0 || *holder == (char) person); // never two under one lease
     *holder = (char) person;
     world->shown++;
-    world->shown_ms = now_ms();
+    world->shown_ms = clocks_monotonic_ms();
     if (strcmp(item->state, "held") == 0 && world->answered_lease[item->item] < item->lease) {
         struct behalf_message answer = {
             .type = BEHALF_ANSWER,
@@ -304,18 +286,18 @@ static void turn(struct world *world)
 
 static void work(struct world *world, int64_t ms)
 {
-    for (int64_t end_ms = now_ms() + ms; now_ms() < end_ms;) {
+    for (int64_t end_ms = clocks_monotonic_ms() + ms; clocks_monotonic_ms() < end_ms;) {
         turn(world);
     }
 }
 
 static void begin_load(struct world *world)
 {
-    int64_t begun_ms = now_ms();
+    int64_t begun_ms = clocks_monotonic_ms();
 
     world->feeding = true;
     while (world->settled < 50) {
-        assert_true(now_ms() - begun_ms < WAIT_MS);
+        assert_true(clocks_monotonic_ms() - begun_ms < WAIT_MS);
         turn(world);
     }
 }
@@ -324,12 +306,12 @@ static void begin_load(struct world *world)
 static int64_t work_until_said(struct world *world, int which, const char *words, int64_t since_ms)
 {
     while (strstr(child_errors(world->brokers[which]), words) == NULL) {
-        if (now_ms() - since_ms > WAIT_MS) {
+        if (clocks_monotonic_ms() - since_ms > WAIT_MS) {
             fail_msg("no \"%s\" came:\n%s", words, child_errors(world->brokers[which]));
         }
         turn(world);
     }
-    int64_t taken_ms = now_ms() - since_ms;
+    int64_t taken_ms = clocks_monotonic_ms() - since_ms;
     expect_said(world, which, words);
     return taken_ms;
 }
@@ -340,7 +322,7 @@ static int64_t work_until_shown(struct world *world, int64_t since_ms)
     int shown = world->shown;
 
     while (world->shown == shown) {
-        assert_true(now_ms() - since_ms < WAIT_MS);
+        assert_true(clocks_monotonic_ms() - since_ms < WAIT_MS);
         turn(world);
     }
     return world->shown_ms - since_ms;
@@ -358,12 +340,12 @@ static const char *sql_of(const struct world *world, const char *format)
 
 static void drain(struct world *world)
 {
-    int64_t begun_ms = now_ms();
+    int64_t begun_ms = clocks_monotonic_ms();
 
     world->feeding = false;
     while (world->taken < world->posts ||
            strcmp(sql_of(world, "SELECT count(*) FROM behalf.item WHERE desk = '%s' AND open"), "0") != 0) {
-        if (now_ms() - begun_ms > WAIT_MS) {
+        if (clocks_monotonic_ms() - begun_ms > WAIT_MS) {
             fail_msg("%d of %d posts were taken, %s items are open", world->taken, world->posts,
                      sql_of(world, "SELECT count(*) FROM behalf.item WHERE desk = '%s' AND open"));
         }
@@ -439,7 +421,7 @@ static void the_desk_of_a_killed_broker_is_taken_over_within_3_s_and_nothing_is_
         int owner = round % 2;
         work(world, 700 + round * 130);
         child_signal(world->brokers[owner], SIGKILL);
-        int64_t killed_ms = now_ms();
+        int64_t killed_ms = clocks_monotonic_ms();
         int64_t moved_ms = work_until_said(world, 1 - owner, "has taken the desk", killed_ms);
         int64_t ready_ms = work_until_said(world, 1 - owner, "broker ready", killed_ms);
         int64_t offer_ms = work_until_shown(world, killed_ms);
@@ -448,7 +430,7 @@ static void the_desk_of_a_killed_broker_is_taken_over_within_3_s_and_nothing_is_
         assert_true(moved_ms < 3000);
         assert_true(offer_ms < 8000);
         start_broker(world, owner);
-        (void) work_until_said(world, owner, "broker waiting to take over", now_ms());
+        (void) work_until_said(world, owner, "broker waiting to take over", clocks_monotonic_ms());
     }
     judge(world);
 }
@@ -465,7 +447,7 @@ static void a_clean_stop_hands_the_desk_over_within_a_second(void **state)
         int owner = round % 2;
         work(world, 500);
         child_signal(world->brokers[owner], SIGTERM);
-        int64_t stopped_ms = now_ms();
+        int64_t stopped_ms = clocks_monotonic_ms();
         int64_t ready_ms = work_until_said(world, 1 - owner, "broker ready", stopped_ms);
         int64_t offer_ms = work_until_shown(world, stopped_ms);
         print_message("stopped: serving after %lld ms, first offer after %lld ms\n", (long long) ready_ms,
@@ -473,7 +455,7 @@ static void a_clean_stop_hands_the_desk_over_within_a_second(void **state)
         assert_true(ready_ms < 1000);
         assert_int_equal(child_wait(world->brokers[owner], NULL), 0);
         start_broker(world, owner);
-        (void) work_until_said(world, owner, "broker waiting to take over", now_ms());
+        (void) work_until_said(world, owner, "broker waiting to take over", clocks_monotonic_ms());
     }
     postgres_cluster_releases(cluster, &releases, &rows);
     assert_int_equal(releases, 4);
@@ -495,8 +477,8 @@ static void a_clean_stop_does_not_wait_for_ever_for_a_table(void **state)
     int code = child_wait(world->brokers[0], NULL);
     assert_in_range(code, 0, 1); // 1 where a question waited for the tables as well
     PQfinish(analyst);
-    (void) work_until_said(world, 1, "broker ready", now_ms());
-    (void) work_until_shown(world, now_ms());
+    (void) work_until_said(world, 1, "broker ready", clocks_monotonic_ms());
+    (void) work_until_shown(world, clocks_monotonic_ms());
     judge(world);
 }
 
@@ -571,22 +553,22 @@ static void a_paused_broker_that_wakes_up_writes_and_speaks_nothing_and_steps_do
     expect_type(socket, BEHALF_WELCOME);
     work(world, 500);
     child_signal(world->brokers[0], SIGSTOP);
-    int64_t paused_ms = now_ms();
+    int64_t paused_ms = clocks_monotonic_ms();
     say(socket, &status);
     int64_t moved_ms = work_until_said(world, 1, "has taken the desk", paused_ms);
     (void) work_until_said(world, 1, "broker ready", paused_ms);
     // Nobody tells those who are still connected to the paused broker: they find out by its silence.
     print_message("paused: lease moved after %lld ms\n", (long long) moved_ms);
     assert_true(moved_ms < 3000);
-    work(world, 6000 - (now_ms() - paused_ms));
+    work(world, 6000 - (clocks_monotonic_ms() - paused_ms));
     char *epoch = strdup(sql_of(world, "SELECT epoch FROM behalf.desk WHERE desk = '%s'"));
     while ((message = listen_to(socket, 0)) != NULL) { // what was on its way before
         assert_true(message->type == BEHALF_HEARTBEAT);
         behalf_message_destroy(&message);
     }
     child_signal(world->brokers[0], SIGCONT);
-    (void) work_until_said(world, 0, "stepping down", now_ms());
-    (void) work_until_said(world, 0, "broker waiting to take over", now_ms());
+    (void) work_until_said(world, 0, "stepping down", clocks_monotonic_ms());
+    (void) work_until_said(world, 0, "broker waiting to take over", clocks_monotonic_ms());
     while ((message = listen_to(socket, told ? 300 : 10000)) != NULL) {
         // What claims nothing about the desk may be said: BUSY, or that a silent connection has lost its session.
         const char *code = message->type == BEHALF_ERROR ? message->error.code : "";
@@ -657,7 +639,7 @@ static void a_database_that_is_restarted_moves_no_desk(void **state)
         ends[i](cluster);
         work(world, 4000);
         postgres_cluster_begin(cluster);
-        int64_t begun_ms = now_ms();
+        int64_t begun_ms = clocks_monotonic_ms();
         int64_t offer_ms = work_until_shown(world, begun_ms);
         print_message("database restarted: first offer %lld ms after its start\n", (long long) offer_ms);
         work(world, 3500); // a challenger that has forgotten the outage would take the desk meanwhile
@@ -686,7 +668,7 @@ static void a_missing_synchronous_standby_moves_no_desk_and_sessions_do_not_pile
     assert_in_range(sessions, 1, 9);
     (void) postgres_cluster_sql(cluster, "ALTER SYSTEM RESET synchronous_standby_names");
     (void) postgres_cluster_sql(cluster, "SELECT pg_reload_conf()");
-    int64_t back_ms = now_ms();
+    int64_t back_ms = clocks_monotonic_ms();
     print_message("standby back: first offer after %lld ms\n", (long long) work_until_shown(world, back_ms));
     assert_string_equal(sql_of(world, "SELECT epoch FROM behalf.desk WHERE desk = '%s'"), epoch);
     free(epoch);
@@ -712,20 +694,6 @@ static void of_two_brokers_that_start_at_once_one_has_the_desk(void **state)
     judge(world);
 }
 
-static int start_cluster(void **state)
-{
-    (void) state;
-    cluster = postgres_cluster_new();
-    return 0;
-}
-
-static int end_cluster(void **state)
-{
-    (void) state;
-    postgres_cluster_destroy(&cluster);
-    return 0;
-}
-
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -748,5 +716,7 @@ int main(int argc, char **argv)
     if (argc > 2) {
         cmocka_set_test_filter(argv[2]);
     }
-    return postgres_cluster_possible() ? cmocka_run_group_tests(tests, start_cluster, end_cluster) : 77;
+    return postgres_cluster_possible()
+               ? cmocka_run_group_tests(tests, postgres_cluster_set_up_group, postgres_cluster_tear_down_group)
+               : 77;
 }

@@ -6,6 +6,7 @@
 
 #include "tests/system/child.h"
 #include "tests/system/postgres_cluster.h"
+#include "proto/base/clocks.h"
 
 #include <behalf/client.h>
 
@@ -74,26 +75,6 @@ struct world {
     struct child *brokers[BROKERS_MAX];
     bool feeding;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int find_port(void)
-{
-    int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t bytes = sizeof address;
-
-    assert_int_equal(bind(listening, (struct sockaddr *) &address, sizeof address), 0);
-    assert_int_equal(getsockname(listening, (struct sockaddr *) &address, &bytes), 0);
-    (void) close(listening);
-    return ntohs(address.sin_port);
-}
 
 // ---- the brokers ----
 
@@ -167,10 +148,11 @@ static int set_up_desks(void **state, int desks)
 {
     struct world *world = calloc(1, sizeof *world);
 
+    cluster = *state;
     assert_non_null(world);
     make_desks(world, desks);
     for (int i = 0; i < BROKERS_MAX; i++) {
-        snprintf(world->endpoints[i], sizeof world->endpoints[i], "tcp://127.0.0.1:%d", find_port());
+        snprintf(world->endpoints[i], sizeof world->endpoints[i], "tcp://127.0.0.1:%d", postgres_cluster_find_port());
     }
     for (int i = 0; i < desks; i++) {
         sign_in(world, &world->operations[i]);
@@ -268,7 +250,7 @@ static void hear_feed(struct operation *operation, const struct behalf_message *
 
 static void hear_item(struct operation *operation, const struct behalf_item *item, bool feeding)
 {
-    int64_t at_ms = now_ms();
+    int64_t at_ms = clocks_monotonic_ms();
 
     assert_in_range(item->item, 1, IDS_MAX - 1);
     if (feeding && operation->shown_ms > 0 && at_ms - operation->shown_ms > operation->pause_ms) {
@@ -327,19 +309,19 @@ static void turn(struct world *world)
 
 static void work(struct world *world, int64_t ms)
 {
-    for (int64_t end_ms = now_ms() + ms; now_ms() < end_ms;) {
+    for (int64_t end_ms = clocks_monotonic_ms() + ms; clocks_monotonic_ms() < end_ms;) {
         turn(world);
     }
 }
 
 static void begin_load(struct world *world)
 {
-    int64_t begun_ms = now_ms();
+    int64_t begun_ms = clocks_monotonic_ms();
     bool all = false;
 
     world->feeding = true;
     while (!all) {
-        assert_true(now_ms() - begun_ms < WAIT_MS);
+        assert_true(clocks_monotonic_ms() - begun_ms < WAIT_MS);
         turn(world);
         all = true;
         for (int i = 0; i < world->desk_count; i++) {
@@ -355,7 +337,7 @@ static int64_t longest_pause_ms(struct world *world)
 
     for (int i = 0; i < world->desk_count; i++) {
         struct operation *operation = &world->operations[i];
-        int64_t still_ms = operation->shown_ms == 0 ? 0 : now_ms() - operation->shown_ms;
+        int64_t still_ms = operation->shown_ms == 0 ? 0 : clocks_monotonic_ms() - operation->shown_ms;
         longest_ms = operation->pause_ms > longest_ms ? operation->pause_ms : longest_ms;
         longest_ms = still_ms > longest_ms ? still_ms : longest_ms;
         operation->pause_ms = 0;
@@ -399,9 +381,9 @@ static int64_t work_until_shared(struct world *world, int first, int second, int
 {
     for (;;) {
         if (desks_of(world, 0) == first && desks_of(world, 1) == second && desks_of(world, 2) == third) {
-            return now_ms() - since_ms;
+            return clocks_monotonic_ms() - since_ms;
         }
-        if (now_ms() - since_ms > WAIT_MS) {
+        if (clocks_monotonic_ms() - since_ms > WAIT_MS) {
             for (int i = 0; i < BROKERS_MAX; i++) {
                 print_message("broker %d has %d:\n%s\n", i, desks_of(world, i),
                               world->brokers[i] == NULL ? "" : child_errors(world->brokers[i]));
@@ -426,12 +408,12 @@ static int count_of(const char *text, const char *part)
 static int64_t work_until_said(struct world *world, int which, const char *words, int times, int64_t since_ms)
 {
     while (count_of(child_errors(world->brokers[which]), words) < times) {
-        if (now_ms() - since_ms > WAIT_MS) {
+        if (clocks_monotonic_ms() - since_ms > WAIT_MS) {
             fail_msg("\"%s\" did not come %d times:\n%s", words, times, child_errors(world->brokers[which]));
         }
         turn(world);
     }
-    return now_ms() - since_ms;
+    return clocks_monotonic_ms() - since_ms;
 }
 
 // ---- the judgement ----
@@ -501,7 +483,7 @@ static void judge_replies(const struct operation *operation)
 
 static void judge(struct world *world)
 {
-    int64_t begun_ms = now_ms();
+    int64_t begun_ms = clocks_monotonic_ms();
     bool all = false;
     int taken = 0;
 
@@ -514,7 +496,7 @@ static void judge(struct world *world)
             all = all && operation->taken == operation->posts &&
                   number_of(operation, "SELECT count(*) FROM behalf.item WHERE desk = '%s' AND open") == 0;
         }
-        assert_true(now_ms() - begun_ms < WAIT_MS);
+        assert_true(clocks_monotonic_ms() - begun_ms < WAIT_MS);
     }
     work(world, 300); // what was told about it
     for (int i = 0; i < world->desk_count; i++) {
@@ -601,7 +583,7 @@ static void a_broker_of_three_desks_serves_the_people_of_each(void **state)
 
     start_broker(world, 0);
     begin_load(world);
-    (void) work_until_said(world, 0, "broker ready desk=", 3, now_ms());
+    (void) work_until_said(world, 0, "broker ready desk=", 3, clocks_monotonic_ms());
     assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none), 0);
     assert_int_equal(zmq_connect(socket, world->endpoints[0]), 0);
     say_hello(socket, 1, "control", "ops", "");
@@ -614,12 +596,12 @@ static void a_broker_of_three_desks_serves_the_people_of_each(void **state)
     expect_welcome(socket, 4, operations[1].desk);
     say_hello(socket, 5, "control", "ops", operations[2].desk);
     expect_welcome(socket, 5, operations[2].desk);
-    (void) work_until_said(world, 0, "HELLO to another desk on the same connection", 1, now_ms());
+    (void) work_until_said(world, 0, "HELLO to another desk on the same connection", 1, clocks_monotonic_ms());
     (void) zmq_close(socket);
     (void) zmq_ctx_term(context);
     // They share sessions: one writes, one applies, one reads reports, one is for the leases.
-    for (int64_t begun_ms = now_ms(); sessions() > 4; work(world, 50)) {
-        if (now_ms() - begun_ms > WAIT_MS) {
+    for (int64_t begun_ms = clocks_monotonic_ms(); sessions() > 4; work(world, 50)) {
+        if (clocks_monotonic_ms() - begun_ms > WAIT_MS) {
             fail_msg("%s", postgres_cluster_sql(cluster, "SELECT string_agg(application_name, ', ') FROM"
                                                          " pg_stat_activity"));
         }
@@ -668,13 +650,13 @@ static void a_desk_that_cannot_be_opened_leaves_the_others_alone(void **state)
              world->operations[1].desk);
     (void) postgres_cluster_sql(cluster, sql);
     start_broker(world, 0);
-    (void) work_until_said(world, 0, "could not be taken over", 1, now_ms());
+    (void) work_until_said(world, 0, "could not be taken over", 1, clocks_monotonic_ms());
     int before = world->operations[0].taken;
     work(world, 1000);
     assert_true(world->operations[0].taken > before);
     snprintf(sql, sizeof sql, "UPDATE behalf.desk SET held = '' WHERE desk = '%s'", world->operations[1].desk);
     (void) postgres_cluster_sql(cluster, sql);
-    (void) work_until_said(world, 0, "broker ready desk=", 3, now_ms()); // tried again
+    (void) work_until_said(world, 0, "broker ready desk=", 3, clocks_monotonic_ms()); // tried again
     judge(world);
 }
 
@@ -684,12 +666,12 @@ static void the_desks_of_a_killed_broker_are_taken_over_within_3_s_and_nothing_i
 
     start_broker(world, 0);
     begin_load(world);
-    (void) work_until_shared(world, 6, 0, 0, now_ms());
+    (void) work_until_shared(world, 6, 0, 0, clocks_monotonic_ms());
     start_broker(world, 1);
-    (void) work_until_said(world, 1, "waiting to take over", 6, now_ms());
+    (void) work_until_said(world, 1, "waiting to take over", 6, clocks_monotonic_ms());
     work(world, 1000);
     child_signal(world->brokers[0], SIGKILL);
-    int64_t killed_ms = now_ms();
+    int64_t killed_ms = clocks_monotonic_ms();
     int64_t moved_ms = work_until_shared(world, 0, 6, 0, killed_ms);
     (void) longest_pause_ms(world);
     work(world, 2000);
@@ -705,12 +687,12 @@ static void a_clean_stop_hands_all_desks_over_at_once(void **state)
 
     start_broker(world, 0);
     begin_load(world);
-    (void) work_until_shared(world, 6, 0, 0, now_ms());
+    (void) work_until_shared(world, 6, 0, 0, clocks_monotonic_ms());
     start_broker(world, 1);
-    (void) work_until_said(world, 1, "waiting to take over", 6, now_ms());
+    (void) work_until_said(world, 1, "waiting to take over", 6, clocks_monotonic_ms());
     work(world, 1000);
     child_signal(world->brokers[0], SIGTERM);
-    int64_t stopped_ms = now_ms();
+    int64_t stopped_ms = clocks_monotonic_ms();
     int64_t moved_ms = work_until_shared(world, 0, 6, 0, stopped_ms);
     print_message("stopped: six desks moved after %lld ms\n", (long long) moved_ms);
     assert_true(moved_ms < 2500); // six are opened at once, by a slow build on few cores
@@ -724,15 +706,15 @@ static void a_paused_broker_steps_down_from_all_its_desks(void **state)
 
     start_broker(world, 0);
     begin_load(world);
-    (void) work_until_shared(world, 6, 0, 0, now_ms());
+    (void) work_until_shared(world, 6, 0, 0, clocks_monotonic_ms());
     start_broker(world, 1);
-    (void) work_until_said(world, 1, "waiting to take over", 6, now_ms());
+    (void) work_until_said(world, 1, "waiting to take over", 6, clocks_monotonic_ms());
     child_signal(world->brokers[0], SIGSTOP);
-    int64_t paused_ms = now_ms();
+    int64_t paused_ms = clocks_monotonic_ms();
     (void) work_until_shared(world, 0, 6, 0, paused_ms);
     work(world, 2000);
     child_signal(world->brokers[0], SIGCONT);
-    (void) work_until_said(world, 0, "stepping down", 6, now_ms());
+    (void) work_until_said(world, 0, "stepping down", 6, clocks_monotonic_ms());
     judge(world);
 }
 
@@ -744,13 +726,13 @@ static void brokers_share_their_desks_and_people_see_only_a_pause(void **state)
 
     start_broker(world, 0);
     start_broker(world, 1);
-    int64_t begun_ms = now_ms();
+    int64_t begun_ms = clocks_monotonic_ms();
     begin_load(world);
     print_message("two brokers: three desks each after %lld ms\n",
                   (long long) work_until_shared(world, 3, 3, 0, begun_ms));
     postgres_cluster_watch_releases(cluster);
     start_broker(world, 2);
-    int64_t joined_ms = now_ms();
+    int64_t joined_ms = clocks_monotonic_ms();
     work(world, 1000);
     (void) longest_pause_ms(world);
     int64_t shared_ms = work_until_shared(world, 2, 2, 2, joined_ms);
@@ -761,18 +743,18 @@ static void brokers_share_their_desks_and_people_see_only_a_pause(void **state)
     assert_true(shared_ms < 20000);
     assert_true(pause_ms < 3000);
     child_signal(world->brokers[2], SIGKILL);
-    int64_t killed_ms = now_ms();
+    int64_t killed_ms = clocks_monotonic_ms();
     while (desks_of(world, 0) + desks_of(world, 1) < 6) {
-        assert_true(now_ms() - killed_ms < WAIT_MS);
+        assert_true(clocks_monotonic_ms() - killed_ms < WAIT_MS);
         work(world, 20);
     }
-    int64_t moved_ms = now_ms() - killed_ms;
+    int64_t moved_ms = clocks_monotonic_ms() - killed_ms;
     print_message("killed: its desks are with the others after %lld ms\n", (long long) moved_ms);
     assert_true(moved_ms < 3000);
     (void) work_until_shared(world, 3, 3, 0, killed_ms);
     work(world, 1000);
     child_signal(world->brokers[1], SIGTERM);
-    moved_ms = work_until_shared(world, 6, 0, 0, now_ms());
+    moved_ms = work_until_shared(world, 6, 0, 0, clocks_monotonic_ms());
     print_message("stopped: all desks moved after %lld ms\n", (long long) moved_ms);
     assert_true(moved_ms < 2500); // six are opened at once, by a slow build on few cores
     assert_int_equal(child_wait(world->brokers[1], NULL), 0);
@@ -785,19 +767,10 @@ static void brokers_share_their_desks_and_people_see_only_a_pause(void **state)
     assert_int_equal(number_of_epochs(world), moves); // and then there is rest
 }
 
-static int start_cluster(void **state)
-{
-    (void) state;
-    cluster = postgres_cluster_new();
-    return 0;
-}
-
 static int end_cluster(void **state)
 {
-    (void) state;
     PQfinish(link_to_database());
-    postgres_cluster_destroy(&cluster);
-    return 0;
+    return postgres_cluster_tear_down_group(state);
 }
 
 #define CLAIM(claim, desks) cmocka_unit_test_setup_teardown(claim, set_up_##desks, tear_down)
@@ -821,5 +794,5 @@ int main(int argc, char **argv)
     if (argc > 2) {
         cmocka_set_test_filter(argv[2]);
     }
-    return postgres_cluster_possible() ? cmocka_run_group_tests(tests, start_cluster, end_cluster) : 77;
+    return postgres_cluster_possible() ? cmocka_run_group_tests(tests, postgres_cluster_set_up_group, end_cluster) : 77;
 }

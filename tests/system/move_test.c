@@ -46,6 +46,7 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     char sql[96];
 
+    cluster = *state;
     snprintf(fixture->folder, sizeof fixture->folder, "/tmp/behalf-move-XXXXXX");
     assert_non_null(mkdtemp(fixture->folder));
     snprintf(fixture->here, sizeof fixture->here, "%s/here", fixture->folder);
@@ -631,20 +632,6 @@ static void every_column_of_both_schemas_is_carried(void **state)
     PQfinish(link);
 }
 
-static int start_cluster(void **state)
-{
-    (void) state;
-    cluster = postgres_cluster_new();
-    return 0;
-}
-
-static int end_cluster(void **state)
-{
-    (void) state;
-    postgres_cluster_destroy(&cluster);
-    return 0;
-}
-
 #define CLAIM(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -677,5 +664,5 @@ int main(int argc, char **argv)
     if (!postgres_cluster_possible()) {
         return 77;
     }
-    return cmocka_run_group_tests_name("move", claims, start_cluster, end_cluster);
+    return cmocka_run_group_tests_name("move", claims, postgres_cluster_set_up_group, postgres_cluster_tear_down_group);
 }

@@ -50,7 +50,7 @@ bool postgres_cluster_possible(void)
     return true;
 }
 
-static int find_port(void)
+int postgres_cluster_find_port(void)
 {
     int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -274,7 +274,7 @@ struct postgres_cluster *postgres_cluster_new(void)
     assert_non_null(mkdtemp(cluster->folder));
     assert_int_equal(user == NULL ? 0 : chown(cluster->folder, user->pw_uid, user->pw_gid), 0);
     snprintf(cluster->data, sizeof cluster->data, "%s/data", cluster->folder);
-    cluster->port = find_port();
+    cluster->port = postgres_cluster_find_port();
     snprintf(cluster->administrator, sizeof cluster->administrator,
              "host=%s port=%d user=postgres connect_timeout=5 dbname=postgres", cluster->folder, cluster->port);
     snprintf(cluster->url, sizeof cluster->url, "postgresql://behalf:secret@127.0.0.1:%d/behalf", cluster->port);
@@ -345,4 +345,20 @@ void postgres_cluster_releases(struct postgres_cluster *cluster, int *count, int
 {
     *count = atoi(postgres_cluster_sql(cluster, "SELECT count(*) FROM public.release"));
     *rows = atoi(postgres_cluster_sql(cluster, "SELECT coalesce(sum(journal_rows), 0) FROM public.release"));
+}
+
+// ---- groups of tests ----
+
+int postgres_cluster_set_up_group(void **state)
+{
+    *state = postgres_cluster_new();
+    return 0;
+}
+
+int postgres_cluster_tear_down_group(void **state)
+{
+    struct postgres_cluster *cluster = *state;
+
+    postgres_cluster_destroy(&cluster);
+    return 0;
 }

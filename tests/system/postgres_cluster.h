@@ -19,6 +19,13 @@ bool postgres_cluster_possible(void);
 struct postgres_cluster *postgres_cluster_new(void);
 void postgres_cluster_destroy(struct postgres_cluster **cluster_p);
 
+// For a cmocka group: one cluster for all its tests, which each finds in `*state` when it is set up.
+int postgres_cluster_set_up_group(void **state);
+int postgres_cluster_tear_down_group(void **state);
+
+// A port of 127.0.0.1 that was free a moment ago, for what is to run beside the cluster.
+int postgres_cluster_find_port(void);
+
 // postgresql://behalf:secret@127.0.0.1:port/behalf; and so with another port (of a proxy).
 const char *postgres_cluster_url(const struct postgres_cluster *cluster);
 const char *postgres_cluster_url_by(struct postgres_cluster *cluster, int port);

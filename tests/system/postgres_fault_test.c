@@ -6,6 +6,7 @@
 #include "tests/system/postgres_cluster.h"
 #include "broker/store/postgres/migrations.h"
 #include "tests/unit/store_desk.h"
+#include "proto/base/clocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,6 +47,7 @@ static int set_up(void **state)
     static int desks = 0;
     struct fixture *fixture = calloc(1, sizeof *fixture);
 
+    cluster = *state;
     snprintf(fixture->name, sizeof fixture->name, "fault-%d", ++desks);
     fixture->proxy = cutting_proxy_new(postgres_cluster_port(cluster));
     *state = fixture;
@@ -148,20 +150,12 @@ static void await_back(struct fixture *fixture, uint64_t wanted)
     }
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 // The database is there again since then: waits until all is back, which takes no longer than it may.
 static void await_back_soon(struct fixture *fixture, uint64_t wanted, int64_t since_ms)
 {
     await_back(fixture, wanted);
-    print_message("service resumed after %lld ms\n", (long long) (now_ms() - since_ms));
-    assert_true(now_ms() - since_ms < BACK_MS);
+    print_message("service resumed after %lld ms\n", (long long) (clocks_monotonic_ms() - since_ms));
+    assert_true(clocks_monotonic_ms() - since_ms < BACK_MS);
 }
 
 // Waits until the store is away and says why in these words.
@@ -235,9 +229,9 @@ static void a_server_that_dies_among_commits(struct fixture *fixture, void (*die
         }
         await_away(fixture, "postgresql");
         postgres_cluster_start(cluster);
-        int64_t up_ms = now_ms();
+        int64_t up_ms = clocks_monotonic_ms();
         await_back(fixture, before + 45);
-        slowest_ms = now_ms() - up_ms > slowest_ms ? now_ms() - up_ms : slowest_ms;
+        slowest_ms = clocks_monotonic_ms() - up_ms > slowest_ms ? clocks_monotonic_ms() - up_ms : slowest_ms;
         assert_true(fixture->back >= told);
     }
     print_message("service resumed at most %lld ms after the server answered\n", (long long) slowest_ms);
@@ -269,7 +263,7 @@ static void a_server_shut_down_in_order_is_waited_for(void **state)
     await_away(fixture, "waiting for it");
     assert_int_equal(fixture->back, 1);
     postgres_cluster_start(cluster);
-    await_back_soon(fixture, 2, now_ms());
+    await_back_soon(fixture, 2, clocks_monotonic_ms());
     store_destroy(&fixture->store);
     writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
@@ -336,7 +330,7 @@ static void a_database_made_read_only_is_waited_for(void **state)
     (void) postgres_cluster_sql(cluster, "ALTER SYSTEM RESET default_transaction_read_only");
     (void) postgres_cluster_sql(cluster, "SELECT pg_reload_conf()");
     await_sql("SHOW default_transaction_read_only", "off");
-    await_back_soon(fixture, 2, now_ms());
+    await_back_soon(fixture, 2, clocks_monotonic_ms());
     store_destroy(&fixture->store);
     writer_destroy(&fixture->writer);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
@@ -376,10 +370,10 @@ static void a_broker_stopped_in_mid_transaction_holds_nothing_up(void **state)
     while (cutting_proxy_count(fixture->proxy) == 0) {
         (void) poll(NULL, 0, 5);
     }
-    int64_t before_ms = now_ms();
+    int64_t before_ms = clocks_monotonic_ms();
     other.engine = open_at(fixture, postgres_cluster_url(cluster));
     desk_take_over(&other);
-    assert_true(now_ms() - before_ms < 3000);
+    assert_true(clocks_monotonic_ms() - before_ms < 3000);
     assert_int_equal(other.position.sequence, 1);
     struct batch *batch = desk_batch(&other, 1);
     put(batch, an_item(2, ITEM_PARKED));
@@ -407,16 +401,16 @@ static void a_connection_that_goes_silent_is_given_up_and_settled(void **state)
     submit(fixture, 10);
     await_back(fixture, 1);
     cutting_proxy_black_hole(fixture->proxy, true);
-    int64_t since_ms = now_ms();
+    int64_t since_ms = clocks_monotonic_ms();
     submit(fixture, 10);
     await_away(fixture, "no answer");
-    print_message("given up after %lld ms\n", (long long) (now_ms() - since_ms));
-    assert_true(now_ms() - since_ms < SILENT_MS);
+    print_message("given up after %lld ms\n", (long long) (clocks_monotonic_ms() - since_ms));
+    assert_true(clocks_monotonic_ms() - since_ms < SILENT_MS);
     (void) poll(NULL, 0, 2000); // it goes on trying
     collect(fixture);
     assert_int_equal(fixture->back, 1);
     cutting_proxy_black_hole(fixture->proxy, false);
-    await_back_soon(fixture, 2, now_ms());
+    await_back_soon(fixture, 2, clocks_monotonic_ms());
     store_destroy(&fixture->store);
     assert_int_equal(count_what_is_there(fixture, 2), 2);
 }
@@ -448,18 +442,18 @@ static void a_host_that_is_silent_holds_the_others_up_for_no_time(void **state)
 
     snprintf(url, sizeof url, "postgresql://behalf:secret@127.0.0.1:%d,127.0.0.1:%d,127.0.0.1:1/behalf", port,
              postgres_cluster_port(cluster));
-    int64_t since_ms = now_ms();
+    int64_t since_ms = clocks_monotonic_ms();
     start_at(fixture, url);
-    print_message("connected after %lld ms\n", (long long) (now_ms() - since_ms));
-    assert_true(now_ms() - since_ms < BACK_MS);
+    print_message("connected after %lld ms\n", (long long) (clocks_monotonic_ms() - since_ms));
+    assert_true(clocks_monotonic_ms() - since_ms < BACK_MS);
     submit(fixture, 10);
     await_back(fixture, 1);
     // Alone, it is given up soon, to be tried again.
     snprintf(url, sizeof url, "postgresql://behalf:secret@127.0.0.1:%d/behalf", port);
-    since_ms = now_ms();
+    since_ms = clocks_monotonic_ms();
     assert_null(engine_postgres_open(url, fixture->name, reason, sizeof reason));
     assert_non_null(strstr(reason, "no answer from 127.0.0.1"));
-    assert_true(now_ms() - since_ms < 2 * BACK_MS);
+    assert_true(clocks_monotonic_ms() - since_ms < 2 * BACK_MS);
     for (int i = 0; i < 2; i++) {
         (void) close(fillers[i]);
     }
@@ -534,7 +528,7 @@ static void a_full_disk_stops_the_store_and_loses_nothing(void **state)
     assert_true(fixture->back < 800);
     uint64_t back = fixture->back;
     assert_int_equal(mount("none", folder, "tmpfs", MS_REMOUNT, "size=200m"), 0);
-    await_back_soon(fixture, back + 1, now_ms());
+    await_back_soon(fixture, back + 1, clocks_monotonic_ms());
     await_back(fixture, 800);
     store_destroy(&fixture->store);
     writer_destroy(&fixture->writer);
@@ -1066,20 +1060,6 @@ static void text_that_is_no_utf_8_holds_nothing_up(void **state)
     assert_string_equal(postgres_cluster_sql(cluster, sql), "broken ? and ???, ganz schön \xF0\x9F\x98\x80");
 }
 
-static int start_cluster(void **state)
-{
-    (void) state;
-    cluster = postgres_cluster_new();
-    return 0;
-}
-
-static int end_cluster(void **state)
-{
-    (void) state;
-    postgres_cluster_destroy(&cluster);
-    return 0;
-}
-
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
 
 int main(int argc, char **argv)
@@ -1115,5 +1095,7 @@ int main(int argc, char **argv)
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }
-    return postgres_cluster_possible() ? cmocka_run_group_tests(tests, start_cluster, end_cluster) : 77;
+    return postgres_cluster_possible()
+               ? cmocka_run_group_tests(tests, postgres_cluster_set_up_group, postgres_cluster_tear_down_group)
+               : 77;
 }

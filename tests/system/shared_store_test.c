@@ -6,6 +6,7 @@
 #include "tests/system/cutting_proxy.h"
 #include "tests/system/postgres_cluster.h"
 #include "tests/unit/store_desk.h"
+#include "proto/base/clocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,6 +43,7 @@ static int set_up(void **state)
 {
     struct room *room = calloc(1, sizeof *room);
 
+    cluster = *state;
     room->writer = writer_new();
     room->proxy = cutting_proxy_new(postgres_cluster_port(cluster));
     *state = room;
@@ -150,14 +152,6 @@ static void collect(struct room *room)
             batch_destroy(&batch);
         }
     }
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void wait_for_news(struct room *room, const struct place *place)
@@ -483,7 +477,7 @@ static void a_desk_whose_row_is_locked_waits_and_the_others_go_on(void **state)
     submit_all(room);
     await_state(room, 2, STORE_STATE_AWAY, "lock held by another session");
     for (uint64_t round = 3; round <= 12; round++) {
-        int64_t before_ms = now_ms();
+        int64_t before_ms = clocks_monotonic_ms();
         for (size_t i = 0; i < 4; i++) {
             if (i != 2) {
                 submit(room, i);
@@ -492,7 +486,7 @@ static void a_desk_whose_row_is_locked_waits_and_the_others_go_on(void **state)
         await_back(room, 0, round);
         await_back(room, 1, round);
         await_back(room, 3, round);
-        assert_true(now_ms() - before_ms < 2000);
+        assert_true(clocks_monotonic_ms() - before_ms < 2000);
     }
     assert_int_equal(room->places[2].back, 1);
     PQfinish(locker);
@@ -599,9 +593,9 @@ static void a_server_killed_among_commits_loses_and_doubles_nothing_of_any_desk(
             await_state(room, i, STORE_STATE_AWAY, "postgresql");
         }
         postgres_cluster_start(cluster);
-        int64_t up_ms = now_ms();
+        int64_t up_ms = clocks_monotonic_ms();
         await_all_back(room, (round + 1) * 25);
-        slowest_ms = now_ms() - up_ms > slowest_ms ? now_ms() - up_ms : slowest_ms;
+        slowest_ms = clocks_monotonic_ms() - up_ms > slowest_ms ? clocks_monotonic_ms() - up_ms : slowest_ms;
     }
     print_message("service resumed at most %lld ms after the server answered\n", (long long) slowest_ms);
     assert_true(slowest_ms < 3000);
@@ -609,20 +603,6 @@ static void a_server_killed_among_commits_loses_and_doubles_nothing_of_any_desk(
     for (size_t i = 0; i < room->count; i++) {
         assert_there(&room->places[i], 75);
     }
-}
-
-static int start_cluster(void **state)
-{
-    (void) state;
-    cluster = postgres_cluster_new();
-    return 0;
-}
-
-static int end_cluster(void **state)
-{
-    (void) state;
-    postgres_cluster_destroy(&cluster);
-    return 0;
 }
 
 #define CLAIM(claim) cmocka_unit_test_setup_teardown(claim, set_up, tear_down)
@@ -646,5 +626,7 @@ int main(int argc, char **argv)
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
     }
-    return postgres_cluster_possible() ? cmocka_run_group_tests(tests, start_cluster, end_cluster) : 77;
+    return postgres_cluster_possible()
+               ? cmocka_run_group_tests(tests, postgres_cluster_set_up_group, postgres_cluster_tear_down_group)
+               : 77;
 }

@@ -5,6 +5,8 @@
 
 #include <behalf/client.h>
 
+#include "proto/base/clocks.h"
+
 #include <dirent.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -29,13 +31,6 @@ struct router {
     uint8_t peer[256]; // who sent the last frame
     size_t peer_bytes;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void router_open(struct router *router)
 {
@@ -77,7 +72,7 @@ static void work(struct behalf_client *client)
 // The next frame from the client that is not a heartbeat.
 static struct behalf_message *router_receive(struct router *router, struct behalf_client *client)
 {
-    for (int64_t deadline = now_ms() + TIMEOUT_MS; now_ms() < deadline;) {
+    for (int64_t deadline = clocks_monotonic_ms() + TIMEOUT_MS; clocks_monotonic_ms() < deadline;) {
         if (client != NULL) {
             work(client);
         }
@@ -279,7 +274,7 @@ static void router_restart(struct router *router)
     int zero = 0, bound = -1;
     zmq_setsockopt(router->socket, ZMQ_LINGER, &zero, sizeof(zero));
     // The old one is gone only once libzmq's thread has let go of it.
-    for (int64_t deadline = now_ms() + TIMEOUT_MS; bound != 0 && now_ms() < deadline;) {
+    for (int64_t deadline = clocks_monotonic_ms() + TIMEOUT_MS; bound != 0 && clocks_monotonic_ms() < deadline;) {
         bound = zmq_bind(router->socket, router->endpoint);
     }
     assert_int_equal(bound, 0);
@@ -335,9 +330,9 @@ static void broker_that_is_not_there_is_left_for_the_next_in_the_list(void **sta
     struct behalf_hello hello = { .role = "person", .name = "asha" };
     struct behalf_client *client = behalf_client_new(both, &hello);
     assert_non_null(client);
-    int64_t begun = now_ms();
+    int64_t begun = clocks_monotonic_ms();
     int64_t id = router_expect(&router, client, BEHALF_HELLO);
-    assert_true(now_ms() - begun < 4000); // well before HELLO would have been given up
+    assert_true(clocks_monotonic_ms() - begun < 4000); // well before HELLO would have been given up
     router_welcome(&router, id);
     expect(client, BEHALF_WELCOME, id);
     behalf_client_destroy(&client);
@@ -359,8 +354,8 @@ static void broker_that_restarts_is_left_for_the_next_in_the_list(void **state)
     expect(client, BEHALF_WELCOME, id);
     struct behalf_message bye = { .type = BEHALF_BYE, .bye = { .reason = "restarting" } };
     router_send(&router, &bye);
-    for (int64_t deadline = now_ms() + TIMEOUT_MS;
-         behalf_client_state(client) == BEHALF_CLIENT_READY && now_ms() < deadline;) {
+    for (int64_t deadline = clocks_monotonic_ms() + TIMEOUT_MS;
+         behalf_client_state(client) == BEHALF_CLIENT_READY && clocks_monotonic_ms() < deadline;) {
         work(client);
     }
     assert_int_equal(behalf_client_state(client), BEHALF_CLIENT_CONNECTING);
@@ -380,8 +375,8 @@ static void frame_of_two_parts_is_not_taken_for_a_message(void **state)
     zmq_send(router.socket, router.peer, router.peer_bytes, ZMQ_SNDMORE);
     zmq_send(router.socket, "\x93\xa9HEARTBEAT\x00\x80", 13, ZMQ_SNDMORE);
     zmq_send(router.socket, "x", 1, 0);
-    for (int64_t deadline = now_ms() + TIMEOUT_MS;
-         behalf_client_state(client) == BEHALF_CLIENT_READY && now_ms() < deadline;) {
+    for (int64_t deadline = clocks_monotonic_ms() + TIMEOUT_MS;
+         behalf_client_state(client) == BEHALF_CLIENT_READY && clocks_monotonic_ms() < deadline;) {
         work(client);
     }
     assert_int_equal(behalf_client_state(client), BEHALF_CLIENT_CONNECTING);
@@ -416,7 +411,7 @@ static void client_that_cannot_connect_rests_until_it_tries_again(void **state)
     struct behalf_client *client = behalf_client_new(endpoint, &hello);
     assert_non_null(client);
     int longest_ms = 0;
-    for (int64_t deadline = now_ms() + TIMEOUT_MS; longest_ms <= 20 && now_ms() < deadline;) {
+    for (int64_t deadline = clocks_monotonic_ms() + TIMEOUT_MS; longest_ms <= 20 && clocks_monotonic_ms() < deadline;) {
         work(client);
         int timeout_ms = behalf_client_timeout_ms(client);
         longest_ms = timeout_ms > longest_ms ? timeout_ms : longest_ms;

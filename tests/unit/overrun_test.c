@@ -1,6 +1,7 @@
 // overrun_test.c - a peer that never ends its message is cut off; one that sends a lot is not.  Over real sockets.
 
 #include "broker/router.h"
+#include "proto/base/clocks.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,13 +27,6 @@ struct world {
     struct router *router;
     uint64_t delivered_bytes;
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int set_up(void **state)
 {
@@ -61,7 +55,7 @@ static void drain(struct world *world)
 {
     struct received received;
 
-    while (router_receive(world->router, &received, clock_ms())) {
+    while (router_receive(world->router, &received, clocks_monotonic_ms())) {
         world->delivered_bytes += received.frame_bytes;
     }
 }
@@ -123,15 +117,15 @@ static void a_message_that_never_ends_is_cut_off(void **state)
 {
     struct world *world = *state;
     int peer = connect_peer(world);
-    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + TIMEOUT_MS;
     uint64_t bytes = 0;
 
     greet(peer);
-    while (send_frame(world, peer, true) && clock_ms() < deadline_ms) {
+    while (send_frame(world, peer, true) && clocks_monotonic_ms() < deadline_ms) {
         bytes += 65536;
         turn(world, 0);
     }
-    assert_true(clock_ms() < deadline_ms);
+    assert_true(clocks_monotonic_ms() < deadline_ms);
     assert_true(bytes > BYTES_MAX);
     assert_int_equal(world->delivered_bytes, 0);
     close(peer);
@@ -142,13 +136,13 @@ static void a_message_that_stays_unfinished_while_nobody_else_speaks_is_cut_off(
     struct world *world = *state;
     int peer = connect_peer(world);
     struct pollfd ended = { .fd = peer, .events = POLLRDHUP };
-    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + TIMEOUT_MS;
 
     greet(peer);
     for (size_t bytes = 0; bytes <= BYTES_MAX; bytes += 65536) {
         assert_true(send_frame(world, peer, true));
     }
-    while (poll(&ended, 1, 0) == 0 && clock_ms() < deadline_ms) {
+    while (poll(&ended, 1, 0) == 0 && clocks_monotonic_ms() < deadline_ms) {
         turn(world, 1000); // wakes up by what the other thread asks for
     }
     assert_true(poll(&ended, 1, 0) > 0);
@@ -159,7 +153,7 @@ static void many_whole_messages_are_not(void **state)
 {
     struct world *world = *state;
     int peer = connect_peer(world);
-    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + TIMEOUT_MS;
     uint64_t bytes = 0;
 
     greet(peer);
@@ -170,7 +164,7 @@ static void many_whole_messages_are_not(void **state)
             turn(world, 0);
         }
     }
-    while (world->delivered_bytes < bytes && clock_ms() < deadline_ms) {
+    while (world->delivered_bytes < bytes && clocks_monotonic_ms() < deadline_ms) {
         turn(world, 10);
     }
     assert_int_equal(world->delivered_bytes, bytes);

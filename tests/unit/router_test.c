@@ -3,6 +3,7 @@
 
 #include "broker/connections.h"
 #include "broker/router.h"
+#include "proto/base/clocks.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,13 +34,6 @@ struct world {
     struct received received;
     uint64_t ended;
 };
-
-static int64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int set_up_with(void **state, bool ipc, const struct router_limits *limits)
 {
@@ -85,7 +79,7 @@ static int tear_down(void **state)
 
 static int64_t now_ms(const struct world *world)
 {
-    return clock_ms() + world->ahead_ms;
+    return clocks_monotonic_ms() + world->ahead_ms;
 }
 
 // Returns true when a message came, which is in `received`.
@@ -103,10 +97,10 @@ static bool turn(struct world *world, int wait_ms)
 
 static uint64_t receive(struct world *world, const char *text)
 {
-    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + TIMEOUT_MS;
 
     while (!turn(world, 100)) {
-        assert_true(clock_ms() < deadline_ms);
+        assert_true(clocks_monotonic_ms() < deadline_ms);
     }
     assert_int_equal(world->received.frame_bytes, strlen(text));
     assert_memory_equal(world->received.frame, text, strlen(text));
@@ -115,11 +109,11 @@ static uint64_t receive(struct world *world, const char *text)
 
 static void expect_ended(struct world *world, uint64_t peer)
 {
-    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + TIMEOUT_MS;
 
     while (world->ended != peer) {
         turn(world, 10);
-        assert_true(clock_ms() < deadline_ms);
+        assert_true(clocks_monotonic_ms() < deadline_ms);
     }
 }
 
@@ -189,9 +183,9 @@ static int greeted_peer(const struct world *world)
 static bool is_cut(struct world *world, int peer)
 {
     struct pollfd ended = { .fd = peer, .events = POLLRDHUP };
-    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + TIMEOUT_MS;
 
-    while (poll(&ended, 1, 0) == 0 && clock_ms() < deadline_ms) {
+    while (poll(&ended, 1, 0) == 0 && clocks_monotonic_ms() < deadline_ms) {
         turn(world, 10);
     }
     return poll(&ended, 1, 0) > 0;
@@ -213,13 +207,13 @@ static void expect_told(struct world *world, int peer, const char *word)
 {
     char told[4096];
     size_t bytes = 0;
-    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + TIMEOUT_MS;
 
     while (memmem(told, bytes, word, strlen(word)) == NULL) {
         ssize_t more = recv(peer, told + bytes, sizeof told - bytes, MSG_DONTWAIT);
         bytes += more > 0 ? (size_t) more : 0;
         turn(world, 10);
-        assert_true(clock_ms() < deadline_ms && bytes < sizeof told);
+        assert_true(clocks_monotonic_ms() < deadline_ms && bytes < sizeof told);
     }
 }
 
@@ -283,7 +277,7 @@ static void a_peer_that_takes_the_name_of_a_closed_connection_is_not_taken_for_i
         int thief = connect_peer(world); // when i is 0, as soon as it can, and with the same descriptor
         greet(thief, name, sizeof name);
         say(thief, "STATUS");
-        for (int64_t end_ms = clock_ms() + 300; clock_ms() < end_ms;) {
+        for (int64_t end_ms = clocks_monotonic_ms() + 300; clocks_monotonic_ms() < end_ms;) {
             assert_false(turn(world, 10));
         }
         close(thief);
@@ -409,10 +403,10 @@ static void who_does_not_read_is_lost_and_what_waited_is_given_back(void **state
     assert_null(send_text(world, reader, 10));
     assert_true(is_cut(world, deaf));
     expect_ended(world, number);
-    int64_t deadline_ms = clock_ms() + TIMEOUT_MS;
+    int64_t deadline_ms = clocks_monotonic_ms() + TIMEOUT_MS;
     while (unread_bytes_of_all() > 0) {
         turn(world, 10);
-        assert_true(clock_ms() < deadline_ms);
+        assert_true(clocks_monotonic_ms() < deadline_ms);
     }
     close(deaf), close(other);
 }

@@ -93,6 +93,7 @@ static int set_up(void **state)
 
     static int desks = 0;
 
+    cluster = *state;
     snprintf(fixture->name, sizeof fixture->name, "support-%d", ++desks);
     fixture->disk = memory_disk_new();
     if (engine_kind == OVER_JOURNAL) {
@@ -2072,20 +2073,6 @@ static void what_is_far_behind_takes_no_more(void **state)
         CLAIM(a_reading_that_is_cut_says_so_and_the_next_is_whole),                                                    \
         CLAIM(a_crash_keeps_what_was_synced_and_nothing_else)
 
-static int start_cluster(void **state)
-{
-    (void) state;
-    cluster = postgres_cluster_new();
-    return 0;
-}
-
-static int end_cluster(void **state)
-{
-    (void) state;
-    postgres_cluster_destroy(&cluster);
-    return 0;
-}
-
 static int test_postgres(void)
 {
     const struct CMUnitTest postgres[] = { CLAIMS_OF_EVERY_ENGINE,
@@ -2095,7 +2082,8 @@ static int test_postgres(void)
     if (!postgres_cluster_possible()) {
         return 77;
     }
-    return cmocka_run_group_tests_name("postgres", postgres, start_cluster, end_cluster);
+    return cmocka_run_group_tests_name("postgres", postgres, postgres_cluster_set_up_group,
+                                       postgres_cluster_tear_down_group);
 }
 
 // Without a word: the engines that need no server.  "postgres": that one.  "shared": that one, with three desks in
