@@ -3,7 +3,7 @@ add_executable(behalf-bench ${CMAKE_CURRENT_LIST_DIR}/main.c ${CMAKE_CURRENT_LIS
     ${CMAKE_CURRENT_LIST_DIR}/crew.c ${CMAKE_CURRENT_LIST_DIR}/crowd.c ${CMAKE_CURRENT_LIST_DIR}/cycle.c ${CMAKE_CURRENT_LIST_DIR}/desks.c
     ${CMAKE_CURRENT_LIST_DIR}/feeder.c ${CMAKE_CURRENT_LIST_DIR}/intake.c ${CMAKE_CURRENT_LIST_DIR}/many.c
     ${CMAKE_CURRENT_LIST_DIR}/many_postgres.c ${CMAKE_CURRENT_LIST_DIR}/many_sqlite.c
-    ${CMAKE_CURRENT_LIST_DIR}/own_broker.c ${CMAKE_CURRENT_LIST_DIR}/people.c ${CMAKE_CURRENT_LIST_DIR}/restore.c ${CMAKE_CURRENT_LIST_DIR}/raw.c
+    ${CMAKE_CURRENT_LIST_DIR}/outlet.c ${CMAKE_CURRENT_LIST_DIR}/own_broker.c ${CMAKE_CURRENT_LIST_DIR}/people.c ${CMAKE_CURRENT_LIST_DIR}/restore.c ${CMAKE_CURRENT_LIST_DIR}/raw.c
     ${CMAKE_CURRENT_LIST_DIR}/raw_postgres.c ${CMAKE_CURRENT_LIST_DIR}/raw_sqlite.c ${CMAKE_CURRENT_LIST_DIR}/turn.c)
 target_link_libraries(behalf-bench PRIVATE behalf_options behalf_session behalf behalf_store PkgConfig::jansson PkgConfig::sqlite
     PkgConfig::postgres PkgConfig::zmq)

@@ -5,6 +5,7 @@
 // feeder goes by the clock, and there are people enough that somebody is idle when a post comes.
 
 #include "tests/bench/feeder.h"
+#include "tests/bench/outlet.h"
 #include "tests/bench/own_broker.h"
 #include "tests/bench/raw.h"
 
@@ -35,12 +36,12 @@ struct cycle {
     struct feeder feeder;
     struct worker *workers;
     uint64_t items; // answered by people
-    uint64_t closed;
+    struct outlet outlet;
     bool measuring;         // latencies count
     struct samples latency; // from sending a post to its ITEM
 };
 
-// ---- people and the connector ----
+// ---- people ----
 
 static void note_latency(struct cycle *cycle, const struct behalf_item *item)
 {
@@ -75,35 +76,10 @@ static void person_hears(struct member *member, const struct behalf_message *mes
     member_send(member, &answer);
 }
 
-static void connector_hears(struct member *member, const struct behalf_message *message, void *owner)
-{
-    struct cycle *cycle = owner;
-    if (message->type == BEHALF_DONE) {
-        cycle->closed++;
-    }
-    if (message->type != BEHALF_REPLY) {
-        return;
-    }
-    const struct behalf_message settle = {
-        .type = BEHALF_SETTLE,
-        .settle = { .reply = message->reply.reply, .fate = "confirmed", .reference = message->reply.key }
-    };
-    member_send(member, &settle);
-}
-
 static bool join_all(struct cycle *cycle, unsigned people)
 {
     const char *endpoint = own_broker_endpoint(cycle->broker);
-    const char *channels[] = { "bench" };
-    const struct behalf_hello out = { .role = "connector",
-                                      .name = "out",
-                                      .instance = "out-1",
-                                      .channels = channels,
-                                      .channels_count = 1,
-                                      .idempotent = true,
-                                      .program = "bench" };
-    if (crew_join(cycle->crew, endpoint, &out, connector_hears, cycle) == NULL ||
-        !feeder_init(&cycle->feeder, cycle->crew, endpoint)) {
+    if (!outlet_init(&cycle->outlet, cycle->crew, endpoint) || !feeder_init(&cycle->feeder, cycle->crew, endpoint)) {
         return false;
     }
     for (unsigned i = 0; i < people; i++) {
@@ -158,7 +134,7 @@ static void work_until(struct cycle *cycle, const struct bench_options *options,
     struct feeder *feeder = &cycle->feeder;
     uint64_t backlog = options->fill && options->fill < BACKLOG_MAX ? options->fill : BACKLOG_MAX;
     for (uint64_t now_ns; !bench_stopped() && (now_ns = bench_now_ns()) < end_ns;) {
-        while (feeder->sent - cycle->closed < backlog && feeder->sent - feeder->answered < options->in_flight) {
+        while (feeder->sent - cycle->outlet.closed < backlog && feeder->sent - feeder->answered < options->in_flight) {
             feeder_post(feeder);
         }
         uint64_t soon_ns = now_ns + 100000000u;
@@ -170,10 +146,10 @@ static void work_until(struct cycle *cycle, const struct bench_options *options,
 // may need longer to get going.
 static void work_until_closed(struct cycle *cycle, const struct bench_options *options, uint64_t end_ns)
 {
-    uint64_t closed = cycle->closed;
+    uint64_t closed = cycle->outlet.closed;
     uint64_t last_ns = end_ns + CLOSED_WAIT_NS;
     work_until(cycle, options, end_ns);
-    while (cycle->closed == closed && !bench_stopped() && bench_now_ns() < last_ns) {
+    while (cycle->outlet.closed == closed && !bench_stopped() && bench_now_ns() < last_ns) {
         work_until(cycle, options, bench_now_ns() + 100000000u);
     }
 }
@@ -188,7 +164,7 @@ struct mark {
 static struct mark mark_now(const struct cycle *cycle)
 {
     return (struct mark){ .ns = bench_now_ns(),
-                          .closed = cycle->closed,
+                          .closed = cycle->outlet.closed,
                           .answered = cycle->items,
                           .usage = own_broker_usage(cycle->broker),
                           .own_cpu_s = own_cpu_s() };
@@ -272,7 +248,7 @@ static bool print_durable(const struct own_broker *broker, double seconds)
 
 static uint64_t settled(const struct cycle *cycle)
 {
-    return cycle->closed + crew_refusals(cycle->crew);
+    return cycle->outlet.closed + crew_refusals(cycle->crew);
 }
 
 // Works for as long as something is settled now and then, until these many are; feeding, or only what is there.
@@ -306,11 +282,12 @@ static bool fill(struct cycle *cycle, const struct bench_options *options)
         return false;
     }
     if (settled(cycle) < cycle->feeder.sent) {
-        bench_complain("%" PRIu64 " of %" PRIu64 " items were closed, and no more", cycle->closed, cycle->feeder.sent);
+        bench_complain("%" PRIu64 " of %" PRIu64 " items were closed, and no more", cycle->outlet.closed,
+                       cycle->feeder.sent);
         return false;
     }
     bench_print(json_pack("{ss ss sI sf}", "case", "filled", "store", own_broker_store(cycle->broker), "items",
-                          (json_int_t) cycle->closed, "seconds", (double) (bench_now_ns() - begin_ns) / 1e9));
+                          (json_int_t) cycle->outlet.closed, "seconds", (double) (bench_now_ns() - begin_ns) / 1e9));
     return true;
 }
 

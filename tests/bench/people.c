@@ -5,6 +5,7 @@
 
 #include "tests/bench/crowd.h"
 #include "tests/bench/feeder.h"
+#include "tests/bench/outlet.h"
 #include "tests/bench/own_broker.h"
 #include "tests/bench/raw.h"
 
@@ -22,7 +23,8 @@ struct people {
     struct crew *crew;
     struct feeder feeder;
     struct crowd *crowd;
-    uint64_t answered, closed;
+    struct outlet outlet;
+    uint64_t answered;
     int64_t last_item;
     uint64_t offered_ns;
 };
@@ -49,22 +51,6 @@ static void person_hears(struct crowd *crowd, size_t person, const struct behalf
     crowd_send(crowd, person, &answer);
 }
 
-static void connector_hears(struct member *member, const struct behalf_message *message, void *owner)
-{
-    struct people *people = owner;
-    if (message->type == BEHALF_DONE) {
-        people->closed++;
-    }
-    if (message->type != BEHALF_REPLY) {
-        return;
-    }
-    const struct behalf_message settle = {
-        .type = BEHALF_SETTLE,
-        .settle = { .reply = message->reply.reply, .fate = "confirmed", .reference = message->reply.key }
-    };
-    member_send(member, &settle);
-}
-
 static void turn(struct people *people, int wait_ms)
 {
     struct pollfd wait[] = { { .fd = crew_fd(people->crew), .events = POLLIN },
@@ -84,11 +70,11 @@ static void rest(struct people *people, uint64_t ns)
 // Brings one post and follows it to its end.  False, having said why, when it does not come there.
 static bool follow_one(struct people *people, struct samples *offers)
 {
-    uint64_t closed = people->closed, answered = people->answered;
+    uint64_t closed = people->outlet.closed, answered = people->answered;
     uint64_t begin_ns = bench_now_ns();
     feeder_post(&people->feeder);
     crew_turn(people->crew, 0);
-    while (people->closed == closed && !bench_stopped()) {
+    while (people->outlet.closed == closed && !bench_stopped()) {
         if (bench_now_ns() > begin_ns + OFFER_NS) {
             bench_complain("a post was not %s", people->answered == answered ? "offered" : "closed");
             return false;
@@ -103,14 +89,6 @@ static bool follow_one(struct people *people, struct samples *offers)
 
 static bool begin(struct people *people, const struct bench_options *options, unsigned count)
 {
-    const char *channels[] = { "bench" };
-    const struct behalf_hello out = { .role = "connector",
-                                      .name = "out",
-                                      .instance = "out-1",
-                                      .channels = channels,
-                                      .channels_count = 1,
-                                      .idempotent = true,
-                                      .program = "bench" };
     people->crew = crew_new();
     people->broker = own_broker_new(options, count);
     if (people->broker == NULL) {
@@ -118,7 +96,7 @@ static bool begin(struct people *people, const struct bench_options *options, un
     }
     const char *endpoint = own_broker_endpoint(people->broker);
     people->crowd = crowd_new(endpoint, count, person_hears, people);
-    return crew_join(people->crew, endpoint, &out, connector_hears, people) != NULL &&
+    return outlet_init(&people->outlet, people->crew, endpoint) &&
            feeder_init(&people->feeder, people->crew, endpoint) && crew_wait_ready(people->crew, CONNECTORS_IN_S);
 }
 
