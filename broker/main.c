@@ -485,8 +485,10 @@ static int run_loop(struct service *service)
     }
     uint64_t told_beyond = loop_told_beyond(service->loop);
     loop_destroy(&service->loop);
-    if (told_beyond > 0 && service->configuration->folder != NULL) {
-        engine_sqlite_note_told(service->configuration->folder, service->names[0], told_beyond);
+    const struct engine_kind *kind;
+    const char *place = opening_place_of(&service->sources[0], &kind);
+    if (told_beyond > 0 && kind->note_told != NULL) {
+        kind->note_told(place, service->names[0], told_beyond);
     }
     leases_destroy(&service->leases);
     if (end == LOOP_STOPPED || end == LOOP_STOPPED_WAITING || end == LOOP_NOT_ON_DISK) {
@@ -507,9 +509,9 @@ static void tell_of_store(const char *line)
 static bool accept_loss(const struct desk_source *source)
 {
     char words[1024];
-    bool accepted = source->folder != NULL
-                        ? engine_sqlite_accept_loss(source->folder, source->name, words, sizeof words)
-                        : engine_postgres_accept_loss(source->store_url, source->name, words, sizeof words);
+    const struct engine_kind *kind;
+    const char *place = opening_place_of(source, &kind);
+    bool accepted = kind->accept_loss(place, source->name, words, sizeof words);
 
     if (!accepted || words[0] != '\0') {
         log_format(accepted ? "warning" : "error", "store %s", words);
@@ -524,9 +526,11 @@ static bool prepare_store(struct service *service)
     const struct desk_source *source = &service->sources[0];
     char reason[1024] = "";
     enum store_result result = STORE_OK;
+    const struct engine_kind *kind;
+    const char *place = opening_place_of(source, &kind);
 
-    if (source->store_url != NULL) {
-        result = engine_postgres_probe(source->store_url, source->name, reason, sizeof reason);
+    if (kind->probe != NULL) {
+        result = kind->probe(place, source->name, reason, sizeof reason);
     }
     if (result == STORE_UNAVAILABLE) {
         log_format("warning", "store %s", reason);

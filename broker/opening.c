@@ -104,15 +104,21 @@ static bool opening_make_folder(const char *folder)
     return true;
 }
 
+const char *opening_place_of(const struct desk_source *source, const struct engine_kind **kind)
+{
+    *kind = engine_kind_of(source->store_url != NULL);
+    return source->store_url != NULL ? source->store_url : source->folder;
+}
+
 struct engine *opening_engine(const struct desk_source *source)
 {
     char reason[1024] = "";
     struct engine *engine = NULL;
+    const struct engine_kind *kind;
+    const char *place = opening_place_of(source, &kind);
 
-    if (source->store_url != NULL) {
-        engine = engine_postgres_open(source->store_url, source->name, reason, sizeof reason);
-    } else if (opening_make_folder(source->folder)) {
-        engine = engine_sqlite_open(source->folder, source->name, reason, sizeof reason);
+    if (source->store_url != NULL || opening_make_folder(source->folder)) {
+        engine = kind->open(place, source->name, reason, sizeof reason);
     }
     if (engine == NULL && reason[0] != '\0') {
         desk_log(source, "error", "store %s", reason);
@@ -123,9 +129,9 @@ struct engine *opening_engine(const struct desk_source *source)
 static struct engine *opening_open_reports(const struct desk_source *source)
 {
     char reason[1024] = "";
-    struct engine *reports = source->store_url != NULL
-                                 ? engine_postgres_open_reports(source->store_url, source->name, reason, sizeof reason)
-                                 : engine_sqlite_open_reports(source->folder, source->name, reason, sizeof reason);
+    const struct engine_kind *kind;
+    const char *place = opening_place_of(source, &kind);
+    struct engine *reports = kind->open_reports(place, source->name, reason, sizeof reason);
 
     if (reports == NULL) {
         desk_log(source, "error", "store no reports: %s", reason);
@@ -140,9 +146,11 @@ static enum opening_end opening_take_lease(struct opening *opening, struct store
     const struct desk_source *source = opening->source;
     const struct lease_row *seen = &opening->seen;
     opening->sent_ms = clocks_boot_ms();
-    enum store_result result = opening->engine == NULL
-                                   ? STORE_UNAVAILABLE
-                                   : engine_postgres_take_over(opening->engine, seen, source->endpoints, position);
+    enum store_result result = STORE_UNAVAILABLE;
+
+    if (opening->engine != NULL) {
+        result = opening->engine->operations->take_over_seen(opening->engine, seen, source->endpoints, position);
+    }
 
     if (result != STORE_OK) {
         desk_log(source, "warning", "broker the desk %s could not be taken over: %s", source->name,

@@ -55,6 +55,9 @@ struct opening {
 // The work, as a job's: `self` is a struct opening.
 void opening_work(void *self);
 
+// Where the desk's store is, and of which kind its engines are.
+const char *opening_place_of(const struct desk_source *source, const struct engine_kind **kind);
+
 // Opens the store; NULL, and said in the log, when it cannot be used.
 struct engine *opening_engine(const struct desk_source *source);
 

@@ -221,6 +221,7 @@ void *report_allocate(struct report *report, size_t bytes);
 struct reported_post *report_add_post(struct report *report);
 
 struct engine;
+struct lease_row;
 
 // Up to which sequence a desk's changes survive any crash, and up to which its tables show them.
 struct engine_positions {
@@ -258,6 +259,11 @@ struct engine_operations {
 
     // Takes the desk over: epoch + 1, committed.  Makes the desk if it does not exist.
     enum store_result (*take_over)(struct engine *engine, struct store_position *position);
+
+    // The same of a store that brokers share, but only if the desk's lease is still as it was seen (lease_row.h).
+    // STORE_UNAVAILABLE: it is not, or the store is away; watch on.  NULL: nobody else can have the desk.
+    enum store_result (*take_over_seen)(struct engine *engine, const struct lease_row *seen, const char *endpoints,
+                                        struct store_position *position);
 
     // A commit of ours that changes nothing but proves that commits work again.
     enum store_result (*confirm)(struct engine *engine);
@@ -314,6 +320,21 @@ enum doubt_end {
     DOUBT_ELSEWHERE
 };
 enum doubt_end engine_judge_doubt(struct engine *engine, const struct batch *group, const struct store_position *found);
+
+// A kind of engines: what is done with a store while there is no engine of it.  `place` is a folder, or what finds a
+// database.  What each function does is said of its namesakes below.
+struct engine_kind {
+    struct engine *(*open)(const char *place, const char *desk, char *reason, size_t reason_bytes);
+    struct engine *(*open_reports)(const char *place, const char *desk, char *reason, size_t reason_bytes);
+    bool (*accept_loss)(const char *place, const char *desk, char *words, size_t words_bytes);
+    // NULL: opening tells.
+    enum store_result (*probe)(const char *place, const char *desk, char *reason, size_t reason_bytes);
+    // NULL: what was told is kept with the desk.
+    void (*note_told)(const char *place, const char *desk, uint64_t sequence);
+};
+
+// Of a database if `is_shared`, else of a folder.
+const struct engine_kind *engine_kind_of(bool is_shared);
 
 // Opens (and makes) the store in a folder; applies migrations.  Returns NULL with the reason, in words that
 // say what to do, in `reason`: another broker has it, a newer schema, no rights, it has lost something, ...

@@ -82,9 +82,4 @@ bool lease_link_forget(struct lease_link *link, const char *const *desks, size_t
 // there is no connection to wait on.
 bool lease_link_wait(struct lease_link *link, int descriptor, int ms, bool *heard);
 
-// Takes the desk over as the engine's take_over does, but only if the lease is still as it was seen.
-// STORE_UNAVAILABLE: it is not, or the store is away; watch on.
-enum store_result engine_postgres_take_over(struct engine *engine, const struct lease_row *seen, const char *endpoints,
-                                            struct store_position *position);
-
 #endif

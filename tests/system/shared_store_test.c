@@ -368,7 +368,8 @@ static void take_away(const struct place *place, bool released)
             struct lease_claim claim = { .desk = desk, .epoch = seen.epoch };
             looked = looked && lease_link_release(link, &claim, "") && lease_link_look(link, &desk, 1, &seen);
         }
-        bool taken = engine != NULL && looked && engine_postgres_take_over(engine, &seen, "", &position) == STORE_OK;
+        bool taken =
+            engine != NULL && looked && engine->operations->take_over_seen(engine, &seen, "", &position) == STORE_OK;
         _exit(taken ? 0 : 1);
     }
     int status = 1;

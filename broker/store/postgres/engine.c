@@ -354,8 +354,8 @@ static enum store_result postgres_apply_tail(struct postgres_engine *engine, con
     return result;
 }
 
-enum store_result engine_postgres_take_over(struct engine *base, const struct lease_row *seen, const char *endpoints,
-                                            struct store_position *position)
+static enum store_result postgres_take_over_seen(struct engine *base, const struct lease_row *seen,
+                                                 const char *endpoints, struct store_position *position)
 {
     struct postgres_engine *engine = postgres_engine_of(base);
     struct store_position unused;
@@ -387,7 +387,7 @@ enum store_result engine_postgres_take_over(struct engine *base, const struct le
 
 static enum store_result postgres_take_over(struct engine *base, struct store_position *position)
 {
-    return engine_postgres_take_over(base, NULL, "", position);
+    return postgres_take_over_seen(base, NULL, "", position);
 }
 
 static enum store_result postgres_confirm(struct engine *base)
@@ -536,6 +536,7 @@ static const struct engine_operations postgres_operations = {
     .commit = postgres_commit,
     .position = postgres_position,
     .take_over = postgres_take_over,
+    .take_over_seen = postgres_take_over_seen,
     .confirm = postgres_confirm,
     .secret = postgres_secret,
     .read = postgres_read,
