@@ -662,6 +662,78 @@ static void what_is_not_applied_is_bounded(void **state)
     assert_string_equal(sql_of(fixture, "SELECT count(*) FROM behalf.journal WHERE desk = '%s'"), "0");
 }
 
+static void write_notes(struct fixture *fixture, size_t count)
+{
+    struct batch *batch = desk_batch(&fixture->desk, 1);
+
+    for (size_t i = 0; i < count; i++) {
+        put(batch, a_note(1000 + i, "note", "small", false));
+    }
+    store_submit(fixture->store, &batch);
+    await_back(fixture, fixture->desk.position.sequence);
+}
+
+// By the time that it takes to apply them, though their bytes are few.
+static void many_small_changes_are_bounded_by_their_time(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t changes = 0;
+
+    start(fixture);
+    submit(fixture, 5);
+    await_back(fixture, 5);
+    await_sql(fixture, "SELECT sequence FROM behalf.applied WHERE desk = '%s'", "5");
+    PGconn *locker = lock("LOCK TABLE behalf.note IN ACCESS EXCLUSIVE MODE");
+    while (store_state(fixture->store) != STORE_STATE_BEHIND) {
+        assert_true(changes < 100 * 1000);
+        write_notes(fixture, 1000);
+        changes += 1000;
+    }
+    assert_true(changes >= 2000); // a second's, where each takes half a millisecond
+    assert_true(strtoull(sql_of(fixture, "SELECT sum(length(changes)) FROM behalf.journal WHERE desk = '%s'"), NULL,
+                         10) < 8 * 1024 * 1024);
+    // Rows stay whole in a page.
+    assert_true(atoi(sql_of(fixture, "SELECT max(pg_column_size(j.*)) FROM behalf.journal AS j WHERE desk = '%s'")) <
+                7900);
+    for (int i = 0; i < 3; i++) { // commits, which look for what stands in the way
+        (void) poll(NULL, 0, 1100);
+        write_notes(fixture, 1);
+    }
+    await_state(fixture, STORE_STATE_BEHIND, "changes behind its journal");
+    await_state(fixture, STORE_STATE_BEHIND, "analyst");
+    PQfinish(locker);
+    await_state(fixture, STORE_STATE_WORKING, "postgresql");
+}
+
+static void the_applier_gathers_unless_somebody_waits(void **state)
+{
+    struct fixture *fixture = *state;
+    struct timespec begun, ended;
+    char sql[512];
+
+    start(fixture);
+    snprintf(
+        sql, sizeof sql,
+        "CREATE TABLE public.applies (sequence bigint); CREATE FUNCTION public.note_apply() RETURNS trigger LANGUAGE"
+        " plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO public.applies VALUES (NEW.sequence); RETURN NULL; END $$;"
+        "CREATE TRIGGER note_apply AFTER UPDATE ON behalf.applied FOR EACH ROW WHEN (NEW.desk = '%s' AND"
+        " OLD.sequence <> NEW.sequence) EXECUTE FUNCTION public.note_apply()",
+        fixture->name);
+    (void) postgres_cluster_sql(cluster, sql);
+    (void) clock_gettime(CLOCK_MONOTONIC, &begun);
+    for (uint64_t group = 1; group <= 200; group++) {
+        submit(fixture, 1);
+        await_back(fixture, group);
+    }
+    await_sql(fixture, "SELECT sequence FROM behalf.applied WHERE desk = '%s'", "200");
+    (void) clock_gettime(CLOCK_MONOTONIC, &ended);
+    int64_t took_ms = (ended.tv_sec - begun.tv_sec) * 1000 + (ended.tv_nsec - begun.tv_nsec) / 1000000;
+    int applies = atoi(postgres_cluster_sql(cluster, "SELECT count(*) FROM public.applies"));
+    print_message("%d applies in %lld ms\n", applies, (long long) took_ms);
+    assert_in_range(applies, 1, took_ms / 50 + 200 * 6 / 500 + 2);
+    (void) postgres_cluster_sql(cluster, "DROP TRIGGER note_apply ON behalf.applied");
+}
+
 // ---- refused ----
 
 static const char plant[] =
@@ -799,6 +871,23 @@ static void a_journal_with_a_gap_or_of_a_newer_codec_is_refused_in_words(void **
     assert_non_null(strstr(reason, "gap"));
     assert_false(engine_postgres_accept_loss(postgres_cluster_url(cluster), fixture->name, reason, sizeof reason));
     assert_string_equal(sql_of(fixture, "SELECT count(*) FROM behalf.journal_aside WHERE desk = '%s'"), "0");
+}
+
+// As after a database was put back that had another history.
+static void a_journal_of_another_life_is_refused_in_words(void **state)
+{
+    struct fixture *fixture = *state;
+    char reason[1024] = "";
+
+    start(fixture);
+    submit(fixture, 3);
+    await_back(fixture, 3);
+    stop(fixture);
+    plant_group(fixture, CODEC_NUMBER, "\\x");
+    (void) sql_of(fixture, "UPDATE behalf.journal SET epoch = epoch + 10 WHERE desk = '%s'");
+    assert_int_equal(try_to_take_over(fixture, reason, sizeof reason), STORE_CONTRADICTED);
+    assert_non_null(strstr(reason, "is of another desk"));
+    assert_string_equal(sql_of(fixture, "SELECT count(*) FROM behalf.journal WHERE desk = '%s'"), "1");
 }
 
 // A newer broker appends just before its desk is taken by one that has seen nothing of it yet.
@@ -990,11 +1079,14 @@ int main(int argc, char **argv)
         CASE(a_locked_table_lets_service_go_on_and_nothing_older_is_shown),
         CASE(a_report_waits_for_tables_that_do_not_show_what_was_spoken),
         CASE(what_is_not_applied_is_bounded),
+        CASE(many_small_changes_are_bounded_by_their_time),
+        CASE(the_applier_gathers_unless_somebody_waits),
         CASE(tables_are_rewritten_once_they_show_all), // before those that leave a journal behind
         CASE(tables_that_nobody_brings_up_are_not_rewritten),
         CASE(a_group_that_the_tables_refuse_stops_the_desk_and_can_be_set_aside),
         CASE(a_running_desk_whose_tables_refuse_a_group_stops),
         CASE(a_journal_with_a_gap_or_of_a_newer_codec_is_refused_in_words),
+        CASE(a_journal_of_another_life_is_refused_in_words),
         CASE(a_group_of_a_newer_codec_that_comes_last_is_left_alone_too),
         CASE(a_broker_of_before_the_journal_can_neither_take_nor_write),
     };

@@ -2,6 +2,7 @@
 //
 // Arguments: behalf-ctl, behalf-broker, a file of rules of the desk "demo".  Exit code 77: no PostgreSQL here.
 
+#include "broker/store/codec.h"
 #include "broker/store/engine.h"
 #include "broker/store/move/move_table.h"
 #include "tests/system/child.h"
@@ -458,6 +459,41 @@ static void a_store_with_a_broker_is_refused(void **state)
     assert_refused(fixture, fixture->here, fixture->url, NULL, "has a desk demo already");
 }
 
+// What a broker that was killed has left in the journal is moved like all else.
+static void a_move_brings_the_tables_up_to_the_journal_first(void **state)
+{
+    struct fixture *fixture = *state;
+    struct change item = an_item(4242, ITEM_WAITING);
+    struct codec_bytes bytes = { 0 };
+    char sql[4096];
+
+    fill(fixture->url, 10);
+    uint64_t sequence = position_of(fixture->url).sequence;
+    codec_add(&bytes, &item);
+    int at = snprintf(sql, sizeof sql,
+                      "WITH at AS (UPDATE behalf.desk SET sequence = sequence + 1 WHERE desk = 'demo' RETURNING *)"
+                      " INSERT INTO behalf.journal SELECT desk, sequence - 1, sequence, 1, 1, epoch, next_id, clock_ms,"
+                      " %d, '\\x",
+                      CODEC_NUMBER);
+    for (size_t i = 0; i < bytes.count; i++) {
+        at += snprintf(sql + at, sizeof sql - (size_t) at, "%02x", bytes.bytes[i]);
+    }
+    snprintf(sql + at, sizeof sql - (size_t) at, "'::bytea FROM at");
+    codec_fini(&bytes);
+    (void) sql_in(fixture, sql);
+    assert_moved(fixture, fixture->url, fixture->there, NULL);
+    struct desk_under_test desk = { .engine = open_store(fixture->there) };
+    desk_take_over(&desk);
+    assert_int_equal(desk.position.sequence, sequence + 1);
+    struct batch *batch = desk_batch(&desk, 1);
+    put(batch, an_event(desk.position.sequence, 0, "afterwards"));
+    struct question *asked = batch_ask(batch, &(struct question){ .kind = QUESTION_CLOSED_ITEM, .item = 4242 });
+    assert_int_equal(desk_try(&desk, batch), STORE_OK);
+    assert_true(asked->found);
+    batch_destroy(&batch);
+    desk.engine->operations->destroy(&desk.engine);
+}
+
 static void a_broker_that_only_seemed_gone_writes_nothing_any_more(void **state)
 {
     struct fixture *fixture = *state;
@@ -646,6 +682,7 @@ int main(int argc, char **argv)
         CLAIM(a_row_that_differs_is_found),
         CLAIM(a_copy_leaves_the_source_usable),
         CLAIM(a_store_with_a_broker_is_refused),
+        CLAIM(a_move_brings_the_tables_up_to_the_journal_first),
         CLAIM(a_broker_that_only_seemed_gone_writes_nothing_any_more),
         CLAIM(what_cannot_be_moved_is_refused_in_one_line),
         CLAIM(wrong_usage_ends_with_2_and_never_shows_a_url),
