@@ -41,9 +41,32 @@ static void authors_close_up_blanks(char *text)
     text[to] = '\0';
 }
 
+// The small letters of a name in ASCII, as most are; NULL for any other.
+static char *author_fold_ascii(const char *author)
+{
+    size_t bytes = strlen(author);
+    char *text = malloc(bytes + 1);
+    must(text);
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char byte = (unsigned char) author[i];
+        if (byte >= 0x80) {
+            free(text);
+            return NULL;
+        }
+        text[i] = (char) (byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
+    }
+    text[bytes] = '\0';
+    return text;
+}
+
 char *author_fold(const char *author)
 {
     size_t bytes = 0;
+    char *ascii = author_fold_ascii(author);
+    if (ascii != NULL) {
+        authors_close_up_blanks(ascii);
+        return ascii;
+    }
     uint8_t *folded = u8_casefold((const uint8_t *) author, strlen(author), NULL, UNINORM_NFKC, NULL, &bytes);
     char *text = NULL;
 
@@ -64,7 +87,7 @@ char *author_fold(const char *author)
 bool author_is_nobody(const struct policy_channel *channel, const char *folded)
 {
     for (size_t i = 0; i < channel->anonymous_count; i++) {
-        if (!strcmp(channel->anonymous[i], folded)) {
+        if (channel->anonymous[i][0] == folded[0] && strcmp(channel->anonymous[i], folded) == 0) {
             return true;
         }
     }

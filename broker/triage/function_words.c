@@ -225,10 +225,15 @@ static uint32_t function_words_hash_begin(char kind)
     return (2166136261u ^ (unsigned char) kind) * 16777619u;
 }
 
+static uint32_t function_words_hash_byte(uint32_t hash, char byte)
+{
+    return (hash ^ (unsigned char) byte) * 16777619u;
+}
+
 static uint32_t function_words_hash_extend(uint32_t hash, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
-        hash = (hash ^ (unsigned char) text[i]) * 16777619u;
+        hash = function_words_hash_byte(hash, text[i]);
     }
     return hash;
 }
@@ -416,6 +421,7 @@ struct word {
     size_t characters;
     int repeats;  // how often the last letter has come in a row
     bool capital; // begins with a capital
+    bool ascii;   // each character is one byte
 };
 
 static enum script function_words_script_of(uint32_t code)
@@ -494,6 +500,7 @@ static void function_words_add_character(struct word *word, uint32_t code)
     if (lower < 0x80) {
         word->text[word->offset[n]] = (char) lower;
     } else {
+        word->ascii = false;
         bytes = u8_uctomb((uint8_t *) word->text + word->offset[n], lower,
                           (ptrdiff_t) (sizeof word->text - 1 - word->offset[n]));
     }
@@ -511,10 +518,16 @@ static size_t function_words_next_word(const char *text, size_t bytes, struct wo
     size_t i = 0;
     word->characters = 0;
     word->repeats = 0;
+    word->ascii = true;
     word->offset[0] = 0;
     word->text[0] = '\0';
     while (i < bytes) {
         uint32_t code = (unsigned char) text[i];
+        if ((code | 0x20) >= 'a' && (code | 0x20) <= 'z') { // most of most posts
+            function_words_add_character(word, code);
+            i++;
+            continue;
+        }
         size_t used = code < 0x80 ? 1 : plain_text_character(text + i, bytes - i, &code);
         code = function_words_apostrophe_or(code);
         bool joins = (code == '\'' || code == '-') && word->characters > 0;
@@ -643,8 +656,9 @@ static void function_words_keep_best_from(char kind, const struct word *word, si
 {
     uint32_t hash = function_words_hash_begin(kind);
     for (size_t to = from + 1; to <= from + length_max; to++) {
-        hash = function_words_hash_extend(hash, word->text + word->offset[to - 1],
-                                          word->offset[to] - word->offset[to - 1]);
+        hash = word->ascii ? function_words_hash_byte(hash, word->text[to - 1])
+                           : function_words_hash_extend(hash, word->text + word->offset[to - 1],
+                                                        word->offset[to] - word->offset[to - 1]);
         uint32_t ended = function_words_hash_end(hash);
         if (function_words_may_be_piece(ended)) {
             function_words_keep_best(kind, word, from, to, ended, best);

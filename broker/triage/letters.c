@@ -287,6 +287,11 @@ unsigned letters_class(uint32_t code)
     return code < CLASSES ? letters_classes[code] : letters_find_class(code);
 }
 
+const uint16_t *letters_ascii_classes(void)
+{
+    return letters_classes;
+}
+
 uint32_t letters_lower(uint32_t code)
 {
     return code < PLANE ? letters_lowers[code] : (uint32_t) u_foldCase((UChar32) code, U_FOLD_CASE_DEFAULT);

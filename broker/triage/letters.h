@@ -33,6 +33,9 @@ void letters_prepare(void);
 
 unsigned letters_class(uint32_t code);
 
+// The classes of ASCII, for whoever looks at every letter of a text.
+const uint16_t *letters_ascii_classes(void);
+
 // The small letter of a capital, else the character itself.
 uint32_t letters_lower(uint32_t code);
 

@@ -63,7 +63,7 @@ void plain_text_clear(struct plain_text *self)
     self->text[0] = '\0';
 }
 
-static void plain_text_append_bytes(struct plain_text *self, const char *text, size_t bytes)
+void plain_text_append_bytes(struct plain_text *self, const char *text, size_t bytes)
 {
     plain_text_reserve(self, bytes);
     memcpy(self->text + self->bytes, text, bytes);
@@ -258,13 +258,24 @@ static bool plain_text_is_gap(uint32_t code)
     return code == 0x200B || code == 0x200C || code == 0x2060 || code == 0xFEFF || code == 0x180E;
 }
 
-// How many bytes from `text` on are characters that stay as they are: ASCII that is seen, neither blank nor '&'.
-static size_t plain_text_plain_run(const char *text, size_t bytes)
+// Copies what is plain from `text` on: ASCII that is seen, and blanks, of which a run becomes one.  Returns how many
+// bytes that were; nearly all of most posts.
+static size_t plain_text_copy_plain(struct plain_text *self, const char *text, size_t bytes)
 {
     size_t i = 0;
-    while (i < bytes && text[i] > ' ' && text[i] < 0x7F && text[i] != '&') {
-        i++;
+    plain_text_reserve(self, bytes);
+    char *to = self->text + self->bytes;
+    for (; i < bytes; i++) {
+        unsigned char byte = (unsigned char) text[i];
+        if (byte < ' ' || byte > '~' || byte == '&') {
+            break;
+        }
+        if (byte != ' ' || (to > self->text && to[-1] != ' ')) {
+            *to++ = (char) byte;
+        }
     }
+    *to = '\0';
+    self->bytes = (size_t) (to - self->text);
     return i;
 }
 
@@ -275,12 +286,10 @@ static bool decode(struct plain_text *self, const char *text, size_t text_bytes,
     unsigned signs = 0;
     size_t bytes = text_bytes < PLAIN_TEXT_INPUT_BYTES ? text_bytes : PLAIN_TEXT_INPUT_BYTES;
     plain_text_clear(self);
-    plain_text_reserve(self, bytes);
     for (size_t i = 0; i < bytes;) {
-        size_t run = plain_text_plain_run(text + i, bytes - i);
-        if (run > 0) {
-            plain_text_append_bytes(self, text + i, run);
-            i += run;
+        size_t plain = plain_text_copy_plain(self, text + i, bytes - i);
+        if (plain > 0) {
+            i += plain;
             continue;
         }
         uint32_t code;
@@ -478,9 +487,25 @@ static bool plain_text_retweet_marker(const char *token, size_t bytes, bool firs
            (memcmp(token, "RT", 2) == 0 || (first && strncasecmp(token, "rt", 2) == 0));
 }
 
+// Whether a token is a word of letters a to z, and perhaps a sign that ends it: nothing else than language.  What
+// begins like a link or an emoticon is looked at more closely.
+static bool plain_text_is_word(const char *token, size_t bytes)
+{
+    size_t letters = 0;
+    while (letters < bytes && plain_text_ascii_letter((unsigned char) token[letters])) {
+        letters++;
+    }
+    bool ended = letters == bytes || (letters + 1 == bytes && strchr(".,!?", token[letters]) != NULL);
+    return ended && letters > 0 && (token[0] | 0x20) != 'h' && (token[0] | 0x20) != 'x';
+}
+
 // One token (what white space parts) without what is not language.
 static void plain_text_copy_token(struct plain_text *self, const char *token, size_t bytes)
 {
+    if (plain_text_is_word(token, bytes)) {
+        plain_text_append_bytes(self, token, bytes);
+        return;
+    }
     if (plain_text_mail_address(token, bytes)) {
         return;
     }

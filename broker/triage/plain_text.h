@@ -41,6 +41,9 @@ void plain_text_clear(struct plain_text *self);
 // Adds a character.
 void plain_text_append(struct plain_text *self, uint32_t code);
 
+// Adds characters, which are whole.
+void plain_text_append_bytes(struct plain_text *self, const char *text, size_t bytes);
+
 // Fills `self` with what a reader sees of `text`: entities decoded, NFKC (full-width letters, ligatures and
 // mathematical letters become plain ones), default-ignorable and control characters gone, runs of white space one
 // blank, none at the ends.  With `keep`, U+200B stands for each invisible character at which a word may end, and the

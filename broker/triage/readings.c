@@ -48,6 +48,8 @@
 #define WORD_SIGNS_MAX 2     // of * in a word
 #define WORDS_BYTES_MAX 8192 // of words written one by one, for a text
 
+#define PLAIN_LETTERS_MAX 256 // written at a time
+
 // Marks on one letter beyond this many are decoration; Vietnamese, Yoruba and polytonic Greek need two or
 // three, of which NFKC has joined at least one with its letter.
 #define MARKS_PER_LETTER 2
@@ -123,15 +125,21 @@ static bool readings_is_flag(uint32_t code)
 
 static void readings_take_text(struct letters *letters, const char *text, size_t bytes)
 {
+    const uint16_t *ascii_classes = letters_ascii_classes();
+    unsigned round = 0;
+    bool flags = false;
     letters->count = 0;
     readings_reserve(letters, bytes);
-    unsigned round = 0;
     for (size_t at = 0; at < bytes;) {
-        uint32_t code = 0;
-        at += plain_text_character(text + at, bytes - at, &code);
-        if (code >= 0x80) {
-            code = letters_unstyled(code);
+        uint32_t code = (unsigned char) text[at];
+        if (code < 0x80) {
+            letters->letters[letters->count++] = (struct letter){ code, ascii_classes[code], (uint16_t) round };
+            at++;
+            continue;
         }
+        at += plain_text_character(text + at, bytes - at, &code);
+        code = letters_unstyled(code);
+        flags = flags || readings_is_flag(code);
         if (code == OVERRIDE || code == OVERRIDE_END) {
             round = code == OVERRIDE ? TURNED_ROUND : 0;
             continue;
@@ -139,7 +147,7 @@ static void readings_take_text(struct letters *letters, const char *text, size_t
         letters->letters[letters->count++] = (struct letter){ code, (uint16_t) letters_class(code), (uint16_t) round };
     }
     // A flag is two signs; one alone is a letter.
-    for (size_t i = 0; i < letters->count; i++) {
+    for (size_t i = 0; flags && i < letters->count; i++) {
         struct letter *letter = &letters->letters[i];
         if (readings_is_flag(letter->code) && !(i > 0 && readings_is_flag(letter[-1].code)) &&
             !(i + 1 < letters->count && readings_is_flag(letter[1].code))) {
@@ -273,6 +281,20 @@ static bool readings_sign_for_letter(const struct letters *all, size_t at)
     return (after && before) || (!readings_one_of(all->letters[at].code, "!|+*") && (after || before));
 }
 
+static bool readings_ascii_letter(uint32_t code)
+{
+    return (code | 0x20) >= 'a' && (code | 0x20) <= 'z';
+}
+
+// True of a blank, and of a letter a to z behind another one: nothing is odd about them.
+static bool readings_usual(const struct letters *all, size_t at)
+{
+    uint32_t code = all->letters[at].code;
+    uint32_t before = at > 0 ? all->letters[at - 1].code : 0;
+    return code == ' ' ||
+           (readings_ascii_letter(code) && readings_ascii_letter(before) && (code | 0x20) != (before | 0x20));
+}
+
 // What is odd about the letters at `at`.
 static unsigned readings_oddity(const struct letters *all, size_t at)
 {
@@ -325,7 +347,7 @@ static void readings_find_odd(struct readings *readings)
         if (all->letters[i].place & TURNED_ROUND) {
             readings->odd |= ODD_TURNED;
         }
-        if ((all->letters[i].place & IN_ADDRESS) == 0) {
+        if ((all->letters[i].place & IN_ADDRESS) == 0 && !readings_usual(all, i)) {
             readings->odd |= readings_oddity(all, i);
         }
     }
@@ -431,10 +453,35 @@ static size_t readings_stretch_at(const struct letters *all, size_t at)
     return end - at;
 }
 
+// Writes the letters from `at` on that any manner but of stretches writes alike: ASCII, outside of addresses and within
+// a word of a hashtag.  Returns how many these are, of a long run some.
+static size_t readings_write_plain(struct plain_text *out, const struct letters *all, size_t at)
+{
+    char small[PLAIN_LETTERS_MAX];
+    size_t count = 0;
+    for (; count < sizeof small && at + count < all->count; count++) {
+        const struct letter *letter = &all->letters[at + count];
+        if (letter->code >= 0x80 || (letter->place & (IN_ADDRESS | CUT)) != 0) {
+            break;
+        }
+        small[count] = (char) (letter->code >= 'A' && letter->code <= 'Z' ? letter->code | 0x20 : letter->code);
+    }
+    if (count > 0) {
+        plain_text_append_bytes(out, small, count);
+    }
+    return count;
+}
+
 static void readings_write_letters(struct plain_text *out, const struct letters *all, const struct manner *manner)
 {
     unsigned marks = 0;
     for (size_t i = 0; i < all->count; i++) {
+        size_t plain = manner->stretch == 0 ? readings_write_plain(out, all, i) : 0;
+        if (plain > 0) {
+            marks = 0;
+            i += plain - 1;
+            continue;
+        }
         const struct letter *letter = &all->letters[i];
         if ((letter->place & IN_ADDRESS) != 0 && !manner->addresses && !(manner->exact & FOLDING_addresses)) {
             if (letter->place & STARTS) {
