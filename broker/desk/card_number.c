@@ -170,7 +170,13 @@ static bool card_number_has_digits(const char *text)
     size_t digits = 0;
     ucs4_t character;
 
-    while (digits < CARD_DIGITS_MIN && (at = u8_next(&character, at)) != NULL) {
+    while (digits < CARD_DIGITS_MIN && *at != '\0') {
+        if (*at < 0x80) {
+            digits += *at >= '0' && *at <= '9';
+            at++;
+            continue;
+        }
+        at = u8_next(&character, at);
         digits += uc_digit_value(character) >= 0;
     }
     return digits == CARD_DIGITS_MIN;

@@ -239,3 +239,25 @@ const char *change_list_format(struct change_list *list, const char *format, ...
     va_end(arguments);
     return text;
 }
+
+const char *change_list_join(struct change_list *list, const char *first, ...)
+{
+    va_list texts;
+    size_t bytes = 0;
+
+    va_start(texts, first);
+    for (const char *text = first; text != NULL; text = va_arg(texts, const char *)) {
+        bytes += strlen(text);
+    }
+    va_end(texts);
+    char *joined = arena_allocate(&list->arena, bytes + 1);
+    char *end = joined;
+    va_start(texts, first);
+    for (const char *text = first; text != NULL; text = va_arg(texts, const char *)) {
+        size_t length = strlen(text);
+        memcpy(end, text, length);
+        end += length;
+    }
+    va_end(texts);
+    return joined;
+}

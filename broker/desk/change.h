@@ -85,4 +85,7 @@ void *change_list_allocate(struct change_list *list, size_t bytes); // zeroed
 const char *change_list_text(struct change_list *list, const char *text);
 const char *change_list_format(struct change_list *list, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// The same of texts behind each other, up to a NULL; costs a tenth of formatting them.
+const char *change_list_join(struct change_list *list, const char *first, ...) __attribute__((sentinel));
+
 #endif

@@ -644,8 +644,7 @@ void item_close(struct desk *desk, struct item *item, const char *outcome, uint3
     }
     item_move(desk, item, ITEM_CLOSED, POLICY_NONE);
     item_event(desk, item, "closed", person, NULL,
-               change_list_format(desk->list, "%s%s%s", outcome, reason != NULL && *reason ? ": " : "",
-                                  reason != NULL ? reason : ""));
+               reason != NULL && *reason ? change_list_join(desk->list, outcome, ": ", reason, NULL) : outcome);
     item_write_outcome(desk, item, outcome, person, reason, reply);
     item_write(desk, item, outcome);
     item_remember(desk, item, person);

@@ -11,6 +11,7 @@
 // What may be much is done a slice at a time; outbox_tick says when there is more.
 
 #include "broker/desk/parts.h"
+#include "proto/base/digits.h"
 #include "proto/mended_text.h"
 
 #include <string.h>
@@ -135,6 +136,14 @@ void reply_forget(struct desk *desk, struct reply *reply)
     free(reply);
 }
 
+// The platform's key of a reply: DESK-NUMBER.
+static const char *outbox_key(const struct desk *desk, const struct reply *reply)
+{
+    char digits[DIGITS_BYTES];
+
+    return change_list_join(desk->list, desk->policy->desk, "-", digits_of(reply->id, digits), NULL);
+}
+
 // Writes where the reply is now.  `text` NULL keeps what is on disk.
 static void outbox_write_reply(struct desk *desk, const struct reply *reply, const char *text, const char *reference,
                                const char *reason)
@@ -150,7 +159,7 @@ static void outbox_write_reply(struct desk *desk, const struct reply *reply, con
             .channel = policy->channels[reply->channel].name,
             .person = person_name(desk, reply->person),
             .text = text,
-            .key = change_list_format(desk->list, "%s-%llu", policy->desk, (unsigned long long) reply->id),
+            .key = outbox_key(desk, reply),
             .state = reply->state,
             .sealed = reply->sealed,
             .instance = reply->instance != NULL ? reply->instance : "",

@@ -30,34 +30,79 @@ static const char *outgoing_name_of(const struct policy *policy, const struct an
     return NULL;
 }
 
+// Writes a template with its names filled in to `to`, without a NUL, or nothing where that is NULL.  Returns its bytes.
+static size_t outgoing_fill(const struct policy *policy, const struct answering *answering, const char *template,
+                            char *to)
+{
+    size_t bytes = 0;
+    for (const char *rest = template;;) {
+        size_t plain = strcspn(rest, "{");
+        if (to != NULL) {
+            memcpy(to + bytes, rest, plain);
+        }
+        bytes += plain;
+        if (rest[plain] == '\0') {
+            return bytes;
+        }
+        const char *open = rest + plain;
+        const char *close = strchr(open, '}');
+        const char *name =
+            close != NULL ? outgoing_name_of(policy, answering, open + 1, (size_t) (close - open - 1)) : NULL;
+        must(name); // rules_brands.c lets no other placeholder in
+        size_t length = strlen(name);
+        if (to != NULL) {
+            memcpy(to + bytes, name, length);
+        }
+        bytes += length;
+        rest = close + 1;
+    }
+}
+
 const char *outgoing_disclosure(const struct policy *policy, const struct answering *answering,
                                 struct change_list *memory)
 {
     const struct policy_brand *brand = &policy->brands[answering->brand];
     bool of_pr = answering->audience == AUDIENCE_PR;
-    const char *rest = policy_wording(policy, of_pr ? &brand->disclosure_pr_in : &brand->disclosure_in,
-                                      of_pr ? brand->disclosure_pr : brand->disclosure, answering->language);
-    const char *line = "";
-    for (const char *open; rest != NULL && (open = strchr(rest, '{')) != NULL;) {
-        const char *close = strchr(open, '}');
-        const char *name =
-            close != NULL ? outgoing_name_of(policy, answering, open + 1, (size_t) (close - open - 1)) : NULL;
-        must(name); // rules_brands.c lets no other placeholder in
-        line = change_list_format(memory, "%s%.*s%s", line, (int) (open - rest), rest, name);
-        rest = close + 1;
+    const char *template = policy_wording(policy, of_pr ? &brand->disclosure_pr_in : &brand->disclosure_in,
+                                          of_pr ? brand->disclosure_pr : brand->disclosure, answering->language);
+    if (template == NULL || template[0] == '\0') {
+        return "";
     }
-    return change_list_format(memory, "%s%s", line, rest != NULL ? rest : "");
+    char *line = change_list_allocate(memory, outgoing_fill(policy, answering, template, NULL) + 1);
+    outgoing_fill(policy, answering, template, line);
+    return line;
 }
 
 int64_t outgoing_room(const struct policy *policy, const struct answering *answering, struct change_list *memory)
 {
     const struct policy_channel *channel = &policy->channels[answering->channel];
+    if (!channel->length_max) {
+        return 0;
+    }
     const char *line = outgoing_disclosure(policy, answering, memory);
-    if (!channel->length_max || !*line) {
+    if (!*line) {
         return channel->length_max;
     }
     return channel->length_max -
-           reply_length(channel->counting, channel->link_length, change_list_format(memory, " %s", line));
+           reply_length(channel->counting, channel->link_length, change_list_join(memory, " ", line, NULL));
+}
+
+// Most texts are ASCII, of which there is less to know than of all other characters: the loops below pass over it a
+// byte at a time.
+
+static bool outgoing_is_seen_ascii(char byte)
+{
+    return byte > ' ' && byte <= '~';
+}
+
+// How many bytes from `text` on are seen ASCII, with single blanks between.
+static size_t outgoing_plain_bytes(const char *text)
+{
+    size_t bytes = 0;
+    while (outgoing_is_seen_ascii(text[bytes]) || (text[bytes] == ' ' && outgoing_is_seen_ascii(text[bytes + 1]))) {
+        bytes++;
+    }
+    return bytes;
 }
 
 // Letters and signs that are drawn as nothing but take up room.
@@ -128,6 +173,13 @@ static const char *outgoing_tidy(const char *text, struct change_list *memory)
     must(tidied);
     size_t bytes = 0;
     while (*text) {
+        size_t plain = outgoing_plain_bytes(text);
+        if (plain > 0) {
+            memcpy(tidied + bytes, text, plain);
+            bytes += plain;
+            text += plain;
+            continue;
+        }
         struct blanks run = outgoing_read_blanks(text);
         size_t length = run.bytes;
         if (!length) {
@@ -155,7 +207,12 @@ static const char *outgoing_tidy(const char *text, struct change_list *memory)
 static bool outgoing_has_right_to_left(const char *text)
 {
     ucs4_t character;
-    for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
+    for (const uint8_t *next = (const uint8_t *) text; *next != '\0';) {
+        if (*next < 0x80) {
+            next++;
+            continue;
+        }
+        next = u8_next(&character, next);
         int category = uc_bidi_category(character);
         if (category == UC_BIDI_R || category == UC_BIDI_AL) {
             return true;
@@ -170,7 +227,13 @@ static bool outgoing_ends_before(const char *text, const char *line)
 {
     ucs4_t character, last = '.', first;
     u8_strmbtouc(&first, (const uint8_t *) line);
-    for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
+    for (const uint8_t *next = (const uint8_t *) text; *next != '\0';) {
+        if (outgoing_is_seen_ascii((char) *next)) {
+            last = strchr(")]}\"'", *next) == NULL ? *next : last;
+            next++;
+            continue;
+        }
+        next = u8_next(&character, next);
         bool closes = uc_is_general_category(character, UC_CATEGORY_Pe) ||
                       uc_is_general_category(character, UC_CATEGORY_Pf) || character == '"' || character == '\'';
         if (!closes && !outgoing_is_blank(character) && !uc_is_property_default_ignorable_code_point(character)) {
@@ -200,7 +263,12 @@ bool outgoing_turns_what_follows(const char *text)
     size_t embeddings = 0;
     size_t isolates = 0;
     ucs4_t character;
-    for (const uint8_t *next = (const uint8_t *) text; (next = u8_next(&character, next));) {
+    for (const uint8_t *next = (const uint8_t *) text; *next != '\0';) {
+        if (*next >= ' ' && *next <= '~') {
+            next++;
+            continue;
+        }
+        next = u8_next(&character, next);
         bool printed = character >= 0xa0 || (character >= ' ' && character < 0x7f);
         if (character == 0x202d || character == 0x202e || (!printed && strchr("\t\n\r", (int) character) == NULL)) {
             return true; // overrides; controls, which a terminal or a page may obey
@@ -247,8 +315,7 @@ struct outgoing outgoing_compose(const struct policy *policy, const struct answe
     bool own_line = strpbrk(text, "\r\n") != NULL ||
                     outgoing_has_right_to_left(text) != outgoing_has_right_to_left(line) ||
                     !outgoing_ends_before(text, line);
-    struct outgoing out = { .text = *line ? change_list_format(memory, "%s%c%s", text, own_line ? '\n' : ' ', line)
-                                          : text };
+    struct outgoing out = { .text = *line ? change_list_join(memory, text, own_line ? "\n" : " ", line, NULL) : text };
     out.length = reply_length(channel->counting, channel->link_length, out.text);
     out.refused = turns ? "the reply holds control characters that could hide its disclosure line or turn it around: "
                           "take them out"

@@ -5,6 +5,7 @@
 #include "broker/desk/wording.h"
 
 #include "broker/desk/policy.h"
+#include "proto/base/digits.h"
 #include "proto/base/must.h"
 
 #include <assert.h>
@@ -50,12 +51,8 @@ static void wording_add(struct text *text, const char *words)
 
 static void wording_add_number(struct text *text, uint64_t number)
 {
-    char digits[NUMBER_DIGITS];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char) ('0' + number % 10);
-    } while ((number /= 10) != 0);
-    wording_add_bytes(text, digits + at, sizeof digits - at);
+    char digits[DIGITS_BYTES];
+    wording_add(text, digits_of(number, digits));
 }
 
 // ---- keeping ----

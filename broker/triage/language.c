@@ -587,8 +587,8 @@ static void language_name_kinds(const struct weights *weights, int first, int se
     strcpy(reason, "close call");
     for (int kind = 0; kind < KIND_COUNT; kind++) {
         if (leads[kind] > 0 && leads[kind] * 2 >= largest) {
-            written += (size_t) snprintf(reason + written, LANGUAGE_REASON_BYTES - written, "%s%s",
-                                         written > 0 ? ", " : "", language_kind_names[kind]);
+            char *end = stpcpy(reason + written, written > 0 ? ", " : "");
+            written = (size_t) (stpcpy(end, language_kind_names[kind]) - reason);
         }
     }
 }
@@ -669,7 +669,10 @@ static const char *language_served_code(const struct language_request *request, 
 
 static void language_answer(const struct language_request *request, int language, struct language_verdict *out)
 {
-    snprintf(out->language, sizeof out->language, "%s", language_served_code(request, language));
+    const char *code = language_served_code(request, language);
+    size_t bytes = strnlen(code, sizeof out->language - 1);
+    memcpy(out->language, code, bytes);
+    out->language[bytes] = '\0';
 }
 
 // How much the text says for a language, without hints and size.

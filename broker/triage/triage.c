@@ -10,10 +10,10 @@
 #include "broker/triage/patterns.h"
 #include "broker/triage/readings.h"
 #include "broker/triage/rule_set.h"
+#include "proto/base/digits.h"
 #include "proto/base/must.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,20 +69,27 @@ void triage_destroy(struct triage **triage_p)
     *triage_p = NULL;
 }
 
-// Adds words to a text as far as they fit whole.
-static void triage_add_words(char *text, size_t text_bytes, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+// Adds words to a text, up to a NULL, as far as they fit all together.
+static void triage_add_words(char *text, size_t text_bytes, ...) __attribute__((sentinel));
 
-static void triage_add_words(char *text, size_t text_bytes, const char *format, ...)
+static void triage_add_words(char *text, size_t text_bytes, ...)
 {
     size_t used = strlen(text);
+    size_t end = used;
+    const char *words;
     va_list arguments;
-    va_start(arguments, format);
-    int needed = vsnprintf(text + used, text_bytes - used, format, arguments);
-    va_end(arguments);
-    if (needed < 0 || (size_t) needed >= text_bytes - used) {
-        text[used] = '\0';
+    va_start(arguments, text_bytes);
+    while ((words = va_arg(arguments, const char *)) != NULL) {
+        size_t bytes = strlen(words);
+        if (bytes >= text_bytes - end) {
+            end = used;
+            break;
+        }
+        memcpy(text + end, words, bytes);
+        end += bytes;
     }
+    va_end(arguments);
+    text[end] = '\0';
 }
 
 // ---- language ----
@@ -126,18 +133,21 @@ static void triage_tell_language(struct finding *finding)
     char *detail = finding->triage->detail;
     const char *before = detail[0] != '\0' ? "; " : "";
     const char *queue = policy->languages[finding->needs->language].name;
+    const struct language_verdict *verdict = &finding->verdict;
+    char confidence[DIGITS_BYTES], below[DIGITS_BYTES];
+    const char *sure = digits_of((uint64_t) verdict->confidence, confidence);
     if (finding->unsure) {
-        triage_add_words(detail, DETAIL_BYTES, "%slanguage not told surely: %s by %s, %d is below %d; waits with %s",
-                         before, finding->verdict.language, finding->verdict.reason, finding->verdict.confidence,
-                         finding->set->unsure[finding->needs->brand].below, queue);
+        triage_add_words(detail, DETAIL_BYTES, before, "language not told surely: ", verdict->language, " by ",
+                         verdict->reason, ", ", sure, " is below ",
+                         digits_of((uint64_t) finding->set->unsure[finding->needs->brand].below, below),
+                         "; waits with ", queue, NULL);
     } else if (finding->language > 0) {
-        triage_add_words(detail, DETAIL_BYTES, "%slanguage %s by %s, %d", before, queue, finding->verdict.reason,
-                         finding->verdict.confidence);
+        triage_add_words(detail, DETAIL_BYTES, before, "language ", queue, " by ", verdict->reason, ", ", sure, NULL);
     } else if (finding->needs->language > 0) {
-        triage_add_words(detail, DETAIL_BYTES, "%slanguage not told: %s; waits with %s", before,
-                         finding->verdict.reason, queue);
+        triage_add_words(detail, DETAIL_BYTES, before, "language not told: ", verdict->reason, "; waits with ", queue,
+                         NULL);
     } else {
-        triage_add_words(detail, DETAIL_BYTES, "%slanguage not told: %s", before, finding->verdict.reason);
+        triage_add_words(detail, DETAIL_BYTES, before, "language not told: ", verdict->reason, NULL);
     }
 }
 
@@ -169,8 +179,9 @@ static void triage_find_patterns(struct finding *finding)
 static void triage_tell_pattern(struct finding *finding, uint32_t pattern)
 {
     const struct rule_pattern *which = &finding->set->rule_patterns[pattern];
-    triage_add_words(finding->triage->detail, DETAIL_BYTES, " pattern %s%s%u", which->label,
-                     which->label[0] != '\0' ? " " : "", which->number);
+    char digits[DIGITS_BYTES];
+    triage_add_words(finding->triage->detail, DETAIL_BYTES, " pattern ", which->label,
+                     which->label[0] != '\0' ? " " : "", digits_of(which->number, digits), NULL);
 }
 
 // ---- rules ----
@@ -195,19 +206,20 @@ static void triage_tell_sensitive(struct finding *finding, size_t index)
     const struct policy *policy = rules_policy(finding->rules);
     const struct rule *rule = &finding->set->rules[index];
     char *detail = finding->triage->detail;
-    triage_add_words(detail, DETAIL_BYTES, "%ssensitive %s:", detail[0] != '\0' ? "; " : "", rule->name);
+    triage_add_words(detail, DETAIL_BYTES, detail[0] != '\0' ? "; " : "", "sensitive ", rule->name, ":", NULL);
     if (rule->has_patterns) {
         triage_tell_pattern(finding, finding->triage->first_pattern[index]);
     }
     if (rule->reach > 0) {
-        triage_add_words(detail, DETAIL_BYTES, " reach %lld is at least %lld", (long long) finding->post->reach,
-                         (long long) rule->reach);
+        char reach[DIGITS_BYTES], least[DIGITS_BYTES];
+        triage_add_words(detail, DETAIL_BYTES, " reach ", digits_of((uint64_t) finding->post->reach, reach),
+                         " is at least ", digits_of((uint64_t) rule->reach, least), NULL);
     }
     if (rule->languages != UINT64_MAX) {
-        triage_add_words(detail, DETAIL_BYTES, " in %s", policy->languages[finding->language].name);
+        triage_add_words(detail, DETAIL_BYTES, " in ", policy->languages[finding->language].name, NULL);
     }
     if (rule->channels != UINT64_MAX) {
-        triage_add_words(detail, DETAIL_BYTES, " on %s", policy->channels[finding->needs->channel].name);
+        triage_add_words(detail, DETAIL_BYTES, " on ", policy->channels[finding->needs->channel].name, NULL);
     }
 }
 
@@ -229,7 +241,7 @@ static bool triage_apply_sensitive(struct finding *finding)
     }
     needs->audience = AUDIENCE_PR;
     needs->band = finding->set->rules[decided].band;
-    triage_add_words(finding->triage->rule, RULE_BYTES, "sensitive %s", finding->set->rules[decided].name);
+    triage_add_words(finding->triage->rule, RULE_BYTES, "sensitive ", finding->set->rules[decided].name, NULL);
     triage_tell_sensitive(finding, decided);
     for (size_t i = 0; i < finding->set->rule_count; i++) {
         if (i != decided && finding->set->rules[i].kind == RULE_SENSITIVE && triage_holds(finding, i)) {
@@ -251,8 +263,8 @@ static void triage_apply_topic(struct finding *finding, size_t index, bool first
     if (first || rule->band < needs->band) {
         needs->band = rule->band;
     }
-    triage_add_words(finding->triage->rule, RULE_BYTES, "%s%s", first ? "topic " : ", ", rule->name);
-    triage_add_words(detail, DETAIL_BYTES, "%stopic %s:", first ? "" : "; ", rule->name);
+    triage_add_words(finding->triage->rule, RULE_BYTES, first ? "topic " : ", ", rule->name, NULL);
+    triage_add_words(detail, DETAIL_BYTES, first ? "" : "; ", "topic ", rule->name, ":", NULL);
     triage_tell_pattern(finding, finding->triage->first_pattern[index]);
 }
 
@@ -285,11 +297,12 @@ static void triage_apply_noise(struct finding *finding)
             continue;
         }
         finding->needs->noise = true;
-        triage_add_words(triage->rule, RULE_BYTES, "noise %s", rule->name);
-        triage_add_words(triage->detail, DETAIL_BYTES, "noise %s:%s", rule->name,
+        triage_add_words(triage->rule, RULE_BYTES, "noise ", rule->name, NULL);
+        triage_add_words(triage->detail, DETAIL_BYTES, "noise ", rule->name, ":",
                          empty  ? " no text"
                          : only ? " no words"
-                                : "");
+                                : "",
+                         NULL);
         if (!empty && !only) {
             triage_tell_pattern(finding, triage->first_pattern[i]);
         }
