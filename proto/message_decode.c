@@ -260,6 +260,9 @@ static struct behalf_message *message_decode_tree(const msgpack_object *tree, ms
     return message;
 }
 
+// Where the tree of most messages fits; small enough for malloc to have it at hand.
+#define ZONE_BYTES 960
+
 struct behalf_message *behalf_message_decode(const void *frame, size_t frame_bytes, struct behalf_fault *fault)
 {
     *fault = (struct behalf_fault){ 0 };
@@ -271,7 +274,7 @@ struct behalf_message *behalf_message_decode(const void *frame, size_t frame_byt
         return NULL;
     }
     msgpack_zone zone;
-    must(msgpack_zone_init(&zone, 2048));
+    must(msgpack_zone_init(&zone, ZONE_BYTES));
     msgpack_object tree;
     size_t read = 0;
     struct behalf_message *message = NULL;

@@ -7,12 +7,62 @@
 #include "proto/message_fields.h"
 
 #include <msgpack.h>
+#include <stdlib.h>
 #include <string.h>
+
+// Most frames are short: they are made here, and then have a block of just their size.  msgpack-c's own buffer begins
+// with 8 KiB each, which is as much as a frame that waits to be read would hold.
+#define FRAME_BYTES_USUAL 2048
 
 struct encoding {
     msgpack_packer packer;
     struct behalf_fault *fault;
+    char *longer; // NULL while the frame fits `usual`
+    size_t bytes;
+    size_t capacity; // of `longer`
+    char usual[FRAME_BYTES_USUAL];
 };
+
+// The room for `more` bytes behind those that are there.
+static char *message_reserve(struct encoding *encoding, size_t more)
+{
+    size_t needed = encoding->bytes + more;
+    if (encoding->longer == NULL && needed <= sizeof(encoding->usual)) {
+        return encoding->usual + encoding->bytes;
+    }
+    if (needed > encoding->capacity) {
+        bool first = encoding->longer == NULL;
+        encoding->capacity = 2 * needed;
+        encoding->longer = realloc(encoding->longer, encoding->capacity);
+        must(encoding->longer != NULL);
+        if (first) {
+            memcpy(encoding->longer, encoding->usual, encoding->bytes);
+        }
+    }
+    return encoding->longer + encoding->bytes;
+}
+
+// A msgpack_packer_write.
+static int message_write(void *data, const char *bytes, size_t count)
+{
+    struct encoding *encoding = data;
+    memcpy(message_reserve(encoding, count), bytes, count);
+    encoding->bytes += count;
+    return 0;
+}
+
+// The frame in a block of its own size.
+static void *message_release(struct encoding *encoding)
+{
+    if (encoding->longer != NULL) {
+        char *frame = realloc(encoding->longer, encoding->bytes);
+        must(frame != NULL);
+        return frame;
+    }
+    char *frame = malloc(encoding->bytes);
+    must(frame != NULL);
+    return memcpy(frame, encoding->usual, encoding->bytes);
+}
 
 // Packing only fails for want of memory, and what is packed is bounded.
 static void message_packed(int result)
@@ -170,19 +220,21 @@ void *behalf_message_encode(const struct behalf_message *message, size_t *frame_
 {
     *fault = (struct behalf_fault){ .id = message->id };
     *frame_bytes = 0;
-    msgpack_sbuffer buffer;
-    msgpack_sbuffer_init(&buffer);
-    struct encoding encoding = { .fault = fault };
-    msgpack_packer_init(&encoding.packer, &buffer, msgpack_sbuffer_write);
+    struct encoding encoding;
+    encoding.fault = fault;
+    encoding.longer = NULL;
+    encoding.bytes = encoding.capacity = 0;
+    msgpack_packer_init(&encoding.packer, &encoding, message_write);
     bool good = message_encode(&encoding, message);
-    if (good && buffer.size > BEHALF_FRAME_BYTES) {
-        good = message_fail(fault, BEHALF_CODE_INVALID, NULL, NULL,
-                            "the frame would have %zu bytes; %d at most are allowed", buffer.size, BEHALF_FRAME_BYTES);
+    if (good && encoding.bytes > BEHALF_FRAME_BYTES) {
+        good =
+            message_fail(fault, BEHALF_CODE_INVALID, NULL, NULL,
+                         "the frame would have %zu bytes; %d at most are allowed", encoding.bytes, BEHALF_FRAME_BYTES);
     }
     if (good) {
-        *frame_bytes = buffer.size;
-        return msgpack_sbuffer_release(&buffer);
+        *frame_bytes = encoding.bytes;
+        return message_release(&encoding);
     }
-    msgpack_sbuffer_destroy(&buffer);
+    free(encoding.longer);
     return NULL;
 }
