@@ -46,7 +46,7 @@ static char *author_fold_ascii(const char *author)
 {
     size_t bytes = strlen(author);
     char *text = malloc(bytes + 1);
-    must(text);
+    must(text != NULL);
     for (size_t i = 0; i < bytes; i++) {
         unsigned char byte = (unsigned char) author[i];
         if (byte >= 0x80) {

@@ -118,14 +118,22 @@ static void a_text_is_made_whole_however_long(void **state)
     change_list_destroy(&list);
 }
 
+static void texts_are_joined_in_their_order(void **state)
+{
+    (void) state;
+    struct change_list *list = change_list_new();
+    assert_string_equal(change_list_join(list, "desk", "-", "", "42", NULL), "desk-42");
+    assert_string_equal(change_list_join(list, "one", NULL), "one");
+    assert_string_equal(change_list_join(list, "", "", NULL), "");
+    change_list_destroy(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_text_is_made_whole_however_long),
-        cmocka_unit_test(a_list_owns_what_it_was_given),
-        cmocka_unit_test(changes_stay_in_order),
-        cmocka_unit_test(a_reply_without_text_keeps_none),
-        cmocka_unit_test(an_effect_owns_its_whole_message),
+        cmocka_unit_test(a_text_is_made_whole_however_long), cmocka_unit_test(texts_are_joined_in_their_order),
+        cmocka_unit_test(a_list_owns_what_it_was_given),     cmocka_unit_test(changes_stay_in_order),
+        cmocka_unit_test(a_reply_without_text_keeps_none),   cmocka_unit_test(an_effect_owns_its_whole_message),
         cmocka_unit_test(texts_of_any_length_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "proto/frame_walk.h"
 #include "tests/unit/message_samples.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -210,6 +211,33 @@ static void frame_that_would_be_too_long_is_not_made(void **state)
     assert_int_equal(bytes, 0);
     assert_non_null(strstr(fault.reason, "1048576"));
     sample_destroy(&sample);
+}
+
+// A frame may wait long to be read, with thousands of others.
+static void frame_takes_no_more_memory_than_its_bytes(void **state)
+{
+    (void) state;
+    for (size_t length = 1; length <= BEHALF_POST_BYTES; length *= 2) {
+        static char text[BEHALF_POST_BYTES + 1];
+        memset(text, 'x', length);
+        text[length] = '\0';
+        struct behalf_entry entry = { .kind = "post", .text = text };
+        struct sample *sample = sample_new(BEHALF_ITEM, SAMPLE_REQUIRED);
+        sample->message.item.story = &entry;
+        sample->message.item.story_count = 1;
+        size_t bytes = 0;
+        struct behalf_fault fault;
+        void *frame = behalf_message_encode(&sample->message, &bytes, &fault);
+        assert_non_null(frame);
+        assert_true(bytes > length);
+        assert_true(malloc_usable_size(frame) <= bytes + bytes / 8 + 64);
+        struct behalf_message *message = behalf_message_decode(frame, bytes, &fault);
+        assert_non_null(message);
+        assert_string_equal(message->item.story[0].text, text);
+        behalf_message_destroy(&message);
+        free(frame);
+        sample_destroy(&sample);
+    }
 }
 
 // ---- golden bytes ----
@@ -1023,6 +1051,7 @@ int main(int argument_count, char **arguments)
         cmocka_unit_test(absent_texts_are_empty_and_never_null),
         cmocka_unit_test(lists_go_round_with_as_many_records_as_are_allowed),
         cmocka_unit_test(frame_that_would_be_too_long_is_not_made),
+        cmocka_unit_test(frame_takes_no_more_memory_than_its_bytes),
         cmocka_unit_test(golden_bytes_are_what_is_sent_and_understood),
         cmocka_unit_test(frame_cut_at_any_byte_is_malformed),
         cmocka_unit_test(frame_with_bytes_behind_it_is_malformed),
