@@ -1,7 +1,9 @@
 // function_words.c - what function_words.def says of the words of a text, weighed and summed: see function_words.h.
 //
 // One hash table holds words and pieces of words; a key's first byte tells which kind it is.  An entry has
-// a list of (language, weight).  The table is built once from function_words.def and never changed.
+// a list of (language, weight).  The table is built once from function_words.def and never changed.  Whoever looks a
+// post over asks it a hundred times, all over the place, and between two posts others have had the cache: so what is
+// asked for lies close together, a slot in 8 bytes, keys behind each other, and a key's list in one piece.
 
 #include "broker/triage/function_words.h"
 
@@ -91,8 +93,9 @@ struct listing {
 };
 
 struct slot {
-    char key[KEY_BYTES]; // "" where the slot is free
-    uint16_t first;      // index into `listings`
+    uint32_t hash;  // of the key, 0 where the slot is free: nearly all that is looked up is not there
+    uint16_t first; // index into `listings`
+    uint16_t key;   // where it begins, in units of KEY_UNIT
 };
 
 struct row {
@@ -132,14 +135,16 @@ static const struct alphabet_row function_words_alphabet_rows[] = {
 };
 
 #define LISTING_COUNT 40000
+#define KEY_UNIT 4
+#define KEYS_BYTES ((UINT16_MAX + 1) * KEY_UNIT)
 #define LETTER_CODES 0x2000 // letters below this have a place in the alphabets
 
 _Static_assert(sizeof function_words_alphabet_rows / sizeof *function_words_alphabet_rows <= 64,
                "an alphabet is a bit of a letter");
 
 static struct slot function_words_slots[TABLE_SLOTS];
-static uint32_t function_words_slot_hashes[TABLE_SLOTS]; // of the slots' keys, 0 where free: nearly all that is looked
-                                                         // up is not there
+static char function_words_keys[KEYS_BYTES + KEY_BYTES]; // may be compared beyond the last
+static size_t function_words_keys_used;
 static uint64_t
     function_words_piece_known[PIECE_BITS / 64]; // a bit for the hash of every piece: small enough to be at hand
 static struct listing function_words_listings[LISTING_COUNT];
@@ -253,9 +258,10 @@ static bool function_words_key_is(const char *key, char kind, const char *text, 
 static struct slot *function_words_find_slot(char kind, const char *text, size_t bytes, uint32_t hash)
 {
     uint32_t i = hash & (TABLE_SLOTS - 1);
-    while (function_words_slot_hashes[i] != 0 &&
-           !(function_words_slot_hashes[i] == hash &&
-             function_words_key_is(function_words_slots[i].key, kind, text, bytes))) {
+    while (function_words_slots[i].hash != 0 &&
+           !(function_words_slots[i].hash == hash &&
+             function_words_key_is(function_words_keys + (size_t) function_words_slots[i].key * KEY_UNIT, kind, text,
+                                   bytes))) {
         i = (i + 1) & (TABLE_SLOTS - 1);
     }
     return &function_words_slots[i];
@@ -273,6 +279,21 @@ static bool function_words_fits_key(size_t bytes)
 
 // Building the table.
 
+static void function_words_begin_slot(struct slot *slot, const char *key, uint32_t hash)
+{
+    size_t bytes = strlen(key) + 1;
+    must(++slot_count <= TABLE_SLOTS / 2); // a full table has no end to a search
+    must(function_words_keys_used + bytes <= KEYS_BYTES);
+    memcpy(function_words_keys + function_words_keys_used, key, bytes);
+    slot->hash = hash;
+    slot->key = (uint16_t) (function_words_keys_used / KEY_UNIT);
+    function_words_keys_used += (bytes + KEY_UNIT - 1) / KEY_UNIT * KEY_UNIT;
+    if (key[0] != WORD) {
+        function_words_piece_known[function_words_piece_bit(hash) / 64] |= UINT64_C(1)
+                                                                           << function_words_piece_bit(hash) % 64;
+    }
+}
+
 static void function_words_add_listing(const char *key, int language, double weight)
 {
     uint32_t hash = function_words_hash_end(
@@ -287,14 +308,8 @@ static void function_words_add_listing(const char *key, int language, double wei
         }
     }
     must(listing_count < LISTING_COUNT);
-    if (slot->key[0] == '\0') {
-        must(++slot_count <= TABLE_SLOTS / 2); // a full table has no end to a search
-        strcpy(slot->key, key);
-        function_words_slot_hashes[slot - function_words_slots] = hash;
-        if (key[0] != WORD) {
-            function_words_piece_known[function_words_piece_bit(hash) / 64] |= UINT64_C(1)
-                                                                               << function_words_piece_bit(hash) % 64;
-        }
+    if (slot->hash == 0) {
+        function_words_begin_slot(slot, key, hash);
     }
     function_words_listings[listing_count] =
         (struct listing){ .next = slot->first, .language = (uint8_t) language, .weight = (float) weight };
@@ -393,12 +408,33 @@ static void function_words_mark_letters(const char *letters, uint64_t *marks, ui
     }
 }
 
+// Puts the list of each key into one piece: they were made language by language.
+static void function_words_gather_listings(void)
+{
+    struct listing *scattered = malloc(listing_count * sizeof *scattered);
+    uint16_t at = 1;
+    must(scattered != NULL);
+    memcpy(scattered, function_words_listings, listing_count * sizeof *scattered);
+    for (size_t i = 0; i < TABLE_SLOTS; i++) {
+        uint16_t from = function_words_slots[i].first;
+        function_words_slots[i].first = from != 0 ? at : 0;
+        for (; from != 0; from = scattered[from].next) {
+            function_words_listings[at] = scattered[from];
+            function_words_listings[at].next = scattered[from].next != 0 ? (uint16_t) (at + 1) : 0;
+            at++;
+        }
+    }
+    must(at == listing_count);
+    free(scattered);
+}
+
 static void function_words_build(void)
 {
     listing_count = 1; // 0 ends a list
     for (size_t i = 0; i < sizeof function_words_rows / sizeof *function_words_rows; i++) {
         function_words_add_row(&function_words_rows[i]);
     }
+    function_words_gather_listings();
     for (size_t i = 0; i < sizeof function_words_alphabet_rows / sizeof *function_words_alphabet_rows; i++) {
         alphabet_language[i] = function_words_language(function_words_alphabet_rows[i].code);
         must(alphabet_language[i] >= 0);
