@@ -27,6 +27,7 @@ struct member {
     void *owner;
     uint64_t due_ns; // when it wants to be driven without being woken
     bool again;      // in the list of those to drive in the next turn
+    bool driving;    // it is driven until nothing is left, whatever it sends meanwhile
     struct member *next_again;
 };
 
@@ -66,7 +67,7 @@ void crew_destroy(struct crew **crew_p)
 
 static void drive_again(struct member *member)
 {
-    if (member->again) {
+    if (member->again || member->driving) {
         return;
     }
     member->again = true;
@@ -128,10 +129,12 @@ static void hear(struct member *member, const struct behalf_message *message)
 static void drive(struct member *member)
 {
     struct behalf_message *message;
+    member->driving = true;
     for (int i = 0; i < MESSAGES_A_TURN && (message = behalf_client_next(member->client)) != NULL; i++) {
         hear(member, message);
         behalf_message_destroy(&message);
     }
+    member->driving = false;
     int timeout_ms = behalf_client_timeout_ms(member->client);
     if (timeout_ms == 0) {
         drive_again(member);

@@ -30,7 +30,10 @@ static void write_body(char *body, uint64_t number)
     while (bytes < BENCH_BODY_BYTES) {
         random ^= random << 13, random ^= random >> 7, random ^= random << 17;
         const char *word = words[random % WORD_COUNT];
-        bytes += (size_t) snprintf(body + bytes, BENCH_BODY_BYTES + 1 - bytes, " %s", word);
+        body[bytes++] = ' ';
+        size_t length = strnlen(word, BENCH_BODY_BYTES - bytes);
+        memcpy(body + bytes, word, length);
+        bytes += length;
     }
     body[BENCH_BODY_BYTES] = '\0';
 }
