@@ -162,9 +162,12 @@ class Worker:
             self.world.fail(self.name, asked, "took effect under lease", lease, "of item", item, "when", known, "was known")
         if asked in ("ANSWER", "APPROVE"):
             self.world.answered[body["reply"]] = text
-        if asked in ("TAKE", "NOTE"):
+        view = self.views.get(item)
+        if view is not None and view["lease"] > lease:
+            self.see(view) # it came back while this was asked about: the answer is a repeat, of before a kill
+        elif asked in ("TAKE", "NOTE"):
             if self.client.welcome is not None:
-                self.work(item, lease, self.views.get(item, {}).get("fate_unknown", False))
+                self.work(item, lease, (view or {}).get("fate_unknown", False))
         else:
             self.views.pop(item, None)
 
