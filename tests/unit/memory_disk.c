@@ -126,6 +126,14 @@ enum store_result memory_disk_apply(struct engine *engine, size_t groups_max)
     return result;
 }
 
+void memory_disk_report(struct memory_disk *disk, struct report *report)
+{
+    struct engine *engine = engine_sqlite_open_in(disk->database);
+
+    must(engine->operations->report(engine, report) == STORE_OK);
+    engine->operations->destroy(&engine);
+}
+
 bool memory_disk_engine_died(struct engine *engine)
 {
     struct engine *inside = faulty_engine_inside(engine);

@@ -23,6 +23,9 @@ struct journal *memory_disk_journal(struct memory_disk *disk);
 // Applies up to `groups_max` groups of the journal, by an engine of a disk that keeps one.
 enum store_result memory_disk_apply(struct engine *engine, size_t groups_max);
 
+// Answers a report by what is durable, applied or not.
+void memory_disk_report(struct memory_disk *disk, struct report *report);
+
 // Whether the process has died in a call of this engine, as planned: of several that are open on the disk.
 bool memory_disk_engine_died(struct engine *engine);
 
