@@ -1,7 +1,7 @@
 add_executable(codec_fuzz_smoke fuzz/codec_fuzz.c)
 target_link_libraries(codec_fuzz_smoke PRIVATE behalf_options behalf_store behalf_record_samples)
 add_test(NAME fuzz/codec_fuzz_smoke COMMAND codec_fuzz_smoke)
-set_tests_properties(fuzz/codec_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 120)
+set_tests_properties(fuzz/codec_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 600)
 
 # The fuzzer proper compiles the codec itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)

@@ -1,7 +1,7 @@
 add_executable(message_fuzz_smoke fuzz/message_fuzz_smoke.c fuzz/message_fuzz.c unit/message_samples.c)
 target_link_libraries(message_fuzz_smoke PRIVATE behalf)
 add_test(NAME fuzz/message_fuzz_smoke COMMAND message_fuzz_smoke)
-set_tests_properties(fuzz/message_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 120)
+set_tests_properties(fuzz/message_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 600)
 
 # The fuzzer proper compiles the codec itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)

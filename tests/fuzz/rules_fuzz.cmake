@@ -1,7 +1,7 @@
 add_executable(rules_fuzz_smoke fuzz/rules_fuzz.c)
 target_link_libraries(rules_fuzz_smoke PRIVATE behalf_options behalf_triage ${UNISTRING_LIBRARY})
 add_test(NAME fuzz/rules_fuzz_smoke COMMAND rules_fuzz_smoke)
-set_tests_properties(fuzz/rules_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 120)
+set_tests_properties(fuzz/rules_fuzz_smoke PROPERTIES LABELS fuzz TIMEOUT 600)
 
 # The fuzzer proper compiles the code itself, so that libFuzzer sees which branches an input takes.
 if(BEHALF_FUZZ)

@@ -4,7 +4,7 @@ if(BEHALF_PYTHON)
     foreach(name broker_test hostile_peers_test promise_test protocol_page_test)
         add_test(NAME system/${name} COMMAND ${BEHALF_PYTHON} -u ${CMAKE_CURRENT_LIST_DIR}/${name}.py
             $<TARGET_FILE:behalf-broker> ${${name}_reads})
-        set_tests_properties(system/${name} PROPERTIES LABELS system TIMEOUT 300 SKIP_RETURN_CODE 77)
+        set_tests_properties(system/${name} PROPERTIES LABELS system TIMEOUT 600 SKIP_RETURN_CODE 77)
         set_property(TEST system/${name} PROPERTY ENVIRONMENT "BEHALF_CTL=$<TARGET_FILE:behalf-ctl>")
     endforeach()
     # The promise on PostgreSQL, too.  More: promise_test.py behalf-broker SEED KILLS [postgres-cluster].
@@ -12,5 +12,5 @@ if(BEHALF_PYTHON)
     target_link_libraries(postgres-cluster PRIVATE behalf_postgres_cluster)
     add_test(NAME system/promise_on_postgres COMMAND ${BEHALF_PYTHON} -u ${CMAKE_CURRENT_LIST_DIR}/promise_test.py
         $<TARGET_FILE:behalf-broker> 1 6 $<TARGET_FILE:postgres-cluster>)
-    set_tests_properties(system/promise_on_postgres PROPERTIES LABELS system TIMEOUT 300 SKIP_RETURN_CODE 77)
+    set_tests_properties(system/promise_on_postgres PROPERTIES LABELS system TIMEOUT 600 SKIP_RETURN_CODE 77)
 endif()

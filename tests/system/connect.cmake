@@ -18,5 +18,5 @@ find_program(BEHALF_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
 if(BEHALF_PYTHON)
     add_test(NAME system/mbox_adapter_test COMMAND ${BEHALF_PYTHON} -u ${CMAKE_CURRENT_LIST_DIR}/mbox_adapter_test.py
         ${PROJECT_SOURCE_DIR}/deploy/mbox_adapter.py)
-    set_tests_properties(system/mbox_adapter_test PROPERTIES LABELS system TIMEOUT 120)
+    set_tests_properties(system/mbox_adapter_test PROPERTIES LABELS system TIMEOUT 600)
 endif()

@@ -1,5 +1,5 @@
 behalf_test(many_brokers_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/many_brokers_test.c
-    LIBRARIES behalf_test_programs behalf_postgres_cluster PkgConfig::postgres PkgConfig::zmq LABEL system TIMEOUT 300
+    LIBRARIES behalf_test_programs behalf_postgres_cluster PkgConfig::postgres PkgConfig::zmq LABEL system TIMEOUT 600
     ARGUMENTS $<TARGET_FILE:behalf-broker>)
 # Alone, as it measures seconds.
 set_tests_properties(system/many_brokers_test PROPERTIES SKIP_RETURN_CODE 77 RUN_SERIAL TRUE)

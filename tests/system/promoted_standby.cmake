@@ -4,6 +4,6 @@ if(BEHALF_PYTHON)
         ${CMAKE_CURRENT_LIST_DIR}/promoted_standby_test.py $<TARGET_FILE:behalf-broker>
         ${CMAKE_SOURCE_DIR}/deploy/postgres/three-nodes)
     # Alone, as it measures seconds.
-    set_tests_properties(system/promoted_standby_test PROPERTIES LABELS "system;failover" TIMEOUT 300 SKIP_RETURN_CODE 77
+    set_tests_properties(system/promoted_standby_test PROPERTIES LABELS "system;failover" TIMEOUT 600 SKIP_RETURN_CODE 77
         RUN_SERIAL TRUE)
 endif()

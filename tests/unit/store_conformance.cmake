@@ -8,5 +8,5 @@ behalf_test(store_conformance_test SOURCES ${CMAKE_CURRENT_LIST_DIR}/store_confo
     LIBRARIES behalf_store_desk behalf_memory_disk behalf_postgres_cluster LABEL unit)
 foreach(form postgres shared)
     add_test(NAME system/store_conformance_${form} COMMAND store_conformance_test ${form})
-    set_tests_properties(system/store_conformance_${form} PROPERTIES LABELS system TIMEOUT 180 SKIP_RETURN_CODE 77)
+    set_tests_properties(system/store_conformance_${form} PROPERTIES LABELS system TIMEOUT 600 SKIP_RETURN_CODE 77)
 endforeach()
