@@ -1,6 +1,6 @@
 // power_loss_test.c - power goes at any write or sync of a store on SQLite, again and again.
 //
-// power_loss_test [--lying | --upgrade] [SEED [COUNT [SECONDS]]]; after so many seconds no further seed is begun.
+// power_loss_test [--lying | --upgrade] [SEED [COUNT [SECONDS]]]; after SECONDS no further seed is begun.
 //
 // A desk's history, as a broker of the simulation wrote it, is written by the product's engine on a disk that records
 // what happens to its files.  At moments that chance picks, of opening, committing, checkpoints and the clean stop,

@@ -33,7 +33,7 @@ size_t journal_lag(const struct journal *journal);
 void journal_lock_tables(struct journal *journal, bool locked);
 bool journal_tables_are_locked(const struct journal *journal);
 
-// The process dies in the midst of the next apply, after so many steps of SQLite's, at the latest as it commits.
+// The process dies in the midst of the next apply, after `steps` of SQLite's, at the latest as it commits.
 void journal_plan_crash(struct journal *journal, int steps);
 
 // It has: the harness then destroys the broker.  Forgotten as the next engine is opened; and whether it was this one's.

@@ -77,7 +77,7 @@ struct applier {
     int64_t change_us;       // to apply a change, in the mean of late
     size_t removed;          // rows of the journal, since they were vacuumed; the thread's
     size_t written;          // changes, to the tables; the thread's
-    size_t analyse_at;       // so many: the thread's
+    size_t analyse_at;       // when `written` has come to this; the thread's
     int64_t since_ms;        // of the transaction being made; 0: none
     int backend;             // its
     int64_t asked_ms;

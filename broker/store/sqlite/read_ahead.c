@@ -72,7 +72,7 @@ static bool ahead_push(struct read_ahead *ahead)
     return go_on;
 }
 
-// A block with room for so many bytes; NULL: to be stopped.
+// A block with room for `bytes`; NULL: to be stopped.
 static struct ahead_block *ahead_take_empty(struct read_ahead *ahead, size_t bytes)
 {
     struct ahead_block *block = NULL;
