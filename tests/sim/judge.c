@@ -450,12 +450,33 @@ int64_t judge_taken(struct simulation *simulation, const struct sim_post *post)
     return looked.posts[post - simulation->posts];
 }
 
+struct sought {
+    const struct sim_post *post;
+    uint64_t item;
+    bool found;
+};
+
+static void seek_post(void *self, const struct post_record *post)
+{
+    struct sought *sought = self;
+    sought->found = sought->found || (post->item == sought->item && !strcmp(post->brand, sought->post->brand));
+}
+
+// Whether a post is of an item, or was before later edits, or its other brand's text, made further ones of it.
+static bool has_been_in(const struct simulation *simulation, const struct sim_post *post, int64_t item)
+{
+    struct sought sought = { .post = post, .item = (uint64_t) item };
+    memory_disk_visit(simulation->disk,
+                      &(struct memory_visit){ .self = &sought, .post_id = post->id, .post = seek_post });
+    return sought.found;
+}
+
 // An edit into something sensitive is on disk: PR has the item it is told to be of, or had it.
 void judge_edited(struct simulation *simulation, const struct sim_post *post, int64_t item)
 {
     judge_disk(simulation);
     size_t index = (size_t) (post - simulation->posts);
-    if (item >= SIM_ITEMS_MAX || (looked.posts[index] != item && looked.latest[index] != item)) {
+    if (item >= SIM_ITEMS_MAX || !has_been_in(simulation, post, item)) {
         sim_fail(simulation, "the edit of post %s is of item %lld, on disk it is in %lld", post->id, (long long) item,
                  (long long) looked.latest[index]);
     }
@@ -472,7 +493,7 @@ void judge_reached(struct simulation *simulation, const struct sim_post *post, i
     for (int i = 0; i < 2; i++, post = post->twin) {
         size_t index = (size_t) (post - simulation->posts);
         int64_t latest = looked.latest[index];
-        known = known || looked.posts[index] == item || latest == item;
+        known = known || has_been_in(simulation, post, item);
         if (post->edit_reaches && !looked.sealed[latest] && !simulation->released[latest]) {
             sim_fail(simulation, "post %s of %s became sensitive, and PR has not had item %lld", post->id, post->brand,
                      (long long) latest);
