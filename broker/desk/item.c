@@ -34,8 +34,7 @@ const char *item_state_name(enum item_state state)
 // What a waiting item costs: this, 8 to 9 bytes by its id, 10 to 12.5 by its thread, 4 to 4.5 in each of three heaps.
 static_assert(sizeof(struct item) <= 120, "an item waiting costs at most 160 bytes");
 
-// Who speaks to two brands in one thread has an open item of each.
-static uint64_t item_brand_thread_key(uint64_t thread_key, uint32_t brand)
+uint64_t item_thread_of(uint64_t thread_key, uint32_t brand)
 {
     return thread_key + brand * UINT64_C(0x9E3779B97F4A7C15);
 }
@@ -43,7 +42,7 @@ static uint64_t item_brand_thread_key(uint64_t thread_key, uint32_t brand)
 static uint64_t item_thread_key_of(const void *element)
 {
     const struct item *item = element;
-    return item_brand_thread_key(item->thread_key, item->queue->brand);
+    return item_thread_of(item->thread_key, item->queue->brand);
 }
 
 uint32_t item_number(const void *item)
@@ -152,7 +151,7 @@ struct item *item_next(const struct desk *desk, uint64_t *after)
 
 struct item *item_of_thread(const struct desk *desk, uint64_t thread_key, uint32_t brand)
 {
-    return lookup_find(&desk->threads, item_brand_thread_key(thread_key, brand));
+    return lookup_find(&desk->threads, item_thread_of(thread_key, brand));
 }
 
 // ---- what is in its detail, if it has one ----
@@ -341,10 +340,10 @@ void item_move(struct desk *desk, struct item *item, enum item_state state, uint
         desk->count[from]--;
     }
     if (from == ITEM_SENDING) {
-        table_remove(&desk->sending, item->thread_key, item);
+        table_remove(&desk->sending, item_thread_key_of(item), item);
     }
     if (state == ITEM_SENDING) {
-        table_put(&desk->sending, item->thread_key, item);
+        table_put(&desk->sending, item_thread_key_of(item), item);
     }
     item->state = (uint8_t) state & 7u;
     item->person = person;
@@ -529,7 +528,7 @@ void item_thread_out(struct desk *desk, struct item *item)
 
 void item_remember(struct desk *desk, const struct item *item, uint32_t person)
 {
-    struct recent_row *thread = recent_require(&desk->thread_memory, item->thread_key);
+    struct recent_row *thread = recent_require(&desk->thread_memory, item_thread_key_of(item));
     thread->at_ms = desk->now_ms;
     thread->person = person;
     thread->audience = item->queue->audience;

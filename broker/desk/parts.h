@@ -278,7 +278,7 @@ struct desk {
     struct by_id items;
     struct pool seat_pool;
     struct lookup threads; // open items a further post merges into, by thread key
-    struct table sending;  // items whose reply is in the outbox, by thread key: what comes to them is a follow-up
+    struct table sending;  // items whose reply is in the outbox, by item_thread_of: what comes to them is a follow-up
     struct table queues;   // by hash of their needs
     struct queue *first_empty, *last_empty; // in the order in which they became so
     size_t empty_count;
@@ -358,6 +358,10 @@ void item_fini_all(struct desk *desk);
 
 uint32_t item_number(const void *item);                          // of the pool's elements, for heaps
 void item_init_ages(const struct desk *desk, struct heap *heap); // an empty one, the oldest first
+
+// What desk->threads, desk->sending and desk->thread_memory go by: who speaks to two brands in one thread has an item
+// of each, and what becomes of one is nothing to the other.
+uint64_t item_thread_of(uint64_t thread_key, uint32_t brand);
 
 struct item *item_new(struct desk *desk, uint64_t id, int64_t created_ms);
 struct item *item_find(const struct desk *desk, uint64_t id);     // NULL: not open

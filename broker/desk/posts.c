@@ -204,8 +204,9 @@ static struct place posts_find_place(const struct desk *desk, const struct item 
                            .preferred = POLICY_NONE,
                            .kind = "taken",
                            .reason = needs->audience == AUDIENCE_PR ? needs->rule : "" };
-    const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
-    const struct item *sending = table_find(&desk->sending, item->thread_key);
+    uint64_t thread_key = item_thread_of(item->thread_key, needs->brand);
+    const struct recent_row *thread = recent_find(&desk->thread_memory, thread_key);
+    const struct item *sending = table_find(&desk->sending, thread_key);
     bool follows = thread != NULL && thread->at_ms && desk->now_ms - thread->at_ms < desk->policy->times.follow_up_ms;
     if (sending != NULL || follows) {
         bool with_pr =
@@ -237,9 +238,10 @@ static struct place posts_find_place(const struct desk *desk, const struct item 
 // something.  Where a platform has no threads only its author tells.
 static bool posts_goes_on(const struct desk *desk, const struct item *item)
 {
-    const struct recent_row *thread = recent_find(&desk->thread_memory, item->thread_key);
+    uint64_t thread_key = item_thread_of(item->thread_key, item->queue->brand);
+    const struct recent_row *thread = recent_find(&desk->thread_memory, thread_key);
     const struct recent_row *author = recent_find(&desk->author_memory, item->author_key);
-    if (table_find(&desk->sending, item->thread_key) != NULL) {
+    if (table_find(&desk->sending, thread_key) != NULL) {
         return true;
     }
     if (thread != NULL && thread->at_ms && thread->person != POLICY_NONE) {
@@ -374,8 +376,8 @@ static void posts_merge(struct desk *desk, struct item *item, const struct arriv
 // A sensitive post comes to a thread whose reply an agent wrote and nobody has handed out yet: PR is to see both.
 static struct item *posts_take_back_reply(struct desk *desk, uint64_t thread_key, const struct needs *needs)
 {
-    struct item *item = table_find(&desk->sending, thread_key);
-    if (item == NULL || item->queue->audience == AUDIENCE_PR || item->queue->brand != needs->brand ||
+    struct item *item = table_find(&desk->sending, item_thread_of(thread_key, needs->brand));
+    if (item == NULL || item->queue->audience == AUDIENCE_PR ||
         !outbox_withdraw(desk, item, "a sensitive post followed")) {
         return NULL;
     }

@@ -271,17 +271,20 @@ void desk_restore_outcome(struct desk *desk, const struct outcome_record *outcom
     uint32_t person = restore_find_person(desk, outcome->person);
     uint32_t language = policy_find_language(desk->policy, outcome->language);
     enum audience audience = audience_from_name(outcome->audience);
+    uint32_t brand = policy_find_brand(desk->policy, outcome->brand);
     if (audience == AUDIENCE_COUNT) {
         return;
     }
-    struct recent_row *thread = recent_require(&desk->thread_memory, outcome->thread_key);
-    if (thread->at_ms > outcome->closed_ms) {
-        return;
+    if (brand != POLICY_NONE) { // else its rules are gone, and no post can follow
+        struct recent_row *thread = recent_require(&desk->thread_memory, item_thread_of(outcome->thread_key, brand));
+        if (thread->at_ms > outcome->closed_ms) {
+            return;
+        }
+        thread->at_ms = outcome->closed_ms;
+        thread->person = person;
+        thread->audience = audience;
+        thread->sealed = outcome->sealed;
     }
-    thread->at_ms = outcome->closed_ms;
-    thread->person = person;
-    thread->audience = audience;
-    thread->sealed = outcome->sealed;
     struct recent_row *author = recent_require(&desk->author_memory, outcome->author_key);
     if (language != POLICY_NONE) {
         author->language = language;

@@ -59,6 +59,7 @@ struct looked {
     uint16_t unknown[SIM_ITEMS_MAX];        // a reply of unknown fate; 0: none
     int64_t refund_ms[SIM_ITEMS_MAX];       // when a post came whose answer must be approved; 0: none
     uint64_t thread[SIM_ITEMS_MAX];         // its key
+    bool fizz[SIM_ITEMS_MAX];               // its brand; else acme
     int64_t closed_ms[SIM_ITEMS_MAX];       // 0: not
     bool ended_with_pr[SIM_ITEMS_MAX];      // or sealed
     uint8_t with[SIM_PEOPLE];               // offered to or held by
@@ -179,6 +180,7 @@ static void look_at_item(void *self, const struct item_record *item)
     looked->exposed[item->item] =
         item->state != ITEM_CLOSED && item->state != ITEM_SENDING && strcmp(item->audience, "pr");
     looked->thread[item->item] = item->thread_key;
+    looked->fizz[item->item] = strcmp(item->brand, "fizz") == 0;
     size_t person = person_by_name(looked->simulation, item->person);
     if (!looked->lightly && item->state == ITEM_OFFERED && person < SIM_PEOPLE && !history_is_there(person)) {
         sim_fail(looked->simulation, "item %llu is offered to %s, who is not there", (unsigned long long) item->item,
@@ -597,7 +599,7 @@ const char *judge_pending(struct simulation *simulation)
     return NULL;
 }
 
-// What follows in a thread soon after PR ended an item of it is PR's.
+// What follows to a brand in a thread soon after its PR ended an item of it is PR's.
 static void judge_follow_ups(struct simulation *simulation)
 {
     for (size_t i = 1; i < SIM_ITEMS_MAX && looked.items[i]; i++) {
@@ -605,8 +607,8 @@ static void judge_follow_ups(struct simulation *simulation)
         size_t last = 0;
         const char *audience = history_born_for(i, &born_ms);
         for (size_t k = 1; k < i; k++) {
-            if (looked.thread[k] == looked.thread[i] && looked.closed_ms[k] >= last_ms &&
-                looked.closed_ms[k] < born_ms) {
+            if (looked.thread[k] == looked.thread[i] && looked.fizz[k] == looked.fizz[i] &&
+                looked.closed_ms[k] >= last_ms && looked.closed_ms[k] < born_ms) {
                 last = k;
                 last_ms = looked.closed_ms[k];
             }

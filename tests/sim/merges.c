@@ -44,12 +44,12 @@ static void merges_judge_birth(const struct event_record *event)
     bool came_deleted = strstr(event->detail, "deleted by its author before it came") != NULL;
     bool sending = false, ended = false;
     for (uint64_t i = 1; i <= merges.newest; i++) {
-        if (merges.thread[i] != merges.thread[item] || i == item) {
+        if (merges.thread[i] != merges.thread[item] || merges.fizz[i] != merges.fizz[item] || i == item) {
             continue;
         }
         sending = sending || merges.phase[i] == SENDING;
         ended = ended || (merges.phase[i] == CLOSED && event->at_ms - merges.closed_ms[i] < FOLLOW_UP_MS);
-        if (merges_is_open(merges.phase[i]) && merges.fizz[i] == merges.fizz[item] && !came_deleted) {
+        if (merges_is_open(merges.phase[i]) && !came_deleted) {
             sim_fail(merges.simulation, "item %llu was made although item %llu of its thread was open",
                      (unsigned long long) item, (unsigned long long) i);
         }

@@ -527,6 +527,66 @@ static void a_post_while_the_reply_is_out_makes_a_follow_up_for_the_same_person(
     assert_int_equal(world_events(world, second, "follow-up"), 1);
 }
 
+// Posts to a brand and answers; asha has what one brand hands her at once.
+static uint64_t post_and_answer(struct world *world, uint64_t asha, struct world_post post)
+{
+    uint64_t item = world_post(world, post);
+    if (post.brand == ACME) {
+        take(world, asha, item);
+    }
+    expect_done(answer(world, asha, item, "Hello."), "sending");
+    return item;
+}
+
+static void a_sensitive_post_takes_back_the_reply_of_its_own_brand(void **state)
+{
+    struct world *world = *state;
+    const char *ids[2][3] = { { "1", "2", "3" }, { "4", "5", "6" } };
+    const char *threads[2] = { "t", "u" };
+    uint64_t asha = world_sign_in(world, ASHA);
+    for (uint32_t first = ACME; first <= FIZZ; first++) {
+        uint64_t items[2];
+        for (uint32_t i = 0; i < 2; i++) {
+            struct world_post post = { .id = ids[first][i], .thread = threads[first], .author = "zoe" };
+            post.brand = i == 0 ? first : 1 - first;
+            items[post.brand] = post_and_answer(world, asha, post);
+        }
+        struct world_post crisis = { .id = ids[first][2], .thread = threads[first], .author = "zoe" };
+        crisis.brand = FIZZ;
+        crisis.sensitive = true;
+        assert_int_equal(world_post(world, crisis), items[FIZZ]);
+        assert_int_equal(desk_item_state(world->desk, items[FIZZ]), ITEM_WAITING);
+        assert_int_equal(desk_item_state(world->desk, items[ACME]), ITEM_SENDING);
+    }
+}
+
+static void expect_no_follow_up_for_another_brand(struct world *world)
+{
+    struct world_post post = { .id = "2", .thread = "t", .author = "zoe", .brand = FIZZ };
+    assert_int_equal(world_events(world, world_post(world, post), "follow-up"), 0);
+    post = (struct world_post){ .id = "3", .thread = "t", .author = "zoe", .brand = ACME };
+    assert_int_equal(world_events(world, world_post(world, post), "follow-up"), 1);
+}
+
+static void a_post_to_another_brand_does_not_follow_what_is_out(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    post_and_answer(world, asha, (struct world_post){ .id = "1", .thread = "t", .author = "zoe" });
+    expect_no_follow_up_for_another_brand(world);
+}
+
+static void a_post_to_another_brand_does_not_follow_what_has_ended(void **state)
+{
+    struct world *world = *state;
+    uint64_t asha = world_sign_in(world, ASHA);
+    uint64_t connector = world_connect(world, "c1", false);
+    post_and_answer(world, asha, (struct world_post){ .id = "1", .thread = "t", .author = "zoe" });
+    expect_done(settle(world, connector, handed(world, connector), "confirmed"), "");
+    world_restart(world);
+    expect_no_follow_up_for_another_brand(world);
+}
+
 static void a_known_author_goes_to_who_answered_last(void **state)
 {
     struct world *world = *state;
@@ -1524,6 +1584,9 @@ int main(void)
         CLAIM(a_frozen_brands_new_items_go_to_pr_and_its_replies_wait),
         CLAIM(a_further_post_joins_the_open_item),
         CLAIM(who_speaks_to_two_brands_in_a_thread_has_an_open_item_of_each),
+        CLAIM(a_sensitive_post_takes_back_the_reply_of_its_own_brand),
+        CLAIM(a_post_to_another_brand_does_not_follow_what_is_out),
+        CLAIM(a_post_to_another_brand_does_not_follow_what_has_ended),
         CLAIM(a_post_while_the_reply_is_out_makes_a_follow_up_for_the_same_person),
         CLAIM(a_known_author_goes_to_who_answered_last),
         CLAIM(a_full_preferred_person_is_not_waited_for),
