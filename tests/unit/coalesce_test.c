@@ -19,7 +19,8 @@
 #define HISTORIES_OF_POSTGRES 4
 #define SPLITS 5 // of each: every change alone, all in one group, and by chance
 #define STEPS 60
-#define ITEMS_MAX 12 // few, so that much happens to each within a group
+#define SEQUENCE_BEFORE 1000 // of the desk, when a history begins
+#define ITEMS_MAX 12         // few, so that much happens to each within a group
 #define POSTS_MAX 200
 
 static struct postgres_cluster *cluster; // NULL: over SQLite
@@ -61,7 +62,7 @@ struct history {
     struct history_post posts[POSTS_MAX];
     size_t post_count;
     uint64_t next_id;
-    uint64_t events;
+    uint64_t sequence; // of the newest change
     uint64_t requests;
     uint64_t rules;
     uint32_t early;
@@ -71,6 +72,7 @@ struct history {
 static void happens(struct history *history, struct change change)
 {
     change_list_add(history->changes, &change);
+    history->sequence++;
 }
 
 static const char *text_of(struct history *history, const char *what)
@@ -92,7 +94,7 @@ static struct history_item *any_open_item(struct history *history)
 
 static void write_event(struct history *history, uint64_t item, const char *kind)
 {
-    happens(history, an_event(++history->events, item, kind));
+    happens(history, an_event(history->sequence + 1, item, kind));
 }
 
 static void write_item(struct history *history, const struct history_item *item, enum item_state state)
@@ -318,7 +320,7 @@ static struct history *new_history(uint64_t seed)
     random_state = seed;
     history->changes = change_list_new();
     history->next_id = 1;
-    history->events = 100 * STEPS; // of events; behind where any split has the desk
+    history->sequence = SEQUENCE_BEFORE;
     for (int i = 0; i < STEPS; i++) {
         take_step(history);
     }
@@ -349,9 +351,13 @@ static void write_history(struct desk_under_test *desk, const struct history *hi
     const struct change *change = change_list_changes(history->changes);
     struct batch *first = NULL;
     struct batch *last = NULL;
+    struct store_position from = desk->position;
+    uint64_t sequence = SEQUENCE_BEFORE; // each change is a step, however they are split
 
+    assert_true(from.sequence <= SEQUENCE_BEFORE);
     for (bool new_batch = true; change != NULL; change = change->next) {
         if (new_batch) {
+            from = desk->position;
             struct batch *batch = desk_batch(desk, 1);
             if (last != NULL) {
                 batch_link(last, batch);
@@ -360,6 +366,8 @@ static void write_history(struct desk_under_test *desk, const struct history *hi
             last = batch;
         }
         put(last, *change);
+        desk->position.sequence = ++sequence;
+        batch_set_position(last, &from, &desk->position);
         bool ends = by_chance(groups);
         if (ends) {
             commit_group(desk, first);
