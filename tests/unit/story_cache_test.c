@@ -94,6 +94,7 @@ static void put_item(struct history *history, struct drawn_item *item)
 
     change.item.brand = brand_of(item);
     change.item.sealed = item->sealed;
+    change.item.numbered = item->numbered;
     change.item.audience = item->with_pr ? "pr" : "agent";
     change.item.author_key = key_of_author(item);
     put(history->batch, change);
