@@ -141,7 +141,8 @@ static const char *postgres_describe(const struct engine *base)
 
     char behind[512] = "";
 
-    if (engine->tables != NULL) {
+    // Where the database cannot be reached its tables lag for just that, and why is told by whoever tries to.
+    if (engine->tables != NULL && session->connection != NULL) {
         (void) tables_describe(engine->tables, behind, sizeof behind);
     }
     snprintf(engine->description, sizeof engine->description, "postgresql at %s, version %d.%d%s%s%s", session->place,
